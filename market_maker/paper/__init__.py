@@ -1,0 +1,1 @@
+"""The paper exchange: the venue itself, on loopback."""

@@ -1,0 +1,1 @@
+"""The live feed: tables kept by a thread."""
