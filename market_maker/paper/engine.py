@@ -1,0 +1,172 @@
+"""The matching engine: one order book, price before time, in whole ticks and whole lots."""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+
+class Side(Enum):
+    """The side of an order, with the numbers the venue uses."""
+
+    SELL = 0
+    BUY = 1
+
+    @property
+    def other(self) -> "Side":
+        """Return the opposite side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """A limit order as the book sees it; the book alone changes `left`, what has not traded yet."""
+
+    order_id: int
+    owner: str
+    side: Side
+    price: int
+    left: int
+
+
+class Fill(NamedTuple):
+    """One match, always at the price of the maker."""
+
+    maker: Order
+    taker: Order
+    price: int
+    qty: int
+
+
+@dataclass(slots=True, eq=False)
+class _Level:
+    orders: dict[int, Order]  # in order of arrival: a dict keeps it, and finds one at once
+    size: int
+
+
+class _Half:
+    """One side of a book. Its `ranks` are prices so signed that the best is the last."""
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.ranks: list[int] = []
+        self.levels: dict[int, _Level] = {}
+        self.changed: set[int] = set()
+
+    def add(self, order: Order) -> None:
+        level = self.levels.get(order.price)
+        if level is None:
+            level = self.levels[order.price] = _Level({}, 0)
+            insort(self.ranks, order.price * self.sign)
+        level.orders[order.order_id] = order
+        level.size += order.left
+        self.changed.add(order.price)
+
+    def remove(self, order: Order) -> None:
+        level = self.levels[order.price]
+        del level.orders[order.order_id]
+        level.size -= order.left
+        self.changed.add(order.price)
+        if not level.orders:
+            self.drop(order.price)
+
+    def drop(self, price: int) -> None:
+        del self.levels[price]
+        del self.ranks[bisect_left(self.ranks, price * self.sign)]
+
+    def prices(self) -> Iterator[int]:
+        return (rank * self.sign for rank in reversed(self.ranks))
+
+
+class Book:
+    """The resting orders of one instrument. It never looks at who owns an order."""
+
+    def __init__(self) -> None:
+        self._half = {Side.BUY: _Half(1), Side.SELL: _Half(-1)}
+        self._orders: dict[int, Order] = {}
+
+    def place(self, order: Order) -> list[Fill]:
+        """Match the order, rest what is left of it, and return the fills in order."""
+        fills = self.take(order)
+        if order.left:
+            self._half[order.side].add(order)
+            self._orders[order.order_id] = order
+        return fills
+
+    def take(self, order: Order) -> list[Fill]:
+        """Match the order and return the fills; what is left of it does not rest."""
+        fills: list[Fill] = []
+        half = self._half[order.side.other]
+        limit = order.price * half.sign
+        while order.left and half.ranks and half.ranks[-1] >= limit:
+            price = half.ranks[-1] * half.sign
+            level = half.levels[price]
+            half.changed.add(price)
+            while order.left and level.orders:
+                maker = next(iter(level.orders.values()))
+                qty = min(order.left, maker.left)
+                order.left -= qty
+                maker.left -= qty
+                level.size -= qty
+                if not maker.left:
+                    del level.orders[maker.order_id]
+                    del self._orders[maker.order_id]
+                fills.append(Fill(maker, order, price, qty))
+            if not level.orders:
+                half.drop(price)
+        return fills
+
+    def reach(self, *, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
+        """Return the (price, qty) pairs such an order would trade at once; nothing changes."""
+        pairs: list[tuple[int, int]] = []
+        half = self._half[side.other]
+        for best in half.prices():
+            if not qty or best * half.sign < price * half.sign:
+                break
+            part = min(qty, half.levels[best].size)
+            pairs.append((best, part))
+            qty -= part
+        return pairs
+
+    def cancel(self, order_id: int) -> Order:
+        """Take an order out of the book; KeyError when it does not rest there."""
+        order = self._orders.pop(order_id)
+        self._half[order.side].remove(order)
+        return order
+
+    def resize(self, order_id: int, left: int) -> None:
+        """Change what is left of a resting order, to more than nothing; it keeps its place."""
+        order = self._orders[order_id]
+        half = self._half[order.side]
+        half.levels[order.price].size += left - order.left
+        half.changed.add(order.price)
+        order.left = left
+
+    def best(self, side: Side) -> int | None:
+        """Return the best price of a side, None when nothing rests there."""
+        half = self._half[side]
+        return half.ranks[-1] * half.sign if half.ranks else None
+
+    def size(self, side: Side, price: int) -> int:
+        """Return the quantity that rests at a price, 0 for none."""
+        level = self._half[side].levels.get(price)
+        return level.size if level else 0
+
+    def queue(self, side: Side, price: int) -> list[Order]:
+        """Return the orders at a price, the first to trade first."""
+        level = self._half[side].levels.get(price)
+        return list(level.orders.values()) if level else []
+
+    def prices(self, side: Side) -> Iterator[int]:
+        """Yield the prices of a side, best first."""
+        return self._half[side].prices()
+
+    def drain(self) -> list[tuple[Side, int]]:
+        """Return, once, the (side, price) pairs whose size may have changed."""
+        changed = []
+        for side, half in self._half.items():
+            if half.changed:
+                changed += [(side, price) for price in sorted(half.changed)]
+                half.changed.clear()
+        return changed

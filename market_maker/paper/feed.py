@@ -1,0 +1,275 @@
+"""The feed: who has subscribed to what, and the frames each of them gets."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from market_maker.paper.exchange import (
+    Action,
+    BookChanged,
+    Event,
+    Exchange,
+    Executed,
+    InstrumentChanged,
+    LegChanged,
+    MarginChanged,
+    OrderChanged,
+    Traded,
+)
+from market_maker.paper.gate import Gate
+from market_maker.paper.instrument import CONTRACT, Key
+from market_maker.paper.refusal import Code, Refused
+from market_maker.paper.wire import (
+    Row,
+    book_row,
+    book_rows,
+    dump,
+    execution_row,
+    margin_row,
+    place,
+    position_row,
+    pushed_instrument_row,
+    pushed_order_row,
+    text,
+    trade_row,
+)
+
+PUBLIC = {"instrument", "trade", "order_book"}
+PRIVATE = {"order", "execution", "position", "margin"}
+
+
+class Topic(NamedTuple):
+    """One subscription; an empty `symbol` is all symbols of the area."""
+
+    kind: str
+    table: str
+    area: str
+    symbol: str
+
+
+class Session:
+    """One connection. It never decides when its frames go out; `send` does that."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self.send = send
+        self.owner = ""
+        self.topics: dict[Topic, None] = {}
+
+    def hears(self, owner: str, topic: Topic) -> bool:
+        """Return whether a frame on this topic is for this connection."""
+        if owner and owner != self.owner:
+            return False
+        return topic in self.topics or topic._replace(symbol="") in self.topics
+
+
+class Feed:
+    """Turns what changed into frames, once, and hands each to those who subscribed."""
+
+    def __init__(self, exchange: Exchange, gate: Gate) -> None:
+        self._exchange = exchange
+        self._gate = gate
+        self._shown: dict[Key, Row] = {}  # instrument rows last pushed
+        self.sessions: set[Session] = set()
+
+    # Messages of a client
+
+    def receive(self, session: Session, message: str, now: int) -> None:
+        """Answer one message."""
+        try:
+            request = json.loads(message)
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict):
+            session.send(_status(Code.PARAMETER_TYPE, message))
+            return
+        if request.get("op") == "ping":
+            session.send('{"op":"pong"}')
+            return
+        try:
+            topic = self._act(session, request, now)
+        except Refused as refusal:
+            session.send(_status(refusal.code, message))
+            return
+        session.send(_status(0, message))
+        if topic:
+            self._first_image(session, topic, now)
+
+    def _act(self, session: Session, request: dict[str, Any], now: int) -> Topic | None:
+        args = request.get("args")
+        if not isinstance(args, dict):
+            raise Refused(Code.PARAMETER_TYPE, "args")
+        match request.get("op"):
+            case "auth_key_expires":
+                session.owner = self._gate.admit_socket(args, now).owner
+                return None
+            case "sub":
+                topic = self._topic(session, args)
+                if topic in session.topics:
+                    raise Refused(Code.ALREADY_SUBSCRIBED)
+                session.topics[topic] = None
+                return topic
+            case "unsub":
+                session.topics.pop(self._topic(session, args), None)
+                return None
+            case _:
+                raise Refused(Code.PARAMETER_VALUE, "op")
+
+    def _topic(self, session: Session, args: dict[str, Any]) -> Topic:
+        names = ("instrument_type", "table", ("settle_currency", "asset"), "symbol")
+        values = []
+        for name in names:
+            value = args.get(name) if isinstance(name, str) else _either(args, *name)
+            if value is not None and not isinstance(value, str):
+                raise Refused(Code.PARAMETER_TYPE, str(name))
+            values.append(value or "")
+        topic = Topic(*values)
+        if topic.table == "margin":
+            topic = topic._replace(symbol="")
+        if topic.table not in PUBLIC | PRIVATE:
+            raise Refused(Code.PARAMETER_VALUE, "table")
+        if topic.table in PRIVATE and not session.owner:
+            raise Refused(Code.NOT_AUTHENTICATED)
+        if topic.table in PUBLIC and not topic.symbol:
+            raise Refused(Code.PARAMETER_MISSING, "symbol")
+        if topic.table in PRIVATE and topic.kind != CONTRACT:
+            raise Refused(Code.PARAMETER_VALUE, "instrument_type")
+        if topic.symbol:
+            self._exchange.listing(Key(topic.kind, topic.area, topic.symbol))
+        elif not any(key[:2] == (topic.kind, topic.area) for key in self._exchange.listings):
+            raise Refused(Code.UNKNOWN_ASSET, "settle_currency")
+        return topic
+
+    def _first_image(self, session: Session, topic: Topic, now: int) -> None:
+        """Send the whole table; `trade` and `execution` only tell of what is to come."""
+        key = Key(topic.kind, topic.area, topic.symbol)
+        match topic.table:
+            case "instrument":
+                row = self._instrument(key, now)
+                session.send(_frame("instrument", "partial", [row], now, key=list(row)))
+            case "order_book":
+                rows = book_rows(self._exchange.listing(key))
+                session.send(_frame("order_book", "partial", rows, now))
+            case "order" | "position" | "margin":
+                rows = self._rows(session.owner, topic)
+                session.send(_frame(topic.table, "partial", rows, now, keys=[]))
+
+    def _rows(self, owner: str, topic: Topic) -> list[Row]:
+        """Return the whole of a private table."""
+        account = self._exchange.ledger.accounts[owner]
+        if topic.table == "margin":
+            return [margin_row(account, topic.area)]
+        if topic.table == "position":
+            return [
+                position_row(account, leg, self._exchange.listing(Key(CONTRACT, *leg[:2])))
+                for leg in account.legs
+                if leg.area == topic.area and topic.symbol in ("", leg.symbol)
+            ]
+        return [
+            pushed_order_row(order)
+            for order in self._exchange.blotter.live(owner)
+            if order.instrument.key[:2] == (topic.kind, topic.area)
+            and topic.symbol in ("", order.instrument.key.symbol)
+        ]
+
+    def _instrument(self, key: Key, now: int) -> Row:
+        listing = self._exchange.listing(key)
+        interest = self._exchange.ledger.open_interest(key.area, key.symbol)
+        return pushed_instrument_row(listing, interest, now)
+
+    # What the exchange tells
+
+    def publish(self, events: Iterable[Event], now: int) -> None:
+        """Push what has changed."""
+        for event in events:
+            match event:
+                case OrderChanged(action, order):
+                    topic = _topic(order.instrument.key, "order")
+                    self._push(topic, action.value, [pushed_order_row(order)], now, order.owner)
+                case Executed():
+                    topic = _topic(event.order.instrument.key, "execution")
+                    self._push(topic, "insert", [execution_row(event)], now, event.order.owner)
+                case Traded(key, trade):
+                    self._push(_topic(key, "trade"), None, [trade_row(key, trade)], now)
+                case LegChanged(owner, leg):
+                    key = Key(CONTRACT, leg.area, leg.symbol)
+                    account = self._exchange.ledger.accounts[owner]
+                    row = position_row(account, leg, self._exchange.listing(key))
+                    self._push(_topic(key, "position"), "update", [row], now, owner)
+                case MarginChanged(owner, area):
+                    row = margin_row(self._exchange.ledger.accounts[owner], area)
+                    self._push(Topic(CONTRACT, "margin", area, ""), "update", [row], now, owner)
+                case BookChanged():
+                    self._push_book(event, now)
+                case InstrumentChanged(key):
+                    self._push_instrument(key, now)
+
+    def pulse(self, now: int) -> None:
+        """Push positions and margins, changed or not."""
+        for session in self.sessions:
+            for topic in session.topics:
+                if topic.table in ("position", "margin"):
+                    action = "update" if topic.table == "position" else "partial"
+                    rows = self._rows(session.owner, topic)
+                    session.send(_frame(topic.table, action, rows, now, keys=[]))
+
+    def _push_book(self, event: BookChanged, now: int) -> None:
+        topic = _topic(event.key, "order_book")
+        if not self._heard(topic):
+            return
+        listing = self._exchange.listing(event.key)
+        for action in Action:
+            rows = [
+                book_row(listing, side, price, size)
+                for done, side, price, size in event.levels
+                if done is action
+            ]
+            if rows:
+                self._push(topic, action.value, rows, now)
+
+    def _push_instrument(self, key: Key, now: int) -> None:
+        topic = _topic(key, "instrument")
+        if not self._heard(topic):
+            return
+        row = self._instrument(key, now)
+        shown = self._shown.get(key, {})
+        changed = {name: value for name, value in row.items() if shown.get(name) != value}
+        self._shown[key] = row
+        if changed:
+            rows = [place(key) | changed]
+            self._send(topic, _frame("instrument", "update", rows, now, key=list(changed)))
+
+    def _push(
+        self, topic: Topic, action: str | None, rows: list[Row], now: int, owner: str = ""
+    ) -> None:
+        keys: dict[str, list[str]] = {"keys": []} if owner else {}
+        self._send(topic, _frame(topic.table, action, rows, now, **keys), owner)
+
+    def _heard(self, topic: Topic) -> bool:
+        return any(session.hears("", topic) for session in self.sessions)
+
+    def _send(self, topic: Topic, frame: str, owner: str = "") -> None:
+        for session in self.sessions:
+            if session.hears(owner, topic):
+                session.send(frame)
+
+
+def _topic(key: Key, table: str) -> Topic:
+    return Topic(key.kind, table, key.area, key.symbol)
+
+
+def _either(args: dict[str, Any], *names: str) -> object:
+    return next((args[name] for name in names if args.get(name)), None)
+
+
+def _status(code: int, request: str) -> str:
+    return dump({"status": text(int(code)), "request": request})
+
+
+def _frame(table: str, action: str | None, rows: list[Row], now: int, **more: list[str]) -> str:
+    content: Row = {"table": table}
+    if action:
+        content["action"] = action
+    content |= more
+    content["data"] = rows
+    content["time"] = str(now)
+    return dump(content)

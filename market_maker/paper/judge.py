@@ -1,0 +1,152 @@
+"""The judge: what one key did, counted from the venue's own truth."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from market_maker.paper.account import ZERO, Ledger, LegKey
+from market_maker.paper.blotter import Order, Status
+from market_maker.paper.engine import Side
+from market_maker.paper.exchange import (
+    Action,
+    Event,
+    Exchange,
+    ExecType,
+    Executed,
+    OrderChanged,
+    Traded,
+)
+from market_maker.paper.instrument import Key
+from market_maker.paper.refusal import Code
+
+
+class OwnFill(NamedTuple):
+    """One fill of the judged key's orders."""
+
+    order_id: int
+    client_oid: str | None
+    side: Side
+    close: bool
+    price: Decimal
+    qty: Decimal
+    maker: bool
+    time: int
+
+
+@dataclass
+class Exposure:
+    """The most that could have been held in one contract if every live order had filled."""
+
+    long: Decimal = ZERO
+    short: Decimal = ZERO
+    net_long: Decimal = ZERO
+    net_short: Decimal = ZERO
+
+
+@dataclass
+class Report:
+    """What the judge found about one key."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[int] = field(default_factory=Counter)
+    breaches: Counter[str] = field(default_factory=Counter)  # -10053 by endpoint
+    accepted: int = 0
+    filled: int = 0  # orders filled to the end
+    cancelled: int = 0
+    open: int = 0  # orders left in the book
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    fills: list[OwnFill] = field(default_factory=list)
+    doubled: list[tuple[int, int]] = field(default_factory=list)  # two live orders, one level
+    self_trades: int = 0
+    exposure: dict[Key, Exposure] = field(default_factory=dict)
+
+
+class Judge:
+    """Watches one owner. It never changes anything."""
+
+    def __init__(self, owner: str, exchange: Exchange) -> None:
+        self.owner = owner
+        self._exchange = exchange
+        self.report = Report()
+
+    def requested(self, endpoint: str, code: int) -> None:
+        """Take note of a request and how it was answered."""
+        self.report.requests[endpoint] += 1
+        if code:
+            self.report.refusals[code] += 1
+        if code == Code.TOO_FREQUENT:
+            self.report.breaches[endpoint] += 1
+
+    def see(self, event: Event) -> None:
+        """Take note of what happened at the venue."""
+        match event:
+            case OrderChanged(action, order) if order.owner == self.owner:
+                self._see_order(action, order)
+            case Executed() if event.order.owner == self.owner:
+                self._see_fill(event)
+            case Traded(_, _, maker, taker) if maker == taker == self.owner:
+                self.report.self_trades += 1
+
+    def _see_order(self, action: Action, order: Order) -> None:
+        report = self.report
+        if action is Action.INSERT:
+            report.accepted += 1
+            report.doubled += [
+                (other.order_id, order.order_id)
+                for other in self._exchange.blotter.live(self.owner)
+                if other.order_id < order.order_id and _slot(other) == _slot(order)
+            ]
+            self._see_exposure(order.instrument.key)
+        elif action is Action.DELETE and order.status is Status.FILLED:
+            report.filled += 1
+        elif action is Action.DELETE:
+            report.cancelled += 1
+        report.open = len(self._exchange.blotter.live(self.owner))
+
+    def _see_fill(self, event: Executed) -> None:
+        if event.exec_type is not ExecType.TRADE or event.trade is None:
+            return
+        order = event.order
+        self.report.fills.append(
+            OwnFill(
+                order.order_id,
+                order.client_oid,
+                order.side,
+                order.close,
+                event.trade.price,
+                event.last,
+                event.maker,
+                event.time,
+            )
+        )
+        if order.side is Side.BUY:
+            self.report.bought += event.last
+        else:
+            self.report.sold += event.last
+
+    def _see_exposure(self, key: Key) -> None:
+        long, short = _held(self._exchange.ledger, self.owner, key)
+        worst = self.report.exposure.setdefault(key, Exposure())
+        opening = {Side.BUY: ZERO, Side.SELL: ZERO}
+        any_way = {Side.BUY: ZERO, Side.SELL: ZERO}
+        for order in self._exchange.blotter.live(self.owner):
+            if order.instrument.key == key:
+                any_way[order.side] += order.left
+                if not order.close:
+                    opening[order.side] += order.left
+        worst.long = max(worst.long, long + opening[Side.BUY])
+        worst.short = max(worst.short, short + opening[Side.SELL])
+        worst.net_long = max(worst.net_long, long - short + any_way[Side.BUY])
+        worst.net_short = max(worst.net_short, short - long + any_way[Side.SELL])
+
+
+def _slot(order: Order) -> tuple[object, ...]:
+    return order.instrument.key, order.side, order.close, order.price
+
+
+def _held(ledger: Ledger, owner: str, key: Key) -> tuple[Decimal, Decimal]:
+    account = ledger.accounts[owner]
+    long, short = (account.leg(LegKey(key.area, key.symbol, side)).qty for side in (True, False))
+    return Decimal(long), Decimal(short)

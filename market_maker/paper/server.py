@@ -1,0 +1,337 @@
+"""The paper exchange on one loopback port: REST and WebSocket round the pure venue."""
+
+import asyncio
+import ipaddress
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from market_maker import clock
+from market_maker.paper.exchange import Exchange
+from market_maker.paper.feed import Feed, Session
+from market_maker.paper.gate import Gate, Pass, readings
+from market_maker.paper.judge import Judge
+from market_maker.paper.refusal import Code, Refused
+from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request
+from market_maker.paper.stage import OWNER, Market, crowds, new_exchange
+from market_maker.paper.wire import Parameters, Row, dump
+
+logger = logging.getLogger(__name__)
+
+PAPER_KEY = "paper-key"
+PAPER_SECRET = "paper-secret"
+
+PREFIX = "v1/api/"
+SOCKET_PATHS = {"", "ws", "realtime"}
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
+PULSE = 1.0
+SILENCE = 120.0  # after so many seconds without a word a client is cut off
+MAX_BODY = 64 * 1024
+MAX_UNSENT = 20_000
+
+
+class Stop(Protocol):
+    """Something that can be set from anywhere, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+
+
+class Server:
+    """One venue behind one port. `start` and `stop` may alternate; the venue's state stays."""
+
+    def __init__(self, exchange: Exchange, markets: Iterable[Market]) -> None:
+        self.exchange = exchange
+        self.judge = Judge(OWNER, exchange)
+        self._gate = Gate([Pass(PAPER_KEY, PAPER_SECRET, OWNER)])
+        self._feed = Feed(exchange, self._gate)
+        self._markets = list(markets)
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+        self.host = ""
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen, and let the markets live."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.1
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, reuse_address=True)
+        await site.start()
+        self.host, self.port = host, self._runner.addresses[0][1]
+        self._tasks = [asyncio.create_task(self._pulse())]
+        self._tasks += [asyncio.create_task(self._live(market)) for market in self._markets]
+        logger.info("paper exchange listens on %s port %d", self.host, self.port)
+
+    async def stop(self) -> None:
+        """Cut all connections and stop listening; a task that failed is told of."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.thaw()
+        await self.drop_sockets()
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def drop_sockets(self) -> None:
+        """Cut every WebSocket connection without a closing word."""
+        for socket in list(self._sockets):
+            transport = socket.get_extra_info("transport")
+            if transport:
+                transport.abort()
+
+    def freeze(self) -> None:
+        """Answer nothing and push nothing, but keep every connection open."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        """Go on where `freeze` left off."""
+        self._thawed.set()
+
+    def publish(self) -> None:
+        """Tell the judge and the subscribers what has changed."""
+        events = self.exchange.drain()
+        for event in events:
+            self.judge.see(event)
+        self._feed.publish(events, clock.now_ms())
+
+    # The life of the venue
+
+    async def _live(self, market: Market) -> None:
+        """Let others act at their pace; a frozen venue loses no step."""
+        began = clock.monotonic()
+        for step in market.steps:
+            late = clock.monotonic() - began - step.time / 1000
+            if late > 1:
+                began += late
+            elif late < 0:
+                await asyncio.sleep(-late)
+            await self._thawed.wait()
+            self.exchange.play(market.key, step.moves, clock.now_ms())
+            self.publish()
+        logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
+
+    async def _pulse(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE)
+            await self._thawed.wait()
+            self._feed.pulse(clock.now_ms())
+
+    # REST
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        await self._thawed.wait()
+        if _name(request.headers.get("Host", "")) not in LOOPBACK_NAMES:
+            return web.json_response(_envelope(Code.NO_RIGHT, "Host"), status=403)
+        path = "/".join(part for part in request.path.split("/") if part)
+        if path in SOCKET_PATHS and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request)
+        name = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
+        name = ALIASES.get(name, name)
+        endpoint = ENDPOINTS.get((request.method, name))
+        if endpoint is None:
+            return web.json_response(_envelope(Code.PARAMETER_VALUE, "path"), status=404)
+        try:
+            params, body = await _parameters(request)
+            await self._thawed.wait()
+            data = self._answer(request, name, endpoint, params, body)
+            code = 0
+            reply = _envelope(0, data=data)
+        except Refused as refusal:
+            code = int(refusal.code)
+            reply = _envelope(refusal.code, refusal.subject)
+        except web.HTTPRequestEntityTooLarge:
+            return web.json_response(_envelope(Code.PARAMETER_VALUE, "body"), status=413)
+        if endpoint.private:
+            self.judge.requested(name, code)
+        return web.Response(text=dump(reply), content_type="application/json")
+
+    def _answer(
+        self,
+        request: web.Request,
+        name: str,
+        endpoint: Endpoint,
+        params: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+    ) -> Row:
+        """Do what is asked for and push what it changed; the reply goes out after that."""
+        now = clock.now_ms()
+        owner = ""
+        if endpoint.private:
+            owner = self._gate.admit(request.headers, readings(params, body), now).owner
+        who = owner or request.remote or ""
+        self._gate.count(who, name, limit=endpoint.limit, window=endpoint.window, now=now)
+        try:
+            return endpoint.act(Request(self.exchange, owner, Parameters(params), now))
+        finally:
+            self.publish()
+
+    # WebSocket
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=MAX_BODY, heartbeat=None)
+        await socket.prepare(request)
+        queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
+
+        def send(frame: str) -> None:
+            try:
+                queue.put_nowait(frame)
+            except asyncio.QueueFull:
+                transport = request.transport
+                if transport:
+                    transport.abort()
+
+        session = Session(send)
+        writer = asyncio.create_task(self._write(socket, queue))
+        self._sockets.add(socket)
+        self._feed.sessions.add(session)
+        try:
+            await self._read(socket, session)
+        finally:
+            self._feed.sessions.discard(session)
+            self._sockets.discard(socket)
+            writer.cancel()
+        return socket
+
+    async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
+        while not socket.closed:
+            try:
+                message = await socket.receive(SILENCE)
+            except TimeoutError:
+                await socket.close(code=WSCloseCode.GOING_AWAY)
+                return
+            await self._thawed.wait()
+            if message.type is WSMsgType.TEXT:
+                self._feed.receive(session, message.data, clock.now_ms())
+            elif message.type is WSMsgType.BINARY:
+                text = message.data.decode("utf-8", "replace")
+                self._feed.receive(session, text, clock.now_ms())
+            else:
+                return
+
+    async def _write(self, socket: web.WebSocketResponse, queue: "asyncio.Queue[str]") -> None:
+        try:
+            while True:
+                frame = await queue.get()
+                await self._thawed.wait()
+                await socket.send_str(frame)
+        except ConnectionError:
+            return
+
+
+async def _parameters(request: web.Request) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Return all parameters as text, and the JSON body as it is, if there is one."""
+    given = list(request.query.items())
+    raw = await request.read()
+    body: dict[str, Any] | None = None
+    if raw.strip():
+        if request.content_type == "application/x-www-form-urlencoded":
+            given += [(name, str(value)) for name, value in (await request.post()).items()]
+        else:
+            body = _json_object(raw)
+            given += [(name, _plain(value)) for name, value in body.items()]
+    params = dict(given)
+    if len(params) != len(given):
+        raise Refused(Code.PARAMETER_VALUE, "repeated parameter")
+    return params, body
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise Refused(Code.PARAMETER_TYPE, "body") from None
+    if not isinstance(body, dict):
+        raise Refused(Code.PARAMETER_TYPE, "body")
+    return body
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else str(value)
+
+
+def _name(host: str) -> str:
+    """Return the name in a Host header, without the port."""
+    return host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
+
+
+def _envelope(code: int, subject: str = "", data: Row | None = None) -> Row:
+    error = None
+    if code:
+        error = {
+            "patternName": f"{Code(code).name}_ERROR",
+            "data": {"paramName": subject} if subject else None,
+        }
+    return {
+        "code": int(code),
+        "data": data,
+        "error": error,
+        "input": None,
+        "traceId": "",
+        "cost": 0,
+        "msg": None,
+        "time": clock.now_ms(),
+    }
+
+
+def check_loopback(host: str) -> None:
+    """Raise ValueError for an address other machines could reach."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"the paper exchange serves loopback only, not {host!r}")
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    seed: int = 1,
+    tape: Path | None = None,
+    ready: Callable[[str, str], None],
+    stop: Stop,
+) -> None:
+    """Serve the paper exchange until `stop` is set, from any thread or signal handler.
+
+    `ready` is called once, with the REST and the WebSocket URL, when it listens.
+    """
+    check_loopback(host)
+    if tape:
+        raise ValueError("recorded markets come with the next commit")
+    exchange = new_exchange()
+
+    async def main() -> None:
+        server = Server(exchange, crowds(exchange, seed))
+        await server.start(host, port)
+        ready(*urls(server.host, server.port))
+        while not stop.is_set():
+            await asyncio.sleep(0.05)
+        await server.stop()
+
+    loop = asyncio.new_event_loop()  # not asyncio.run, which would take over SIGINT
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def urls(host: str, port: int) -> tuple[str, str]:
+    """Return the REST and the WebSocket URL of a port."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}", f"ws://{name}:{port}/ws"

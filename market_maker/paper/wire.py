@@ -1,0 +1,343 @@
+"""GTE's texts: numbers as strings, rows of tables, parameters of requests."""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from market_maker.paper.account import (
+    MAINTENANCE,
+    MILLIONTH,
+    TAKER_FEE,
+    ZERO,
+    Account,
+    Contract,
+    LegKey,
+    Wallet,
+)
+from market_maker.paper.blotter import Order
+from market_maker.paper.engine import Side
+from market_maker.paper.exchange import Executed, Listing
+from market_maker.paper.history import Trade
+from market_maker.paper.instrument import CONTRACT, Key
+from market_maker.paper.refusal import Code, Refused
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+HOUR = 3_600_000
+FUNDING_HOURS = 8
+WORDS = {Side.BUY: "buy", Side.SELL: "sell"}
+
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{0,20})?", re.ASCII)
+_INTEGER = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def text(number: Decimal | int) -> str:
+    """Write a number as GTE does: plain digits, no trailing zeros."""
+    digits = format(Decimal(number), "f")
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return "0" if digits == "-0" else digits
+
+
+def cut(amount: Decimal) -> Decimal:
+    """Cut an amount of money to the six decimals GTE shows."""
+    return amount.quantize(MILLIONTH, ROUND_DOWN)
+
+
+def ratio(part: Decimal, whole: Decimal) -> str:
+    """Write a fraction with four decimals, 0 of nothing."""
+    return text((part / whole).quantize(Decimal("0.0001"), ROUND_DOWN)) if whole else "0"
+
+
+def dump(value: object) -> str:
+    """Write JSON without spaces."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+# Parameters of requests
+
+
+class Parameters:
+    """The parameters of a request, read by name; what is wrong with one is a refusal."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, *names: str) -> str:
+        """Return a required text that may go under several names; those given must agree."""
+        value = self.optional(*names)
+        if value is None:
+            raise Refused(Code.PARAMETER_MISSING, names[0])
+        return value
+
+    def optional(self, *names: str) -> str | None:
+        """Return a text, None when it is missing or empty."""
+        given = {self._values[name] for name in names if self._values.get(name)}
+        if len(given) > 1:
+            raise Refused(Code.PARAMETER_VALUE, names[0])
+        return given.pop() if given else None
+
+    def number(self, *names: str) -> Decimal:
+        """Return a required plain decimal."""
+        value = self.text(*names)
+        if not _NUMBER.fullmatch(value):
+            raise Refused(Code.PARAMETER_TYPE, names[0])
+        return Decimal(value)
+
+    def integer(self, *names: str) -> int:
+        """Return a required whole number that is not negative."""
+        value = self.text(*names)
+        if not _INTEGER.fullmatch(value):
+            raise Refused(Code.PARAMETER_TYPE, names[0])
+        return int(value)
+
+    def integer_or(self, default: T, name: str) -> int | T:
+        """Return a whole number, or the default when it is missing."""
+        return default if self.optional(name) is None else self.integer(name)
+
+    def choice(self, choices: Mapping[int, T], *names: str) -> T:
+        """Return what a required whole number stands for."""
+        value = self.integer(*names)
+        if value not in choices:
+            raise Refused(Code.PARAMETER_VALUE, names[0])
+        return choices[value]
+
+    def filter(self, name: str) -> list[str] | None:
+        """Return a list out of the JSON text of `filter`, None when it is not there."""
+        value = self.optional("filter")
+        if value is None:
+            return None
+        try:
+            content = json.loads(value)
+        except (ValueError, RecursionError):
+            raise Refused(Code.PARAMETER_TYPE, "filter") from None
+        if not isinstance(content, dict):
+            raise Refused(Code.PARAMETER_TYPE, "filter")
+        items = content.get(name)
+        if items is None:
+            return None
+        if isinstance(items, str | int):
+            items = [items]
+        if not isinstance(items, list):
+            raise Refused(Code.PARAMETER_TYPE, "filter")
+        return [_filter_item(item) for item in items]
+
+    def key(self, kind: str) -> Key:
+        """Return the instrument that a request names."""
+        return Key(kind, self.text("asset", "settle_currency"), self.text("symbol"))
+
+
+def _filter_item(item: object) -> str:
+    if isinstance(item, bool) or not isinstance(item, str | int):
+        raise Refused(Code.PARAMETER_TYPE, "filter")
+    value = str(item)
+    if not _INTEGER.fullmatch(value):
+        raise Refused(Code.PARAMETER_TYPE, "filter")
+    return value
+
+
+# Rows of tables
+
+
+def order_row(order: Order) -> Row:
+    """Return the row of `pc/order/query`."""
+    return {
+        "status": text(order.status),
+        "fee": text(cut(order.fee)),
+        "price": text(order.price),
+        "qty": text(order.qty),
+        "leverage": text(order.leverage),
+        "ctime": text(order.ctime),
+        "order_id": text(order.order_id),
+        "client_oid": order.client_oid,
+        "avg_price": text(average_price(order)),
+        "filled_qty": text(order.filled),
+        "close_flag": "1" if order.close else "0",
+        "side": text(order.side.value),
+        "asset": order.instrument.key.area,
+        "symbol": order.instrument.key.symbol,
+        "order_margin": text(order.held),
+        "order_type": "1",
+    }
+
+
+def average_price(order: Order) -> Decimal:
+    """Return the price that gives the filled part its worth, 0 while nothing is filled."""
+    if not order.filled:
+        return ZERO
+    return (order.filled * order.instrument.face / order.value).quantize(MILLIONTH)
+
+
+def pushed_order_row(order: Order) -> Row:
+    """Return the row of the `order` table: that of REST with the names of the WebSocket."""
+    row = order_row(order)
+    del row["asset"]
+    return place(order.instrument.key) | row
+
+
+def place(key: Key) -> Row:
+    """Return the three fields that begin every row of the WebSocket."""
+    return {"instrument_type": key.kind, "settle_currency": key.area, "symbol": key.symbol}
+
+
+def execution_row(report: Executed) -> Row:
+    """Return the row of the `execution` table."""
+    order = report.order
+    return {
+        **place(order.instrument.key),
+        "exec_id": text(report.exec_id),
+        "exec_type": text(report.exec_type.value),
+        "ctime": text(report.time),
+        "order_id": text(order.order_id),
+        "order_price": text(order.price),
+        "order_qty": text(order.qty),
+        "order_status": text(order.status),
+        "order_type": "1",
+        "side": text(order.side.value),
+        "close_flag": "1" if order.close else "0",
+        "cum_qty": text(order.filled),
+        "last_qty": text(report.last),
+        "leaves_qty": "0" if order.status.final else text(order.left),
+        "maker_flag": "1" if report.maker else "0",
+        "trade_match_id": str(UUID(int=report.trade.trade_id)) if report.trade else "",
+    }
+
+
+def position_row(account: Account, key: LegKey, listing: Listing) -> Row:
+    """Return the row of the `position` table for one side."""
+    leg = account.leg(key)
+    setting = account.setting(Contract(key.area, key.symbol))
+    face = listing.instrument.face
+    value = leg.qty * listing.mark_worth
+    profit = leg.profit(value)
+    entry = (leg.qty * face / leg.cost).quantize(MILLIONTH) if leg.qty else ZERO
+    liquidation = leg.price_at(face=face, ratio=MAINTENANCE + TAKER_FEE)
+    return {
+        **place(listing.instrument.key),
+        "side": "1" if key.long else "0",
+        "qty": text(leg.qty),
+        "avail_qty": text(leg.qty - leg.bound),
+        "entry_price": text(entry),
+        "leverage": text(setting.leverage(key.long)),
+        "margin_mode": text(setting.mode.value),
+        "auto_increase_flag": "1" if leg.top_up else "0",
+        "liquidation_price": text(liquidation.quantize(Decimal("0.1"), ROUND_DOWN)),
+        "maint_margin_ratio": text(MAINTENANCE),
+        "pnl": text(cut(profit)),
+        "realised_pnl": text(cut(leg.realised)),
+        "pos_margin": text(cut(leg.margin)),
+        "pos_margin_ratio": ratio(leg.margin + profit, value),
+        "pos_pnl_ratio": ratio(profit, leg.margin),
+    }
+
+
+def margin_amounts(account: Account, area: str) -> Row:
+    """Return the amounts of a contract account; total is the sum of the others, digit by digit."""
+    balance = account.balance(Wallet.CONTRACT, area)
+    total, held = cut(balance.total), cut(balance.held)
+    positions = cut(account.pos_margin(area))
+    return {
+        "total": text(total),
+        "available": text(total - held - positions),
+        "order_margin": text(held),
+        "pos_margin": text(positions),
+    }
+
+
+def margin_row(account: Account, area: str) -> Row:
+    """Return the row of the `margin` table."""
+    place = {"instrument_type": CONTRACT, "settle_currency": area}
+    return place | margin_amounts(account, area)
+
+
+def trade_row(key: Key, trade: Trade) -> Row:
+    """Return the row of the `trade` table."""
+    return {
+        **place(key),
+        "trade_time": text(trade.time),
+        "side": WORDS[trade.side],
+        "price": text(trade.price),
+        "qty": text(trade.qty),
+    }
+
+
+def book_row(listing: Listing, side: Side, price: int, size: int) -> Row:
+    """Return the row of the `order_book` table for one level."""
+    instrument = listing.instrument
+    return {
+        "id": text(instrument.book_id(price)),
+        **place(instrument.key),
+        "side": WORDS[side],
+        "price": text(instrument.price(price)),
+        "size": text(instrument.qty(size)),
+    }
+
+
+def book_rows(listing: Listing) -> list[Row]:
+    """Return the whole book, sells before buys."""
+    return [
+        book_row(listing, side, price, listing.book.size(side, price))
+        for side in (Side.SELL, Side.BUY)
+        for price in listing.book.prices(side)
+    ]
+
+
+def book_side(listing: Listing, side: Side, count: int) -> list[list[str]]:
+    """Return the best levels of a side as REST shows them."""
+    instrument = listing.instrument
+    rows: list[list[str]] = []
+    for price in listing.book.prices(side):
+        if len(rows) == count:
+            break
+        size = listing.book.size(side, price)
+        rows.append([text(instrument.price(price)), text(instrument.qty(size))])
+    return rows
+
+
+def statistics(listing: Listing, open_interest: int, now: int) -> Row:
+    """Return the fields that REST and the WebSocket show of a contract alike."""
+    day = listing.history.day(now)
+    change = listing.last / day.open - 1 if day else ZERO
+    due = text(FUNDING_HOURS - now // HOUR % FUNDING_HOURS)
+    return {
+        "last_price": text(listing.last),
+        "index_price": text(listing.index),
+        "mark_price": text(listing.mark),
+        "change_rate_24h": text(change.quantize(Decimal("0.0001"), ROUND_DOWN)),
+        "volume_24h": text(day.volume if day else ZERO),
+        "volume_pos_hold": text(open_interest),
+        "quote_currency": listing.instrument.quote,
+        "funding_rate": text(listing.funding_rate),
+        "funding_rate_time": due,
+        "indicative_funding_rate": text(listing.funding_rate),
+        "indicative_funding_rate_time": text(int(due) + FUNDING_HOURS),
+        "price_precision": text(listing.instrument.price_precision),
+    }
+
+
+def instrument_row(listing: Listing, open_interest: int, now: int) -> Row:
+    """Return the row of `pc/instrument/query`."""
+    key = listing.instrument.key
+    return {
+        "asset": key.area,
+        "symbol": key.symbol,
+        "face_value": text(listing.instrument.face),
+        **statistics(listing, open_interest, now),
+    }
+
+
+def pushed_instrument_row(listing: Listing, open_interest: int, now: int) -> Row:
+    """Return the row of the `instrument` table."""
+    instrument = listing.instrument
+    return {
+        **place(instrument.key),
+        "split_char": instrument.split_char,
+        "lot_size": text(instrument.face),
+        **statistics(listing, open_interest, now),
+        "tick_size": text(instrument.tick),
+        "symbol_id": text(instrument.symbol_id),
+    }
