@@ -8,14 +8,19 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "market_maker"
 
 LAYERS = [
+    "paper.refusal paper.engine paper.instrument",
     "errors models clock watcher _settings_base",
     "protocol auth settings throttle orders ladder risk convergence health "
-    "paper.engine paper.account paper.market paper.faults",
-    "paper.exchange",
-    "ws.tables paper.server",
+    "paper.account paper.blotter paper.history paper.market paper.gate paper.faults",
+    "paper.exchange paper.tape",
+    "paper.wire paper.judge paper.stage",
+    "paper.rest paper.feed",
+    "transport ws.tables paper.server",
+    "paper.venue",
     "ws.ws_thread",
     "gte",
-    "market_maker guard",
+    "exchange_interface guard",
+    "market_maker",
     "cli",
     "custom_strategy",
 ]
@@ -92,7 +97,7 @@ def test_only_clock_imports_time(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_settings_are_read_at_the_top_only(name: str) -> None:
-    if LEVEL[name] < LEVEL["market_maker"] and name != "settings":
+    if LEVEL[name] < LEVEL["exchange_interface"] and name != "settings":
         assert "settings" not in own_imports(MODULES[name])
 
 

@@ -1,0 +1,160 @@
+"""Every setting.
+
+Its default, what it means, its unit and its range. `settings.py.example` is made of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    section: str = "",
+    example: Any = None,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    pattern: str = "",
+) -> Any:
+    """Describe one setting. `example` is its value in settings.py.example where the default
+    differs.
+
+    The default is what a missing line means, so it is the safe value.
+    """
+    about = {
+        "meaning": meaning,
+        "section": section,
+        "example": default if example is None else example,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "pattern": pattern,
+    }
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(repr=False)
+class SettingsBase:
+    """The settings as attributes, all in capitals, as users of the family know them."""
+
+    API_URL_BASE: str = setting(
+        "http://127.0.0.1:8420",
+        "REST address, with or without https://. This one is the paper exchange as\n"
+        "`python marketmaker paper` serves it. The venue's own addresses of 2020 (api.gte.io,\n"
+        "td.gte.io, api.lianhj.com, td.lianhj.com) may belong to others today: ask the venue.",
+        section="Connection",
+    )
+    WS_URL: str = setting("ws://127.0.0.1:8420", "WebSocket address.")
+    API_KEY: str = setting(
+        "",
+        "The key pair. The environment variables GTE_API_KEY and GTE_API_SECRET win over these\n"
+        "lines, and are the better place.",
+    )
+    API_SECRET: str = setting("", "")
+    SETTLECURRENCY: str = setting(
+        "BTC",
+        "Settlement area of the contract (pc) or trading area of the pair (bb).",
+        section="What to trade",
+        pattern=r"[A-Z0-9]{2,10}",
+    )
+    INSTRUMENTTYPE: str = setting(
+        "pc", "Type of instrument: pc (perpetual contracts) or bb (spot).", pattern=r"[a-z]{2,8}"
+    )
+    SYMBOL: str = setting(
+        "BTC_USD",
+        "Contract (BTC_USD) or pair (BTC/USDT). `python marketmaker SYMBOL` wins over it, and a\n"
+        "file settings-SYMBOL.py beside this one is read on top of it.",
+        pattern=r"[A-Z0-9]{2,12}[_/][A-Z0-9]{2,12}",
+    )
+    ORDER_PAIRS: int = setting(
+        30, "Levels on each side of the ladder.", section="Ladder", low=1, high=500
+    )
+    ORDER_START_SIZE: float = setting(
+        100, "Size of the first level, in contracts (pc) or base currency (bb).", low=1e-12
+    )
+    ORDER_STEP_SIZE: float = setting(173, "How much larger each further level is.", low=0)
+    INTERVAL: float = setting(
+        0.005, "Distance from level to level, as a fraction: 0.005 is 0.5 %.", low=1e-6, high=0.5
+    )
+    MIN_SPREAD: float = setting(
+        0.01,
+        "Smallest distance between the first buy and the first sell, as a fraction. If the market\n"
+        "is tighter, both step back by half of it.",
+        low=0,
+        high=0.5,
+    )
+    MAINTAIN_SPREADS: bool = setting(
+        True, "True: the first level stands at the start price. False: one INTERVAL further out."
+    )
+    RELIST_INTERVAL: float = setting(
+        0.01,
+        "An order stays where it is while its price is within this fraction of the wanted price.",
+        low=0,
+        high=0.5,
+    )
+    RANDOM_ORDER_SIZE: bool = setting(
+        False,
+        "True: sizes are drawn between MIN_ORDER_SIZE and MAX_ORDER_SIZE, once per level and again\n"
+        "when it has filled.",
+    )
+    MIN_ORDER_SIZE: float = setting(50, "Smallest random size.", low=1e-12)
+    MAX_ORDER_SIZE: float = setting(500, "Largest random size.", low=1e-12)
+    CHECK_POSITION_LIMITS: bool = setting(
+        True,
+        "True: never more position than the two limits below allow, counting every order that\n"
+        "rests as if it filled. A missing line means True.",
+        section="Limits",
+        example=False,
+    )
+    MIN_POSITION: float = setting(-10000, "Lowest position in contracts; below 0 is short.", high=0)
+    MAX_POSITION: float = setting(10000, "Highest position in contracts.", low=0)
+    POSITION_MODE: str = setting(
+        "net",
+        "net: an order closes the opposite position when all of it can be closed, else it opens, and\n"
+        "the limits bound long - short. hedge: every order opens, and the limits bound each leg.",
+        choices=("net", "hedge"),
+    )
+    POST_ONLY: bool = setting(
+        False,
+        "The venue has no post-only. Prices at or through the other side are never sent; True looks\n"
+        "at the book once more just before sending.",
+    )
+    DRY_RUN: bool = setting(
+        True,
+        "True: real public data, but nothing is sent; the orders are held as virtual ones.\n"
+        "A missing line means True.",
+        section="Running",
+    )
+    DRY_BTC: float = setting(50, "Balance shown in a dry run, in SETTLECURRENCY.", low=0)
+    LOOP_INTERVAL: float = setting(5, "Seconds from one look at the market to the next.", low=0.05)
+    WAKE_ON_FILL: bool = setting(
+        True, "True: look again at once when an own order has filled or ended."
+    )
+    API_REST_INTERVAL: float = setting(
+        1, "Without work: requests are paced by the venue's limits for each endpoint.", low=0
+    )
+    API_ERROR_INTERVAL: float = setting(
+        10, "Seconds without new orders after the venue has refused some.", low=0
+    )
+    TIMEOUT: float = setting(7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1)
+    LOG_LEVEL: int | str = setting(
+        "INFO", "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too."
+    )
+    ORDERID_PREFIX: str = setting(
+        "mm_gte_",
+        "How our orders are told from others: each client_oid begins with it. At most 13 of\n"
+        "A-Z a-z 0-9 _ -. Two bots on one account need two prefixes.",
+        pattern=r"[A-Za-z0-9_-]{1,13}",
+    )
+    WATCHED_FILES: list[str] = setting(
+        ["market_maker/market_maker.py", "market_maker/gte.py", "settings.py"],
+        "When one of these changes, settings are read again, and code is loaded by a restart that\n"
+        "leaves the orders in the book.",
+    )
+    WITHDRAW_PATH: str = setting(
+        "", "Path that GTE.withdraw() posts to; the venue's documents name none."
+    )

@@ -1,0 +1,380 @@
+"""The command line: arguments, logging, signals and exit codes. All parts are put together here."""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from market_maker import __version__
+from market_maker.errors import (
+    AuthError,
+    MarketMakerError,
+    OrdersLeft,
+    RequestError,
+    SettingsError,
+    VenueUnreachable,
+)
+from market_maker.settings import FILE, example_text, settings
+
+if TYPE_CHECKING:
+    from market_maker.gte import GTE
+    from market_maker.market_maker import OrderManager
+
+logger = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s - %(levelname)s - %(module)s - %(funcName)s: - %(message)s"
+STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4}
+"""Exit statuses; 0 is clean, 1 anything else."""
+DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
+PAPER_PORT = 8420
+PAPER_SECONDS = 15.0
+CHECK_SECONDS = 10.0
+INHERITED = "GTE_MARKETMAKER_PAPER"
+"""Environment variable by which a restarted bot finds the paper exchange of the process it was."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    arguments = _parse(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, force=True)
+    try:
+        arguments.run(arguments)
+    except MarketMakerError as error:
+        logger.error("%s", error)
+        for order in getattr(error, "orders", ()):
+            logger.error("  %s", order)
+        return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
+    except KeyboardInterrupt:
+        logger.info("Stopped before any order was placed.")
+    except Exception:
+        logger.exception("Internal error.")
+        return 1
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    commands = {"setup": _setup, "check": _check, "cancel": _cancel, "paper": _paper}
+    name = argv[0] if argv and argv[0] in commands else ""
+    parser = argparse.ArgumentParser(
+        prog=f"marketmaker {name}".strip(),
+        description=_HELP[name],
+        epilog="" if name else _EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if name != "paper" and name != "setup":
+        parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
+        parser.add_argument(
+            "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
+        )
+    if name == "paper":
+        parser.add_argument(
+            "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
+        )
+        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
+        parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
+    if name in ("paper", ""):
+        parser.add_argument(
+            "--tape",
+            type=Path,
+            metavar="FILE",
+            help="a recorded market in place of the synthetic one",
+        )
+    if not name:
+        parser.add_argument(
+            "--paper", action="store_true", help="trade on the built-in paper exchange"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="send no order")
+        parser.add_argument(
+            "--strategy", default=DEFAULT_STRATEGY, metavar="MODULE:CLASS", help="your OrderManager"
+        )
+        parser.add_argument("--loops", type=int, metavar="N", help="stop cleanly after N ticks")
+        parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
+        parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
+    arguments = parser.parse_args(argv[1:] if name else argv)
+    arguments.run = commands.get(name, _run)
+    if not name and arguments.tape and not arguments.paper:
+        parser.error("--tape goes with --paper")
+    return arguments
+
+
+_HELP = {
+    "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
+    "setup": f"Write {FILE} here from the example; never over an existing one.",
+    "check": "Check settings, connections, clock, key and open orders. Sends no order.",
+    "cancel": "Cancel every open order with our prefix, and prove that none is left.",
+    "paper": "Serve the paper exchange on this machine until Ctrl-C.",
+}
+_EPILOG = """commands:
+  marketmaker setup     write settings.py
+  marketmaker check     check settings, connections and key; sends no order
+  marketmaker cancel    cancel all own orders; needs no running bot
+  marketmaker paper     serve the paper exchange alone
+
+exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
+3 own orders may be left, 4 venue unreachable at start"""
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    bot: OrderManager | None = None
+
+    def stop(number: int, _frame: object) -> None:
+        if bot is None:
+            raise KeyboardInterrupt
+        bot.stop(signal.Signals(number).name)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    overrides: dict[str, Any] = {}
+    if arguments.log_level:
+        overrides["LOG_LEVEL"] = arguments.log_level.upper()
+    paper: dict[str, Any] = {}
+    if arguments.paper:
+        paper = _paper_exchange(arguments.tape)
+        overrides |= {
+            "API_URL_BASE": paper["rest"],
+            "WS_URL": paper["ws"],
+            "API_KEY": paper["key"],
+            "API_SECRET": paper["secret"],
+            "DRY_RUN": False,
+        }
+    if arguments.dry_run:
+        overrides["DRY_RUN"] = True
+    _load(arguments, overrides, may_be_missing=arguments.paper)
+    bot = _strategy(arguments.strategy)()
+    bot.on_restart = lambda: _start_anew(paper)
+    bot.run_loop(arguments.loops)
+
+
+def _load(
+    arguments: argparse.Namespace, overrides: dict[str, Any], *, may_be_missing: bool = False
+) -> None:
+    path: Path | None = arguments.settings or FILE
+    if path == FILE and not FILE.exists():
+        if not may_be_missing:
+            raise SettingsError(
+                f"There is no {FILE} here. `python marketmaker setup` writes one; "
+                "`python marketmaker --paper` runs without, on the built-in paper exchange."
+            )
+        path = None
+    settings.load(path, symbol=arguments.symbol, overrides=overrides)
+    logging.getLogger().setLevel(settings.log_level())
+    for noisy in ("urllib3", "websocket"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _strategy(name: str) -> "Callable[[], OrderManager]":
+    """Return the class that `--strategy` names."""
+    from market_maker.market_maker import OrderManager
+
+    module_name, _, class_name = name.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"--strategy {name}: {error}; it is MODULE:CLASS") from error
+    if not (isinstance(found, type) and issubclass(found, OrderManager)):
+        raise SettingsError(f"--strategy {name}: it is not a subclass of OrderManager")
+    return found
+
+
+def _start_anew(paper: dict[str, Any]) -> None:
+    """Replace this process by a new one with the same command line, and hand it the paper
+    exchange."""
+    if paper:
+        os.set_inheritable(paper["fd"], True)
+        os.environ[INHERITED] = json.dumps(paper)
+    logging.shutdown()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+# --- the paper exchange -------------------------------------------------------------------------
+
+
+def _paper_exchange(tape: Path | None) -> dict[str, Any]:
+    """Return the addresses and the key of a paper exchange of our own, started if need be.
+
+    It is a child process in a session of its own, so that Ctrl-C does not reach it, and it ends
+    when the pipe to it closes, which is when this process ends, in whatever way.
+    """
+    if inherited := os.environ.pop(INHERITED, ""):
+        return json.loads(inherited)  # type: ignore[no-any-return]
+    _need_aiohttp()
+    root = str(Path(__file__).parents[1])
+    code = f"import sys; sys.path.insert(0, {root!r}); from market_maker.cli import main; "
+    command = [sys.executable, "-c", code + "raise SystemExit(main())"]
+    command += ["paper", "--for-bot", "--port", "0"]
+    if tape:
+        command += ["--tape", str(tape)]
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert child.stdin and child.stdout
+    too_long = threading.Timer(PAPER_SECONDS, child.kill)
+    too_long.start()
+    line = child.stdout.readline()
+    too_long.cancel()
+    if not line:
+        raise SettingsError("the paper exchange did not start; the lines above say why")
+    # The pipe outlives the Popen object: closing it is what ends the exchange.
+    return json.loads(line) | {"fd": os.dup(child.stdin.fileno())}  # type: ignore[no-any-return]
+
+
+def _need_aiohttp() -> None:
+    if importlib.util.find_spec("aiohttp") is None:
+        raise SettingsError("the paper exchange needs aiohttp: pip install -e '.[paper]'")
+
+
+def _paper(arguments: argparse.Namespace) -> None:
+    _need_aiohttp()
+    from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, serve
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+
+    def tell_the_bot(rest: str, ws: str) -> None:
+        answer = {"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": PAPER_SECRET}
+        print(json.dumps(answer), flush=True)
+        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+
+    def tell_the_user(rest: str, ws: str) -> None:
+        print(f"REST       {rest}\nWebSocket  {ws}")
+        print(f"Key        {PAPER_KEY}\nSecret     {PAPER_SECRET}\nCtrl-C ends it.", flush=True)
+
+    if arguments.for_bot:
+        logging.getLogger().setLevel(logging.WARNING)
+    try:
+        serve(
+            port=arguments.port,
+            seed=arguments.seed,
+            tape=arguments.tape,
+            ready=tell_the_bot if arguments.for_bot else tell_the_user,
+            stop=stop,
+        )
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"the paper exchange cannot start: {error}") from None
+
+
+# --- setup, check, cancel -----------------------------------------------------------------------
+
+
+def _setup(_arguments: argparse.Namespace) -> None:
+    try:
+        with open(os.open(FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(example_text())
+    except FileExistsError:
+        raise SettingsError(f"{FILE} is here already; it is left as it is") from None
+    except OSError as error:
+        raise SettingsError(f"{FILE} cannot be written: {error.strerror}") from None
+    print(f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False. Next: marketmaker check")
+
+
+def _gte(*, feed: bool) -> "GTE":
+    from market_maker.gte import GTE
+
+    return GTE(
+        settings.API_URL_BASE,
+        symbol=settings.SYMBOL,
+        settle_currency=settings.SETTLECURRENCY,
+        instrument_type=settings.INSTRUMENTTYPE,
+        api_key=settings.API_KEY,
+        api_secret=settings.API_SECRET,
+        orderid_prefix=settings.ORDERID_PREFIX,
+        ws_url=settings.WS_URL if feed else "",
+        timeout=settings.TIMEOUT,
+    )
+
+
+def _cancel(arguments: argparse.Namespace) -> None:
+    _load(arguments, {})
+    if not settings.API_KEY:
+        raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
+    gte = _gte(feed=False)
+    try:
+        gte.cancel_all_orders(CHECK_SECONDS * 2)
+    except RequestError as error:
+        raise OrdersLeft(f"own orders may be left: {error}") from None
+    finally:
+        gte.exit()
+    logger.info("No order with prefix %s is left in %s.", settings.ORDERID_PREFIX, settings.SYMBOL)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    failures: list[MarketMakerError] = []
+
+    def check(name: str, look: Callable[[], str]) -> None:
+        try:
+            print(f"{name:<14} ok    {look()}", flush=True)
+        except MarketMakerError as error:
+            failures.append(error)
+            print(f"{name:<14} FAIL  {error}", flush=True)
+
+    def look_at_settings() -> str:
+        _load(arguments, {})
+        mode = "dry run" if settings.DRY_RUN else "LIVE: orders will be sent"
+        return f"{settings.path}, {settings.SYMBOL} in {settings.SETTLECURRENCY}, {mode}"
+
+    check("settings", look_at_settings)
+    if failures:
+        raise failures[0]
+    logging.getLogger().setLevel(logging.CRITICAL)
+    gte = _gte(feed=True)
+    assert gte.ws
+    feed = gte.ws
+
+    def look_at_feed() -> str:
+        feed.start()
+        feed.wait_for_tables(feed.needed, CHECK_SECONDS)
+        ticker = feed.get_ticker()
+        return f"{settings.WS_URL}, bid {ticker.bid}, ask {ticker.ask}"
+
+    def look_at_key() -> str:
+        account = gte.account_query()
+        return f"{account[0].total} {account[0].currency}" if account else "no account row"
+
+    def look_at_orders() -> str:
+        orders = gte.query_orders()
+        own = sum(order.client_oid.startswith(settings.ORDERID_PREFIX) for order in orders)
+        return f"{own} ours ({settings.ORDERID_PREFIX}...), {len(orders) - own} of others"
+
+    def look_at_clock() -> str:
+        if abs(offset := gte.clock_offset()) > 2000:
+            raise AuthError(f"this machine's clock is {-offset} ms off the venue's: set it")
+        return f"{offset} ms from the venue's"
+
+    def look_at_tick() -> str:
+        instrument = feed.get_instrument()
+        if instrument is None:
+            raise VenueUnreachable(f"{settings.SYMBOL} has not been shown")
+        return f"{instrument.tick}, lot {instrument.lot}"
+
+    try:
+        check("REST", lambda: f"{settings.API_URL_BASE}, last {gte.instrument_query().last_price}")
+        check("WebSocket", look_at_feed)
+        check("clock", look_at_clock)
+        if settings.API_KEY:
+            check("key", look_at_key)
+            check("orders", look_at_orders)
+        else:
+            print(f"{'key':<14} --    none is set: a dry run works without")
+        check("tick", look_at_tick)
+    finally:
+        gte.exit()
+    if failures:
+        logging.getLogger().setLevel(logging.INFO)
+        unreachable = any(isinstance(error, VenueUnreachable) for error in failures)
+        raise (VenueUnreachable if unreachable else MarketMakerError)(
+            f"{len(failures)} checks failed"
+        )

@@ -1,0 +1,131 @@
+"""From the orders that rest to the orders that are wanted, with the fewest requests.
+
+An order is kept for a wanted one of the same side and size when its price is within `relist` of the
+wanted price and does not reach the other side's wanted prices. Each kept order saves a cancel and a
+create, so the fewest requests means the most kept orders; among those plans the one with the
+smallest total deviation from the wanted prices is taken. A part-filled order counts with its
+original size.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from market_maker.models import ZERO, OpenOrder, OrderRequest, OrderState, Plan, Side
+
+Pair = tuple[OpenOrder, OrderRequest]
+
+
+def converge(
+    wanted: Sequence[OrderRequest], orders: Sequence[OpenOrder], *, relist: Decimal
+) -> Plan:
+    """Return the plan that turns `orders` (all that rest or may rest) into `wanted`.
+
+    `wanted` must not cross itself. A wanted order is created only where nothing is in its way: each
+    order that is being cancelled, or whose fate is unknown, holds back the wanted order nearest to
+    it on its side, and those that would trade with it.
+    """
+    pairs = [
+        pair
+        for side in Side
+        for pair in _most_pairs(_keepable(orders, wanted, side), _on(side, wanted), relist)
+    ]
+    kept = {id(order) for order, _ in pairs}
+    served = {id(request) for _, request in pairs}
+    in_the_way = [o for o in orders if id(o) not in kept]
+    missing = [w for w in wanted if id(w) not in served]
+    held = _held_back(missing, in_the_way)
+    return Plan(
+        cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
+        create=tuple(w for w in missing if id(w) not in held),
+        keep=tuple(order for order, _ in pairs),
+        hold=tuple(w for w in missing if id(w) in held),
+    )
+
+
+def _on(side: Side, wanted: Sequence[OrderRequest]) -> list[OrderRequest]:
+    return sorted((w for w in wanted if w.side is side), key=lambda w: w.price)
+
+
+def _keepable(
+    orders: Sequence[OpenOrder], wanted: Sequence[OrderRequest], side: Side
+) -> list[OpenOrder]:
+    """Return the orders of a side that rest and do not reach the other side's wanted prices."""
+    prices = [w.price for w in wanted if w.side is not side]
+    limit = (min(prices) if side is Side.BUY else max(prices)) if prices else None
+    return sorted(
+        (
+            o
+            for o in orders
+            if o.side is side
+            and o.state is not OrderState.CANCELLING
+            and (limit is None or side.better(limit, o.price))
+        ),
+        key=lambda o: (o.price, o.client_oid),
+    )
+
+
+def _most_pairs(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal) -> list[Pair]:
+    """Pair orders with wanted ones, size by size; both lists ascend in price."""
+    by_size: dict[Decimal, tuple[list[OpenOrder], list[OrderRequest]]]
+    by_size = defaultdict(lambda: ([], []))
+    for order in orders:
+        by_size[order.qty][0].append(order)
+    for request in wanted:
+        by_size[request.qty][1].append(request)
+    return [pair for group in by_size.values() for pair in _align(*group, relist)]
+
+
+def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal) -> list[Pair]:
+    """Pair as many as possible, then as near as possible.
+
+    On a line the best pairs never cross, so it is an alignment. `best[j]` is the best choice for
+    the orders looked at so far and the first j wanted ones: its score (pairs, -deviation) and its
+    pairs as a chain. An order can meet only the wanted ones from `low` to `high`, which rise with
+    its price, so each order costs no more than its candidates.
+    """
+    best: list[tuple[tuple[int, Decimal], Any]] = [((0, ZERO), None)]
+    low = high = 0
+    for order in orders:
+        while high < len(wanted) and wanted[high].price * (1 - relist) <= order.price:
+            high += 1
+        while low < high and wanted[low].price * (1 + relist) < order.price:
+            low += 1
+        best.extend([best[-1]] * (high + 1 - len(best)))
+        before = best[low]
+        for j in range(low, high):
+            (count, nearness), chain = before
+            score = (count + 1, nearness - abs(wanted[j].price - order.price))
+            before = best[j + 1]
+            if best[j][0] > best[j + 1][0]:
+                best[j + 1] = best[j]
+            if score > best[j + 1][0]:
+                best[j + 1] = (score, (order, wanted[j], chain))
+    pairs = []
+    chain = best[-1][1]
+    while chain:
+        order, request, chain = chain
+        pairs.append((order, request))
+    return pairs
+
+
+def _held_back(missing: list[OrderRequest], in_the_way: list[OpenOrder]) -> set[int]:
+    held: set[int] = set()
+    for side in Side:
+        free = _on(side, missing)
+        prices = [w.price for w in free]
+        for order in sorted((o for o in in_the_way if o.side is side), key=lambda o: o.price):
+            if not free:
+                break
+            at = bisect_left(prices, order.price)
+            around = [i for i in (at - 1, at) if 0 <= i < len(free)]
+            nearest = min(around, key=lambda i: abs(prices[i] - order.price))
+            held.add(id(free.pop(nearest)))
+            prices.pop(nearest)
+        against = [o.price for o in in_the_way if o.side is not side]
+        if against:
+            limit = min(against) if side is Side.BUY else max(against)
+            held |= {id(w) for w in free if not side.better(limit, w.price)}
+    return held

@@ -1,0 +1,61 @@
+"""The default strategy: a ladder of buy and sell levels around the market.
+
+The numbers here are floats, as strategies of this family expect; `converge_orders()` puts them on
+the venue's grid as exact decimals. Index -1 is the first buy level, 1 the first sell level, 2 the
+next.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from market_maker.models import to_grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where the ladder starts on each side. Not on the grid yet."""
+
+    buy: float
+    sell: float
+
+
+def start_prices(
+    *,
+    bid: float,
+    ask: float,
+    tick: float,
+    highest_buy: float | None = None,
+    lowest_sell: float | None = None,
+    min_spread: float,
+) -> Start:
+    """Return the start prices: one tick inside the market, or stepped back to keep `min_spread`.
+
+    `bid` and `ask` are the best prices of others; where our own best order stands at one of them,
+    that price is the start. No start is at or through the other side, or through the other start.
+    """
+    buy = bid if highest_buy == bid else bid + tick
+    sell = ask if lowest_sell == ask else ask - tick
+    if buy >= sell:
+        buy, sell = bid, ask
+    if buy * (1 + min_spread) > sell:
+        buy *= 1 - min_spread / 2
+        sell *= 1 + min_spread / 2
+    return Start(buy=buy, sell=sell)
+
+
+def level_price(
+    start: Start, index: int, *, interval: float, maintain_spreads: bool, tick: float
+) -> float:
+    """Return the price of a level, on the grid: `start * (1 + interval) ** ±k`.
+
+    With `maintain_spreads` the first level is at the start itself, else one interval further out.
+    """
+    origin = start.buy if index < 0 else start.sell
+    steps = abs(index) - 1 if maintain_spreads else abs(index)
+    price = origin * (1 + interval) ** (steps if index > 0 else -steps)
+    return float(to_grid(price, Decimal(repr(tick))))
+
+
+def level_qty(index: int, *, start_size: float, step_size: float) -> float:
+    """Return the size of a level: `start_size`, and `step_size` more at each further one."""
+    return start_size + (abs(index) - 1) * step_size

@@ -1,0 +1,426 @@
+"""The market maker: the loop that keeps our orders where a strategy wants them."""
+
+import logging
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from market_maker import clock, convergence, ladder, risk
+from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, SettingsError
+from market_maker.exchange_interface import ExchangeInterface
+from market_maker.health import Health, TradingState
+from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
+from market_maker.settings import FILE, settings
+from market_maker.watcher import FileWatcher
+
+__all__ = ["ExchangeInterface", "OrderManager"]
+
+logger = logging.getLogger(__name__)
+
+QUOTE_TTL = 15.0
+"""Seconds that quotes may rest while the feed means nothing.
+
+Never less than three LOOP_INTERVALs.
+"""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the watched files."""
+SETTLE_SECONDS = 1.0
+"""Seconds to the next tick while the fate of an order is open."""
+
+
+class OrderManager:
+    """The loop and its default strategy, a ladder. Subclass it and override `place_orders()`.
+
+    A strategy ends in `converge_orders()`, which applies the limits; it places nothing by itself.
+    Making one connects to the venue; `run_loop()` runs until it is told to stop, and leaves no
+    order behind.
+    """
+
+    def __init__(self) -> None:
+        if not settings.loaded:
+            settings.load(FILE)
+        self.exchange = ExchangeInterface(settings.DRY_RUN)
+        self.on_restart: Callable[[], None] | None = None
+        """Whoever can start this program anew sets this.
+
+        Without it new code waits for a restart by hand.
+        """
+        self.health = Health(TradingState.PAUSED, "starting")
+        self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
+        self._stop_reason = ""
+        self._restarting = False
+        self._paused_since: float | None = None
+        self._no_creates_until = 0.0
+        self._random_qty: dict[int, float] = {}
+        self._watcher = FileWatcher([*settings.watched(), *map(_located, settings.WATCHED_FILES)])
+        logger.info("Using symbol %s.", settings.SYMBOL)
+        mode = (
+            "Dry run, no order is sent." if settings.DRY_RUN else "Live run, executing real trades."
+        )
+        logger.info("Order Manager initializing, connecting to GTE. %s", mode)
+        try:
+            self.exchange.start()
+            self.instrument = self.exchange.get_instrument()
+            self.starting_qty = self.running_qty = self.exchange.get_delta()
+            self.reset()
+        except BaseException:
+            self.exit()
+            raise
+
+    # --- hooks of the family ----------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Begin.
+
+        Look at the market and the account. Orders of an earlier run stay, they are adopted.
+        """
+        self.exchange.refresh()
+        self.sanity_check()
+        self.print_status()
+
+    def sanity_check(self) -> None:
+        """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
+        self.health = self.exchange.refresh()
+        if self.health.state is not TradingState.ACTIVE:
+            logger.warning("Not quoting: %s.", self.health.reason)
+            return
+        self.instrument = self.exchange.get_instrument()
+        self.get_ticker()
+        if self.long_position_limit_exceeded():
+            logger.info("Long position limit reached, no more buys: %s", settings.MAX_POSITION)
+        if self.short_position_limit_exceeded():
+            logger.info("Short position limit reached, no more sells: %s", settings.MIN_POSITION)
+
+    def get_ticker(self) -> dict[str, float]:
+        """Read the ticker and set the start prices of the ladder from it; return the ticker."""
+        ticker = self.exchange.get_ticker()
+        start = ladder.start_prices(
+            bid=ticker["buy"],
+            ask=ticker["sell"],
+            tick=self.instrument["tickSize"],
+            highest_buy=self.exchange.get_highest_buy()["price"],
+            lowest_sell=self.exchange.get_lowest_sell()["price"],
+            min_spread=settings.MIN_SPREAD,
+        )
+        self.start_position_buy, self.start_position_sell = start.buy, start.sell
+        self.start_position_mid = ticker["mid"]
+        digits = self.instrument["tickLog"]
+        tick = Decimal(str(self.instrument["tickSize"]))
+        logger.info(
+            "%s Ticker: Buy: %.*f, Sell: %.*f",
+            *(self.instrument["symbol"], digits, ticker["buy"], digits, ticker["sell"]),
+        )
+        logger.info(
+            "Start Positions: Buy: %.*f, Sell: %.*f, Mid: %.*f",
+            *(digits, to_grid(start.buy, tick), digits, to_grid(start.sell, tick)),
+            *(digits, ticker["mid"]),
+        )
+        return ticker
+
+    def get_price_offset(self, index: int) -> float:
+        """Return the price of a level: -1, -2, ... are buys and 1, 2, ... are sells."""
+        return ladder.level_price(
+            ladder.Start(buy=self.start_position_buy, sell=self.start_position_sell),
+            index,
+            interval=settings.INTERVAL,
+            maintain_spreads=settings.MAINTAIN_SPREADS,
+            tick=self.instrument["tickSize"],
+        )
+
+    def prepare_order(self, index: int) -> dict[str, Any]:
+        """Return the wanted order of a level."""
+        if settings.RANDOM_ORDER_SIZE:
+            qty = self._random_qty.get(index) or self._draw(index)
+        else:
+            qty = ladder.level_qty(
+                index,
+                start_size=settings.ORDER_START_SIZE,
+                step_size=settings.ORDER_STEP_SIZE,
+            )
+        side = Side.BUY if index < 0 else Side.SELL
+        return {"price": self.get_price_offset(index), "orderQty": qty, "side": side.value}
+
+    def place_orders(self) -> None:
+        """Say which orders are wanted, and converge to them. This is what a strategy overrides."""
+        buy_orders, sell_orders = [], []
+        for index in reversed(range(1, settings.ORDER_PAIRS + 1)):
+            if not self.long_position_limit_exceeded():
+                buy_orders.append(self.prepare_order(-index))
+            if not self.short_position_limit_exceeded():
+                sell_orders.append(self.prepare_order(index))
+        self.converge_orders(buy_orders, sell_orders)
+
+    def converge_orders(
+        self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Make the open orders the wanted ones, within the limits and with the fewest requests.
+
+        Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, numbers in floats;
+        prices go to the nearest tick. Raises InvalidOrder, with nothing sent, for one that makes no
+        sense.
+        """
+        snapshot = self.exchange.snapshot()
+        wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
+        wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
+        limits = _limits()
+        trimmed = risk.trim(wanted, snapshot, limits)
+        for reason in trimmed.dropped:
+            logger.info("Not placed: %s", reason)
+        relist = Decimal(str(settings.RELIST_INTERVAL))
+        plan = convergence.converge(trimmed.orders, snapshot.orders, relist=relist)
+        plan = risk.gate(plan, snapshot, limits)
+        if clock.monotonic() < self._no_creates_until:
+            plan = replace(plan, create=(), hold=plan.hold + plan.create)
+        plan = replace(plan, create=risk.choose_legs(plan.create, snapshot, limits))
+        _log_plan(plan)
+        if self.exchange.execute(plan):
+            self._no_creates_until = clock.monotonic() + settings.API_ERROR_INTERVAL
+            logger.warning("No new orders for %g s.", settings.API_ERROR_INTERVAL)
+
+    def print_status(self) -> None:
+        """Log the account and the position."""
+        snapshot = self.exchange.snapshot()
+        position = snapshot.position
+        self.running_qty = self.exchange.get_delta()
+        currency = settings.SETTLECURRENCY
+        if snapshot.margin:
+            logger.info("Current %s Balance: %.6f", currency, snapshot.margin.total)
+        logger.info("Current Contract Position: %s", _shown(position))
+        if settings.CHECK_POSITION_LIMITS:
+            logger.info("Position limits: %s/%s", settings.MIN_POSITION, settings.MAX_POSITION)
+        digits = self.instrument["tickLog"]
+        for name, leg in (("long", position.long), ("short", position.short)):
+            if leg.qty:
+                logger.info("Avg Entry Price (%s): %.*f", name, digits, leg.entry_price)
+        own = self.exchange.own
+        logger.info(
+            "Contracts Traded This Run: bought %s, sold %s", plain(own.bought), plain(own.sold)
+        )
+        if snapshot.instrument.is_contract:
+            delta = self.exchange.calc_delta()["spot"]
+            logger.info("Total Contract Delta: %.4f %s", delta, currency)
+
+    def short_position_limit_exceeded(self) -> bool:
+        """Say whether the position is so short that nothing more may be sold."""
+        room = risk.room_for(Side.SELL, self.exchange.snapshot(), _limits(), ())
+        return room is not None and room <= 0
+
+    def long_position_limit_exceeded(self) -> bool:
+        """Say whether the position is so long that nothing more may be bought."""
+        room = risk.room_for(Side.BUY, self.exchange.snapshot(), _limits(), ())
+        return room is not None and room <= 0
+
+    def check_connection(self) -> bool:
+        """Say whether the feed is connected. It comes back by itself."""
+        return self.exchange.is_open()
+
+    def check_file_change(self) -> None:
+        """Take changed settings over, and restart for changed code, once the files have stood
+        still."""
+        changed = set(self._watcher.changed())
+        if changed & set(settings.watched()):
+            self._reload_settings()
+        code = changed - set(settings.watched())
+        if code and all(map(_compiles, code)):
+            names = ", ".join(sorted(path.name for path in code))
+            if self.on_restart:
+                logger.info("Changed: %s. Restarting; the orders stay in the book.", names)
+                self.restart()
+            else:
+                logger.warning("Changed: %s. Restart to run the new code.", names)
+
+    def restart(self) -> None:
+        """Leave the loop after this tick with the orders in the book, and let `on_restart` take
+        over."""
+        self._restarting = True
+        self.stop("restart")
+
+    def exit(self) -> None:
+        """Cancel all our orders, prove that none is left, and close the connections.
+
+        Raises OrdersLeft when it cannot be proven.
+        """
+        try:
+            if self.exchange.own.live() or not self.exchange.dry_run:
+                logger.info("Shutting down. All open orders will be cancelled.")
+                self.exchange.cancel_all_orders()
+                logger.info("No order of ours is left: the venue's own list says so.")
+        finally:
+            self.exchange.close()
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """Ask the loop to end after the current tick. May be called from a signal handler."""
+        self._stop_reason = reason
+        self.exchange.wake.put(reason)
+
+    def tick(self) -> None:
+        """Make one pass.
+
+        Refresh, report, place orders; or pull them when quoting has stopped for long.
+        """
+        self.sanity_check()
+        self._redraw_filled()
+        if self.health.state is TradingState.ACTIVE:
+            self._paused_since = None
+            self.print_status()
+            self._place_orders()
+        else:
+            self._pull_what_must_not_rest()
+
+    def run_loop(self, loops: int | None = None) -> None:
+        """Tick until `stop()`, or so many times; then leave no order behind.
+
+        Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
+        """
+        try:
+            while not self._stop_reason:
+                self.tick()
+                if loops is not None:
+                    loops -= 1
+                    if loops <= 0:
+                        self.stop("the asked number of loops is done")
+                self._wait()
+            logger.info("Stopping: %s.", self._stop_reason)
+        except KeyboardInterrupt:
+            logger.info("Stopping: interrupted.")
+        finally:
+            if self._restarting:
+                self.exchange.close()
+            else:
+                self.exit()
+                self._say_goodbye()
+        if self._restarting and self.on_restart:
+            self.on_restart()
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Wait for the next tick: LOOP_INTERVAL, or less on a fill or a finished cancel."""
+        interval = settings.LOOP_INTERVAL
+        if self.exchange.is_unsettled():
+            interval = min(interval, SETTLE_SECONDS)
+        due = clock.monotonic() + interval
+        while not self._stop_reason and (left := due - clock.monotonic()) > 0:
+            was_active = self.health.state is TradingState.ACTIVE
+            reasons = clock.wait(self.exchange.wake, min(left, LOOK_EVERY))
+            if reasons:
+                if self.exchange.take_news() and settings.WAKE_ON_FILL:
+                    return
+                if self.exchange.is_open() != was_active:
+                    return
+            else:
+                self.check_file_change()
+
+    def _place_orders(self) -> None:
+        try:
+            self.place_orders()
+        except Fatal:
+            raise
+        except InvalidOrder as error:
+            logger.error("The strategy asked for an order that makes no sense: %s", error)
+        except Exception:
+            logger.exception("The strategy failed; this tick is skipped and the orders stay.")
+
+    def _pull_what_must_not_rest(self) -> None:
+        now = clock.monotonic()
+        if self._paused_since is None:
+            self._paused_since = now
+        ttl = max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
+        if now - self._paused_since >= ttl and self.exchange.own.live():
+            logger.warning("Quotes have stood unconfirmed for %.0f s: canceling them.", ttl)
+            try:
+                self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
+            except OrdersLeft as error:
+                logger.error("%s", error)
+
+    def _reload_settings(self) -> None:
+        try:
+            changed = settings.reload()
+        except SettingsError as error:
+            logger.error("Settings not reloaded: %s", error)
+            return
+        for name, (old, new) in changed.items():
+            logger.info("Setting %s: %r -> %r", name, old, new)
+        if "DRY_RUN" in changed:
+            self.exchange.go_dry()
+
+    def _draw(self, index: int) -> float:
+        low, high = settings.MIN_ORDER_SIZE, settings.MAX_ORDER_SIZE
+        lot = self.instrument["lotSize"]
+        qty = random.randint(math.ceil(low / lot), math.floor(high / lot)) * lot
+        self._random_qty[index] = qty
+        return qty
+
+    def _redraw_filled(self) -> None:
+        """Forget the random size of each level whose order has filled."""
+        for fill in self.exchange.take_fills():
+            sign = -1 if fill.side is Side.BUY else 1
+            levels = [
+                index
+                for index, qty in self._random_qty.items()
+                if index * sign > 0 and Decimal(str(qty)) == fill.order.qty
+            ]
+            if levels and not fill.order.remaining:
+                del self._random_qty[min(levels, key=abs)]
+
+    def _say_goodbye(self) -> None:
+        own = self.exchange.own
+        logger.info(
+            "This run: %d fills, bought %s, sold %s contracts.",
+            *(own.fill_count, plain(own.bought), plain(own.sold)),
+        )
+
+
+def _limits() -> risk.Limits:
+    return risk.Limits(
+        check=settings.CHECK_POSITION_LIMITS,
+        min_position=Decimal(str(settings.MIN_POSITION)),
+        max_position=Decimal(str(settings.MAX_POSITION)),
+        hedge=settings.POSITION_MODE == "hedge",
+    )
+
+
+def _request(order: Mapping[str, Any], side: Side, instrument: Instrument) -> OrderRequest:
+    """Return a strategy's order as an exact one on the grid, or raise InvalidOrder."""
+    if str(order.get("side", side.value)).lower() != side.value.lower():
+        raise InvalidOrder(f"{dict(order)} is among the {side.value} orders")
+    values = []
+    for names, step in ((("price",), instrument.tick), (("orderQty", "qty"), instrument.lot)):
+        value = next((order[name] for name in names if name in order), None)
+        number = isinstance(value, int | float | Decimal) and math.isfinite(value) and value > 0
+        if not number or isinstance(value, bool):
+            raise InvalidOrder(f"{dict(order)}: {names[0]} must be a number above zero")
+        values.append(to_grid(value, step))
+    return OrderRequest(side=side, price=values[0], qty=values[1])
+
+
+def _log_plan(plan: Plan) -> None:
+    if not plan.cancel and not plan.create:
+        waiting = f", {len(plan.hold)} waiting" if plan.hold else ""
+        logger.info("%d orders open as wanted%s.", len(plan.keep), waiting)
+
+
+def _shown(position: Position) -> str:
+    long, short = plain(position.long.qty), plain(position.short.qty)
+    return f"{plain(position.net)} (long {long}, short {short})"
+
+
+def _located(name: str) -> Path:
+    """Return a watched file: relative to where we are, else to the repository."""
+    path = Path(name)
+    return path if path.exists() else Path(__file__).parents[1] / path
+
+
+def _compiles(path: Path) -> bool:
+    try:
+        compile(path.read_text("utf-8"), str(path), "exec")
+    except (OSError, SyntaxError, ValueError) as error:
+        logger.error("Not restarting: %s does not compile: %s", path, error)
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""The values that go round the loop: frozen, exact, with the units of the venue.
+
+Prices and money are `Decimal`; quantities are `Decimal` too, whole numbers of contracts for `pc`
+and base currency for `bb`; times are integer milliseconds UTC.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+
+ZERO = Decimal(0)
+
+
+class Side(Enum):
+    """The side of an order. `BUY.sign` is +1 and `SELL.sign` is -1."""
+
+    BUY = "Buy"
+    SELL = "Sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    def better(self, price: Decimal, other: Decimal) -> bool:
+        """Say whether `price` stands before `other` in the queue of this side of the book."""
+        return price > other if self is Side.BUY else price < other
+
+
+class OrderState(Enum):
+    """Where one of our orders is in its life (see `orders`)."""
+
+    SENT = "sent"
+    OPEN = "open"
+    CANCELLING = "cancelling"
+    UNKNOWN = "unknown"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """One contract (`pc`) or pair (`bb`): its grid and its reference prices."""
+
+    instrument_type: str
+    settle_currency: str
+    symbol: str
+    tick: Decimal
+    lot: Decimal = Decimal(1)
+    """Step of quantities: one contract, or the smallest base quantity of a pair."""
+    face_value: Decimal = Decimal(1)
+    """Worth of one contract in `quote_currency`."""
+    quote_currency: str = ""
+    last_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
+    funding_rate: Decimal | None = None
+    volume_24h: Decimal | None = None
+
+    @property
+    def is_contract(self) -> bool:
+        return self.instrument_type != "bb"
+
+    @property
+    def is_inverse(self) -> bool:
+        """Whether profit is paid in the currency that the contract prices (BTC_USD paid in BTC)."""
+        return self.is_contract and self.symbol.startswith(self.settle_currency)
+
+    @property
+    def price_decimals(self) -> int:
+        exponent = self.tick.normalize().as_tuple().exponent
+        return max(0, -int(exponent))
+
+    def value(self, qty: Decimal, price: Decimal) -> Decimal:
+        """Return what so many contracts are worth in the settlement currency."""
+        if self.is_inverse:
+            return qty * self.face_value / price
+        return qty * self.face_value * price if self.is_contract else qty * price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """Best bid and ask of others, and the last price; None where there is none."""
+
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """An order that we want.
+
+    `close` says that it closes the opposite leg instead of opening one.
+    """
+
+    side: Side
+    price: Decimal
+    qty: Decimal
+    close: bool = False
+    client_oid: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """An order as a row of the venue shows it, or as we know it while no row has been seen."""
+
+    side: Side
+    price: Decimal
+    qty: Decimal
+    filled: Decimal = ZERO
+    close: bool = False
+    client_oid: str = ""
+    order_id: str = ""
+    state: OrderState = OrderState.OPEN
+    avg_price: Decimal = ZERO
+    ctime: int = 0
+    symbol: str = ""
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.qty - self.filled
+
+    def __str__(self) -> str:
+        return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """An increase of the filled quantity of one of our orders, at the order's price or better."""
+
+    side: Side
+    price: Decimal
+    qty: Decimal
+    order: OpenOrder
+    time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """The long or the short position of one symbol; `qty` is never negative."""
+
+    qty: Decimal = ZERO
+    available: Decimal = ZERO
+    """What is not yet bound by resting close orders."""
+    entry_price: Decimal = ZERO
+    pnl: Decimal = ZERO
+    realised_pnl: Decimal = ZERO
+    liquidation_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Both legs of one symbol: this venue holds long and short at once."""
+
+    long: Leg = field(default_factory=Leg)
+    short: Leg = field(default_factory=Leg)
+
+    @property
+    def net(self) -> Decimal:
+        return self.long.qty - self.short.qty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """The account in the settlement currency.
+
+    Total = available + order margin + position margin.
+    """
+
+    currency: str
+    total: Decimal
+    available: Decimal
+    order_margin: Decimal = ZERO
+    position_margin: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that a tick knows, taken at one moment."""
+
+    instrument: Instrument
+    ticker: Ticker
+    orders: tuple[OpenOrder, ...]
+    """Own orders that rest or may rest: open, sent, being cancelled, or of unknown outcome."""
+    position: Position
+    unseen_bought: Decimal = ZERO
+    """Own fills that the position does not show yet, as far as the venue's clock tells."""
+    unseen_sold: Decimal = ZERO
+    margin: Margin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What turns the open orders into the wanted ones."""
+
+    cancel: tuple[OpenOrder, ...] = ()
+    create: tuple[OrderRequest, ...] = ()
+    keep: tuple[OpenOrder, ...] = ()
+    hold: tuple[OrderRequest, ...] = ()
+    """Wanted orders that wait until an order that is in their way is seen to have ended."""
+
+
+def plain(value: Decimal) -> str:
+    """Write a number the way the venue does: no exponent, no trailing zeros.
+
+    >>> plain(Decimal("8582.0")), plain(Decimal("1E+2")), plain(Decimal("-0.50"))
+    ('8582', '100', '-0.5')
+    """
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def to_grid(price: float | Decimal, tick: Decimal) -> Decimal:
+    """Return the multiple of `tick` nearest to `price`; ties go to the even multiple.
+
+    This is the family's `toNearest`, which rounds the quotient of floats.
+
+    >>> to_grid(8493.75, Decimal("0.5"))
+    Decimal('8494.0')
+    """
+    return Decimal(round(float(price) / float(tick))) * tick

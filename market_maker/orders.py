@@ -1,0 +1,224 @@
+"""The life of our own orders, as the evidence shows it.
+
+    SENT -> OPEN -> CANCELLING -> DONE        the usual way
+    SENT -> DONE                              refused, or never left this machine
+    SENT -> UNKNOWN -> OPEN or DONE           the answer was lost: only the venue's rows decide
+
+An order keeps its place and its exposure until it is DONE. Nothing ends on a guess: DONE needs a
+refusal, a row that says so, or two complete scans of the venue that do not show the order at a time
+when it can no longer arrive.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState, Side
+
+LATE_MS = 2_000
+"""How long after its expiry a request might still be accepted."""
+SCANS_APART_MS = 1_000
+REMEMBER = 10_000
+
+
+class OwnOrders:
+    """Our orders by `client_oid`.
+
+    It sends nothing and knows no clock: times are the venue's, in ms.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.bought = ZERO
+        self.sold = ZERO
+        self.fill_count = 0
+        self._orders: dict[str, OpenOrder] = {}
+        self._oid_of: dict[str, str] = {}
+        self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
+        self._highest_id = ""
+        self._born_after: dict[str, str] = {}
+        self._expires: dict[str, int] = {}
+        self._missed: dict[str, list[int]] = {}
+        self._recent: deque[Fill] = deque(maxlen=REMEMBER)
+
+    def live(self) -> tuple[OpenOrder, ...]:
+        """Return every order that rests or may rest at the venue."""
+        return tuple(self._orders.values())
+
+    def get(self, client_oid: str) -> OpenOrder | None:
+        """Return a live order, or None."""
+        return self._orders.get(client_oid)
+
+    def unknown(self) -> tuple[OpenOrder, ...]:
+        """Return the orders whose creation is in doubt."""
+        return tuple(o for o in self._orders.values() if o.state is OrderState.UNKNOWN)
+
+    # --- what we did ----------------------------------------------------------------------------
+
+    def sending(self, request: OrderRequest) -> None:
+        """Enter an order before its first byte leaves."""
+        self._born_after[request.client_oid] = self._highest_id
+        self._orders[request.client_oid] = OpenOrder(
+            side=request.side,
+            price=request.price,
+            qty=request.qty,
+            close=request.close,
+            client_oid=request.client_oid,
+            state=OrderState.SENT,
+        )
+
+    def accepted(self, client_oid: str, order_id: str) -> None:
+        """Note the venue's answer to a create. A row that came before it has said more already."""
+        self._oid_of[order_id] = client_oid
+        self.note_id(order_id)
+        order = self._orders.get(client_oid)
+        if order and not order.order_id:
+            self._orders[client_oid] = replace(order, order_id=order_id, state=OrderState.OPEN)
+            self._forget_doubt(client_oid)
+
+    def refused(self, client_oid: str) -> None:
+        """End an order that the venue has refused, or that was never sent."""
+        order = self._orders.get(client_oid)
+        if order and order.state is OrderState.SENT:
+            self._end(order)
+
+    def lost(self, client_oid: str, expires: int) -> None:
+        """Note that the answer to a create is lost; `expires` is when its signature ran out."""
+        order = self._orders.get(client_oid)
+        if order and order.state is OrderState.SENT:
+            self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
+            self._expires[client_oid] = expires
+
+    def cancelling(self, client_oid: str) -> None:
+        """Note that a cancel was accepted: the order may still fill, and is not kept any more."""
+        self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
+
+    def cancel_failed(self, client_oid: str) -> None:
+        """Note that a cancel did not get through: the order is open as before, cancel it again."""
+        self._turn(client_oid, OrderState.CANCELLING, OrderState.OPEN)
+
+    # --- what the venue shows -------------------------------------------------------------------
+
+    def observe(self, row: OpenOrder, time: int) -> Fill | None:
+        """Take a row of the venue, from whichever source and however old; return the new fill in
+        it.
+
+        Rows of others, and rows older than what is known, change nothing.
+        """
+        self.note_id(row.order_id)
+        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        if not client_oid.startswith(self.prefix) or client_oid in self._ended:
+            return None
+        known = self._orders.get(client_oid)
+        if known is None:
+            known = replace(row, filled=ZERO, client_oid=client_oid)
+        self._oid_of[row.order_id] = client_oid
+        filled = max(row.filled, known.filled)
+        state = row.state
+        if state is OrderState.OPEN and known.state is OrderState.CANCELLING:
+            state = OrderState.CANCELLING
+        if filled == known.qty:
+            state = OrderState.DONE
+        newest = row if row.filled >= known.filled else known
+        order = replace(
+            known,
+            order_id=row.order_id,
+            filled=filled,
+            avg_price=newest.avg_price or known.avg_price,
+            ctime=row.ctime or known.ctime,
+            symbol=row.symbol or known.symbol,
+            state=state,
+        )
+        self._forget_doubt(client_oid)
+        if state is OrderState.DONE:
+            self._end(order)
+        else:
+            self._orders[client_oid] = order
+        return self._book(order, filled - known.filled, time)
+
+    def adopt(self, rows: Iterable[OpenOrder]) -> int:
+        """Take over orders of an earlier run, with what they have filled so far.
+
+        Return how many.
+        """
+        before = len(self._orders)
+        for row in rows:
+            self.note_id(row.order_id)
+            if row.client_oid.startswith(self.prefix) and row.client_oid not in self._orders:
+                self._oid_of[row.order_id] = row.client_oid
+                self._orders[row.client_oid] = row
+        return len(self._orders) - before
+
+    def note_id(self, order_id: str) -> None:
+        """Note an id of the venue, of whosever order: ids rise with time."""
+        self._highest_id = max(self._highest_id, order_id, key=id_number)
+
+    def born_after(self) -> str:
+        """Return an id that is older than every order in doubt; empty when none is known."""
+        return min((self._born_after[oid] for oid in self._expires), key=id_number, default="")
+
+    def missed(self, client_oid: str, begun: int) -> bool:
+        """Note that a complete scan, begun at `begun`, did not show an order at all.
+
+        Returns whether that proves its absence, and then ends it: two such scans, apart from each
+        other, both begun when the request could no longer be accepted.
+        """
+        order = self._orders.get(client_oid)
+        if not order:
+            return False
+        if order.state is OrderState.UNKNOWN and begun <= self._expires[client_oid] + LATE_MS:
+            return False
+        scans = self._missed.setdefault(client_oid, [])
+        scans.append(begun)
+        if scans[-1] - scans[0] < SCANS_APART_MS:
+            return False
+        self._end(order)
+        return True
+
+    def unseen(self, position_time: int) -> tuple[Decimal, Decimal]:
+        """Return what was (bought, sold) by fills that a position of that time need not show
+        yet."""
+        while self._recent and self._recent[0].time < position_time:
+            self._recent.popleft()
+        bought = sum((f.qty for f in self._recent if f.side is Side.BUY), ZERO)
+        sold = sum((f.qty for f in self._recent if f.side is Side.SELL), ZERO)
+        return bought, sold
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _book(self, order: OpenOrder, qty: Decimal, time: int) -> Fill | None:
+        if qty <= 0:
+            return None
+        price = order.avg_price or order.price
+        fill = Fill(side=order.side, price=price, qty=qty, order=order, time=time)
+        self._recent.append(fill)
+        self.fill_count += 1
+        if order.side is Side.BUY:
+            self.bought += qty
+        else:
+            self.sold += qty
+        return fill
+
+    def _turn(self, client_oid: str, before: OrderState, after: OrderState) -> None:
+        order = self._orders.get(client_oid)
+        if order and order.state is before:
+            self._orders[client_oid] = replace(order, state=after)
+
+    def _forget_doubt(self, client_oid: str) -> None:
+        self._expires.pop(client_oid, None)
+        self._missed.pop(client_oid, None)
+        self._born_after.pop(client_oid, None)
+
+    def _end(self, order: OpenOrder) -> None:
+        self._orders.pop(order.client_oid, None)
+        self._forget_doubt(order.client_oid)
+        self._ended[order.client_oid] = replace(order, state=OrderState.DONE)
+        while len(self._ended) > REMEMBER:
+            _, old = self._ended.popitem(last=False)
+            self._oid_of.pop(old.order_id, None)
+
+
+def id_number(order_id: str) -> int:
+    """Return an order_id as a number, to compare by age."""
+    return int(order_id or 0)

@@ -1,0 +1,383 @@
+"""GTE's wire: endpoints, tables, codes; text into values once, values into parameters once.
+
+Numbers come as strings and leave as plain decimal strings. A row that does not parse raises
+`BadData` with the reason; NaN, Infinity, empty text and odd digits never get through.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from market_maker.errors import (
+    AuthError,
+    BadData,
+    BadParameter,
+    LeverageRefused,
+    Liquidated,
+    NoFunds,
+    NotClosable,
+    OrderGone,
+    Refused,
+    RequestError,
+    Temporary,
+    TooFrequent,
+    VenueFault,
+)
+from market_maker.models import (
+    Instrument,
+    Leg,
+    Margin,
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Side,
+    plain,
+)
+
+Row = Mapping[str, Any]
+Params = dict[str, str]
+
+PING = '{"op":"ping"}'
+CLIENT_OID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+PAGE_ROWS = 100
+BATCH_IDS = 50
+
+
+# --- endpoints (gte-api §4.1) -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One call: its path, and how often the venue allows it (`calls` in `seconds`)."""
+
+    method: str
+    path: str
+    calls: int
+    seconds: float = 1.0
+    signed: bool = True
+
+
+FUND_QUERY = Endpoint("GET", "/v1/api/account/fund/query", 10)
+ACCOUNT_QUERY = Endpoint("GET", "/v1/api/account/{type}/query", 10)
+TRANSFER = Endpoint("POST", "/v1/api/account/transfer", 1)
+ASSET_QUERY = Endpoint("GET", "/v1/api/{type}/asset/query", 5, signed=False)
+CONTRACT_QUERY = Endpoint("GET", "/v1/api/{type}/contract/query", 5, signed=False)
+SYMBOL_QUERY = Endpoint("GET", "/v1/api/{type}/symbol/query", 5, signed=False)
+INSTRUMENT_QUERY = Endpoint("GET", "/v1/api/{type}/instrument/query", 20, signed=False)
+CANDLE_QUERY = Endpoint("GET", "/v1/api/{type}/candle/query", 2, signed=False)
+BOOK_QUERY = Endpoint("GET", "/v1/api/{type}/order/book/query", 10, signed=False)
+TRADE_QUERY = Endpoint("GET", "/v1/api/{type}/trade/query", 10, signed=False)
+SETTING_QUERY = Endpoint("GET", "/v1/api/{type}/setting/query", 2)
+ORDER_CREATE = Endpoint("POST", "/v1/api/{type}/order/create", 20)
+ORDER_CANCEL = Endpoint("POST", "/v1/api/{type}/order/cancel", 20)
+ORDER_CANCEL_BATCH = Endpoint("POST", "/v1/api/{type}/order/cancel_batch", 1, 10.0)
+ORDER_QUERY = Endpoint("GET", "/v1/api/{type}/order/query", 10)
+LEVERAGE_CHANGE = Endpoint("POST", "/v1/api/{type}/leverage/change", 5)
+MARGIN_INCREASE = Endpoint("POST", "/v1/api/{type}/margin/increase", 5)
+MARGIN_AUTO = Endpoint("POST", "/v1/api/{type}/margin/auto", 2)
+
+
+# --- error codes (gte-api §9.1; the ones of §9.2 that may still be sent) ------------------------
+
+ERRORS: dict[int, tuple[type[RequestError], str]] = {
+    -10002: (VenueFault, "server exception"),
+    -10011: (BadParameter, "a required parameter is empty"),
+    -10012: (BadParameter, "a parameter has the wrong type"),
+    -10013: (BadParameter, "a parameter's value is invalid"),
+    -10051: (AuthError, "the signature is wrong: check the secret"),
+    -10052: (Temporary, "the request had expired on arrival: check this machine's clock"),
+    -10053: (TooFrequent, "too frequent"),
+    -10054: (AuthError, "the API key is unknown"),
+    -10055: (AuthError, "the API key lacks the permission"),
+    -10201: (Refused, "already subscribed"),
+    -10202: (AuthError, "not authenticated"),
+    -11001: (Refused, "record type error"),
+    -11002: (Refused, "request inconsistent"),
+    -11003: (NoFunds, "the balance does not suffice"),
+    -11004: (Refused, "the amount must be positive"),
+    -11051: (Refused, "both account types are the same"),
+    -11060: (BadParameter, "a required parameter is missing"),
+    -11061: (AuthError, "the account does not exist"),
+    -11062: (Refused, "the order could not be handed to the payment provider"),
+    -11063: (Refused, "payment callback with a bad signature"),
+    -11064: (Refused, "payment callback failed"),
+    -11065: (NoFunds, "the balance does not suffice"),
+    -11066: (OrderGone, "the order does not exist"),
+    -11067: (Refused, "the order could not be updated"),
+    -13001: (Refused, "the order has been created already"),
+    -13002: (OrderGone, "the order is cancelled already"),
+    -13003: (OrderGone, "the order is filled already"),
+    -13004: (OrderGone, "the order has ended already"),
+    -13005: (NotClosable, "the closing price is beyond the bankruptcy price"),
+    -13006: (OrderGone, "cancelled twice"),
+    -13007: (OrderGone, "the order is in another state"),
+    -13101: (NotClosable, "more than the closable position"),
+    -13102: (LeverageRefused, "orders are resting, so the leverage cannot change"),
+    -13103: (LeverageRefused, "more than the margin that can be removed"),
+    -13104: (LeverageRefused, "more than the maximum leverage"),
+    -13105: (Liquidated, "the position is being liquidated"),
+    -13106: (Liquidated, "the position has been liquidated"),
+    -13201: (Refused, "record type error"),
+    -13202: (Refused, "request inconsistent"),
+    -13203: (NoFunds, "the balance does not suffice"),
+    -16001: (VenueFault, "metadata fault"),
+    -16002: (VenueFault, "asset metadata fault"),
+    -16003: (VenueFault, "contract metadata fault"),
+}
+
+ALREADY_SUBSCRIBED = -10201
+NOT_AUTHENTICATED = -10202
+
+
+def error_of(code: int, what: str, detail: object = None) -> RequestError:
+    """Return the error for a code that is not 0; `what` names the call, `detail` is the venue's."""
+    kind, meaning = ERRORS.get(code, (RequestError, "a code that the venue does not document"))
+    name = detail.get("data") if isinstance(detail, Mapping) else None
+    param = name.get("paramName") if isinstance(name, Mapping) else None
+    about = f" ({printable(param)})" if param else ""
+    return kind(f"{what}: {meaning}{about} (code {code})", code)
+
+
+# --- text into values ---------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,18})?", re.ASCII)
+
+
+def number(row: Row, name: str) -> Decimal:
+    """Return the field as an exact number.
+
+    Raises BadData for anything but a plain decimal string: the venue never sends another form.
+    """
+    text = row.get(name)
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        raise BadData(f"{name} is not a number: {printable(text)}")
+    return Decimal(text)
+
+
+def positive(row: Row, name: str) -> Decimal:
+    """Return the field as a number above zero, or raise BadData."""
+    value = number(row, name)
+    if value <= 0:
+        raise BadData(f"{name} is not positive: {value}")
+    return value
+
+
+def not_negative(row: Row, name: str) -> Decimal:
+    """Return the field as a number that is zero or more, or raise BadData."""
+    value = number(row, name)
+    if value < 0:
+        raise BadData(f"{name} is negative: {value}")
+    return value
+
+
+def optional(row: Row, name: str) -> Decimal | None:
+    """Return the field as a number, or None where the row does not have it."""
+    return number(row, name) if row.get(name) is not None else None
+
+
+def text(row: Row, name: str) -> str:
+    """Return the field as text that is not empty, or raise BadData."""
+    value = row.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadData(f"{name} is missing")
+    return value
+
+
+def millis(row: Row, name: str) -> int:
+    """Return a time in ms, or 0 where the row has none that can be believed."""
+    value = str(row.get(name, ""))
+    return int(value) if re.fullmatch(r"[0-9]{12,14}", value, re.ASCII) else 0
+
+
+def settle_currency(row: Row) -> str:
+    """Return the settlement area: REST names it `asset`, the WebSocket `settle_currency`."""
+    return text(row, "settle_currency" if "settle_currency" in row else "asset")
+
+
+def printable(value: object, limit: int = 300) -> str:
+    """Return the venue's text fit for the log: no control characters, not too long.
+
+    >>> printable("a\\nb")
+    "'a\\\\nb'"
+    """
+    shown = ascii(value)
+    return shown if len(shown) <= limit else shown[:limit] + "..."
+
+
+_STATES = {
+    "1": OrderState.OPEN,
+    "2": OrderState.OPEN,
+    "4": OrderState.CANCELLING,
+    "8": OrderState.DONE,
+    "16": OrderState.OPEN,
+    "32": OrderState.DONE,
+}
+LIVE_STATUSES = ("1", "2", "4", "16")
+
+
+def parse_side(row: Row) -> Side:
+    """Return the side of an order row: `side` 1/0 for contracts, `bid_flag` 1/0 for spot."""
+    flag = row.get("side", row.get("bid_flag"))
+    if flag not in ("0", "1"):
+        raise BadData(f"side is neither 0 nor 1: {printable(flag)}")
+    return Side.BUY if flag == "1" else Side.SELL
+
+
+def parse_order(row: Row) -> OpenOrder:
+    """Return the order of a REST or WebSocket row.
+
+    An unknown status counts as live (gte-api §7.3).
+    """
+    qty, filled = positive(row, "qty"), not_negative(row, "filled_qty")
+    if filled > qty:
+        raise BadData(f"filled_qty {filled} is more than qty {qty}")
+    return OpenOrder(
+        side=parse_side(row),
+        price=positive(row, "price"),
+        qty=qty,
+        filled=filled,
+        close=row.get("close_flag") == "1",
+        client_oid=row.get("client_oid") or "",
+        order_id=text(row, "order_id" if "order_id" in row else "id"),
+        state=_STATES.get(text(row, "status"), OrderState.OPEN),
+        avg_price=optional(row, "avg_price") or Decimal(0),
+        ctime=millis(row, "ctime"),
+        symbol=text(row, "symbol"),
+    )
+
+
+def parse_execution(row: Row) -> OpenOrder:
+    """Return what an execution report says of its order; it has no fill price and no client_oid.
+
+    The filled quantity is `cum_qty`: the venue's `last_qty` is not to be relied on (gte-api §6.5).
+    """
+    names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
+    order = {name: row.get(source) for name, source in names.items()}
+    return parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
+
+
+def parse_instrument(row: Row, instrument_type: str) -> Instrument:
+    """Return the instrument of a REST or WebSocket row.
+
+    Without `tick_size` (REST never has it) the tick is the smallest step that `price_precision`
+    can show. Raises BadData when neither is there.
+    """
+    tick = optional(row, "tick_size")
+    if tick is None:
+        tick = _step(row, "price_precision")
+    if tick is None or tick <= 0:
+        raise BadData("tick_size and price_precision are missing")
+    spot_lot = _step(row, "number_precision") if instrument_type == "bb" else None
+    face_name = "lot_size" if "lot_size" in row else "face_value"
+    return Instrument(
+        instrument_type=instrument_type,
+        settle_currency=settle_currency(row),
+        symbol=text(row, "symbol"),
+        tick=tick,
+        lot=spot_lot or Decimal(1),
+        face_value=optional(row, face_name) or Decimal(1),
+        quote_currency=row.get("quote_currency") or "",
+        last_price=optional(row, "last_price"),
+        mark_price=optional(row, "mark_price"),
+        index_price=optional(row, "index_price"),
+        funding_rate=optional(row, "funding_rate"),
+        volume_24h=optional(row, "volume_24h"),
+    )
+
+
+def _step(row: Row, name: str) -> Decimal | None:
+    decimals = optional(row, name)
+    return (
+        Decimal(1).scaleb(-int(decimals)) if decimals is not None and 0 <= decimals <= 12 else None
+    )
+
+
+def parse_leg(row: Row) -> Leg:
+    """Return one side's row of the position table."""
+    return Leg(
+        qty=not_negative(row, "qty"),
+        available=not_negative(row, "avail_qty"),
+        entry_price=optional(row, "entry_price") or Decimal(0),
+        pnl=optional(row, "pnl") or Decimal(0),
+        realised_pnl=optional(row, "realised_pnl") or Decimal(0),
+        liquidation_price=optional(row, "liquidation_price"),
+    )
+
+
+def parse_margin(row: Row) -> Margin:
+    """Return the account from a `margin` row or from `account/pc/query` or `account/bb/query`."""
+    return Margin(
+        currency=settle_currency(row),
+        total=number(row, "total"),
+        available=number(row, "available"),
+        order_margin=optional(row, "order_margin") or Decimal(0),
+        position_margin=optional(row, "pos_margin") or Decimal(0),
+    )
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Return the JSON value of `data`.
+
+    Raises BadData for what is not JSON, and for what only Python takes for JSON (NaN, Infinity).
+    """
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"not JSON: {printable(data, 64)}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# --- values into parameters ---------------------------------------------------------------------
+
+
+def order_params(request: OrderRequest, asset: str, symbol: str, is_contract: bool) -> Params:
+    """Return the parameters of `order/create`: a limit order, which is all this venue knows."""
+    params = {
+        "asset": asset,
+        "symbol": symbol,
+        "side": "1" if request.side is Side.BUY else "0",
+        "price": plain(request.price),
+        "qty": plain(request.qty),
+        "order_type": "1",
+        "client_oid": request.client_oid,
+    }
+    if is_contract:
+        params["close_flag"] = "1" if request.close else "0"
+    return params
+
+
+def filter_param(name: str, values: tuple[str, ...]) -> str:
+    """Return the JSON text of a `filter`, without a space, as the signature needs it."""
+    return json.dumps({name: list(values)}, separators=(",", ":"))
+
+
+# --- the WebSocket (gte-api §5, §6) -------------------------------------------------------------
+
+PUBLIC_TABLES = ("instrument", "trade", "order_book")
+PRIVATE_TABLES = ("order", "execution", "position", "margin")
+
+ROW_KEYS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
+    "instrument": lambda row: (settle_currency(row), text(row, "symbol")),
+    "order": lambda row: (text(row, "order_id"),),
+    "execution": lambda row: (text(row, "exec_id"),),
+    "position": lambda row: (settle_currency(row), text(row, "symbol"), parse_side(row)),
+    "margin": lambda row: (settle_currency(row),),
+}
+"""The key of a row (gte-api §5.6).
+
+The side belongs to a position's key: both legs are held at once.
+"""
+
+
+def subscription(instrument_type: str, table: str, area: str, symbol: str) -> str:
+    """Return the text frame that subscribes a table; private ones cover the whole area (§5.4)."""
+    args = {"instrument_type": instrument_type, "table": table, "settle_currency": area}
+    if table in PUBLIC_TABLES:
+        args["symbol"] = symbol
+    return json.dumps({"op": "sub", "args": args}, separators=(",", ":"))

@@ -1,0 +1,174 @@
+"""One REST request: paced by the budget, signed, sent once, and classified.
+
+Its end is an answer, a refusal, a question that was not answered (`Temporary`), or a write whose
+fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is the retry loop.
+"""
+
+import threading
+from collections import deque
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from market_maker import __version__, auth, clock, protocol
+from market_maker.errors import (
+    BadData,
+    NotSent,
+    OutcomeUnknown,
+    RequestError,
+    Temporary,
+    TooFrequent,
+)
+from market_maker.protocol import Endpoint, Params
+from market_maker.throttle import Throttle
+
+CONNECTIONS = 8
+CONNECT_SECONDS = 2.0
+WRITE_SECONDS = 4.0
+"""The longest wait for the answer to a write: short, so that its fate is looked up soon."""
+BODY_LIMIT = 4 * 1024 * 1024
+ROUND_TRIPS = 20
+
+
+class Transport:
+    """Speaks to one venue with one key; may be used by many threads at once.
+
+    TLS is always verified, redirects are not followed, and proxies of the environment are not used:
+    either would take the key elsewhere.
+    """
+
+    def __init__(
+        self, base_url: str, *, api_key: str, api_secret: str, timeout: float, read_only: bool
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._timeout = timeout
+        self._read_only = read_only
+        self._auth = auth.APIKeyAuthWithExpires(api_key, api_secret, self.now) if api_key else None
+        self._throttle = Throttle()
+        self._throttle_lock = threading.Lock()
+        self._round_trips: deque[tuple[int, int]] = deque(maxlen=ROUND_TRIPS)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
+        self._session.mount(self._base_url, adapter)
+        self._session.headers.update(
+            {
+                "user-agent": f"gte-market-maker/{__version__}",
+                "accept": "application/json",
+                "content-type": "application/json",
+            }
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def now(self) -> int:
+        """Return the venue's time in ms, as far as its answers tell; our own before the first."""
+        return clock.now_ms() + self.clock_offset()
+
+    def clock_offset(self) -> int:
+        """Return how many ms the venue's clock is ahead of ours, by the quickest recent answer."""
+        return min(self._round_trips)[1] if self._round_trips else 0
+
+    def book(self, endpoint: Endpoint) -> float:
+        """Book one call and return the moment at which the budget lets it leave."""
+        with self._throttle_lock:
+            return self._throttle.book(endpoint, clock.monotonic())
+
+    def is_free(self, endpoint: Endpoint) -> bool:
+        """Say whether a call could leave at once."""
+        with self._throttle_lock:
+            return self._throttle.free(endpoint, clock.monotonic())
+
+    def send(
+        self,
+        endpoint: Endpoint,
+        params: Params,
+        *,
+        path: str,
+        what: str,
+        moment: float | None = None,
+    ) -> Any:
+        """Send one request at its booked moment and return the `data` of the answer.
+
+        `what` names the request in errors. Raises the RequestError that tells what became of it.
+        """
+        if self._read_only and endpoint.method != "GET":
+            raise NotSent(f"{what}: a dry run sends nothing")
+        if endpoint.signed and self._auth is None:
+            raise NotSent(f"{what}: this needs an API key")
+        clock.sleep((self.book(endpoint) if moment is None else moment) - clock.monotonic())
+        begun = clock.now_ms()
+        try:
+            reply = self._exchange(endpoint, self._base_url + path, params)
+        except (requests.RequestException, BadData, OSError) as error:
+            raise self._classify(error, endpoint, what) from None
+        self._learn_time(begun, reply.get("time"))
+        if code := reply["code"]:
+            refusal = protocol.error_of(code, what, reply.get("error"))
+            if isinstance(refusal, TooFrequent):
+                with self._throttle_lock:
+                    self._throttle.slow_down(endpoint, clock.monotonic())
+            raise refusal
+        return reply.get("data")
+
+    def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
+        is_read = endpoint.method == "GET"
+        with self._session.request(
+            endpoint.method,
+            url,
+            params=params,
+            auth=self._auth if endpoint.signed else None,
+            timeout=(
+                CONNECT_SECONDS,
+                self._timeout if is_read else min(self._timeout, WRITE_SECONDS),
+            ),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = b""
+            for chunk in response.iter_content(65_536):
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise BadData(f"more than {BODY_LIMIT} bytes")
+        try:
+            reply = protocol.parse_json(body)
+        except BadData as error:
+            raise BadData(f"HTTP {response.status_code}, {error}") from None
+        if not isinstance(reply, dict) or type(reply.get("code")) is not int:
+            raise BadData(f"HTTP {response.status_code} and no code in the answer")
+        return reply
+
+    def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
+        """Say what a failure means.
+
+        Never sent, a question without an answer, or a write in doubt.
+        """
+        if isinstance(error, BadData):
+            text = str(error)
+        else:
+            text = f"{type(error).__name__} at {self._base_url}"
+        if _never_left(error):
+            return NotSent(f"{what}: no connection ({text})")
+        if endpoint.method == "GET":
+            return Temporary(f"{what}: {text}")
+        return OutcomeUnknown(f"{what}: {text}")
+
+    def _learn_time(self, begun: int, theirs: object) -> None:
+        done = clock.now_ms()
+        if type(theirs) is int and done >= begun and 10**12 <= theirs < 10**14:
+            self._round_trips.append((done - begun, theirs - (begun + done) // 2))
+
+
+def _never_left(error: Exception) -> bool:
+    """Say whether a failure happened before the first byte of the request could leave."""
+    if isinstance(error, requests.exceptions.SSLError | requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)

@@ -1,0 +1,42 @@
+"""Files that change while we run."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class FileWatcher:
+    """Tells which of some files have changed, once their new content has stood still for two looks.
+
+    Content counts, not time stamps: a touch, or an old file moved back into place, is what it
+    holds. A file that is away for a moment, as editors do when they save, has not changed.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._seen = {path: _digest(path) for path in paths}
+        self._last = dict(self._seen)
+
+    def changed(self) -> list[Path]:
+        """Look at the files.
+
+        Return those whose content is new, and the same as at the last look.
+        """
+        found = []
+        for path, seen in self._seen.items():
+            now = _digest(path)
+            if now is not None and now != seen and now == self._last[path]:
+                self._seen[path] = now
+                found.append(path)
+            self._last[path] = now
+        return found
+
+    def missing(self) -> list[Path]:
+        """Return the files that were there and are not now, as of the last look."""
+        return [path for path, seen in self._seen.items() if seen and self._last[path] is None]
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None

@@ -1,0 +1,335 @@
+"""The live feed: a thread that keeps the tables of one instrument up to date, whatever happens."""
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import websocket
+
+from market_maker import auth, clock, protocol
+from market_maker.errors import AuthError, BadData, VenueUnreachable
+from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
+from market_maker.ws.tables import Tables
+
+logger = logging.getLogger(__name__)
+
+PING_EVERY = 5.0
+"""Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
+DEAD_AFTER = 15.0
+"""Seconds without any frame, pong included, after which the connection is given up."""
+CONNECT_TIMEOUT = 5.0
+LOGIN_ANSWER = 2.0
+"""Seconds to wait for the answer to a login, which no document promises, before subscribing
+anyway."""
+LOGINS = 2
+BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+OwnQuantity = dict[tuple[Side, Any], Any]
+
+
+class GTEWebsocket:
+    """Connects, authenticates, subscribes, pings and reconnects; the only writer of the tables.
+
+    Its thread never places an order and never ends the process. Every connection begins with new
+    tables and a new `epoch`; `wake` is told of news of own orders and of the connection's coming
+    and going.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        instrument_type: str,
+        settle_currency: str,
+        symbol: str,
+        api_key: str = "",
+        api_secret: str = "",
+        now: Callable[[], int] = clock.now_ms,
+        wake: "SimpleQueue[str] | None" = None,
+    ) -> None:
+        self._url = url
+        self._names = (instrument_type, settle_currency, symbol)
+        self._credentials = (api_key, api_secret) if api_key else None
+        self._now = now
+        self.wake = wake if wake is not None else SimpleQueue()
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._tables = Tables(*self._names)
+        self._socket: websocket.WebSocket | None = None
+        self._connected = False
+        self._heard = clock.monotonic()
+        self._error = ""
+        self._auth_refused = False
+        self._logins = 0
+        self._subscribe_private_at: float | None = None
+        self.epoch = 0
+        self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread; it connects by itself and stays at it until `exit()`."""
+        self._thread.start()
+
+    def exit(self) -> None:
+        """Close the connection and end the thread."""
+        self._stop.set()
+        self._hang_up()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def wait_for_tables(self, tables: Sequence[str], seconds: float) -> None:
+        """Wait until each of these tables has had its partial.
+
+        Raises VenueUnreachable, naming what is missing, when the time is up, and AuthError when the
+        venue does not accept the key.
+        """
+        deadline = clock.monotonic() + seconds
+        with self._changed:
+            while missing := self._missing(tables):
+                if self._auth_refused:
+                    raise AuthError(self._error)
+                left = deadline - clock.monotonic()
+                if left <= 0:
+                    why = self._error or "connected, but no data came"
+                    raise VenueUnreachable(
+                        f"no {', '.join(missing)} from {self._url} in {seconds:.0f} s: {why}"
+                    )
+                self._changed.wait(min(left, 1.0))
+
+    # --- what a tick reads: copies, under the lock ------------------------------------------------
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The tables that quoting needs."""
+        public = ("instrument", "order_book")
+        return (*public, "order", "position", "margin") if self._credentials else public
+
+    def missing(self) -> list[str]:
+        """Return the needed tables that have not had their partial on this connection."""
+        with self._changed:
+            return self._missing(self.needed)
+
+    def is_connected(self) -> bool:
+        """Say whether the connection stands and its thread lives."""
+        return self._connected and self._thread.is_alive()
+
+    def silent_for(self) -> float:
+        """Return the seconds since the last frame of any kind."""
+        return clock.monotonic() - self._heard
+
+    def last_error(self) -> str:
+        """Return why the last connection failed, or empty text."""
+        return self._error
+
+    def counts(self) -> dict[str, int]:
+        """Return how many frames and rows were dropped on this connection, by reason."""
+        with self._changed:
+            return dict(self._tables.counts)
+
+    def get_instrument(self) -> Instrument | None:
+        """Return the instrument with its latest prices, or None while none is known."""
+        with self._changed:
+            return self._tables.instrument()
+
+    def get_instrument_row(self) -> dict[str, Any]:
+        """Return the instrument's row as the venue sent it."""
+        with self._changed:
+            return self._tables.instrument_row()
+
+    def get_ticker(self, own: OwnQuantity | None = None) -> Ticker:
+        """Return best bid and ask, without the `own` quantity at each (side, price)."""
+        with self._changed:
+            return self._tables.ticker(own or {})
+
+    def funds(self) -> Margin | None:
+        """Return the account in the settlement currency, or None while no frame has shown it."""
+        with self._changed:
+            return self._tables.margin()
+
+    def market_depth(self, size: int = 25) -> dict[str, list[list[str]]]:
+        """Return the best levels as `{"bids": [[price, size], ...], "asks": ...}`, best first."""
+        with self._changed:
+            sides = [self._tables.book.levels(side, {}) for side in (Side.BUY, Side.SELL)]
+            bids, asks = (
+                [[str(price), str(qty)] for (price, qty), _ in zip(side, range(size), strict=False)]
+                for side in sides
+            )
+        return {"bids": bids, "asks": asks}
+
+    def open_orders(self, prefix: str = "") -> tuple[OpenOrder, ...]:
+        """Return the open orders whose client_oid begins with `prefix`."""
+        with self._changed:
+            orders = self._tables.orders()
+        return tuple(order for order in orders if order.client_oid.startswith(prefix))
+
+    def drain_news(self) -> list[tuple[OpenOrder, int]]:
+        """Return all rows of orders since the last call, with the venue's time of each in ms."""
+        with self._changed:
+            return self._tables.drain_news()
+
+    def position(self) -> tuple[Position, int]:
+        """Return both legs, and the venue's time in ms at which they were so."""
+        with self._changed:
+            return self._tables.position()
+
+    def recent_trades(self) -> list[dict[str, str]]:
+        """Return the latest public trades, oldest first."""
+        with self._changed:
+            return list(self._tables.trades)
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stop.is_set():
+            try:
+                self._connect()
+                attempt = 0
+                self._listen()
+            except Exception as error:  # whatever it was, the feed comes back
+                self._error = self._describe(error)
+                if not self._stop.is_set():
+                    logger.warning("Feed lost: %s", self._error)
+            self._lost()
+            pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
+            self._stop.wait(pause * random.uniform(0.5, 1.0))
+            attempt += 1
+
+    def _connect(self) -> None:
+        self._socket = websocket.create_connection(
+            self._url,
+            timeout=CONNECT_TIMEOUT,
+            http_no_proxy=["*"],
+            redirect_limit=0,
+            skip_utf8_validation=True,
+            enable_multithread=True,
+            sslopt={"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": True},
+        )
+        with self._changed:
+            self._tables = Tables(*self._names)
+            self._auth_refused = False
+            self._heard = clock.monotonic()
+            self._connected = True
+            self.epoch += 1
+        logger.info("Connected to the feed %s.", self._url)
+        self._subscribe(protocol.PUBLIC_TABLES)
+        self._logins = 0
+        self._subscribe_private_at = None
+        self._log_in()
+
+    def _log_in(self) -> None:
+        if self._credentials and self._socket:
+            key, secret = self._credentials
+            expires = self._now() + auth.EXPIRES_AFTER_MS
+            self._socket.send(auth.websocket_login(key, secret, expires))
+            self._logins += 1
+            self._subscribe_private_at = clock.monotonic() + LOGIN_ANSWER
+
+    def _subscribe(self, tables: Sequence[str]) -> None:
+        assert self._socket
+        for table in tables:
+            self._socket.send(protocol.subscription(self._names[0], table, *self._names[1:]))
+
+    def _listen(self) -> None:
+        assert self._socket
+        self._socket.settimeout(1.0)
+        ping_due = clock.monotonic()
+        while not self._stop.is_set():
+            now = clock.monotonic()
+            if now >= ping_due:
+                self._socket.send(protocol.PING)
+                ping_due = now + PING_EVERY
+            if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
+                self._subscribe_private_at = None
+                self._subscribe(protocol.PRIVATE_TABLES)
+            if now - self._heard > DEAD_AFTER:
+                raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
+            try:
+                opcode, data = self._socket.recv_data()
+            except websocket.WebSocketTimeoutException:
+                continue
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                raise ConnectionError("the venue closed the connection")
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        self._heard = clock.monotonic()
+        try:
+            frame = protocol.parse_json(data.decode())
+        except (BadData, UnicodeDecodeError):
+            frame = None
+        news = False
+        with self._changed:
+            if not isinstance(frame, dict):
+                self._tables.counts["bad frame"] += 1
+            elif "table" in frame:
+                waiting = self._missing(self.needed)
+                news = self._tables.apply(frame, self._now())
+                if waiting and not self._missing(self.needed):
+                    self._error = ""
+                    self._changed.notify_all()
+                    news = True
+            elif "status" in frame:
+                self._take_status(frame)
+        if news:
+            self.wake.put("news")
+
+    def _take_status(self, frame: dict[str, Any]) -> None:
+        """Take the answer to a login or a subscription: status "0", or the code of an error."""
+        status = str(frame["status"])
+        code = int(status) if status.lstrip("-").isdecimal() else None
+        request = protocol.printable(_operation(frame.get("request")))
+        if code in (0, protocol.ALREADY_SUBSCRIBED):
+            if "auth" in request:
+                self._subscribe_private_at = clock.monotonic()
+            return
+        if code == protocol.NOT_AUTHENTICATED and self._logins < LOGINS:
+            self._log_in()
+            return
+        error = protocol.error_of(code, f"feed {request}") if code else None
+        self._error = (
+            str(error) if error else f"feed {request}: status {protocol.printable(status)}"
+        )
+        self._auth_refused = isinstance(error, AuthError)
+        logger.error("%s", self._error)
+        self._changed.notify_all()
+
+    def _lost(self) -> None:
+        self._hang_up()
+        with self._changed:
+            was_connected, self._connected = self._connected, False
+            self._changed.notify_all()
+        if was_connected:
+            self.wake.put("feed lost")
+
+    def _hang_up(self) -> None:
+        """Cut the socket; a polite close could hang."""
+        if self._socket:
+            self._socket.shutdown()  # type: ignore[no-untyped-call]
+
+    def _missing(self, tables: Sequence[str]) -> list[str]:
+        if not self._connected:
+            return list(tables)
+        return [table for table in tables if table not in self._tables.times]
+
+    def _describe(self, error: Exception) -> str:
+        """Return the error in words that hold no key: a handshake error can quote headers."""
+        return protocol.printable(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _operation(request: object) -> object:
+    """Return what a status frame answers, without the arguments of a login."""
+    try:
+        asked = protocol.parse_json(request) if isinstance(request, str) else request
+    except BadData:
+        return "request"
+    if not isinstance(asked, dict):
+        return "request"
+    args = asked.get("args")
+    table = args.get("table") if isinstance(args, dict) else None
+    return f"{asked.get('op')} {table}" if table else asked.get("op")
