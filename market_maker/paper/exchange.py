@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
+from itertools import takewhile
 from typing import NamedTuple
 
 from market_maker.paper import engine
@@ -160,7 +161,8 @@ class Exchange:
         self._events: list[Event] = []
         self._legs: dict[LegChanged, None] = {}
         self._margins: dict[MarginChanged, None] = {}
-        self._moved: dict[Key, Listing] = {}
+        self._books: dict[Key, Listing] = {}
+        self._instruments: dict[Key, None] = {}
         self.ledger.open_account(OTHERS, Mode.CROSS)
         for area in sorted({key.area for key in self.listings}):
             self.ledger.deposit(OTHERS, Wallet.CONTRACT, area, OTHERS_DEPOSIT)
@@ -293,7 +295,7 @@ class Exchange:
                     self._settle(listing, listing.book.take(taker), now)
                 case Index(price):
                     listing.index = price
-                    self._moved[key] = listing
+                    self._instruments[key] = None
 
     def _rest(self, listing: Listing, side: Side, price: int, size: int, now: int) -> None:
         book = listing.book
@@ -315,15 +317,14 @@ class Exchange:
             else:
                 book.resize(last.order_id, last.left + more)
                 more = 0
-        self._moved[listing.instrument.key] = listing
+        self._books[listing.instrument.key] = listing
 
     def _retreat(self, listing: Listing, side: Side, limit: int) -> None:
         """Others do not trade with themselves by resting: the newer price is the right one."""
         book = listing.book
         sign = 1 if side is Side.BUY else -1
-        for price in list(book.prices(side)):
-            if price * sign < limit * sign:
-                break
+        crossed = takewhile(lambda price: price * sign >= limit * sign, book.prices(side))
+        for price in list(crossed):
             for order in book.queue(side, price):
                 if order.owner == OTHERS:
                     book.cancel(order.order_id)
@@ -333,14 +334,15 @@ class Exchange:
     def drain(self) -> list[Event]:
         """Return, once, what has changed, in order; positions and books as they are by now."""
         events, self._events = self._events, []
-        for key, listing in self._moved.items():
+        for key, listing in self._books.items():
             levels = self._changed_levels(listing)
             if levels:
                 events.append(BookChanged(key, levels))
-            events.append(InstrumentChanged(key))
+        events += [InstrumentChanged(key) for key in self._instruments]
         events += self._legs
         events += self._margins
-        self._moved.clear()
+        self._books.clear()
+        self._instruments.clear()
         self._legs.clear()
         self._margins.clear()
         return events
@@ -397,7 +399,8 @@ class Exchange:
             self._events.append(Traded(instrument.key, trade, maker.owner, taker.owner))
             if maker.owner != OTHERS or taker.owner != OTHERS:
                 self._book(listing, maker, taker, trade, lots)
-        self._moved[instrument.key] = listing
+            self._instruments[instrument.key] = None
+        self._books[instrument.key] = listing
 
     def _book(
         self, listing: Listing, maker: engine.Order, taker: engine.Order, trade: Trade, lots: int
@@ -451,7 +454,7 @@ class Exchange:
         order = self._put(replace(order, status=Status.CANCELLED), Action.UPDATE)
         self._report(ExecType.CANCELLED, order, now)
         self._events.append(OrderChanged(Action.DELETE, order))
-        self._moved[listing.instrument.key] = listing
+        self._books[listing.instrument.key] = listing
 
     def _put(self, order: Order, action: Action) -> Order:
         """Keep an order with the margin it now holds, and tell of it."""

@@ -1,7 +1,8 @@
 """What one instrument has traded: the latest trades, minute candles and the last 24 hours."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ class History:
     def __init__(self) -> None:
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self._minutes: deque[Candle] = deque(maxlen=KEPT_MINUTES)
+        self._day: tuple[int, Candle | None] = (0, None)  # without the running minute
 
     def add(self, trade: Trade) -> None:
         """Take in the next trade; time does not run back."""
@@ -65,29 +67,29 @@ class History:
         found: list[Candle] = []
         for minute in self._minutes:
             time = minute.time // width * width
-            if start <= time <= end:
-                part = Candle(
-                    time, minute.open, minute.high, minute.low, minute.close, minute.volume
-                )
-                if found and found[-1].time == time:
-                    found[-1].add(part)
-                else:
-                    found.append(part)
+            if not start <= time <= end:
+                continue
+            if found and found[-1].time == time:
+                found[-1].add(minute)
+            else:
+                found.append(replace(minute, time=time))
         return found
 
     def day(self, now: int) -> Candle | None:
-        """Return the last 24 hours as one candle, None without a trade in them."""
-        total: Candle | None = None
-        for minute in reversed(self._minutes):
-            if minute.time <= now - DAY:
-                break
-            if total is None:
-                total = Candle(
-                    minute.time, minute.open, minute.high, minute.low, minute.close, minute.volume
-                )
-            else:
-                total.time, total.open = minute.time, minute.open
-                total.high = max(total.high, minute.high)
-                total.low = min(total.low, minute.low)
-                total.volume += minute.volume
-        return total
+        """Return the last 24 hours, to the minute, as one candle; None without a trade in them."""
+        running = now // MINUTE * MINUTE
+        if self._day[0] != running:
+            past = [m for m in self._minutes if running - DAY <= m.time < running]
+            self._day = (running, _merged(past))
+        latest = self._minutes[-1] if self._minutes and self._minutes[-1].time >= running else None
+        return _merged([candle for candle in (self._day[1], latest) if candle])
+
+
+def _merged(candles: Iterable[Candle]) -> Candle | None:
+    total: Candle | None = None
+    for candle in candles:
+        if total is None:
+            total = replace(candle)
+        else:
+            total.add(candle)
+    return total

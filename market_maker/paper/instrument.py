@@ -82,19 +82,19 @@ def _whole(number: Decimal, step: Decimal, end: int) -> int | None:
     return int(number / step)
 
 
-def listed(contract_tick: Decimal = Decimal("0.5")) -> list[Instrument]:
-    """Return the instruments of the paper exchange; a tape may bring its own BTC_USD tick."""
-    listed = []
+def listed() -> list[Instrument]:
+    """Return the instruments of the paper exchange."""
+    instruments = []
     for area in ("BTC", "ETH"):
         btc, eth = Key(CONTRACT, area, "BTC_USD"), Key(CONTRACT, area, "ETH_USD")
-        listed.append(Instrument(btc, 4, contract_tick, Decimal("8493.5")))
-        listed.append(Instrument(eth, 5, Decimal("0.05"), Decimal("165")))
+        instruments.append(Instrument(btc, 4, Decimal("0.5"), Decimal("8493.5")))
+        instruments.append(Instrument(eth, 5, Decimal("0.05"), Decimal("165")))
     for symbol, number, start, lot in (
         ("BTC", 44, "8493.5", "0.0001"),
         ("ETH", 51, "165", "0.001"),
     ):
         key = Key(SPOT, "USDT", f"{symbol}/USDT")
-        listed.append(
+        instruments.append(
             Instrument(key, number, Decimal("0.01"), Decimal(start), lot=Decimal(lot), quote="USDT")
         )
-    return listed
+    return instruments

@@ -18,7 +18,7 @@ from market_maker.paper.gate import Gate, Pass, readings
 from market_maker.paper.judge import Judge
 from market_maker.paper.refusal import Code, Refused
 from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request
-from market_maker.paper.stage import OWNER, Market, crowds, new_exchange
+from market_maker.paper.stage import OWNER, Market, set_stage
 from market_maker.paper.wire import Parameters, Row, dump
 
 logger = logging.getLogger(__name__)
@@ -312,12 +312,10 @@ def serve(
     `ready` is called once, with the REST and the WebSocket URL, when it listens.
     """
     check_loopback(host)
-    if tape:
-        raise ValueError("recorded markets come with the next commit")
-    exchange = new_exchange()
+    stage = set_stage(seed=seed, tape=tape)
 
     async def main() -> None:
-        server = Server(exchange, crowds(exchange, seed))
+        server = Server(*stage)
         await server.start(host, port)
         ready(*urls(server.host, server.port))
         while not stop.is_set():

@@ -1,18 +1,21 @@
 """The stage: what a fresh paper exchange lists, who has an account there, and who else trades."""
 
+import gzip
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from market_maker.paper.account import Wallet
 from market_maker.paper.engine import Side
 from market_maker.paper.exchange import Exchange
-from market_maker.paper.instrument import CONTRACT, Key, listed
+from market_maker.paper.instrument import Instrument, Key, listed
 from market_maker.paper.market import Crowd, Depth, Move, Step
+from market_maker.paper.tape import Survey, play, survey
 
 OWNER = "paper"
-BTC_USD = Key(CONTRACT, "BTC", "BTC_USD")
 DEPOSITS = {
     Wallet.CONTRACT: {"BTC": 50, "ETH": 500},
     Wallet.FUNDING: {"BTC": 10, "ETH": 100, "USDT": 100_000},
@@ -28,28 +31,67 @@ class Market(NamedTuple):
     steps: Iterator[Step]
 
 
-def new_exchange(tick: Decimal = Decimal("0.5")) -> Exchange:
-    """Return a fresh venue where the paper key's owner has coins; `tick` is that of BTC_USD."""
-    exchange = Exchange(listed(tick))
+class Stage(NamedTuple):
+    """A venue before its first moment."""
+
+    exchange: Exchange
+    markets: list[Market]
+
+
+def set_stage(*, seed: int = 1, crowd: bool = True, tape: Path | None = None) -> Stage:
+    """Return a fresh venue with a crowd in every instrument; a tape takes one crowd's place.
+
+    A tape that cannot be read, or not understood, is a ValueError.
+    """
+    recorded = survey(read(tape), str(tape)) if tape else None
+    exchange = Exchange(_listed(recorded))
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
         for asset, amount in amounts.items():
             exchange.ledger.deposit(OWNER, wallet, asset, Decimal(amount))
-    return exchange
+    markets = []
+    for key in exchange.listings:
+        if tape and recorded and key == recorded.key:
+            markets.append(Market(key, play(read(tape), str(tape), recorded.tick)))
+        elif crowd:
+            markets.append(Market(key, _crowd(exchange, key, seed)))
+    return Stage(exchange, markets)
 
 
-def crowds(exchange: Exchange, seed: int) -> Iterator[Market]:
-    """Yield a crowd for every instrument, each with chances of its own."""
-    for key, listing in exchange.listings.items():
-        instrument = listing.instrument
-        crowd = Crowd(
-            random.Random(f"{seed} {key}"),
-            start=instrument.start,
-            tick=instrument.tick,
-            grid=max(int(instrument.start * GRID / instrument.tick), 1),
-            size=600,
-        )
-        yield Market(key, crowd.steps())
+def read(tape: Path) -> Iterator[str]:
+    """Yield the lines of a file, plain or gzip."""
+    try:
+        with tape.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(tape, "rt", encoding="utf-8") if packed else tape.open() as lines:
+            yield from lines
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{tape}: {error}") from None
+
+
+def _listed(recorded: Survey | None) -> list[Instrument]:
+    instruments = listed()
+    if recorded is None:
+        return instruments
+    if recorded.key not in {instrument.key for instrument in instruments}:
+        raise ValueError(f"the tape is about {'/'.join(recorded.key)}, which is not listed here")
+    return [
+        replace(instrument, tick=recorded.tick, start=recorded.start)
+        if instrument.key == recorded.key
+        else instrument
+        for instrument in instruments
+    ]
+
+
+def _crowd(exchange: Exchange, key: Key, seed: int) -> Iterator[Step]:
+    instrument = exchange.listings[key].instrument
+    return Crowd(
+        random.Random(f"{seed} {key}"),
+        start=instrument.start,
+        tick=instrument.tick,
+        grid=max(int(instrument.start * GRID / instrument.tick), 1),
+        size=600,
+    ).steps()
 
 
 def still_book() -> list[Move]:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from copy import deepcopy
 from decimal import Decimal
+from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import TypeVar
@@ -17,7 +18,8 @@ from market_maker.paper.instrument import Key
 from market_maker.paper.judge import Report
 from market_maker.paper.market import Depth, Take
 from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, Server, check_loopback, urls
-from market_maker.paper.stage import BTC_USD, OWNER, crowds, new_exchange, still_book
+from market_maker.paper.stage import OWNER, set_stage, still_book
+from market_maker.paper.tape import BTC_USD
 
 T = TypeVar("T")
 WORDS = {"buy": Side.BUY, "sell": Side.SELL}
@@ -39,12 +41,13 @@ class PaperExchange:
         seed: int = 1,
         crowd: bool = True,
         book: bool = False,
+        tape: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         check_loopback(host)
-        exchange = new_exchange()
-        self._server = Server(exchange, crowds(exchange, seed) if crowd else [])
+        exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape)
+        self._server = Server(exchange, markets)
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
             exchange.drain()
