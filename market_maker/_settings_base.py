@@ -98,8 +98,8 @@ class SettingsBase:
     )
     RANDOM_ORDER_SIZE: bool = setting(
         False,
-        "True: sizes are drawn between MIN_ORDER_SIZE and MAX_ORDER_SIZE, once per level and again\n"
-        "when it has filled.",
+        "True: sizes are drawn between MIN_ORDER_SIZE and MAX_ORDER_SIZE, once per level and\n"
+        "again when it has filled.",
     )
     MIN_ORDER_SIZE: float = setting(50, "Smallest random size.", low=1e-12)
     MAX_ORDER_SIZE: float = setting(500, "Largest random size.", low=1e-12)
@@ -114,14 +114,14 @@ class SettingsBase:
     MAX_POSITION: float = setting(10000, "Highest position in contracts.", low=0)
     POSITION_MODE: str = setting(
         "net",
-        "net: an order closes the opposite position when all of it can be closed, else it opens, and\n"
-        "the limits bound long - short. hedge: every order opens, and the limits bound each leg.",
+        "net: an order closes the opposite position when all of it can be closed, else it opens,\n"
+        "and the limits bound long - short. hedge: every order opens; they bound each leg.",
         choices=("net", "hedge"),
     )
     POST_ONLY: bool = setting(
         False,
-        "The venue has no post-only. Prices at or through the other side are never sent; True looks\n"
-        "at the book once more just before sending.",
+        "The venue has no post-only. Prices at or through the other side are never sent; True\n"
+        "looks at the book once more just before sending.",
     )
     DRY_RUN: bool = setting(
         True,

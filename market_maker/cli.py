@@ -70,7 +70,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name != "paper" and name != "setup":
+    if name not in {"paper", "setup"}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
@@ -81,7 +81,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         )
         parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
         parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
-    if name in ("paper", ""):
+    if name in {"paper", ""}:
         parser.add_argument(
             "--tape",
             type=Path,
@@ -220,7 +220,8 @@ def _paper_exchange(tape: Path | None) -> dict[str, Any]:
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
-    assert child.stdin and child.stdout
+    assert child.stdin
+    assert child.stdout
     too_long = threading.Timer(PAPER_SECONDS, child.kill)
     too_long.start()
     line = child.stdout.readline()
@@ -244,10 +245,14 @@ def _paper(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
 
+    def stop_with_the_bot() -> None:
+        sys.stdin.read()
+        stop.set()
+
     def tell_the_bot(rest: str, ws: str) -> None:
         answer = {"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": PAPER_SECRET}
         print(json.dumps(answer), flush=True)
-        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+        threading.Thread(target=stop_with_the_bot, daemon=True).start()
 
     def tell_the_user(rest: str, ws: str) -> None:
         print(f"REST       {rest}\nWebSocket  {ws}")

@@ -4,7 +4,7 @@ A snapshot out, a plan in. In a dry run its orders are virtual.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -334,7 +334,7 @@ class ExchangeInterface:
         """
         if plan.cancel:
             logger.info("Canceling %d orders:", len(plan.cancel))
-            _log_lines(plan.cancel)
+            self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
         creates = [
             replace(request, client_oid=self.gte.new_client_oid())
@@ -344,7 +344,7 @@ class ExchangeInterface:
         if not creates:
             return 0
         logger.info("Creating %d orders:", len(creates))
-        _log_lines(creates)
+        self._log_orders(creates)
         for request in creates:
             self.own.sending(request)
         if self.dry_run:
@@ -457,15 +457,23 @@ class ExchangeInterface:
             )
         )
 
-    def _report(self, fills: list[Fill]) -> None:
+    def _report(self, fills: Sequence[Fill]) -> None:
         self._fills += fills
         for fill in fills:
-            side = "Bought" if fill.side is Side.BUY else "Sold"
             logger.info(
                 "%s %s @ %s (%s of %s filled, order %s)",
-                *(side, plain(fill.qty), plain(fill.price)),
-                *(plain(fill.order.filled), plain(fill.order.qty), fill.order.order_id),
+                "Bought" if fill.side is Side.BUY else "Sold",
+                plain(fill.qty),
+                plain(fill.price),
+                plain(fill.order.filled),
+                plain(fill.order.qty),
+                fill.order.order_id,
             )
+
+    def _log_orders(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
+        digits = self.get_instrument()["tickLog"]
+        for order in sorted(orders, key=lambda order: -order.price):
+            logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
 
     def _end_crossed_virtual_orders(self) -> None:
         ticker = self.feed.get_ticker()
@@ -473,11 +481,6 @@ class ExchangeInterface:
             if not risk.passive(order, ticker):
                 logger.info("Dry run: %s would have been filled.", order)
                 self.own.observe(replace(order, state=OrderState.DONE), 0)
-
-
-def _log_lines(orders: Iterable[OpenOrder | OrderRequest]) -> None:
-    for order in sorted(orders, key=lambda order: -order.price):
-        logger.info("%4s %s @ %s", order.side.value, plain(order.qty), plain(order.price))
 
 
 def _number(value: Decimal) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from market_maker import clock, convergence, ladder, risk
 from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, SettingsError
@@ -64,23 +64,19 @@ class OrderManager:
         logger.info("Order Manager initializing, connecting to GTE. %s", mode)
         try:
             self.exchange.start()
-            self.instrument = self.exchange.get_instrument()
-            self.starting_qty = self.running_qty = self.exchange.get_delta()
             self.reset()
         except BaseException:
-            self.exit()
+            if self.exchange.own.live():
+                self.exit()
+            self.exchange.close()
             raise
 
     # --- hooks of the family ----------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Begin.
-
-        Look at the market and the account. Orders of an earlier run stay, they are adopted.
-        """
-        self.exchange.refresh()
-        self.sanity_check()
-        self.print_status()
+        """Begin counting anew. Orders stay: those of an earlier run have been adopted."""
+        self.instrument = self.exchange.get_instrument()
+        self.starting_qty = self.running_qty = self.exchange.get_delta()
 
     def sanity_check(self) -> None:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
@@ -352,7 +348,7 @@ class OrderManager:
 
     def _draw(self, index: int) -> float:
         low, high = settings.MIN_ORDER_SIZE, settings.MAX_ORDER_SIZE
-        lot = self.instrument["lotSize"]
+        lot = float(self.instrument["lotSize"])
         qty = random.randint(math.ceil(low / lot), math.floor(high / lot)) * lot
         self._random_qty[index] = qty
         return qty
@@ -393,11 +389,15 @@ def _request(order: Mapping[str, Any], side: Side, instrument: Instrument) -> Or
     values = []
     for names, step in ((("price",), instrument.tick), (("orderQty", "qty"), instrument.lot)):
         value = next((order[name] for name in names if name in order), None)
-        number = isinstance(value, int | float | Decimal) and math.isfinite(value) and value > 0
-        if not number or isinstance(value, bool):
+        if not _is_positive(value):
             raise InvalidOrder(f"{dict(order)}: {names[0]} must be a number above zero")
         values.append(to_grid(value, step))
     return OrderRequest(side=side, price=values[0], qty=values[1])
+
+
+def _is_positive(value: Any) -> TypeGuard[float]:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0
 
 
 def _log_plan(plan: Plan) -> None:

@@ -1,49 +1,43 @@
-"""The request budget: how long to wait so that no endpoint's limit is ever passed.
+"""The request budget: when a call may leave, so that no endpoint's limit is ever passed.
 
 A limit of n calls in s seconds is kept over every window of s seconds, wherever it begins. Time is
-an argument, in seconds of a clock that never steps. The margin on the window covers the jitter of
-the way.
+an argument, in seconds of a clock that never steps.
 """
 
 from collections import deque
 
-from market_maker.protocol import Endpoint
-
 MARGIN = 1.05
+"""Windows are counted so much longer, for requests that overtake each other on their way."""
 SLOW_FOR = 60.0
+"""Seconds of half the budget after the venue has said "too frequent"."""
 
 
 class Throttle:
-    """Books calls.
-
-    `book()` returns the moment a call may leave; the caller sends it then, not before.
-    """
+    """Books calls by the name of their endpoint; whoever books a call sends it then, not before."""
 
     def __init__(self) -> None:
         self._booked: dict[str, deque[float]] = {}
         self._slow_until: dict[str, float] = {}
 
-    def book(self, endpoint: Endpoint, now: float) -> float:
-        """Book one call and return when it may leave, `now` or later."""
-        moment = self._next(endpoint, now)
-        booked = self._booked.setdefault(endpoint.path, deque(maxlen=endpoint.calls))
-        booked.append(moment)
+    def book(self, name: str, *, calls: int, seconds: float, now: float) -> float:
+        """Book one call under a limit of `calls` in `seconds`; return when it may leave."""
+        moment = self.next(name, calls=calls, seconds=seconds, now=now)
+        self._booked.setdefault(name, deque(maxlen=calls)).append(moment)
         return moment
 
-    def free(self, endpoint: Endpoint, now: float) -> bool:
-        """Say whether a call could leave at once."""
-        return self._next(endpoint, now) <= now
+    def next(self, name: str, *, calls: int, seconds: float, now: float) -> float:
+        """Return when the next call could leave: `now` or later."""
+        booked = self._booked.get(name, ())
+        if now < self._slow_until.get(name, now):
+            calls, seconds = (calls // 2, seconds) if calls > 1 else (1, seconds * 2)
+        if len(booked) < calls:
+            return now
+        return max(now, booked[-calls] + seconds * MARGIN)
 
-    def slow_down(self, endpoint: Endpoint, now: float) -> None:
-        """Wait a whole window, and halve the budget for a minute: the venue said "too frequent"."""
-        booked = self._booked.setdefault(endpoint.path, deque(maxlen=endpoint.calls))
-        booked.extend([max([now, *booked])] * endpoint.calls)
-        self._slow_until[endpoint.path] = now + SLOW_FOR
-
-    def _next(self, endpoint: Endpoint, now: float) -> float:
-        booked = self._booked.get(endpoint.path, ())
-        slow = now < self._slow_until.get(endpoint.path, now)
-        calls = max(1, endpoint.calls // 2) if slow else endpoint.calls
-        window = endpoint.seconds * MARGIN * (2 if slow and endpoint.calls == 1 else 1)
-        earliest = booked[-calls] + window if len(booked) >= calls else now
-        return max(now, earliest)
+    def slow_down(self, name: str, *, now: float) -> None:
+        """Wait a whole window, and keep to half the budget for a while: the venue was asked too
+        much."""
+        self._slow_until[name] = now + SLOW_FOR
+        booked = self._booked.get(name)
+        if booked and booked.maxlen:
+            booked.extend([max(now, booked[-1])] * booked.maxlen)

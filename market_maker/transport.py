@@ -78,12 +78,21 @@ class Transport:
     def book(self, endpoint: Endpoint) -> float:
         """Book one call and return the moment at which the budget lets it leave."""
         with self._throttle_lock:
-            return self._throttle.book(endpoint, clock.monotonic())
+            return self._throttle.book(
+                endpoint.path,
+                calls=endpoint.calls,
+                seconds=endpoint.seconds,
+                now=clock.monotonic(),
+            )
 
     def is_free(self, endpoint: Endpoint) -> bool:
         """Say whether a call could leave at once."""
+        now = clock.monotonic()
         with self._throttle_lock:
-            return self._throttle.free(endpoint, clock.monotonic())
+            moment = self._throttle.next(
+                endpoint.path, calls=endpoint.calls, seconds=endpoint.seconds, now=now
+            )
+        return moment <= now
 
     def send(
         self,
@@ -113,7 +122,7 @@ class Transport:
             refusal = protocol.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
                 with self._throttle_lock:
-                    self._throttle.slow_down(endpoint, clock.monotonic())
+                    self._throttle.slow_down(endpoint.path, now=clock.monotonic())
             raise refusal
         return reply.get("data")
 

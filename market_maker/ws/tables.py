@@ -118,7 +118,6 @@ class Entry:
 
     row: dict[str, Any]
     value: Any
-    time: int
 
 
 class Tables:
@@ -151,7 +150,7 @@ class Tables:
         `received` in ms stands for the venue's time in a frame that has none. A table or action
         that is not known, and rows that are not fit, are counted and dropped.
         """
-        table, action, data = frame.get("table"), frame.get("action"), frame.get("data")
+        table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             self.counts["bad frame"] += 1
             return False
@@ -163,7 +162,7 @@ class Tables:
         elif action not in ("partial", "insert", "update", "delete"):
             self.counts["unknown action"] += 1
         else:
-            return self._apply(str(table), str(action), data, time)
+            return self._apply(table, action, data, time)
         return False
 
     def _apply(self, table: str, action: str, data: list[Row], time: int) -> bool:
@@ -220,7 +219,7 @@ class Tables:
             if value.state is OrderState.DONE:
                 rows.pop(key, None)
                 return
-        rows[key] = Entry(merged, value, time)
+        rows[key] = Entry(merged, value)
 
     def _delete(self, table: str, row: Row, _time: int) -> None:
         self._rows.setdefault(table, {}).pop(protocol.ROW_KEYS[table](row), None)

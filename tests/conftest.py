@@ -1,0 +1,87 @@
+"""What the tests of the shell share: the paper exchange on port 0, settings for it, and waiting."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from market_maker.gte import GTE
+from market_maker.paper.venue import PaperExchange
+from market_maker.settings import settings
+
+DEADLINE = 10.0
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
+    """Wait until a condition is true; fail, naming it, when it does not become true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not become true in {seconds} s: {condition.__name__}")
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GTE_API_KEY", "GTE_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def venue() -> Iterator[PaperExchange]:
+    """A paper exchange with a still book: best bid 8490.0, best ask 8497.5, nobody trading."""
+    with PaperExchange(crowd=False, book=True) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def gte(venue: PaperExchange) -> Iterator[GTE]:
+    """A REST client of the paper exchange, without a feed."""
+    client = client_of(venue)
+    yield client
+    client.exit()
+
+
+def client_of(venue: PaperExchange, **changed: Any) -> GTE:
+    """Return a client of a paper exchange."""
+    given = {
+        "symbol": "BTC_USD",
+        "settle_currency": "BTC",
+        "api_key": venue.key,
+        "api_secret": venue.secret,
+        "orderid_prefix": "mm_test_",
+        "timeout": 2.0,
+    }
+    return GTE(venue.rest_url, **(given | changed))
+
+
+@pytest.fixture
+def configure(venue: PaperExchange) -> Iterator[Callable[..., None]]:
+    """Load the settings of the example with the paper exchange's addresses and some changes."""
+    saved = dict(vars(settings))
+
+    def load(**changed: Any) -> None:
+        given = {
+            "API_URL_BASE": venue.rest_url,
+            "WS_URL": venue.ws_url,
+            "API_KEY": venue.key,
+            "API_SECRET": venue.secret,
+            "DRY_RUN": False,
+            "ORDER_PAIRS": 3,
+            "LOOP_INTERVAL": 0.2,
+            "TIMEOUT": 2.0,
+        }
+        settings.load(None, overrides=given | changed)
+
+    yield load
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log from INFO up."""
+    caplog.set_level(logging.INFO)
+    return caplog

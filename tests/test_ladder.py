@@ -1,0 +1,59 @@
+"""The default ladder, to the tick, as the sample run of 2020-02-01 printed it."""
+
+from market_maker import ladder
+from market_maker.settings import defaults
+
+EXAMPLE = defaults(example=True)
+TICK = 0.5
+
+
+def start(**changed: float | None) -> ladder.Start:
+    given = {"bid": 8490.0, "ask": 8497.5, "tick": TICK, "min_spread": EXAMPLE["MIN_SPREAD"]}
+    return ladder.start_prices(**(given | changed))  # type: ignore[arg-type]
+
+
+def price(index: int, *, maintain_spreads: bool = True) -> float:
+    return ladder.level_price(
+        start(),
+        index,
+        interval=EXAMPLE["INTERVAL"],
+        maintain_spreads=maintain_spreads,
+        tick=TICK,
+    )
+
+
+def qty(index: int) -> float:
+    return ladder.level_qty(
+        index, start_size=EXAMPLE["ORDER_START_SIZE"], step_size=EXAMPLE["ORDER_STEP_SIZE"]
+    )
+
+
+def test_the_golden_case_of_the_sample_run() -> None:
+    assert [(qty(k), price(k)) for k in (1, 2)] == [(100, 8539.5), (273, 8582.0)]
+    assert [(qty(-k), price(-k)) for k in (1, 29, 30)] == [
+        (100, 8448.0),
+        (4944, 7347.0),
+        (5117, 7310.5),
+    ]
+
+
+def test_without_maintain_spreads_every_level_stands_one_interval_further_out() -> None:
+    assert price(1, maintain_spreads=False) == price(2)
+    assert price(-29, maintain_spreads=False) == price(-30)
+
+
+def test_a_wide_market_is_joined_one_tick_inside() -> None:
+    wide = start(bid=8000.0, ask=9000.0)
+    assert (wide.buy, wide.sell) == (8000.5, 8999.5)
+
+
+def test_where_we_are_the_best_price_already_the_start_is_that_price() -> None:
+    joined = start(bid=8000.0, ask=9000.0, highest_buy=8000.0, lowest_sell=9000.0)
+    assert (joined.buy, joined.sell) == (8000.0, 9000.0)
+
+
+def test_a_market_too_tight_to_step_inside_is_joined_at_its_best_prices() -> None:
+    one_tick = start(bid=8490.0, ask=8490.5, min_spread=0.0)
+    assert (one_tick.buy, one_tick.sell) == (8490.0, 8490.5)
+    two_ticks = start(bid=8490.0, ask=8491.0, min_spread=0.0)
+    assert (two_ticks.buy, two_ticks.sell) == (8490.0, 8491.0)

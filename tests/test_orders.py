@@ -1,0 +1,186 @@
+"""The life of our own orders: nothing ends, and nothing is booked, without evidence."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders import LATE_MS, SCANS_APART_MS, OwnOrders
+
+REQUEST = OrderRequest(
+    side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid="mm_run0000001"
+)
+
+
+def row(
+    filled: int = 0, state: OrderState = OrderState.OPEN, oid: str = REQUEST.client_oid
+) -> OpenOrder:
+    return OpenOrder(
+        side=Side.BUY,
+        price=Decimal(1000),
+        qty=Decimal(100),
+        filled=Decimal(filled),
+        client_oid=oid,
+        order_id="17",
+        state=state,
+    )
+
+
+def sent() -> OwnOrders:
+    own = OwnOrders("mm_")
+    own.sending(REQUEST)
+    return own
+
+
+def accepted() -> OwnOrders:
+    own = sent()
+    own.accepted(REQUEST.client_oid, "17")
+    return own
+
+
+def state(own: OwnOrders) -> OrderState:
+    return own.live()[0].state
+
+
+def test_an_order_counts_from_before_its_first_byte_leaves() -> None:
+    assert state(sent()) is OrderState.SENT
+
+
+def test_an_accepted_order_is_open_under_its_id() -> None:
+    assert accepted().live()[0].order_id == "17"
+    assert state(accepted()) is OrderState.OPEN
+
+
+def test_a_refused_order_is_gone() -> None:
+    own = sent()
+    own.refused(REQUEST.client_oid)
+    assert own.live() == ()
+
+
+def test_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order() -> None:
+    own = sent()
+    assert own.observe(row(filled=30), time=1).qty == 30  # type: ignore[union-attr]
+    own.accepted(REQUEST.client_oid, "17")
+    assert len(own.live()) == 1
+    assert own.live()[0].filled == 30
+
+
+def test_each_fill_is_booked_once_whatever_repeats_it() -> None:
+    own = accepted()
+    fills = [own.observe(row(filled), time=1) for filled in (0, 30, 30, 20, 100, 100)]
+    assert [fill.qty if fill else 0 for fill in fills] == [0, 30, 0, 0, 70, 0]
+    assert (own.bought, own.sold, own.fill_count) == (100, 0, 2)
+
+
+def test_a_row_without_client_oid_is_known_by_its_order_id() -> None:
+    own = accepted()
+    assert own.observe(row(filled=30, oid=""), time=1)
+    assert own.live()[0].client_oid == REQUEST.client_oid
+
+
+def test_an_ended_order_does_not_come_back() -> None:
+    own = accepted()
+    own.observe(row(state=OrderState.DONE), time=1)
+    own.observe(row(), time=2)
+    assert own.live() == ()
+
+
+def test_a_filled_order_has_ended_whatever_its_status_says() -> None:
+    own = accepted()
+    own.observe(row(filled=100), time=1)
+    assert own.live() == ()
+
+
+def test_orders_of_others_are_never_taken_for_ours() -> None:
+    own = OwnOrders("mm_")
+    assert own.observe(row(filled=10, oid="someone_else"), time=1) is None
+    assert own.adopt([row(oid="someone_else"), row(oid="")]) == 0
+    assert own.live() == ()
+
+
+def test_an_order_of_ours_that_we_did_not_know_is_taken_over() -> None:
+    own = OwnOrders("mm_")
+    own.observe(row(), time=1)
+    assert len(own.live()) == 1
+
+
+def test_leftovers_are_adopted_with_what_they_have_filled_and_that_is_not_booked_again() -> None:
+    own = OwnOrders("mm_")
+    assert own.adopt([row(filled=40)]) == 1
+    assert own.observe(row(filled=40), time=1) is None
+    assert own.observe(row(filled=50), time=2).qty == 10  # type: ignore[union-attr]
+
+
+def test_an_order_being_cancelled_stays_until_its_row_says_that_it_has_ended() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.observe(row(), time=1)
+    assert state(own) is OrderState.CANCELLING
+    own.observe(row(state=OrderState.DONE), time=2)
+    assert own.live() == ()
+
+
+def test_a_cancel_that_failed_leaves_the_order_open_to_be_cancelled_again() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.cancel_failed(REQUEST.client_oid)
+    assert state(own) is OrderState.OPEN
+
+
+def test_a_lost_answer_leaves_the_order_in_doubt_until_a_row_shows_it() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, expires=5_000)
+    assert own.unknown()
+    own.observe(row(), time=1)
+    assert state(own) is OrderState.OPEN
+
+
+def test_absence_takes_two_scans_apart_begun_after_the_request_can_arrive_no_more() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, expires=5_000)
+    late = 5_000 + LATE_MS
+    assert not own.missed(REQUEST.client_oid, begun=4_000)
+    assert not own.missed(REQUEST.client_oid, begun=late)
+    assert not own.missed(REQUEST.client_oid, begun=late + 1)
+    assert not own.missed(REQUEST.client_oid, begun=late + SCANS_APART_MS)
+    assert own.unknown()
+    assert own.missed(REQUEST.client_oid, begun=late + 1 + SCANS_APART_MS)
+    assert own.live() == ()
+
+
+def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
+    own = OwnOrders("mm_")
+    own.observe(replace(row(oid="someone_else"), order_id="99"), time=1)
+    own.sending(REQUEST)
+    own.observe(replace(row(oid="someone_else"), order_id="120"), time=1)
+    own.lost(REQUEST.client_oid, expires=1)
+    assert own.born_after() == "99"
+
+
+def test_a_fill_is_unseen_until_a_position_of_a_later_time() -> None:
+    own = accepted()
+    own.observe(row(filled=30), time=1_000)
+    assert own.unseen(position_time=1_000) == (30, 0)
+    assert own.unseen(position_time=1_001) == (0, 0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.sampled_from(list(OrderState)[1:])), max_size=20),
+)
+def test_whatever_rows_come_fills_only_rise_and_add_up(
+    rows: list[tuple[int, OrderState]],
+) -> None:
+    own = accepted()
+    booked = sum(
+        (
+            fill.qty
+            for filled, seen in rows
+            if seen is not OrderState.UNKNOWN and (fill := own.observe(row(filled, seen), time=1))
+        ),
+        Decimal(0),
+    )
+    assert booked == own.bought <= 100
+    for order in own.live():
+        assert order.filled == own.bought

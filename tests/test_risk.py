@@ -1,0 +1,243 @@
+"""Limits: the worst case counts every order that rests or may rest as filled."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker import risk
+from market_maker.convergence import converge
+from market_maker.models import (
+    Instrument,
+    Leg,
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Plan,
+    Position,
+    Side,
+    Snapshot,
+    Ticker,
+)
+
+BUY, SELL = Side.BUY, Side.SELL
+BTC_USD = Instrument(
+    instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
+)
+OFF = risk.Limits(check=False, min_position=Decimal(-10), max_position=Decimal(10))
+
+
+def limits(low: int, high: int, *, hedge: bool = False) -> risk.Limits:
+    return risk.Limits(
+        check=True, min_position=Decimal(low), max_position=Decimal(high), hedge=hedge
+    )
+
+
+def want(side: Side, price: float, qty: float = 100) -> OrderRequest:
+    return OrderRequest(side=side, price=Decimal(str(price)), qty=Decimal(str(qty)))
+
+
+def has(side: Side, qty: int, *, close: bool = False, filled: int = 0) -> OpenOrder:
+    return OpenOrder(
+        side=side,
+        price=Decimal(950 if side is BUY else 1050),
+        qty=Decimal(qty),
+        filled=Decimal(filled),
+        close=close,
+        client_oid=f"{side}{qty}",
+        order_id="1",
+    )
+
+
+def snapshot(
+    *orders: OpenOrder,
+    long: int = 0,
+    short: int = 0,
+    bought: int = 0,
+    sold: int = 0,
+    bid: int | None = 990,
+    ask: int | None = 1010,
+) -> Snapshot:
+    return Snapshot(
+        instrument=BTC_USD,
+        ticker=Ticker(
+            bid=Decimal(bid) if bid else None,
+            ask=Decimal(ask) if ask else None,
+        ),
+        orders=orders,
+        position=Position(long=Leg(qty=Decimal(long)), short=Leg(qty=Decimal(short))),
+        unseen_bought=Decimal(bought),
+        unseen_sold=Decimal(sold),
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [
+        (want(BUY, 1000.25), "multiple of the tick"),
+        (want(BUY, 1000, 1.5), "multiple of 1"),
+        (want(BUY, 1010), "other side of the book"),
+        (want(BUY, 1011), "other side of the book"),
+        (want(SELL, 990), "other side of the book"),
+        (OrderRequest(side=BUY, price=Decimal("NaN"), qty=Decimal(1)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal("Infinity"), qty=Decimal(1)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal(1), qty=Decimal(0)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal(-1), qty=Decimal(1)), "above zero"),
+    ],
+)
+def test_an_order_that_is_not_legal_is_dropped_with_the_reason(
+    order: OrderRequest, reason: str
+) -> None:
+    trimmed = risk.trim([order], snapshot(), OFF)
+    assert trimmed.orders == ()
+    assert reason in trimmed.dropped[0]
+
+
+def test_wanted_orders_that_would_trade_with_each_other_are_both_dropped() -> None:
+    fine = want(BUY, 995)
+    trimmed = risk.trim([want(BUY, 1000), want(SELL, 1000), fine], snapshot(), OFF)
+    assert trimmed.orders == (fine,)
+
+
+def test_without_limits_everything_legal_passes() -> None:
+    wishes = (want(BUY, 1000, 1_000_000), want(SELL, 1001, 1_000_000))
+    assert set(risk.trim(wishes, snapshot(), OFF).orders) == set(wishes)
+
+
+def test_the_ladder_is_cut_from_outside_where_the_limit_is_reached() -> None:
+    ladder = [want(BUY, 1000 - level) for level in range(5)]
+    trimmed = risk.trim(ladder, snapshot(long=100), limits(-1000, 400))
+    assert trimmed.orders == tuple(ladder[:3])
+    assert "position limit" in trimmed.dropped[0]
+
+
+def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -> None:
+    ladder = [want(BUY, 1000, 300), want(BUY, 999, 50)]
+    assert risk.trim(ladder, snapshot(), limits(-100, 100)).orders == ()
+
+
+def test_creates_wait_until_cancels_have_freed_their_room() -> None:
+    plan = Plan(cancel=(has(BUY, 100),), create=(want(BUY, 1000),))
+    gated = risk.gate(plan, snapshot(*plan.cancel), limits(-100, 100))
+    assert (gated.cancel, gated.create, gated.hold) == (plan.cancel, (), (want(BUY, 1000),))
+
+
+def test_fills_that_the_position_does_not_show_yet_count() -> None:
+    plan = Plan(create=(want(BUY, 1000),))
+    assert risk.gate(plan, snapshot(bought=1), limits(-100, 100)).hold
+    assert risk.gate(plan, snapshot(bought=0), limits(-100, 100)).create
+
+
+def test_in_hedge_mode_each_leg_has_its_own_limit() -> None:
+    both = snapshot(long=90, short=90)
+    assert risk.room_for(BUY, both, limits(-100, 100, hedge=True), ()) == 10
+    assert risk.room_for(SELL, both, limits(-100, 100, hedge=True), ()) == 10
+    assert risk.room_for(BUY, both, limits(-100, 100), ()) == 100
+
+
+def test_an_order_closes_the_opposite_leg_when_all_of_it_can() -> None:
+    creates = (want(SELL, 1001, 60), want(SELL, 1002, 60), want(BUY, 999, 10))
+    chosen = risk.choose_legs(creates, snapshot(long=100, short=5), OFF)
+    assert {(o.qty, o.price): o.close for o in chosen} == {
+        (60, 1001): True,
+        (60, 1002): False,
+        (10, 999): False,
+    }
+
+
+def test_what_resting_close_orders_have_bound_cannot_be_closed_twice() -> None:
+    bound = snapshot(has(SELL, 80, close=True, filled=20), long=100)
+    chosen = risk.choose_legs((want(SELL, 1001, 50),), bound, OFF)
+    assert not chosen[0].close
+    chosen = risk.choose_legs((want(SELL, 1001, 40),), bound, OFF)
+    assert chosen[0].close
+
+
+def test_in_hedge_mode_every_order_opens() -> None:
+    creates = (want(SELL, 1001, 60),)
+    chosen = risk.choose_legs(creates, snapshot(long=100), limits(-1, 1, hedge=True))
+    assert not chosen[0].close
+
+
+# --- properties -----------------------------------------------------------------------------------
+
+quantities = st.integers(1, 200)
+ladders = st.builds(
+    lambda buys, sells: (
+        [want(BUY, 1000 - n, q) for n, q in enumerate(buys)]
+        + [want(SELL, 1001 + n, q) for n, q in enumerate(sells)]
+    ),
+    st.lists(quantities, max_size=6),
+    st.lists(quantities, max_size=6),
+)
+open_orders = st.lists(
+    st.builds(
+        lambda side, qty, close, state, n: OpenOrder(
+            side=side,
+            price=Decimal(1000 - 20 * side.sign - n),
+            qty=Decimal(qty),
+            close=close,
+            client_oid=f"{n}",
+            order_id=f"{n}",
+            state=state,
+        ),
+        st.sampled_from(Side),
+        quantities,
+        st.booleans(),
+        st.sampled_from([OrderState.OPEN, OrderState.CANCELLING, OrderState.UNKNOWN]),
+        st.integers(0, 9),
+    ),
+    max_size=6,
+    unique_by=lambda order: order.client_oid,
+)
+
+
+@given(
+    ladders,
+    open_orders,
+    st.integers(0, 300),
+    st.integers(0, 300),
+    st.integers(0, 50),
+    st.integers(0, 50),
+    st.booleans(),
+)
+def test_no_create_takes_the_worst_case_past_a_limit(
+    wanted: list[OrderRequest],
+    orders: list[OpenOrder],
+    long: int,
+    short: int,
+    bought: int,
+    sold: int,
+    hedge: bool,
+) -> None:
+    bounds = limits(-400, 400, hedge=hedge)
+    now = snapshot(*orders, long=long, short=short, bought=bought, sold=sold)
+    trimmed = risk.trim(wanted, now, bounds)
+    plan = risk.gate(converge(trimmed.orders, orders, relist=Decimal("0.01")), now, bounds)
+    for side, held in ((BUY, long if hedge else long - short), (SELL, short if hedge else short - long)):
+        unseen = bought if side is BUY else sold
+        worst = held + unseen
+        worst += sum(o.remaining for o in orders if o.side is side)
+        created = sum(o.qty for o in plan.create if o.side is side)
+        assert created == 0 or worst + created <= 400
+
+
+@given(ladders, open_orders, st.integers(0, 300))
+def test_limits_never_block_a_cancel(
+    wanted: list[OrderRequest], orders: list[OpenOrder], long: int
+) -> None:
+    plan = converge(wanted, orders, relist=Decimal("0.01"))
+    gated = risk.gate(plan, snapshot(*orders, long=long), limits(0, 0))
+    assert gated.cancel == plan.cancel
+    assert set(gated.create) | set(gated.hold) == set(plan.create) | set(plan.hold)
+
+
+@given(ladders)
+def test_what_passes_does_not_cross_itself_or_the_book(wanted: list[OrderRequest]) -> None:
+    passed = risk.trim(wanted, snapshot(), OFF).orders
+    buys = [o.price for o in passed if o.side is BUY]
+    sells = [o.price for o in passed if o.side is SELL]
+    assert not (buys and sells and max(buys) >= min(sells))
+    assert all(price < 1010 for price in buys)
+    assert all(price > 990 for price in sells)

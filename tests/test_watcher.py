@@ -1,0 +1,60 @@
+"""A file has changed when new content has stood still for two looks."""
+
+import os
+from pathlib import Path
+
+from market_maker.watcher import FileWatcher
+
+
+def test_new_content_is_reported_once_it_has_stood_still(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+    assert watcher.changed() == []
+    file.write_text("A = 2")
+    assert watcher.changed() == []
+    assert watcher.changed() == [file]
+    assert watcher.changed() == []
+
+
+def test_a_file_in_the_middle_of_being_saved_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+    for cut in ("A", "A =", "A = 2"):
+        file.write_text(cut)
+        assert watcher.changed() == []
+    assert watcher.changed() == [file]
+
+
+def test_a_touch_is_not_a_change_and_an_older_file_put_back_is(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+    os.utime(file)
+    assert watcher.changed() == []
+    assert watcher.changed() == []
+    file.write_text("A = 0")
+    os.utime(file, (1, 1))
+    watcher.changed()
+    assert watcher.changed() == [file]
+
+
+def test_a_file_that_is_away_for_a_moment_has_not_changed_but_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+    file.rename(tmp_path / "elsewhere")
+    assert watcher.changed() == []
+    assert watcher.missing() == [file]
+    (tmp_path / "elsewhere").rename(file)
+    assert watcher.changed() == []
+    assert watcher.missing() == []
+
+
+def test_a_file_that_appears_is_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "settings-BTC_USD.py"
+    watcher = FileWatcher([file])
+    file.write_text("A = 1")
+    watcher.changed()
+    assert watcher.changed() == [file]
