@@ -51,7 +51,7 @@ class Server:
         self._gate = Gate([Pass(PAPER_KEY, PAPER_SECRET, OWNER)])
         self._feed = Feed(exchange, self._gate)
         self._markets = list(markets)
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._sockets: dict[web.WebSocketResponse, asyncio.Transport] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._thawed = asyncio.Event()
@@ -87,10 +87,8 @@ class Server:
 
     async def drop_sockets(self) -> None:
         """Cut every WebSocket connection without a closing word."""
-        for socket in list(self._sockets):
-            transport = socket.get_extra_info("transport")
-            if transport:
-                transport.abort()
+        for transport in self._sockets.values():
+            transport.abort()
 
     def freeze(self) -> None:
         """Answer nothing and push nothing, but keep every connection open."""
@@ -195,13 +193,14 @@ class Server:
 
         session = Session(send)
         writer = asyncio.create_task(self._write(socket, queue))
-        self._sockets.add(socket)
+        if request.transport:
+            self._sockets[socket] = request.transport
         self._feed.sessions.add(session)
         try:
             await self._read(socket, session)
         finally:
             self._feed.sessions.discard(session)
-            self._sockets.discard(socket)
+            self._sockets.pop(socket, None)
             writer.cancel()
         return socket
 
