@@ -8,11 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "market_maker"
 
 LAYERS = [
-    "paper.refusal paper.engine paper.instrument",
+    "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
     "protocol auth settings throttle orders ladder risk convergence health "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults",
-    "paper.exchange paper.tape",
+    "paper.ledger paper.listing paper.tape",
+    "paper.clearing paper.events",
+    "paper.exchange",
     "paper.wire paper.judge paper.stage",
     "paper.rest paper.feed",
     "transport ws.tables paper.server",

@@ -1,14 +1,7 @@
-"""The ledger: who owns what, exactly.
+"""An account: coins in three wallets, and the two sides of each contract position.
 
-Contracts are inverse: one is worth `face / price` of the settlement currency. That worth is rounded
-once, per contract and price, and all else is linear in the quantity; so what one account wins is to
-the last digit what others lose, and for every asset at every moment
-
-    sum over accounts of (balances + unrealised profit) + fees = deposits
-    total = available + order margin + position margin            (each contract account)
-    sum of longs = sum of shorts                                  (each contract)
-
-The insurance fund is an account like any other. Nothing here reads a clock or makes an id.
+Contracts are inverse: one is worth `face / price` of the settlement currency, rounded once per
+price; all else is linear in the quantity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,15 +10,15 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from market_maker.paper.refusal import Code, Refused
-
 ZERO = Decimal(0)
 ATOM = Decimal("1e-18")  # all money is a multiple of it; 28 digits leave room for 10^9 coins
 MILLIONTH = Decimal("0.000001")
 
-MAINTENANCE = Decimal("0.005")
 TAKER_FEE = Decimal("0.00075")  # half of the 0.0015 in the captured order margins
 MAKER_FEE = Decimal("0.00025")  # undocumented; charged, not paid, so as not to flatter a strategy
+MAINTENANCE = Decimal("0.005")
+LIQUIDATION = MAINTENANCE + TAKER_FEE  # what must be left of the value (gte-api 7.1)
+MAX_LEVERAGE = Decimal(100)
 
 
 class Wallet(IntEnum):
@@ -57,6 +50,15 @@ class LegKey(NamedTuple):
     symbol: str
     long: bool
 
+    @property
+    def contract(self) -> Contract:
+        """Return the contract without the side."""
+        return Contract(self.area, self.symbol)
+
+
+Marks = Mapping[Contract, Decimal]
+"""What one of each contract is worth at its mark price."""
+
 
 def money(amount: Decimal) -> Decimal:
     """Round an amount to the smallest unit the ledger keeps."""
@@ -68,7 +70,9 @@ def worth(*, face: Decimal, price: Decimal) -> Decimal:
     return money(face / price)
 
 
-def order_margin(*, qty: int, face: Decimal, price: Decimal, leverage: Decimal) -> Decimal:
+def order_margin(
+    *, qty: Decimal | int, face: Decimal, price: Decimal, leverage: Decimal
+) -> Decimal:
     """Return the margin an opening order holds (gte-api 7.1; true of every captured row)."""
     value = qty * face / price
     return (value / leverage + value * 2 * TAKER_FEE).quantize(MILLIONTH, ROUND_FLOOR)
@@ -76,7 +80,7 @@ def order_margin(*, qty: int, face: Decimal, price: Decimal, leverage: Decimal) 
 
 @dataclass(slots=True)
 class Balance:
-    """Coins in one wallet; `held` is bound by resting orders."""
+    """Coins in one wallet; `held` is bound by resting orders or by a withdrawal."""
 
     total: Decimal = ZERO
     held: Decimal = ZERO
@@ -93,16 +97,18 @@ class Leg:
     margin: Decimal = ZERO
     realised: Decimal = ZERO  # profit of closed parts, fees and funding
     top_up: bool = False
+    liquidated: bool = False
 
-    def profit(self, value: Decimal) -> Decimal:
-        """Return the profit of the whole leg if it were closed for `value`."""
-        return self.cost - value if self.long else value - self.cost
+    def profit(self, each: Decimal) -> Decimal:
+        """Return the profit of the leg when one contract is worth `each`."""
+        return self.cost - self.qty * each if self.long else self.qty * each - self.cost
 
     def add(self, *, qty: int, value: Decimal, leverage: Decimal) -> None:
         """Open more of it."""
         self.qty += qty
         self.cost += value
         self.margin += money(value / leverage)
+        self.liquidated = False
 
     def remove(self, *, qty: int, value: Decimal) -> Decimal:
         """Close a part of it for `value`, let its share of the margin go, return the profit."""
@@ -115,12 +121,17 @@ class Leg:
         self.margin -= margin
         return cost - value if self.long else value - cost
 
-    def price_at(self, *, face: Decimal, ratio: Decimal) -> Decimal:
+    def spare(self, each: Decimal) -> Decimal:
+        """Return the margin and profit beyond what keeps the leg from liquidation."""
+        return self.margin + self.profit(each) - money(self.qty * each * LIQUIDATION)
+
+    def price_at(self, *, face: Decimal, ratio: Decimal, margin: Decimal | None = None) -> Decimal:
         """Return the price at which margin and profit are this ratio of the value, 0 for none.
 
-        Ratio 0 is the bankruptcy price; maintenance and one fee give the liquidation price.
+        Ratio 0 is the bankruptcy price, `LIQUIDATION` the liquidation price.
         """
-        value = self.cost + self.margin if self.long else self.cost - self.margin
+        margin = self.margin if margin is None else margin
+        value = self.cost + margin if self.long else self.cost - margin
         if not self.qty or value <= 0:
             return ZERO
         return self.qty * face * (1 + ratio if self.long else 1 - ratio) / value
@@ -171,95 +182,32 @@ class Account:
         """Yield the legs that settle in an area."""
         return ((key, leg) for key, leg in self.legs.items() if key.area == area)
 
+    def crossed_in(self, area: str) -> Iterator[tuple[LegKey, Leg]]:
+        """Yield the legs of an area that share its balance as margin."""
+        for key, leg in self.legs_in(area):
+            if leg.qty and self.setting(key.contract).mode is Mode.CROSS:
+                yield key, leg
+
     def pos_margin(self, area: str) -> Decimal:
         """Return the margin of all positions of a settlement area."""
         return sum((leg.margin for _, leg in self.legs_in(area)), ZERO)
 
     def available(self, wallet: Wallet, asset: str) -> Decimal:
-        """Return what may be moved, or used as margin of new orders."""
+        """Return what is neither held nor margin: total less both."""
         balance = self.balance(wallet, asset)
         free = balance.total - balance.held
         return free - self.pos_margin(asset) if wallet is Wallet.CONTRACT else free
 
+    def usable(self, area: str, marks: Marks) -> Decimal:
+        """Return what may become margin or leave: the available less what crossed legs lose."""
+        profit = sum((leg.profit(marks[key.contract]) for key, leg in self.crossed_in(area)), ZERO)
+        return self.available(Wallet.CONTRACT, area) + min(profit, ZERO)
 
-class Party(NamedTuple):
-    """One side of a trade. `close` None nets: it closes what it can and opens the rest."""
+    def cross_spare(self, area: str, marks: Marks) -> Decimal:
+        """Return what crossed legs share beyond what keeps them from liquidation.
 
-    owner: str
-    close: bool | None
-    fee: Decimal
-
-
-class Ledger:
-    """All accounts. It checks before it changes, and never moves money out of the system."""
-
-    def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
-        self.deposits: dict[str, Decimal] = {}
-        self.fees: dict[str, Decimal] = {}
-
-    def open_account(self, owner: str, mode: Mode = Mode.ISOLATED) -> Account:
-        """Add an empty account."""
-        account = self.accounts[owner] = Account(owner, mode)
-        return account
-
-    def deposit(self, owner: str, wallet: Wallet, asset: str, amount: Decimal) -> None:
-        """Bring coins into the system."""
-        self.accounts[owner].balance(wallet, asset).total += amount
-        self.deposits[asset] = self.deposits.get(asset, ZERO) + amount
-
-    def hold(self, owner: str, wallet: Wallet, asset: str, amount: Decimal) -> None:
-        """Bind more for resting orders, or less when the amount is negative."""
-        self.accounts[owner].balance(wallet, asset).held += amount
-
-    def trade(
-        self, contract: Contract, *, qty: int, each: Decimal, buyer: Party, seller: Party
-    ) -> tuple[Decimal, Decimal]:
-        """Book a trade of contracts worth `each`, and return the two fees (buyer's, seller's)."""
-        return (
-            self._book(contract, buyer, buys=True, qty=qty, each=each),
-            self._book(contract, seller, buys=False, qty=qty, each=each),
-        )
-
-    def _book(
-        self, contract: Contract, party: Party, *, buys: bool, qty: int, each: Decimal
-    ) -> Decimal:
-        account = self.accounts[party.owner]
-        closed = LegKey(*contract, not buys)
-        to_close = qty if party.close else 0
-        if party.close is None:
-            to_close = min(qty, account.leg(closed).qty)
-        fee = money(qty * each * party.fee)
-        total = -fee
-        if to_close:
-            leg = account.leg(closed)
-            profit = leg.remove(qty=to_close, value=to_close * each)
-            leg.realised += profit
-            total += profit
-        if qty > to_close:
-            leg = account.leg(LegKey(*contract, buys))
-            leverage = account.setting(contract).leverage(buys)
-            leg.add(qty=qty - to_close, value=(qty - to_close) * each, leverage=leverage)
-        leg.realised -= fee
-        account.balance(Wallet.CONTRACT, contract.area).total += total
-        self.fees[contract.area] = self.fees.get(contract.area, ZERO) + fee
-        return fee
-
-    def check_margin(self, owner: str, area: str, needed: Decimal) -> None:
-        """Refuse when an account cannot bind so much more margin."""
-        if needed > self.accounts[owner].available(Wallet.CONTRACT, area):
-            raise Refused(Code.MARGIN_INSUFFICIENT)
-
-    def imbalance(self, asset: str, marks: Mapping[Contract, Decimal]) -> Decimal:
-        """Return how far the first invariant is broken for an asset: 0, always."""
-        total = self.fees.get(asset, ZERO) - self.deposits.get(asset, ZERO)
-        for account in self.accounts.values():
-            total += sum((account.balance(w, asset).total for w in Wallet), ZERO)
-            for key, leg in account.legs_in(asset):
-                total += leg.profit(leg.qty * marks[Contract(key.area, key.symbol)])
-        return total
-
-    def open_interest(self, area: str, symbol: str) -> int:
-        """Return the contracts that exist: the sum of the longs, which is that of the shorts."""
-        key = LegKey(area, symbol, True)
-        return sum(account.leg(key).qty for account in self.accounts.values())
+        Order margin counts in: orders are cancelled before positions are liquidated.
+        """
+        crossed = list(self.crossed_in(area))
+        spare = self.balance(Wallet.CONTRACT, area).total - self.pos_margin(area)
+        return spare + sum((leg.spare(marks[key.contract]) for key, leg in crossed), ZERO)

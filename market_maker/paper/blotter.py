@@ -6,8 +6,9 @@ from decimal import Decimal
 from enum import IntEnum
 
 from market_maker.paper.engine import Side
-from market_maker.paper.instrument import Instrument
+from market_maker.paper.instrument import SPOT, Instrument
 
+ZERO = Decimal(0)
 KEPT_FINISHED = 10_000
 
 
@@ -42,15 +43,29 @@ class Order:
     leverage: Decimal
     ctime: int
     status: Status = Status.LIVE
-    filled: Decimal = Decimal(0)
-    value: Decimal = Decimal(0)  # what the filled part was worth when it traded
-    fee: Decimal = Decimal(0)
-    held: Decimal = Decimal(0)
+    filled: Decimal = ZERO
+    value: Decimal = ZERO  # of the filled part: its worth when it traded, or its price in spot
+    fee: Decimal = ZERO
+    held: Decimal = ZERO
 
     @property
     def left(self) -> Decimal:
         """Return the quantity that has not traded."""
         return self.qty - self.filled
+
+    @property
+    def resting(self) -> Decimal:
+        """Return the quantity that may still trade."""
+        return ZERO if self.status.final else self.left
+
+    @property
+    def average_price(self) -> Decimal:
+        """Return the price at which the filled part has its value, 0 while nothing is filled."""
+        if not self.filled:
+            return ZERO
+        if self.instrument.key.kind == SPOT:
+            return self.value / self.filled
+        return self.filled * self.instrument.face / self.value
 
 
 class Blotter:
@@ -87,7 +102,7 @@ class Blotter:
         return None if order_id is None else self.find(owner, order_id)
 
     def live(self, owner: str) -> list[Order]:
-        """Return the live orders of an owner, oldest first."""
+        """Return the live orders of an owner, in order of arrival."""
         return list(self._live.get(owner, {}).values())
 
     def all(self, owner: str, statuses: Collection[Status]) -> list[Order]:
@@ -95,5 +110,5 @@ class Blotter:
         orders = self.live(owner)
         if any(status.final for status in statuses):
             orders += [order for order in self._done.values() if order.owner == owner]
-            orders.sort(key=lambda order: order.order_id)
-        return [order for order in orders if order.status in statuses]
+        found = [order for order in orders if order.status in statuses]
+        return sorted(found, key=lambda order: order.order_id)

@@ -6,11 +6,9 @@ order, by `drain()`.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from enum import Enum
 from itertools import takewhile
-from typing import NamedTuple
 
 from market_maker.paper import engine
 from market_maker.paper.account import (
@@ -18,154 +16,74 @@ from market_maker.paper.account import (
     TAKER_FEE,
     ZERO,
     Contract,
-    Ledger,
     LegKey,
+    Marks,
     Mode,
-    Party,
+    Setting,
     Wallet,
-    money,
-    order_margin,
-    worth,
 )
 from market_maker.paper.blotter import Blotter, Order, Status
+from market_maker.paper.clearing import Clearing, ContractClearing, SpotClearing, leg_key
 from market_maker.paper.engine import Side
-from market_maker.paper.history import History, Trade
-from market_maker.paper.instrument import Instrument, Key
+from market_maker.paper.events import (
+    Action,
+    BookChanged,
+    Event,
+    ExecType,
+    Executed,
+    Filled,
+    InstrumentChanged,
+    LegChanged,
+    MarginChanged,
+    OrderChanged,
+    Traded,
+)
+from market_maker.paper.history import Trade
+from market_maker.paper.instrument import CONTRACT, SPOT, Instrument, Key
+from market_maker.paper.ledger import INSURANCE, Ledger, Party
+from market_maker.paper.listing import Listing
 from market_maker.paper.market import Depth, Index, Move, Take
 from market_maker.paper.refusal import Code, Refused
+from market_maker.paper.switches import DEFAULTS, Switches
 
 OTHERS = "others"
-OTHERS_DEPOSIT = Decimal(1_000_000)
+HOUSE_DEPOSIT = Decimal(1_000_000)
 ID_EPOCH = 1_546_272_000_000  # of order ids, seen in the capture: 2019-01-01 in Beijing
+FUNDING_PERIOD = 8 * 3_600_000
 MAX_BATCH = 50
 MAX_OID = 40
-
-
-class Action(Enum):
-    """What a change does to a row, in the words of the wire."""
-
-    INSERT = "insert"
-    UPDATE = "update"
-    DELETE = "delete"
-
-
-class ExecType(Enum):
-    """Why an execution report is sent, with the numbers of the wire."""
-
-    NEW = 1
-    RESTING = 2
-    TRADE = 4
-    DONE = 8
-    CANCELLED = 16
-
-
-class OrderChanged(NamedTuple):
-    """A user's order appeared, changed, or left the table of live orders."""
-
-    action: Action
-    order: Order
-
-
-class Executed(NamedTuple):
-    """An execution report on an order as it was then; `last` is the quantity of this fill."""
-
-    exec_id: int
-    exec_type: ExecType
-    time: int
-    order: Order
-    last: Decimal
-    maker: bool
-    trade: Trade | None
-
-
-class Traded(NamedTuple):
-    """A trade of the public tape, and the owners on its two sides."""
-
-    key: Key
-    trade: Trade
-    maker: str
-    taker: str
-
-
-class LegChanged(NamedTuple):
-    """One side of a user's position changed."""
-
-    owner: str
-    leg: LegKey
-
-
-class MarginChanged(NamedTuple):
-    """The contract account of a user changed in one area."""
-
-    owner: str
-    area: str
-
-
-class BookChanged(NamedTuple):
-    """Levels of a book changed: (action, side, price in ticks, final size in lots)."""
-
-    key: Key
-    levels: list[tuple[Action, Side, int, int]]
-
-
-class InstrumentChanged(NamedTuple):
-    """The prices or the volume of an instrument changed."""
-
-    key: Key
-
-
-Event = (
-    OrderChanged | Executed | Traded | LegChanged | MarginChanged | BookChanged | InstrumentChanged
-)
-
-
-@dataclass(slots=True, eq=False)
-class Listing:
-    """An instrument and all that happens in it."""
-
-    instrument: Instrument
-    book: engine.Book = field(default_factory=engine.Book)
-    history: History = field(default_factory=History)
-    told: dict[tuple[Side, int], int] = field(default_factory=dict)  # level sizes last drained
-    last: Decimal = ZERO
-    index: Decimal = ZERO
-    funding_rate: Decimal = Decimal("0.0001")
-
-    @property
-    def contract(self) -> Contract:
-        """Return the name under which the ledger knows it."""
-        return Contract(self.instrument.key.area, self.instrument.key.symbol)
-
-    @property
-    def mark(self) -> Decimal:
-        """Return the price at which positions are valued: the index."""
-        return self.index
-
-    @property
-    def mark_worth(self) -> Decimal:
-        """Return what one contract is worth at the mark."""
-        return worth(face=self.instrument.face, price=self.mark)
 
 
 class Exchange:
     """The paper venue. `OTHERS` are all its other participants taken together."""
 
-    def __init__(self, instruments: Iterable[Instrument]) -> None:
+    def __init__(self, instruments: Iterable[Instrument], switches: Switches = DEFAULTS) -> None:
+        self.switches = switches
         self.ledger = Ledger()
         self.blotter = Blotter()
-        self.listings = {
-            instrument.key: Listing(instrument, last=instrument.start, index=instrument.start)
-            for instrument in instruments
+        self.listings = {instrument.key: Listing(instrument) for instrument in instruments}
+        self._clearing: dict[str, Clearing] = {
+            CONTRACT: ContractClearing(self.ledger, self.marks),
+            SPOT: SpotClearing(self.ledger),
         }
         self._last_id = 0
+        self._funded: int | None = None  # number of the last funding period
         self._events: list[Event] = []
         self._legs: dict[LegChanged, None] = {}
         self._margins: dict[MarginChanged, None] = {}
         self._books: dict[Key, Listing] = {}
         self._instruments: dict[Key, None] = {}
+        self._open_the_house()
+
+    def _open_the_house(self) -> None:
         self.ledger.open_account(OTHERS, Mode.CROSS)
-        for area in sorted({key.area for key in self.listings}):
-            self.ledger.deposit(OTHERS, Wallet.CONTRACT, area, OTHERS_DEPOSIT)
+        for key, listing in self.listings.items():
+            if key.kind == CONTRACT:
+                self.ledger.deposit(OTHERS, Wallet.CONTRACT, key.area, HOUSE_DEPOSIT)
+                self.ledger.deposit(INSURANCE, Wallet.CONTRACT, key.area, HOUSE_DEPOSIT)
+            else:
+                for asset in (key.area, listing.instrument.base):
+                    self.ledger.deposit(OTHERS, Wallet.SPOT, asset, HOUSE_DEPOSIT)
 
     # What users ask for
 
@@ -189,19 +107,12 @@ class Exchange:
             raise Refused(Code.PARAMETER_VALUE, "price")
         if lots is None:
             raise Refused(Code.PARAMETER_VALUE, "qty")
-        if client_oid is not None and self.blotter.by_client_oid(owner, client_oid):
-            raise Refused(Code.ALREADY_CREATED, "client_oid")
-        account = self.ledger.accounts[owner]
-        leg_key = LegKey(*listing.contract, (side is Side.BUY) != close)
-        leverage = account.setting(listing.contract).leverage(leg_key.long)
+        self._check_oid(owner, client_oid)
         resting = engine.Order(0, owner, side, ticks, lots)
-        if close:
-            self._check_close(listing, leg_key, resting)
-        else:
-            self._check_open(listing, leverage, resting)
+        leverage = self._clearing[key.kind].admit(listing, resting, close)
 
         order = Order(
-            order_id=self._next_id(now),
+            order_id=self._next_order_id(now),
             client_oid=client_oid,
             owner=owner,
             instrument=instrument,
@@ -212,10 +123,7 @@ class Exchange:
             leverage=leverage,
             ctime=now,
         )
-        if close:
-            account.leg(leg_key).bound += lots
-            self._legs[LegChanged(owner, leg_key)] = None
-        order = self._put(order, Action.INSERT)
+        order = self._put(order, None)
         self._report(ExecType.NEW, order, now)
         resting.order_id = order.order_id
         self._settle(listing, listing.book.place(resting), now)
@@ -223,12 +131,19 @@ class Exchange:
             self._report(ExecType.RESTING, order, now)
         return order.order_id
 
+    def _check_oid(self, owner: str, client_oid: str | None) -> None:
+        if client_oid is None or self.switches.oid_unique == "none":
+            return
+        other = self.blotter.by_client_oid(owner, client_oid)
+        if other and (self.switches.oid_unique == "forever" or other.resting):
+            raise Refused(Code.ALREADY_CREATED, "client_oid")
+
     def cancel(self, owner: str, key: Key, order_id: int, now: int) -> None:
         """Cancel a live order."""
         listing = self.listing(key)
         order = self.blotter.find(owner, order_id)
         if order is None or order.instrument is not listing.instrument:
-            raise Refused(Code.ALREADY_FINISHED, "order_id")
+            raise Refused(Code(self.switches.unknown_order), "order_id")
         if order.status is Status.CANCELLED:
             raise Refused(Code.ALREADY_CANCELLED, "order_id")
         if order.status is Status.FILLED:
@@ -273,6 +188,74 @@ class Exchange:
             return [order for order in reversed(found) if order.order_id < below][:count]
         return found[:count]
 
+    def setting(self, owner: str, contract: Contract) -> Setting:
+        """Return margin mode and leverages of a contract."""
+        self.listing(Key(CONTRACT, *contract))
+        return self.ledger.accounts[owner].setting(contract)
+
+    def change_leverage(
+        self, owner: str, contract: Contract, *, mode: Mode, long: bool, leverage: Decimal
+    ) -> None:
+        """Set margin mode and leverage; none of the owner's orders may rest in the contract."""
+        key = Key(CONTRACT, *contract)
+        self.listing(key)
+        if any(order.instrument.key == key for order in self.blotter.live(owner)):
+            raise Refused(Code.ORDERS_REST)
+        self.ledger.change_leverage(
+            owner, contract, mode=mode, long=long, leverage=leverage, marks=self.marks()
+        )
+        for leg in self.ledger.accounts[owner].legs:
+            if leg.contract == contract:
+                self._legs[LegChanged(owner, leg)] = None
+        self._margins[MarginChanged(owner, contract.area)] = None
+
+    def change_margin(self, owner: str, leg: LegKey, amount: Decimal) -> None:
+        """Add margin to an isolated position, or remove it when the amount is negative."""
+        self.listing(Key(CONTRACT, *leg.contract))
+        self.ledger.change_margin(owner, leg, amount, self.marks())
+        self._touch(owner, leg)
+
+    def set_top_up(self, owner: str, leg: LegKey, on: bool) -> None:
+        """Let a position take margin from what is available before it is liquidated, or not."""
+        self.listing(Key(CONTRACT, *leg.contract))
+        self.ledger.accounts[owner].leg(leg).top_up = on
+        self._legs[LegChanged(owner, leg)] = None
+
+    def transfer(
+        self, owner: str, asset: str, *, source: Wallet, target: Wallet, amount: Decimal
+    ) -> None:
+        """Move coins between two wallets of one owner."""
+        for wallet in (source, target):
+            if asset not in self.assets(wallet):
+                raise Refused(Code.UNKNOWN_ASSET, "asset")
+        self.ledger.transfer(
+            owner, asset, source=source, target=target, amount=amount, marks=self.marks()
+        )
+        if Wallet.CONTRACT in (source, target):
+            self._margins[MarginChanged(owner, asset)] = None
+
+    def withdraw(self, owner: str, asset: str, amount: Decimal, now: int) -> int:
+        """Ask for a withdrawal, which waits for ever for its confirmation; return its id."""
+        if asset not in self.assets(Wallet.FUNDING):
+            raise Refused(Code.UNKNOWN_ASSET, "asset")
+        self.ledger.withdraw(owner, asset, amount)
+        return self._next_id(now)
+
+    def assets(self, wallet: Wallet) -> list[str]:
+        """Return the coins a wallet may hold."""
+        contracts = {key.area for key in self.listings if key.kind == CONTRACT}
+        spot = {key.area for key in self.listings if key.kind == SPOT}
+        spot |= {it.instrument.base for key, it in self.listings.items() if key.kind == SPOT}
+        return sorted(contracts if wallet is Wallet.CONTRACT else contracts | spot)
+
+    def marks(self) -> Marks:
+        """Return what one of each contract is worth at its mark price."""
+        return {
+            listing.contract: listing.mark_worth
+            for key, listing in self.listings.items()
+            if key.kind == CONTRACT
+        }
+
     def listing(self, key: Key) -> Listing:
         """Return what is listed under a key."""
         listing = self.listings.get(key)
@@ -296,6 +279,8 @@ class Exchange:
                 case Index(price):
                     listing.index = price
                     self._instruments[key] = None
+                    if key.kind == CONTRACT:
+                        self._liquidate(now)
 
     def _rest(self, listing: Listing, side: Side, price: int, size: int, now: int) -> None:
         book = listing.book
@@ -363,29 +348,49 @@ class Exchange:
             levels.append((action, side, price, size))
         return levels
 
-    # Checks
+    # What time does
 
-    def _check_close(self, listing: Listing, leg_key: LegKey, order: engine.Order) -> None:
-        account = self.ledger.accounts[order.owner]
-        leg = account.leg(leg_key)
-        if order.left > leg.qty - leg.bound:
-            raise Refused(Code.NOT_CLOSABLE, "qty")
-        if account.setting(listing.contract).mode is Mode.ISOLATED:
-            price = listing.instrument.price(order.price)
-            bankrupt = leg.price_at(face=listing.instrument.face, ratio=ZERO)
-            if bankrupt and (price < bankrupt if leg.long else price > bankrupt):
-                raise Refused(Code.BEYOND_BANKRUPTCY, "price")
+    def tick(self, now: int) -> None:
+        """Do what is due: funding, every eight hours."""
+        period = now // FUNDING_PERIOD
+        due = self._funded is not None and period > self._funded
+        self._funded = period
+        if not due:
+            return
+        for listing in self.listings.values():
+            if listing.instrument.key.kind != CONTRACT:
+                continue
+            paid = self.ledger.fund(
+                listing.contract, each=listing.mark_worth, rate=listing.funding_rate
+            )
+            for owner, leg in paid:
+                self._touch(owner, leg)
+        self._liquidate(now)
 
-    def _check_open(self, listing: Listing, leverage: Decimal, order: engine.Order) -> None:
-        """The part that would trade at once needs margin at the prices it would trade at."""
-        face, price = listing.instrument.face, listing.instrument.price
-        needed, left = ZERO, order.left
-        for ticks, lots in listing.book.reach(side=order.side, price=order.price, qty=left):
-            value = lots * worth(face=face, price=price(ticks))
-            needed += money(value / leverage) + money(value * TAKER_FEE)
-            left -= lots
-        needed += order_margin(qty=left, face=face, price=price(order.price), leverage=leverage)
-        self.ledger.check_margin(order.owner, listing.instrument.key.area, needed)
+    def _liquidate(self, now: int) -> None:
+        """Move positions that their margin no longer carries to the insurance fund."""
+        marks = self.marks()
+        for owner, leg in self.ledger.top_up(marks):
+            self._touch(owner, leg)
+        for owner, legs in self.ledger.doomed(marks):
+            crossed = len(legs) > 1 or self.setting(owner, legs[0].contract).mode is Mode.CROSS
+            for order in self.blotter.live(owner):
+                mine = leg_key(order) in legs
+                if mine or (crossed and order.instrument.key[:2] == (CONTRACT, legs[0].area)):
+                    self._cancel(self.listings[order.instrument.key], order, now)
+            sizes = {leg: self.ledger.accounts[owner].leg(leg).qty for leg in legs}
+            self.ledger.take_over(owner, legs, marks)
+            for leg, qty in sizes.items():
+                self._touch(owner, leg)
+                self._unload(leg, qty, now)
+
+    def _unload(self, leg: LegKey, qty: int, now: int) -> None:
+        """Let the insurance fund close what it took over, at the mark or better."""
+        listing = self.listings[Key(CONTRACT, *leg.contract)]
+        ticks = int(listing.index / listing.instrument.tick)
+        side = Side.SELL if leg.long else Side.BUY
+        taker = engine.Order(0, INSURANCE, side, ticks, qty)
+        self._settle(listing, listing.book.take(taker), now)
 
     # Changes
 
@@ -398,92 +403,78 @@ class Exchange:
             listing.history.add(trade)
             self._events.append(Traded(instrument.key, trade, maker.owner, taker.owner))
             if maker.owner != OTHERS or taker.owner != OTHERS:
-                self._book(listing, maker, taker, trade, lots)
+                self._clear(listing, trade, maker, taker)
             self._instruments[instrument.key] = None
         self._books[instrument.key] = listing
 
-    def _book(
-        self, listing: Listing, maker: engine.Order, taker: engine.Order, trade: Trade, lots: int
+    def _clear(
+        self, listing: Listing, trade: Trade, maker: engine.Order, taker: engine.Order
     ) -> None:
-        each = worth(face=listing.instrument.face, price=trade.price)
-        parties = {}
-        for resting, rate in ((maker, MAKER_FEE), (taker, TAKER_FEE)):
-            order = self.blotter.find(resting.owner, resting.order_id)
-            parties[resting.side] = Party(resting.owner, order.close if order else None, rate)
-        fees = self.ledger.trade(
-            listing.contract,
-            qty=lots,
-            each=each,
-            buyer=parties[Side.BUY],
-            seller=parties[Side.SELL],
+        orders, parties = {}, {}
+        for matched, rate in ((maker, MAKER_FEE), (taker, TAKER_FEE)):
+            order = self.blotter.find(matched.owner, matched.order_id)
+            orders[matched.side] = order
+            parties[matched.side] = Party(matched.owner, order.close if order else None, rate)
+        value, fees = self._clearing[listing.instrument.key.kind].settle(
+            listing, trade, buyer=parties[Side.BUY], seller=parties[Side.SELL]
         )
-        for resting in (maker, taker):
-            fee = fees[0] if resting.side is Side.BUY else fees[1]
-            order = self.blotter.find(resting.owner, resting.order_id)
+        for side, fee in zip((Side.BUY, Side.SELL), fees, strict=True):
+            order = orders[side]
             if order:
-                self._fill(order, trade, lots * each, fee, resting is maker)
+                filled = order.filled + trade.qty
+                after = replace(
+                    order,
+                    filled=filled,
+                    value=order.value + value,
+                    fee=order.fee + fee,
+                    status=Status.FILLED if filled == order.qty else Status.PART_FILLED,
+                )
+                self._tell_fill(self._put(after, order), trade)
 
-    def _fill(self, order: Order, trade: Trade, value: Decimal, fee: Decimal, maker: bool) -> None:
-        filled = order.filled + trade.qty
-        key = order.instrument.key
-        leg_key = LegKey(key.area, key.symbol, (order.side is Side.BUY) != order.close)
-        if order.close:
-            self.ledger.accounts[order.owner].leg(leg_key).bound -= int(trade.qty)
-        self._legs[LegChanged(order.owner, leg_key)] = None
-        order = self._put(
-            replace(
-                order,
-                filled=filled,
-                value=order.value + value,
-                fee=order.fee + fee,
-                status=Status.FILLED if filled == order.qty else Status.PART_FILLED,
-            ),
-            Action.UPDATE,
-        )
-        self._report(ExecType.TRADE, order, trade.time, trade, maker)
+    def _tell_fill(self, order: Order, trade: Trade) -> None:
+        self._events.append(Filled(order, trade, trade.side is not order.side))
+        both = self.switches.done_report == "both"
+        if order.status is Status.PART_FILLED or both:
+            self._report(ExecType.TRADE, order, trade.time, trade)
         if order.status is Status.FILLED:
-            self._report(ExecType.DONE, order, trade.time, trade, maker)
+            self._report(ExecType.DONE, order, trade.time, trade)
             self._events.append(OrderChanged(Action.DELETE, order))
 
     def _cancel(self, listing: Listing, order: Order, now: int) -> None:
         listing.book.cancel(order.order_id)
-        if order.close:
-            leg_key = LegKey(*listing.contract, order.side is Side.SELL)
-            self.ledger.accounts[order.owner].leg(leg_key).bound -= int(order.left)
-            self._legs[LegChanged(order.owner, leg_key)] = None
-        order = self._put(replace(order, status=Status.CANCELLED), Action.UPDATE)
+        order = self._put(replace(order, status=Status.CANCELLED), order)
         self._report(ExecType.CANCELLED, order, now)
         self._events.append(OrderChanged(Action.DELETE, order))
         self._books[listing.instrument.key] = listing
 
-    def _put(self, order: Order, action: Action) -> Order:
-        """Keep an order with the margin it now holds, and tell of it."""
-        held = ZERO
-        if not order.close and not order.status.final:
-            held = order_margin(
-                qty=int(order.left),
-                face=order.instrument.face,
-                price=order.price,
-                leverage=order.leverage,
-            )
-        area = order.instrument.key.area
-        self.ledger.hold(order.owner, Wallet.CONTRACT, area, held - order.held)
-        order = replace(order, held=held)
+    def _put(self, order: Order, before: Order | None) -> Order:
+        """Keep an order with what it now binds, and tell of it."""
+        order = self._clearing[order.instrument.key.kind].bind(order, before)
         self.blotter.put(order)
-        self._margins[MarginChanged(order.owner, area)] = None
-        self._events.append(OrderChanged(action, order))
+        self._events.append(OrderChanged(Action.UPDATE if before else Action.INSERT, order))
+        if order.instrument.key.kind == CONTRACT:
+            self._margins[MarginChanged(order.owner, order.instrument.key.area)] = None
+            if order.close or order.filled:
+                self._legs[LegChanged(order.owner, leg_key(order))] = None
         return order
 
+    def _touch(self, owner: str, leg: LegKey) -> None:
+        self._legs[LegChanged(owner, leg)] = None
+        self._margins[MarginChanged(owner, leg.area)] = None
+
     def _report(
-        self,
-        exec_type: ExecType,
-        order: Order,
-        now: int,
-        trade: Trade | None = None,
-        maker: bool = False,
+        self, exec_type: ExecType, order: Order, now: int, trade: Trade | None = None
     ) -> None:
         last = trade.qty if trade else ZERO
+        maker = trade is not None and trade.side is not order.side
         self._events.append(Executed(self._next_id(now), exec_type, now, order, last, maker, trade))
+
+    def _next_order_id(self, now: int) -> int:
+        """Return the id of a new order; they need not grow (V3)."""
+        number = self._next_id(now)
+        if self.switches.ids_grow:
+            return number
+        return int(f"1{number % 10**17:017d}"[::-1])
 
     def _next_id(self, now: int) -> int:
         """Return an id that is larger than all before and shows the time, as GTE's do."""

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from market_maker.paper.exchange import (
+from market_maker.paper.account import LegKey
+from market_maker.paper.blotter import Order
+from market_maker.paper.events import (
     Action,
     BookChanged,
     Event,
-    Exchange,
     Executed,
     InstrumentChanged,
     LegChanged,
@@ -16,6 +17,7 @@ from market_maker.paper.exchange import (
     OrderChanged,
     Traded,
 )
+from market_maker.paper.exchange import Exchange
 from market_maker.paper.gate import Gate
 from market_maker.paper.instrument import CONTRACT, Key
 from market_maker.paper.refusal import Code, Refused
@@ -46,6 +48,11 @@ class Topic(NamedTuple):
     area: str
     symbol: str
 
+    @property
+    def key(self) -> Key:
+        """Return the instrument of a topic that names its symbol."""
+        return Key(self.kind, self.area, self.symbol)
+
 
 class Session:
     """One connection. It never decides when its frames go out; `send` does that."""
@@ -67,6 +74,7 @@ class Feed:
 
     def __init__(self, exchange: Exchange, gate: Gate) -> None:
         self._exchange = exchange
+        self._switches = exchange.switches
         self._gate = gate
         self._shown: dict[Key, Row] = {}  # instrument rows last pushed
         self.sessions: set[Session] = set()
@@ -116,7 +124,7 @@ class Feed:
 
     def _topic(self, session: Session, args: dict[str, Any]) -> Topic:
         names = ("instrument_type", "table", ("settle_currency", "asset"), "symbol")
-        values = []
+        values: list[str] = []
         for name in names:
             value = args.get(name) if isinstance(name, str) else _either(args, *name)
             if value is not None and not isinstance(value, str):
@@ -141,17 +149,23 @@ class Feed:
 
     def _first_image(self, session: Session, topic: Topic, now: int) -> None:
         """Send the whole table; `trade` and `execution` only tell of what is to come."""
-        key = Key(topic.kind, topic.area, topic.symbol)
+        rows: list[Row] = []
+        more: dict[str, list[str]] = {}
         match topic.table:
             case "instrument":
-                row = self._instrument(key, now)
-                session.send(_frame("instrument", "partial", [row], now, key=list(row)))
+                rows = [self._instrument(topic.key, now)]
+                more = {"key": list(rows[0])}
             case "order_book":
-                rows = book_rows(self._exchange.listing(key))
-                session.send(_frame("order_book", "partial", rows, now))
+                rows = book_rows(self._exchange.listing(topic.key))
             case "order" | "position" | "margin":
                 rows = self._rows(session.owner, topic)
-                session.send(_frame(topic.table, "partial", rows, now, keys=[]))
+                more = {"keys": []}
+            case _:
+                return
+        if topic.table == "margin" and not self._switches.margin_frames:
+            return
+        if rows or self._switches.empty_partial:
+            session.send(_frame(topic.table, "partial", rows, now, **more))
 
     def _rows(self, owner: str, topic: Topic) -> list[Row]:
         """Return the whole of a private table."""
@@ -160,21 +174,39 @@ class Feed:
             return [margin_row(account, topic.area)]
         if topic.table == "position":
             return [
-                position_row(account, leg, self._exchange.listing(Key(CONTRACT, *leg[:2])))
+                self._position(owner, leg)
                 for leg in account.legs
-                if leg.area == topic.area and topic.symbol in ("", leg.symbol)
+                if leg.area == topic.area
+                and topic.symbol in ("", leg.symbol)
+                and self._shows(owner, leg)
             ]
         return [
-            pushed_order_row(order)
+            self._order(order)
             for order in self._exchange.blotter.live(owner)
             if order.instrument.key[:2] == (topic.kind, topic.area)
             and topic.symbol in ("", order.instrument.key.symbol)
         ]
 
+    def _order(self, order: Order) -> Row:
+        row = pushed_order_row(order)
+        return row | {"client_oid": None} if self._switches.forget_client_oid else row
+
+    def _shows(self, owner: str, leg: LegKey) -> bool:
+        flat = not self._exchange.ledger.accounts[owner].leg(leg).qty
+        return not flat or self._switches.flat_position == "zero"
+
+    def _position(self, owner: str, leg: LegKey) -> Row:
+        listing = self._exchange.listing(Key(CONTRACT, *leg.contract))
+        account = self._exchange.ledger.accounts[owner]
+        return position_row(account, leg, listing, self._exchange.marks())
+
     def _instrument(self, key: Key, now: int) -> Row:
         listing = self._exchange.listing(key)
-        interest = self._exchange.ledger.open_interest(key.area, key.symbol)
-        return pushed_instrument_row(listing, interest, now)
+        interest = self._exchange.ledger.open_interest(listing.contract)
+        row = pushed_instrument_row(listing, interest, now)
+        if self._switches.withhold_tick_size and key.kind == CONTRACT:
+            del row["tick_size"], row["symbol_id"]
+        return row
 
     # What the exchange tells
 
@@ -182,20 +214,17 @@ class Feed:
         """Push what has changed."""
         for event in events:
             match event:
-                case OrderChanged(action, order):
-                    topic = _topic(order.instrument.key, "order")
-                    self._push(topic, action.value, [pushed_order_row(order)], now, order.owner)
-                case Executed():
+                case OrderChanged(action, order) if order.instrument.key.kind == CONTRACT:
+                    self._push_order(action, order, now)
+                case Executed() if event.order.instrument.key.kind == CONTRACT:
                     topic = _topic(event.order.instrument.key, "execution")
                     self._push(topic, "insert", [execution_row(event)], now, event.order.owner)
                 case Traded(key, trade):
-                    self._push(_topic(key, "trade"), None, [trade_row(key, trade)], now)
+                    action_word = self._switches.trade_action
+                    self._push(_topic(key, "trade"), action_word, [trade_row(key, trade)], now)
                 case LegChanged(owner, leg):
-                    key = Key(CONTRACT, leg.area, leg.symbol)
-                    account = self._exchange.ledger.accounts[owner]
-                    row = position_row(account, leg, self._exchange.listing(key))
-                    self._push(_topic(key, "position"), "update", [row], now, owner)
-                case MarginChanged(owner, area):
+                    self._push_position(owner, leg, now)
+                case MarginChanged(owner, area) if self._switches.margin_frames:
                     row = margin_row(self._exchange.ledger.accounts[owner], area)
                     self._push(Topic(CONTRACT, "margin", area, ""), "update", [row], now, owner)
                 case BookChanged():
@@ -207,10 +236,30 @@ class Feed:
         """Push positions and margins, changed or not."""
         for session in self.sessions:
             for topic in session.topics:
-                if topic.table in ("position", "margin"):
-                    action = "update" if topic.table == "position" else "partial"
+                if topic.table == "position":
                     rows = self._rows(session.owner, topic)
-                    session.send(_frame(topic.table, action, rows, now, keys=[]))
+                    session.send(_frame("position", "update", rows, now, keys=[]))
+                elif topic.table == "margin":
+                    self._first_image(session, topic, now)
+
+    def _push_order(self, action: Action, order: Order, now: int) -> None:
+        end = self._switches.order_end
+        if action is Action.DELETE and end == "update":
+            return
+        if action is Action.UPDATE and order.status.final and end == "delete":
+            return
+        topic = _topic(order.instrument.key, "order")
+        self._push(topic, action.value, [self._order(order)], now, order.owner)
+
+    def _push_position(self, owner: str, leg: LegKey, now: int) -> None:
+        topic = Topic(CONTRACT, "position", leg.area, leg.symbol)
+        legs = [leg]
+        if self._switches.position_push == "full":
+            account = self._exchange.ledger.accounts[owner]
+            legs = [key for key in account.legs if key.contract == leg.contract]
+        rows = [self._position(owner, key) for key in legs if self._shows(owner, key)]
+        if rows:
+            self._push(topic, "update", rows, now, owner)
 
     def _push_book(self, event: BookChanged, now: int) -> None:
         topic = _topic(event.key, "order_book")
@@ -223,6 +272,8 @@ class Feed:
                 for done, side, price, size in event.levels
                 if done is action
             ]
+            if self._switches.id_only_deltas and action is not Action.INSERT:
+                rows = [_without(row, "price", "side") for row in rows]
             if rows:
                 self._push(topic, action.value, rows, now)
 
@@ -238,9 +289,7 @@ class Feed:
             rows = [place(key) | changed]
             self._send(topic, _frame("instrument", "update", rows, now, key=list(changed)))
 
-    def _push(
-        self, topic: Topic, action: str | None, rows: list[Row], now: int, owner: str = ""
-    ) -> None:
+    def _push(self, topic: Topic, action: str, rows: list[Row], now: int, owner: str = "") -> None:
         keys: dict[str, list[str]] = {"keys": []} if owner else {}
         self._send(topic, _frame(topic.table, action, rows, now, **keys), owner)
 
@@ -265,7 +314,11 @@ def _status(code: int, request: str) -> str:
     return dump({"status": text(int(code)), "request": request})
 
 
-def _frame(table: str, action: str | None, rows: list[Row], now: int, **more: list[str]) -> str:
+def _without(row: Row, *names: str) -> Row:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _frame(table: str, action: str, rows: list[Row], now: int, **more: list[str]) -> str:
     content: Row = {"table": table}
     if action:
         content["action"] = action

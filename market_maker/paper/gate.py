@@ -9,7 +9,6 @@ from typing import Any
 
 from market_maker.paper.refusal import Code, Refused
 
-GRACE = 5_000  # the documents tell users to sign with the time it is now
 WEBSOCKET_TEXT = "GET/ws"
 
 
@@ -39,10 +38,15 @@ def readings(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[
 
 
 class Gate:
-    """Knows the keys, checks signatures and expiry, and counts requests."""
+    """Knows the keys, checks signatures and expiry, and counts requests.
 
-    def __init__(self, passes: list[Pass]) -> None:
+    The grace after the expiry is there because the documents tell users to sign with the time it is
+    now.
+    """
+
+    def __init__(self, passes: list[Pass], grace_ms: int) -> None:
         self._passes = {known.key: known for known in passes}
+        self._grace = grace_ms
         self._arrivals: dict[tuple[str, str], deque[int]] = {}
 
     def admit(self, headers: Mapping[str, str], texts: list[str], now: int) -> Pass:
@@ -71,7 +75,7 @@ class Gate:
         given = signature.encode("utf-8", "replace")
         if not any(hmac.compare_digest(given, _sign(known, text)) for text in messages):
             raise Refused(Code.BAD_SIGNATURE)
-        if int(expires) < now - GRACE:
+        if int(expires) < now - self._grace:
             raise Refused(Code.EXPIRED)
         return known
 

@@ -5,19 +5,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from market_maker.paper.account import ZERO, Ledger, LegKey
+from market_maker.paper.account import ZERO, LegKey
 from market_maker.paper.blotter import Order, Status
 from market_maker.paper.engine import Side
-from market_maker.paper.exchange import (
-    Action,
-    Event,
-    Exchange,
-    ExecType,
-    Executed,
-    OrderChanged,
-    Traded,
-)
-from market_maker.paper.instrument import Key
+from market_maker.paper.events import Action, Event, Filled, OrderChanged, Traded
+from market_maker.paper.exchange import Exchange
+from market_maker.paper.history import Trade
+from market_maker.paper.instrument import CONTRACT, Key
+from market_maker.paper.ledger import Ledger
 from market_maker.paper.refusal import Code
 
 
@@ -84,8 +79,8 @@ class Judge:
         match event:
             case OrderChanged(action, order) if order.owner == self.owner:
                 self._see_order(action, order)
-            case Executed() if event.order.owner == self.owner:
-                self._see_fill(event)
+            case Filled(order, trade, maker) if order.owner == self.owner:
+                self._see_fill(order, trade, maker)
             case Traded(_, _, maker, taker) if maker == taker == self.owner:
                 self.report.self_trades += 1
 
@@ -96,35 +91,33 @@ class Judge:
             report.doubled += [
                 (other.order_id, order.order_id)
                 for other in self._exchange.blotter.live(self.owner)
-                if other.order_id < order.order_id and _slot(other) == _slot(order)
+                if other.order_id != order.order_id and _slot(other) == _slot(order)
             ]
-            self._see_exposure(order.instrument.key)
+            if order.instrument.key.kind == CONTRACT:
+                self._see_exposure(order.instrument.key)
         elif action is Action.DELETE and order.status is Status.FILLED:
             report.filled += 1
         elif action is Action.DELETE:
             report.cancelled += 1
         report.open = len(self._exchange.blotter.live(self.owner))
 
-    def _see_fill(self, event: Executed) -> None:
-        if event.exec_type is not ExecType.TRADE or event.trade is None:
-            return
-        order = event.order
+    def _see_fill(self, order: Order, trade: Trade, maker: bool) -> None:
         self.report.fills.append(
             OwnFill(
                 order.order_id,
                 order.client_oid,
                 order.side,
                 order.close,
-                event.trade.price,
-                event.last,
-                event.maker,
-                event.time,
+                trade.price,
+                trade.qty,
+                maker,
+                trade.time,
             )
         )
         if order.side is Side.BUY:
-            self.report.bought += event.last
+            self.report.bought += trade.qty
         else:
-            self.report.sold += event.last
+            self.report.sold += trade.qty
 
     def _see_exposure(self, key: Key) -> None:
         long, short = _held(self._exchange.ledger, self.owner, key)

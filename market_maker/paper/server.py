@@ -17,8 +17,9 @@ from market_maker.paper.feed import Feed, Session
 from market_maker.paper.gate import Gate, Pass, readings
 from market_maker.paper.judge import Judge
 from market_maker.paper.refusal import Code, Refused
-from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request
+from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request, create, kind_of
 from market_maker.paper.stage import OWNER, Market, set_stage
+from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.wire import Parameters, Row, dump
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,7 @@ PAPER_SECRET = "paper-secret"
 PREFIX = "v1/api/"
 SOCKET_PATHS = {"", "ws", "realtime"}
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
-PULSE = 1.0
-SILENCE = 120.0  # after so many seconds without a word a client is cut off
+TICK = 1.0
 MAX_BODY = 64 * 1024
 MAX_UNSENT = 20_000
 
@@ -48,7 +48,9 @@ class Server:
     def __init__(self, exchange: Exchange, markets: Iterable[Market]) -> None:
         self.exchange = exchange
         self.judge = Judge(OWNER, exchange)
-        self._gate = Gate([Pass(PAPER_KEY, PAPER_SECRET, OWNER)])
+        self._switches = exchange.switches
+        passes = [Pass(PAPER_KEY, PAPER_SECRET, OWNER)]
+        self._gate = Gate(passes, self._switches.expiry_grace_ms)
         self._feed = Feed(exchange, self._gate)
         self._markets = list(markets)
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport] = {}
@@ -70,7 +72,7 @@ class Server:
         site = web.TCPSite(self._runner, host, port, reuse_address=True)
         await site.start()
         self.host, self.port = host, self._runner.addresses[0][1]
-        self._tasks = [asyncio.create_task(self._pulse())]
+        self._tasks = [asyncio.create_task(self._pulse()), asyncio.create_task(self._tick())]
         self._tasks += [asyncio.create_task(self._live(market)) for market in self._markets]
         logger.info("paper exchange listens on %s port %d", self.host, self.port)
 
@@ -123,9 +125,16 @@ class Server:
 
     async def _pulse(self) -> None:
         while True:
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(self._switches.push_period_s)
             await self._thawed.wait()
             self._feed.pulse(clock.now_ms())
+
+    async def _tick(self) -> None:
+        while True:
+            await self._thawed.wait()
+            self.exchange.tick(clock.now_ms())
+            self.publish()
+            await asyncio.sleep(TICK)
 
     # REST
 
@@ -170,9 +179,19 @@ class Server:
         if endpoint.private:
             owner = self._gate.admit(request.headers, readings(params, body), now).owner
         who = owner or request.remote or ""
-        self._gate.count(who, name, limit=endpoint.limit, window=endpoint.window, now=now)
+        asked = Request(self.exchange, kind_of(name), owner, Parameters(params), now)
         try:
-            return endpoint.act(Request(self.exchange, owner, Parameters(params), now))
+            if self._switches.rate_limits:
+                self._gate.count(who, name, limit=endpoint.limit, window=endpoint.window, now=now)
+            return endpoint.act(asked)
+        except Refused as refusal:
+            if (
+                refusal.code is Code.TOO_FREQUENT
+                and self._switches.limited_create_placed
+                and endpoint.act is create
+            ):
+                endpoint.act(asked)
+            raise
         finally:
             self.publish()
 
@@ -207,7 +226,7 @@ class Server:
     async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
         while not socket.closed:
             try:
-                message = await socket.receive(SILENCE)
+                message = await socket.receive(self._switches.silence_s)
             except TimeoutError:
                 await socket.close(code=WSCloseCode.GOING_AWAY)
                 return
@@ -303,6 +322,9 @@ def serve(
     port: int = 0,
     seed: int = 1,
     tape: Path | None = None,
+    volatility: float = 1.0,
+    speed: float = 1.0,
+    switches: Switches = DEFAULTS,
     ready: Callable[[str, str], None],
     stop: Stop,
 ) -> None:
@@ -311,7 +333,7 @@ def serve(
     `ready` is called once, with the REST and the WebSocket URL, when it listens.
     """
     check_loopback(host)
-    stage = set_stage(seed=seed, tape=tape)
+    stage = set_stage(seed=seed, tape=tape, volatility=volatility, speed=speed, switches=switches)
 
     async def main() -> None:
         server = Server(*stage)

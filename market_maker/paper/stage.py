@@ -13,6 +13,7 @@ from market_maker.paper.engine import Side
 from market_maker.paper.exchange import Exchange
 from market_maker.paper.instrument import Instrument, Key, listed
 from market_maker.paper.market import Crowd, Depth, Move, Step
+from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import Survey, play, survey
 
 OWNER = "paper"
@@ -21,6 +22,7 @@ DEPOSITS = {
     Wallet.FUNDING: {"BTC": 10, "ETH": 100, "USDT": 100_000},
     Wallet.SPOT: {"BTC": 10, "ETH": 100, "USDT": 100_000},
 }
+TYPICAL_LOTS = 600
 GRID = Decimal("0.0003")  # distance of the crowd's levels, as a part of the price
 
 
@@ -38,13 +40,22 @@ class Stage(NamedTuple):
     markets: list[Market]
 
 
-def set_stage(*, seed: int = 1, crowd: bool = True, tape: Path | None = None) -> Stage:
+def set_stage(
+    *,
+    seed: int = 1,
+    crowd: bool = True,
+    tape: Path | None = None,
+    volatility: float = 1.0,
+    speed: float = 1.0,
+    switches: Switches = DEFAULTS,
+) -> Stage:
     """Return a fresh venue with a crowd in every instrument; a tape takes one crowd's place.
 
-    A tape that cannot be read, or not understood, is a ValueError.
+    A tape that cannot be read, or not understood, is a ValueError. `volatility` multiplies that of
+    the crowds, `speed` is how much faster than the clock they live.
     """
     recorded = survey(read(tape), str(tape)) if tape else None
-    exchange = Exchange(_listed(recorded))
+    exchange = Exchange(_listed(recorded), switches)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
         for asset, amount in amounts.items():
@@ -54,7 +65,18 @@ def set_stage(*, seed: int = 1, crowd: bool = True, tape: Path | None = None) ->
         if tape and recorded and key == recorded.key:
             markets.append(Market(key, play(read(tape), str(tape), recorded.tick)))
         elif crowd:
-            markets.append(Market(key, _crowd(exchange, key, seed)))
+            instrument = exchange.listings[key].instrument
+            chance = random.Random(f"{seed} {key}")
+            members = Crowd(
+                chance,
+                start=instrument.start,
+                tick=instrument.tick,
+                grid=max(int(instrument.start * GRID / instrument.tick), 1),
+                size=TYPICAL_LOTS,
+                volatility=volatility,
+                speed=speed,
+            )
+            markets.append(Market(key, members.steps()))
     return Stage(exchange, markets)
 
 
@@ -81,17 +103,6 @@ def _listed(recorded: Survey | None) -> list[Instrument]:
         else instrument
         for instrument in instruments
     ]
-
-
-def _crowd(exchange: Exchange, key: Key, seed: int) -> Iterator[Step]:
-    instrument = exchange.listings[key].instrument
-    return Crowd(
-        random.Random(f"{seed} {key}"),
-        start=instrument.start,
-        tick=instrument.tick,
-        grid=max(int(instrument.start * GRID / instrument.tick), 1),
-        size=600,
-    ).steps()
 
 
 def still_book() -> list[Move]:

@@ -19,6 +19,7 @@ from market_maker.paper.judge import Report
 from market_maker.paper.market import Depth, Take
 from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, Server, check_loopback, urls
 from market_maker.paper.stage import OWNER, set_stage, still_book
+from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
 
 T = TypeVar("T")
@@ -42,11 +43,12 @@ class PaperExchange:
         crowd: bool = True,
         book: bool = False,
         tape: Path | None = None,
+        switches: Switches = DEFAULTS,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         check_loopback(host)
-        exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape)
+        exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape, switches=switches)
         self._server = Server(exchange, markets)
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
@@ -117,13 +119,13 @@ class PaperExchange:
 
     def position(self, key: Key = BTC_USD) -> tuple[int, int]:
         """Return the contracts the paper key holds long and short."""
-        account = self._server.exchange.ledger.accounts[OWNER]
-        return self._do(
-            lambda: (
-                account.leg(LegKey(key.area, key.symbol, True)).qty,
-                account.leg(LegKey(key.area, key.symbol, False)).qty,
-            )
-        )
+
+        def look() -> tuple[int, int]:
+            leg = self._server.exchange.ledger.accounts[OWNER].leg
+            long, short = (leg(LegKey(key.area, key.symbol, side)) for side in (True, False))
+            return long.qty, short.qty
+
+        return self._do(look)
 
     def levels(self, side: str, key: Key = BTC_USD) -> list[tuple[Decimal, Decimal]]:
         """Return all (price, quantity) levels of a side of the book, best first."""

@@ -8,20 +8,24 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from market_maker.paper.account import (
+    LIQUIDATION,
     MAINTENANCE,
+    MAX_LEVERAGE,
     MILLIONTH,
-    TAKER_FEE,
     ZERO,
     Account,
-    Contract,
     LegKey,
+    Marks,
+    Mode,
+    Setting,
     Wallet,
 )
 from market_maker.paper.blotter import Order
 from market_maker.paper.engine import Side
-from market_maker.paper.exchange import Executed, Listing
-from market_maker.paper.history import Trade
-from market_maker.paper.instrument import CONTRACT, Key
+from market_maker.paper.events import Executed
+from market_maker.paper.history import Candle, Trade
+from market_maker.paper.instrument import CONTRACT, SPOT, Key
+from market_maker.paper.listing import Listing
 from market_maker.paper.refusal import Code, Refused
 
 Row = dict[str, Any]
@@ -154,7 +158,7 @@ def order_row(order: Order) -> Row:
         "ctime": text(order.ctime),
         "order_id": text(order.order_id),
         "client_oid": order.client_oid,
-        "avg_price": text(average_price(order)),
+        "avg_price": text(order.average_price.quantize(MILLIONTH)),
         "filled_qty": text(order.filled),
         "close_flag": "1" if order.close else "0",
         "side": text(order.side.value),
@@ -165,11 +169,14 @@ def order_row(order: Order) -> Row:
     }
 
 
-def average_price(order: Order) -> Decimal:
-    """Return the price that gives the filled part its worth, 0 while nothing is filled."""
-    if not order.filled:
-        return ZERO
-    return (order.filled * order.instrument.face / order.value).quantize(MILLIONTH)
+def spot_order_row(order: Order) -> Row:
+    """Return the row of `bb/order/query`, where the side is a `bid_flag`."""
+    row = order_row(order)
+    for name in ("leverage", "client_oid", "close_flag", "order_margin"):
+        del row[name]
+    row["bid_flag"] = row["side"]
+    row["trade_ratio"] = ratio(order.filled, order.qty)
+    return row
 
 
 def pushed_order_row(order: Order) -> Row:
@@ -207,15 +214,16 @@ def execution_row(report: Executed) -> Row:
     }
 
 
-def position_row(account: Account, key: LegKey, listing: Listing) -> Row:
+def position_row(account: Account, key: LegKey, listing: Listing, marks: Marks) -> Row:
     """Return the row of the `position` table for one side."""
-    leg = account.leg(key)
-    setting = account.setting(Contract(key.area, key.symbol))
+    leg, each = account.leg(key), listing.mark_worth
+    setting = account.setting(key.contract)
     face = listing.instrument.face
-    value = leg.qty * listing.mark_worth
-    profit = leg.profit(value)
+    value, profit, margin = leg.qty * each, leg.profit(each), leg.margin
     entry = (leg.qty * face / leg.cost).quantize(MILLIONTH) if leg.qty else ZERO
-    liquidation = leg.price_at(face=face, ratio=MAINTENANCE + TAKER_FEE)
+    if setting.mode is Mode.CROSS:
+        margin += account.cross_spare(key.area, marks) - leg.spare(each)
+    liquidation = leg.price_at(face=face, ratio=LIQUIDATION, margin=margin)
     return {
         **place(listing.instrument.key),
         "side": "1" if key.long else "0",
@@ -232,6 +240,34 @@ def position_row(account: Account, key: LegKey, listing: Listing) -> Row:
         "pos_margin": text(cut(leg.margin)),
         "pos_margin_ratio": ratio(leg.margin + profit, value),
         "pos_pnl_ratio": ratio(profit, leg.margin),
+    }
+
+
+def setting_row(key: Key, setting: Setting) -> Row:
+    """Return what `pc/setting/query` tells."""
+    most = text(MAX_LEVERAGE)
+    return {
+        "margin_mode": text(setting.mode.value),
+        "cross_leverage": text(setting.cross),
+        "cross_max_leverage": most,
+        "bid_leverage": text(setting.long),
+        "bid_max_leverage": most,
+        "ask_leverage": text(setting.short),
+        "ask_max_leverage": most,
+        "asset": key.area,
+        "symbol": key.symbol,
+    }
+
+
+def balance_row(account: Account, wallet: Wallet, asset: str) -> Row:
+    """Return the row of `account/fund/query` and of `account/bb/query`."""
+    balance = account.balance(wallet, asset)
+    total, held = cut(balance.total), cut(balance.held)
+    return {
+        "asset": asset,
+        "total": text(total),
+        "available": text(total - held),
+        "lock": text(held),
     }
 
 
@@ -298,34 +334,50 @@ def book_side(listing: Listing, side: Side, count: int) -> list[list[str]]:
     return rows
 
 
+def candle_row(candle: Candle) -> list[str]:
+    """Return a candle as REST shows it."""
+    numbers = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+    return [text(candle.time), *(text(number) for number in numbers)]
+
+
 def statistics(listing: Listing, open_interest: int, now: int) -> Row:
-    """Return the fields that REST and the WebSocket show of a contract alike."""
+    """Return what REST and the WebSocket tell of an instrument alike."""
+    instrument = listing.instrument
     day = listing.history.day(now)
     change = listing.last / day.open - 1 if day else ZERO
-    due = text(FUNDING_HOURS - now // HOUR % FUNDING_HOURS)
-    return {
+    row = {
         "last_price": text(listing.last),
-        "index_price": text(listing.index),
-        "mark_price": text(listing.mark),
         "change_rate_24h": text(change.quantize(Decimal("0.0001"), ROUND_DOWN)),
         "volume_24h": text(day.volume if day else ZERO),
+        "price_precision": text(instrument.price_precision),
+    }
+    if instrument.key.kind == SPOT:
+        return row | {
+            "high_price": text(day.high if day else listing.last),
+            "low_price": text(day.low if day else listing.last),
+            "number_precision": text(instrument.number_precision),
+        }
+    due = FUNDING_HOURS - now // HOUR % FUNDING_HOURS
+    return row | {
+        "index_price": text(listing.index),
+        "mark_price": text(listing.index),
         "volume_pos_hold": text(open_interest),
-        "quote_currency": listing.instrument.quote,
+        "quote_currency": instrument.quote,
         "funding_rate": text(listing.funding_rate),
-        "funding_rate_time": due,
+        "funding_rate_time": text(due),
         "indicative_funding_rate": text(listing.funding_rate),
-        "indicative_funding_rate_time": text(int(due) + FUNDING_HOURS),
-        "price_precision": text(listing.instrument.price_precision),
+        "indicative_funding_rate_time": text(due + FUNDING_HOURS),
     }
 
 
 def instrument_row(listing: Listing, open_interest: int, now: int) -> Row:
-    """Return the row of `pc/instrument/query`."""
-    key = listing.instrument.key
+    """Return the row of `pc/instrument/query` and of `bb/instrument/query`."""
+    instrument = listing.instrument
+    spot = instrument.key.kind == SPOT
     return {
-        "asset": key.area,
-        "symbol": key.symbol,
-        "face_value": text(listing.instrument.face),
+        "asset": instrument.key.area,
+        "symbol": instrument.key.symbol,
+        **({"split_char": "/"} if spot else {"face_value": text(instrument.face)}),
         **statistics(listing, open_interest, now),
     }
 
@@ -333,10 +385,14 @@ def instrument_row(listing: Listing, open_interest: int, now: int) -> Row:
 def pushed_instrument_row(listing: Listing, open_interest: int, now: int) -> Row:
     """Return the row of the `instrument` table."""
     instrument = listing.instrument
+    spot = instrument.key.kind == SPOT
+    size = (
+        {"min_trade_number": text(instrument.lot)} if spot else {"lot_size": text(instrument.face)}
+    )
     return {
         **place(instrument.key),
         "split_char": instrument.split_char,
-        "lot_size": text(instrument.face),
+        **size,
         **statistics(listing, open_interest, now),
         "tick_size": text(instrument.tick),
         "symbol_id": text(instrument.symbol_id),

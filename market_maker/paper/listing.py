@@ -1,0 +1,41 @@
+"""A listing: one instrument with its book, its past and its prices."""
+
+from decimal import Decimal
+
+from market_maker.paper.account import ZERO, Contract, worth
+from market_maker.paper.engine import Book, Side
+from market_maker.paper.history import History
+from market_maker.paper.instrument import Instrument
+
+FUNDING_RATE = Decimal("0.0001")
+
+
+class Listing:
+    """An instrument and all that happens in it. Positions are valued at the index."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.book = Book()
+        self.history = History()
+        self.told: dict[tuple[Side, int], int] = {}  # sizes of the levels as last told
+        self.last = instrument.start
+        self.funding_rate = FUNDING_RATE
+        self.suspended = False
+        self._index = ZERO
+        self.mark_worth = ZERO
+        self.index = instrument.start
+
+    @property
+    def contract(self) -> Contract:
+        """Return the name under which the ledger knows it."""
+        return Contract(self.instrument.key.area, self.instrument.key.symbol)
+
+    @property
+    def index(self) -> Decimal:
+        """Return the price elsewhere, which is the mark price too."""
+        return self._index
+
+    @index.setter
+    def index(self, price: Decimal) -> None:
+        self._index = price
+        self.mark_worth = worth(face=self.instrument.face, price=price)
