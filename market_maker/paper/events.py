@@ -79,6 +79,14 @@ class MarginChanged(NamedTuple):
     area: str
 
 
+class Liquidated(NamedTuple):
+    """The insurance fund has taken over a position."""
+
+    owner: str
+    leg: LegKey
+    qty: int
+
+
 class BookChanged(NamedTuple):
     """Levels of a book changed: (action, side, price in ticks, final size in lots)."""
 
@@ -99,6 +107,7 @@ Event = (
     | Traded
     | LegChanged
     | MarginChanged
+    | Liquidated
     | BookChanged
     | InstrumentChanged
 )

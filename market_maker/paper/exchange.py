@@ -34,6 +34,7 @@ from market_maker.paper.events import (
     Filled,
     InstrumentChanged,
     LegChanged,
+    Liquidated,
     MarginChanged,
     OrderChanged,
     Traded,
@@ -382,6 +383,7 @@ class Exchange:
             self.ledger.take_over(owner, legs, marks)
             for leg, qty in sizes.items():
                 self._touch(owner, leg)
+                self._events.append(Liquidated(owner, leg, qty))
                 self._unload(leg, qty, now)
 
     def _unload(self, leg: LegKey, qty: int, now: int) -> None:

@@ -135,7 +135,7 @@ class Ledger:
                 if not leg.top_up or setting.mode is Mode.CROSS or leg.spare(each) >= 0:
                     continue
                 initial = money(leg.qty * each / setting.leverage(key.long))
-                wanted = max(initial - leg.margin, -leg.spare(each))
+                wanted = initial - leg.margin - leg.profit(each)
                 more = min(wanted, account.usable(key.area, marks))
                 if more > 0:
                     leg.margin += more
