@@ -35,7 +35,6 @@ from market_maker.settings import settings
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
-EXIT_SECONDS = 20.0
 LOOK_AGAIN = 0.5
 UNEXPLAINED_SECONDS = 2.0
 """How long the feed may leave an order of ours unexplained before REST is asked about it."""
@@ -359,7 +358,7 @@ class ExchangeInterface:
         if found:
             self._cancel((found,))
 
-    def cancel_all_orders(self, seconds: float = EXIT_SECONDS) -> None:
+    def cancel_all_orders(self, seconds: float = 20.0) -> None:
         """Cancel all our orders and prove by query that none is left.
 
         Raises OrdersLeft with a list of those that may still rest when the time is up.
@@ -369,21 +368,20 @@ class ExchangeInterface:
             return
         deadline = clock.monotonic() + seconds
         while True:
+            trouble = "their fate is not known"
             try:
                 self.gte.cancel_all_orders(deadline - clock.monotonic())
                 self.take_news()
                 self.reconcile()
-                trouble = "their fate is not known"
-            except RequestError as error:
+                if not self.own.live():
+                    return
+            except Fatal as error:
+                trouble, deadline = str(error), clock.monotonic()
+            except (RequestError, OrdersLeft) as error:
                 trouble = str(error)
-                if isinstance(error, Fatal):
-                    deadline = clock.monotonic()
-            left = self.own.live()
-            if not left and trouble == "their fate is not known":
-                return
             if clock.monotonic() >= deadline:
-                listed = tuple(f"{order} {order.client_oid} {order.order_id}" for order in left)
-                raise OrdersLeft(f"own orders may be left: {trouble}", listed)
+                left = (f"{order} {order.client_oid} {order.order_id}" for order in self.own.live())
+                raise OrdersLeft(f"own orders may be left: {trouble}", tuple(left))
             clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
@@ -395,12 +393,12 @@ class ExchangeInterface:
             if error is None:
                 self.own.accepted(client_oid, outcome.order_id)
                 continue
-            refused += 1
             logger.warning("%s", error)
             if isinstance(error, OutcomeUnknown):
                 self.own.lost(client_oid, self.gte.now() + EXPIRES_AFTER_MS)
             else:
                 self.own.refused(client_oid)
+                refused += not isinstance(error, NotSent)
         return refused
 
     def _cancel(self, orders: tuple[OpenOrder, ...]) -> None:

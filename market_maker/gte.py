@@ -422,7 +422,7 @@ class GTE:
                 trouble = str(error)
             if clock.monotonic() >= deadline:
                 listed = tuple(f"{o} {o.client_oid} {o.order_id}" for o in orders or ())
-                raise OrdersLeft(f"own orders may be left: {trouble}", listed)
+                raise OrdersLeft(trouble, listed)
             clock.sleep(LOOK_AGAIN)
 
     # --- the live tables, under the family's names ----------------------------------------------

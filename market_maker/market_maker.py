@@ -21,6 +21,7 @@ __all__ = ["ExchangeInterface", "OrderManager"]
 
 logger = logging.getLogger(__name__)
 
+EXIT_SECONDS = 20.0
 QUOTE_TTL = 15.0
 """Seconds that quotes may rest while the feed means nothing.
 
@@ -243,7 +244,7 @@ class OrderManager:
         try:
             if self.exchange.own.live() or not self.exchange.dry_run:
                 logger.info("Shutting down. All open orders will be cancelled.")
-                self.exchange.cancel_all_orders()
+                self.exchange.cancel_all_orders(EXIT_SECONDS)
                 logger.info("No order of ours is left: the venue's own list says so.")
         finally:
             self.exchange.close()

@@ -40,7 +40,9 @@ CANCEL_URL = f"{URL}/v1/api/pc/order/cancel"
 QUERY_URL = f"{URL}/v1/api/pc/order/query"
 
 
-def request(price: str = "8000", side: Side = Side.BUY, qty: int = 100, oid: str = "") -> OrderRequest:
+def request(
+    price: str = "8000", side: Side = Side.BUY, qty: int = 100, oid: str = ""
+) -> OrderRequest:
     return OrderRequest(side=side, price=Decimal(price), qty=Decimal(qty), client_oid=oid)
 
 
@@ -86,7 +88,9 @@ def test_a_spot_order_has_no_close_flag_and_its_own_path() -> None:
 @responses.activate
 @pytest.mark.parametrize("kind", ["pc", "bb", "fx"])
 def test_any_instrument_type_goes_into_the_path(kind: str) -> None:
-    responses.get(f"{URL}/v1/api/{kind}/asset/query", json=answer(data={"rows": [{"asset": "BTC"}]}))
+    responses.get(
+        f"{URL}/v1/api/{kind}/asset/query", json=answer(data={"rows": [{"asset": "BTC"}]})
+    )
     assert offline(instrument_type=kind).asset_query() == ["BTC"]
 
 
@@ -243,7 +247,9 @@ def test_a_create_without_a_sound_answer_is_in_doubt_and_sent_once(how: str) -> 
 
 
 @responses.activate
-@pytest.mark.parametrize("data", [None, {}, {"order_id": None}, {"order_id": 17}, {"order_id": "x"}])
+@pytest.mark.parametrize(
+    "data", [None, {}, {"order_id": None}, {"order_id": 17}, {"order_id": "x"}]
+)
 def test_a_create_whose_answer_has_no_order_id_is_in_doubt(data: object) -> None:
     responses.post(CREATE_URL, json=answer(data=data))
     with pytest.raises(OutcomeUnknown):
@@ -317,7 +323,10 @@ def open_order(order_id: str) -> OpenOrder:
 def test_orders_are_created_listed_cancelled_and_looked_up(gte: GTE) -> None:
     bought = gte.buy(100, 8000.5)
     sold = gte.sell(50, 9000)
-    assert {str(order) for order in gte.open_orders_http()} == {"Buy 100 @ 8000.5", "Sell 50 @ 9000"}
+    assert {str(order) for order in gte.open_orders_http()} == {
+        "Buy 100 @ 8000.5",
+        "Sell 50 @ 9000",
+    }
     gte.cancel(bought.order_id)
     ended = gte.get_order(bought.order_id)
     assert ended

@@ -215,7 +215,10 @@ def test_no_create_takes_the_worst_case_past_a_limit(
     now = snapshot(*orders, long=long, short=short, bought=bought, sold=sold)
     trimmed = risk.trim(wanted, now, bounds)
     plan = risk.gate(converge(trimmed.orders, orders, relist=Decimal("0.01")), now, bounds)
-    for side, held in ((BUY, long if hedge else long - short), (SELL, short if hedge else short - long)):
+    for side, held in (
+        (BUY, long if hedge else long - short),
+        (SELL, short if hedge else short - long),
+    ):
         unseen = bought if side is BUY else sold
         worst = held + unseen
         worst += sum(o.remaining for o in orders if o.side is side)

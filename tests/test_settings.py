@@ -21,7 +21,6 @@ LOOP_INTERVAL API_REST_INTERVAL API_ERROR_INTERVAL TIMEOUT DRY_BTC LOG_LEVEL ORD
 WATCHED_FILES"""
 
 
-
 def load(path: Path, text: str, **options: Any) -> Settings:
     path.write_text(text)
     loaded = Settings()
@@ -180,7 +179,10 @@ def test_a_reload_tells_what_has_changed_in_place(file: Path) -> None:
         ("ORDER_PAIRS = (", "settings.py:1"),
         ("ORDER_PAIRS = 0\nINTERVAL = 0.01", "ORDER_PAIRS"),
         ("ORDER_PAIRS = 9\nINTERVAL = 0.01\nSYMBOL = 'ETH_USD'", "SYMBOL needs a restart"),
-        ("ORDER_PAIRS = 9\nINTERVAL = 0.01\nORDERID_PREFIX = 'x'", "ORDERID_PREFIX needs a restart"),
+        (
+            "ORDER_PAIRS = 9\nINTERVAL = 0.01\nORDERID_PREFIX = 'x'",
+            "ORDERID_PREFIX needs a restart",
+        ),
         (
             "ORDER_PAIRS = 9\nINTERVAL = 0.01\nDRY_RUN = False\nAPI_KEY = 'k'\nAPI_SECRET = 's'",
             "DRY_RUN = False needs a restart",

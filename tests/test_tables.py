@@ -33,7 +33,9 @@ def tables() -> Tables:
     return Tables("pc", "BTC", "BTC_USD")
 
 
-def frame(table: str, action: str, *rows: dict[str, Any], time: int = 1577836805013) -> dict[str, Any]:
+def frame(
+    table: str, action: str, *rows: dict[str, Any], time: int = 1577836805013
+) -> dict[str, Any]:
     return {"table": table, "action": action, "data": list(rows), "time": str(time)}
 
 
@@ -93,6 +95,12 @@ def test_a_level_that_changes_sides_under_one_id_leaves_the_old_side() -> None:
     flipped = level("buy", "7252", "3", id="399927480")
     after = fed(BOOK, frame("order_book", "update", flipped))
     assert after.book.best(NONE) == (7252, 7253)
+
+
+def test_a_late_delete_of_the_old_side_leaves_the_new_side_under_the_same_id() -> None:
+    flipped = frame("order_book", "insert", level("buy", "7252", "3", id="399927480"))
+    late = frame("order_book", "delete", level("sell", "7252", "0", id="399927480"))
+    assert fed(BOOK, flipped, late).book.best(NONE) == (7252, 7253)
 
 
 def test_the_best_prices_are_those_of_others() -> None:

@@ -77,9 +77,11 @@ class Book:
 
     def delete(self, row: Row) -> None:
         """Remove a level, if it is there."""
-        level = self._levels.pop(row.get("id") or "", None) or self._level(row)
+        level = self._level(row)
         if level:
             self._drop(level)
+            if self._levels.get(row.get("id") or "") == level:
+                del self._levels[row["id"]]
 
     def best(
         self, own: dict[tuple[Side, Decimal], Decimal]

@@ -78,7 +78,8 @@ class GTEWebsocket:
     def exit(self) -> None:
         """Close the connection and end the thread."""
         self._stop.set()
-        self._hang_up()
+        if self._socket:
+            self._socket.abort()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
 
@@ -300,17 +301,13 @@ class GTEWebsocket:
         self._changed.notify_all()
 
     def _lost(self) -> None:
-        self._hang_up()
+        if self._socket:
+            self._socket.shutdown()  # type: ignore[no-untyped-call]  # a polite close could hang
         with self._changed:
             was_connected, self._connected = self._connected, False
             self._changed.notify_all()
         if was_connected:
             self.wake.put("feed lost")
-
-    def _hang_up(self) -> None:
-        """Cut the socket; a polite close could hang."""
-        if self._socket:
-            self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
         if not self._connected:

@@ -1,0 +1,216 @@
+"""The venue as a strategy sees it, on the paper exchange."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+from conftest import client_of, wait_until
+
+from market_maker.errors import OrdersLeft
+from market_maker.exchange_interface import ExchangeInterface
+from market_maker.health import TradingState
+from market_maker.models import OrderRequest, OrderState, Plan, Side
+from market_maker.paper.venue import PaperExchange
+from market_maker.settings import settings
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture
+def exchange(configure: Configure) -> Iterator[ExchangeInterface]:
+    configure()
+    made = ExchangeInterface(dry_run=False)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dry(configure: Configure) -> Iterator[ExchangeInterface]:
+    configure(DRY_RUN=True, API_KEY="", API_SECRET="")
+    made = ExchangeInterface(dry_run=True)
+    made.start()
+    yield made
+    made.close()
+
+
+def buy(price: str, qty: int = 100) -> OrderRequest:
+    return OrderRequest(side=Side.BUY, price=Decimal(price), qty=Decimal(qty))
+
+
+def sell(price: str, qty: int = 100) -> OrderRequest:
+    return OrderRequest(side=Side.SELL, price=Decimal(price), qty=Decimal(qty))
+
+
+def listed(exchange: ExchangeInterface) -> list[str]:
+    return sorted(str(order) for order in exchange.own.live())
+
+
+def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: ExchangeInterface) -> None:
+    assert exchange.execute(Plan(create=(buy("8400"), sell("8600")))) == 0
+    assert listed(exchange) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
+    order = exchange.own.live()[0]
+    exchange.execute(Plan(cancel=(order,)))
+    wait_until(lambda: exchange.take_news() or len(exchange.own.live()) == 1)
+
+
+def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
+    exchange.execute(Plan(create=(buy("8491"),)))
+    wait_until(lambda: exchange.feed.get_ticker().bid == 8491)
+    assert exchange.ticker().bid == 8490
+
+
+def test_fills_are_reported_once_and_equal_the_venues(
+    exchange: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    exchange.execute(Plan(create=(buy("8491", 100),)))
+    for qty in (30, 30, 40):
+        venue.take("sell", "8491", qty)
+    wait_until(lambda: exchange.take_news() or not exchange.own.live())
+    exchange.reconcile()
+    fills = exchange.take_fills()
+    assert sum(fill.qty for fill in fills) == exchange.own.bought == 100
+    assert venue.judge().bought == 100
+    assert log.text.count("Bought") == len(fills)
+
+
+def test_orders_of_an_earlier_run_are_adopted_and_those_of_others_are_not(
+    configure: Configure, venue: PaperExchange
+) -> None:
+    configure()
+    earlier = client_of(venue, orderid_prefix=settings.ORDERID_PREFIX)
+    left = earlier.buy(10, 8000)
+    earlier.exit()
+    stranger = client_of(venue, orderid_prefix="manual")
+    stranger.buy(10, 8000)
+    stranger.exit()
+    exchange = ExchangeInterface(dry_run=False)
+    exchange.start()
+    assert [order.order_id for order in exchange.own.live()] == [left.order_id]
+    exchange.cancel_all_orders()
+    assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
+    exchange.close()
+
+
+def test_a_refused_create_frees_its_place(exchange: ExchangeInterface) -> None:
+    assert exchange.execute(Plan(create=(buy("8400.3"),))) == 1
+    assert exchange.own.live() == ()
+
+
+def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    venue.freeze()
+    assert exchange.execute(Plan(create=(buy("8400"),))) == 1
+    assert [order.state for order in exchange.own.live()] == [OrderState.UNKNOWN]
+    venue.thaw()
+
+    def resolved() -> bool:
+        exchange.refresh()
+        return not exchange.own.unknown()
+
+    wait_until(resolved, seconds=20)
+    assert len(exchange.own.live()) == len(venue.open_orders())
+
+
+def test_a_lost_connection_pauses_and_its_return_reconciles_first(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    exchange.execute(Plan(create=(buy("8491"),)))
+    venue.stop()
+    wait_until(lambda: exchange.refresh().state is TradingState.PAUSED)
+    venue.take("sell", "8491", 100)
+    venue.start()
+    wait_until(lambda: exchange.refresh().state is TradingState.ACTIVE)
+    assert exchange.own.live() == ()
+    assert exchange.own.bought == 100
+
+
+def test_an_order_that_someone_else_cancels_is_noticed(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    exchange.execute(Plan(create=(buy("8400"),)))
+    by_hand = client_of(venue)
+    by_hand.cancel(exchange.own.live()[0].order_id)
+    by_hand.exit()
+    wait_until(lambda: exchange.take_news() or not exchange.own.live())
+
+
+def test_leaving_cancels_all_and_proves_it(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))))
+    exchange.cancel_all_orders()
+    assert venue.open_orders() == []
+    assert exchange.own.live() == ()
+
+
+def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    exchange.execute(Plan(create=(buy("8400"),)))
+    venue.freeze()
+    with pytest.raises(OrdersLeft) as raised:
+        exchange.cancel_all_orders(seconds=1)
+    venue.thaw()
+    assert "Buy 100 @ 8400" in raised.value.orders[0]
+
+
+def test_what_a_strategy_of_the_family_reads(
+    exchange: ExchangeInterface, venue: PaperExchange
+) -> None:
+    exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))))
+    venue.take("buy", "8497", 100)
+    wait_until(lambda: exchange.take_news() or exchange.get_position()["currentQty"] == -100)
+    assert exchange.get_ticker() == {"last": 8497, "buy": 8490, "sell": 8497.5, "mid": 8494}
+    instrument = exchange.get_instrument()
+    assert (instrument["symbol"], instrument["tickSize"], instrument["tickLog"]) == (
+        "BTC_USD",
+        0.5,
+        1,
+    )
+    assert exchange.get_delta() == -100
+    assert exchange.get_position()["shortEntryPrice"] == 8497
+    assert exchange.calc_delta()["spot"] < 0
+    margin = exchange.get_margin()
+    assert margin["marginBalance"] == round(margin["total"] * 1e8)
+    assert exchange.get_highest_buy()["price"] == 8400
+    assert exchange.get_lowest_sell() == {"price": 2**32}
+    assert [order["orderQty"] for order in exchange.get_orders()] == [100, 100]
+    assert exchange.is_open()
+    exchange.cancel_order(exchange.get_highest_buy())
+    wait_until(lambda: exchange.take_news() or exchange.get_highest_buy()["price"] == 8300)
+
+
+def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
+    dry: ExchangeInterface, venue: PaperExchange
+) -> None:
+    dry.execute(Plan(create=(buy("8400"), sell("8600"))))
+    assert listed(dry) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
+    dry.execute(Plan(cancel=dry.own.live()[:1]))
+    assert listed(dry) == ["Sell 100 @ 8600"]
+    margin = dry.margin()
+    assert margin
+    assert margin.total == 50
+    dry.cancel_all_orders()
+    assert dry.own.live() == ()
+    assert not [name for name in venue.judge().requests if "order" in name]
+
+
+def test_a_dry_run_says_when_the_market_would_have_filled_an_order(
+    dry: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    dry.execute(Plan(create=(sell("8498"),)))
+    venue.put("buy", "8498", 100_000)
+    wait_until(lambda: dry.refresh() and not dry.own.live())
+    assert "Sell 100 @ 8498 would have been filled" in log.text
+
+
+def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: PaperExchange) -> None:
+    configure(POST_ONLY=True)
+    exchange = ExchangeInterface(dry_run=False)
+    exchange.start()
+    exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))))
+    assert listed(exchange) == ["Buy 100 @ 8497"]
+    exchange.cancel_all_orders()
+    exchange.close()

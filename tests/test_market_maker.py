@@ -1,0 +1,497 @@
+"""The loop, on the paper exchange: what stands in the book after each tick."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_until
+
+from market_maker.custom_strategy import CustomOrderManager
+from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
+from market_maker.market_maker import OrderManager
+from market_maker.models import OrderState
+from market_maker.paper.venue import PaperExchange
+from market_maker.settings import settings
+
+Configure = Callable[..., None]
+Start = Callable[..., OrderManager]
+
+
+@pytest.fixture
+def start(configure: Configure) -> Iterator[Start]:
+    """Make order managers, connected and not running; their connections end with the test."""
+    made = []
+
+    def make(kind: type[OrderManager] = OrderManager, **changed: Any) -> OrderManager:
+        configure(**changed)
+        made.append(kind())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.exchange.close()
+
+
+def ladder(venue: PaperExchange) -> list[str]:
+    """What rests of ours at the venue, best sell first and best buy last but for the buys' order."""
+    orders = sorted(venue.open_orders(), key=lambda order: -order.price)
+    return [f"{order.side.name} {order.qty} @ {order.price}" for order in orders]
+
+
+def move(venue: PaperExchange, bot: OrderManager, bid: str, ask: str) -> None:
+    """Let the others' market be one deep level on each side, and the bot see it."""
+    for side in ("buy", "sell"):
+        for price, _ in venue.levels(side):
+            venue.put(side, str(price), 0)
+    venue.put("buy", bid, 10**6)
+    venue.put("sell", ask, 10**6)
+
+    def seen() -> bool:
+        bot.exchange.take_news()
+        ticker = bot.exchange.ticker()
+        return (ticker.bid, ticker.ask) == (Decimal(bid), Decimal(ask))
+
+    wait_until(seen)
+
+
+def settle(bot: OrderManager) -> None:
+    """Tick until nothing is on its way any more."""
+
+    def settled() -> bool:
+        bot.tick()
+        return not bot.exchange.is_unsettled()
+
+    wait_until(settled)
+    bot.tick()
+
+
+GOLDEN = [
+    "SELL 446 @ 8625",
+    "SELL 273 @ 8582",
+    "SELL 100 @ 8539.5",
+    "BUY 100 @ 8448",
+    "BUY 273 @ 8406",
+    "BUY 446 @ 8364",
+]
+
+
+def test_the_first_tick_puts_up_the_ladder_of_the_sample_run(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    start().tick()
+    assert ladder(venue) == GOLDEN
+    for line in (
+        "Using symbol BTC_USD.",
+        "BTC_USD Ticker: Buy: 8490.0, Sell: 8497.5",
+        "Start Positions: Buy: 8448.0, Sell: 8539.5, Mid: 8494.0",
+        "Current BTC Balance: 50.000000",
+        "Creating 6 orders:",
+        "Sell 273 @ 8582.0",
+    ):
+        assert line in log.text
+
+
+def test_a_ladder_that_stands_as_wanted_costs_no_request(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    bot = start()
+    bot.tick()
+    before = venue.judge().requests
+    for _ in range(5):
+        bot.tick()
+    assert venue.judge().requests == before
+    assert "6 orders open as wanted." in log.text
+
+
+def test_when_the_market_moves_the_ladder_follows_by_cancel_seen_then_create(
+    start: Start, venue: PaperExchange
+) -> None:
+    bot = start()
+    bot.tick()
+    move(venue, bot, "8900", "8907.5")
+    settle(bot)
+    assert ladder(venue)[2:4] == ["SELL 100 @ 8951.5", "BUY 100 @ 8856"]
+    judge = venue.judge()
+    assert (judge.doubled, judge.self_trades, judge.breaches) == ([], 0, {})
+
+
+def test_a_filled_level_alone_is_put_up_again(start: Start, venue: PaperExchange) -> None:
+    bot = start(RELIST_INTERVAL=0.02)
+    bot.tick()
+    venue.put("buy", "8539.5", 60_000)
+    venue.put("buy", "8539.5", 0)
+    wait_until(lambda: bot.exchange.take_news() or bot.exchange.own.sold == 100)
+    creates = venue.judge().requests["pc/order/create"]
+    bot.tick()
+    assert venue.judge().requests["pc/order/create"] == creates + 1
+
+
+def test_limits_hold_even_if_everything_fills_at_once(start: Start, venue: PaperExchange) -> None:
+    bot = start(CHECK_POSITION_LIMITS=True, MAX_POSITION=300, MIN_POSITION=-900)
+    bot.tick()
+    assert ladder(venue) == [*GOLDEN[:3], GOLDEN[3]]
+    venue.put("sell", "8448.0", 60_000)
+    settle(bot)
+    long, short = venue.position()
+    bought = sum(order.left for order in venue.open_orders() if order.side.name == "BUY")
+    assert long - short + bought <= 300
+
+
+def test_with_a_position_the_other_side_closes_it(start: Start, venue: PaperExchange) -> None:
+    bot = start(RELIST_INTERVAL=0.0)
+    bot.tick()
+    move(venue, bot, "8440", "8448")
+    wait_until(lambda: bot.exchange.get_delta() == 100)
+    settle(bot)
+    assert venue.position() == (100, 0)
+    assert any(order.close for order in venue.open_orders() if order.side.name == "SELL")
+
+
+def test_in_hedge_mode_every_order_opens(start: Start, venue: PaperExchange) -> None:
+    bot = start(POSITION_MODE="hedge", RELIST_INTERVAL=0.0)
+    bot.tick()
+    move(venue, bot, "8440", "8448")
+    wait_until(lambda: bot.exchange.get_delta() == 100)
+    settle(bot)
+    assert not any(order.close for order in venue.open_orders())
+
+
+def test_random_sizes_are_drawn_once_and_stay(start: Start, venue: PaperExchange) -> None:
+    bot = start(RANDOM_ORDER_SIZE=True, MIN_ORDER_SIZE=10, MAX_ORDER_SIZE=20)
+    bot.tick()
+    first = ladder(venue)
+    bot.tick()
+    assert ladder(venue) == first
+    assert all(10 <= order.qty <= 20 for order in venue.open_orders())
+
+
+def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    bot = start()
+    for price, _ in venue.levels("sell"):
+        venue.put("sell", str(price), 0)
+    wait_until(lambda: bot.exchange.ticker().ask is None)
+    bot.tick()
+    assert ladder(venue) == []
+    assert "Not quoting: the order book is empty on one side or both." in log.text
+    venue.put("sell", "8497.5", 1000)
+    wait_until(lambda: bot.exchange.ticker().ask)
+    bot.tick()
+    assert ladder(venue) == GOLDEN
+
+
+# --- strategies ---------------------------------------------------------------------------------
+
+
+class BitmexStrategy(OrderManager):
+    """As the BitMEX sample's custom strategy writes its orders."""
+
+    def place_orders(self) -> None:
+        buy_orders = []
+        sell_orders = []
+        buy_orders.append({"price": 999.0, "orderQty": 100, "side": "Buy"})
+        sell_orders.append({"price": 10001.0, "orderQty": 100, "side": "Sell"})
+        self.converge_orders(buy_orders, sell_orders)
+
+
+def test_a_strategy_of_the_bitmex_sample_runs_unchanged(start: Start, venue: PaperExchange) -> None:
+    start(BitmexStrategy).tick()
+    assert ladder(venue) == ["SELL 100 @ 10001", "BUY 100 @ 999"]
+
+
+def test_the_sample_strategy_quotes_both_sides_and_leans_against_its_position(
+    start: Start, venue: PaperExchange
+) -> None:
+    bot = start(CustomOrderManager, RELIST_INTERVAL=0.0)
+    bot.tick()
+    assert ladder(venue) == ["SELL 100 @ 8511", "BUY 100 @ 8477"]
+    venue.put("buy", "8511", 60_000)
+    wait_until(lambda: bot.exchange.get_delta() == -100)
+    move(venue, bot, "8490", "8498")
+    settle(bot)
+    assert ladder(venue) == ["SELL 100 @ 8512", "BUY 100 @ 8478"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"price": float("nan"), "orderQty": 100, "side": "Buy"},
+        {"price": float("inf"), "orderQty": 100, "side": "Buy"},
+        {"price": -1, "orderQty": 100, "side": "Buy"},
+        {"price": "8000", "orderQty": 100, "side": "Buy"},
+        {"price": 8000, "orderQty": 0, "side": "Buy"},
+        {"price": 8000, "side": "Buy"},
+        {"price": 8000, "orderQty": 100, "side": "Sell"},
+    ],
+)
+def test_an_order_that_makes_no_sense_is_named_and_nothing_is_sent(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture, order: dict[str, Any]
+) -> None:
+    class Odd(OrderManager):
+        def place_orders(self) -> None:
+            self.converge_orders([{"price": 8000, "orderQty": 1, "side": "Buy"}, order], [])
+
+    start(Odd).tick()
+    assert ladder(venue) == []
+    assert "makes no sense" in log.text
+
+
+def test_an_error_in_a_strategy_is_logged_with_its_traceback_and_skips_the_tick(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    class Broken(OrderManager):
+        broken = False
+
+        def place_orders(self) -> None:
+            if self.broken:
+                raise ZeroDivisionError("my own mistake")
+            super().place_orders()
+
+    bot = start(Broken)
+    assert isinstance(bot, Broken)
+    bot.tick()
+    bot.broken = True
+    bot.tick()
+    assert "my own mistake" in log.text
+    assert "Traceback" in log.text
+    assert ladder(venue) == GOLDEN
+
+
+def test_a_strategy_cannot_cross_the_book_or_itself(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    class Crossing(OrderManager):
+        def place_orders(self) -> None:
+            buys = [{"price": p, "orderQty": 1} for p in (8497.5, 9000.0, 8493.0, 8400.0)]
+            self.converge_orders(buys, [{"price": 8492.0, "orderQty": 1}])
+
+    start(Crossing).tick()
+    assert ladder(venue) == ["BUY 1 @ 8400"]
+    assert "Not placed: Buy 1 @ 9000: it is at or through the other side" in log.text
+
+
+# --- trouble ------------------------------------------------------------------------------------
+
+
+def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    bot = start(ORDER_START_SIZE=10**9, ORDER_STEP_SIZE=0, API_ERROR_INTERVAL=60)
+    bot.tick()
+    asked = venue.judge().requests["pc/order/create"]
+    bot.tick()
+    assert venue.judge().requests["pc/order/create"] == asked
+    assert "No new orders for 60 s." in log.text
+
+
+def test_quotes_that_cannot_be_confirmed_are_pulled_after_a_while(
+    start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.market_maker.QUOTE_TTL", 0.0)
+    bot = start(LOOP_INTERVAL=0.05)
+    bot.tick()
+    assert ladder(venue) == GOLDEN
+    for price, _ in venue.levels("buy"):
+        venue.put("buy", str(price), 0)
+    wait_until(lambda: bot.tick() or not venue.open_orders())
+
+
+def test_a_restarted_venue_finds_the_ladder_whole_and_single(
+    start: Start, venue: PaperExchange
+) -> None:
+    bot = start()
+    bot.tick()
+    venue.stop()
+    wait_until(lambda: not bot.exchange.is_open())
+    bot.tick()
+    venue.start()
+    wait_until(lambda: bot.tick() or bot.health.state.value == "ACTIVE")
+    settle(bot)
+    assert ladder(venue) == GOLDEN
+    assert venue.judge().doubled == []
+
+
+def test_a_frozen_venue_doubles_and_orphans_nothing(start: Start, venue: PaperExchange) -> None:
+    bot = start(TIMEOUT=0.3)
+    venue.freeze()
+    bot.tick()
+    assert {order.state for order in bot.exchange.own.live()} == {OrderState.UNKNOWN}
+    bot.tick()
+    venue.thaw()
+    wait_until(lambda: bot.tick() or not bot.exchange.own.unknown(), seconds=20)
+    settle(bot)
+    assert ladder(venue) == GOLDEN
+    judge = venue.judge()
+    assert (judge.doubled, judge.self_trades) == ([], 0)
+
+
+def test_a_venue_that_is_not_there_at_start_is_said_so(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.exchange_interface.START_SECONDS", 0.5)
+    configure(API_URL_BASE="http://127.0.0.1:9", WS_URL="ws://127.0.0.1:9")
+    with pytest.raises(VenueUnreachable):
+        OrderManager()
+
+
+def test_a_wrong_key_ends_the_start(configure: Configure) -> None:
+    configure(API_SECRET="wrong")
+    with pytest.raises(AuthError):
+        OrderManager()
+
+
+# --- the loop and the way out -------------------------------------------------------------------
+
+
+def test_the_loop_ends_after_the_asked_number_of_ticks_and_leaves_nothing(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    start().run_loop(loops=2)
+    assert venue.open_orders() == []
+    assert venue.judge().accepted == 6
+    assert "No order of ours is left" in log.text
+    assert "This run: 0 fills, bought 0, sold 0 contracts." in log.text
+
+
+def test_the_loop_wakes_on_a_fill_long_before_its_interval(
+    start: Start, venue: PaperExchange
+) -> None:
+    bot = start(LOOP_INTERVAL=30)
+    loop = threading.Thread(target=bot.run_loop)
+    loop.start()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    venue.put("buy", "8539.5", 60_000)
+    venue.put("buy", "8539.5", 0)
+    wait_until(lambda: venue.judge().accepted > 6)
+    bot.stop("the test is over")
+    loop.join(timeout=20)
+    assert venue.open_orders() == []
+
+
+def test_leaving_a_dead_venue_says_which_orders_may_be_left(
+    start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.market_maker.EXIT_SECONDS", 0.5)
+    bot = start(TIMEOUT=0.3)
+    bot.tick()
+    venue.freeze()
+    bot.stop("the test is over")
+    with pytest.raises(OrdersLeft) as raised:
+        bot.run_loop()
+    venue.thaw()
+    assert len(raised.value.orders) == 6
+
+
+def test_a_dry_run_shows_what_stays_and_what_moves_and_sends_nothing(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    bot = start(DRY_RUN=True, API_KEY="", API_SECRET="")
+    bot.tick()
+    bot.tick()
+    assert log.text.count("Creating 6 orders:") == 1
+    assert "6 orders open as wanted." in log.text
+    move(venue, bot, "8700", "8705")
+    bot.tick()
+    assert "Canceling" in log.text
+    bot.run_loop(loops=1)
+    assert venue.open_orders() == []
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+# --- reload -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path, venue: PaperExchange) -> Path:
+    path = tmp_path / "settings.py"
+    path.write_text("ORDER_PAIRS = 1\nORDERID_PREFIX = 'mm_file_'\n")
+    return path
+
+
+def with_file(path: Path, venue: PaperExchange) -> OrderManager:
+    overrides = {
+        **{"API_URL_BASE": venue.rest_url, "WS_URL": venue.ws_url, "DRY_RUN": False},
+        **{"API_KEY": venue.key, "API_SECRET": venue.secret, "LOOP_INTERVAL": 0.2},
+    }
+    settings.load(path, overrides=overrides)
+    return OrderManager()
+
+
+def test_a_changed_settings_file_is_taken_over_between_two_ticks(
+    configure: Configure, venue: PaperExchange, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    configure()
+    bot = with_file(file, venue)
+    bot.tick()
+    assert len(venue.open_orders()) == 2
+    file.write_text("ORDER_PAIRS = 2\nORDERID_PREFIX = 'mm_file_'\n")
+    bot.check_file_change()
+    bot.check_file_change()
+    bot.tick()
+    assert len(venue.open_orders()) == 4
+    assert "Setting ORDER_PAIRS: 1 -> 2" in log.text
+    file.write_text("ORDER_PAIRS = (\n")
+    bot.check_file_change()
+    bot.check_file_change()
+    assert "Settings not reloaded" in log.text
+    assert settings.ORDER_PAIRS == 2
+    bot.exit()
+
+
+def test_turning_to_a_dry_run_takes_the_real_orders_away(
+    configure: Configure, venue: PaperExchange, file: Path
+) -> None:
+    configure()
+    bot = with_file(file, venue)
+    settings._overrides.pop("DRY_RUN")
+    file.write_text(file.read_text() + "DRY_RUN = False\n")
+    settings.reload()
+    bot.tick()
+    assert len(venue.open_orders()) == 2
+    file.write_text(file.read_text().replace("False", "True"))
+    bot._watcher._seen[file] = b""
+    bot.check_file_change()
+    bot.check_file_change()
+    assert settings.DRY_RUN
+    assert venue.open_orders() == []
+    bot.tick()
+    assert venue.open_orders() == []
+    bot.exit()
+
+
+def test_changed_code_restarts_with_the_orders_in_the_book(
+    start: Start, venue: PaperExchange, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    code = tmp_path / "my_strategy.py"
+    code.write_text("A = 1\n")
+    bot = start(WATCHED_FILES=[str(code)])
+    restarted = threading.Event()
+    bot.on_restart = restarted.set
+    loop = threading.Thread(target=bot.run_loop)
+    loop.start()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text("A = (\n")
+    wait_until(lambda: "does not compile" in log.text)
+    code.write_text("A = 2\n")
+    wait_until(restarted.is_set)
+    loop.join(timeout=10)
+    assert ladder(venue) == GOLDEN
+    after = OrderManager()
+    assert "Adopted 6 orders of an earlier run." in log.text
+    after.tick()
+    assert venue.judge().accepted == 6
+    after.exit()
+
+
+def test_ctrl_c_in_a_script_of_ones_own_leaves_clean(start: Start, venue: PaperExchange) -> None:
+    bot = start(LOOP_INTERVAL=30)
+    killer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    killer.start()
+    bot.run_loop()
+    assert venue.open_orders() == []
