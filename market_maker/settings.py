@@ -112,7 +112,7 @@ def defaults(*, example: bool = False) -> dict[str, Any]:
 def example_text() -> str:
     """Return the text of settings.py.example."""
     lines = [
-        "# Settings of the GTE market maker; `python marketmaker setup` copies this to settings.py.",
+        "# Settings of the GTE market maker; `python marketmaker setup` makes settings.py of this.",
         "# It is Python and is executed: keep it where only you can write. A line may be left out;",
         "# its default is then the safe one.",
     ]

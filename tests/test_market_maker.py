@@ -38,7 +38,7 @@ def start(configure: Configure) -> Iterator[Start]:
 
 
 def ladder(venue: PaperExchange) -> list[str]:
-    """What rests of ours at the venue, best sell first and best buy last but for the buys' order."""
+    """What rests of ours at the venue, from the highest price to the lowest."""
     orders = sorted(venue.open_orders(), key=lambda order: -order.price)
     return [f"{order.side.name} {order.qty} @ {order.price}" for order in orders]
 

@@ -79,9 +79,9 @@ class GTEWebsocket:
         """Close the connection and end the thread."""
         self._stop.set()
         if self._socket:
-            self._socket.abort()
+            self._socket.abort()  # type: ignore[no-untyped-call]
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=1)
 
     def wait_for_tables(self, tables: Sequence[str], seconds: float) -> None:
         """Wait until each of these tables has had its partial.

@@ -1,0 +1,397 @@
+"""The command line as a user types it: real processes, exit statuses, and nothing left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import client_of, wait_until
+
+from market_maker import __version__
+from market_maker.paper.venue import PaperExchange
+from market_maker.settings import example_text
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GTE_")} | {
+    "PYTHONUNBUFFERED": "1"
+}
+
+
+class Bot:
+    """A running `python marketmaker`, and what it has printed."""
+
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "marketmaker"), *arguments],
+            cwd=directory,
+            env=ENVIRONMENT | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str, seconds: float = 15) -> None:
+        def printed() -> bool:
+            return bool(re.search(pattern, self.text)) or self.process.poll() is not None
+
+        wait_until(printed, seconds)
+        assert re.search(pattern, self.text), self.text
+
+    def end(self, number: int | None = None) -> int:
+        if number:
+            self.process.send_signal(number)
+        status = self.process.wait(timeout=30)
+        self._reader.join(timeout=10)
+        return status
+
+
+Run = Callable[..., Bot]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Start `python marketmaker` in an empty directory."""
+    bots = []
+
+    def start(*arguments: str, **environment: str) -> Bot:
+        bots.append(Bot(tmp_path, *arguments, **environment))
+        return bots[-1]
+
+    yield start
+    for bot in bots:
+        if bot.process.poll() is None:
+            bot.process.kill()
+            bot.process.wait()
+
+
+def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> None:
+    given: dict[str, object] = {
+        "API_URL_BASE": venue.rest_url,
+        "WS_URL": venue.ws_url,
+        "API_KEY": venue.key,
+        "API_SECRET": venue.secret,
+        "DRY_RUN": False,
+        "ORDER_PAIRS": 3,
+        "LOOP_INTERVAL": 0.5,
+    }
+    text = "\n".join(f"{name} = {value!r}" for name, value in (given | changed).items())
+    (directory / "settings.py").write_text(text + "\n")
+
+
+def ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+# --- start and stop -----------------------------------------------------------------------------
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    bot = run("--version")
+    assert bot.end() == 0
+    assert bot.text == f"marketmaker {__version__}"
+
+
+def test_without_settings_one_line_says_the_two_ways_forward(run: Run) -> None:
+    bot = run()
+    assert bot.end() == 2
+    assert len(bot.lines) == 1
+    assert "setup" in bot.text
+    assert "--paper" in bot.text
+
+
+def test_on_paper_the_ladder_of_the_example_goes_up_and_comes_down(run: Run) -> None:
+    bot = run("--paper")
+    bot.wait_for("Creating 60 orders:")
+    bot.wait_for("60 orders open as wanted|Bought|Sold", 30)
+    assert bot.end(signal.SIGINT) == 0
+    assert "Stopping: SIGINT." in bot.text
+    assert "No order of ours is left" in bot.text
+    assert "Traceback" not in bot.text
+    line = (
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - market_maker - get_ticker: - BTC_USD Ticker"
+    )
+    assert re.search(line, bot.text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_all_own_orders_and_exits_0(
+    run: Run, venue: PaperExchange, tmp_path: Path, number: int
+) -> None:
+    settings_for(venue, tmp_path)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    assert bot.end(number) == 0
+    assert venue.open_orders() == []
+
+
+def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    venue.freeze()
+    settings_for(venue, tmp_path)
+    bot = run()
+    bot.wait_for("Order Manager initializing")
+    assert bot.end(signal.SIGINT) == 0
+    assert "Traceback" not in bot.text
+    venue.thaw()
+
+
+def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("--loops", "2")
+    assert bot.end() == 0
+    assert bot.text.count("Ticker:") == 2
+
+
+def test_orders_that_cannot_be_proven_gone_are_listed_with_exit_3(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, TIMEOUT=0.3)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    venue.freeze()
+    assert bot.end(signal.SIGTERM) == 3
+    venue.thaw()
+    assert bot.text.count("mm_gte_") == 6
+    assert "Traceback" not in bot.text
+
+
+def test_a_key_that_is_not_accepted_is_said_so(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, API_SECRET="not-the-secret")
+    bot = run()
+    assert bot.end() == 1
+    assert "check the secret" in bot.text
+    assert "Traceback" not in bot.text
+    assert "not-the-secret" not in bot.text
+
+
+def test_wrong_settings_are_listed_with_exit_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("ORDER_PAIRS = 0\nINTERVALL = 1\n")
+    bot = run()
+    assert bot.end() == 2
+    assert "ORDER_PAIRS must be at least 1" in bot.text
+    assert "did you mean INTERVAL?" in bot.text
+    assert "Traceback" not in bot.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bogus"], "unrecognized arguments"),
+        (["--tape", "x"], "--tape goes with --paper"),
+        (["--paper", "--tape", "nowhere"], "nowhere"),
+        (["--settings", "nowhere.py"], "nowhere.py"),
+        (["--paper", "--strategy", "no_such_module:Thing"], "no_such_module"),
+        (["--paper", "--strategy", "json:JSONDecoder"], "not a subclass of OrderManager"),
+        (["--paper", "--strategy", "json"], "MODULE:CLASS"),
+        (["--paper", "--log-level", "loud"], "LOG_LEVEL"),
+        (["--paper", "btc"], "SYMBOL must look like"),
+    ],
+)
+def test_a_wrong_argument_is_said_so_with_exit_2(
+    run: Run, arguments: list[str], words: str
+) -> None:
+    bot = run(*arguments)
+    assert bot.end() == 2
+    assert words in bot.text
+    assert "Traceback (most" not in bot.text
+
+
+# --- paper, dry run, strategies, restart --------------------------------------------------------
+
+
+def paper_pid(bot: Bot) -> int:
+    children = subprocess.run(
+        ["ps", "--ppid", str(bot.process.pid), "-o", "pid="],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(children.stdout.split()[0])
+
+
+def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
+    bot = run("--paper")
+    bot.wait_for("Creating 60 orders:")
+    pid = paper_pid(bot)
+    assert not ended(pid)
+    bot.end(signal.SIGKILL)
+    wait_until(lambda: ended(pid))
+
+
+def test_a_dry_run_needs_no_key_and_sends_nothing(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True, API_KEY="", API_SECRET="")
+    bot = run("--loops", "3")
+    assert bot.end() == 0
+    assert "Dry run" in bot.text
+    assert bot.text.count("Creating 6 orders:") == 1
+    assert "6 orders open as wanted." in bot.text
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_dry_run_on_the_command_line_wins(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    assert run("--dry-run", "--loops", "2").end() == 0
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_the_sample_strategy_runs_by_name(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("--strategy", "market_maker.custom_strategy:CustomOrderManager")
+    wait_until(lambda: len(venue.open_orders()) == 2)
+    assert bot.end(signal.SIGTERM) == 0
+
+
+def test_a_strategy_in_the_directory_of_the_user_runs(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from market_maker.market_maker import OrderManager\n\n\n"
+        "class Mine(OrderManager):\n"
+        "    def place_orders(self):\n"
+        "        order = {'price': 999.0, 'orderQty': 100, 'side': 'Buy'}\n"
+        "        self.converge_orders([order], [])\n"
+    )
+    bot = run("--strategy", "mine:Mine")
+    wait_until(lambda: [order.price for order in venue.open_orders()] == [999])
+    assert bot.end(signal.SIGTERM) == 0
+
+
+def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
+    run: Run, tmp_path: Path
+) -> None:
+    code = tmp_path / "watched.py"
+    code.write_text("A = 1\n")
+    (tmp_path / "settings.py").write_text(
+        "WATCHED_FILES = ['watched.py']\nORDER_PAIRS = 3\nLOOP_INTERVAL = 0.5\nINTERVAL = 0.1\n"
+    )
+    bot = run("--paper")
+    bot.wait_for("Creating 6 orders:")
+    pid = paper_pid(bot)
+    code.write_text("A = 2\n")
+    bot.wait_for("Adopted 6 orders of an earlier run.")
+    assert not ended(pid)
+    assert bot.end(signal.SIGTERM) == 0
+    assert "No order of ours is left" in bot.text
+    wait_until(lambda: ended(pid))
+
+
+# --- the other commands -------------------------------------------------------------------------
+
+
+def test_setup_writes_the_example_and_never_over_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("setup").end() == 0
+    file = tmp_path / "settings.py"
+    assert file.read_text() == example_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text("mine")
+    again = run("setup")
+    assert again.end() == 2
+    assert "here already" in again.text
+    assert file.read_text() == "mine"
+
+
+def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True)
+    for prefix in ("mm_gte_", "manual"):
+        client = client_of(venue, orderid_prefix=prefix)
+        client.buy(10, 8000)
+        client.exit()
+    bot = run("cancel")
+    assert bot.end() == 0
+    assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
+    assert "No order with prefix mm_gte_ is left" in bot.text
+
+
+def test_cancel_without_a_key_is_said_so(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True, API_KEY="", API_SECRET="")
+    bot = run("cancel")
+    assert bot.end() == 2
+    assert "GTE_API_KEY" in bot.text
+
+
+def test_check_prints_one_line_per_check_and_sends_no_order(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("check")
+    assert bot.end() == 0
+    names = [line.split()[0] for line in bot.lines]
+    assert names == ["settings", "REST", "WebSocket", "clock", "key", "orders", "tick"]
+    assert all(line.split()[1] == "ok" for line in bot.lines)
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_check_says_what_fails(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path, API_SECRET="not-the-secret")
+    bot = run("check")
+    assert bot.end() == 1
+    assert re.search(r"key +FAIL .*check the secret", bot.text)
+    assert "not-the-secret" not in bot.text
+
+
+def test_paper_serves_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
+    exchange = run("paper", "--port", "0")
+    exchange.wait_for("Ctrl-C ends it")
+    shown = dict(line.split(None, 1) for line in exchange.lines[-5:-1])
+    assert shown["REST"].startswith("http://127.0.0.1:")
+    (tmp_path / "settings.py").write_text(
+        f"API_URL_BASE = {shown['REST']!r}\nWS_URL = {shown['WebSocket']!r}\nDRY_RUN = False\n"
+    )
+    pair = {"GTE_API_KEY": shown["Key"], "GTE_API_SECRET": shown["Secret"]}
+    bot = run("--loops", "1", **pair)
+    assert bot.end() == 0
+    assert re.search(r"Creating \d+ orders:", bot.text)
+    assert exchange.end(signal.SIGINT) == 0
+    assert "Traceback" not in exchange.text
+
+
+def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
+    def line(nanoseconds: int, message: dict[str, object]) -> str:
+        return f"{nanoseconds} {json.dumps(message)}"
+
+    second = 1_000_000_000
+    bids = [[str(8490 - n), "1000"] for n in range(30)]
+    asks = [[str(8491 + n), "1000"] for n in range(30)]
+    book = {"lastUpdateId": 1, "bids": bids, "asks": asks}
+    trades = [
+        {"e": "trade", "p": "8480.5", "q": "100000", "m": True, "T": 1723161257687, "t": n}
+        for n in range(2)
+    ]
+    tape = [line(0, book), line(4 * second, {"stream": "x@trade", "data": trades[0]})]
+    (tmp_path / "tape").write_text("\n".join(tape) + "\n")
+    (tmp_path / "settings.py").write_text(
+        "ORDER_PAIRS = 1\nMIN_SPREAD = 0.0005\nLOOP_INTERVAL = 0.5\n"
+    )
+    bot = run("--paper", "--tape", "tape")
+    bot.wait_for("Bought 100 @ ", 20)
+    assert bot.end(signal.SIGTERM) == 0
+    assert re.search(r"This run: [1-9]", bot.text)
