@@ -165,8 +165,7 @@ class OrderManager:
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         limits = _limits()
         trimmed = risk.trim(wanted, snapshot, limits)
-        for reason in trimmed.dropped:
-            logger.info("Not placed: %s", reason)
+        _log_dropped(trimmed.dropped)
         relist = Decimal(str(settings.RELIST_INTERVAL))
         plan = convergence.converge(trimmed.orders, snapshot.orders, relist=relist)
         plan = risk.gate(plan, snapshot, limits)
@@ -399,6 +398,13 @@ def _request(order: Mapping[str, Any], side: Side, instrument: Instrument) -> Or
 def _is_positive(value: Any) -> TypeGuard[float]:
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return is_number and math.isfinite(value) and value > 0
+
+
+def _log_dropped(dropped: Sequence[tuple[OrderRequest, str]]) -> None:
+    for why in dict.fromkeys(reason for _, reason in dropped):
+        orders = [str(order) for order, reason in dropped if reason == why]
+        shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
+        logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
 
 
 def _log_plan(plan: Plan) -> None:

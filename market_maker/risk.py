@@ -36,10 +36,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """The wanted orders that may be placed, and a reason for each one that may not."""
+    """The wanted orders that may be placed, and those that may not, each with the reason."""
 
     orders: tuple[OrderRequest, ...]
-    dropped: tuple[str, ...]
+    dropped: tuple[tuple[OrderRequest, str], ...]
 
 
 def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> Trimmed:
@@ -53,7 +53,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     for order in wanted:
         reason = _fault(order, snapshot.instrument) or _crosses(order, snapshot.ticker, wanted)
         if reason:
-            dropped.append(f"{order}: {reason}")
+            dropped.append((order, reason))
         else:
             legal.append(order)
     kept = []
@@ -63,7 +63,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
             if room is not None:
                 room -= order.qty
                 if room < 0:
-                    dropped.append(f"{order}: position limit")
+                    dropped.append((order, "position limit"))
                     continue
             kept.append(order)
     return Trimmed(tuple(kept), tuple(dropped))

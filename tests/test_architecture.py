@@ -17,6 +17,7 @@ LAYERS = [
     "paper.exchange",
     "paper.wire paper.judge paper.stage",
     "paper.rest paper.feed",
+    "paper.desk",
     "transport ws.tables paper.server",
     "paper.venue",
     "ws.ws_thread",

@@ -91,7 +91,8 @@ def test_an_order_that_is_not_legal_is_dropped_with_the_reason(
 ) -> None:
     trimmed = risk.trim([order], snapshot(), OFF)
     assert trimmed.orders == ()
-    assert reason in trimmed.dropped[0]
+    assert trimmed.dropped[0][0] is order
+    assert reason in trimmed.dropped[0][1]
 
 
 def test_wanted_orders_that_would_trade_with_each_other_are_both_dropped() -> None:
@@ -109,7 +110,7 @@ def test_the_ladder_is_cut_from_outside_where_the_limit_is_reached() -> None:
     ladder = [want(BUY, 1000 - level) for level in range(5)]
     trimmed = risk.trim(ladder, snapshot(long=100), limits(-1000, 400))
     assert trimmed.orders == tuple(ladder[:3])
-    assert "position limit" in trimmed.dropped[0]
+    assert trimmed.dropped[0] == (ladder[3], "position limit")
 
 
 def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -> None:
