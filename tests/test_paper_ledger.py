@@ -205,8 +205,8 @@ def test_leverage_changes_margin_but_not_while_orders_rest() -> None:
     venue.leverage("20")
     assert venue.leg().margin == (venue.leg().cost / 20).quantize(D("1e-18"))
     assert refusal(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
-    assert refusal(venue.leverage, "0.5") is Code.PARAMETER_VALUE
-    assert refusal(venue.leverage, "2.001") is Code.PARAMETER_VALUE
+    assert refusal(venue.leverage, "0.5") is Code.PARAM_VALUE
+    assert refusal(venue.leverage, "2.001") is Code.PARAM_VALUE
     venue.buy(1, "9000")
     assert refusal(venue.leverage, "10") is Code.ORDERS_REST
 
@@ -223,7 +223,7 @@ def test_leverage_that_the_balance_does_not_carry_changes_nothing() -> None:
 def test_margin_is_added_from_and_removed_to_what_is_available() -> None:
     venue = Venue()
     change = venue.exchange.change_margin
-    assert refusal(change, "ann", LONG, D("0.01")) is Code.PARAMETER_VALUE
+    assert refusal(change, "ann", LONG, D("0.01")) is Code.PARAM_VALUE
     venue.buy(1000)
     before = venue.leg().margin
     change("ann", LONG, D("0.05"))

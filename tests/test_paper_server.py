@@ -1,110 +1,18 @@
-"""The paper exchange over real sockets: REST, WebSocket, and the handle that tests hold."""
+"""The paper exchange over real sockets: what only a socket can show."""
 
-import hashlib
-import hmac
-import json
+import logging
+import socket as sockets
+import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
 import websocket
+from test_paper_client import Client, Socket
 
-from market_maker import clock
+from market_maker.paper.server import serve
+from market_maker.paper.switches import Switches
 from market_maker.paper.venue import PaperExchange
-
-Row = dict[str, Any]
-
-
-class Client:
-    """A plain client of GTE, written from the documents."""
-
-    def __init__(self, venue: PaperExchange) -> None:
-        self.venue = venue
-        self.http = requests.Session()
-        self.http.trust_env = False
-
-    def sign(self, message: str) -> str:
-        return hmac.new(self.venue.secret.encode(), message.encode(), hashlib.sha256).hexdigest()
-
-    def headers(self, params: dict[str, str], expires: int) -> dict[str, str]:
-        text = "{" + ",".join(f'"{k}":"{v}"' for k, v in sorted(params.items())) + "}"
-        return {
-            "api-key": self.venue.key,
-            "api-expires": str(expires),
-            "api-signature": self.sign(f"{self.venue.key}{expires}{text}"),
-        }
-
-    def call(self, method: str, path: str, **given: object) -> Row:
-        params = {name: str(value) for name, value in given.items()}
-        headers = self.headers(params, clock.now_ms() + 5000)
-        url = f"{self.venue.rest_url}/v1/api/{path}"
-        reply = self.http.request(method, url, params=params, headers=headers, timeout=5)
-        assert reply.status_code == 200
-        content: Row = reply.json()
-        return content
-
-    def create(self, side: int, price: str, qty: int, close_flag: int = 0, **more: object) -> Row:
-        return self.call(
-            "POST",
-            "pc/order/create",
-            asset="BTC",
-            symbol="BTC_USD",
-            side=side,
-            price=price,
-            qty=qty,
-            close_flag=close_flag,
-            order_type=1,
-            **more,
-        )
-
-    def orders(self, **params: object) -> list[Row]:
-        rows: list[Row] = self.call("GET", "pc/order/query", asset="BTC", **params)["data"]["rows"]
-        return rows
-
-
-class Socket:
-    """A WebSocket client that waits for frames instead of sleeping."""
-
-    def __init__(self, client: Client, path: str = "/ws") -> None:
-        url = client.venue.rest_url.replace("http", "ws") + path
-        self.ws = websocket.create_connection(url, timeout=5)
-        self.client = client
-
-    def ask(self, op: str, **args: str) -> str:
-        self.ws.send(json.dumps({"op": op, "args": args}))
-        return str(self.until(lambda frame: "status" in frame)["status"])
-
-    def auth(self) -> str:
-        expires = str(clock.now_ms() + 5000)
-        signature = self.client.sign(f"GET/ws{expires}")
-        return self.ask(
-            "auth_key_expires",
-            api_key=self.client.venue.key,
-            expires=expires,
-            signature=signature,
-        )
-
-    def sub(self, table: str, symbol: str = "BTC_USD") -> str:
-        more = {"symbol": symbol} if symbol else {}
-        return self.ask("sub", instrument_type="pc", table=table, settle_currency="BTC", **more)
-
-    def until(self, wanted: Any) -> Row:
-        while True:
-            frame: Row = json.loads(self.ws.recv())
-            if wanted(frame):
-                return frame
-
-    def frame(self, table: str, action: str | None = None) -> Row:
-        return self.until(
-            lambda frame: frame.get("table") == table and action in (None, frame.get("action"))
-        )
-
-
-@pytest.fixture
-def venue() -> Iterator[PaperExchange]:
-    with PaperExchange(crowd=False, book=True) as running:
-        yield running
 
 
 @pytest.fixture
@@ -137,14 +45,49 @@ def test_a_resting_order_is_filled_by_a_taker_and_told_of_on_every_table(
     assert (leg["side"], leg["qty"], leg["entry_price"]) == ("0", "40", "8497")
     assert client.orders()[0]["client_oid"] == "mm-1"
     assert venue.position() == (0, 40)
+    assert [(fill.qty, fill.maker) for fill in venue.judge().fills] == [(40, True)]
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/realtime", "//ws"])
+def test_the_websocket_is_at_every_documented_path(client: Client, path: str) -> None:
+    opened = Socket(client, path)
+    opened.ws.send('{"op":"ping"}')
+    assert opened.until(lambda _: True) == {"op": "pong"}
 
 
 def test_a_private_table_needs_authentication(client: Client) -> None:
-    socket = Socket(client, "/realtime")
-    assert socket.sub("order", "") == "-10202"
-    assert socket.auth() == "0"
-    assert socket.sub("order", "") == "0"
-    assert socket.sub("order", "") == "-10201"
+    opened = Socket(client)
+    assert opened.sub("order", "") == "-10202"
+    assert opened.auth() == "0"
+    assert opened.sub("order", "") == "0"
+    assert opened.sub("order", "") == "-10201"
+
+
+def test_position_and_margin_are_pushed_without_a_change() -> None:
+    switches = Switches(push_period_s=0.01)
+    with PaperExchange(crowd=False, switches=switches) as venue:
+        opened = Socket(Client(venue))
+        opened.auth()
+        opened.sub("position", "")
+        opened.sub("margin", "")
+        for table in ("position", "margin", "position", "margin"):
+            opened.frame(table)
+
+
+def test_a_client_that_says_nothing_is_cut_off() -> None:
+    with PaperExchange(crowd=False, switches=Switches(silence_s=0.05)) as venue:
+        opened = Socket(Client(venue))
+        assert opened.ws.recv() == ""
+        assert not opened.ws.connected
+
+
+def test_a_dropped_socket_is_gone_and_the_port_still_open(
+    venue: PaperExchange, client: Client, socket: Socket
+) -> None:
+    venue.drop()
+    with pytest.raises((websocket.WebSocketException, ConnectionError)):
+        socket.ws.recv()
+    assert Socket(client).auth() == "0"
 
 
 def test_a_stopped_venue_comes_back_on_its_port_with_its_orders(
@@ -160,6 +103,20 @@ def test_a_stopped_venue_comes_back_on_its_port_with_its_orders(
     assert [row["price"] for row in client.orders()] == ["8400"]
 
 
+def test_a_market_goes_on_at_once_when_a_stopped_venue_starts_again() -> None:
+    with PaperExchange() as venue:
+        opened = Socket(Client(venue))
+        opened.sub("order_book")
+        for _ in range(3):
+            opened.frame("order_book", "insert")
+        venue.stop()
+        venue.start()
+        opened = Socket(Client(venue))
+        opened.sub("order_book")
+        for _ in range(3):
+            opened.frame("order_book", "insert")
+
+
 def test_a_frozen_venue_holds_its_answers_until_it_thaws(
     venue: PaperExchange, client: Client
 ) -> None:
@@ -170,6 +127,56 @@ def test_a_frozen_venue_holds_its_answers_until_it_thaws(
     assert client.orders() == []
 
 
-def test_a_host_that_others_can_reach_is_refused() -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com", "192.168.0.1", ""])
+def test_a_host_that_others_can_reach_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
-        PaperExchange(host="0.0.0.0")
+        PaperExchange(host=host)
+    with pytest.raises(ValueError, match="loopback"):
+        serve(host=host, ready=lambda *_: None, stop=threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:1", 200), ("evil.example", 403)],
+)
+def test_a_page_from_elsewhere_cannot_reach_it_by_a_name_of_its_own(
+    venue: PaperExchange, host: str, status: int
+) -> None:
+    url = f"{venue.rest_url}/v1/api/pc/asset/query"
+    assert requests.get(url, headers={"Host": host}, timeout=5).status_code == status
+
+
+def test_serve_runs_until_it_is_stopped_from_another_thread() -> None:
+    urls: list[tuple[str, str]] = []
+    listening, stop = threading.Event(), threading.Event()
+
+    def ready(rest: str, ws: str) -> None:
+        urls.append((rest, ws))
+        listening.set()
+
+    thread = threading.Thread(target=lambda: serve(ready=ready, stop=stop), daemon=True)
+    thread.start()
+    assert listening.wait(10)
+    assert requests.get(f"{urls[0][0]}/v1/api/pc/asset/query", timeout=5).json()["code"] == 0
+    assert urls[0][1] == urls[0][0].replace("http", "ws") + "/ws"
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_port_that_is_taken_is_an_error_and_nothing_stays_behind() -> None:
+    with sockets.create_server(("127.0.0.1", 0)) as taken:
+        before = threading.active_count()
+        with pytest.raises(OSError, match="in use"):
+            PaperExchange(port=taken.getsockname()[1]).start()
+        assert threading.active_count() == before
+
+
+def test_nothing_secret_is_logged(
+    venue: PaperExchange, client: Client, socket: Socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "market_maker")
+    client.create(1, "8400", 10)
+    socket.sub("order", "")
+    assert venue.key not in caplog.text
+    assert venue.secret not in caplog.text

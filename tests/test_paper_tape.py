@@ -153,7 +153,8 @@ def test_a_packed_tape_takes_the_place_of_the_crowd(tmp_path: Path) -> None:
     listing = exchange.listings[BTC_USD]
     assert (listing.instrument.tick, listing.last) == (Decimal("0.1"), Decimal("100.4"))
     for market in markets:
-        for step in market.steps:
+        while step := market.upcoming():
             exchange.play(market.key, step.moves, step.time)
+            market.done()
     assert [listing.book.size(Side.BUY, price) for price in (1002, 1001)] == [6, 5]
     assert [trade.qty for trade in listing.history.trades] == [2, 1]

@@ -49,7 +49,8 @@ from market_maker.paper.switches import DEFAULTS, Switches
 
 OTHERS = "others"
 HOUSE_DEPOSIT = Decimal(1_000_000)
-ID_EPOCH = 1_546_272_000_000  # of order ids, seen in the capture: 2019-01-01 in Beijing
+ID_EPOCH = 1_546_272_000_000  # of ids, seen in the capture: 2019-01-01 in Beijing
+ID_BASE = 32_768  # in the low 22 bits of the documented ids
 FUNDING_PERIOD = 8 * 3_600_000
 MAX_BATCH = 50
 MAX_OID = 40
@@ -105,9 +106,9 @@ class Exchange:
         instrument = listing.instrument
         ticks, lots = instrument.ticks(price), instrument.lots(qty)
         if ticks is None:
-            raise Refused(Code.PARAMETER_VALUE, "price")
+            raise Refused(Code.PARAM_VALUE, "price")
         if lots is None:
-            raise Refused(Code.PARAMETER_VALUE, "qty")
+            raise Refused(Code.PARAM_VALUE, "qty")
         self._check_oid(owner, client_oid)
         resting = engine.Order(0, owner, side, ticks, lots)
         leverage = self._clearing[key.kind].admit(listing, resting, close)
@@ -155,7 +156,7 @@ class Exchange:
         """Cancel those of at most 50 orders that are live; the others are passed over."""
         self.listing(key)
         if not 0 < len(order_ids) <= MAX_BATCH:
-            raise Refused(Code.PARAMETER_VALUE, "filter")
+            raise Refused(Code.PARAM_VALUE, "filter")
         for order_id in order_ids:
             try:
                 self.cancel(owner, key, order_id, now)
@@ -480,5 +481,5 @@ class Exchange:
 
     def _next_id(self, now: int) -> int:
         """Return an id that is larger than all before and shows the time, as GTE's do."""
-        self._last_id = max(self._last_id + 1, (now - ID_EPOCH) << 22)
+        self._last_id = max(self._last_id + 1, ((now - ID_EPOCH) << 22) + ID_BASE)
         return self._last_id

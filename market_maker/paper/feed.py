@@ -88,7 +88,7 @@ class Feed:
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
-            session.send(_status(Code.PARAMETER_TYPE, message))
+            session.send(_status(Code.PARAM_TYPE, message))
             return
         if request.get("op") == "ping":
             session.send('{"op":"pong"}')
@@ -105,7 +105,7 @@ class Feed:
     def _act(self, session: Session, request: dict[str, Any], now: int) -> Topic | None:
         args = request.get("args")
         if not isinstance(args, dict):
-            raise Refused(Code.PARAMETER_TYPE, "args")
+            raise Refused(Code.PARAM_TYPE, "args")
         match request.get("op"):
             case "auth_key_expires":
                 session.owner = self._gate.admit_socket(args, now).owner
@@ -120,7 +120,7 @@ class Feed:
                 session.topics.pop(self._topic(session, args), None)
                 return None
             case _:
-                raise Refused(Code.PARAMETER_VALUE, "op")
+                raise Refused(Code.PARAM_VALUE, "op")
 
     def _topic(self, session: Session, args: dict[str, Any]) -> Topic:
         names = ("instrument_type", "table", ("settle_currency", "asset"), "symbol")
@@ -128,19 +128,19 @@ class Feed:
         for name in names:
             value = args.get(name) if isinstance(name, str) else _either(args, *name)
             if value is not None and not isinstance(value, str):
-                raise Refused(Code.PARAMETER_TYPE, str(name))
+                raise Refused(Code.PARAM_TYPE, str(name))
             values.append(value or "")
         topic = Topic(*values)
         if topic.table == "margin":
             topic = topic._replace(symbol="")
         if topic.table not in PUBLIC | PRIVATE:
-            raise Refused(Code.PARAMETER_VALUE, "table")
+            raise Refused(Code.PARAM_VALUE, "table")
         if topic.table in PRIVATE and not session.owner:
             raise Refused(Code.NOT_AUTHENTICATED)
         if topic.table in PUBLIC and not topic.symbol:
-            raise Refused(Code.PARAMETER_MISSING, "symbol")
+            raise Refused(Code.PARAM_EMPTY, "symbol")
         if topic.table in PRIVATE and topic.kind != CONTRACT:
-            raise Refused(Code.PARAMETER_VALUE, "instrument_type")
+            raise Refused(Code.PARAM_VALUE, "instrument_type")
         if topic.symbol:
             self._exchange.listing(Key(topic.kind, topic.area, topic.symbol))
         elif not any(key[:2] == (topic.kind, topic.area) for key in self._exchange.listings):

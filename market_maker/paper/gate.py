@@ -66,12 +66,12 @@ class Gate:
     def _check(self, key: str, expires: str, signature: str, messages: list[str], now: int) -> Pass:
         for name, value in (("key", key), ("expires", expires), ("signature", signature)):
             if not value:
-                raise Refused(Code.PARAMETER_MISSING, f"api-{name}")
+                raise Refused(Code.PARAM_EMPTY, f"api-{name}")
         known = self._passes.get(key)
         if known is None:
             raise Refused(Code.UNKNOWN_KEY)
         if not (expires.isascii() and expires.isdigit() and len(expires) <= 16):
-            raise Refused(Code.PARAMETER_TYPE, "api-expires")
+            raise Refused(Code.PARAM_TYPE, "api-expires")
         given = signature.encode("utf-8", "replace")
         if not any(hmac.compare_digest(given, _sign(known, text)) for text in messages):
             raise Refused(Code.BAD_SIGNATURE)

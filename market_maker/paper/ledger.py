@@ -232,7 +232,7 @@ class Ledger:
         if leverage > MAX_LEVERAGE:
             raise Refused(Code.LEVERAGE_TOO_HIGH, "leverage")
         if leverage < 1 or leverage % Decimal("0.01"):
-            raise Refused(Code.PARAMETER_VALUE, "leverage")
+            raise Refused(Code.PARAM_VALUE, "leverage")
         trial = deepcopy(self.accounts[owner])
         setting = trial.setting(contract)
         switched = setting.mode is not mode
@@ -256,7 +256,7 @@ class Ledger:
         account = self.accounts[owner]
         leg, setting = account.leg(key), account.setting(key.contract)
         if not leg.qty or setting.mode is Mode.CROSS:
-            raise Refused(Code.PARAMETER_VALUE, "long_flag")
+            raise Refused(Code.PARAM_VALUE, "long_flag")
         if amount > account.usable(key.area, marks):
             raise Refused(Code.MARGIN_INSUFFICIENT, "margin")
         if amount < 0:
@@ -271,7 +271,7 @@ class Ledger:
         if amount <= 0:
             raise Refused(Code.AMOUNT_NOT_POSITIVE, subject)
         if amount % SMALLEST_TRANSFER:
-            raise Refused(Code.PARAMETER_VALUE, subject)
+            raise Refused(Code.PARAM_VALUE, subject)
 
     # Looking
 

@@ -7,9 +7,9 @@ class Code(IntEnum):
     """The error numbers this venue gives, in REST `code` and in WebSocket `status` alike."""
 
     SERVER_ERROR = -10002
-    PARAMETER_MISSING = -10011
-    PARAMETER_TYPE = -10012
-    PARAMETER_VALUE = -10013
+    PARAM_EMPTY = -10011
+    PARAM_TYPE = -10012
+    PARAM_VALUE = -10013
     BAD_SIGNATURE = -10051
     EXPIRED = -10052
     TOO_FREQUENT = -10053
@@ -36,6 +36,11 @@ class Code(IntEnum):
     METADATA = -16001
     UNKNOWN_ASSET = -16002
     UNKNOWN_SYMBOL = -16003
+
+    @property
+    def pattern(self) -> str:
+        """Return the `patternName` of the error; one of them is documented, that of -10012."""
+        return f"{'VALIDATE_' if self.name.startswith('PARAM_') else ''}{self.name}_ERROR"
 
 
 class Refused(Exception):

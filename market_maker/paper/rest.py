@@ -138,7 +138,7 @@ def withdraw(request: Request) -> Row:
     params = request.params
     address = params.text("address")
     if len(address) > MAX_TEXT:
-        raise Refused(Code.PARAMETER_VALUE, "address")
+        raise Refused(Code.PARAM_VALUE, "address")
     number = request.exchange.withdraw(
         request.owner, params.text("asset"), params.number("volume"), request.now
     )
@@ -268,10 +268,10 @@ def create(request: Request) -> Row:
     side = params.choice(SIDES, *names)
     close = params.choice(FLAGS, "close_flag") if request.kind == CONTRACT else False
     if params.integer("order_type") != 1:
-        raise Refused(Code.PARAMETER_VALUE, "order_type")
+        raise Refused(Code.PARAM_VALUE, "order_type")
     oid = params.optional("client_oid")
     if oid is not None and not (len(oid) <= MAX_OID and oid.isascii() and oid.isprintable()):
-        raise Refused(Code.PARAMETER_VALUE, "client_oid")
+        raise Refused(Code.PARAM_VALUE, "client_oid")
     order_id = request.exchange.create(
         request.owner,
         key,
@@ -301,7 +301,7 @@ def cancel_batch(request: Request) -> Row:
     """Answer pc/order/cancel_batch, which tells nothing of the single orders."""
     key, ids = request.params.key(request.kind), request.params.filter("order_id")
     if ids is None:
-        raise Refused(Code.PARAMETER_MISSING, "filter")
+        raise Refused(Code.PARAM_EMPTY, "filter")
     order_ids = [int(value) for value in ids]
     request.exchange.cancel_batch(request.owner, key, order_ids, request.now)
     return {"time": text(request.now)}
@@ -336,7 +336,7 @@ def _order_row(request: Request, order: Order) -> Row:
 
 def _status(value: str) -> Status:
     if int(value) not in STATUSES:
-        raise Refused(Code.PARAMETER_VALUE, "filter")
+        raise Refused(Code.PARAM_VALUE, "filter")
     return STATUSES[int(value)]
 
 
@@ -395,7 +395,7 @@ def areas(exchange: Exchange, kind: str) -> list[str]:
 def _bounded(params: Parameters, name: str, default: int, most: int) -> int:
     value = params.integer_or(default, name)
     if not 0 < value <= most:
-        raise Refused(Code.PARAMETER_VALUE, name)
+        raise Refused(Code.PARAM_VALUE, name)
     return value
 
 

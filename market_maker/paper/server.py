@@ -2,35 +2,33 @@
 
 import asyncio
 import ipaddress
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from market_maker import clock
+from market_maker.paper.desk import Asked, Desk, envelope
 from market_maker.paper.exchange import Exchange
 from market_maker.paper.feed import Feed, Session
-from market_maker.paper.gate import Gate, Pass, readings
+from market_maker.paper.gate import Gate, Pass
 from market_maker.paper.judge import Judge
-from market_maker.paper.refusal import Code, Refused
-from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request, create, kind_of
+from market_maker.paper.refusal import Code
 from market_maker.paper.stage import OWNER, Market, set_stage
 from market_maker.paper.switches import DEFAULTS, Switches
-from market_maker.paper.wire import Parameters, Row, dump
+from market_maker.paper.wire import dump
 
 logger = logging.getLogger(__name__)
 
 PAPER_KEY = "paper-key"
 PAPER_SECRET = "paper-secret"
 
-PREFIX = "v1/api/"
 SOCKET_PATHS = {"", "ws", "realtime"}
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 TICK = 1.0
+MAX_LATE = 1.0  # beyond it a market goes on from here instead of catching up
 MAX_BODY = 64 * 1024
 MAX_UNSENT = 20_000
 
@@ -52,6 +50,7 @@ class Server:
         passes = [Pass(PAPER_KEY, PAPER_SECRET, OWNER)]
         self._gate = Gate(passes, self._switches.expiry_grace_ms)
         self._feed = Feed(exchange, self._gate)
+        self._desk = Desk(exchange, self._gate, self.judge)
         self._markets = list(markets)
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,15 +71,18 @@ class Server:
         site = web.TCPSite(self._runner, host, port, reuse_address=True)
         await site.start()
         self.host, self.port = host, self._runner.addresses[0][1]
-        self._tasks = [asyncio.create_task(self._pulse()), asyncio.create_task(self._tick())]
-        self._tasks += [asyncio.create_task(self._live(market)) for market in self._markets]
+        for life in (self._pulse(), self._tick(), *map(self._live, self._markets)):
+            task = asyncio.create_task(life)
+            task.add_done_callback(_tell_of_failure)
+            self._tasks.append(task)
         logger.info("paper exchange listens on %s port %d", self.host, self.port)
 
     async def stop(self) -> None:
-        """Cut all connections and stop listening; a task that failed is told of."""
+        """Cut all connections and stop listening."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
         self.thaw()
         await self.drop_sockets()
         if self._runner:
@@ -110,16 +112,17 @@ class Server:
     # The life of the venue
 
     async def _live(self, market: Market) -> None:
-        """Let others act at their pace; a frozen venue loses no step."""
-        began = clock.monotonic()
-        for step in market.steps:
-            late = clock.monotonic() - began - step.time / 1000
-            if late > 1:
-                began += late
-            elif late < 0:
-                await asyncio.sleep(-late)
+        """Let others act at their pace; a venue that was frozen or stopped loses no step."""
+        began: float | None = None
+        while step := market.upcoming():
+            now, due = clock.monotonic(), step.time / 1000
+            if began is None or now > began + due + MAX_LATE:
+                began = now - due
+            elif now < began + due:
+                await asyncio.sleep(began + due - now)
             await self._thawed.wait()
             self.exchange.play(market.key, step.moves, clock.now_ms())
+            market.done()
             self.publish()
         logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
 
@@ -141,64 +144,28 @@ class Server:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         await self._thawed.wait()
         if _name(request.headers.get("Host", "")) not in LOOPBACK_NAMES:
-            return web.json_response(_envelope(Code.NO_RIGHT, "Host"), status=403)
+            return web.json_response(envelope(Code.NO_RIGHT, "Host"), status=403)
         path = "/".join(part for part in request.path.split("/") if part)
         if path in SOCKET_PATHS and request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
-        name = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
-        name = ALIASES.get(name, name)
-        endpoint = ENDPOINTS.get((request.method, name))
-        if endpoint is None:
-            return web.json_response(_envelope(Code.PARAMETER_VALUE, "path"), status=404)
         try:
-            params, body = await _parameters(request)
-            await self._thawed.wait()
-            data = self._answer(request, name, endpoint, params, body)
-            code = 0
-            reply = _envelope(0, data=data)
-        except Refused as refusal:
-            code = int(refusal.code)
-            reply = _envelope(refusal.code, refusal.subject)
+            query, body = list(request.query.items()), await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return web.json_response(_envelope(Code.PARAMETER_VALUE, "body"), status=413)
-        if endpoint.private:
-            self.judge.requested(name, code)
-        return web.Response(text=dump(reply), content_type="application/json")
-
-    def _answer(
-        self,
-        request: web.Request,
-        name: str,
-        endpoint: Endpoint,
-        params: Mapping[str, str],
-        body: Mapping[str, Any] | None,
-    ) -> Row:
-        """Do what is asked for and push what it changed; the reply goes out after that."""
-        now = clock.now_ms()
-        owner = ""
-        if endpoint.private:
-            owner = self._gate.admit(request.headers, readings(params, body), now).owner
-        who = owner or request.remote or ""
-        asked = Request(self.exchange, kind_of(name), owner, Parameters(params), now)
+            return web.json_response(envelope(Code.PARAM_VALUE, "body"), status=413)
+        await self._thawed.wait()
+        asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
         try:
-            if self._switches.rate_limits:
-                self._gate.count(who, name, limit=endpoint.limit, window=endpoint.window, now=now)
-            return endpoint.act(asked)
-        except Refused as refusal:
-            if (
-                refusal.code is Code.TOO_FREQUENT
-                and self._switches.limited_create_placed
-                and endpoint.act is create
-            ):
-                endpoint.act(asked)
-            raise
-        finally:
-            self.publish()
+            status, reply = self._desk.answer(asked, clock.now_ms())
+        except Exception:
+            logger.exception("%s %s: the paper exchange has failed", request.method, path)
+            status, reply = 200, envelope(Code.SERVER_ERROR, now=clock.now_ms())
+        self.publish()
+        return web.Response(text=dump(reply), status=status, content_type="application/json")
 
     # WebSocket
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=MAX_BODY, heartbeat=None)
+        socket = web.WebSocketResponse(max_msg_size=MAX_BODY, compress=False)
         await socket.prepare(request)
         queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
 
@@ -249,61 +216,15 @@ class Server:
             return
 
 
-async def _parameters(request: web.Request) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Return all parameters as text, and the JSON body as it is, if there is one."""
-    given = list(request.query.items())
-    raw = await request.read()
-    body: dict[str, Any] | None = None
-    if raw.strip():
-        if request.content_type == "application/x-www-form-urlencoded":
-            given += [(name, str(value)) for name, value in (await request.post()).items()]
-        else:
-            body = _json_object(raw)
-            given += [(name, _plain(value)) for name, value in body.items()]
-    params = dict(given)
-    if len(params) != len(given):
-        raise Refused(Code.PARAMETER_VALUE, "repeated parameter")
-    return params, body
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        raise Refused(Code.PARAMETER_TYPE, "body") from None
-    if not isinstance(body, dict):
-        raise Refused(Code.PARAMETER_TYPE, "body")
-    return body
-
-
-def _plain(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else str(value)
+def _tell_of_failure(task: "asyncio.Task[None]") -> None:
+    error = None if task.cancelled() else task.exception()
+    if error:
+        logger.error("a part of the paper exchange has stopped", exc_info=error)
 
 
 def _name(host: str) -> str:
     """Return the name in a Host header, without the port."""
     return host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
-
-
-def _envelope(code: int, subject: str = "", data: Row | None = None) -> Row:
-    error = None
-    if code:
-        error = {
-            "patternName": f"{Code(code).name}_ERROR",
-            "data": {"paramName": subject} if subject else None,
-        }
-    return {
-        "code": int(code),
-        "data": data,
-        "error": error,
-        "input": None,
-        "traceId": "",
-        "cost": 0,
-        "msg": None,
-        "time": clock.now_ms(),
-    }
 
 
 def check_loopback(host: str) -> None:

@@ -26,11 +26,23 @@ TYPICAL_LOTS = 600
 GRID = Decimal("0.0003")  # distance of the crowd's levels, as a part of the price
 
 
-class Market(NamedTuple):
-    """What the other participants of one instrument do."""
+class Market:
+    """What the other participants of one instrument do next. It may be interrupted at any time."""
 
-    key: Key
-    steps: Iterator[Step]
+    def __init__(self, key: Key, steps: Iterator[Step]) -> None:
+        self.key = key
+        self._steps = steps
+        self._next: Step | None = None
+
+    def upcoming(self) -> Step | None:
+        """Return the step that is next, the same until it is `done`; None at the end."""
+        if self._next is None:
+            self._next = next(self._steps, None)
+        return self._next
+
+    def done(self) -> None:
+        """Go on to the next step."""
+        self._next = None
 
 
 class Stage(NamedTuple):
