@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker import __version__
 from market_maker.errors import (
-    AuthError,
     MarketMakerError,
     OrdersLeft,
     RequestError,
@@ -37,7 +36,7 @@ STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4}
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
 PAPER_SECONDS = 15.0
-CHECK_SECONDS = 10.0
+CANCEL_SECONDS = 20.0
 INHERITED = "GTE_MARKETMAKER_PAPER"
 """Environment variable by which a restarted bot finds the paper exchange of the process it was."""
 
@@ -308,7 +307,7 @@ def _cancel(arguments: argparse.Namespace) -> None:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
     gte = _gte(feed=False)
     try:
-        gte.cancel_all_orders(CHECK_SECONDS * 2)
+        gte.cancel_all_orders(CANCEL_SECONDS)
     except RequestError as error:
         raise OrdersLeft(f"own orders may be left: {error}") from None
     finally:
@@ -317,69 +316,20 @@ def _cancel(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    failures: list[MarketMakerError] = []
+    from market_maker import check
 
-    def check(name: str, look: Callable[[], str]) -> None:
-        try:
-            print(f"{name:<14} ok    {look()}", flush=True)
-        except MarketMakerError as error:
-            failures.append(error)
-            print(f"{name:<14} FAIL  {error}", flush=True)
-
-    def look_at_settings() -> str:
-        _load(arguments, {})
-        mode = "dry run" if settings.DRY_RUN else "LIVE: orders will be sent"
-        return f"{settings.path}, {settings.SYMBOL} in {settings.SETTLECURRENCY}, {mode}"
-
-    check("settings", look_at_settings)
-    if failures:
-        raise failures[0]
+    _load(arguments, {})
     logging.getLogger().setLevel(logging.CRITICAL)
+    failed = []
     gte = _gte(feed=True)
-    assert gte.ws
-    feed = gte.ws
-
-    def look_at_feed() -> str:
-        feed.start()
-        feed.wait_for_tables(feed.needed, CHECK_SECONDS)
-        ticker = feed.get_ticker()
-        return f"{settings.WS_URL}, bid {ticker.bid}, ask {ticker.ask}"
-
-    def look_at_key() -> str:
-        account = gte.account_query()
-        return f"{account[0].total} {account[0].currency}" if account else "no account row"
-
-    def look_at_orders() -> str:
-        orders = gte.query_orders()
-        own = sum(order.client_oid.startswith(settings.ORDERID_PREFIX) for order in orders)
-        return f"{own} ours ({settings.ORDERID_PREFIX}...), {len(orders) - own} of others"
-
-    def look_at_clock() -> str:
-        if abs(offset := gte.clock_offset()) > 2000:
-            raise AuthError(f"this machine's clock is {-offset} ms off the venue's: set it")
-        return f"{offset} ms from the venue's"
-
-    def look_at_tick() -> str:
-        instrument = feed.get_instrument()
-        if instrument is None:
-            raise VenueUnreachable(f"{settings.SYMBOL} has not been shown")
-        return f"{instrument.tick}, lot {instrument.lot}"
-
     try:
-        check("REST", lambda: f"{settings.API_URL_BASE}, last {gte.instrument_query().last_price}")
-        check("WebSocket", look_at_feed)
-        check("clock", look_at_clock)
-        if settings.API_KEY:
-            check("key", look_at_key)
-            check("orders", look_at_orders)
-        else:
-            print(f"{'key':<14} --    none is set: a dry run works without")
-        check("tick", look_at_tick)
+        for name, found in check.run(gte):
+            print(f"{name:<10} {'FAIL' if isinstance(found, Exception) else 'ok':<5} {found}")
+            failed += [found] if isinstance(found, Exception) else []
     finally:
         gte.exit()
-    if failures:
         logging.getLogger().setLevel(logging.INFO)
-        unreachable = any(isinstance(error, VenueUnreachable) for error in failures)
-        raise (VenueUnreachable if unreachable else MarketMakerError)(
-            f"{len(failures)} checks failed"
-        )
+    if failed:
+        unreachable = any(isinstance(error, VenueUnreachable) for error in failed)
+        kind = VenueUnreachable if unreachable else MarketMakerError
+        raise kind(f"{len(failed)} checks failed")

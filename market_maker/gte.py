@@ -120,8 +120,8 @@ class GTE:
         """Return the venue's time in ms, as far as its answers tell."""
         return self._transport.now()
 
-    def clock_offset(self) -> int:
-        """Return how many ms the venue's clock is ahead of ours."""
+    def clock_offset(self) -> int | None:
+        """Return how many ms the venue's clock is ahead of ours; None before the first answer."""
         return self._transport.clock_offset()
 
     def new_client_oid(self) -> str:

@@ -59,10 +59,11 @@ class OrderManager:
         self._random_qty: dict[int, float] = {}
         self._watcher = FileWatcher([*settings.watched(), *map(_located, settings.WATCHED_FILES)])
         logger.info("Using symbol %s.", settings.SYMBOL)
-        mode = (
-            "Dry run, no order is sent." if settings.DRY_RUN else "Live run, executing real trades."
+        logger.info(
+            "Order Manager initializing, connecting to GTE at %s. %s",
+            settings.API_URL_BASE,
+            "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
         )
-        logger.info("Order Manager initializing, connecting to GTE. %s", mode)
         try:
             self.exchange.start()
             self.reset()
@@ -241,10 +242,17 @@ class OrderManager:
         Raises OrdersLeft when it cannot be proven.
         """
         try:
-            if self.exchange.own.live() or not self.exchange.dry_run:
-                logger.info("Shutting down. All open orders will be cancelled.")
-                self.exchange.cancel_all_orders(EXIT_SECONDS)
-                logger.info("No order of ours is left: the venue's own list says so.")
+            if self.exchange.dry_run:
+                logger.info("Shutting down. It was a dry run: no order was sent.")
+                return
+            logger.info("Shutting down. All open orders will be cancelled.")
+            self.exchange.cancel_all_orders(EXIT_SECONDS)
+            logger.info("No order of ours is left: the venue's own list says so.")
+            own = self.exchange.own
+            logger.info(
+                "This run: %d fills, bought %s, sold %s contracts.",
+                *(own.fill_count, plain(own.bought), plain(own.sold)),
+            )
         finally:
             self.exchange.close()
 
@@ -290,7 +298,6 @@ class OrderManager:
                 self.exchange.close()
             else:
                 self.exit()
-                self._say_goodbye()
         if self._restarting and self.on_restart:
             self.on_restart()
 
@@ -364,13 +371,6 @@ class OrderManager:
             ]
             if levels and not fill.order.remaining:
                 del self._random_qty[min(levels, key=abs)]
-
-    def _say_goodbye(self) -> None:
-        own = self.exchange.own
-        logger.info(
-            "This run: %d fills, bought %s, sold %s contracts.",
-            *(own.fill_count, plain(own.bought), plain(own.sold)),
-        )
 
 
 def _limits() -> risk.Limits:

@@ -69,11 +69,11 @@ class Transport:
 
     def now(self) -> int:
         """Return the venue's time in ms, as far as its answers tell; our own before the first."""
-        return clock.now_ms() + self.clock_offset()
+        return clock.now_ms() + (self.clock_offset() or 0)
 
-    def clock_offset(self) -> int:
+    def clock_offset(self) -> int | None:
         """Return how many ms the venue's clock is ahead of ours, by the quickest recent answer."""
-        return min(self._round_trips)[1] if self._round_trips else 0
+        return min(self._round_trips)[1] if self._round_trips else None
 
     def book(self, endpoint: Endpoint) -> float:
         """Book one call and return the moment at which the budget lets it leave."""

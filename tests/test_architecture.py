@@ -22,7 +22,7 @@ LAYERS = [
     "paper.venue",
     "ws.ws_thread",
     "gte",
-    "exchange_interface guard",
+    "exchange_interface check guard",
     "market_maker",
     "cli",
     "custom_strategy",

@@ -345,7 +345,7 @@ def test_check_prints_one_line_per_check_and_sends_no_order(
     bot = run("check")
     assert bot.end() == 0
     names = [line.split()[0] for line in bot.lines]
-    assert names == ["settings", "REST", "WebSocket", "clock", "key", "orders", "tick"]
+    assert names == ["settings", "REST", "clock", "WebSocket", "tick", "key", "orders"]
     assert all(line.split()[1] == "ok" for line in bot.lines)
     assert not any("order/c" in name for name in venue.judge().requests)
 
