@@ -1,0 +1,31 @@
+"""The README names every setting, in both languages, and the commands that CI runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from market_maker.settings import FIELDS
+
+ROOT = Path(__file__).parents[1]
+ENGLISH, CHINESE = (ROOT / "README.md").read_text("utf-8").split("\n## 中文\n")
+
+
+@pytest.mark.parametrize("language", [ENGLISH, CHINESE], ids=["English", "Chinese"])
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_has_a_row_in_the_table(name: str, language: str) -> None:
+    assert re.search(rf"^\| ([A-Z_, ]+, )?{name}(, [A-Z_, ]+)? \|", language, re.MULTILINE)
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    command = "pip install -e '.[test]' && pytest"
+    assert command in ENGLISH
+    assert command in CHINESE
+    assert command in (ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_the_settings_table_tells_the_defaults() -> None:
+    for name, field in FIELDS.items():
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            row = next(line for line in ENGLISH.splitlines() if re.match(rf"\|.*\b{name}\b", line))
+            assert f"`{field.default}`" in row
