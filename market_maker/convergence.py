@@ -10,6 +10,7 @@ original size.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,13 +20,13 @@ Pair = tuple[OpenOrder, OrderRequest]
 
 
 def converge(
-    wanted: Sequence[OrderRequest], orders: Sequence[OpenOrder], *, relist: Decimal
+    wanted: Sequence[OrderRequest], orders: Sequence[OpenOrder], *, relist: Decimal, tick: Decimal
 ) -> Plan:
     """Return the plan that turns `orders` (all that rest or may rest) into `wanted`.
 
     `wanted` must not cross itself. A wanted order is created only where nothing is in its way: each
     order that is being cancelled, or whose fate is unknown, holds back the wanted order nearest to
-    it on its side, and those that would trade with it.
+    it on its side, and those that would trade with it. None is created at the price of a kept one.
     """
     pairs = [
         pair
@@ -35,7 +36,7 @@ def converge(
     kept = {id(order) for order, _ in pairs}
     served = {id(request) for _, request in pairs}
     in_the_way = [o for o in orders if id(o) not in kept]
-    missing = [w for w in wanted if id(w) not in served]
+    missing = _apart([w for w in wanted if id(w) not in served], wanted, pairs, tick)
     held = _held_back(missing, in_the_way)
     return Plan(
         cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
@@ -111,8 +112,26 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
     return pairs
 
 
+def _apart(
+    missing: list[OrderRequest], wanted: Sequence[OrderRequest], pairs: list[Pair], tick: Decimal
+) -> list[OrderRequest]:
+    """Move a wanted order outward, by ticks, from the price of an order kept for another one."""
+    kept = {(order.side, order.price) for order, _ in pairs}
+    taken = kept | {(w.side, w.price) for w in wanted}
+    moved = []
+    for request in missing:
+        price = request.price
+        if (request.side, price) in kept:
+            while (request.side, price) in taken:
+                price -= request.side.sign * tick
+            taken.add((request.side, price))
+        moved.append(replace(request, price=price))
+    return moved
+
+
 def _held_back(missing: list[OrderRequest], in_the_way: list[OpenOrder]) -> set[int]:
-    held: set[int] = set()
+    places = {(order.side, order.price) for order in in_the_way}
+    held = {id(w) for w in missing if (w.side, w.price) in places}
     for side in Side:
         free = _on(side, missing)
         prices = [w.price for w in free]

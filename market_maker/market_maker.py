@@ -168,7 +168,9 @@ class OrderManager:
         trimmed = risk.trim(wanted, snapshot, limits)
         _log_dropped(trimmed.dropped)
         relist = Decimal(str(settings.RELIST_INTERVAL))
-        plan = convergence.converge(trimmed.orders, snapshot.orders, relist=relist)
+        plan = convergence.converge(
+            trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
+        )
         plan = risk.gate(plan, snapshot, limits)
         if clock.monotonic() < self._no_creates_until:
             plan = replace(plan, create=(), hold=plan.hold + plan.create)

@@ -6,11 +6,17 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.convergence import converge
+from market_maker import convergence
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
 
 RELIST = Decimal("0.01")
 BUY, SELL = Side.BUY, Side.SELL
+
+
+def converge(
+    wanted: list[OrderRequest], orders: list[OpenOrder], *, relist: Decimal = RELIST
+) -> Plan:
+    return convergence.converge(wanted, orders, relist=relist, tick=Decimal(1))
 
 
 def want(side: Side, price: int | str, qty: int = 100) -> OrderRequest:
@@ -39,7 +45,7 @@ def has(
 
 def test_nothing_is_sent_when_the_ladder_stands_as_wanted() -> None:
     order = has(BUY, 1000)
-    assert converge([want(BUY, 1000)], [order], relist=RELIST) == Plan(keep=(order,))
+    assert converge([want(BUY, 1000)], [order]) == Plan(keep=(order,))
 
 
 def test_prices_compare_as_numbers_and_not_as_text() -> None:
@@ -48,28 +54,28 @@ def test_prices_compare_as_numbers_and_not_as_text() -> None:
 
 
 def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced() -> None:
-    near = converge([want(BUY, 1000)], [has(BUY, 990)], relist=RELIST)
+    near = converge([want(BUY, 1000)], [has(BUY, 990)])
     assert near.keep
     assert not near.cancel
-    far = converge([want(BUY, 1000)], [has(BUY, 989)], relist=RELIST)
+    far = converge([want(BUY, 1000)], [has(BUY, 989)])
     assert far.cancel
     assert not far.keep
 
 
 def test_a_replacement_waits_until_the_order_it_replaces_has_ended() -> None:
     old, wish = has(BUY, 900), want(BUY, 1000)
-    first = converge([wish], [old], relist=RELIST)
+    first = converge([wish], [old])
     assert (first.cancel, first.create, first.hold) == ((old,), (), (wish,))
     going = replace(old, state=OrderState.CANCELLING)
-    second = converge([wish], [going], relist=RELIST)
+    second = converge([wish], [going])
     assert (second.cancel, second.create, second.hold) == ((), (), (wish,))
-    assert converge([wish], [], relist=RELIST).create == (wish,)
+    assert converge([wish], []).create == (wish,)
 
 
 def test_an_order_in_doubt_keeps_its_place_and_is_not_cancelled_or_doubled() -> None:
     doubtful = has(SELL, 1000, state=OrderState.UNKNOWN)
-    assert converge([want(SELL, 1000)], [doubtful], relist=RELIST) == Plan(keep=(doubtful,))
-    moved = converge([want(SELL, 1100)], [doubtful], relist=RELIST)
+    assert converge([want(SELL, 1000)], [doubtful]) == Plan(keep=(doubtful,))
+    moved = converge([want(SELL, 1100)], [doubtful])
     assert moved == Plan(hold=(want(SELL, 1100),))
 
 
@@ -83,25 +89,32 @@ def test_orders_are_matched_by_price_and_not_by_arrival() -> None:
 
 
 def test_a_part_filled_order_counts_with_its_original_size() -> None:
-    assert converge([want(BUY, 1000)], [has(BUY, 1000, filled=60)], relist=RELIST).keep
+    assert converge([want(BUY, 1000)], [has(BUY, 1000, filled=60)]).keep
 
 
 def test_a_wanted_order_waits_while_it_would_trade_with_an_own_order_that_is_leaving() -> None:
     leaving = has(SELL, 995, state=OrderState.CANCELLING)
-    plan = converge([want(BUY, 1000)], [leaving], relist=RELIST)
+    plan = converge([want(BUY, 1000)], [leaving])
     assert plan == Plan(hold=(want(BUY, 1000),))
 
 
 def test_an_order_that_reaches_the_other_sides_wanted_prices_is_not_kept() -> None:
-    plan = converge([want(BUY, 1000), want(SELL, 1003)], [has(SELL, 999)], relist=RELIST)
+    plan = converge([want(BUY, 1000), want(SELL, 1003)], [has(SELL, 999)])
     assert plan.cancel
     assert want(BUY, 1000) in plan.hold
 
 
 def test_of_two_orders_that_fit_the_nearer_is_kept() -> None:
     near, far = has(BUY, 1000, oid="n"), has(BUY, 995, oid="f")
-    plan = converge([want(BUY, 1001)], [far, near], relist=RELIST)
+    plan = converge([want(BUY, 1001)], [far, near])
     assert (plan.keep, plan.cancel) == ((near,), (far,))
+
+
+def test_a_new_order_steps_aside_from_the_price_of_one_that_is_kept_for_another_level() -> None:
+    kept = has(SELL, 1005, 273)
+    plan = converge([want(SELL, 1005, 100), want(SELL, 1006, 100), want(SELL, 1010, 273)], [kept])
+    assert plan.keep == (kept,)
+    assert plan.create == (want(SELL, 1007, 100), want(SELL, 1006, 100))
 
 
 # --- properties -----------------------------------------------------------------------------------
@@ -143,7 +156,7 @@ def crosses(orders: list[OrderRequest | OpenOrder]) -> bool:
 def test_every_order_and_wish_appears_once_in_the_plan(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
-    plan = converge(wanted, orders, relist=RELIST)
+    plan = converge(wanted, orders)
     assert len(plan.keep) + len(plan.create) + len(plan.hold) <= len(wanted) + len(orders)
     kept = {o.client_oid for o in plan.keep}
     assert not kept & {o.client_oid for o in plan.cancel}
@@ -155,17 +168,26 @@ def test_every_order_and_wish_appears_once_in_the_plan(
 def test_no_plan_crosses_itself_or_what_still_rests(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
-    plan = converge(wanted, orders, relist=RELIST)
+    plan = converge(wanted, orders)
     assert not crosses([*plan.keep, *plan.create, *plan.hold])
     for new in plan.create:
         assert not any(crosses([new, order]) for order in orders)
 
 
 @given(wishes, resting())
+def test_no_order_is_created_at_the_price_of_another_that_rests(
+    wanted: list[OrderRequest], orders: list[OpenOrder]
+) -> None:
+    plan = converge(wanted, orders)
+    places = {(order.side, order.price) for order in orders}
+    assert not any((new.side, new.price) in places for new in plan.create)
+
+
+@given(wishes, resting())
 def test_a_side_never_holds_more_orders_than_are_wanted_or_were_there(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
-    plan = converge(wanted, orders, relist=RELIST)
+    plan = converge(wanted, orders)
     for side in Side:
         resting_now = sum(o.side is side for o in orders)
         created = sum(o.side is side for o in plan.create)
@@ -177,12 +199,12 @@ def test_a_side_never_holds_more_orders_than_are_wanted_or_were_there(
 def test_a_plan_applied_twice_changes_nothing_the_second_time(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
-    plan = converge(wanted, orders, relist=RELIST)
+    plan = converge(wanted, orders)
     created = [
         has(o.side, str(o.price), int(o.qty), oid=f"n{n}")
         for n, o in enumerate((*plan.create, *plan.hold))
     ]
-    again = converge(wanted, [*plan.keep, *created], relist=RELIST)
+    again = converge(wanted, [*plan.keep, *created])
     assert (again.cancel, again.create, again.hold) == ((), (), ())
 
 
@@ -209,7 +231,7 @@ def test_no_other_plan_needs_fewer_requests_or_deviates_less(
                 scores.append((pairs + 1, nearness - abs(order.price - wish.price)))
         return max(scores)
 
-    plan = converge(wanted, orders, relist=RELIST)
+    plan = converge(wanted, orders)
     optimum = best(tuple(orders), tuple(wanted))
     assert best(plan.keep, tuple(wanted)) == optimum
     assert len(plan.keep) == optimum[0]

@@ -101,7 +101,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
     venue.freeze()
-    assert exchange.execute(Plan(create=(buy("8400"),))) == 1
+    assert exchange.execute(Plan(create=(buy("8400"),))) == 0
     assert [order.state for order in exchange.own.live()] == [OrderState.UNKNOWN]
     venue.thaw()
 

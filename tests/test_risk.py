@@ -215,7 +215,9 @@ def test_no_create_takes_the_worst_case_past_a_limit(
     bounds = limits(-400, 400, hedge=hedge)
     now = snapshot(*orders, long=long, short=short, bought=bought, sold=sold)
     trimmed = risk.trim(wanted, now, bounds)
-    plan = risk.gate(converge(trimmed.orders, orders, relist=Decimal("0.01")), now, bounds)
+    plan = risk.gate(
+        converge(trimmed.orders, orders, relist=Decimal("0.01"), tick=Decimal("0.5")), now, bounds
+    )
     for side, held in (
         (BUY, long if hedge else long - short),
         (SELL, short if hedge else short - long),
@@ -231,7 +233,7 @@ def test_no_create_takes_the_worst_case_past_a_limit(
 def test_limits_never_block_a_cancel(
     wanted: list[OrderRequest], orders: list[OpenOrder], long: int
 ) -> None:
-    plan = converge(wanted, orders, relist=Decimal("0.01"))
+    plan = converge(wanted, orders, relist=Decimal("0.01"), tick=Decimal("0.5"))
     gated = risk.gate(plan, snapshot(*orders, long=long), limits(0, 0))
     assert gated.cancel == plan.cancel
     assert set(gated.create) | set(gated.hold) == set(plan.create) | set(plan.hold)
