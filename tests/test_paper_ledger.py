@@ -445,7 +445,7 @@ def pays(order: Order) -> str:
 def test_the_books_balance_after_every_event_of_ten_thousand_random_lives(block: int) -> None:
     for seed in range(1000 * block, 1000 * (block + 1)):
         try:
-            Life(seed).live(12)
+            Life(seed).live(10)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}") from error
 

@@ -69,6 +69,7 @@ class Exchange:
             SPOT: SpotClearing(self.ledger),
         }
         self._last_id = 0
+        self._others_id = 0
         self._funded: int | None = None  # number of the last funding period
         self._events: list[Event] = []
         self._legs: dict[LegChanged, None] = {}
@@ -294,7 +295,8 @@ class Exchange:
             if queue and queue[-1].owner == OTHERS:
                 book.resize(queue[-1].order_id, queue[-1].left + more)
             else:
-                order = engine.Order(self._next_id(now), OTHERS, side, price, more)
+                self._others_id -= 1  # never that of a user's order
+                order = engine.Order(self._others_id, OTHERS, side, price, more)
                 self._settle(listing, book.place(order), now)
         while more < 0:
             last = theirs.pop()

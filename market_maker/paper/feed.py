@@ -61,6 +61,7 @@ class Session:
         self.send = send
         self.owner = ""
         self.topics: dict[Topic, None] = {}
+        self.shown: dict[Key, Row] = {}  # instrument rows as this client knows them
 
     def hears(self, owner: str, topic: Topic) -> bool:
         """Return whether a frame on this topic is for this connection."""
@@ -76,7 +77,6 @@ class Feed:
         self._exchange = exchange
         self._switches = exchange.switches
         self._gate = gate
-        self._shown: dict[Key, Row] = {}  # instrument rows last pushed
         self.sessions: set[Session] = set()
 
     # Messages of a client
@@ -154,6 +154,7 @@ class Feed:
         match topic.table:
             case "instrument":
                 rows = [self._instrument(topic.key, now)]
+                session.shown[topic.key] = rows[0]
                 more = {"key": list(rows[0])}
             case "order_book":
                 rows = book_rows(self._exchange.listing(topic.key))
@@ -173,13 +174,15 @@ class Feed:
         if topic.table == "margin":
             return [margin_row(account, topic.area)]
         if topic.table == "position":
-            return [
-                self._position(owner, leg)
+            legs = [
+                leg
                 for leg in account.legs
                 if leg.area == topic.area
                 and topic.symbol in ("", leg.symbol)
                 and self._shows(owner, leg)
             ]
+            legs.sort(key=lambda leg: (leg.symbol, not leg.long))
+            return [self._position(owner, leg) for leg in legs]
         return [
             self._order(order)
             for order in self._exchange.blotter.live(owner)
@@ -282,12 +285,14 @@ class Feed:
         if not self._heard(topic):
             return
         row = self._instrument(key, now)
-        shown = self._shown.get(key, {})
-        changed = {name: value for name, value in row.items() if shown.get(name) != value}
-        self._shown[key] = row
-        if changed:
-            rows = [place(key) | changed]
-            self._send(topic, _frame("instrument", "update", rows, now, key=list(changed)))
+        for session in self.sessions:
+            if session.hears("", topic):
+                shown = session.shown[key]
+                changed = {name: row[name] for name in row if shown.get(name) != row[name]}
+                session.shown[key] = row
+                if changed:
+                    rows = [place(key) | changed]
+                    session.send(_frame("instrument", "update", rows, now, key=list(changed)))
 
     def _push(self, topic: Topic, action: str, rows: list[Row], now: int, owner: str = "") -> None:
         keys: dict[str, list[str]] = {"keys": []} if owner else {}

@@ -76,11 +76,14 @@ class Ledger:
         self, contract: Contract, party: Party, *, buys: bool, qty: int, each: Decimal
     ) -> Decimal:
         account = self.accounts[party.owner]
-        leg = account.leg(LegKey(*contract, not buys))
-        to_close = min(qty, leg.qty) if party.close is None else qty * party.close
         fee = money(qty * each * party.fee)
         total = -fee
+        closed = account.legs.get(LegKey(*contract, not buys))
+        to_close = qty if party.close else 0
+        if party.close is None and closed:
+            to_close = min(qty, closed.qty)
         if to_close:
+            leg = account.leg(LegKey(*contract, not buys))
             profit = leg.remove(qty=to_close, value=to_close * each)
             leg.realised += profit
             total += profit
@@ -99,11 +102,11 @@ class Ledger:
         """Book a spot trade; each side pays its fee out of the coin it gets."""
         value = qty * price
         fees = money(qty * buyer.fee), money(value * seller.fee)
-        buys, sells = (self.accounts[party.owner].balances for party in (buyer, seller))
-        buys[Wallet.SPOT, quote].total -= value
-        buys[Wallet.SPOT, base].total += qty - fees[0]
-        sells[Wallet.SPOT, base].total -= qty
-        sells[Wallet.SPOT, quote].total += value - fees[1]
+        buys, sells = (self.accounts[party.owner] for party in (buyer, seller))
+        buys.balance(Wallet.SPOT, quote).total -= value
+        buys.balance(Wallet.SPOT, base).total += qty - fees[0]
+        sells.balance(Wallet.SPOT, base).total -= qty
+        sells.balance(Wallet.SPOT, quote).total += value - fees[1]
         self._charge(base, fees[0])
         self._charge(quote, fees[1])
         return fees

@@ -21,6 +21,8 @@ from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.wire import dump
 
 logger = logging.getLogger(__name__)
+http_logger = logging.getLogger(f"{__name__}.http")
+http_logger.setLevel(logging.CRITICAL)  # aiohttp tells of every malformed request by a traceback
 
 PAPER_KEY = "paper-key"
 PAPER_SECRET = "paper-secret"
@@ -65,7 +67,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=0.1
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.1, logger=http_logger
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, reuse_address=True)
@@ -152,6 +154,8 @@ class Server:
             query, body = list(request.query.items()), await request.read()
         except web.HTTPRequestEntityTooLarge:
             return web.json_response(envelope(Code.PARAM_VALUE, "body"), status=413)
+        except web.RequestPayloadError:
+            return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
         await self._thawed.wait()
         asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
         try:
