@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from market_maker import clock, convergence, ladder, risk
-from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, SettingsError
+from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, SettingsError
 from market_maker.exchange_interface import ExchangeInterface
 from market_maker.health import Health, TradingState
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
@@ -46,10 +46,7 @@ class OrderManager:
             settings.load(FILE)
         self.exchange = ExchangeInterface(settings.DRY_RUN)
         self.on_restart: Callable[[], None] | None = None
-        """Whoever can start this program anew sets this.
-
-        Without it new code waits for a restart by hand.
-        """
+        """Starts this program anew; the command line sets it. Without it new code waits."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._stop_reason = ""
@@ -57,6 +54,7 @@ class OrderManager:
         self._paused_since: float | None = None
         self._no_creates_until = 0.0
         self._random_qty: dict[int, float] = {}
+        self._look_due = clock.monotonic() + LOOK_EVERY
         self._watcher = FileWatcher([*settings.watched(), *map(_located, settings.WATCHED_FILES)])
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
@@ -233,10 +231,9 @@ class OrderManager:
                 logger.warning("Changed: %s. Restart to run the new code.", names)
 
     def restart(self) -> None:
-        """Leave the loop after this tick with the orders in the book, and let `on_restart` take
-        over."""
-        self._restarting = True
+        """Leave the loop with the orders in the book and let `on_restart` take over."""
         self.stop("restart")
+        self._restarting = True
 
     def exit(self) -> None:
         """Cancel all our orders, prove that none is left, and close the connections.
@@ -262,22 +259,30 @@ class OrderManager:
 
     def stop(self, reason: str) -> None:
         """Ask the loop to end after the current tick. May be called from a signal handler."""
+        self._restarting = False
         self._stop_reason = reason
         self.exchange.wake.put(reason)
 
     def tick(self) -> None:
-        """Make one pass.
+        """Make one pass: refresh and report, then place orders, or pull them when quoting has
+        stopped for long.
 
-        Refresh, report, place orders; or pull them when quoting has stopped for long.
+        Raises Fatal when the venue does not accept us any more; any other failed request costs this
+        tick only.
         """
-        self.sanity_check()
-        self._redraw_filled()
-        if self.health.state is TradingState.ACTIVE:
-            self._paused_since = None
-            self.print_status()
-            self._place_orders()
-        else:
-            self._pull_what_must_not_rest()
+        try:
+            self.sanity_check()
+            self._redraw_filled()
+            if self.health.state is TradingState.ACTIVE:
+                self._paused_since = None
+                self.print_status()
+                self._place_orders()
+            else:
+                self._pull_what_must_not_rest()
+        except Fatal:
+            raise
+        except RequestError as error:
+            logger.warning("This tick is skipped: %s", error)
 
     def run_loop(self, loops: int | None = None) -> None:
         """Tick until `stop()`, or so many times; then leave no order behind.
@@ -310,17 +315,22 @@ class OrderManager:
         interval = settings.LOOP_INTERVAL
         if self.exchange.is_unsettled():
             interval = min(interval, SETTLE_SECONDS)
-        due = clock.monotonic() + interval
-        while not self._stop_reason and (left := due - clock.monotonic()) > 0:
-            was_active = self.health.state is TradingState.ACTIVE
-            reasons = clock.wait(self.exchange.wake, min(left, LOOK_EVERY))
-            if reasons:
-                if self.exchange.take_news() and settings.WAKE_ON_FILL:
-                    return
-                if self.exchange.is_open() != was_active:
-                    return
-            else:
+        now = clock.monotonic()
+        due = now + interval
+        while not self._stop_reason and now < due:
+            reasons = clock.wait(self.exchange.wake, min(due, self._look_due) - now)
+            now = clock.monotonic()
+            if reasons and self._is_worth_a_tick():
+                return
+            if now >= self._look_due:
+                self._look_due = now + LOOK_EVERY
                 self.check_file_change()
+
+    def _is_worth_a_tick(self) -> bool:
+        """Say whether the news that has come should not wait for LOOP_INTERVAL."""
+        was_active = self.health.state is TradingState.ACTIVE
+        moved = self.exchange.take_news() and settings.WAKE_ON_FILL
+        return moved or self.exchange.is_open() != was_active
 
     def _place_orders(self) -> None:
         try:
