@@ -11,13 +11,14 @@ LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
     "protocol auth settings throttle orders ladder risk convergence health "
-    "paper.account paper.blotter paper.history paper.market paper.gate paper.faults",
+    "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
+    "paper.others",
     "paper.ledger paper.listing paper.tape",
     "paper.clearing paper.events",
     "paper.exchange",
     "paper.wire paper.judge paper.stage",
     "paper.rest paper.feed",
-    "paper.desk",
+    "paper.desk paper.trouble paper.line paper.control",
     "transport ws.tables paper.server",
     "paper.venue",
     "ws.ws_thread",

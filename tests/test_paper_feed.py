@@ -30,7 +30,7 @@ class Listener:
         self.exchange.drain()
         self.feed = Feed(self.exchange, Gate([Pass(KEY, SECRET, OWNER)], 5000))
         self.frames: list[Any] = []
-        self.session = Session(lambda frame: self.frames.append(json.loads(frame)))
+        self.session = Session(lambda frame, _: self.frames.append(json.loads(frame)))
         self.feed.sessions.add(self.session)
 
     def send(self, message: object) -> Any:

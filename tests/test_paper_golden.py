@@ -51,7 +51,7 @@ class Venue:
         self.desk = Desk(self.exchange, gate, Judge("demo", self.exchange))
         self.feed = Feed(self.exchange, gate)
         self.frames: list[str] = []
-        self.session = Session(self.frames.append)
+        self.session = Session(lambda frame, _: self.frames.append(frame))
         self.feed.sessions.add(self.session)
         self.play([Index(Decimal("7250.9"))])
 

@@ -149,7 +149,7 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
     gate = Gate([Pass(KEY, SECRET, OWNER)], 5000)
     desk, feed = Desk(exchange, gate, Judge(OWNER, exchange)), Feed(exchange, gate)
     frames: list[str] = []
-    session = Session(frames.append)
+    session = Session(lambda frame, _: frames.append(frame))
     feed.sessions.add(session)
     feed.receive(session, json.dumps(login(KEY, SECRET, NOW)), NOW)
     attacker = Attacker(1)

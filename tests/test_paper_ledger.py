@@ -19,10 +19,11 @@ from market_maker.paper.account import (
 from market_maker.paper.blotter import Order
 from market_maker.paper.engine import Side
 from market_maker.paper.events import Filled, Liquidated
-from market_maker.paper.exchange import OTHERS, Exchange
+from market_maker.paper.exchange import Exchange
 from market_maker.paper.instrument import CONTRACT, SPOT, Key, listed
 from market_maker.paper.ledger import INSURANCE, Ledger, Party
 from market_maker.paper.market import Depth, Index, Take
+from market_maker.paper.others import OTHERS
 from market_maker.paper.refusal import Code, Refused
 
 D = Decimal

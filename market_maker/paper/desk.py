@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from market_maker.paper.exchange import Exchange
+from market_maker.paper.faults import Fault
 from market_maker.paper.gate import Gate, readings
 from market_maker.paper.judge import Judge
 from market_maker.paper.refusal import Code, Refused
@@ -37,21 +38,23 @@ class Desk:
         self._gate = gate
         self._judge = judge
 
-    def answer(self, asked: Asked, now: int) -> tuple[int, Row]:
+    def answer(self, asked: Asked, now: int, fault: Fault | None = None) -> tuple[int, Row]:
         """Return the HTTP status and the reply; refusals have status 200, as all of GTE's do."""
         name = endpoint_name(asked.path)
         endpoint = ENDPOINTS.get((asked.method, name))
         if endpoint is None:
             return 404, envelope(Code.PARAM_VALUE, "path", now=now)
         try:
-            reply = envelope(0, data=self._act(asked, name, endpoint, now), now=now)
+            reply = envelope(0, data=self._act(asked, name, endpoint, now, fault), now=now)
         except Refused as refusal:
             reply = envelope(refusal.code, refusal.subject, now=now)
         if endpoint.private:
-            self._judge.requested(name, reply["code"])
+            self._judge.requested(name, reply["code"], now)
         return 200, reply
 
-    def _act(self, asked: Asked, name: str, endpoint: Endpoint, now: int) -> Row:
+    def _act(
+        self, asked: Asked, name: str, endpoint: Endpoint, now: int, fault: Fault | None
+    ) -> Row:
         params, body = parameters(asked)
         owner = ""
         if endpoint.private:
@@ -66,7 +69,34 @@ class Desk:
             if switches.limited_create_placed and endpoint.act is create:
                 endpoint.act(request)
             raise
-        return endpoint.act(request)
+        return endpoint.act(request) if fault is None else _distorted(endpoint, request, fault)
+
+
+def _distorted(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
+    """Do what is asked for the way a fault has it."""
+    if fault.name == "code" and not fault.done:
+        raise Refused(_code(fault))
+    if fault.name == "cancel_pending":
+        request = request._replace(pending_ms=fault.number)
+    if fault.name == "batch_half":
+        ids = dump({"order_id": (request.params.filter("order_id") or [])[::2]})
+        request = request._replace(params=request.params.changed(filter=ids))
+    data = endpoint.act(request)
+    if fault.name == "code":
+        raise Refused(_code(fault))
+    rows = data.get("rows")
+    if fault.name == "query_lag" and rows:
+        latest = request.now - fault.number
+        data["rows"] = [row for row in rows if int(row.get("ctime", 0)) <= latest]
+    if fault.name == "query_churn" and rows:
+        middle = len(rows) // 2
+        data["rows"] = [*rows[:middle], *rows[middle + 1 :], rows[0]]
+    return data
+
+
+def _code(fault: Fault) -> Code:
+    known = {code.value for code in Code}
+    return Code(fault.number) if fault.number in known else Code.SERVER_ERROR
 
 
 def endpoint_name(path: str) -> str:

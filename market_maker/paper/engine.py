@@ -90,9 +90,13 @@ class Book:
         """Match the order, rest what is left of it, and return the fills in order."""
         fills = self.take(order)
         if order.left:
-            self._half[order.side].add(order)
-            self._orders[order.order_id] = order
+            self.rest(order)
         return fills
+
+    def rest(self, order: Order) -> None:
+        """Rest an order without matching it; the caller sees to it that the book is not crossed."""
+        self._half[order.side].add(order)
+        self._orders[order.order_id] = order
 
     def take(self, order: Order) -> list[Fill]:
         """Match the order and return the fills; what is left of it does not rest."""

@@ -8,7 +8,6 @@ order, by `drain()`.
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from decimal import Decimal
-from itertools import takewhile
 
 from market_maker.paper import engine
 from market_maker.paper.account import (
@@ -44,10 +43,10 @@ from market_maker.paper.instrument import CONTRACT, SPOT, Instrument, Key
 from market_maker.paper.ledger import INSURANCE, Ledger, Party
 from market_maker.paper.listing import Listing
 from market_maker.paper.market import Depth, Index, Move, Take
+from market_maker.paper.others import OTHERS
 from market_maker.paper.refusal import Code, Refused
 from market_maker.paper.switches import DEFAULTS, Switches
 
-OTHERS = "others"
 HOUSE_DEPOSIT = Decimal(1_000_000)
 ID_EPOCH = 1_546_272_000_000  # of ids, seen in the capture: 2019-01-01 in Beijing
 ID_BASE = 32_768  # in the low 22 bits of the documented ids
@@ -69,8 +68,8 @@ class Exchange:
             SPOT: SpotClearing(self.ledger),
         }
         self._last_id = 0
-        self._others_id = 0
         self._funded: int | None = None  # number of the last funding period
+        self._pending: list[tuple[int, Order]] = []  # cancels, and when they are due
         self._events: list[Event] = []
         self._legs: dict[LegChanged, None] = {}
         self._margins: dict[MarginChanged, None] = {}
@@ -106,7 +105,9 @@ class Exchange:
         listing = self.listing(key)
         instrument = listing.instrument
         ticks, lots = instrument.ticks(price), instrument.lots(qty)
-        if ticks is None:
+        if listing.suspended:
+            raise Refused(Code.UNKNOWN_SYMBOL, "symbol")
+        if ticks is None or price % listing.tick:
             raise Refused(Code.PARAM_VALUE, "price")
         if lots is None:
             raise Refused(Code.PARAM_VALUE, "qty")
@@ -129,7 +130,7 @@ class Exchange:
         order = self._put(order, None)
         self._report(ExecType.NEW, order, now)
         resting.order_id = order.order_id
-        self._settle(listing, listing.book.place(resting), now)
+        self.settle(listing, listing.book.place(resting), now)
         if resting.left == lots:
             self._report(ExecType.RESTING, order, now)
         return order.order_id
@@ -141,8 +142,8 @@ class Exchange:
         if other and (self.switches.oid_unique == "forever" or other.resting):
             raise Refused(Code.ALREADY_CREATED, "client_oid")
 
-    def cancel(self, owner: str, key: Key, order_id: int, now: int) -> None:
-        """Cancel a live order."""
+    def cancel(self, owner: str, key: Key, order_id: int, now: int, *, pending_ms: int = 0) -> None:
+        """Cancel a live order; it may trade on while the cancel is pending."""
         listing = self.listing(key)
         order = self.blotter.find(owner, order_id)
         if order is None or order.instrument is not listing.instrument:
@@ -151,16 +152,28 @@ class Exchange:
             raise Refused(Code.ALREADY_CANCELLED, "order_id")
         if order.status is Status.FILLED:
             raise Refused(Code.ALREADY_FILLED, "order_id")
-        self._cancel(listing, order, now)
+        if pending_ms:
+            self._put(replace(order, status=Status.CANCELLING), order)
+            self._pending.append((now + pending_ms, order))
+        else:
+            self._cancel(listing, order, now)
 
-    def cancel_batch(self, owner: str, key: Key, order_ids: Collection[int], now: int) -> None:
+    def cancel_batch(
+        self,
+        owner: str,
+        key: Key,
+        order_ids: Collection[int],
+        now: int,
+        *,
+        pending_ms: int = 0,
+    ) -> None:
         """Cancel those of at most 50 orders that are live; the others are passed over."""
         self.listing(key)
         if not 0 < len(order_ids) <= MAX_BATCH:
             raise Refused(Code.PARAM_VALUE, "filter")
         for order_id in order_ids:
             try:
-                self.cancel(owner, key, order_id, now)
+                self.cancel(owner, key, order_id, now, pending_ms=pending_ms)
             except Refused:
                 continue
 
@@ -275,48 +288,15 @@ class Exchange:
         for move in moves:
             match move:
                 case Depth(side, price, size):
-                    self._rest(listing, side, price, size, now)
+                    self.settle(listing, listing.others.rest(side, price, size), now)
                 case Take(side, price, qty):
                     taker = engine.Order(0, OTHERS, side, price, qty)
-                    self._settle(listing, listing.book.take(taker), now)
+                    self.settle(listing, listing.book.take(taker), now)
                 case Index(price):
                     listing.index = price
                     self._instruments[key] = None
                     if key.kind == CONTRACT:
                         self._liquidate(now)
-
-    def _rest(self, listing: Listing, side: Side, price: int, size: int, now: int) -> None:
-        book = listing.book
-        queue = book.queue(side, price)
-        theirs = [order for order in queue if order.owner == OTHERS]
-        more = size - sum(order.left for order in theirs)
-        if more > 0:
-            self._retreat(listing, side.other, price)
-            if queue and queue[-1].owner == OTHERS:
-                book.resize(queue[-1].order_id, queue[-1].left + more)
-            else:
-                self._others_id -= 1  # never that of a user's order
-                order = engine.Order(self._others_id, OTHERS, side, price, more)
-                self._settle(listing, book.place(order), now)
-        while more < 0:
-            last = theirs.pop()
-            if last.left <= -more:
-                more += last.left
-                book.cancel(last.order_id)
-            else:
-                book.resize(last.order_id, last.left + more)
-                more = 0
-        self._books[listing.instrument.key] = listing
-
-    def _retreat(self, listing: Listing, side: Side, limit: int) -> None:
-        """Others do not trade with themselves by resting: the newer price is the right one."""
-        book = listing.book
-        sign = 1 if side is Side.BUY else -1
-        crossed = takewhile(lambda price: price * sign >= limit * sign, book.prices(side))
-        for price in list(crossed):
-            for order in book.queue(side, price):
-                if order.owner == OTHERS:
-                    book.cancel(order.order_id)
 
     # What has changed
 
@@ -352,14 +332,23 @@ class Exchange:
             levels.append((action, side, price, size))
         return levels
 
+    def show(self, listing: Listing) -> None:
+        """Tell subscribers of what has been changed in a listing."""
+        self._instruments[listing.instrument.key] = None
+
     # What time does
 
     def tick(self, now: int) -> None:
-        """Do what is due: funding, every eight hours."""
+        """Do what is due: pending cancels, and funding every eight hours."""
+        for due, pending in list(self._pending):
+            if due <= now:
+                self._pending.remove((due, pending))
+                order = self.blotter.find(pending.owner, pending.order_id)
+                if order and order.resting:
+                    self._cancel(self.listings[order.instrument.key], order, now)
         period = now // FUNDING_PERIOD
-        due = self._funded is not None and period > self._funded
-        self._funded = period
-        if not due:
+        before, self._funded = self._funded, period
+        if before is None or before == period:
             return
         for listing in self.listings.values():
             if listing.instrument.key.kind != CONTRACT:
@@ -395,11 +384,12 @@ class Exchange:
         ticks = int(listing.index / listing.instrument.tick)
         side = Side.SELL if leg.long else Side.BUY
         taker = engine.Order(0, INSURANCE, side, ticks, qty)
-        self._settle(listing, listing.book.take(taker), now)
+        self.settle(listing, listing.book.take(taker), now)
 
     # Changes
 
-    def _settle(self, listing: Listing, fills: Iterable[engine.Fill], now: int) -> None:
+    def settle(self, listing: Listing, fills: Iterable[engine.Fill], now: int) -> None:
+        """Book fills that a book has made, and see to it that its changes are told."""
         instrument = listing.instrument
         for maker, taker, ticks, lots in fills:
             price = instrument.price(ticks)
@@ -432,14 +422,14 @@ class Exchange:
                     filled=filled,
                     value=order.value + value,
                     fee=order.fee + fee,
-                    status=Status.FILLED if filled == order.qty else Status.PART_FILLED,
+                    status=_status(order, filled),
                 )
                 self._tell_fill(self._put(after, order), trade)
 
     def _tell_fill(self, order: Order, trade: Trade) -> None:
         self._events.append(Filled(order, trade, trade.side is not order.side))
         both = self.switches.done_report == "both"
-        if order.status is Status.PART_FILLED or both:
+        if order.status is not Status.FILLED or both:
             self._report(ExecType.TRADE, order, trade.time, trade)
         if order.status is Status.FILLED:
             self._report(ExecType.DONE, order, trade.time, trade)
@@ -485,3 +475,10 @@ class Exchange:
         """Return an id that is larger than all before and shows the time, as GTE's do."""
         self._last_id = max(self._last_id + 1, ((now - ID_EPOCH) << 22) + ID_BASE)
         return self._last_id
+
+
+def _status(order: Order, filled: Decimal) -> Status:
+    """Return the status of an order that has traded."""
+    if filled == order.qty:
+        return Status.FILLED
+    return Status.CANCELLING if order.status is Status.CANCELLING else Status.PART_FILLED

@@ -57,8 +57,8 @@ class Topic(NamedTuple):
 class Session:
     """One connection. It never decides when its frames go out; `send` does that."""
 
-    def __init__(self, send: Callable[[str], None]) -> None:
-        self.send = send
+    def __init__(self, send: Callable[[str, str], None]) -> None:
+        self.send = send  # a frame, and the table it is about
         self.owner = ""
         self.topics: dict[Topic, None] = {}
         self.shown: dict[Key, Row] = {}  # instrument rows as this client knows them
@@ -75,7 +75,6 @@ class Feed:
 
     def __init__(self, exchange: Exchange, gate: Gate) -> None:
         self._exchange = exchange
-        self._switches = exchange.switches
         self._gate = gate
         self.sessions: set[Session] = set()
 
@@ -88,17 +87,17 @@ class Feed:
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
-            session.send(_status(Code.PARAM_TYPE, message))
+            session.send(_status(Code.PARAM_TYPE, message), "status")
             return
         if request.get("op") == "ping":
-            session.send('{"op":"pong"}')
+            session.send('{"op":"pong"}', "pong")
             return
         try:
             topic = self._act(session, request, now)
         except Refused as refusal:
-            session.send(_status(refusal.code, message))
+            session.send(_status(refusal.code, message), "status")
             return
-        session.send(_status(0, message))
+        session.send(_status(0, message), "status")
         if topic:
             self._first_image(session, topic, now)
 
@@ -163,10 +162,10 @@ class Feed:
                 more = {"keys": []}
             case _:
                 return
-        if topic.table == "margin" and not self._switches.margin_frames:
+        if topic.table == "margin" and not self._exchange.switches.margin_frames:
             return
-        if rows or self._switches.empty_partial:
-            session.send(_frame(topic.table, "partial", rows, now, **more))
+        if rows or self._exchange.switches.empty_partial:
+            session.send(_frame(topic.table, "partial", rows, now, **more), topic.table)
 
     def _rows(self, owner: str, topic: Topic) -> list[Row]:
         """Return the whole of a private table."""
@@ -192,11 +191,11 @@ class Feed:
 
     def _order(self, order: Order) -> Row:
         row = pushed_order_row(order)
-        return row | {"client_oid": None} if self._switches.forget_client_oid else row
+        return row | {"client_oid": None} if self._exchange.switches.forget_client_oid else row
 
     def _shows(self, owner: str, leg: LegKey) -> bool:
         flat = not self._exchange.ledger.accounts[owner].leg(leg).qty
-        return not flat or self._switches.flat_position == "zero"
+        return not flat or self._exchange.switches.flat_position == "zero"
 
     def _position(self, owner: str, leg: LegKey) -> Row:
         listing = self._exchange.listing(Key(CONTRACT, *leg.contract))
@@ -207,7 +206,7 @@ class Feed:
         listing = self._exchange.listing(key)
         interest = self._exchange.ledger.open_interest(listing.contract)
         row = pushed_instrument_row(listing, interest, now)
-        if self._switches.withhold_tick_size and key.kind == CONTRACT:
+        if self._exchange.switches.withhold_tick_size and key.kind == CONTRACT:
             del row["tick_size"], row["symbol_id"]
         return row
 
@@ -223,11 +222,11 @@ class Feed:
                     topic = _topic(event.order.instrument.key, "execution")
                     self._push(topic, "insert", [execution_row(event)], now, event.order.owner)
                 case Traded(key, trade):
-                    action_word = self._switches.trade_action
+                    action_word = self._exchange.switches.trade_action
                     self._push(_topic(key, "trade"), action_word, [trade_row(key, trade)], now)
                 case LegChanged(owner, leg):
                     self._push_position(owner, leg, now)
-                case MarginChanged(owner, area) if self._switches.margin_frames:
+                case MarginChanged(owner, area) if self._exchange.switches.margin_frames:
                     row = margin_row(self._exchange.ledger.accounts[owner], area)
                     self._push(Topic(CONTRACT, "margin", area, ""), "update", [row], now, owner)
                 case BookChanged():
@@ -241,12 +240,12 @@ class Feed:
             for topic in session.topics:
                 if topic.table == "position":
                     rows = self._rows(session.owner, topic)
-                    session.send(_frame("position", "update", rows, now, keys=[]))
+                    session.send(_frame("position", "update", rows, now, keys=[]), "position")
                 elif topic.table == "margin":
                     self._first_image(session, topic, now)
 
     def _push_order(self, action: Action, order: Order, now: int) -> None:
-        end = self._switches.order_end
+        end = self._exchange.switches.order_end
         if action is Action.DELETE and end == "update":
             return
         if action is Action.UPDATE and order.status.final and end == "delete":
@@ -257,7 +256,7 @@ class Feed:
     def _push_position(self, owner: str, leg: LegKey, now: int) -> None:
         topic = Topic(CONTRACT, "position", leg.area, leg.symbol)
         legs = [leg]
-        if self._switches.position_push == "full":
+        if self._exchange.switches.position_push == "full":
             account = self._exchange.ledger.accounts[owner]
             legs = [key for key in account.legs if key.contract == leg.contract]
         rows = [self._position(owner, key) for key in legs if self._shows(owner, key)]
@@ -275,7 +274,7 @@ class Feed:
                 for done, side, price, size in event.levels
                 if done is action
             ]
-            if self._switches.id_only_deltas and action is not Action.INSERT:
+            if self._exchange.switches.id_only_deltas and action is not Action.INSERT:
                 rows = [_without(row, "price", "side") for row in rows]
             if rows:
                 self._push(topic, action.value, rows, now)
@@ -292,7 +291,8 @@ class Feed:
                 session.shown[key] = row
                 if changed:
                     rows = [place(key) | changed]
-                    session.send(_frame("instrument", "update", rows, now, key=list(changed)))
+                    frame = _frame("instrument", "update", rows, now, key=list(changed))
+                    session.send(frame, "instrument")
 
     def _push(self, topic: Topic, action: str, rows: list[Row], now: int, owner: str = "") -> None:
         keys: dict[str, list[str]] = {"keys": []} if owner else {}
@@ -304,7 +304,7 @@ class Feed:
     def _send(self, topic: Topic, frame: str, owner: str = "") -> None:
         for session in self.sessions:
             if session.hears(owner, topic):
-                session.send(frame)
+                session.send(frame, topic.table)
 
 
 def _topic(key: Key, table: str) -> Topic:

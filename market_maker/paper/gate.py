@@ -1,6 +1,7 @@
 """The gate: who may come in, and how often. Written apart from the bot's own signer, on purpose."""
 
 import hmac
+import ipaddress
 import json
 from collections import deque
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from market_maker.paper.refusal import Code, Refused
 
 WEBSOCKET_TEXT = "GET/ws"
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,22 @@ class Pass:
 
     def __repr__(self) -> str:
         return f"Pass(owner={self.owner!r})"
+
+
+def check_loopback(host: str) -> None:
+    """Raise ValueError for an address other machines could reach."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"the paper exchange serves loopback only, not {host!r}")
+
+
+def is_loopback_name(host: str) -> bool:
+    """Return whether a Host header names this machine; a web page from elsewhere cannot do that."""
+    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    return name in LOOPBACK_NAMES
 
 
 def readings(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[str]:

@@ -1,22 +1,25 @@
-"""The judge: what one key did, counted from the venue's own truth."""
+"""The judge: what one key did, counted and written down from the venue's own truth."""
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any
 
 from market_maker.paper.account import ZERO, LegKey
 from market_maker.paper.blotter import Order, Status
 from market_maker.paper.engine import Side
-from market_maker.paper.events import Action, Event, Filled, OrderChanged, Traded
+from market_maker.paper.events import Action, Event, Filled, Liquidated, OrderChanged, Traded
 from market_maker.paper.exchange import Exchange
 from market_maker.paper.history import Trade
 from market_maker.paper.instrument import CONTRACT, Key
 from market_maker.paper.ledger import Ledger
 from market_maker.paper.refusal import Code
 
+KEPT_ENTRIES = 100_000
 
-class OwnFill(NamedTuple):
+
+@dataclass(frozen=True)
+class OwnFill:
     """One fill of the judged key's orders."""
 
     order_id: int
@@ -55,7 +58,38 @@ class Report:
     fills: list[OwnFill] = field(default_factory=list)
     doubled: list[tuple[int, int]] = field(default_factory=list)  # two live orders, one level
     self_trades: int = 0
+    liquidations: int = 0
     exposure: dict[Key, Exposure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal: a request and its code, or an order and its status."""
+
+    time: int
+    what: str
+    subject: str
+    result: int
+
+
+def as_plain(value: Any) -> Any:
+    """Return a report or an entry as JSON can hold it, with decimals as text."""
+    match value:
+        case Report() | Entry() | OwnFill() | Exposure():
+            return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+        case dict():
+            return {_name(key): as_plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [as_plain(item) for item in value]
+        case Side():
+            return value.name.lower()
+        case Decimal():
+            return str(value)
+    return value
+
+
+def _name(key: object) -> str:
+    return "/".join(key) if isinstance(key, Key) else str(key)
 
 
 class Judge:
@@ -65,22 +99,29 @@ class Judge:
         self.owner = owner
         self._exchange = exchange
         self.report = Report()
+        self.journal: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
 
-    def requested(self, endpoint: str, code: int) -> None:
+    def requested(self, endpoint: str, code: int, now: int) -> None:
         """Take note of a request and how it was answered."""
+        self.journal.append(Entry(now, "request", endpoint, code))
         self.report.requests[endpoint] += 1
         if code:
             self.report.refusals[code] += 1
         if code == Code.TOO_FREQUENT:
             self.report.breaches[endpoint] += 1
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Event, now: int) -> None:
         """Take note of what happened at the venue."""
         match event:
             case OrderChanged(action, order) if order.owner == self.owner:
+                if action is not Action.DELETE:
+                    entry = Entry(now, "order", str(order.order_id), order.status)
+                    self.journal.append(entry)
                 self._see_order(action, order)
             case Filled(order, trade, maker) if order.owner == self.owner:
                 self._see_fill(order, trade, maker)
+            case Liquidated(owner) if owner == self.owner:
+                self.report.liquidations += 1
             case Traded(_, _, maker, taker) if maker == taker == self.owner:
                 self.report.self_trades += 1
 

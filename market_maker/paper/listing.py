@@ -6,6 +6,7 @@ from market_maker.paper.account import ZERO, Contract, worth
 from market_maker.paper.engine import Book, Side
 from market_maker.paper.history import History
 from market_maker.paper.instrument import Instrument
+from market_maker.paper.others import Others
 
 FUNDING_RATE = Decimal("0.0001")
 
@@ -16,6 +17,8 @@ class Listing:
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.book = Book()
+        self.others = Others(self.book)
+        self.tick = instrument.tick  # a multiple of it when the venue has changed its rules
         self.history = History()
         self.told: dict[tuple[Side, int], int] = {}  # sizes of the levels as last told
         self.last = instrument.start
@@ -24,6 +27,11 @@ class Listing:
         self._index = ZERO
         self.mark_worth = ZERO
         self.index = instrument.start
+
+    def check_tick(self, tick: Decimal) -> None:
+        """Raise ValueError for a tick that is no multiple of the instrument's own."""
+        if tick <= 0 or tick % self.instrument.tick:
+            raise ValueError(f"{tick} is not a multiple of {self.instrument.tick}")
 
     @property
     def contract(self) -> Contract:

@@ -63,8 +63,8 @@ STEP_MS = 100
 LEVELS = 30
 
 # The fair value, per square root of a minute and per minute.
-VOLATILITY = 0.007
-REVERSION = 1 / 3
+VOLATILITY = 0.01
+REVERSION = 0.5
 CLUSTERING = 1.0  # how much the logarithm of the volatility itself moves
 JUMPS = 0.2
 JUMP_SIZE = 0.004

@@ -49,6 +49,7 @@ class Request(NamedTuple):
     owner: str
     params: Parameters
     now: int
+    pending_ms: int = 0  # how long cancels stay pending
 
     @property
     def listing(self) -> Listing:
@@ -292,7 +293,8 @@ def cancel(request: Request) -> Row:
     """
     names = request.exchange.switches.cancel_names
     key, order_id = request.params.key(request.kind), request.params.integer(*names)
-    request.exchange.cancel(request.owner, key, order_id, request.now)
+    pending = request.pending_ms
+    request.exchange.cancel(request.owner, key, order_id, request.now, pending_ms=pending)
     reply = {"time": text(request.now)}
     return reply | {"order_id": text(order_id)} if request.kind == CONTRACT else reply
 
@@ -302,8 +304,8 @@ def cancel_batch(request: Request) -> Row:
     key, ids = request.params.key(request.kind), request.params.filter("order_id")
     if ids is None:
         raise Refused(Code.PARAM_EMPTY, "filter")
-    order_ids = [int(value) for value in ids]
-    request.exchange.cancel_batch(request.owner, key, order_ids, request.now)
+    order_ids, pending = [int(value) for value in ids], request.pending_ms
+    request.exchange.cancel_batch(request.owner, key, order_ids, request.now, pending_ms=pending)
     return {"time": text(request.now)}
 
 

@@ -1,8 +1,8 @@
 """The paper exchange on one loopback port: REST and WebSocket round the pure venue."""
 
 import asyncio
-import ipaddress
 import logging
+import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -10,14 +10,18 @@ from typing import Protocol
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from market_maker import clock
-from market_maker.paper.desk import Asked, Desk, envelope
+from market_maker.paper.control import Control
+from market_maker.paper.desk import Asked, Desk, endpoint_name, envelope
 from market_maker.paper.exchange import Exchange
+from market_maker.paper.faults import TRANSPORT, Fault, Faults, Where
 from market_maker.paper.feed import Feed, Session
-from market_maker.paper.gate import Gate, Pass
-from market_maker.paper.judge import Judge
+from market_maker.paper.gate import Gate, Pass, check_loopback, is_loopback_name
+from market_maker.paper.judge import Judge, Report
+from market_maker.paper.line import Line
 from market_maker.paper.refusal import Code
 from market_maker.paper.stage import OWNER, Market, set_stage
 from market_maker.paper.switches import DEFAULTS, Switches
+from market_maker.paper.trouble import Trouble
 from market_maker.paper.wire import dump
 
 logger = logging.getLogger(__name__)
@@ -28,11 +32,11 @@ PAPER_KEY = "paper-key"
 PAPER_SECRET = "paper-secret"
 
 SOCKET_PATHS = {"", "ws", "realtime"}
-LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
-TICK = 1.0
+TICK = 0.1
+FOR_EVER = 3600.0  # longer than any client waits
+PAGE = "<html><body><h1>The service is unavailable</h1></body></html>"
 MAX_LATE = 1.0  # beyond it a market goes on from here instead of catching up
 MAX_BODY = 64 * 1024
-MAX_UNSENT = 20_000
 
 
 class Stop(Protocol):
@@ -45,16 +49,18 @@ class Stop(Protocol):
 class Server:
     """One venue behind one port. `start` and `stop` may alternate; the venue's state stays."""
 
-    def __init__(self, exchange: Exchange, markets: Iterable[Market]) -> None:
+    def __init__(self, exchange: Exchange, markets: Iterable[Market], seed: int = 1) -> None:
         self.exchange = exchange
         self.judge = Judge(OWNER, exchange)
         self._switches = exchange.switches
         passes = [Pass(PAPER_KEY, PAPER_SECRET, OWNER)]
         self._gate = Gate(passes, self._switches.expiry_grace_ms)
+        self.faults = Faults(random.Random(seed))
+        self._trouble = Trouble(exchange)
         self._feed = Feed(exchange, self._gate)
         self._desk = Desk(exchange, self._gate, self.judge)
         self._markets = list(markets)
-        self._sockets: dict[web.WebSocketResponse, asyncio.Transport] = {}
+        self._lines: set[Line] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._thawed = asyncio.Event()
@@ -93,8 +99,8 @@ class Server:
 
     async def drop_sockets(self) -> None:
         """Cut every WebSocket connection without a closing word."""
-        for transport in self._sockets.values():
-            transport.abort()
+        for line in list(self._lines):
+            line.cut()
 
     def freeze(self) -> None:
         """Answer nothing and push nothing, but keep every connection open."""
@@ -106,10 +112,30 @@ class Server:
 
     def publish(self) -> None:
         """Tell the judge and the subscribers what has changed."""
-        events = self.exchange.drain()
+        events, now = self.exchange.drain(), self.now()
         for event in events:
-            self.judge.see(event)
-        self._feed.publish(events, clock.now_ms())
+            self.judge.see(event, now)
+        self._feed.publish(events, now)
+
+    def now(self) -> int:
+        """Return what the venue takes for the time."""
+        return clock.now_ms() + self._trouble.skew_ms
+
+    def plan(self, fault: Fault) -> None:
+        """Put a fault on the schedule, or raise ValueError."""
+        self._trouble.check(fault)
+        self.faults.plan(fault, clock.now_ms())
+        self._stir()
+
+    def clear_faults(self) -> None:
+        """End all faults."""
+        self.faults.clear()
+        self._stir()
+
+    def _stir(self) -> None:
+        """Begin and end what is due, and tell of it."""
+        self._trouble.update(self.faults.states(clock.now_ms()), self.now())
+        self.publish()
 
     # The life of the venue
 
@@ -123,7 +149,7 @@ class Server:
             elif now < began + due:
                 await asyncio.sleep(began + due - now)
             await self._thawed.wait()
-            self.exchange.play(market.key, step.moves, clock.now_ms())
+            self.exchange.play(market.key, step.moves, self.now())
             market.done()
             self.publish()
         logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
@@ -132,20 +158,20 @@ class Server:
         while True:
             await asyncio.sleep(self._switches.push_period_s)
             await self._thawed.wait()
-            self._feed.pulse(clock.now_ms())
+            self._feed.pulse(self.now())
 
     async def _tick(self) -> None:
         while True:
             await self._thawed.wait()
-            self.exchange.tick(clock.now_ms())
-            self.publish()
+            self.exchange.tick(self.now())
+            self._stir()
             await asyncio.sleep(TICK)
 
     # REST
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         await self._thawed.wait()
-        if _name(request.headers.get("Host", "")) not in LOOPBACK_NAMES:
+        if not is_loopback_name(request.headers.get("Host", "")):
             return web.json_response(envelope(Code.NO_RIGHT, "Host"), status=403)
         path = "/".join(part for part in request.path.split("/") if part)
         if path in SOCKET_PATHS and request.headers.get("Upgrade", "").lower() == "websocket":
@@ -158,39 +184,62 @@ class Server:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
         await self._thawed.wait()
         asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
+        fault = self.faults.strike(Where.REPLY, endpoint_name(path), clock.now_ms())
+        if fault and fault.name in TRANSPORT and not fault.done:
+            spoilt = await self._spoil(request, fault, "")
+            if spoilt:
+                return spoilt
         try:
-            status, reply = self._desk.answer(asked, clock.now_ms())
+            status, reply = self._desk.answer(asked, self.now(), fault)
         except Exception:
             logger.exception("%s %s: the paper exchange has failed", request.method, path)
-            status, reply = 200, envelope(Code.SERVER_ERROR, now=clock.now_ms())
+            status, reply = 200, envelope(Code.SERVER_ERROR, now=self.now())
         self.publish()
-        return web.Response(text=dump(reply), status=status, content_type="application/json")
+        answer = dump(reply)
+        if fault and fault.name in TRANSPORT and fault.done:
+            spoilt = await self._spoil(request, fault, answer)
+            if spoilt:
+                return spoilt
+        return web.Response(text=answer, status=status, content_type="application/json")
+
+    async def _spoil(self, request: web.Request, fault: Fault, answer: str) -> web.Response | None:
+        """Return what a fault makes of a reply; None when the true one may go out after all."""
+        match fault.name:
+            case "late":
+                await asyncio.sleep(fault.number / 1000)
+                return None
+            case "lost":
+                await asyncio.sleep(FOR_EVER)
+            case "status":
+                return web.Response(text=PAGE, status=fault.number, content_type="text/html")
+            case "html":
+                return web.Response(text=PAGE, content_type="text/html")
+            case "truncated":
+                half = answer[: len(answer) // 2] or '{"code":0,"da'
+                return web.Response(text=half, content_type="application/json")
+            case "empty":
+                return web.Response()
+        if request.transport:
+            request.transport.abort()
+        return web.Response()
 
     # WebSocket
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=MAX_BODY, compress=False)
         await socket.prepare(request)
-        queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
-
-        def send(frame: str) -> None:
-            try:
-                queue.put_nowait(frame)
-            except asyncio.QueueFull:
-                transport = request.transport
-                if transport:
-                    transport.abort()
-
-        session = Session(send)
-        writer = asyncio.create_task(self._write(socket, queue))
-        if request.transport:
-            self._sockets[socket] = request.transport
+        transport = request.transport
+        assert transport
+        line = Line(socket, transport.abort, self.faults)
+        session = Session(line.send)
+        writer = asyncio.create_task(line.run(self._thawed))
+        self._lines.add(line)
         self._feed.sessions.add(session)
         try:
             await self._read(socket, session)
         finally:
             self._feed.sessions.discard(session)
-            self._sockets.pop(socket, None)
+            self._lines.discard(line)
             writer.cancel()
         return socket
 
@@ -203,42 +252,18 @@ class Server:
                 return
             await self._thawed.wait()
             if message.type is WSMsgType.TEXT:
-                self._feed.receive(session, message.data, clock.now_ms())
+                self._feed.receive(session, message.data, self.now())
             elif message.type is WSMsgType.BINARY:
                 text = message.data.decode("utf-8", "replace")
-                self._feed.receive(session, text, clock.now_ms())
+                self._feed.receive(session, text, self.now())
             else:
                 return
-
-    async def _write(self, socket: web.WebSocketResponse, queue: "asyncio.Queue[str]") -> None:
-        try:
-            while True:
-                frame = await queue.get()
-                await self._thawed.wait()
-                await socket.send_str(frame)
-        except ConnectionError:
-            return
 
 
 def _tell_of_failure(task: "asyncio.Task[None]") -> None:
     error = None if task.cancelled() else task.exception()
     if error:
         logger.error("a part of the paper exchange has stopped", exc_info=error)
-
-
-def _name(host: str) -> str:
-    """Return the name in a Host header, without the port."""
-    return host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
-
-
-def check_loopback(host: str) -> None:
-    """Raise ValueError for an address other machines could reach."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(f"the paper exchange serves loopback only, not {host!r}")
 
 
 def serve(
@@ -251,26 +276,34 @@ def serve(
     speed: float = 1.0,
     switches: Switches = DEFAULTS,
     ready: Callable[[str, str], None],
+    control: Callable[[str, str], None] | None = None,
     stop: Stop,
-) -> None:
+) -> Report:
     """Serve the paper exchange until `stop` is set, from any thread or signal handler.
 
-    `ready` is called once, with the REST and the WebSocket URL, when it listens.
+    `ready` is called once, with the REST and the WebSocket URL, when it listens. With `control`
+    there is a control endpoint too, and it is called before, with its URL and token. Returned is
+    what the judge found about the paper key.
     """
     check_loopback(host)
     stage = set_stage(seed=seed, tape=tape, volatility=volatility, speed=speed, switches=switches)
 
-    async def main() -> None:
-        server = Server(*stage)
+    async def main() -> Report:
+        server = Server(*stage, seed)
+        desk = Control(server)
         await server.start(host, port)
+        if control:
+            control(f"{urls(host, await desk.start(host))[0]}", desk.token)
         ready(*urls(server.host, server.port))
         while not stop.is_set():
             await asyncio.sleep(0.05)
+        await desk.stop()
         await server.stop()
+        return server.judge.report
 
     loop = asyncio.new_event_loop()  # not asyncio.run, which would take over SIGINT
     try:
-        loop.run_until_complete(main())
+        return loop.run_until_complete(main())
     finally:
         loop.close()
 

@@ -8,16 +8,18 @@ from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from market_maker import clock
 from market_maker.paper.account import LegKey
 from market_maker.paper.blotter import Order
 from market_maker.paper.engine import Side
+from market_maker.paper.faults import Fault
+from market_maker.paper.gate import check_loopback
 from market_maker.paper.instrument import Key
 from market_maker.paper.judge import Report
 from market_maker.paper.market import Depth, Take
-from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, Server, check_loopback, urls
+from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, Server, urls
 from market_maker.paper.stage import OWNER, set_stage, still_book
 from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
@@ -49,7 +51,7 @@ class PaperExchange:
     ) -> None:
         check_loopback(host)
         exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape, switches=switches)
-        self._server = Server(exchange, markets)
+        self._server = Server(exchange, markets, seed)
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
             exchange.drain()
@@ -112,6 +114,15 @@ class PaperExchange:
     def take(self, side: str, price: str, qty: int, key: Key = BTC_USD) -> None:
         """Let somebody else buy or sell up to this quantity at once, at this price or better."""
         self._play(side, price, qty, key, Take)
+
+    def fault(self, name: str, **options: Any) -> None:
+        """Put a fault on the schedule; the options are those of `faults.Fault`."""
+        fault = Fault(name=name, **options)
+        self._do(lambda: self._server.plan(fault))
+
+    def clear_faults(self) -> None:
+        """End all faults."""
+        self._do(self._server.clear_faults)
 
     def open_orders(self) -> list[Order]:
         """Return the live orders of the paper key, oldest first."""

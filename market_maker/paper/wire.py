@@ -130,6 +130,10 @@ class Parameters:
             raise Refused(Code.PARAM_TYPE, "filter")
         return [_filter_item(item) for item in items]
 
+    def changed(self, **values: str) -> "Parameters":
+        """Return other parameters that differ in some values."""
+        return Parameters({**self._values, **values})
+
     def key(self, kind: str) -> Key:
         """Return the instrument that a request names."""
         return Key(kind, self.text("asset", "settle_currency"), self.text("symbol"))
@@ -394,6 +398,6 @@ def pushed_instrument_row(listing: Listing, open_interest: int, now: int) -> Row
         "split_char": instrument.split_char,
         **size,
         **statistics(listing, open_interest, now),
-        "tick_size": text(instrument.tick),
+        "tick_size": text(listing.tick),
         "symbol_id": text(instrument.symbol_id),
     }

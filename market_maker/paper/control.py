@@ -1,0 +1,91 @@
+"""The control endpoint: plan faults and ask the judge, on a port of its own, by a token per run."""
+
+import hmac
+import json
+from dataclasses import asdict
+from secrets import token_urlsafe
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from market_maker.paper.faults import Fault, Faults
+from market_maker.paper.gate import is_loopback_name
+from market_maker.paper.judge import Judge, as_plain
+from market_maker.paper.wire import dump
+
+MAX_BODY = 64 * 1024
+
+
+class Controlled(Protocol):
+    """What the endpoint controls."""
+
+    faults: Faults
+    judge: Judge
+
+    def plan(self, fault: Fault) -> None:
+        """Put a fault on the schedule, or raise ValueError."""
+
+    def clear_faults(self) -> None:
+        """End all faults."""
+
+
+class Control:
+    """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`."""
+
+    def __init__(self, server: Controlled) -> None:
+        self._server = server
+        self._runner: web.AppRunner | None = None
+        self.token = token_urlsafe(24)
+
+    async def start(self, host: str) -> int:
+        """Listen on a free port and return it."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._check])
+        app.router.add_get("/faults", self._show)
+        app.router.add_post("/faults", self._plan)
+        app.router.add_delete("/faults", self._clear)
+        app.router.add_get("/judge", self._judge)
+        app.router.add_get("/journal", self._journal)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, 0).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        given = request.headers.get("x-token", "").encode("utf-8", "replace")
+        known = is_loopback_name(request.headers.get("Host", ""))
+        if not known or not hmac.compare_digest(given, self.token.encode()):
+            raise web.HTTPForbidden
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return _json([asdict(fault) for fault in self._server.faults.planned()])
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        try:
+            wanted = json.loads(await request.read())
+            self._server.plan(Fault(**wanted))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        return await self._show(request)
+
+    async def _clear(self, request: web.Request) -> web.Response:
+        self._server.clear_faults()
+        return await self._show(request)
+
+    async def _judge(self, _: web.Request) -> web.Response:
+        return _json(as_plain(self._server.judge.report))
+
+    async def _journal(self, _: web.Request) -> web.Response:
+        return _json([as_plain(entry) for entry in self._server.judge.journal])
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(text=dump(value), content_type="application/json")

@@ -1,0 +1,289 @@
+"""Faults on request: each does what it says, for as long as it was asked to, and then no more."""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import websocket
+from test_paper_client import Client, Socket
+
+from market_maker import clock
+from market_maker.paper import faults
+from market_maker.paper.faults import CATALOGUE, Fault, Faults, Where
+from market_maker.paper.server import serve
+from market_maker.paper.switches import Switches
+from market_maker.paper.venue import PaperExchange
+
+CREATE = "pc/order/create"
+QUERY = "pc/order/query"
+
+
+@pytest.fixture
+def client(venue: PaperExchange) -> Client:
+    made = Client(venue)
+    made.http.request = bounded(made.http)  # type: ignore[method-assign]
+    return made
+
+
+def bounded(http: requests.Session) -> Any:
+    """Return a request that gives up soon, for answers that never come."""
+    request = http.request
+    return lambda *args, **named: request(*args, **(named | {"timeout": 0.3}))
+
+
+@pytest.fixture
+def socket(client: Client) -> Iterator[Socket]:
+    opened = Socket(client)
+    assert opened.auth() == "0"
+    assert opened.sub("order", "") == "0"
+    opened.frame("order", "partial")
+    yield opened
+    opened.ws.close()
+
+
+def test_the_list_names_every_fault() -> None:
+    assert [name for name, _ in faults.listed()] == list(CATALOGUE)
+    assert len(CATALOGUE) >= 20
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "earthquake"},
+        {"name": "late"},
+        {"name": "late", "value": "soon"},
+        {"name": "lost", "chance": 1.5},
+        {"name": "lost", "after_ms": -1},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_an_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        Fault(**wrong)
+
+
+def test_a_fault_strikes_what_it_matches_in_its_time_and_so_often() -> None:
+    schedule = Faults(random.Random(1))
+    schedule.plan(Fault(name="lost", match=CREATE, after_ms=10, for_ms=20, times=2), 100)
+    strike = lambda target, now: schedule.strike(Where.REPLY, target, now)  # noqa: E731
+    assert strike(CREATE, 109) is None
+    assert strike(QUERY, 110) is None
+    assert schedule.strike(Where.FRAME, CREATE, 110) is None
+    assert strike(CREATE, 110)
+    assert strike(CREATE, 129)
+    assert strike(CREATE, 129) is None
+    schedule.plan(Fault(name="empty", match=CREATE, for_ms=20), 100)
+    assert strike(CREATE, 119)
+    assert strike(CREATE, 120) is None
+
+
+def test_the_same_seed_and_schedule_strike_alike() -> None:
+    def run(seed: int) -> list[bool]:
+        schedule = Faults(random.Random(seed))
+        schedule.plan(Fault(name="lost", chance=0.5), 0)
+        return [bool(schedule.strike(Where.REPLY, "x", 0)) for _ in range(100)]
+
+    assert run(1) == run(1) != run(2)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("reset", ""), ("lost", ""), ("truncated", ""), ("empty", ""), ("html", "")]
+)
+def test_an_answer_fails_to_come_while_the_request_took_effect_or_not(
+    venue: PaperExchange, client: Client, name: str, value: str, done: bool
+) -> None:
+    venue.fault(name, match=CREATE, done=done, value=value, times=1)
+    with pytest.raises(requests.RequestException):
+        client.create(1, "8400", 10)
+    assert len(venue.open_orders()) == done
+    assert client.create(1, "8400", 10)["code"] == 0
+
+
+def test_an_answer_may_be_late_or_a_status_or_a_code(venue: PaperExchange, client: Client) -> None:
+    venue.fault("late", value="20", times=2)
+    assert client.create(1, "8400", 10)["code"] == 0
+    assert client.orders()
+    venue.fault("status", value="503", times=1)
+    url = f"{venue.rest_url}/v1/api/pc/asset/query"
+    assert requests.get(url, timeout=5).status_code == 503
+    venue.fault("code", match=CREATE, value="-10002", times=1)
+    venue.fault("code", match=CREATE, value="-10053", times=1, done=True)
+    assert [client.create(1, "8400", 10)["code"] for _ in range(3)] == [-10002, -10053, 0]
+    assert len(venue.open_orders()) == 3
+
+
+def test_a_batch_may_cancel_half(venue: PaperExchange, client: Client) -> None:
+    ids = [client.create(1, "8400", 10)["data"]["order_id"] for _ in range(4)]
+    venue.fault("batch_half")
+    text = json.dumps({"order_id": ids}, separators=(",", ":"))
+    client.data("POST", "pc/order/cancel_batch", asset="BTC", symbol="BTC_USD", filter=text)
+    assert [str(order.order_id) for order in venue.open_orders()] == ids[1::2]
+
+
+def test_a_cancel_may_stay_pending_and_the_order_trade_on(
+    venue: PaperExchange, client: Client, socket: Socket
+) -> None:
+    order_id = client.create(1, "8495", 10)["data"]["order_id"]
+    venue.fault("cancel_pending", value="50", times=1)
+    place = {"asset": "BTC", "symbol": "BTC_USD"}
+    client.data("POST", "pc/order/cancel", **place, order_id=order_id)
+    assert [row["status"] for row in client.orders()] == ["4"]
+    venue.take("sell", "8495", 4)
+    rows = [socket.frame("order", action)["data"][0] for action in ("insert", "update", "update")]
+    assert [(row["status"], row["filled_qty"]) for row in rows[1:]] == [("4", "0"), ("4", "4")]
+    last = socket.frame("order", "delete")["data"][0]
+    assert (last["status"], last["filled_qty"]) == ("8", "4")
+
+
+def test_a_query_may_lag_and_its_pages_churn(venue: PaperExchange, client: Client) -> None:
+    ids = [client.create(1, "8400", 10)["data"]["order_id"] for _ in range(3)]
+    venue.fault("query_lag", value="60000", times=1)
+    assert client.orders() == []
+    venue.fault("query_churn", times=1)
+    assert [row["order_id"] for row in client.orders()] == [ids[0], ids[2], ids[0]]
+    assert [row["order_id"] for row in client.orders()] == ids
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "prices"),
+    [
+        ("mute", "", []),
+        ("frame_lost", "", ["8402"]),
+        ("frame_twice", "", ["8401", "8401", "8402"]),
+        ("frame_swap", "", ["8402", "8401"]),
+        ("frame_late", "30", ["8402", "8401"]),
+    ],
+)
+def test_frames_get_lost_or_out_of_order(
+    venue: PaperExchange, client: Client, socket: Socket, name: str, value: str, prices: list[str]
+) -> None:
+    venue.fault(name, match="order", value=value, times=None if name == "mute" else 1)
+    for price in ("8401", "8402"):
+        client.create(1, price, 10)
+    heard = [socket.frame("order")["data"][0]["price"] for _ in prices]
+    venue.clear_faults()
+    client.create(1, "8403", 10)
+    assert socket.frame("order")["data"][0]["price"] == "8403"
+    assert heard == prices
+
+
+def test_a_frame_may_be_half_or_cut_the_connection(
+    venue: PaperExchange, client: Client, socket: Socket
+) -> None:
+    venue.fault("frame_half", match="order", times=1)
+    client.create(1, "8400", 10)
+    with pytest.raises(json.JSONDecodeError):
+        socket.until(lambda _: False)
+    venue.fault("cut", match="order", times=1)
+    client.create(1, "8400", 10)
+    with pytest.raises((websocket.WebSocketException, ConnectionError)):
+        socket.until(lambda _: False)
+
+
+def test_the_clock_may_be_wrong(venue: PaperExchange, client: Client) -> None:
+    venue.fault("clock_skew", value="60000")
+    assert client.call("GET", QUERY, asset="BTC")["code"] == -10052
+    venue.clear_faults()
+    assert client.orders() == []
+
+
+def test_the_book_may_be_crossed_or_empty_and_is_whole_again_after(
+    venue: PaperExchange, client: Client
+) -> None:
+    client.create(1, "8489", 10)
+    bids, asks = venue.levels("buy"), venue.levels("sell")
+    venue.fault("book_cross", match="BTC_USD")
+    assert venue.levels("buy")[0][0] > venue.levels("sell")[0][0]
+    venue.clear_faults()
+    assert (venue.levels("buy"), venue.levels("sell")) == (bids, asks)
+    venue.fault("book_empty")
+    assert ([int(price) for price, _ in venue.levels("buy")], venue.levels("sell")) == ([8489], [])
+    venue.put("sell", "8497.5", 7)
+    venue.clear_faults()
+    assert venue.levels("buy") == bids
+    assert venue.levels("sell")[0][1] == 7
+    assert venue.levels("sell")[1:] == asks[1:]
+
+
+def test_the_rules_of_a_symbol_may_change(venue: PaperExchange, client: Client) -> None:
+    socket = Socket(client)
+    socket.sub("instrument")
+    assert socket.frame("instrument")["data"][0]["tick_size"] == "0.5"
+    venue.fault("tick_change", value="2.5", match="BTC_USD")
+    assert socket.frame("instrument")["data"][0]["tick_size"] == "2.5"
+    assert [client.create(1, price, 1)["code"] for price in ("8400.5", "8400")] == [-10013, 0]
+    venue.clear_faults()
+    assert socket.frame("instrument")["data"][0]["tick_size"] == "0.5"
+    with pytest.raises(ValueError, match="multiple"):
+        venue.fault("tick_change", value="0.3", match="BTC_USD")
+    venue.fault("suspend", match="BTC_USD")
+    assert client.create(1, "8400", 1)["code"] == -16003
+
+
+def test_the_client_oid_may_be_forgotten(venue: PaperExchange, client: Client) -> None:
+    client.create(1, "8400", 1, client_oid="mine")
+    venue.fault("forget_client_oid")
+    assert client.orders()[0]["client_oid"] is None
+    venue.clear_faults()
+    assert client.orders()[0]["client_oid"] == "mine"
+
+
+def test_a_fault_of_state_ends_by_itself() -> None:
+    with PaperExchange(crowd=False, switches=Switches(rate_limits=False)) as venue:
+        client = Client(venue)
+        venue.fault("suspend", for_ms=50)
+        assert client.create(1, "8400", 1)["code"] == -16003
+        deadline = clock.monotonic() + 5
+        while client.create(1, "8400", 1)["code"] and clock.monotonic() < deadline:
+            pass
+        assert venue.open_orders()
+
+
+@pytest.fixture
+def controlled() -> Iterator[tuple[str, str, str]]:
+    """A served exchange with a control endpoint: its URL, its token, and the REST URL."""
+    stop, listening = threading.Event(), threading.Event()
+    known: list[str] = []
+
+    def ready(*given: str) -> None:
+        known.extend(given)
+        if len(known) == 4:
+            listening.set()
+
+    thread = threading.Thread(
+        target=lambda: serve(ready=ready, control=ready, stop=stop), daemon=True
+    )
+    thread.start()
+    assert listening.wait(10)
+    yield known[0], known[1], known[2]
+    stop.set()
+    thread.join(10)
+
+
+def test_faults_can_be_planned_from_outside_with_the_token(
+    controlled: tuple[str, str, str],
+) -> None:
+    url, token, rest = controlled
+    mine = {"x-token": token}
+    fault = {"name": "status", "value": "503", "match": "pc/asset/query"}
+    planned = requests.post(f"{url}/faults", json=fault, headers=mine, timeout=5).json()
+    assert [(one["name"], one["match"]) for one in planned] == [("status", "pc/asset/query")]
+    assert requests.get(f"{rest}/v1/api/pc/asset/query", timeout=5).status_code == 503
+    assert requests.delete(f"{url}/faults", headers=mine, timeout=5).json() == []
+    assert requests.get(f"{rest}/v1/api/pc/asset/query", timeout=5).status_code == 200
+    assert requests.get(f"{url}/judge", headers=mine, timeout=5).json()["accepted"] == 0
+    assert requests.get(f"{url}/journal", headers=mine, timeout=5).json() == []
+
+
+def test_the_control_endpoint_is_closed_to_all_others(controlled: tuple[str, str, str]) -> None:
+    url, token, rest = controlled
+    for headers in ({}, {"x-token": "guess"}, {"x-token": token, "Host": "evil.example"}):
+        assert requests.get(f"{url}/faults", headers=headers, timeout=5).status_code == 403
+    for body in (b"", b"[]", b'{"name":"earthquake"}', b'{"colour":"red"}', b"[" * 50_000):
+        reply = requests.post(f"{url}/faults", data=body, headers={"x-token": token}, timeout=5)
+        assert reply.status_code == 400
+    assert requests.get(f"{rest}/faults", headers={"x-token": token}, timeout=5).status_code == 404
