@@ -55,7 +55,7 @@ class Report:
     open: int = 0  # orders left in the book
     bought: Decimal = ZERO
     sold: Decimal = ZERO
-    fills: list[OwnFill] = field(default_factory=list)
+    fills: list[OwnFill] = field(default_factory=list)  # the latest, as many as are kept
     doubled: list[tuple[int, int]] = field(default_factory=list)  # two live orders, one level
     self_trades: int = 0
     liquidations: int = 0
@@ -155,6 +155,7 @@ class Judge:
                 trade.time,
             )
         )
+        del self.report.fills[:-KEPT_ENTRIES]
         if order.side is Side.BUY:
             self.report.bought += trade.qty
         else:
