@@ -219,6 +219,8 @@ class OrderManager:
         """Take changed settings over, and restart for changed code, once the files have stood
         still."""
         changed = set(self._watcher.changed())
+        for path in self._watcher.newly_missing():
+            logger.warning("%s is gone; what was read from it stays in force.", path)
         if changed & set(settings.watched()):
             self._reload_settings()
         code = changed - set(settings.watched())

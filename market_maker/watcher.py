@@ -15,6 +15,7 @@ class FileWatcher:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._seen = {path: _digest(path) for path in paths}
         self._last = dict(self._seen)
+        self._missing: set[Path] = set()
 
     def changed(self) -> list[Path]:
         """Look at the files.
@@ -30,9 +31,12 @@ class FileWatcher:
             self._last[path] = now
         return found
 
-    def missing(self) -> list[Path]:
-        """Return the files that were there and are not now, as of the last look."""
-        return [path for path, seen in self._seen.items() if seen and self._last[path] is None]
+    def newly_missing(self) -> list[Path]:
+        """Return the files that have been taken away, as of the last look; each absence once."""
+        missing = {path for path, seen in self._seen.items() if seen and self._last[path] is None}
+        found = sorted(missing - self._missing)
+        self._missing = missing
+        return found
 
 
 def _digest(path: Path) -> bytes | None:

@@ -443,6 +443,9 @@ def test_a_changed_settings_file_is_taken_over_between_two_ticks(
     bot.check_file_change()
     bot.check_file_change()
     assert "Settings not reloaded" in log.text
+    file.unlink()
+    bot.check_file_change()
+    assert "settings.py is gone; what was read from it stays in force." in log.text
     assert settings.ORDER_PAIRS == 2
     bot.exit()
 

@@ -46,10 +46,11 @@ def test_a_file_that_is_away_for_a_moment_has_not_changed_but_is_missing(tmp_pat
     watcher = FileWatcher([file])
     file.rename(tmp_path / "elsewhere")
     assert watcher.changed() == []
-    assert watcher.missing() == [file]
+    assert watcher.newly_missing() == [file]
+    assert watcher.newly_missing() == []
     (tmp_path / "elsewhere").rename(file)
     assert watcher.changed() == []
-    assert watcher.missing() == []
+    assert watcher.newly_missing() == []
 
 
 def test_a_file_that_appears_is_a_change(tmp_path: Path) -> None:
