@@ -27,11 +27,11 @@ class Listener:
     def __init__(self, **switches: Any) -> None:
         self.exchange, _ = set_stage(crowd=False, switches=Switches(**switches))
         self.exchange.play(BTC_USD, still_book(), NOW)
-        self.exchange.drain()
+        self.exchange.news.drain()
         self.feed = Feed(self.exchange, Gate([Pass(KEY, SECRET, OWNER)], 5000))
         self.frames: list[Any] = []
         self.session = Session(lambda frame, _: self.frames.append(json.loads(frame)))
-        self.feed.sessions.add(self.session)
+        self.feed.sessions[self.session] = None
 
     def send(self, message: object) -> Any:
         """Send a message; return the first frame it brings."""
@@ -71,7 +71,7 @@ class Listener:
         return order_id
 
     def publish(self) -> None:
-        self.feed.publish(self.exchange.drain(), NOW)
+        self.feed.publish(self.exchange.news.drain(), NOW)
 
     def heard(self, table: str) -> list[tuple[str, Any]]:
         """Return (action, first row) of the frames of a table so far, and forget them all."""

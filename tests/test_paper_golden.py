@@ -52,12 +52,12 @@ class Venue:
         self.feed = Feed(self.exchange, gate)
         self.frames: list[str] = []
         self.session = Session(lambda frame, _: self.frames.append(frame))
-        self.feed.sessions.add(self.session)
+        self.feed.sessions[self.session] = None
         self.play([Index(Decimal("7250.9"))])
 
     def play(self, moves: list[Move], key: Key = BTC_USD, now: int = NOW) -> None:
         self.exchange.play(key, moves, now)
-        self.feed.publish(self.exchange.drain(), now)
+        self.feed.publish(self.exchange.news.drain(), now)
 
     def order(self, key: Key, side: Side, price: str, qty: str, close: bool = False) -> Order:
         order_id = self.exchange.create(
@@ -78,7 +78,7 @@ class Venue:
         asked = Asked(method, path, signed, list(params.items()))
         status, reply = self.desk.answer(asked, NOW)
         assert status == 200
-        self.feed.publish(self.exchange.drain(), NOW)
+        self.feed.publish(self.exchange.news.drain(), NOW)
         return reply
 
     def send(self, example: dict[str, Any]) -> Any:

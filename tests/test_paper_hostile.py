@@ -150,7 +150,7 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
     desk, feed = Desk(exchange, gate, Judge(OWNER, exchange)), Feed(exchange, gate)
     frames: list[str] = []
     session = Session(lambda frame, _: frames.append(frame))
-    feed.sessions.add(session)
+    feed.sessions[session] = None
     feed.receive(session, json.dumps(login(KEY, SECRET, NOW)), NOW)
     attacker = Attacker(1)
     codes, slowest = set(), 0.0
@@ -160,7 +160,7 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
         status, reply = desk.answer(asked, NOW)
         codes.add((status, reply["code"]))
         json.dumps(reply)
-        feed.publish(exchange.drain(), NOW)
+        feed.publish(exchange.news.drain(), NOW)
         frames.clear()
         feed.receive(session, message, NOW)
         assert frames

@@ -301,7 +301,9 @@ class Life:
             try:
                 self.chance.choice(acts)()
             except Refused:
-                assert not [e for e in self.exchange.drain() if isinstance(e, Filled | Liquidated)]
+                assert not [
+                    e for e in self.exchange.news.drain() if isinstance(e, Filled | Liquidated)
+                ]
             self.check()
 
     def key(self) -> Key:
@@ -384,7 +386,7 @@ class Life:
         marks = self.exchange.marks()
         for asset in ("BTC", "USDT"):
             assert self.ledger.imbalance(asset, marks) == 0
-        for event in self.exchange.drain():
+        for event in self.exchange.news.drain():
             if isinstance(event, Filled) and event.order.instrument.key.kind == CONTRACT:
                 order, sign = event.order, -1 if event.order.close else 1
                 key = order.instrument.key

@@ -37,7 +37,8 @@ class Front:
         given = {"rate_limits": False} | switches
         self.exchange, _ = set_stage(crowd=False, switches=Switches(**given))
         self.exchange.play(BTC_USD, still_book(), NOW)
-        gate = Gate([Pass(KEY, SECRET, OWNER)], self.exchange.switches.expiry_grace_ms)
+        passes = [Pass(KEY, SECRET, OWNER), Pass("paper-look", SECRET, OWNER, may_trade=False)]
+        gate = Gate(passes, self.exchange.switches.expiry_grace_ms)
         self.desk = Desk(self.exchange, gate, Judge(OWNER, self.exchange))
         self.now = NOW
 
@@ -256,7 +257,7 @@ FIFTY_ONE = json.dumps({"order_id": [str(number) for number in range(51)]}).repl
         (create(price="8400.25"), -10013),
         (create(price="0"), -10013),
         (create(price="-8400"), -10013),
-        (create(price="99999999999999999999"), -10013),
+        (create(price="999999999999999999"), -10013),
         (create(qty="1.5"), -10013),
         (create(qty="0"), -10013),
         (create(qty="-1"), -10013),
@@ -371,6 +372,13 @@ def test_who_cannot_show_a_signature_stays_outside(
 ) -> None:
     signed = headers(KEY, SECRET, {"asset": "BTC"}, NOW) | changed
     assert front.ask("GET", "pc/order/query", {"asset": "BTC"}, **signed)["code"] == code
+
+
+def test_a_key_that_may_only_look_cannot_trade(front: Front) -> None:
+    look = headers("paper-look", SECRET, {"asset": "BTC"}, NOW)
+    assert front.ask("GET", "pc/order/query", {"asset": "BTC"}, **look)["code"] == 0
+    trade = headers("paper-look", SECRET, ORDER, NOW)
+    assert front.ask("POST", "pc/order/create", ORDER, **trade)["code"] == -10055
 
 
 @pytest.mark.parametrize(("late", "code"), [(-600_000, 0), (5_000, 0), (5_001, -10052)])

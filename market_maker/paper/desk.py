@@ -9,9 +9,10 @@ from market_maker.paper.exchange import Exchange
 from market_maker.paper.faults import Fault
 from market_maker.paper.gate import Gate, readings
 from market_maker.paper.judge import Judge
+from market_maker.paper.parameters import Parameters
 from market_maker.paper.refusal import Code, Refused
 from market_maker.paper.rest import ALIASES, ENDPOINTS, Endpoint, Request, create, kind_of
-from market_maker.paper.wire import Parameters, Row, dump
+from market_maker.paper.wire import Row, dump
 
 PREFIX = "v1/api/"
 MAX_FIELDS = 100
@@ -58,7 +59,10 @@ class Desk:
         params, body = parameters(asked)
         owner = ""
         if endpoint.private:
-            owner = self._gate.admit(asked.headers, readings(params, body), now).owner
+            known = self._gate.admit(asked.headers, readings(params, body), now)
+            if asked.method != "GET" and not known.may_trade:
+                raise Refused(Code.NO_RIGHT)
+            owner = known.owner
         request = Request(self._exchange, kind_of(name), owner, Parameters(params), now)
         switches = self._exchange.switches
         try:

@@ -2,7 +2,7 @@
 
 It knows nothing of HTTP or sockets, and time is an argument. A method either raises `Refused` and
 has changed nothing, or has done all it promises when it returns. What it changed is told once, in
-order, by `drain()`.
+order, by `news.drain()`.
 """
 
 from collections.abc import Collection, Iterable
@@ -26,15 +26,10 @@ from market_maker.paper.clearing import Clearing, ContractClearing, SpotClearing
 from market_maker.paper.engine import Side
 from market_maker.paper.events import (
     Action,
-    BookChanged,
-    Event,
     ExecType,
     Executed,
     Filled,
-    InstrumentChanged,
-    LegChanged,
     Liquidated,
-    MarginChanged,
     OrderChanged,
     Traded,
 )
@@ -43,6 +38,7 @@ from market_maker.paper.instrument import CONTRACT, SPOT, Instrument, Key
 from market_maker.paper.ledger import INSURANCE, Ledger, Party
 from market_maker.paper.listing import Listing
 from market_maker.paper.market import Depth, Index, Move, Take
+from market_maker.paper.news import News
 from market_maker.paper.others import OTHERS
 from market_maker.paper.refusal import Code, Refused
 from market_maker.paper.switches import DEFAULTS, Switches
@@ -70,11 +66,7 @@ class Exchange:
         self._last_id = 0
         self._funded: int | None = None  # number of the last funding period
         self._pending: list[tuple[int, Order]] = []  # cancels, and when they are due
-        self._events: list[Event] = []
-        self._legs: dict[LegChanged, None] = {}
-        self._margins: dict[MarginChanged, None] = {}
-        self._books: dict[Key, Listing] = {}
-        self._instruments: dict[Key, None] = {}
+        self.news = News()
         self._open_the_house()
 
     def _open_the_house(self) -> None:
@@ -222,20 +214,20 @@ class Exchange:
         )
         for leg in self.ledger.accounts[owner].legs:
             if leg.contract == contract:
-                self._legs[LegChanged(owner, leg)] = None
-        self._margins[MarginChanged(owner, contract.area)] = None
+                self.news.leg(owner, leg)
+        self.news.margin(owner, contract.area)
 
     def change_margin(self, owner: str, leg: LegKey, amount: Decimal) -> None:
         """Add margin to an isolated position, or remove it when the amount is negative."""
         self.listing(Key(CONTRACT, *leg.contract))
         self.ledger.change_margin(owner, leg, amount, self.marks())
-        self._touch(owner, leg)
+        self.news.position(owner, leg)
 
     def set_top_up(self, owner: str, leg: LegKey, on: bool) -> None:
         """Let a position take margin from what is available before it is liquidated, or not."""
         self.listing(Key(CONTRACT, *leg.contract))
         self.ledger.accounts[owner].leg(leg).top_up = on
-        self._legs[LegChanged(owner, leg)] = None
+        self.news.leg(owner, leg)
 
     def transfer(
         self, owner: str, asset: str, *, source: Wallet, target: Wallet, amount: Decimal
@@ -248,7 +240,7 @@ class Exchange:
             owner, asset, source=source, target=target, amount=amount, marks=self.marks()
         )
         if Wallet.CONTRACT in (source, target):
-            self._margins[MarginChanged(owner, asset)] = None
+            self.news.margin(owner, asset)
 
     def withdraw(self, owner: str, asset: str, amount: Decimal, now: int) -> int:
         """Ask for a withdrawal, which waits for ever for its confirmation; return its id."""
@@ -294,47 +286,9 @@ class Exchange:
                     self.settle(listing, listing.book.take(taker), now)
                 case Index(price):
                     listing.index = price
-                    self._instruments[key] = None
+                    self.news.instrument(listing)
                     if key.kind == CONTRACT:
                         self._liquidate(now)
-
-    # What has changed
-
-    def drain(self) -> list[Event]:
-        """Return, once, what has changed, in order; positions and books as they are by now."""
-        events, self._events = self._events, []
-        for key, listing in self._books.items():
-            levels = self._changed_levels(listing)
-            if levels:
-                events.append(BookChanged(key, levels))
-        events += [InstrumentChanged(key) for key in self._instruments]
-        events += self._legs
-        events += self._margins
-        self._books.clear()
-        self._instruments.clear()
-        self._legs.clear()
-        self._margins.clear()
-        return events
-
-    def _changed_levels(self, listing: Listing) -> list[tuple[Action, Side, int, int]]:
-        levels = []
-        for side, price in listing.book.drain():
-            size = listing.book.size(side, price)
-            before = listing.told.get((side, price), 0)
-            if size == before:
-                continue
-            if not size:
-                action = Action.DELETE
-                del listing.told[side, price]
-            else:
-                action = Action.UPDATE if before else Action.INSERT
-                listing.told[side, price] = size
-            levels.append((action, side, price, size))
-        return levels
-
-    def show(self, listing: Listing) -> None:
-        """Tell subscribers of what has been changed in a listing."""
-        self._instruments[listing.instrument.key] = None
 
     # What time does
 
@@ -357,14 +311,14 @@ class Exchange:
                 listing.contract, each=listing.mark_worth, rate=listing.funding_rate
             )
             for owner, leg in paid:
-                self._touch(owner, leg)
+                self.news.position(owner, leg)
         self._liquidate(now)
 
     def _liquidate(self, now: int) -> None:
         """Move positions that their margin no longer carries to the insurance fund."""
         marks = self.marks()
         for owner, leg in self.ledger.top_up(marks):
-            self._touch(owner, leg)
+            self.news.position(owner, leg)
         for owner, legs in self.ledger.doomed(marks):
             crossed = len(legs) > 1 or self.setting(owner, legs[0].contract).mode is Mode.CROSS
             for order in self.blotter.live(owner):
@@ -374,8 +328,8 @@ class Exchange:
             sizes = {leg: self.ledger.accounts[owner].leg(leg).qty for leg in legs}
             self.ledger.take_over(owner, legs, marks)
             for leg, qty in sizes.items():
-                self._touch(owner, leg)
-                self._events.append(Liquidated(owner, leg, qty))
+                self.news.position(owner, leg)
+                self.news.add(Liquidated(owner, leg, qty))
                 self._unload(leg, qty, now)
 
     def _unload(self, leg: LegKey, qty: int, now: int) -> None:
@@ -396,11 +350,11 @@ class Exchange:
             trade = Trade(self._next_id(now), now, taker.side, price, instrument.qty(lots))
             listing.last = price
             listing.history.add(trade)
-            self._events.append(Traded(instrument.key, trade, maker.owner, taker.owner))
+            self.news.add(Traded(instrument.key, trade, maker.owner, taker.owner))
             if maker.owner != OTHERS or taker.owner != OTHERS:
                 self._clear(listing, trade, maker, taker)
-            self._instruments[instrument.key] = None
-        self._books[instrument.key] = listing
+            self.news.instrument(listing)
+        self.news.book(listing)
 
     def _clear(
         self, listing: Listing, trade: Trade, maker: engine.Order, taker: engine.Order
@@ -427,42 +381,38 @@ class Exchange:
                 self._tell_fill(self._put(after, order), trade)
 
     def _tell_fill(self, order: Order, trade: Trade) -> None:
-        self._events.append(Filled(order, trade, trade.side is not order.side))
+        self.news.add(Filled(order, trade, trade.side is not order.side))
         both = self.switches.done_report == "both"
         if order.status is not Status.FILLED or both:
             self._report(ExecType.TRADE, order, trade.time, trade)
         if order.status is Status.FILLED:
             self._report(ExecType.DONE, order, trade.time, trade)
-            self._events.append(OrderChanged(Action.DELETE, order))
+            self.news.add(OrderChanged(Action.DELETE, order))
 
     def _cancel(self, listing: Listing, order: Order, now: int) -> None:
         listing.book.cancel(order.order_id)
         order = self._put(replace(order, status=Status.CANCELLED), order)
         self._report(ExecType.CANCELLED, order, now)
-        self._events.append(OrderChanged(Action.DELETE, order))
-        self._books[listing.instrument.key] = listing
+        self.news.add(OrderChanged(Action.DELETE, order))
+        self.news.book(listing)
 
     def _put(self, order: Order, before: Order | None) -> Order:
         """Keep an order with what it now binds, and tell of it."""
         order = self._clearing[order.instrument.key.kind].bind(order, before)
         self.blotter.put(order)
-        self._events.append(OrderChanged(Action.UPDATE if before else Action.INSERT, order))
+        self.news.add(OrderChanged(Action.UPDATE if before else Action.INSERT, order))
         if order.instrument.key.kind == CONTRACT:
-            self._margins[MarginChanged(order.owner, order.instrument.key.area)] = None
+            self.news.margin(order.owner, order.instrument.key.area)
             if order.close or order.filled:
-                self._legs[LegChanged(order.owner, leg_key(order))] = None
+                self.news.leg(order.owner, leg_key(order))
         return order
-
-    def _touch(self, owner: str, leg: LegKey) -> None:
-        self._legs[LegChanged(owner, leg)] = None
-        self._margins[MarginChanged(owner, leg.area)] = None
 
     def _report(
         self, exec_type: ExecType, order: Order, now: int, trade: Trade | None = None
     ) -> None:
         last = trade.qty if trade else ZERO
         maker = trade is not None and trade.side is not order.side
-        self._events.append(Executed(self._next_id(now), exec_type, now, order, last, maker, trade))
+        self.news.add(Executed(self._next_id(now), exec_type, now, order, last, maker, trade))
 
     def _next_order_id(self, now: int) -> int:
         """Return the id of a new order; they need not grow (V3)."""

@@ -76,7 +76,7 @@ class Feed:
     def __init__(self, exchange: Exchange, gate: Gate) -> None:
         self._exchange = exchange
         self._gate = gate
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, None] = {}  # in order of arrival
 
     # Messages of a client
 
@@ -214,6 +214,8 @@ class Feed:
 
     def publish(self, events: Iterable[Event], now: int) -> None:
         """Push what has changed."""
+        if not self.sessions:
+            return
         for event in events:
             match event:
                 case OrderChanged(action, order) if order.instrument.key.kind == CONTRACT:

@@ -16,11 +16,12 @@ LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A key pair, and whose account it opens."""
+    """A key pair, whose account it opens, and whether it may do more than look."""
 
     key: str
     secret: str
     owner: str
+    may_trade: bool = True
 
     def __repr__(self) -> str:
         return f"Pass(owner={self.owner!r})"

@@ -10,9 +10,9 @@ from market_maker.paper.exchange import MAX_OID, Exchange
 from market_maker.paper.history import MINUTE
 from market_maker.paper.instrument import CONTRACT, SPOT, Key
 from market_maker.paper.listing import Listing
+from market_maker.paper.parameters import Parameters
 from market_maker.paper.refusal import Code, Refused
 from market_maker.paper.wire import (
-    Parameters,
     Row,
     balance_row,
     book_side,

@@ -30,6 +30,8 @@ http_logger.setLevel(logging.CRITICAL)  # aiohttp tells of every malformed reque
 
 PAPER_KEY = "paper-key"
 PAPER_SECRET = "paper-secret"
+PAPER_READ_KEY = "paper-read-key"  # of the same account; it may look, but not trade
+PAPER_READ_SECRET = "paper-read-secret"
 
 SOCKET_PATHS = {"", "ws", "realtime"}
 TICK = 0.1
@@ -53,7 +55,10 @@ class Server:
         self.exchange = exchange
         self.judge = Judge(OWNER, exchange)
         self._switches = exchange.switches
-        passes = [Pass(PAPER_KEY, PAPER_SECRET, OWNER)]
+        passes = [
+            Pass(PAPER_KEY, PAPER_SECRET, OWNER),
+            Pass(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
+        ]
         self._gate = Gate(passes, self._switches.expiry_grace_ms)
         self.faults = Faults(random.Random(seed))
         self._trouble = Trouble(exchange)
@@ -112,7 +117,7 @@ class Server:
 
     def publish(self) -> None:
         """Tell the judge and the subscribers what has changed."""
-        events, now = self.exchange.drain(), self.now()
+        events, now = self.exchange.news.drain(), self.now()
         for event in events:
             self.judge.see(event, now)
         self._feed.publish(events, now)
@@ -187,7 +192,7 @@ class Server:
         fault = self.faults.strike(Where.REPLY, endpoint_name(path), clock.now_ms())
         if fault and fault.name in TRANSPORT and not fault.done:
             spoilt = await self._spoil(request, fault, "")
-            if spoilt:
+            if spoilt is not None:
                 return spoilt
         try:
             status, reply = self._desk.answer(asked, self.now(), fault)
@@ -198,7 +203,7 @@ class Server:
         answer = dump(reply)
         if fault and fault.name in TRANSPORT and fault.done:
             spoilt = await self._spoil(request, fault, answer)
-            if spoilt:
+            if spoilt is not None:
                 return spoilt
         return web.Response(text=answer, status=status, content_type="application/json")
 
@@ -229,16 +234,17 @@ class Server:
         socket = web.WebSocketResponse(max_msg_size=MAX_BODY, compress=False)
         await socket.prepare(request)
         transport = request.transport
-        assert transport
+        if transport is None:  # it has gone already
+            return socket
         line = Line(socket, transport.abort, self.faults)
         session = Session(line.send)
         writer = asyncio.create_task(line.run(self._thawed))
         self._lines.add(line)
-        self._feed.sessions.add(session)
+        self._feed.sessions[session] = None
         try:
             await self._read(socket, session)
         finally:
-            self._feed.sessions.discard(session)
+            self._feed.sessions.pop(session, None)
             self._lines.discard(line)
             writer.cancel()
         return socket
@@ -252,11 +258,15 @@ class Server:
                 return
             await self._thawed.wait()
             if message.type is WSMsgType.TEXT:
-                self._feed.receive(session, message.data, self.now())
+                text = message.data
             elif message.type is WSMsgType.BINARY:
                 text = message.data.decode("utf-8", "replace")
-                self._feed.receive(session, text, self.now())
             else:
+                return
+            try:
+                self._feed.receive(session, text, self.now())
+            except Exception:
+                logger.exception("a message: the paper exchange has failed")
                 return
 
 
@@ -290,14 +300,15 @@ def serve(
 
     async def main() -> Report:
         server = Server(*stage, seed)
-        desk = Control(server)
+        controls = Control(server)
         await server.start(host, port)
         if control:
-            control(f"{urls(host, await desk.start(host))[0]}", desk.token)
+            control_url, _ = urls(host, await controls.start(host))
+            control(control_url, controls.token)
         ready(*urls(server.host, server.port))
         while not stop.is_set():
             await asyncio.sleep(0.05)
-        await desk.stop()
+        await controls.stop()
         await server.stop()
         return server.judge.report
 

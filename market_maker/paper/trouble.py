@@ -73,11 +73,11 @@ class Trouble:
         listings = self._listings(fault)
         for listing in listings:
             listing.tick = Decimal(fault.value)
-            self._exchange.show(listing)
+            self._exchange.news.instrument(listing)
         yield
         for listing in listings:
             listing.tick = listing.instrument.tick
-            self._exchange.show(listing)
+            self._exchange.news.instrument(listing)
 
     @contextmanager
     def _book_empty(self, fault: Fault) -> Iterator[None]:

@@ -54,7 +54,7 @@ class PaperExchange:
         self._server = Server(exchange, markets, seed)
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
-            exchange.drain()
+            exchange.news.drain()
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
