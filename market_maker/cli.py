@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,14 @@ DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
 PAPER_SECONDS = 15.0
 CANCEL_SECONDS = 20.0
+CANCEL_NEEDS = (
+    *("API_URL_BASE", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL"),
+    "ORDERID_PREFIX",
+)
+"""The settings without which nothing can be cancelled; no other one can stand in the way of it."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INHERITED = "GTE_MARKETMAKER_PAPER"
-"""Environment variable by which a restarted bot finds the paper exchange of the process it was."""
+"""Environment variable that tells a process that it is a restart, and of its paper exchange."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             logger.error("  %s", order)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
-        logger.info("Stopped before any order was placed.")
+        logger.info("Stopped before the first order was placed.")
     except Exception:
         logger.exception("Internal error.")
         return 1
@@ -133,15 +139,30 @@ def _run(arguments: argparse.Namespace) -> None:
             raise KeyboardInterrupt
         bot.stop(signal.Signals(number).name)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, stop)
-    overrides: dict[str, Any] = {}
+    inherited = os.environ.pop(INHERITED, "")
+    try:
+        paper = _paper_exchange(arguments.tape, inherited) if arguments.paper else {}
+        _load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a restart blocks them
+        bot = _strategy(arguments.strategy)()
+    except BaseException:
+        if inherited and settings.loaded and not settings.DRY_RUN:
+            logger.error("The restart failed; canceling the orders that were left in the book.")
+            _cancel_all()
+        raise
+    bot.on_restart = lambda: _start_anew(paper, bot.stop_reason)
+    bot.run_loop(arguments.loops)
+
+
+def _overrides(arguments: argparse.Namespace, paper: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the command line decides."""
+    decided: dict[str, Any] = {}
     if arguments.log_level:
-        overrides["LOG_LEVEL"] = arguments.log_level.upper()
-    paper: dict[str, Any] = {}
-    if arguments.paper:
-        paper = _paper_exchange(arguments.tape)
-        overrides |= {
+        decided["LOG_LEVEL"] = arguments.log_level.upper()
+    if paper:
+        decided |= {
             "API_URL_BASE": paper["rest"],
             "WS_URL": paper["ws"],
             "API_KEY": paper["key"],
@@ -149,15 +170,16 @@ def _run(arguments: argparse.Namespace) -> None:
             "DRY_RUN": False,
         }
     if arguments.dry_run:
-        overrides["DRY_RUN"] = True
-    _load(arguments, overrides, may_be_missing=arguments.paper)
-    bot = _strategy(arguments.strategy)()
-    bot.on_restart = lambda: _start_anew(paper)
-    bot.run_loop(arguments.loops)
+        decided["DRY_RUN"] = True
+    return decided
 
 
 def _load(
-    arguments: argparse.Namespace, overrides: dict[str, Any], *, may_be_missing: bool = False
+    arguments: argparse.Namespace,
+    overrides: dict[str, Any],
+    *,
+    may_be_missing: bool = False,
+    only: Collection[str] = (),
 ) -> None:
     path: Path | None = arguments.settings or FILE
     if path == FILE and not FILE.exists():
@@ -167,7 +189,7 @@ def _load(
                 "`python marketmaker --paper` runs without, on the built-in paper exchange."
             )
         path = None
-    settings.load(path, symbol=arguments.symbol, overrides=overrides)
+    settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
     logging.getLogger().setLevel(settings.log_level())
     for noisy in ("urllib3", "websocket"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -181,19 +203,24 @@ def _strategy(name: str) -> "Callable[[], OrderManager]":
     sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise SettingsError(f"--strategy {name}: {error}; it is MODULE:CLASS") from error
     if not (isinstance(found, type) and issubclass(found, OrderManager)):
         raise SettingsError(f"--strategy {name}: it is not a subclass of OrderManager")
     return found
 
 
-def _start_anew(paper: dict[str, Any]) -> None:
-    """Replace this process by a new one with the same command line, and hand it the paper
-    exchange."""
+def _start_anew(paper: dict[str, Any], stop_reason: str) -> None:
+    """Replace this process by a new one with the same command line, and hand it the paper exchange.
+
+    A signal that comes meanwhile waits, and stops the new process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    if stop_reason in signal.Signals.__members__:
+        os.kill(os.getpid(), signal.Signals[stop_reason])
     if paper:
         os.set_inheritable(paper["fd"], True)
-        os.environ[INHERITED] = json.dumps(paper)
+    os.environ[INHERITED] = json.dumps(paper)
     logging.shutdown()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
@@ -201,13 +228,13 @@ def _start_anew(paper: dict[str, Any]) -> None:
 # --- the paper exchange -------------------------------------------------------------------------
 
 
-def _paper_exchange(tape: Path | None) -> dict[str, Any]:
-    """Return the addresses and the key of a paper exchange of our own, started if need be.
+def _paper_exchange(tape: Path | None, inherited: str) -> dict[str, Any]:
+    """Return the addresses and the key of a paper exchange of our own: the inherited one, or new.
 
     It is a child process in a session of its own, so that Ctrl-C does not reach it, and it ends
     when the pipe to it closes, which is when this process ends, in whatever way.
     """
-    if inherited := os.environ.pop(INHERITED, ""):
+    if inherited:
         return json.loads(inherited)  # type: ignore[no-any-return]
     _need_aiohttp()
     root = str(Path(__file__).parents[1])
@@ -241,7 +268,7 @@ def _paper(arguments: argparse.Namespace) -> None:
     from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, serve
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
 
     def stop_with_the_bot() -> None:
@@ -267,7 +294,7 @@ def _paper(arguments: argparse.Namespace) -> None:
             ready=tell_the_bot if arguments.for_bot else tell_the_user,
             stop=stop,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         raise SettingsError(f"the paper exchange cannot start: {error}") from None
 
 
@@ -302,17 +329,25 @@ def _gte(*, feed: bool) -> "GTE":
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
-    _load(arguments, {})
+    _load(arguments, {}, only=CANCEL_NEEDS)
     if not settings.API_KEY:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
+    _cancel_all()
+
+
+def _cancel_all() -> None:
+    """Cancel all own orders over REST and say so; raise OrdersLeft when that cannot be proven."""
     gte = _gte(feed=False)
     try:
         gte.cancel_all_orders(CANCEL_SECONDS)
+        nameless = sum(not order.client_oid for order in gte.query_orders())
     except RequestError as error:
         raise OrdersLeft(f"own orders may be left: {error}") from None
     finally:
         gte.exit()
     logger.info("No order with prefix %s is left in %s.", settings.ORDERID_PREFIX, settings.SYMBOL)
+    if nameless:
+        logger.warning("%d orders without client_oid are left: whose, cannot be told.", nameless)
 
 
 def _check(arguments: argparse.Namespace) -> None:

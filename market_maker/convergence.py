@@ -36,7 +36,7 @@ def converge(
     kept = {id(order) for order, _ in pairs}
     served = {id(request) for _, request in pairs}
     in_the_way = [o for o in orders if id(o) not in kept]
-    missing = _apart([w for w in wanted if id(w) not in served], wanted, pairs, tick)
+    missing = _apart([w for w in wanted if id(w) not in served], pairs, relist, tick)
     held = _held_back(missing, in_the_way)
     return Plan(
         cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
@@ -113,17 +113,22 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
 
 
 def _apart(
-    missing: list[OrderRequest], wanted: Sequence[OrderRequest], pairs: list[Pair], tick: Decimal
+    missing: list[OrderRequest], pairs: list[Pair], relist: Decimal, tick: Decimal
 ) -> list[OrderRequest]:
-    """Move a wanted order outward, by ticks, from the price of an order kept for another one."""
-    kept = {(order.side, order.price) for order, _ in pairs}
-    taken = kept | {(w.side, w.price) for w in wanted}
+    """Move wanted orders outward, by ticks, from the prices of orders kept for other ones.
+
+    Not beyond `relist`, within which any price will do.
+    """
+    taken = {(order.side, order.price) for order, _ in pairs}
+    free = {(w.side, w.price) for w in missing} - taken
     moved = []
     for request in missing:
         price = request.price
-        if (request.side, price) in kept:
-            while (request.side, price) in taken:
+        if (request.side, price) in taken:
+            while (request.side, price) in taken | free:
                 price -= request.side.sign * tick
+            if abs(price - request.price) > relist * request.price:
+                price = request.price
             taken.add((request.side, price))
         moved.append(replace(request, price=price))
     return moved

@@ -13,17 +13,28 @@ from typing import Any
 
 from market_maker import clock, health, risk
 from market_maker.auth import EXPIRES_AFTER_MS
-from market_maker.errors import Fatal, NotSent, OrderGone, OrdersLeft, OutcomeUnknown, RequestError
+from market_maker.errors import (
+    Fatal,
+    NotSent,
+    OrderGone,
+    OrdersLeft,
+    OutcomeUnknown,
+    RequestError,
+    Temporary,
+    VenueUnreachable,
+)
 from market_maker.gte import GTE
 from market_maker.health import Facts, Health
 from market_maker.models import (
     ZERO,
     Fill,
+    Leg,
     Margin,
     OpenOrder,
     OrderRequest,
     OrderState,
     Plan,
+    Position,
     Side,
     Snapshot,
     Ticker,
@@ -36,12 +47,15 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 LOOK_AGAIN = 0.5
+MARGIN_SECONDS = 10.0
 UNEXPLAINED_SECONDS = 2.0
 """How long the feed may leave an order of ours unexplained before REST is asked about it."""
 
 
 class ExchangeInterface:
     """Reads the feed and REST into a `Snapshot`, and carries out a `Plan`.
+
+    Spot has no private tables (gte-api §6.8): there, orders and balance are asked for at each tick.
 
     It places and cancels nothing that a plan, or the way out, does not ask for, and only our own
     orders.
@@ -67,6 +81,11 @@ class ExchangeInterface:
         assert self.gte.ws
         self.feed = self.gte.ws
         self.own = OwnOrders(settings.ORDERID_PREFIX)
+        self._is_spot = settings.INSTRUMENTTYPE == "bb"
+        self._margin: Margin | None = None
+        self._margin_due = 0.0
+        self.stopping = False
+        """Set when the loop is to end: creates that wait for their turn are not sent any more."""
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
         self._unexplained_since: dict[str, float] = {}
@@ -79,6 +98,10 @@ class ExchangeInterface:
 
         Raises VenueUnreachable when the feed does not get ready, AuthError for a bad key.
         """
+        try:
+            self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
+        except Temporary as error:
+            raise VenueUnreachable(str(error)) from None
         self.feed.start()
         self.feed.wait_for_tables(self.feed.needed, START_SECONDS)
         if self.dry_run:
@@ -102,6 +125,7 @@ class ExchangeInterface:
         Cancel our orders, prove it, and send nothing from then on.
         """
         self.cancel_all_orders()
+        self.gte.make_read_only()
         self.dry_run = True
         self.own = OwnOrders(settings.ORDERID_PREFIX)
 
@@ -134,7 +158,7 @@ class ExchangeInterface:
         epoch = self.feed.epoch
         ready = self.feed.is_connected() and not self.feed.missing()
         reconnected = ready and epoch != self._reconciled_epoch
-        if reconnected or self._unexplained():
+        if reconnected or self._is_spot or self._unexplained():
             try:
                 self.reconcile()
             except Fatal:
@@ -154,18 +178,19 @@ class ExchangeInterface:
         begun = self.gte.now()
         known = self.own.live()
         rows = {order.order_id: order for order in self.gte.query_orders()}
-        fills = [self.own.observe(row, begun) for row in rows.values()]
+        self._observe(rows.values())
         for order in known:
-            if order.state is OrderState.UNKNOWN or order.order_id in rows:
+            row = rows.get(order.order_id)
+            if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
+                self.own.cancel_failed(order.client_oid)
+            elif row or not order.order_id:
                 continue
-            ended = self.gte.get_order(order.order_id)
-            if ended:
-                fills.append(self.own.observe(ended, self.gte.now()))
+            elif ended := self.gte.get_order(order.order_id):
+                self._observe([ended])
             else:
                 self.own.missed(order.client_oid, begun)
         if self.own.unknown():
-            fills += self._resolve_unknown()
-        self._report([fill for fill in fills if fill])
+            self._resolve_unknown()
 
     def is_unsettled(self) -> bool:
         """Say whether the fate of an order is open, so that it is time to look again soon."""
@@ -182,9 +207,9 @@ class ExchangeInterface:
         """Return all that a tick needs, as values."""
         instrument = self.feed.get_instrument()
         if instrument is None:
-            raise NotSent("the feed has not shown the instrument yet")
-        position, seen = self.feed.position()
-        bought, sold = self.own.unseen(seen)
+            raise Temporary("the feed has not shown the instrument yet")
+        position = self._spot_position() if self._is_spot else self.feed.position()
+        bought, sold = self.own.unseen(position)
         return Snapshot(
             instrument=instrument,
             ticker=self.ticker(),
@@ -210,7 +235,7 @@ class ExchangeInterface:
         if self.dry_run:
             balance = Decimal(str(settings.DRY_BTC))
             return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
-        return self.feed.funds()
+        return self.feed.funds() or self._polled_margin()
 
     # --- what a strategy reads, under the family's names: plain floats in mappings ----------------
 
@@ -236,7 +261,7 @@ class ExchangeInterface:
         """Return the others' best prices as buy and sell, the last price, and mid on the grid."""
         instrument, ticker = self.get_instrument(symbol), self.ticker()
         if ticker.bid is None or ticker.ask is None:
-            raise NotSent("the order book is empty on one side or both")
+            raise Temporary("the order book is empty on one side or both")
         tick = instrument["tickSize"]
         return {
             "last": float(ticker.last or 0),
@@ -278,7 +303,7 @@ class ExchangeInterface:
         """
         margin = self.margin()
         if margin is None:
-            raise NotSent("the feed has not shown the account yet")
+            raise Temporary("the venue has not shown the account yet")
         return {
             "currency": margin.currency,
             "total": float(margin.total),
@@ -335,11 +360,7 @@ class ExchangeInterface:
             logger.info("Canceling %d orders:", len(plan.cancel))
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
-        creates = [
-            replace(request, client_oid=self.gte.new_client_oid())
-            for request in plan.create
-            if not settings.POST_ONLY or risk.passive(request, self.ticker())
-        ]
+        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in plan.create]
         if not creates:
             return 0
         logger.info("Creating %d orders:", len(creates))
@@ -370,7 +391,8 @@ class ExchangeInterface:
         while True:
             trouble = "their fate is not known"
             try:
-                self.gte.cancel_all_orders(deadline - clock.monotonic())
+                known = {order.order_id for order in self.own.live()}
+                self.gte.cancel_all_orders(deadline - clock.monotonic(), known)
                 self.take_news()
                 self.reconcile()
                 if not self.own.live():
@@ -380,26 +402,42 @@ class ExchangeInterface:
             except (RequestError, OrdersLeft) as error:
                 trouble = str(error)
             if clock.monotonic() >= deadline:
-                left = (f"{order} {order.client_oid} {order.order_id}" for order in self.own.live())
-                raise OrdersLeft(f"own orders may be left: {trouble}", tuple(left))
+                left = tuple(order.full for order in self.own.live())
+                raise OrdersLeft(f"own orders may be left: {trouble}", left)
             clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0
-        for outcome in self.gte.create_bulk_orders(creates):
-            client_oid, error = outcome.client_oid, outcome.error
-            if error is None:
-                self.own.accepted(client_oid, outcome.order_id)
-                continue
-            logger.warning("%s", error)
-            if isinstance(error, OutcomeUnknown):
-                self.own.lost(client_oid, self.gte.now() + EXPIRES_AFTER_MS)
-            else:
+        fatal: Fatal | None = None
+        try:
+            for outcome in self.gte.create_bulk_orders(creates, self._is_still_wanted):
+                client_oid, error = outcome.client_oid, outcome.error
+                if error is None:
+                    self.own.accepted(client_oid, outcome.order_id)
+                    continue
+                logger.warning("%s", error)
+                if isinstance(error, OutcomeUnknown):
+                    self.own.lost(client_oid, self._latest_expiry())
+                    continue
                 self.own.refused(client_oid)
                 refused += not isinstance(error, NotSent)
+                fatal = error if isinstance(error, Fatal) else fatal
+        finally:
+            for request in creates:  # whatever happened: what has no outcome may have left
+                self.own.lost(request.client_oid, self._latest_expiry())
+        if fatal:
+            raise fatal
         return refused
+
+    def _is_still_wanted(self, request: OrderRequest) -> bool:
+        if self.stopping:
+            return False
+        return not settings.POST_ONLY or risk.passive(request, self.feed.get_ticker())
+
+    def _latest_expiry(self) -> int:
+        return self.gte.now() + EXPIRES_AFTER_MS
 
     def _cancel(self, orders: tuple[OpenOrder, ...]) -> None:
         for order in orders:
@@ -408,26 +446,49 @@ class ExchangeInterface:
             for order in orders:
                 self.own.observe(replace(order, state=OrderState.DONE), 0)
             return
+        fatal: Fatal | None = None
         for outcome in self.gte.cancel_bulk_orders(orders):
             if outcome.error and not isinstance(outcome.error, OrderGone):
                 logger.warning("%s", outcome.error)
                 self.own.cancel_failed(outcome.client_oid)
-                if isinstance(outcome.error, Fatal):
-                    raise outcome.error
+                fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
+        if fatal:
+            raise fatal
 
-    def _resolve_unknown(self) -> list[Fill | None]:
-        """Look for the orders in doubt among all orders younger than the oldest of them could
-        be."""
+    def _observe(self, rows: Iterable[OpenOrder]) -> None:
+        """Take rows that REST has shown; a position of before need not show their fills."""
+        rows, now = list(rows), self.gte.now()
+        self.own.claim(rows)
+        self._report([fill for row in rows if (fill := self.own.observe(row, now))])
+
+    def _resolve_unknown(self) -> None:
+        """Look for the orders in doubt among all orders younger than the oldest could be."""
         begun = self.gte.now()
-        rows = self.gte.query_orders((), after=self.own.born_after())
-        fills = [self.own.observe(row, begun) for row in rows]
+        self._observe(self.gte.query_orders((), after=self.own.born_after()))
         for order in self.own.unknown():
             if self.own.missed(order.client_oid, begun):
                 logger.info("%s did not reach the venue.", order)
-        return fills
+
+    def _spot_position(self) -> Position:
+        """Return what this run has bought less what it has sold: spot has balances, no position."""
+        net, now = self.own.bought - self.own.sold, self.gte.now() + 1
+        long, short = Leg(qty=max(net, ZERO), time=now), Leg(qty=max(-net, ZERO), time=now)
+        return Position(long=long, short=short)
+
+    def _polled_margin(self) -> Margin | None:
+        """Return the account as REST shows it, where the feed does not; asked for now and then."""
+        now = clock.monotonic()
+        if now >= self._margin_due:
+            self._margin_due = now + MARGIN_SECONDS
+            self._margin = next(iter(self.gte.account_query()), None)
+        return self._margin
 
     def _being_cancelled(self) -> bool:
         return any(order.state is OrderState.CANCELLING for order in self.own.live())
+
+    def _is_long_unexplained(self, order: OpenOrder) -> bool:
+        now = clock.monotonic()
+        return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
 
     def _unexplained(self) -> bool:
         """Say whether an order needs a look-up: in doubt, or long not as the feed shows it."""
@@ -438,10 +499,8 @@ class ExchangeInterface:
             for order in self.own.live()
             if order.state is not OrderState.OPEN or order.order_id not in shown
         }
-        since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
-        self._unexplained_since = since
-        in_doubt = bool(self.own.unknown())
-        return in_doubt or any(now - begun > UNEXPLAINED_SECONDS for begun in since.values())
+        self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+        return bool(self.own.unknown()) or any(map(self._is_long_unexplained, self.own.live()))
 
     def _health(self) -> Health:
         missing = self.feed.missing()
@@ -469,8 +528,9 @@ class ExchangeInterface:
             )
 
     def _log_orders(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
-        digits = self.get_instrument()["tickLog"]
+        instrument = self.feed.get_instrument()
         for order in sorted(orders, key=lambda order: -order.price):
+            digits = instrument.price_decimals if instrument else 8
             logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
 
     def _end_crossed_virtual_orders(self) -> None:

@@ -1,9 +1,10 @@
 """GTE over REST: one method per endpoint, and the bulk calls. It owns the live feed."""
 
 import itertools
+import math
 import secrets
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -40,6 +41,7 @@ MAX_PAGES = 100
 ASK_AGAIN = 5.0
 """Seconds after which an order that is still open is asked to be cancelled again."""
 LOOK_AGAIN = 0.15
+CANCEL_AT_ONCE = 90
 
 T = TypeVar("T")
 Number = int | float | Decimal
@@ -96,16 +98,21 @@ class GTE:
         self._sequence = itertools.count(1)
         self.ws: GTEWebsocket | None = None
         if ws_url:
+            has_private_tables = instrument_type != "bb"  # gte-api §6.8
             self.ws = GTEWebsocket(
                 ws_url,
                 instrument_type=instrument_type,
                 settle_currency=settle_currency,
                 symbol=symbol,
-                api_key=api_key,
-                api_secret=api_secret,
+                api_key=api_key if has_private_tables else "",
+                api_secret=api_secret if has_private_tables else "",
                 now=self.now,
                 wake=wake,
             )
+
+    def make_read_only(self) -> None:
+        """Send no POST from now on."""
+        self._transport.make_read_only()
 
     def exit(self) -> None:
         """Close all connections. Nothing is cancelled here."""
@@ -331,7 +338,7 @@ class GTE:
 
     def open_orders_http(self) -> list[OpenOrder]:
         """Return our own open orders (by prefix), asked from the venue now."""
-        return [o for o in self.query_orders() if o.client_oid.startswith(self.orderid_prefix)]
+        return [order for order in self.query_orders() if self._is_ours(order)]
 
     def open_orders_ws(self) -> tuple[OpenOrder, ...]:
         """Return our own open orders (by prefix) as the live table shows them."""
@@ -339,13 +346,21 @@ class GTE:
 
     # --- orders, in bulk ------------------------------------------------------------------------
 
-    def create_bulk_orders(self, requests_: Sequence[OrderRequest]) -> list[Outcome]:
-        """Place many orders in parallel, in this order as far as the budget delays them."""
+    def create_bulk_orders(
+        self,
+        wanted: Sequence[OrderRequest],
+        still_wanted: Callable[[OrderRequest], bool] = lambda _: True,
+    ) -> list[Outcome]:
+        """Place many orders in parallel, in this order as far as the budget delays them.
+
+        `still_wanted` is asked about each order just before it leaves, in the thread that sends it.
+        """
+        moments = [self._transport.book(protocol.ORDER_CREATE) for _ in wanted]
         sent = [
-            (r, self._pool.submit(self._create, r, self._transport.book(protocol.ORDER_CREATE)))
-            for r in requests_
+            self._pool.submit(self._create_in_turn, order, moment, still_wanted)
+            for order, moment in zip(wanted, moments, strict=True)
         ]
-        return [_outcome(request, future) for request, future in sent]
+        return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
 
     def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
         """Ask to cancel many orders with the fewest requests: a batch if one is free, singles for
@@ -396,24 +411,30 @@ class GTE:
                 )
         return outcomes + self.create_bulk_orders(creates)
 
-    def cancel_all_orders(self, seconds: float) -> None:
-        """Cancel all our open orders (by prefix) and prove by query that none is left.
+    def cancel_all_orders(self, seconds: float, known: Collection[str] = ()) -> None:
+        """Cancel all our open orders and prove by query that none is left.
 
-        Needs key, URL and symbol, nothing else. Raises OrdersLeft with a list when the time is up,
-        and Fatal when the venue does not accept the key.
+        Ours are those with the prefix, and those whose order_id is `known`, for a venue that
+        forgets the client_oid. Needs key, URL and symbol, nothing else. Raises OrdersLeft with a
+        list after so many seconds without progress, and Fatal when the venue does not accept the
+        key.
         """
         deadline = clock.monotonic() + seconds
-        orders: list[OpenOrder] | None = None
+        orders: list[OpenOrder] = []
+        fewest = math.inf
         asked: dict[str, float] = {}
         while True:
             trouble = "they are still open"
             try:
-                orders = self.open_orders_http()
+                found = self.query_orders()
+                orders = [o for o in found if self._is_ours(o) or o.order_id in known]
                 if not orders:
                     return
                 now = clock.monotonic()
+                if len(orders) < fewest:
+                    fewest, deadline = len(orders), now + seconds
                 due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
-                for outcome in self.cancel_bulk_orders(due):
+                for outcome in self.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
                     if outcome.error is None:
                         asked[outcome.order_id] = now
                     elif isinstance(outcome.error, Fatal):
@@ -421,8 +442,7 @@ class GTE:
             except Temporary as error:
                 trouble = str(error)
             if clock.monotonic() >= deadline:
-                listed = tuple(f"{o} {o.client_oid} {o.order_id}" for o in orders or ())
-                raise OrdersLeft(trouble, listed)
+                raise OrdersLeft(trouble, tuple(order.full for order in orders))
             clock.sleep(LOOK_AGAIN)
 
     # --- the live tables, under the family's names ----------------------------------------------
@@ -433,7 +453,7 @@ class GTE:
 
     def position_ws(self) -> Position:
         """Return both legs as the live table shows them; REST has no position (gte-api §11)."""
-        return self._feed().position()[0]
+        return self._feed().position()
 
     def delta(self) -> Decimal:
         """Return long - short in contracts."""
@@ -466,6 +486,14 @@ class GTE:
         if not isinstance(order_id, str) or not order_id.isdecimal():
             raise OutcomeUnknown(f"{what}: the answer holds no order_id")
         return order_id
+
+    def _create_in_turn(
+        self, order: OrderRequest, moment: float, still_wanted: Callable[[OrderRequest], bool]
+    ) -> str:
+        clock.sleep(moment - clock.monotonic())
+        if not still_wanted(order):
+            raise NotSent(f"create {order}: not sent, things have changed")
+        return self._create(order, moment)
 
     def _cancel(self, order_id: str, moment: float | None = None) -> str:
         params = self._symbol_params()
@@ -510,6 +538,9 @@ class GTE:
     ) -> Any:
         path = endpoint.path.format(type=self.instrument_type)
         return self._transport.send(endpoint, params, path=path, what=what, moment=moment)
+
+    def _is_ours(self, order: OpenOrder) -> bool:
+        return order.client_oid.startswith(self.orderid_prefix)
 
     def _symbol_params(self) -> protocol.Params:
         return {"asset": self.asset, "symbol": self.symbol}

@@ -22,6 +22,10 @@ __all__ = ["ExchangeInterface", "OrderManager"]
 logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 20.0
+"""Seconds without progress after which leaving gives up and lists the orders."""
+START_EXIT_SECONDS = 3.0
+"""The same for leaving during the start, when only an earlier run can have left orders."""
+RESTART = "restart"
 QUOTE_TTL = 15.0
 """Seconds that quotes may rest while the feed means nothing.
 
@@ -49,13 +53,14 @@ class OrderManager:
         """Starts this program anew; the command line sets it. Without it new code waits."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
-        self._stop_reason = ""
-        self._restarting = False
-        self._paused_since: float | None = None
+        self.stop_reason = ""
+        """Why the loop is to end; the last one asked for counts."""
+        self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
         self._random_qty: dict[int, float] = {}
         self._look_due = clock.monotonic() + LOOK_EVERY
-        self._watcher = FileWatcher([*settings.watched(), *map(_located, settings.WATCHED_FILES)])
+        watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
+        self._watcher = FileWatcher(watched)
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
             "Order Manager initializing, connecting to GTE at %s. %s",
@@ -65,9 +70,9 @@ class OrderManager:
         try:
             self.exchange.start()
             self.reset()
-        except BaseException:
-            if self.exchange.own.live():
-                self.exit()
+        except BaseException as error:
+            if self.exchange.own.live() or isinstance(error, KeyboardInterrupt):
+                self.exit(START_EXIT_SECONDS)
             self.exchange.close()
             raise
 
@@ -142,13 +147,13 @@ class OrderManager:
 
     def place_orders(self) -> None:
         """Say which orders are wanted, and converge to them. This is what a strategy overrides."""
-        buy_orders, sell_orders = [], []
-        for index in reversed(range(1, settings.ORDER_PAIRS + 1)):
-            if not self.long_position_limit_exceeded():
-                buy_orders.append(self.prepare_order(-index))
-            if not self.short_position_limit_exceeded():
-                sell_orders.append(self.prepare_order(index))
-        self.converge_orders(buy_orders, sell_orders)
+        levels = range(1, settings.ORDER_PAIRS + 1)
+        buy_orders = [self.prepare_order(-index) for index in levels]
+        sell_orders = [self.prepare_order(index) for index in levels]
+        self.converge_orders(
+            [] if self.long_position_limit_exceeded() else buy_orders,
+            [] if self.short_position_limit_exceeded() else sell_orders,
+        )
 
     def converge_orders(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -156,8 +161,8 @@ class OrderManager:
         """Make the open orders the wanted ones, within the limits and with the fewest requests.
 
         Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, numbers in floats;
-        prices go to the nearest tick. Raises InvalidOrder, with nothing sent, for one that makes no
-        sense.
+        prices go to the nearest tick and quantities to the nearest lot. Raises InvalidOrder, with
+        nothing sent, for one that makes no sense.
         """
         snapshot = self.exchange.snapshot()
         wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
@@ -216,15 +221,14 @@ class OrderManager:
         return self.exchange.is_open()
 
     def check_file_change(self) -> None:
-        """Take changed settings over, and restart for changed code, once the files have stood
-        still."""
+        """Take changed settings over, and restart for changed code, once files have stood still."""
         changed = set(self._watcher.changed())
         for path in self._watcher.newly_missing():
             logger.warning("%s is gone; what was read from it stays in force.", path)
         if changed & set(settings.watched()):
             self._reload_settings()
         code = changed - set(settings.watched())
-        if code and all(map(_compiles, code)):
+        if code and all(map(_compiles, code)) and self._settings_allow_restart():
             names = ", ".join(sorted(path.name for path in code))
             if self.on_restart:
                 logger.info("Changed: %s. Restarting; the orders stay in the book.", names)
@@ -233,11 +237,14 @@ class OrderManager:
                 logger.warning("Changed: %s. Restart to run the new code.", names)
 
     def restart(self) -> None:
-        """Leave the loop with the orders in the book and let `on_restart` take over."""
-        self.stop("restart")
-        self._restarting = True
+        """Leave the loop with the orders in the book and let `on_restart` take over.
 
-    def exit(self) -> None:
+        A stop that was asked for before wins.
+        """
+        if not self.stop_reason:
+            self.stop(RESTART)
+
+    def exit(self, seconds: float = EXIT_SECONDS) -> None:
         """Cancel all our orders, prove that none is left, and close the connections.
 
         Raises OrdersLeft when it cannot be proven.
@@ -247,7 +254,7 @@ class OrderManager:
                 logger.info("Shutting down. It was a dry run: no order was sent.")
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
-            self.exchange.cancel_all_orders(EXIT_SECONDS)
+            self.exchange.cancel_all_orders(seconds)
             logger.info("No order of ours is left: the venue's own list says so.")
             own = self.exchange.own
             logger.info(
@@ -261,8 +268,8 @@ class OrderManager:
 
     def stop(self, reason: str) -> None:
         """Ask the loop to end after the current tick. May be called from a signal handler."""
-        self._restarting = False
-        self._stop_reason = reason
+        self.stop_reason = reason
+        self.exchange.stopping = True
         self.exchange.wake.put(reason)
 
     def tick(self) -> None:
@@ -276,9 +283,9 @@ class OrderManager:
             self.sanity_check()
             self._redraw_filled()
             if self.health.state is TradingState.ACTIVE:
-                self._paused_since = None
                 self.print_status()
-                self._place_orders()
+            if self.health.state is TradingState.ACTIVE and self._place_orders():
+                self._unconfirmed_since = None
             else:
                 self._pull_what_must_not_rest()
         except Fatal:
@@ -292,23 +299,24 @@ class OrderManager:
         Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
         """
         try:
-            while not self._stop_reason:
+            while not self.stop_reason:
                 self.tick()
                 if loops is not None:
                     loops -= 1
                     if loops <= 0:
                         self.stop("the asked number of loops is done")
                 self._wait()
-            logger.info("Stopping: %s.", self._stop_reason)
+            logger.info("Stopping: %s.", self.stop_reason)
         except KeyboardInterrupt:
             logger.info("Stopping: interrupted.")
         finally:
-            if self._restarting:
+            restart = self.on_restart if self.stop_reason == RESTART else None
+            if restart:
                 self.exchange.close()
             else:
                 self.exit()
-        if self._restarting and self.on_restart:
-            self.on_restart()
+        if restart:
+            restart()
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -319,7 +327,7 @@ class OrderManager:
             interval = min(interval, SETTLE_SECONDS)
         now = clock.monotonic()
         due = now + interval
-        while not self._stop_reason and now < due:
+        while not self.stop_reason and now < due:
             reasons = clock.wait(self.exchange.wake, min(due, self._look_due) - now)
             now = clock.monotonic()
             if reasons and self._is_worth_a_tick():
@@ -334,7 +342,8 @@ class OrderManager:
         moved = self.exchange.take_news() and settings.WAKE_ON_FILL
         return moved or self.exchange.is_open() != was_active
 
-    def _place_orders(self) -> None:
+    def _place_orders(self) -> bool:
+        """Let the strategy place its orders; return whether it did. Its errors end nothing."""
         try:
             self.place_orders()
         except Fatal:
@@ -343,13 +352,16 @@ class OrderManager:
             logger.error("The strategy asked for an order that makes no sense: %s", error)
         except Exception:
             logger.exception("The strategy failed; this tick is skipped and the orders stay.")
+        else:
+            return True
+        return False
 
     def _pull_what_must_not_rest(self) -> None:
         now = clock.monotonic()
-        if self._paused_since is None:
-            self._paused_since = now
+        if self._unconfirmed_since is None:
+            self._unconfirmed_since = now
         ttl = max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
-        if now - self._paused_since >= ttl and self.exchange.own.live():
+        if now - self._unconfirmed_since >= ttl and self.exchange.own.live():
             logger.warning("Quotes have stood unconfirmed for %.0f s: canceling them.", ttl)
             try:
                 self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
@@ -367,10 +379,22 @@ class OrderManager:
         if "DRY_RUN" in changed:
             self.exchange.go_dry()
 
+    def _settings_allow_restart(self) -> bool:
+        """Say whether a new process would find the settings that this one runs on, or fit ones."""
+        try:
+            settings.check_reload()
+        except SettingsError as error:
+            logger.error("Not restarting: %s", error)
+            return False
+        return True
+
     def _draw(self, index: int) -> float:
-        low, high = settings.MIN_ORDER_SIZE, settings.MAX_ORDER_SIZE
-        lot = float(self.instrument["lotSize"])
-        qty = random.randint(math.ceil(low / lot), math.floor(high / lot)) * lot
+        lot = Decimal(str(self.instrument["lotSize"]))
+        low = math.ceil(Decimal(str(settings.MIN_ORDER_SIZE)) / lot)
+        high = math.floor(Decimal(str(settings.MAX_ORDER_SIZE)) / lot)
+        if low > high:
+            raise InvalidOrder(f"no multiple of {lot} from MIN_ORDER_SIZE to MAX_ORDER_SIZE")
+        qty = float(random.randint(low, high) * lot)
         self._random_qty[index] = qty
         return qty
 
@@ -435,7 +459,7 @@ def _shown(position: Position) -> str:
 def _located(name: str) -> Path:
     """Return a watched file: relative to where we are, else to the repository."""
     path = Path(name)
-    return path if path.exists() else Path(__file__).parents[1] / path
+    return (path if path.exists() else Path(__file__).parents[1] / path).resolve()
 
 
 def _compiles(path: Path) -> bool:

@@ -126,6 +126,11 @@ class OpenOrder:
     def remaining(self) -> Decimal:
         return self.qty - self.filled
 
+    @property
+    def full(self) -> str:
+        """The order with its ids, for a person who must find it at the venue."""
+        return f"{self} client_oid {self.client_oid} order_id {self.order_id}"
+
     def __str__(self) -> str:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
 
@@ -152,6 +157,8 @@ class Leg:
     pnl: Decimal = ZERO
     realised_pnl: Decimal = ZERO
     liquidation_price: Decimal | None = None
+    time: int = 0
+    """The venue's time in ms at which the leg was so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

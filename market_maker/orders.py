@@ -14,11 +14,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState, Side
+from market_maker.models import (
+    ZERO,
+    Fill,
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Position,
+    Side,
+)
 
 LATE_MS = 2_000
 """How long after its expiry a request might still be accepted."""
 SCANS_APART_MS = 1_000
+LAG_MS = 5_000
+"""How long the venue's list may lag behind, so that an order that was seen is not in it."""
 REMEMBER = 10_000
 
 
@@ -36,6 +46,8 @@ class OwnOrders:
         self._orders: dict[str, OpenOrder] = {}
         self._oid_of: dict[str, str] = {}
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
+        self._absent: dict[str, OpenOrder] = {}
+        self._venue_forgets = False
         self._highest_id = ""
         self._born_after: dict[str, str] = {}
         self._expires: dict[str, int] = {}
@@ -110,9 +122,10 @@ class OwnOrders:
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
         if not client_oid.startswith(self.prefix) or client_oid in self._ended:
             return None
-        known = self._orders.get(client_oid)
+        known = self._orders.get(client_oid) or self._absent.pop(client_oid, None)
         if known is None:
-            known = replace(row, filled=ZERO, client_oid=client_oid)
+            self.adopt([row])
+            return None
         self._oid_of[row.order_id] = client_oid
         filled = max(row.filled, known.filled)
         state = row.state
@@ -145,7 +158,8 @@ class OwnOrders:
         before = len(self._orders)
         for row in rows:
             self.note_id(row.order_id)
-            if row.client_oid.startswith(self.prefix) and row.client_oid not in self._orders:
+            is_new = row.client_oid not in self._orders and row.state is not OrderState.DONE
+            if row.client_oid.startswith(self.prefix) and is_new:
                 self._oid_of[row.order_id] = row.client_oid
                 self._orders[row.client_oid] = row
         return len(self._orders) - before
@@ -157,6 +171,22 @@ class OwnOrders:
     def born_after(self) -> str:
         """Return an id that is older than every order in doubt; empty when none is known."""
         return min((self._born_after[oid] for oid in self._expires), key=id_number, default="")
+
+    def claim(self, rows: Iterable[OpenOrder]) -> None:
+        """Find orders in doubt among the rows of a list, on a venue that forgets the client_oid.
+
+        That it does is known by an order of ours whose row has none. Then a row without one,
+        younger than the order in doubt and alike in side, price, quantity and leg, is that order.
+        """
+        nameless = [row for row in rows if not row.client_oid]
+        self._venue_forgets |= any(row.order_id in self._oid_of for row in nameless)
+        for order in self.unknown() if self._venue_forgets else ():
+            born_after = id_number(self._born_after[order.client_oid])
+            for row in nameless:
+                is_new = row.order_id not in self._oid_of and id_number(row.order_id) > born_after
+                if is_new and _shape(row) == _shape(order):
+                    self._oid_of[row.order_id] = order.client_oid
+                    break
 
     def missed(self, client_oid: str, begun: int) -> bool:
         """Note that a complete scan, begun at `begun`, did not show an order at all.
@@ -171,19 +201,27 @@ class OwnOrders:
             return False
         scans = self._missed.setdefault(client_oid, [])
         scans.append(begun)
-        if scans[-1] - scans[0] < SCANS_APART_MS:
+        apart = SCANS_APART_MS if order.state is OrderState.UNKNOWN else LAG_MS
+        if scans[-1] - scans[0] < apart:
             return False
         self._end(order)
+        self._absent[client_oid] = self._ended.pop(client_oid)
         return True
 
-    def unseen(self, position_time: int) -> tuple[Decimal, Decimal]:
-        """Return what was (bought, sold) by fills that a position of that time need not show
-        yet."""
-        while self._recent and self._recent[0].time < position_time:
+    def unseen(self, position: Position) -> tuple[Decimal, Decimal]:
+        """Return what was (bought, sold) by fills that the position need not show yet.
+
+        A leg shows the fills before its time; one of the very same time may have come after it.
+        """
+        oldest = min(position.long.time, position.short.time)
+        while self._recent and self._recent[0].time < oldest:
             self._recent.popleft()
-        bought = sum((f.qty for f in self._recent if f.side is Side.BUY), ZERO)
-        sold = sum((f.qty for f in self._recent if f.side is Side.SELL), ZERO)
-        return bought, sold
+        unseen = {Side.BUY: ZERO, Side.SELL: ZERO}
+        for fill in self._recent:
+            is_long = (fill.side is Side.BUY) is not fill.order.close
+            if fill.time >= (position.long if is_long else position.short).time:
+                unseen[fill.side] += fill.qty
+        return unseen[Side.BUY], unseen[Side.SELL]
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -217,6 +255,10 @@ class OwnOrders:
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
+
+
+def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:
+    return order.side, order.price, order.qty, order.close
 
 
 def id_number(order_id: str) -> int:

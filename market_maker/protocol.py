@@ -226,6 +226,14 @@ def parse_side(row: Row) -> Side:
     return Side.BUY if flag == "1" else Side.SELL
 
 
+def order_id(row: Row) -> str:
+    """Return the id of an order: digits, which rise with time."""
+    found = text(row, "order_id" if "order_id" in row else "id")
+    if not re.fullmatch(r"[0-9]{1,20}", found, re.ASCII):
+        raise BadData(f"order_id is not a number: {printable(found)}")
+    return found
+
+
 def parse_order(row: Row) -> OpenOrder:
     """Return the order of a REST or WebSocket row.
 
@@ -241,7 +249,7 @@ def parse_order(row: Row) -> OpenOrder:
         filled=filled,
         close=row.get("close_flag") == "1",
         client_oid=row.get("client_oid") or "",
-        order_id=text(row, "order_id" if "order_id" in row else "id"),
+        order_id=order_id(row),
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
         avg_price=optional(row, "avg_price") or Decimal(0),
         ctime=millis(row, "ctime"),

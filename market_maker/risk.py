@@ -142,8 +142,12 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
         if side is Side.BUY
         else (position.long, snapshot.unseen_sold)
     )
-    closing = sum((o.remaining for o in snapshot.orders if o.side is side and o.close), ZERO)
-    return leg.qty - closing - unseen
+    closing = [o for o in snapshot.orders if o.side is side and o.close]
+    unbound = [o for o in closing if not 0 < o.ctime < leg.time]
+    return min(
+        leg.qty - sum((o.remaining for o in closing), unseen),
+        leg.available - sum((o.remaining for o in unbound), unseen),
+    )
 
 
 def _fault(order: OrderRequest, instrument: Instrument) -> str:

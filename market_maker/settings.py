@@ -9,7 +9,7 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -51,42 +51,49 @@ class Settings(SettingsBase):
         *,
         symbol: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        only: Collection[str] = (),
     ) -> None:
         """Read the settings: defaults, then the file, its settings-SYMBOL.py, the environment.
 
         `path` None means that there is no file. `overrides` (of the command line) win over all.
-        Raises SettingsError with every problem found.
+        With `only`, all other names have their defaults, whatever the files say of them. Raises
+        SettingsError with every problem found.
         """
-        values, named = _read(path, symbol, overrides or {})
+        values, named = _read(path, symbol, overrides or {}, only)
         self.path, self._symbol, self._overrides = path, symbol, dict(overrides or {})
         self._take(values, named)
 
     def reload(self) -> dict[str, tuple[Any, Any]]:
         """Read all again and return what has changed, as name -> (old, new).
 
-        Raises SettingsError, and keeps the old settings whole, for a file that is not valid, that
-        has lost a name (half-written), or that changes what needs a restart.
+        Raises SettingsError as `check_reload()` does, and keeps the old settings whole.
+        """
+        values, named = self.check_reload()
+        old = {name: getattr(self, name) for name in values}
+        self._take(values, named)
+        return {name: (old[name], new) for name, new in values.items() if old[name] != new}
+
+    def check_reload(self) -> tuple[dict[str, Any], set[str]]:
+        """Read all again; return the values, and the names that the files set.
+
+        Raises SettingsError for a file that is not valid, that has lost a name (half-written), or
+        that changes what needs a restart.
         """
         values, named = _read(self.path, self._symbol, self._overrides)
-        changed = {
-            name: (getattr(self, name), new)
-            for name, new in values.items()
-            if getattr(self, name) != new
-        }
+        changed = {name for name, new in values.items() if getattr(self, name) != new}
         problems = [f"{name} is gone from the file" for name in sorted(self._named - named)]
-        problems += [f"{name} needs a restart" for name in sorted(NEED_RESTART & changed.keys())]
+        problems += [f"{name} needs a restart by hand" for name in sorted(NEED_RESTART & changed)]
         if self.DRY_RUN and not values["DRY_RUN"]:
-            problems.append("DRY_RUN = False needs a restart")
+            problems.append("DRY_RUN = False needs a restart by hand")
         if problems:
             raise SettingsError(_listed("the old settings stay", problems))
-        self._take(values, named)
-        return changed
+        return values, named
 
     def watched(self) -> list[Path]:
         """Return the settings files, whether they exist or not."""
         if self.path is None:
             return []
-        return [self.path, _overlay(self.path, self.SYMBOL)]
+        return [self.path.resolve(), _overlay(self.path, self.SYMBOL).resolve()]
 
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""
@@ -136,7 +143,10 @@ def _literal(value: Any) -> str:
 
 
 def _read(
-    path: Path | None, symbol: str | None, overrides: Mapping[str, Any]
+    path: Path | None,
+    symbol: str | None,
+    overrides: Mapping[str, Any],
+    only: Collection[str] = (),
 ) -> tuple[dict[str, Any], set[str]]:
     """Return all values and the names that the files set, or raise with every problem."""
     problems: list[str] = []
@@ -154,6 +164,8 @@ def _read(
     if symbol:
         values["SYMBOL"] = symbol
     values |= overrides
+    if only:
+        values, problems = defaults() | {name: values[name] for name in only}, []
     problems += [text for name, value in values.items() if (text := _problem(name, value))]
     if not problems:
         values["API_URL_BASE"] = _with_scheme(values["API_URL_BASE"], "https://")

@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from market_maker import __version__, auth, clock, protocol
 from market_maker.errors import (
@@ -29,6 +29,7 @@ CONNECTIONS = 8
 CONNECT_SECONDS = 2.0
 WRITE_SECONDS = 4.0
 """The longest wait for the answer to a write: short, so that its fate is looked up soon."""
+CHUNK = 65_536
 BODY_LIMIT = 4 * 1024 * 1024
 ROUND_TRIPS = 20
 
@@ -94,6 +95,10 @@ class Transport:
             )
         return moment <= now
 
+    def make_read_only(self) -> None:
+        """Send nothing but questions from now on."""
+        self._read_only = True
+
     def send(
         self,
         endpoint: Endpoint,
@@ -115,7 +120,7 @@ class Transport:
         begun = clock.now_ms()
         try:
             reply = self._exchange(endpoint, self._base_url + path, params)
-        except (requests.RequestException, BadData, OSError) as error:
+        except (requests.RequestException, HTTPError, BadData, OSError) as error:
             raise self._classify(error, endpoint, what) from None
         self._learn_time(begun, reply.get("time"))
         if code := reply["code"]:
@@ -140,11 +145,7 @@ class Transport:
             allow_redirects=False,
             stream=True,
         ) as response:
-            body = b""
-            for chunk in response.iter_content(65_536):
-                body += chunk
-                if len(body) > BODY_LIMIT:
-                    raise BadData(f"more than {BODY_LIMIT} bytes")
+            body = _read(response, clock.monotonic() + self._timeout)
         try:
             reply = protocol.parse_json(body)
         except BadData as error:
@@ -174,9 +175,24 @@ class Transport:
             self._round_trips.append((done - begun, theirs - (begun + done) // 2))
 
 
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """Return the body, however slowly it comes, if it comes in time and is not too long."""
+    body = b""
+    while chunk := response.raw.read1(CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise BadData(f"more than {BODY_LIMIT} bytes")
+        if clock.monotonic() > deadline:
+            raise BadData("the answer comes too slowly")
+    return body
+
+
 def _never_left(error: Exception) -> bool:
-    """Say whether a failure happened before the first byte of the request could leave."""
-    if isinstance(error, requests.exceptions.SSLError | requests.ConnectTimeout):
+    """Say whether a failure happened before the first byte of the request could leave.
+
+    A failure of TLS does not prove it: the connection may have broken after the request.
+    """
+    if isinstance(error, requests.ConnectTimeout):
         return True
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause

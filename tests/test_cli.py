@@ -152,7 +152,7 @@ def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_p
     settings_for(venue, tmp_path)
     bot = run()
     bot.wait_for("Order Manager initializing")
-    assert bot.end(signal.SIGINT) == 0
+    assert bot.end(signal.SIGINT) == 3  # what an earlier run has left cannot be asked
     assert "Traceback" not in bot.text
     venue.thaw()
 
@@ -302,6 +302,53 @@ def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
     wait_until(lambda: ended(pid))
 
 
+def test_a_restart_that_fails_takes_the_orders_with_it(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, WATCHED_FILES=["mine.py"])
+    code = tmp_path / "mine.py"
+    good = "from market_maker.market_maker import OrderManager as Mine\n"
+    code.write_text(good)
+    bot = run("--strategy", "mine:Mine")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text(good + "import no_such_module\n")
+    assert bot.end() == 2
+    assert "The restart failed" in bot.text
+    assert "no_such_module" in bot.text
+    assert venue.open_orders() == []
+
+
+def test_a_signal_during_a_restart_takes_the_orders_with_it(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, WATCHED_FILES=["watched.py"])
+    code = tmp_path / "watched.py"
+    code.write_text("A = 1\n")
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text("A = 2\n")
+    bot.wait_for("Restarting")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+
+
+def test_settings_by_an_absolute_path_are_reloaded_and_not_taken_for_code(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    file = tmp_path / "settings.py"
+    bot = run("--settings", str(file))
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    file.write_text(file.read_text().replace("ORDER_PAIRS = 3", "ORDER_PAIRS = 2"))
+    wait_until(lambda: len(venue.open_orders()) == 4)
+    assert "Setting ORDER_PAIRS: 3 -> 2" in bot.text
+    assert "Restarting" not in bot.text
+    file.write_text(file.read_text() + "ORDERID_PREFIX = 'other'\n")
+    bot.wait_for("ORDERID_PREFIX needs a restart by hand")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+
+
 # --- the other commands -------------------------------------------------------------------------
 
 
@@ -329,6 +376,17 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
     assert bot.end() == 0
     assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
     assert "No order with prefix mm_gte_ is left" in bot.text
+
+
+def test_no_other_setting_stands_in_the_way_of_cancel(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, ORDER_PAIRS="six", UNKNOWN=1)
+    client = client_of(venue, orderid_prefix="mm_gte_")
+    client.buy(10, 8000)
+    client.exit()
+    assert run("cancel").end() == 0
+    assert venue.open_orders() == []
 
 
 def test_cancel_without_a_key_is_said_so(run: Run, venue: PaperExchange, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
-from market_maker.orders import LATE_MS, SCANS_APART_MS, OwnOrders
+from market_maker.models import Leg, OpenOrder, OrderRequest, OrderState, Position, Side
+from market_maker.orders import LAG_MS, LATE_MS, SCANS_APART_MS, OwnOrders
 
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid="mm_run0000001"
@@ -159,11 +159,60 @@ def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_se
     assert own.born_after() == "99"
 
 
-def test_a_fill_is_unseen_until_a_position_of_a_later_time() -> None:
+def test_a_fill_is_unseen_until_its_leg_is_shown_at_a_later_time() -> None:
     own = accepted()
     own.observe(row(filled=30), time=1_000)
-    assert own.unseen(position_time=1_000) == (30, 0)
-    assert own.unseen(position_time=1_001) == (0, 0)
+
+    def position(long: int, short: int) -> Position:
+        return Position(long=Leg(time=long), short=Leg(time=short))
+
+    assert own.unseen(position(long=1_000, short=1_000)) == (30, 0)
+    assert own.unseen(position(long=1_000, short=5_000)) == (30, 0)
+    assert own.unseen(position(long=1_001, short=900)) == (0, 0)
+
+
+def test_an_order_thought_absent_that_shows_up_after_all_is_taken_back_and_booked() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, expires=0)
+    own.missed(REQUEST.client_oid, begun=10_000)
+    assert own.missed(REQUEST.client_oid, begun=20_000)
+    assert own.observe(row(filled=30), time=1).qty == 30  # type: ignore[union-attr]
+    assert len(own.live()) == 1
+
+
+def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_more() -> None:
+    own = accepted()
+    assert not own.missed(REQUEST.client_oid, begun=0)
+    assert not own.missed(REQUEST.client_oid, begun=LAG_MS - 1)
+    assert own.missed(REQUEST.client_oid, begun=LAG_MS)
+
+
+def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:
+    own = OwnOrders("mm_")
+    assert own.observe(row(filled=100, state=OrderState.DONE), time=1) is None
+    assert (own.bought, own.live()) == (0, ())
+
+
+def test_on_a_venue_that_forgets_client_oids_an_order_in_doubt_is_known_by_its_shape() -> None:
+    own = accepted()
+    second = replace(REQUEST, client_oid="mm_run0000002")
+    own.sending(second)
+    own.lost(second.client_oid, expires=1)
+    listed = [row(oid=""), replace(row(oid=""), order_id="18")]
+    own.claim(listed)
+    for each in listed:
+        own.observe(each, time=1)
+    assert [order.order_id for order in own.live()] == ["17", "18"]
+    assert not own.unknown()
+
+
+def test_on_a_venue_that_keeps_them_a_nameless_order_is_somebody_elses() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, expires=1)
+    nameless = row(oid="")
+    own.claim([nameless])
+    own.observe(nameless, time=1)
+    assert own.unknown()
 
 
 @given(

@@ -56,6 +56,7 @@ def snapshot(
     short: int = 0,
     bought: int = 0,
     sold: int = 0,
+    free: int | None = None,
     bid: int | None = 990,
     ask: int | None = 1010,
 ) -> Snapshot:
@@ -66,7 +67,10 @@ def snapshot(
             ask=Decimal(ask) if ask else None,
         ),
         orders=orders,
-        position=Position(long=Leg(qty=Decimal(long)), short=Leg(qty=Decimal(short))),
+        position=Position(
+            long=Leg(qty=Decimal(long), available=Decimal(long if free is None else free)),
+            short=Leg(qty=Decimal(short), available=Decimal(short)),
+        ),
         unseen_bought=Decimal(bought),
         unseen_sold=Decimal(sold),
     )
@@ -153,6 +157,11 @@ def test_what_resting_close_orders_have_bound_cannot_be_closed_twice() -> None:
     assert not chosen[0].close
     chosen = risk.choose_legs((want(SELL, 1001, 40),), bound, OFF)
     assert chosen[0].close
+
+
+def test_what_orders_of_others_have_bound_cannot_be_closed() -> None:
+    chosen = risk.choose_legs((want(SELL, 1001, 50),), snapshot(long=100, free=40), OFF)
+    assert not chosen[0].close
 
 
 def test_in_hedge_mode_every_order_opens() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import Leg, OrderState, Side
+from market_maker.models import OrderState, Side
 from market_maker.ws.tables import Tables
 
 PLACE = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
@@ -119,12 +119,21 @@ def test_deleting_what_is_not_there_is_harmless() -> None:
 def test_both_legs_of_a_position_are_held_at_once() -> None:
     moved = LONG | {"qty": "130"}
     after = fed(frame("position", "partial", LONG, SHORT), frame("position", "update", moved))
-    position, _ = after.position()
+    position = after.position()
     assert (position.long.qty, position.short.qty, position.net) == (130, 75, 55)
 
 
+def test_each_leg_has_the_time_of_the_frame_that_showed_it() -> None:
+    after = fed(
+        frame("position", "partial", LONG, SHORT, time=1577836805013),
+        frame("position", "update", LONG, time=1577836806013),
+    )
+    assert after.position().long.time == 1577836806013
+    assert after.position().short.time == 1577836805013
+
+
 def test_no_position_row_means_no_position() -> None:
-    assert fed(frame("position", "partial")).position()[0].long == Leg()
+    assert fed(frame("position", "partial")).position().long.qty == 0
 
 
 def test_an_update_merges_into_the_row_it_names() -> None:

@@ -50,10 +50,11 @@ def test_all_needed_tables_come_up(make: Make) -> None:
     assert (instrument.symbol, str(instrument.tick)) == ("BTC_USD", "0.5")
     ticker = feed.get_ticker()
     assert (ticker.bid, ticker.ask) == (8490, 8497.5)
+    wait_until(feed.funds)
     margin = feed.funds()
     assert margin
     assert margin.currency == "BTC"
-    assert feed.position()[0].net == 0
+    assert feed.position().net == 0
     assert feed.market_depth(2)["bids"][0] == ["8490", "1000"]
     assert feed.counts() == {}
 
@@ -71,7 +72,7 @@ def test_own_orders_fills_and_both_legs_arrive(make: Make, venue: PaperExchange)
     order = client.buy(50, 8490.5)
     wait_until(lambda: [o.order_id for o in feed.open_orders("mm_test_")] == [order.order_id])
     venue.take("sell", "8490.5", 20)
-    wait_until(lambda: feed.position()[0].long.qty == 20)
+    wait_until(lambda: feed.position().long.qty == 20)
     venue.take("sell", "8490.5", 30)
     wait_until(lambda: not feed.open_orders())
     assert max(row.filled for row, _ in feed.drain_news()) == 50
@@ -151,7 +152,12 @@ def test_the_key_and_its_signature_stay_out_of_the_log(
 def test_frames_that_mean_nothing_are_counted_and_harmless(make: Make) -> None:
     feed = ready(make())
     hostile = [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b"[" * 100_000, b'{"table":7}']
-    hostile += [b'{"status":[]}', b'{"status":"-99999","request":{"op":7}}', b'{"status":"0"}']
+    hostile += [
+        b'{"status":"--5"}',
+        b'{"status":[]}',
+        b'{"status":"-99999","request":{"op":7}}',
+        b'{"status":"0"}',
+    ]
     hostile += [json.dumps({"table": "order_book", "action": "partial", "data": [[]]}).encode()]
     for data in hostile:
         feed._take(data)

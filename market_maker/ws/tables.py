@@ -8,7 +8,7 @@ before the table's partial, and rows that do not parse, are dropped and counted.
 from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -120,6 +120,7 @@ class Entry:
 
     row: dict[str, Any]
     value: Any
+    time: int
 
 
 class Tables:
@@ -173,7 +174,7 @@ class Tables:
         if table not in self.times:
             self.counts["before partial"] += len(data)
             return False
-        self.times[table] = max(time, self.times[table])
+        self.times[table] = time
         if table == "order_book":
             if action == "partial":
                 self.book = Book()
@@ -221,7 +222,7 @@ class Tables:
             if value.state is OrderState.DONE:
                 rows.pop(key, None)
                 return
-        rows[key] = Entry(merged, value)
+        rows[key] = Entry(merged, value, time)
 
     def _delete(self, table: str, row: Row, _time: int) -> None:
         self._rows.setdefault(table, {}).pop(protocol.ROW_KEYS[table](row), None)
@@ -254,13 +255,12 @@ class Tables:
         """Return all open orders of the account in this symbol, other people's bots included."""
         return tuple(entry.value for entry in self._rows.get("order", {}).values())
 
-    def position(self) -> tuple[Position, int]:
-        """Return both legs, and the venue's time of the younger frame that showed them."""
-        legs: dict[Side, Leg] = {}
-        for (_, _, side), entry in self._rows.get("position", {}).items():
-            legs[side] = entry.value
-        position = Position(long=legs.get(Side.BUY, Leg()), short=legs.get(Side.SELL, Leg()))
-        return position, self.times.get("position", 0)
+    def position(self) -> Position:
+        """Return both legs, each with the venue's time of the frame that showed it."""
+        rows = self._rows.get("position", {}).items()
+        legs = {side: replace(entry.value, time=entry.time) for (_, _, side), entry in rows}
+        absent = Leg(time=self.times.get("position", 0))
+        return Position(long=legs.get(Side.BUY, absent), short=legs.get(Side.SELL, absent))
 
     def margin(self) -> Margin | None:
         """Return the account in the settlement currency, once a frame has shown it."""

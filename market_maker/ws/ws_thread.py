@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ class GTEWebsocket:
         self._error = ""
         self._auth_refused = False
         self._logins = 0
+        self._login_due = False
         self._subscribe_private_at: float | None = None
         self.epoch = 0
         self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
@@ -108,7 +110,7 @@ class GTEWebsocket:
     def needed(self) -> tuple[str, ...]:
         """The tables that quoting needs."""
         public = ("instrument", "order_book")
-        return (*public, "order", "position", "margin") if self._credentials else public
+        return (*public, "order", "position") if self._credentials else public
 
     def missing(self) -> list[str]:
         """Return the needed tables that have not had their partial on this connection."""
@@ -173,8 +175,8 @@ class GTEWebsocket:
         with self._changed:
             return self._tables.drain_news()
 
-    def position(self) -> tuple[Position, int]:
-        """Return both legs, and the venue's time in ms at which they were so."""
+    def position(self) -> Position:
+        """Return both legs, each with the venue's time in ms at which it was so."""
         with self._changed:
             return self._tables.position()
 
@@ -221,15 +223,17 @@ class GTEWebsocket:
         self._subscribe(protocol.PUBLIC_TABLES)
         self._logins = 0
         self._subscribe_private_at = None
-        self._log_in()
+        self._login_due = self._credentials is not None
 
     def _log_in(self) -> None:
-        if self._credentials and self._socket:
-            key, secret = self._credentials
-            expires = self._now() + auth.EXPIRES_AFTER_MS
-            self._socket.send(auth.websocket_login(key, secret, expires))
-            self._logins += 1
-            self._subscribe_private_at = clock.monotonic() + LOGIN_ANSWER
+        assert self._credentials
+        assert self._socket
+        key, secret = self._credentials
+        expires = self._now() + auth.EXPIRES_AFTER_MS
+        self._socket.send(auth.websocket_login(key, secret, expires))
+        self._logins += 1
+        self._login_due = False
+        self._subscribe_private_at = clock.monotonic() + LOGIN_ANSWER
 
     def _subscribe(self, tables: Sequence[str]) -> None:
         assert self._socket
@@ -245,6 +249,8 @@ class GTEWebsocket:
             if now >= ping_due:
                 self._socket.send(protocol.PING)
                 ping_due = now + PING_EVERY
+            if self._login_due:
+                self._log_in()
             if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
                 self._subscribe_private_at = None
                 self._subscribe(protocol.PRIVATE_TABLES)
@@ -283,15 +289,17 @@ class GTEWebsocket:
     def _take_status(self, frame: dict[str, Any]) -> None:
         """Take the answer to a login or a subscription: status "0", or the code of an error."""
         status = str(frame["status"])
-        code = int(status) if status.lstrip("-").isdecimal() else None
+        code = int(status) if re.fullmatch(r"-?[0-9]{1,6}", status) else None
         request = protocol.printable(_operation(frame.get("request")))
         if code in (0, protocol.ALREADY_SUBSCRIBED):
             if "auth" in request:
                 self._subscribe_private_at = clock.monotonic()
             return
-        if code == protocol.NOT_AUTHENTICATED and self._logins < LOGINS:
-            self._log_in()
-            return
+        if code == protocol.NOT_AUTHENTICATED:
+            login_is_under_way = self._login_due or self._subscribe_private_at is not None
+            if login_is_under_way or self._logins < LOGINS:
+                self._login_due = not login_is_under_way or self._login_due
+                return
         error = protocol.error_of(code, f"feed {request}") if code else None
         self._error = (
             str(error) if error else f"feed {request}: status {protocol.printable(status)}"
