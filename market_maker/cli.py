@@ -37,6 +37,7 @@ DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
 PAPER_SECONDS = 15.0
 CANCEL_SECONDS = 20.0
+START_CANCEL_SECONDS = 3.0
 CANCEL_NEEDS = (
     *("API_URL_BASE", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL"),
     "ORDERID_PREFIX",
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             logger.error("  %s", order)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
-        logger.info("Stopped before the first order was placed.")
+        logger.info("Stopped before anything was sent.")
+        return 130
     except Exception:
         logger.exception("Internal error.")
         return 1
@@ -101,7 +103,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(
             "--strategy", default=DEFAULT_STRATEGY, metavar="MODULE:CLASS", help="your OrderManager"
         )
-        parser.add_argument("--loops", type=int, metavar="N", help="stop cleanly after N ticks")
+        parser.add_argument(
+            "--loops", type=_positive, metavar="N", help="stop cleanly after N ticks"
+        )
         parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
         parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
     arguments = parser.parse_args(argv[1:] if name else argv)
@@ -109,6 +113,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if not name and arguments.tape and not arguments.paper:
         parser.error("--tape goes with --paper")
     return arguments
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 _HELP = {
@@ -140,17 +151,21 @@ def _run(arguments: argparse.Namespace) -> None:
         bot.stop(signal.Signals(number).name)
 
     for number in STOP_SIGNALS:
-        signal.signal(number, stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
     inherited = os.environ.pop(INHERITED, "")
     try:
         paper = _paper_exchange(arguments.tape, inherited) if arguments.paper else {}
         _load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a restart blocks them
         bot = _strategy(arguments.strategy)()
-    except BaseException:
-        if inherited and settings.loaded and not settings.DRY_RUN:
-            logger.error("The restart failed; canceling the orders that were left in the book.")
-            _cancel_all()
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if (inherited or interrupted) and settings.loaded and not settings.DRY_RUN:
+            logger.warning("The start came to nothing; canceling what an earlier run has left.")
+            _cancel_all(START_CANCEL_SECONDS)
+            if interrupted:
+                return
         raise
     bot.on_restart = lambda: _start_anew(paper, bot.stop_reason)
     bot.run_loop(arguments.loops)
@@ -249,6 +264,7 @@ def _paper_exchange(tape: Path | None, inherited: str) -> dict[str, Any]:
     assert child.stdin
     assert child.stdout
     too_long = threading.Timer(PAPER_SECONDS, child.kill)
+    too_long.daemon = True
     too_long.start()
     line = child.stdout.readline()
     too_long.cancel()
@@ -332,17 +348,18 @@ def _cancel(arguments: argparse.Namespace) -> None:
     _load(arguments, {}, only=CANCEL_NEEDS)
     if not settings.API_KEY:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
-    _cancel_all()
+    _cancel_all(CANCEL_SECONDS)
 
 
-def _cancel_all() -> None:
+def _cancel_all(seconds: float) -> None:
     """Cancel all own orders over REST and say so; raise OrdersLeft when that cannot be proven."""
     gte = _gte(feed=False)
     try:
-        gte.cancel_all_orders(CANCEL_SECONDS)
+        gte.cancel_all_orders(seconds)
         nameless = sum(not order.client_oid for order in gte.query_orders())
-    except RequestError as error:
-        raise OrdersLeft(f"own orders may be left: {error}") from None
+    except (RequestError, OrdersLeft) as error:
+        listed = getattr(error, "orders", ())
+        raise OrdersLeft(f"own orders may be left: {error}", listed) from None
     finally:
         gte.exit()
     logger.info("No order with prefix %s is left in %s.", settings.ORDERID_PREFIX, settings.SYMBOL)

@@ -40,13 +40,15 @@ from market_maker.models import (
     Ticker,
     plain,
 )
-from market_maker.orders import OwnOrders
+from market_maker.orders import OwnOrders, id_number
 from market_maker.settings import settings
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 LOOK_AGAIN = 0.5
+FEW = 3
+"""So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
 MARGIN_SECONDS = 10.0
 UNEXPLAINED_SECONDS = 2.0
 """How long the feed may leave an order of ours unexplained before REST is asked about it."""
@@ -183,11 +185,11 @@ class ExchangeInterface:
             row = rows.get(order.order_id)
             if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
                 self.own.cancel_failed(order.client_oid)
-            elif row or not order.order_id:
-                continue
-            elif ended := self.gte.get_order(order.order_id):
-                self._observe([ended])
-            else:
+        gone = [order for order in known if order.order_id and order.order_id not in rows]
+        ended = {order.order_id: order for order in self._look_up(gone)}
+        self._observe(ended.values())
+        for order in gone:
+            if order.order_id not in ended:
                 self.own.missed(order.client_oid, begun)
         if self.own.unknown():
             self._resolve_unknown()
@@ -455,6 +457,14 @@ class ExchangeInterface:
         if fatal:
             raise fatal
 
+    def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+        """Return the rows of orders that are not open any more, as far as the venue knows them."""
+        if len(orders) <= FEW:
+            found = [self.gte.get_order(order.order_id) for order in orders]
+            return [order for order in found if order]
+        oldest = min(id_number(order.order_id) for order in orders)
+        return self.gte.query_orders((), after=str(oldest - 1))
+
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
         """Take rows that REST has shown; a position of before need not show their fills."""
         rows, now = list(rows), self.gte.now()
@@ -517,14 +527,15 @@ class ExchangeInterface:
     def _report(self, fills: Sequence[Fill]) -> None:
         self._fills += fills
         for fill in fills:
+            order = fill.order
             logger.info(
                 "%s %s @ %s (%s of %s filled, order %s)",
                 "Bought" if fill.side is Side.BUY else "Sold",
                 plain(fill.qty),
-                plain(fill.price),
-                plain(fill.order.filled),
-                plain(fill.order.qty),
-                fill.order.order_id,
+                _average(order),
+                plain(order.filled),
+                plain(order.qty),
+                order.order_id,
             )
 
     def _log_orders(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
@@ -539,6 +550,12 @@ class ExchangeInterface:
             if not risk.passive(order, ticker):
                 logger.info("Dry run: %s would have been filled.", order)
                 self.own.observe(replace(order, state=OrderState.DONE), 0)
+
+
+def _average(order: OpenOrder) -> str:
+    if order.avg_price in (ZERO, order.price):
+        return plain(order.price)
+    return f"{plain(order.avg_price)} on average"
 
 
 def _number(value: Decimal) -> float:

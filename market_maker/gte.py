@@ -490,10 +490,12 @@ class GTE:
     def _create_in_turn(
         self, order: OrderRequest, moment: float, still_wanted: Callable[[OrderRequest], bool]
     ) -> str:
-        clock.sleep(moment - clock.monotonic())
-        if not still_wanted(order):
-            raise NotSent(f"create {order}: not sent, things have changed")
-        return self._create(order, moment)
+        while still_wanted(order):
+            left = moment - clock.monotonic()
+            if left <= 0:
+                return self._create(order, moment)
+            clock.sleep(min(left, LOOK_AGAIN))
+        raise NotSent(f"create {order}: not sent, things have changed")
 
     def _cancel(self, order_id: str, moment: float | None = None) -> str:
         params = self._symbol_params()

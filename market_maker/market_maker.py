@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from market_maker import clock, convergence, ladder, risk
 from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, SettingsError
@@ -26,6 +26,8 @@ EXIT_SECONDS = 20.0
 START_EXIT_SECONDS = 3.0
 """The same for leaving during the start, when only an earlier run can have left orders."""
 RESTART = "restart"
+LARGEST = 10**15
+"""No price or quantity of a strategy is as large as this."""
 QUOTE_TTL = 15.0
 """Seconds that quotes may rest while the feed means nothing.
 
@@ -58,6 +60,7 @@ class OrderManager:
         self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
         self._random_qty: dict[int, float] = {}
+        self._reasons: set[str] = set()
         self._look_due = clock.monotonic() + LOOK_EVERY
         watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
         self._watcher = FileWatcher(watched)
@@ -169,7 +172,7 @@ class OrderManager:
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         limits = _limits()
         trimmed = risk.trim(wanted, snapshot, limits)
-        _log_dropped(trimmed.dropped)
+        self._log_dropped(trimmed.dropped)
         relist = Decimal(str(settings.RELIST_INTERVAL))
         plan = convergence.converge(
             trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
@@ -251,7 +254,7 @@ class OrderManager:
         """
         try:
             if self.exchange.dry_run:
-                logger.info("Shutting down. It was a dry run: no order was sent.")
+                logger.info("Shutting down. A dry run has nothing to cancel.")
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
             self.exchange.cancel_all_orders(seconds)
@@ -379,6 +382,17 @@ class OrderManager:
         if "DRY_RUN" in changed:
             self.exchange.go_dry()
 
+    def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
+        """Log which orders are not placed and why, a line for each reason that was not there
+        yet."""
+        reasons = dict.fromkeys(reason for _, reason in dropped)
+        for why in reasons:
+            if why not in self._reasons:
+                orders = [str(order) for order, reason in dropped if reason == why]
+                shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
+                logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
+        self._reasons = set(reasons)
+
     def _settings_allow_restart(self) -> bool:
         """Say whether a new process would find the settings that this one runs on, or fit ones."""
         try:
@@ -420,29 +434,25 @@ def _limits() -> risk.Limits:
     )
 
 
-def _request(order: Mapping[str, Any], side: Side, instrument: Instrument) -> OrderRequest:
+def _request(order: object, side: Side, instrument: Instrument) -> OrderRequest:
     """Return a strategy's order as an exact one on the grid, or raise InvalidOrder."""
+    if not isinstance(order, Mapping):
+        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
     if str(order.get("side", side.value)).lower() != side.value.lower():
         raise InvalidOrder(f"{dict(order)} is among the {side.value} orders")
-    values = []
-    for names, step in ((("price",), instrument.tick), (("orderQty", "qty"), instrument.lot)):
-        value = next((order[name] for name in names if name in order), None)
-        if not _is_positive(value):
-            raise InvalidOrder(f"{dict(order)}: {names[0]} must be a number above zero")
-        values.append(to_grid(value, step))
-    return OrderRequest(side=side, price=values[0], qty=values[1])
+    price = _number(order, "price")
+    qty = _number(order, "orderQty" if "orderQty" in order else "qty")
+    return OrderRequest(
+        side=side, price=to_grid(price, instrument.tick), qty=to_grid(qty, instrument.lot)
+    )
 
 
-def _is_positive(value: Any) -> TypeGuard[float]:
-    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0
-
-
-def _log_dropped(dropped: Sequence[tuple[OrderRequest, str]]) -> None:
-    for why in dict.fromkeys(reason for _, reason in dropped):
-        orders = [str(order) for order, reason in dropped if reason == why]
-        shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
-        logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
+def _number(order: Mapping[str, Any], name: str) -> float | Decimal:
+    value: object = order.get(name)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        if 0 < value < LARGEST:
+            return value
+    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")
 
 
 def _log_plan(plan: Plan) -> None:

@@ -137,10 +137,12 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """An increase of the filled quantity of one of our orders, at the order's price or better."""
+    """An increase of the filled quantity of one of our orders.
+
+    The venue tells no price of a fill, only the average of its order (gte-api §6.5).
+    """
 
     side: Side
-    price: Decimal
     qty: Decimal
     order: OpenOrder
     time: int

@@ -228,8 +228,7 @@ class OwnOrders:
     def _book(self, order: OpenOrder, qty: Decimal, time: int) -> Fill | None:
         if qty <= 0:
             return None
-        price = order.avg_price or order.price
-        fill = Fill(side=order.side, price=price, qty=qty, order=order, time=time)
+        fill = Fill(side=order.side, qty=qty, order=order, time=time)
         self._recent.append(fill)
         self.fill_count += 1
         if order.side is Side.BUY:

@@ -207,6 +207,11 @@ def printable(value: object, limit: int = 300) -> str:
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
+def escaped(text: str) -> str:
+    """Return text fit for the log, without quotes around it."""
+    return printable(text)[1:-1]
+
+
 _STATES = {
     "1": OrderState.OPEN,
     "2": OrderState.OPEN,

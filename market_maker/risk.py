@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from market_maker.models import (
     ZERO,
-    Instrument,
     OpenOrder,
     OrderRequest,
     Plan,
@@ -51,11 +50,13 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     dropped = []
     legal = []
     for order in wanted:
-        reason = _fault(order, snapshot.instrument) or _crosses(order, snapshot.ticker, wanted)
-        if reason:
+        if reason := _fault(order, snapshot):
             dropped.append((order, reason))
         else:
             legal.append(order)
+    crossing = [order for order in legal if _crosses(order, legal)]
+    dropped += [(order, "it would trade with another order that is wanted") for order in crossing]
+    legal = [order for order in legal if order not in crossing]
     kept = []
     for side in Side:
         room = room_for(side, snapshot, limits, ())
@@ -150,7 +151,8 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
     )
 
 
-def _fault(order: OrderRequest, instrument: Instrument) -> str:
+def _fault(order: OrderRequest, snapshot: Snapshot) -> str:
+    instrument = snapshot.instrument
     if not order.price.is_finite() or order.price <= 0:
         return "the price is not above zero"
     if order.price % instrument.tick:
@@ -159,14 +161,13 @@ def _fault(order: OrderRequest, instrument: Instrument) -> str:
         return "the quantity is not above zero"
     if order.qty % instrument.lot:
         return f"the quantity is not a multiple of {instrument.lot}"
-    return ""
-
-
-def _crosses(order: OrderRequest, ticker: Ticker, wanted: Sequence[OrderRequest]) -> str:
-    if not passive(order, ticker):
+    if not passive(order, snapshot.ticker):
         return "it is at or through the other side of the book"
-    if any(
-        w.side is not order.side and not order.side.better(w.price, order.price) for w in wanted
-    ):
-        return "it would trade with another order that is wanted"
     return ""
+
+
+def _crosses(order: OrderRequest, others: Sequence[OrderRequest]) -> bool:
+    return any(
+        other.side is not order.side and not order.side.better(other.price, order.price)
+        for other in others
+    )

@@ -195,13 +195,13 @@ def _execute(path: Path, problems: list[str]) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
     try:
         exec(compile(tree, str(path), "exec"), namespace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = _line_of(error, path)
         raise SettingsError(f"{path}{line}: {type(error).__name__}: {error}") from None
     return {name: value for name, value in namespace.items() if name.isupper()}
 
 
-def _line_of(error: Exception, path: Path) -> str:
+def _line_of(error: BaseException, path: Path) -> str:
     step, line = error.__traceback__, ""
     while step:
         if step.tb_frame.f_code.co_filename == str(path):

@@ -157,6 +157,20 @@ def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_p
     venue.thaw()
 
 
+def test_an_interrupted_start_takes_away_what_a_killed_run_has_left(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    killed = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    killed.end(signal.SIGKILL)
+    (tmp_path / "slow.py").write_text("import time\n\nprint('importing')\ntime.sleep(30)\n")
+    bot = run("--strategy", "slow:Slow")
+    bot.wait_for("importing")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+
+
 def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
     settings_for(venue, tmp_path)
     bot = run("--loops", "2")
@@ -209,6 +223,8 @@ def test_wrong_settings_are_listed_with_exit_2(run: Run, tmp_path: Path) -> None
         (["--paper", "--strategy", "json"], "MODULE:CLASS"),
         (["--paper", "--log-level", "loud"], "LOG_LEVEL"),
         (["--paper", "btc"], "SYMBOL must look like"),
+        (["--loops", "0"], "--loops"),
+        (["paper", "--port", "80000"], "cannot start"),
     ],
 )
 def test_a_wrong_argument_is_said_so_with_exit_2(
@@ -313,7 +329,7 @@ def test_a_restart_that_fails_takes_the_orders_with_it(
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text(good + "import no_such_module\n")
     assert bot.end() == 2
-    assert "The restart failed" in bot.text
+    assert "The start came to nothing" in bot.text
     assert "no_such_module" in bot.text
     assert venue.open_orders() == []
 

@@ -110,7 +110,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
         return not exchange.own.unknown()
 
     wait_until(resolved, seconds=20)
-    assert len(exchange.own.live()) == len(venue.open_orders())
+    assert len(exchange.own.live()) == len(venue.open_orders()) == 1
 
 
 def test_a_lost_connection_pauses_and_its_return_reconciles_first(
@@ -161,7 +161,9 @@ def test_what_a_strategy_of_the_family_reads(
 ) -> None:
     exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))))
     venue.take("buy", "8497", 100)
-    wait_until(lambda: exchange.take_news() or exchange.get_position()["currentQty"] == -100)
+    wait_until(lambda: exchange.get_position()["currentQty"] == -100)
+    wait_until(lambda: exchange.get_ticker()["last"] == 8497)
+    wait_until(lambda: exchange.take_news() or len(exchange.own.live()) == 2)
     assert exchange.get_ticker() == {"last": 8497, "buy": 8490, "sell": 8497.5, "mid": 8494}
     instrument = exchange.get_instrument()
     assert (instrument["symbol"], instrument["tickSize"], instrument["tickLog"]) == (

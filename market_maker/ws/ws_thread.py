@@ -195,9 +195,10 @@ class GTEWebsocket:
                 attempt = 0
                 self._listen()
             except Exception as error:  # whatever it was, the feed comes back
-                self._error = self._describe(error)
-                if not self._stop.is_set():
-                    logger.warning("Feed lost: %s", self._error)
+                described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
+                if described != self._error and not self._stop.is_set():
+                    logger.warning("Feed lost: %s", described)
+                self._error = described
             self._lost()
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             self._stop.wait(pause * random.uniform(0.5, 1.0))
@@ -321,10 +322,6 @@ class GTEWebsocket:
         if not self._connected:
             return list(tables)
         return [table for table in tables if table not in self._tables.times]
-
-    def _describe(self, error: Exception) -> str:
-        """Return the error in words that hold no key: a handshake error can quote headers."""
-        return protocol.printable(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def _operation(request: object) -> object:
