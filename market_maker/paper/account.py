@@ -174,6 +174,11 @@ class Account:
             leg = self.legs[key] = Leg(key.long)
         return leg
 
+    def qty(self, key: LegKey) -> int:
+        """Return the contracts held on a side."""
+        leg = self.legs.get(key)
+        return leg.qty if leg else 0
+
     def setting(self, contract: Contract) -> Setting:
         """Return the setting of a contract, the default one at the first call."""
         return self.settings.setdefault(contract, Setting(self.mode))

@@ -194,7 +194,7 @@ class Feed:
         return row | {"client_oid": None} if self._exchange.switches.forget_client_oid else row
 
     def _shows(self, owner: str, leg: LegKey) -> bool:
-        flat = not self._exchange.ledger.accounts[owner].leg(leg).qty
+        flat = not self._exchange.ledger.accounts[owner].qty(leg)
         return not flat or self._exchange.switches.flat_position == "zero"
 
     def _position(self, owner: str, leg: LegKey) -> Row:

@@ -12,7 +12,6 @@ from market_maker.paper.events import Action, Event, Filled, Liquidated, OrderCh
 from market_maker.paper.exchange import Exchange
 from market_maker.paper.history import Trade
 from market_maker.paper.instrument import CONTRACT, Key
-from market_maker.paper.ledger import Ledger
 from market_maker.paper.refusal import Code
 
 KEPT_ENTRIES = 100_000
@@ -162,7 +161,8 @@ class Judge:
             self.report.sold += trade.qty
 
     def _see_exposure(self, key: Key) -> None:
-        long, short = _held(self._exchange.ledger, self.owner, key)
+        account = self._exchange.ledger.accounts[self.owner]
+        long, short = (account.qty(LegKey(key.area, key.symbol, side)) for side in (True, False))
         worst = self.report.exposure.setdefault(key, Exposure())
         opening = {Side.BUY: ZERO, Side.SELL: ZERO}
         any_way = {Side.BUY: ZERO, Side.SELL: ZERO}
@@ -179,9 +179,3 @@ class Judge:
 
 def _slot(order: Order) -> tuple[object, ...]:
     return order.instrument.key, order.side, order.close, order.price
-
-
-def _held(ledger: Ledger, owner: str, key: Key) -> tuple[Decimal, Decimal]:
-    account = ledger.accounts[owner]
-    long, short = (account.leg(LegKey(key.area, key.symbol, side)).qty for side in (True, False))
-    return Decimal(long), Decimal(short)

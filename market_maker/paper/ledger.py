@@ -281,9 +281,7 @@ class Ledger:
     def open_interest(self, contract: Contract) -> int:
         """Return the contracts that exist: the sum of the longs, which is that of the shorts."""
         key = LegKey(*contract, True)
-        return sum(
-            account.legs[key].qty for account in self.accounts.values() if key in account.legs
-        )
+        return sum(account.qty(key) for account in self.accounts.values())
 
     def imbalance(self, asset: str, marks: Marks) -> Decimal:
         """Return how far the first invariant is broken for an asset: 0, always."""

@@ -97,7 +97,8 @@ def read(tape: Path) -> Iterator[str]:
     try:
         with tape.open("rb") as plain:
             packed = plain.read(2) == b"\x1f\x8b"
-        with gzip.open(tape, "rt", encoding="utf-8") if packed else tape.open() as lines:
+        opener = gzip.open if packed else open
+        with opener(tape, "rt", encoding="utf-8") as lines:
             yield from lines
     except (OSError, EOFError) as error:
         raise ValueError(f"{tape}: {error}") from None

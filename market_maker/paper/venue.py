@@ -130,13 +130,10 @@ class PaperExchange:
 
     def position(self, key: Key = BTC_USD) -> tuple[int, int]:
         """Return the contracts the paper key holds long and short."""
-
-        def look() -> tuple[int, int]:
-            leg = self._server.exchange.ledger.accounts[OWNER].leg
-            long, short = (leg(LegKey(key.area, key.symbol, side)) for side in (True, False))
-            return long.qty, short.qty
-
-        return self._do(look)
+        sides = [LegKey(key.area, key.symbol, long) for long in (True, False)]
+        accounts = self._server.exchange.ledger.accounts
+        long, short = self._do(lambda: [accounts[OWNER].qty(side) for side in sides])
+        return long, short
 
     def levels(self, side: str, key: Key = BTC_USD) -> list[tuple[Decimal, Decimal]]:
         """Return all (price, quantity) levels of a side of the book, best first."""
