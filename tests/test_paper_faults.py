@@ -4,6 +4,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -182,6 +183,23 @@ def test_a_frame_may_be_half_or_cut_the_connection(
     client.create(1, "8400", 10)
     with pytest.raises((websocket.WebSocketException, ConnectionError)):
         socket.until(lambda _: False)
+
+
+def test_connections_may_be_cut_and_refused_for_a_while(
+    venue: PaperExchange, client: Client, socket: Socket
+) -> None:
+    client.create(1, "8400", 1)
+    venue.fault("refuse", for_ms=200)
+    with pytest.raises((websocket.WebSocketException, ConnectionError)):
+        socket.until(lambda _: False)
+    with pytest.raises(requests.ConnectionError):
+        client.orders()
+    deadline = clock.monotonic() + 5
+    rows = []
+    while not rows and clock.monotonic() < deadline:
+        with suppress(requests.ConnectionError):
+            rows = client.orders()
+    assert [row["price"] for row in rows] == ["8400"]
 
 
 def test_the_clock_may_be_wrong(venue: PaperExchange, client: Client) -> None:

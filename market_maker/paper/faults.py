@@ -47,6 +47,7 @@ CATALOGUE = {
     "frame_late": Kind(Where.FRAME, "send a frame late, out of order", "milliseconds"),
     "frame_half": Kind(Where.FRAME, "send half of a frame"),
     "cut": Kind(Where.FRAME, "cut the connection instead of sending a frame"),
+    "refuse": Kind(Where.STATE, "cut all connections and refuse new ones"),
     "clock_skew": Kind(Where.STATE, "the venue's clock is ahead by this", "milliseconds"),
     "book_cross": Kind(Where.STATE, "a buy rests above the best sell"),
     "book_empty": Kind(Where.STATE, "the others withdraw all they rest"),

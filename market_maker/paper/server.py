@@ -68,6 +68,8 @@ class Server:
         self._lines: set[Line] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._refusing = False
         self._thawed = asyncio.Event()
         self._thawed.set()
         self.host = ""
@@ -81,14 +83,28 @@ class Server:
             app, access_log=None, handle_signals=False, shutdown_timeout=0.1, logger=http_logger
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_address=True)
-        await site.start()
-        self.host, self.port = host, self._runner.addresses[0][1]
+        self.host, self.port = host, port
+        await self._open()
         for life in (self._pulse(), self._tick(), *map(self._live, self._markets)):
             task = asyncio.create_task(life)
             task.add_done_callback(_tell_of_failure)
             self._tasks.append(task)
         logger.info("paper exchange listens on %s port %d", self.host, self.port)
+
+    async def _open(self) -> None:
+        """Listen, from the second time on at the port of the first."""
+        if self._runner:
+            site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
+            await site.start()
+            self._site, self.port = site, self._runner.addresses[0][1]
+
+    async def _close(self) -> None:
+        """Cut all connections and refuse new ones."""
+        if self._site and self._runner and self._runner.server:
+            await self._site.stop()
+            self._site = None
+            for connection in self._runner.server.connections:
+                connection.force_close()
 
     async def stop(self) -> None:
         """Cut all connections and stop listening."""
@@ -100,7 +116,7 @@ class Server:
         await self.drop_sockets()
         if self._runner:
             await self._runner.cleanup()
-            self._runner = None
+            self._runner = self._site = None
 
     async def drop_sockets(self) -> None:
         """Cut every WebSocket connection without a closing word."""
@@ -139,7 +155,9 @@ class Server:
 
     def _stir(self) -> None:
         """Begin and end what is due, and tell of it."""
-        self._trouble.update(self.faults.states(clock.now_ms()), self.now())
+        lasting = self.faults.states(clock.now_ms())
+        self._refusing = any(fault.name == "refuse" for fault in lasting)
+        self._trouble.update([fault for fault in lasting if fault.name != "refuse"], self.now())
         self.publish()
 
     # The life of the venue
@@ -170,6 +188,10 @@ class Server:
             await self._thawed.wait()
             self.exchange.tick(self.now())
             self._stir()
+            if self._refusing and self._site:
+                await self._close()
+            elif not self._refusing and not self._site:
+                await self._open()
             await asyncio.sleep(TICK)
 
     # REST
