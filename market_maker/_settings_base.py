@@ -1,7 +1,4 @@
-"""Every setting.
-
-Its default, what it means, its unit and its range. `settings.py.example` is made of it.
-"""
+"""Every setting with its default, meaning, unit and range; settings.py.example is made of it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +15,10 @@ def setting(
     choices: tuple[str, ...] = (),
     pattern: str = "",
 ) -> Any:
-    """Describe one setting. `example` is its value in settings.py.example where the default
-    differs.
+    """Describe one setting.
 
-    The default is what a missing line means, so it is the safe value.
+    The default is what a missing line means, so it is the safe value; `example` is the value in
+    settings.py.example where that is another.
     """
     about = {
         "meaning": meaning,

@@ -40,10 +40,7 @@ def sign(secret: str, message: str) -> str:
 
 
 def websocket_login(key: str, secret: str, expires: int) -> str:
-    """Return the text frame that authenticates a WebSocket.
-
-    `expires` in ms, `GET/ws` is literal.
-    """
+    """Return the text frame that authenticates a WebSocket; `expires` in ms."""
     signature = sign(secret, f"GET/ws{expires}")
     args = {"api_key": key, "expires": str(expires), "signature": signature}
     return json.dumps({"op": "auth_key_expires", "args": args}, separators=(",", ":"))

@@ -57,11 +57,10 @@ class Outcome:
 
 
 class GTE:
-    """The venue, for one symbol. Without a key only public calls work; `read_only` never sends a
-    POST.
+    """The venue, for one symbol: without a key, public calls only; `read_only`, no POST at all.
 
-    All methods raise a `RequestError` when the venue refuses or does not answer; prices and
-    quantities are decimals, times ms.
+    Methods raise a `RequestError` when the venue refuses or does not answer. Prices and quantities
+    are decimals, times ms.
     """
 
     def __init__(
@@ -363,8 +362,7 @@ class GTE:
         return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
 
     def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
-        """Ask to cancel many orders with the fewest requests: a batch if one is free, singles for
-        the rest.
+        """Ask to cancel many orders with the fewest requests: a batch if one is free, then singles.
 
         The most urgent ones come first. As with `cancel()`, accepted is not ended.
         """
@@ -386,8 +384,7 @@ class GTE:
     def amend_bulk_orders(
         self, changes: Sequence[tuple[OpenOrder, OrderRequest]], seconds: float = 10.0
     ) -> list[Outcome]:
-        """Change orders. The venue has no amend: cancel, see it ended, create what is left to
-        create.
+        """Change orders, which this venue cannot: cancel, see them ended, create what is left.
 
         The wanted quantity counts what the old order has filled. An order that is not seen ended
         within `seconds` keeps its place, and its outcome holds the error.

@@ -29,10 +29,7 @@ RESTART = "restart"
 LARGEST = 10**15
 """No price or quantity of a strategy is as large as this."""
 QUOTE_TTL = 15.0
-"""Seconds that quotes may rest while the feed means nothing.
-
-Never less than three LOOP_INTERVALs.
-"""
+"""Seconds that quotes may rest unconfirmed; never less than three LOOP_INTERVALs."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at the watched files."""
 SETTLE_SECONDS = 1.0
@@ -276,8 +273,7 @@ class OrderManager:
         self.exchange.wake.put(reason)
 
     def tick(self) -> None:
-        """Make one pass: refresh and report, then place orders, or pull them when quoting has
-        stopped for long.
+        """Make one pass: refresh, report, place orders; or pull them when quoting stopped long ago.
 
         Raises Fatal when the venue does not accept us any more; any other failed request costs this
         tick only.
@@ -383,8 +379,7 @@ class OrderManager:
             self.exchange.go_dry()
 
     def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
-        """Log which orders are not placed and why, a line for each reason that was not there
-        yet."""
+        """Log which orders are not placed, a line for each reason that is new."""
         reasons = dict.fromkeys(reason for _, reason in dropped)
         for why in reasons:
             if why not in self._reasons:

@@ -113,8 +113,7 @@ class OwnOrders:
     # --- what the venue shows -------------------------------------------------------------------
 
     def observe(self, row: OpenOrder, time: int) -> Fill | None:
-        """Take a row of the venue, from whichever source and however old; return the new fill in
-        it.
+        """Take a row of the venue, from whichever source and however old; return its new fill.
 
         Rows of others, and rows older than what is known, change nothing.
         """
@@ -151,10 +150,7 @@ class OwnOrders:
         return self._book(order, filled - known.filled, time)
 
     def adopt(self, rows: Iterable[OpenOrder]) -> int:
-        """Take over orders of an earlier run, with what they have filled so far.
-
-        Return how many.
-        """
+        """Take over live orders of an earlier run, whose fills so far were its; say how many."""
         before = len(self._orders)
         for row in rows:
             self.note_id(row.order_id)

@@ -13,7 +13,6 @@ from market_maker.models import (
     OpenOrder,
     OrderRequest,
     Plan,
-    Position,
     Side,
     Snapshot,
     Ticker,
@@ -22,10 +21,7 @@ from market_maker.models import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of the position in contracts.
-
-    Of long - short in net mode, of each leg in hedge mode.
-    """
+    """Bounds of the position: of long - short in net mode, of each leg in hedge mode."""
 
     check: bool
     min_position: Decimal
@@ -135,9 +131,8 @@ def passive(order: OrderRequest | OpenOrder, ticker: Ticker) -> bool:
 
 
 def _closable(side: Side, snapshot: Snapshot) -> Decimal:
-    """Return how much an order of this side can close, less what own orders and fills have
-    taken."""
-    position: Position = snapshot.position
+    """Return how much an order of this side can close: what no other order or fill has taken."""
+    position = snapshot.position
     leg, unseen = (
         (position.short, snapshot.unseen_bought)
         if side is Side.BUY

@@ -1,7 +1,4 @@
-"""`settings`.
-
-The defaults, the user's file, the environment; all or nothing, and replaceable in place.
-"""
+"""The settings: defaults, the user's file, the environment; replaced whole or not at all."""
 
 import ast
 import dataclasses

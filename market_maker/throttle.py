@@ -35,8 +35,7 @@ class Throttle:
         return max(now, booked[-calls] + seconds * MARGIN)
 
     def slow_down(self, name: str, *, now: float) -> None:
-        """Wait a whole window, and keep to half the budget for a while: the venue was asked too
-        much."""
+        """Wait a whole window and use half the budget for a while: the venue was asked too much."""
         self._slow_until[name] = now + SLOW_FOR
         booked = self._booked.get(name)
         if booked and booked.maxlen:

@@ -155,10 +155,7 @@ class Transport:
         return reply
 
     def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
-        """Say what a failure means.
-
-        Never sent, a question without an answer, or a write in doubt.
-        """
+        """Say what a failure means: never sent, a question not answered, or a write in doubt."""
         if isinstance(error, BadData):
             text = str(error)
         else:

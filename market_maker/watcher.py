@@ -18,10 +18,7 @@ class FileWatcher:
         self._missing: set[Path] = set()
 
     def changed(self) -> list[Path]:
-        """Look at the files.
-
-        Return those whose content is new, and the same as at the last look.
-        """
+        """Look, and return the files whose content is new and the same as at the last look."""
         found = []
         for path, seen in self._seen.items():
             now = _digest(path)

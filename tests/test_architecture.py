@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
-    "protocol auth settings throttle orders ladder risk convergence health "
+    "protocol auth settings throttle orders ladder risk convergence health family "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
     "paper.ledger paper.listing paper.tape",
@@ -24,7 +24,8 @@ LAYERS = [
     "paper.venue",
     "ws.ws_thread",
     "gte",
-    "exchange_interface check guard",
+    "reconciler guard",
+    "exchange_interface check",
     "market_maker",
     "cli",
     "custom_strategy",
@@ -32,7 +33,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 
 PURE = set(
-    "models protocol throttle orders ladder risk convergence health "
+    "models protocol throttle orders ladder risk convergence health family "
     "paper.engine paper.account paper.market paper.exchange".split()
 )
 IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())

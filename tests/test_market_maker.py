@@ -15,6 +15,8 @@ from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
+from market_maker.paper.instrument import Key
+from market_maker.paper.switches import Switches
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import settings
 
@@ -228,10 +230,15 @@ def test_the_sample_strategy_quotes_both_sides_and_leans_against_its_position(
         {"price": 8000, "orderQty": 0, "side": "Buy"},
         {"price": 8000, "side": "Buy"},
         {"price": 8000, "orderQty": 100, "side": "Sell"},
+        {"price": 10**400, "orderQty": 100},
+        {"price": 8000, "orderQty": 10**30},
+        {"price": True, "orderQty": 100},
+        (8000, 100),
+        None,
     ],
 )
 def test_an_order_that_makes_no_sense_is_named_and_nothing_is_sent(
-    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture, order: dict[str, Any]
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture, order: Any
 ) -> None:
     class Odd(OrderManager):
         def place_orders(self) -> None:
@@ -347,6 +354,80 @@ def test_a_wrong_key_ends_the_start(configure: Configure) -> None:
     configure(API_SECRET="wrong")
     with pytest.raises(AuthError):
         OrderManager()
+
+
+@pytest.fixture
+def forgetful() -> Iterator[PaperExchange]:
+    """A paper exchange that shows no client_oid, as the captured rows of 2020 have none."""
+    switches = Switches(forget_client_oid=True)
+    with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
+        yield exchange
+
+
+def test_a_venue_that_forgets_client_oids_is_left_clean_all_the_same(
+    start: Start, forgetful: PaperExchange
+) -> None:
+    bot = start(
+        API_URL_BASE=forgetful.rest_url,
+        WS_URL=forgetful.ws_url,
+        API_KEY=forgetful.key,
+        API_SECRET=forgetful.secret,
+    )
+    bot.tick()
+    bot.tick()
+    assert ladder(forgetful) == GOLDEN
+    bot.exit()
+    assert forgetful.open_orders() == []
+
+
+def test_a_batch_that_the_venue_only_half_applies_is_finished(
+    start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.reconciler.UNEXPLAINED_SECONDS", 0.2)
+    bot = start(RELIST_INTERVAL=0.0, LOOP_INTERVAL=0.1)
+    bot.tick()
+    for order in bot.exchange.own.live()[:3]:
+        bot.exchange.own.cancelling(order.client_oid)  # accepted, and nothing came of it
+    wait_until(lambda: bot.tick() or not bot.exchange.is_unsettled())
+    settle(bot)
+    assert ladder(venue) == GOLDEN
+
+
+def test_spot_is_quoted_on_what_rest_shows(start: Start, venue: PaperExchange) -> None:
+    pair = Key("bb", "USDT", "BTC/USDT")
+    venue.put("buy", "8490", 10**9, key=pair)
+    venue.put("sell", "8497.5", 10**9, key=pair)
+    bot = start(
+        **{"SYMBOL": "BTC/USDT", "INSTRUMENTTYPE": "bb", "SETTLECURRENCY": "USDT"},
+        **{"ORDER_PAIRS": 2, "ORDER_START_SIZE": 0.01, "ORDER_STEP_SIZE": 0.005},
+    )
+    bot.tick()
+    assert [str(order.price) for order in venue.open_orders()]
+    assert len(venue.open_orders()) == 4
+    bot.tick()
+    assert venue.judge().accepted == 4
+    bot.exit()
+    assert venue.open_orders() == []
+
+
+def test_a_strategy_that_keeps_failing_has_its_quotes_taken_away(
+    start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(OrderManager):
+        fails = False
+
+        def place_orders(self) -> None:
+            if self.fails:
+                raise ZeroDivisionError
+            super().place_orders()
+
+    monkeypatch.setattr("market_maker.market_maker.QUOTE_TTL", 0.0)
+    bot = start(Failing, LOOP_INTERVAL=0.05)
+    assert isinstance(bot, Failing)
+    bot.tick()
+    assert ladder(venue) == GOLDEN
+    bot.fails = True
+    wait_until(lambda: bot.tick() or not venue.open_orders())
 
 
 # --- the loop and the way out -------------------------------------------------------------------

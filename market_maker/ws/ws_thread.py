@@ -24,8 +24,7 @@ DEAD_AFTER = 15.0
 """Seconds without any frame, pong included, after which the connection is given up."""
 CONNECT_TIMEOUT = 5.0
 LOGIN_ANSWER = 2.0
-"""Seconds to wait for the answer to a login, which no document promises, before subscribing
-anyway."""
+"""Seconds to wait for the answer to a login, which no document promises."""
 LOGINS = 2
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 

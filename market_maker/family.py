@@ -1,0 +1,107 @@
+"""Values under the names that strategies of this family know: plain numbers in mappings."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from market_maker.models import (
+    ZERO,
+    Instrument,
+    Margin,
+    OpenOrder,
+    Position,
+    Snapshot,
+    Ticker,
+    to_grid,
+)
+
+
+def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the venue's row, and the family's names tickSize, tickLog, lotSize, lastPrice."""
+    return {
+        **row,
+        "symbol": instrument.symbol,
+        "tickSize": float(instrument.tick),
+        "tickLog": instrument.price_decimals,
+        "lotSize": float(instrument.lot),
+        "lastPrice": _float(instrument.last_price),
+        "markPrice": _float(instrument.mark_price),
+        "state": "Open",
+    }
+
+
+def ticker_of(ticker: Ticker, tick: Decimal) -> dict[str, Any] | None:
+    """Return best bid and ask as buy and sell, their mid on the grid, and the last price.
+
+    None when a side is empty.
+    """
+    if ticker.bid is None or ticker.ask is None:
+        return None
+    return {
+        "last": _float(ticker.last),
+        "buy": float(ticker.bid),
+        "sell": float(ticker.ask),
+        "mid": float(to_grid((ticker.bid + ticker.ask) / 2, tick)),
+    }
+
+
+def position_of(position: Position, symbol: str) -> dict[str, Any]:
+    """Return currentQty, which is long - short, both legs, and the larger one's entry price."""
+    larger = position.long if position.net >= 0 else position.short
+    return {
+        "symbol": symbol,
+        "currentQty": _number(position.net),
+        "longQty": _number(position.long.qty),
+        "shortQty": _number(position.short.qty),
+        "longEntryPrice": float(position.long.entry_price),
+        "shortEntryPrice": float(position.short.entry_price),
+        "avgEntryPrice": float(larger.entry_price),
+        "avgCostPrice": float(larger.entry_price),
+    }
+
+
+def delta_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the worth of the position at the mark price as spot, in the settlement currency."""
+    price = snapshot.instrument.mark_price or snapshot.instrument.last_price
+    worth = snapshot.instrument.value(snapshot.position.net, price) if price else ZERO
+    return {"spot": float(worth), "mark_price": _float(price)}
+
+
+def margin_of(margin: Margin) -> dict[str, Any]:
+    """Return the account in its currency; marginBalance and availableMargin in 1e-8, as BitMEX."""
+    return {
+        "currency": margin.currency,
+        "total": float(margin.total),
+        "available": float(margin.available),
+        "order_margin": float(margin.order_margin),
+        "pos_margin": float(margin.position_margin),
+        "marginBalance": int(margin.total.scaleb(8)),
+        "availableMargin": int(margin.available.scaleb(8)),
+    }
+
+
+def orders_of(orders: Iterable[OpenOrder], symbol: str) -> list[dict[str, Any]]:
+    """Return orders with orderID, clOrdID, side, price, orderQty, cumQty and leavesQty."""
+    return [
+        {
+            "orderID": order.order_id,
+            "clOrdID": order.client_oid,
+            "symbol": symbol,
+            "side": order.side.value,
+            "price": float(order.price),
+            "orderQty": _number(order.qty),
+            "cumQty": _number(order.filled),
+            "leavesQty": _number(order.remaining),
+            "ordStatus": order.state.value,
+        }
+        for order in orders
+    ]
+
+
+def _number(value: Decimal) -> float:
+    """Return a quantity as users expect it: whole contracts as int, the rest as float."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

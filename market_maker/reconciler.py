@@ -1,0 +1,158 @@
+"""Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from market_maker import clock
+from market_maker.gte import GTE
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, plain
+from market_maker.orders import OwnOrders, id_number
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+FEW = 3
+"""So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
+UNEXPLAINED_SECONDS = 2.0
+"""How long the feed may leave an order of ours unexplained before REST is asked about it."""
+
+
+class Reconciler:
+    """Brings evidence of the venue to `OwnOrders`. It places and cancels nothing."""
+
+    def __init__(self, gte: GTE, feed: GTEWebsocket, own: OwnOrders) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._own = own
+        self._fills: list[Fill] = []
+        self._reconciled_epoch = 0
+        self._unexplained_since: dict[str, float] = {}
+
+    def adopt(self) -> None:
+        """Take over the orders that an earlier run has left; those of others are left alone."""
+        self._reconciled_epoch = self._feed.epoch
+        rows = self._gte.query_orders()
+        adopted = self._own.adopt(rows)
+        if adopted:
+            logger.info("Adopted %d orders of an earlier run.", adopted)
+        if len(rows) > adopted:
+            logger.info("%d orders are not ours; they are left alone.", len(rows) - adopted)
+
+    def take_news(self) -> bool:
+        """Take what the feed has brought; return whether it is a reason to look at the orders now.
+
+        A fill is one; an order that has ended is one when it was the last being cancelled, because
+        the orders held back by it can be placed then.
+        """
+        waiting = self.is_being_cancelled()
+        news = self._feed.drain_news()
+        fills = [fill for row, time in news if (fill := self._own.observe(row, time))]
+        self._report(fills)
+        return bool(fills) or (waiting and not self.is_being_cancelled())
+
+    def look_up_if_needed(self) -> None:
+        """Take the news, and ask the venue where they are not enough.
+
+        That is on a new connection, for an order in doubt, and for one that is long not as the feed
+        shows it. Raises RequestError when a question is not answered.
+        """
+        self.take_news()
+        epoch = self._feed.epoch
+        ready = self._feed.is_connected() and not self._feed.missing()
+        if (ready and epoch != self._reconciled_epoch) or self._unexplained():
+            self.reconcile()
+            if ready:
+                self._reconciled_epoch = epoch
+
+    def reconcile(self) -> None:
+        """Ask the venue for all our orders, and for the end of each that is not open any more.
+
+        Raises RequestError, with nothing concluded, when a question is not answered.
+        """
+        begun = self._gte.now()
+        known = self._own.live()
+        rows = {order.order_id: order for order in self._gte.query_orders()}
+        self._observe(rows.values())
+        for order in known:
+            row = rows.get(order.order_id)
+            if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
+                self._own.cancel_failed(order.client_oid)
+        gone = [order for order in known if order.order_id and order.order_id not in rows]
+        ended = {order.order_id: order for order in self._look_up(gone)}
+        self._observe(ended.values())
+        for order in gone:
+            if order.order_id not in ended:
+                self._own.missed(order.client_oid, begun)
+        if self._own.unknown():
+            self._resolve_unknown()
+
+    def is_unsettled(self) -> bool:
+        """Say whether the fate of an order is open, so that it is time to look again soon."""
+        return bool(self._own.unknown()) or self.is_being_cancelled()
+
+    def take_fills(self) -> list[Fill]:
+        """Return the fills since the last call."""
+        fills, self._fills = self._fills, []
+        return fills
+
+    def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+        """Return the rows of orders that are not open any more, as far as the venue knows them."""
+        if len(orders) <= FEW:
+            found = [self._gte.get_order(order.order_id) for order in orders]
+            return [order for order in found if order]
+        oldest = min(id_number(order.order_id) for order in orders)
+        return self._gte.query_orders((), after=str(oldest - 1))
+
+    def _observe(self, rows: Iterable[OpenOrder]) -> None:
+        """Take rows that REST has shown; a position of before need not show their fills."""
+        rows, now = list(rows), self._gte.now()
+        self._own.claim(rows)
+        self._report([fill for row in rows if (fill := self._own.observe(row, now))])
+
+    def _resolve_unknown(self) -> None:
+        """Look for the orders in doubt among all orders younger than the oldest could be."""
+        begun = self._gte.now()
+        self._observe(self._gte.query_orders((), after=self._own.born_after()))
+        for order in self._own.unknown():
+            if self._own.missed(order.client_oid, begun):
+                logger.info("%s did not reach the venue.", order)
+
+    def is_being_cancelled(self) -> bool:
+        """Say whether an order is being cancelled and not yet seen to have ended."""
+        return any(order.state is OrderState.CANCELLING for order in self._own.live())
+
+    def _is_long_unexplained(self, order: OpenOrder) -> bool:
+        now = clock.monotonic()
+        return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
+
+    def _unexplained(self) -> bool:
+        """Say whether an order needs a look-up: in doubt, or long not as the feed shows it."""
+        shown = {order.order_id for order in self._feed.open_orders()}
+        now = clock.monotonic()
+        odd = {
+            order.client_oid
+            for order in self._own.live()
+            if order.state is not OrderState.OPEN or order.order_id not in shown
+        }
+        self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+        return bool(self._own.unknown()) or any(map(self._is_long_unexplained, self._own.live()))
+
+    def _report(self, fills: Sequence[Fill]) -> None:
+        self._fills += fills
+        for fill in fills:
+            order = fill.order
+            logger.info(
+                "%s %s @ %s (%s of %s filled, order %s)",
+                "Bought" if fill.side is Side.BUY else "Sold",
+                plain(fill.qty),
+                _average(order),
+                plain(order.filled),
+                plain(order.qty),
+                order.order_id,
+            )
+
+
+def _average(order: OpenOrder) -> str:
+    if order.avg_price in (ZERO, order.price):
+        return plain(order.price)
+    return f"{plain(order.avg_price)} on average"
