@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -354,10 +355,8 @@ class GTE:
 
         `still_wanted` is asked about each order just before it leaves, in the thread that sends it.
         """
-        moments = [self._transport.book(protocol.ORDER_CREATE) for _ in wanted]
         sent = [
-            self._pool.submit(self._create_in_turn, order, moment, still_wanted)
-            for order, moment in zip(wanted, moments, strict=True)
+            self._pool.submit(self._create, order, partial(still_wanted, order)) for order in wanted
         ]
         return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
 
@@ -373,12 +372,10 @@ class GTE:
         sent: list[tuple[OpenOrder, Future[str]]] = []
         if batch:
             ids = [order.order_id for order in batch]
-            moment = self._transport.book(protocol.ORDER_CANCEL_BATCH)
-            future = self._pool.submit(self._cancel_batch, ids, moment)
+            future = self._pool.submit(self._cancel_batch, ids)
             sent += [(order, future) for order in batch]
         for order in orders[len(batch) :]:
-            moment = self._transport.book(protocol.ORDER_CANCEL)
-            sent.append((order, self._pool.submit(self._cancel, order.order_id, moment)))
+            sent.append((order, self._pool.submit(self._cancel, order.order_id)))
         return [_outcome(order, future) for order, future in sent]
 
     def amend_bulk_orders(
@@ -471,12 +468,14 @@ class GTE:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _create(self, request: OrderRequest, moment: float | None = None) -> str:
+    def _create(
+        self, request: OrderRequest, still_wanted: Callable[[], bool] = lambda: True
+    ) -> str:
         is_contract = self.instrument_type != "bb"
         params = protocol.order_params(request, self.asset, self.symbol, is_contract)
         what = f"create {request}"
         try:
-            data = self._send(protocol.ORDER_CREATE, params, what, moment)
+            data = self._send(protocol.ORDER_CREATE, params, what, still_wanted)
         except RequestError as error:
             raise _of_a_create(error) from None
         order_id = data.get("order_id") if isinstance(data, dict) else None
@@ -484,22 +483,12 @@ class GTE:
             raise OutcomeUnknown(f"{what}: the answer holds no order_id")
         return order_id
 
-    def _create_in_turn(
-        self, order: OrderRequest, moment: float, still_wanted: Callable[[OrderRequest], bool]
-    ) -> str:
-        while still_wanted(order):
-            left = moment - clock.monotonic()
-            if left <= 0:
-                return self._create(order, moment)
-            clock.sleep(min(left, LOOK_AGAIN))
-        raise NotSent(f"create {order}: not sent, things have changed")
-
-    def _cancel(self, order_id: str, moment: float | None = None) -> str:
+    def _cancel(self, order_id: str) -> str:
         params = self._symbol_params()
         what = f"cancel {order_id}"
         try:
             named = {self._cancel_id_name: order_id}
-            self._send(protocol.ORDER_CANCEL, params | named, what, moment)
+            self._send(protocol.ORDER_CANCEL, params | named, what)
         except BadParameter:
             if self._cancel_id_name == "id":
                 raise
@@ -509,11 +498,11 @@ class GTE:
             )
         return order_id
 
-    def _cancel_batch(self, order_ids: Sequence[str], moment: float | None = None) -> str:
+    def _cancel_batch(self, order_ids: Sequence[str]) -> str:
         ids = protocol.filter_param("order_id", tuple(order_ids))
         params = self._symbol_params() | {"filter": ids}
         what = f"cancel {len(order_ids)} orders"
-        self._send(protocol.ORDER_CANCEL_BATCH, params, what, moment)
+        self._send(protocol.ORDER_CANCEL_BATCH, params, what)
         return ""
 
     def _rows(self, endpoint: Endpoint, params: protocol.Params) -> list[dict[str, Any]]:
@@ -533,10 +522,16 @@ class GTE:
         return data
 
     def _send(
-        self, endpoint: Endpoint, params: protocol.Params, what: str, moment: float | None = None
+        self,
+        endpoint: Endpoint,
+        params: protocol.Params,
+        what: str,
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> Any:
         path = endpoint.path.format(type=self.instrument_type)
-        return self._transport.send(endpoint, params, path=path, what=what, moment=moment)
+        return self._transport.send(
+            endpoint, params, path=path, what=what, still_wanted=still_wanted
+        )
 
     def _is_ours(self, order: OpenOrder) -> bool:
         return order.client_oid.startswith(self.orderid_prefix)

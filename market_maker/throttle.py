@@ -1,42 +1,52 @@
-"""The request budget: when a call may leave, so that no endpoint's limit is ever passed.
+"""The request budget: when a call may leave, so that no limit of the venue is ever passed.
 
-A limit of n calls in s seconds is kept over every window of s seconds, wherever it begins. Time is
-an argument, in seconds of a clock that never steps.
+The venue counts arrivals, and a call arrives somewhere between its start and its answer. So a call
+takes a place in the window from its start until a whole window after its answer: then no window
+holds more than the limit, however long the way. Time is an argument, in seconds of a clock that
+never steps.
 """
 
-from collections import deque
+from collections import Counter, deque
 
-MARGIN = 1.05
-"""Windows are counted so much longer, for requests that overtake each other on their way."""
+SLACK = 0.005
+"""Windows are counted so many seconds longer, for a venue that counts in ms."""
 SLOW_FOR = 60.0
 """Seconds of half the budget after the venue has said "too frequent"."""
 
 
 class Throttle:
-    """Books calls by the name of their endpoint; whoever books a call sends it then, not before."""
+    """Keeps the budgets of all endpoints, by name. Each `start()` needs its `finish()`."""
 
     def __init__(self) -> None:
-        self._booked: dict[str, deque[float]] = {}
+        self._under_way: Counter[str] = Counter()
+        self._finished: dict[str, deque[float]] = {}
         self._slow_until: dict[str, float] = {}
 
-    def book(self, name: str, *, calls: int, seconds: float, now: float) -> float:
-        """Book one call under a limit of `calls` in `seconds`; return when it may leave."""
-        moment = self.next(name, calls=calls, seconds=seconds, now=now)
-        self._booked.setdefault(name, deque(maxlen=calls)).append(moment)
-        return moment
+    def wait(self, name: str, *, calls: int, seconds: float, now: float) -> float:
+        """Return how long to wait before a call may start, under a limit of `calls` in `seconds`.
 
-    def next(self, name: str, *, calls: int, seconds: float, now: float) -> float:
-        """Return when the next call could leave: `now` or later."""
-        booked = self._booked.get(name, ())
+        0 means at once. While all places are taken by calls under way it is a guess: ask again.
+        """
         if now < self._slow_until.get(name, now):
             calls, seconds = (calls // 2, seconds) if calls > 1 else (1, seconds * 2)
-        if len(booked) < calls:
-            return now
-        return max(now, booked[-calls] + seconds * MARGIN)
+        places = calls - self._under_way[name]
+        if places <= 0:
+            return seconds
+        finished = self._finished.get(name, ())
+        if len(finished) < places:
+            return 0.0
+        return max(0.0, finished[-places] + seconds + SLACK - now)
 
-    def slow_down(self, name: str, *, now: float) -> None:
+    def start(self, name: str) -> None:
+        """Note that a call leaves."""
+        self._under_way[name] += 1
+
+    def finish(self, name: str, *, calls: int, now: float) -> None:
+        """Note that a call has been answered, or given up."""
+        self._under_way[name] -= 1
+        self._finished.setdefault(name, deque(maxlen=calls)).append(now)
+
+    def slow_down(self, name: str, *, calls: int, now: float) -> None:
         """Wait a whole window and use half the budget for a while: the venue was asked too much."""
         self._slow_until[name] = now + SLOW_FOR
-        booked = self._booked.get(name)
-        if booked and booked.maxlen:
-            booked.extend([max(now, booked[-1])] * booked.maxlen)
+        self._finished[name] = deque([now] * calls, maxlen=calls)

@@ -6,6 +6,7 @@ fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is t
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -27,6 +28,8 @@ from market_maker.throttle import Throttle
 
 CONNECTIONS = 8
 CONNECT_SECONDS = 2.0
+LOOK_AGAIN = 0.05
+"""Seconds between two looks whether a request that waits for the budget is still wanted."""
 WRITE_SECONDS = 4.0
 """The longest wait for the answer to a write: short, so that its fate is looked up soon."""
 CHUNK = 65_536
@@ -49,7 +52,7 @@ class Transport:
         self._read_only = read_only
         self._auth = auth.APIKeyAuthWithExpires(api_key, api_secret, self.now) if api_key else None
         self._throttle = Throttle()
-        self._throttle_lock = threading.Lock()
+        self._budget = threading.Condition()
         self._round_trips: deque[tuple[int, int]] = deque(maxlen=ROUND_TRIPS)
         self._session = requests.Session()
         self._session.trust_env = False
@@ -76,24 +79,10 @@ class Transport:
         """Return how many ms the venue's clock is ahead of ours, by the quickest recent answer."""
         return min(self._round_trips)[1] if self._round_trips else None
 
-    def book(self, endpoint: Endpoint) -> float:
-        """Book one call and return the moment at which the budget lets it leave."""
-        with self._throttle_lock:
-            return self._throttle.book(
-                endpoint.path,
-                calls=endpoint.calls,
-                seconds=endpoint.seconds,
-                now=clock.monotonic(),
-            )
-
     def is_free(self, endpoint: Endpoint) -> bool:
         """Say whether a call could leave at once."""
-        now = clock.monotonic()
-        with self._throttle_lock:
-            moment = self._throttle.next(
-                endpoint.path, calls=endpoint.calls, seconds=endpoint.seconds, now=now
-            )
-        return moment <= now
+        with self._budget:
+            return self._wait(endpoint) == 0
 
     def make_read_only(self) -> None:
         """Send nothing but questions from now on."""
@@ -106,30 +95,59 @@ class Transport:
         *,
         path: str,
         what: str,
-        moment: float | None = None,
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> Any:
-        """Send one request at its booked moment and return the `data` of the answer.
+        """Send one request when the budget allows it, and return the `data` of the answer.
 
-        `what` names the request in errors. Raises the RequestError that tells what became of it.
+        `what` names the request in errors; `still_wanted` is asked until the request leaves. Raises
+        the RequestError that tells what became of it.
         """
         if self._read_only and endpoint.method != "GET":
             raise NotSent(f"{what}: a dry run sends nothing")
         if endpoint.signed and self._auth is None:
             raise NotSent(f"{what}: this needs an API key")
-        clock.sleep((self.book(endpoint) if moment is None else moment) - clock.monotonic())
+        self._start(endpoint, what, still_wanted)
         begun = clock.now_ms()
         try:
             reply = self._exchange(endpoint, self._base_url + path, params)
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
             raise self._classify(error, endpoint, what) from None
+        finally:
+            self._finish(endpoint)
         self._learn_time(begun, reply.get("time"))
         if code := reply["code"]:
             refusal = protocol.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
-                with self._throttle_lock:
-                    self._throttle.slow_down(endpoint.path, now=clock.monotonic())
+                with self._budget:
+                    now = clock.monotonic()
+                    self._throttle.slow_down(endpoint.path, calls=endpoint.calls, now=now)
             raise refusal
         return reply.get("data")
+
+    def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
+        """Wait for a place in the budget and take it."""
+        with self._budget:
+            while still_wanted():
+                wait = self._wait(endpoint)
+                if wait == 0:
+                    self._throttle.start(endpoint.path)
+                    return
+                self._budget.wait(min(wait, LOOK_AGAIN))
+        raise NotSent(f"{what}: not sent, it is not wanted any more")
+
+    def _finish(self, endpoint: Endpoint) -> None:
+        with self._budget:
+            now = clock.monotonic()
+            self._throttle.finish(endpoint.path, calls=endpoint.calls, now=now)
+            self._budget.notify_all()
+
+    def _wait(self, endpoint: Endpoint) -> float:
+        return self._throttle.wait(
+            endpoint.path,
+            calls=endpoint.calls,
+            seconds=endpoint.seconds,
+            now=clock.monotonic(),
+        )
 
     def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
         is_read = endpoint.method == "GET"
