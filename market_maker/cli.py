@@ -27,6 +27,7 @@ from market_maker.settings import FILE, example_text, settings
 if TYPE_CHECKING:
     from market_maker.gte import GTE
     from market_maker.market_maker import OrderManager
+    from market_maker.paper.faults import Fault
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4}
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
 PAPER_SECONDS = 15.0
+PAPER_END_SECONDS = 3.0
 CANCEL_SECONDS = 20.0
 START_CANCEL_SECONDS = 3.0
 CANCEL_NEEDS = (
@@ -59,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for order in getattr(error, "orders", ()):
             logger.error("  %s", order)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         logger.info("Stopped before anything was sent.")
         return 130
@@ -86,7 +90,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(
             "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
         )
-        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
+        parser.add_argument("--control", action="store_true", help="serve the control endpoint")
+        parser.add_argument(
+            "--faults", type=Path, metavar="FILE", help="a schedule of faults, as JSON"
+        )
+        parser.add_argument("--list-faults", action="store_true", help="list all faults and end")
+        parser.add_argument("--json", action="store_true", help="give the final report as JSON")
         parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
     if name in {"paper", ""}:
         parser.add_argument(
@@ -94,6 +103,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
             type=Path,
             metavar="FILE",
             help="a recorded market in place of the synthetic one",
+        )
+        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
+        parser.add_argument(
+            "--volatility", type=_factor, default=1.0, metavar="X", help="times the usual one"
+        )
+        parser.add_argument(
+            "--speed", type=_factor, default=1.0, metavar="X", help="how fast the market lives"
         )
     if not name:
         parser.add_argument(
@@ -113,6 +129,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if not name and arguments.tape and not arguments.paper:
         parser.error("--tape goes with --paper")
     return arguments
+
+
+def _factor(text: str) -> float:
+    number = float(text)
+    if not 0.01 <= number <= 100:
+        raise ValueError
+    return number
 
 
 def _positive(text: str) -> int:
@@ -155,7 +178,7 @@ def _run(arguments: argparse.Namespace) -> None:
             signal.signal(number, stop)
     inherited = os.environ.pop(INHERITED, "")
     try:
-        paper = _paper_exchange(arguments.tape, inherited) if arguments.paper else {}
+        paper = _paper_exchange(arguments, inherited) if arguments.paper else {}
         _load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a restart blocks them
         bot = _strategy(arguments.strategy)()
@@ -168,7 +191,11 @@ def _run(arguments: argparse.Namespace) -> None:
                 return
         raise
     bot.on_restart = lambda: _start_anew(paper, bot.stop_reason)
-    bot.run_loop(arguments.loops)
+    try:
+        bot.run_loop(arguments.loops)
+    finally:
+        if paper:
+            _end_paper(paper)
 
 
 def _overrides(arguments: argparse.Namespace, paper: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +270,7 @@ def _start_anew(paper: dict[str, Any], stop_reason: str) -> None:
 # --- the paper exchange -------------------------------------------------------------------------
 
 
-def _paper_exchange(tape: Path | None, inherited: str) -> dict[str, Any]:
+def _paper_exchange(arguments: argparse.Namespace, inherited: str) -> dict[str, Any]:
     """Return the addresses and the key of a paper exchange of our own: the inherited one, or new.
 
     It is a child process in a session of its own, so that Ctrl-C does not reach it, and it ends
@@ -255,9 +282,10 @@ def _paper_exchange(tape: Path | None, inherited: str) -> dict[str, Any]:
     root = str(Path(__file__).parents[1])
     code = f"import sys; sys.path.insert(0, {root!r}); from market_maker.cli import main; "
     command = [sys.executable, "-c", code + "raise SystemExit(main())"]
-    command += ["paper", "--for-bot", "--port", "0"]
-    if tape:
-        command += ["--tape", str(tape)]
+    command += ["paper", "--for-bot", "--port", "0", "--seed", str(arguments.seed)]
+    command += ["--volatility", str(arguments.volatility), "--speed", str(arguments.speed)]
+    if arguments.tape:
+        command += ["--tape", str(arguments.tape)]
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
@@ -268,10 +296,22 @@ def _paper_exchange(tape: Path | None, inherited: str) -> dict[str, Any]:
     too_long.start()
     line = child.stdout.readline()
     too_long.cancel()
+    fd = os.dup(child.stdin.fileno())  # survives a restart, unlike the object that holds the other
+    child.stdin.close()
     if not line:
         raise SettingsError("the paper exchange did not start; the lines above say why")
-    # The pipe outlives the Popen object: closing it is what ends the exchange.
-    return json.loads(line) | {"fd": os.dup(child.stdin.fileno())}  # type: ignore[no-any-return]
+    return json.loads(line) | {  # type: ignore[no-any-return]
+        "fd": fd,
+        "pid": child.pid,
+    }
+
+
+def _end_paper(paper: dict[str, Any]) -> None:
+    """End our paper exchange, and wait a moment for what its judge says."""
+    os.close(paper["fd"])
+    waiting = threading.Thread(target=os.waitpid, args=(paper["pid"], 0), daemon=True)
+    waiting.start()
+    waiting.join(PAPER_END_SECONDS)
 
 
 def _need_aiohttp() -> None:
@@ -281,6 +321,7 @@ def _need_aiohttp() -> None:
 
 def _paper(arguments: argparse.Namespace) -> None:
     _need_aiohttp()
+    from market_maker.paper import faults, judge
     from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, serve
 
     stop = threading.Event()
@@ -300,18 +341,50 @@ def _paper(arguments: argparse.Namespace) -> None:
         print(f"REST       {rest}\nWebSocket  {ws}")
         print(f"Key        {PAPER_KEY}\nSecret     {PAPER_SECRET}\nCtrl-C ends it.", flush=True)
 
+    def tell_of_control(url: str, token: str) -> None:
+        print(f"Control    {url}\nToken      {token}", flush=True)
+
+    if arguments.list_faults:
+        for name, text in faults.listed():
+            print(f"{name:<18} {text}")
+        return
     if arguments.for_bot:
         logging.getLogger().setLevel(logging.WARNING)
     try:
-        serve(
+        report = serve(
             port=arguments.port,
             seed=arguments.seed,
             tape=arguments.tape,
+            volatility=arguments.volatility,
+            speed=arguments.speed,
+            faults=_schedule(arguments.faults),
             ready=tell_the_bot if arguments.for_bot else tell_the_user,
+            control=tell_of_control if arguments.control else None,
             stop=stop,
         )
     except (ValueError, OSError, OverflowError) as error:
         raise SettingsError(f"the paper exchange cannot start: {error}") from None
+    if arguments.json:
+        print(json.dumps(judge.as_plain(report)))
+        return
+    for line in judge.in_words(report):
+        if arguments.for_bot:
+            logger.warning("The exchange's judge: %s", line)
+        else:
+            print(line)
+
+
+def _schedule(file: Path | None) -> "list[Fault]":
+    """Return the faults of a file: a JSON list of objects such as {"name": "cut", "after_ms":
+    5000}."""
+    from market_maker.paper.faults import Fault
+
+    if file is None:
+        return []
+    try:
+        return [Fault(**wanted) for wanted in json.loads(file.read_text("utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 # --- setup, check, cancel -----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import client_of, wait_until
 
 from market_maker import __version__
@@ -469,3 +470,48 @@ def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
     bot.wait_for("Bought 100 @ ", 20)
     assert bot.end(signal.SIGTERM) == 0
     assert re.search(r"This run: [1-9]", bot.text)
+
+
+def test_the_faults_are_listed(run: Run) -> None:
+    bot = run("paper", "--list-faults")
+    assert bot.end() == 0
+    assert {"reset", "batch_half", "forget_client_oid"} <= {line.split()[0] for line in bot.lines}
+
+
+def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
+    exchange = run("paper", "--port", "0", "--json")
+    exchange.wait_for("Ctrl-C ends it")
+    assert exchange.end(signal.SIGINT) == 0
+    assert json.loads(exchange.lines[-1])["self_trades"] == 0
+    bot = run("--paper", "--loops", "1", "--speed", "2", "--volatility", "0.5", "--seed", "3")
+    assert bot.end() == 0
+    assert "judge: orders: 60 accepted, " in bot.text
+    assert ", 0 left open" in bot.text
+    assert "doubled in one price level: 0, self-trades: 0" in bot.text
+
+
+def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "faults.json").write_text(
+        '[{"name": "status", "match": "pc/asset/query", "value": "503"}]'
+    )
+    exchange = run("paper", "--port", "0", "--faults", "faults.json")
+    exchange.wait_for("Ctrl-C ends it")
+    url = re.search(r"http://\S+", exchange.text)
+    assert url
+    assert requests.get(f"{url[0]}/v1/api/pc/asset/query", timeout=5).status_code == 503
+    assert exchange.end(signal.SIGINT) == 0
+    (tmp_path / "faults.json").write_text('[{"name": "no_such_fault"}]')
+    wrong = run("paper", "--port", "0", "--faults", "faults.json")
+    assert wrong.end() == 2
+    assert "no_such_fault" in wrong.text
+
+
+def test_the_control_endpoint_is_served_on_request(run: Run) -> None:
+    exchange = run("paper", "--port", "0", "--control")
+    exchange.wait_for("Ctrl-C ends it")
+    shown = dict(line.split(None, 1) for line in exchange.lines if line.startswith(("Con", "Tok")))
+    url, token = shown["Control"], shown["Token"]
+    assert requests.get(f"{url}/judge", timeout=5).status_code == 403
+    report = requests.get(f"{url}/judge", headers={"x-token": token}, timeout=5).json()
+    assert report["accepted"] == 0
+    assert exchange.end(signal.SIGINT) == 0

@@ -71,6 +71,26 @@ class Entry:
     result: int
 
 
+def in_words(report: Report) -> list[str]:
+    """Return a report as lines for a person."""
+    asked = ", ".join(f"{name} {count}" for name, count in sorted(report.requests.items()))
+    lines = [
+        f"requests: {asked or 'none'}",
+        f"limit breaches: {sum(report.breaches.values())}",
+        f"orders: {report.accepted} accepted, {report.filled} filled, "
+        f"{report.cancelled} cancelled, {report.open} left open",
+        f"contracts: bought {_short(report.bought)}, sold {_short(report.sold)}",
+        f"doubled in one price level: {len(report.doubled)}, self-trades: {report.self_trades}",
+    ]
+    for key, worst in report.exposure.items():
+        lines.append(
+            f"worst exposure in {key.symbol}/{key.area}: net {_short(worst.net_long)} long, "
+            f"{_short(worst.net_short)} short; legs {_short(worst.long)} long, "
+            f"{_short(worst.short)} short"
+        )
+    return lines
+
+
 def as_plain(value: Any) -> Any:
     """Return a report or an entry as JSON can hold it, with decimals as text."""
     match value:
@@ -179,3 +199,7 @@ class Judge:
 
 def _slot(order: Order) -> tuple[object, ...]:
     return order.instrument.key, order.side, order.close, order.price
+
+
+def _short(value: Decimal) -> str:
+    return f"{value.normalize():f}"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -307,6 +307,7 @@ def serve(
     volatility: float = 1.0,
     speed: float = 1.0,
     switches: Switches = DEFAULTS,
+    faults: Sequence[Fault] = (),
     ready: Callable[[str, str], None],
     control: Callable[[str, str], None] | None = None,
     stop: Stop,
@@ -314,8 +315,8 @@ def serve(
     """Serve the paper exchange until `stop` is set, from any thread or signal handler.
 
     `ready` is called once, with the REST and the WebSocket URL, when it listens. With `control`
-    there is a control endpoint too, and it is called before, with its URL and token. Returned is
-    what the judge found about the paper key.
+    there is a control endpoint too, and it is called before, with its URL and token. `faults` are
+    planned from the start. Returned is what the judge found about the paper key.
     """
     check_loopback(host)
     stage = set_stage(seed=seed, tape=tape, volatility=volatility, speed=speed, switches=switches)
@@ -323,6 +324,8 @@ def serve(
     async def main() -> Report:
         server = Server(*stage, seed)
         controls = Control(server)
+        for fault in faults:
+            server.plan(fault)
         await server.start(host, port)
         if control:
             control_url, _ = urls(host, await controls.start(host))

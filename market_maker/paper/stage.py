@@ -66,7 +66,10 @@ def set_stage(
     A tape that cannot be read, or not understood, is a ValueError. `volatility` multiplies that of
     the crowds, `speed` is how much faster than the clock they live.
     """
-    recorded = survey(read(tape), str(tape)) if tape else None
+    try:
+        recorded = survey(read(tape), str(tape)) if tape else None
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{tape} cannot be read: {error}") from None
     exchange = Exchange(_listed(recorded), switches)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
@@ -94,14 +97,10 @@ def set_stage(
 
 def read(tape: Path) -> Iterator[str]:
     """Yield the lines of a file, plain or gzip."""
-    try:
-        with tape.open("rb") as plain:
-            packed = plain.read(2) == b"\x1f\x8b"
-        opener = gzip.open if packed else open
-        with opener(tape, "rt", encoding="utf-8") as lines:
-            yield from lines
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{tape}: {error}") from None
+    with tape.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+    with gzip.open(tape, "rt", encoding="utf-8") if packed else tape.open() as lines:
+        yield from lines
 
 
 def _listed(recorded: Survey | None) -> list[Instrument]:
