@@ -367,9 +367,10 @@ def _paper(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(judge.as_plain(report)))
         return
+    logging.getLogger().setLevel(logging.INFO)
     for line in judge.in_words(report):
         if arguments.for_bot:
-            logger.warning("The exchange's judge: %s", line)
+            logger.info("The exchange's judge: %s", line)
         else:
             print(line)
 

@@ -169,7 +169,7 @@ class GTE:
                 "the venue documents no withdrawal endpoint: set WITHDRAW_PATH to the path that "
                 "the venue gave you, or withdraw on its web site"
             )
-        params = {"asset": asset or self.asset, "amount": plain(amount), "address": address}
+        params = {"asset": asset or self.asset, "volume": plain(amount), "address": address}
         if fee is not None:
             params["fee"] = plain(fee)
         return self._send(Endpoint("POST", self._withdraw_path, 1), params, "withdraw")

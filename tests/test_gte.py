@@ -145,7 +145,7 @@ def test_a_withdrawal_needs_the_path_that_no_document_names() -> None:
     client = offline(withdraw_path="/v1/api/withdraw")
     assert client.withdraw(amount=Decimal("0.10"), address="somewhere") == {"id": "5"}
     assert sent.calls[0].request.params == {
-        **{"asset": "BTC", "amount": "0.1", "address": "somewhere"},
+        **{"asset": "BTC", "volume": "0.1", "address": "somewhere"},
     }
 
 
@@ -424,3 +424,76 @@ def test_many_threads_share_one_client(gte: GTE) -> None:
         thread.start()
     wait_until(lambda: not any(thread.is_alive() for thread in threads))
     assert errors == []
+
+
+def test_accounts_transfers_and_withdrawals(venue: PaperExchange) -> None:
+    client = client_of(venue, withdraw_path="/v1/api/account/withdraw")
+    before = client.account_query()[0]
+    assert (before.currency, before.total) == ("BTC", 50)
+    client.transfer(volume=Decimal("1.5"), source=2, target=1)
+    assert client.account_query()[0].total == Decimal("48.5")
+    assert client.fund_query()[0].total == Decimal("11.5")
+    with pytest.raises(Refused, match="-11051"):
+        client.transfer(volume=Decimal(1), source=2, target=2)
+    assert client.withdraw(amount=Decimal("0.5"), address="somewhere")
+    client.exit()
+
+
+def test_leverage_and_margin_are_set_and_shown(venue: PaperExchange, gte: GTE) -> None:
+    gte.isolate_margin(20)
+    setting = gte.setting_query()
+    assert (setting["margin_mode"], setting["bid_leverage"]) == ("2", "20")
+    assert setting["ask_leverage"] == "20"
+    gte.change_leverage(Decimal(5), mode=1)
+    assert gte.setting_query()["cross_leverage"] == "5"
+    resting = gte.buy(10, 8000)
+    with pytest.raises(LeverageRefused, match="-13102"):
+        gte.isolate_margin(10)
+    gte.cancel(resting.order_id)
+    wait_until(lambda: not gte.open_orders_http())
+    gte.isolate_margin(10)
+    gte.place_order(100, 8497.5)
+    wait_until(lambda: venue.position() == (100, 0))
+    gte.increase_margin(Decimal("0.001"), long=True)
+    gte.increase_margin(Decimal("0.0005"), long=True, increase=False)
+    gte.auto_margin(long=True, on=True)
+
+
+def test_candles_and_trades_are_listed(venue: PaperExchange, gte: GTE) -> None:
+    venue.take("buy", "8497.5", 7)
+    assert gte.trade_query()[-1]["qty"] == "7"
+    candle = gte.candle_query(interval=1, size=5)[-1]
+    assert candle[4] == "8497.5"
+
+
+def test_spot_orders_are_created_listed_and_cancelled(venue: PaperExchange) -> None:
+    spot = client_of(venue, instrument_type="bb", settle_currency="USDT", symbol="BTC/USDT")
+    assert any(row["symbol"] == "BTC/USDT" for row in spot.symbol_query())
+    assert spot.instrument_query().lot < 1
+    order = spot.buy(0.01, 8000)
+    assert [found.order_id for found in spot.query_orders()] == [order.order_id]
+    assert spot.account_query()[0].currency == "USDT"
+    spot.cancel_bulk_orders([order])
+    wait_until(lambda: not spot.query_orders())
+    spot.exit()
+
+
+def test_the_live_tables_answer_under_the_familys_names(venue: PaperExchange) -> None:
+    client = client_of(venue, ws_url=venue.ws_url)
+    assert client.ws
+    client.ws.start()
+    client.ws.wait_for_tables(client.ws.needed, 10)
+    made = client.buy(10, 8000)
+    wait_until(lambda: [o.order_id for o in client.open_orders_ws()] == [made.order_id])
+    client.buy(5, 8497.5)
+    wait_until(lambda: client.delta() == 5)
+    assert client.position_ws().long.qty == 5
+    wait_until(lambda: client.recent_trades())
+    wait_until(lambda: client.funds())
+    assert client.market_depth(1)["asks"][0][0] == "8497.5"
+    client.exit()
+
+
+def test_without_a_feed_the_live_tables_are_an_error(gte: GTE) -> None:
+    with pytest.raises(SettingsError, match="ws_url"):
+        gte.position_ws()
