@@ -107,6 +107,18 @@ def test_every_drop_of_many_is_noticed(make: Make, venue: PaperExchange) -> None
     assert threading.active_count() < 20
 
 
+def test_a_connection_that_never_gives_a_needed_table_is_made_anew(
+    make: Make, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.ws.ws_thread.DEAD_AFTER", 1.5)
+    venue.fault("mute", match="position")
+    feed = make()
+    wait_until(lambda: feed.epoch >= 2)
+    assert "position" in feed.last_error()
+    venue.clear_faults()
+    ready(feed)
+
+
 def test_a_venue_that_restarts_is_found_again(make: Make, venue: PaperExchange) -> None:
     feed = ready(make())
     venue.stop()

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 PING_EVERY = 5.0
 """Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
 DEAD_AFTER = 15.0
-"""Seconds without any frame, pong included, after which the connection is given up."""
+"""Seconds without a frame, pong included, or without a needed table: then it connects anew."""
 CONNECT_TIMEOUT = 5.0
 LOGIN_ANSWER = 2.0
 """Seconds to wait for the answer to a login, which no document promises."""
@@ -243,7 +243,7 @@ class GTEWebsocket:
     def _listen(self) -> None:
         assert self._socket
         self._socket.settimeout(1.0)
-        ping_due = clock.monotonic()
+        connected = ping_due = clock.monotonic()
         while not self._stop.is_set():
             now = clock.monotonic()
             if now >= ping_due:
@@ -256,6 +256,8 @@ class GTEWebsocket:
                 self._subscribe(protocol.PRIVATE_TABLES)
             if now - self._heard > DEAD_AFTER:
                 raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
+            if now - connected > DEAD_AFTER and (missing := self.missing()):
+                raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
             try:
                 opcode, data = self._socket.recv_data()
             except websocket.WebSocketTimeoutException:
