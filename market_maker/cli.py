@@ -174,7 +174,7 @@ def _run(arguments: argparse.Namespace) -> None:
         bot.stop(signal.Signals(number).name)
 
     for number in STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, stop)
     inherited = os.environ.pop(INHERITED, "")
     try:

@@ -1,6 +1,5 @@
 """The loop, on the paper exchange: what stands in the book after each tick."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -578,7 +577,20 @@ def test_changed_code_restarts_with_the_orders_in_the_book(
 
 def test_ctrl_c_in_a_script_of_ones_own_leaves_clean(start: Start, venue: PaperExchange) -> None:
     bot = start(LOOP_INTERVAL=30)
-    killer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    killer.start()
-    bot.run_loop()
+
+    def press() -> None:
+        wait_until(lambda: len(venue.open_orders()) == 6)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.main_thread().ident
+    assert main
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        presser = threading.Thread(target=press)
+        presser.start()
+        bot.run_loop()
+        presser.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert venue.judge().accepted == 6
     assert venue.open_orders() == []
