@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -59,6 +60,17 @@ def test_the_list_names_every_fault() -> None:
         {"name": "late", "value": "soon"},
         {"name": "lost", "chance": 1.5},
         {"name": "lost", "after_ms": -1},
+        {"name": "lost", "after_ms": float("nan")},
+        {"name": "lost", "times": "x"},
+        {"name": "lost", "times": -1},
+        {"name": "lost", "for_ms": 0},
+        {"name": "lost", "match": ["pc/order/create"]},
+        {"name": "lost", "done": "false"},
+        {"name": ["lost"]},
+        {"name": "status", "value": "99"},
+        {"name": "suspend", "times": 1},
+        {"name": "suspend", "chance": 0.5},
+        {"name": "clock_skew", "value": "5", "match": "BTC_USD"},
     ],
 )
 def test_a_fault_that_makes_no_sense_is_an_error(wrong: dict[str, Any]) -> None:
@@ -67,7 +79,7 @@ def test_a_fault_that_makes_no_sense_is_an_error(wrong: dict[str, Any]) -> None:
 
 
 def test_a_fault_strikes_what_it_matches_in_its_time_and_so_often() -> None:
-    schedule = Faults(random.Random(1))
+    schedule = Faults(lambda _: random.Random(1))
     schedule.plan(Fault(name="lost", match=CREATE, after_ms=10, for_ms=20, times=2), 100)
     strike = lambda target, now: schedule.strike(Where.REPLY, target, now)  # noqa: E731
     assert strike(CREATE, 109) is None
@@ -83,7 +95,7 @@ def test_a_fault_strikes_what_it_matches_in_its_time_and_so_often() -> None:
 
 def test_the_same_seed_and_schedule_strike_alike() -> None:
     def run(seed: int) -> list[bool]:
-        schedule = Faults(random.Random(seed))
+        schedule = Faults(lambda _: random.Random(seed))
         schedule.plan(Fault(name="lost", chance=0.5), 0)
         return [bool(schedule.strike(Where.REPLY, "x", 0)) for _ in range(100)]
 
@@ -225,6 +237,85 @@ def test_the_book_may_be_crossed_or_empty_and_is_whole_again_after(
     assert venue.levels("buy") == bids
     assert venue.levels("sell")[0][1] == 7
     assert venue.levels("sell")[1:] == asks[1:]
+
+
+def test_the_book_stays_crossed_in_a_living_market() -> None:
+    with PaperExchange(seed=3) as venue:
+        venue.fault("book_cross", match="BTC_USD", for_ms=60_000)
+        looks = []
+        for _ in range(20):
+            time.sleep(0.05)  # a step of the crowd takes 0.1 s
+            looks.append(venue.levels("buy")[0][0] > venue.levels("sell")[0][0])
+        assert sum(looks) >= 15
+
+
+def test_limits_count_by_the_true_clock_while_the_venues_is_wrong(
+    venue: PaperExchange, client: Client
+) -> None:
+    venue.fault("clock_skew", value="-60000")
+    for _ in range(5):
+        client.create(1, "8400", 1)
+    venue.clear_faults()
+    deadline = clock.monotonic() + 5
+    while client.create(1, "8400", 1)["code"] and clock.monotonic() < deadline:
+        pass
+    assert clock.monotonic() < deadline
+
+
+def test_faults_that_overlap_end_each_in_its_own_time(venue: PaperExchange, client: Client) -> None:
+    venue.fault("suspend", match="BTC_USD", for_ms=30)
+    venue.fault("suspend", match="BTC_USD")
+    venue.fault("forget_client_oid", for_ms=30)
+    venue.fault("forget_client_oid", for_ms=60)
+    venue.fault("book_empty", for_ms=30)
+    venue.fault("book_empty")
+    time.sleep(0.3)  # the short ones are over
+    assert client.create(1, "8400", 1)["code"] == -16003
+    assert venue.levels("sell") == []
+    venue.clear_faults()
+    assert client.create(1, "8400", 1, client_oid="mine")["code"] == 0
+    assert client.orders()[0]["client_oid"] == "mine"
+    assert venue.levels("sell")
+
+
+def test_a_fault_that_names_nothing_known_is_an_error(venue: PaperExchange) -> None:
+    for wrong in ({"name": "lost", "match": "nowhere"}, {"name": "suspend", "match": "DOGE_USD"}):
+        with pytest.raises(ValueError, match="there is no"):
+            venue.fault(**wrong)
+
+
+def test_a_fault_strikes_only_what_it_is_about(venue: PaperExchange, client: Client) -> None:
+    venue.fault("batch_half")
+    venue.fault("cancel_pending", value="60000", times=1)
+    made = client.create(1, "8400", 1)["data"]["order_id"]
+    assert [row["order_id"] for row in client.orders(filter='{"status":["2"]}')] == [made]
+    client.call("POST", "pc/order/cancel", asset="BTC", symbol="BTC_USD", order_id=made)
+    assert client.orders()[0]["status"] == "4"
+
+
+def test_each_fault_draws_for_itself() -> None:
+    def strikes(others: int) -> list[bool]:
+        schedule = Faults(lambda number: random.Random(number))
+        schedule.plan(Fault(name="empty", chance=0.5), 0)
+        schedule.plan(Fault(name="frame_lost", chance=0.5), 0)
+        found = []
+        for _ in range(20):
+            for _ in range(others):
+                schedule.strike(Where.FRAME, "trade", 1)
+            found.append(schedule.strike(Where.REPLY, QUERY, 1) is not None)
+        return found
+
+    assert strikes(others=0) == strikes(others=3)
+
+
+def test_frames_are_swapped_two_by_two(
+    venue: PaperExchange, client: Client, socket: Socket
+) -> None:
+    venue.fault("frame_swap", match="order")
+    for price in ("8401", "8402", "8403", "8404"):
+        client.create(1, price, 10)
+    heard = [socket.frame("order")["data"][0]["price"] for _ in range(4)]
+    assert heard == ["8402", "8401", "8404", "8403"]
 
 
 def test_the_rules_of_a_symbol_may_change(venue: PaperExchange, client: Client) -> None:

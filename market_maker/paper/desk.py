@@ -39,14 +39,20 @@ class Desk:
         self._gate = gate
         self._judge = judge
 
-    def answer(self, asked: Asked, now: int, fault: Fault | None = None) -> tuple[int, Row]:
-        """Return the HTTP status and the reply; refusals have status 200, as all of GTE's do."""
+    def answer(
+        self, asked: Asked, now: int, fault: Fault | None = None, *, arrived: int | None = None
+    ) -> tuple[int, Row]:
+        """Return the HTTP status and the reply; refusals have status 200, as all of GTE's do.
+
+        `now` is what the venue takes for the time; limits count by when a request has `arrived`.
+        """
+        arrived = now if arrived is None else arrived
         name = endpoint_name(asked.path)
         endpoint = ENDPOINTS.get((asked.method, name))
         if endpoint is None:
             return 404, envelope(Code.PARAM_VALUE, "path", now=now)
         try:
-            reply = envelope(0, data=self._act(asked, name, endpoint, now, fault), now=now)
+            reply = envelope(0, data=self._act(asked, name, endpoint, now, fault, arrived), now=now)
         except Refused as refusal:
             reply = envelope(refusal.code, refusal.subject, now=now)
         if endpoint.private:
@@ -54,7 +60,13 @@ class Desk:
         return 200, reply
 
     def _act(
-        self, asked: Asked, name: str, endpoint: Endpoint, now: int, fault: Fault | None
+        self,
+        asked: Asked,
+        name: str,
+        endpoint: Endpoint,
+        now: int,
+        fault: Fault | None,
+        arrived: int,
     ) -> Row:
         params, body = parameters(asked)
         owner = ""
@@ -68,7 +80,8 @@ class Desk:
         try:
             if switches.rate_limits:
                 limit, window = endpoint.limit, endpoint.window
-                self._gate.count(owner or asked.client, name, limit=limit, window=window, now=now)
+                who = owner or asked.client
+                self._gate.count(who, name, limit=limit, window=window, now=arrived)
         except Refused:
             if switches.limited_create_placed and endpoint.act is create:
                 endpoint.act(request)
@@ -149,7 +162,10 @@ def _refuse(constant: str) -> None:
 def _plain(value: object) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else dump(value)
+    try:
+        return value if isinstance(value, str) else dump(value)
+    except RecursionError:
+        raise Refused(Code.PARAM_TYPE, "body") from None
 
 
 def envelope(code: int, subject: str = "", *, data: Row | None = None, now: int = 0) -> Row:

@@ -5,6 +5,7 @@ strikes, and act. The same chances, schedule and requests give the same run.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ class Kind(NamedTuple):
     where: Where
     text: str
     value: str = ""  # what `value` means, if anything
+    about: tuple[str, ...] = ("",)  # how the endpoints end that it can strike at all
+    everywhere: bool = False  # it is about the whole venue, and has no `match`
 
 
 VALUE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
@@ -36,10 +39,21 @@ CATALOGUE = {
     "html": Kind(Where.REPLY, "answer 200 with an HTML page"),
     "truncated": Kind(Where.REPLY, "answer with half of the JSON"),
     "empty": Kind(Where.REPLY, "answer 200 with nothing"),
-    "batch_half": Kind(Where.REPLY, "cancel only every second order of a batch"),
-    "cancel_pending": Kind(Where.REPLY, "keep a cancel pending (status 4)", "milliseconds"),
-    "query_lag": Kind(Where.REPLY, "leave out orders younger than this", "milliseconds"),
-    "query_churn": Kind(Where.REPLY, "leave one row of a page out and repeat another"),
+    "batch_half": Kind(
+        Where.REPLY, "cancel only every second order of a batch", about=("order/cancel_batch",)
+    ),
+    "cancel_pending": Kind(
+        Where.REPLY,
+        "keep a cancel pending (status 4)",
+        "milliseconds",
+        ("order/cancel", "order/cancel_batch"),
+    ),
+    "query_lag": Kind(
+        Where.REPLY, "leave out orders younger than this", "milliseconds", ("order/query",)
+    ),
+    "query_churn": Kind(
+        Where.REPLY, "leave one row of a page out and repeat another", about=("order/query",)
+    ),
     "mute": Kind(Where.FRAME, "send no frames of a table"),
     "frame_lost": Kind(Where.FRAME, "drop a frame"),
     "frame_twice": Kind(Where.FRAME, "send a frame twice"),
@@ -47,13 +61,15 @@ CATALOGUE = {
     "frame_late": Kind(Where.FRAME, "send a frame late, out of order", "milliseconds"),
     "frame_half": Kind(Where.FRAME, "send half of a frame"),
     "cut": Kind(Where.FRAME, "cut the connection instead of sending a frame"),
-    "refuse": Kind(Where.STATE, "cut all connections and refuse new ones"),
-    "clock_skew": Kind(Where.STATE, "the venue's clock is ahead by this", "milliseconds"),
+    "refuse": Kind(Where.STATE, "cut all connections and refuse new ones", everywhere=True),
+    "clock_skew": Kind(
+        Where.STATE, "the venue's clock is ahead by this", "milliseconds", everywhere=True
+    ),
     "book_cross": Kind(Where.STATE, "a buy rests above the best sell"),
     "book_empty": Kind(Where.STATE, "the others withdraw all they rest"),
     "tick_change": Kind(Where.STATE, "another tick size, a multiple of the usual one", "tick"),
     "suspend": Kind(Where.STATE, "no new orders in a symbol (-16003)"),
-    "forget_client_oid": Kind(Where.STATE, "show every client_oid as null"),
+    "forget_client_oid": Kind(Where.STATE, "show every client_oid as null", everywhere=True),
 }
 
 
@@ -82,7 +98,8 @@ class Fault:
 
     It begins `after_ms` from when it is planned and lasts `for_ms`, or for ever. In that time it
     strikes with a `chance`, at most `times`, what its `match` names: an endpoint such as
-    `pc/order/create`, a table, a symbol, or all.
+    `pc/order/create`, a table, a symbol, or all. A fault of state has no chance and no times: it
+    lasts.
     """
 
     name: str
@@ -95,13 +112,29 @@ class Fault:
     chance: float = 1.0
 
     def __post_init__(self) -> None:
-        kind = CATALOGUE.get(self.name)
+        kind = CATALOGUE.get(self.name) if isinstance(self.name, str) else None
         if kind is None:
             raise ValueError(f"there is no fault {self.name!r}")
+        if not isinstance(self.match, str) or not isinstance(self.value, str):
+            raise ValueError("match and value are texts")
+        if not isinstance(self.done, bool):
+            raise ValueError("done is true or false")
         if kind.value and not VALUE.fullmatch(self.value):
             raise ValueError(f"fault {self.name} needs a value: {kind.value}")
-        if not 0 <= self.chance <= 1 or self.after_ms < 0:
-            raise ValueError("a chance is from 0 to 1, and what is over cannot be planned")
+        if self.name == "status" and not 200 <= self.number <= 599:
+            raise ValueError("a status is from 200 to 599")
+        if not _is_whole(self.after_ms, 0):
+            raise ValueError("after_ms is a whole number from 0")
+        for name, number in (("for_ms", self.for_ms), ("times", self.times)):
+            if number is not None and not _is_whole(number, 1):
+                raise ValueError(f"{name} is a whole number from 1, or null")
+        chance = self.chance
+        if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance <= 1:
+            raise ValueError("a chance is from 0 to 1")
+        if kind.where is Where.STATE and (self.times is not None or chance != 1):
+            raise ValueError(f"fault {self.name} lasts: it has for_ms, but no times and no chance")
+        if kind.everywhere and self.match:
+            raise ValueError(f"fault {self.name} is about the whole venue: it has no match")
 
     @property
     def number(self) -> int:
@@ -109,9 +142,14 @@ class Fault:
         return int(float(self.value))
 
 
+def _is_whole(value: object, low: int) -> bool:
+    return type(value) is int and low <= value <= 10**12
+
+
 @dataclass(slots=True)
 class _Planned:
     fault: Fault
+    chance: Chance
     begin: int
     end: int | None
     left: int | None
@@ -123,15 +161,19 @@ class _Planned:
 class Faults:
     """The schedule. It knows nothing of what it is about."""
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: Callable[[int], Chance]) -> None:
+        """`chance` gives each fault its own draws, by its number on the schedule."""
         self._chance = chance
+        self._count = 0
         self._planned: list[_Planned] = []
 
     def plan(self, fault: Fault, now: int) -> None:
         """Put a fault on the schedule."""
         begin = now + fault.after_ms
         end = None if fault.for_ms is None else begin + fault.for_ms
-        self._planned.append(_Planned(fault, begin, end, fault.times))
+        self._count += 1
+        chance = self._chance(self._count)
+        self._planned.append(_Planned(fault, chance, begin, end, fault.times))
 
     def clear(self) -> None:
         """End all faults."""
@@ -145,11 +187,13 @@ class Faults:
         """Return the fault that strikes a target now, if one does."""
         for planned in self._planned:
             fault = planned.fault
+            kind = CATALOGUE[fault.name]
             if (
-                CATALOGUE[fault.name].where is where
+                kind.where is where
                 and fault.match in ("", target)
+                and target.endswith(kind.about)
                 and planned.runs(now)
-                and (fault.chance >= 1 or self._chance.random() < fault.chance)
+                and (fault.chance >= 1 or planned.chance.random() < fault.chance)
             ):
                 if planned.left is not None:
                     planned.left -= 1

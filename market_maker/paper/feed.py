@@ -39,6 +39,8 @@ from market_maker.paper.wire import (
 PUBLIC = {"instrument", "trade", "order_book"}
 PRIVATE = {"order", "execution", "position", "margin"}
 
+MAX_ECHO = 2_000  # characters of a message that its answer repeats
+
 
 class Topic(NamedTuple):
     """One subscription; an empty `symbol` is all symbols of the area."""
@@ -318,7 +320,7 @@ def _either(args: dict[str, Any], *names: str) -> object:
 
 
 def _status(code: int, request: str) -> str:
-    return dump({"status": text(int(code)), "request": request})
+    return dump({"status": text(int(code)), "request": request[:MAX_ECHO]})
 
 
 def _without(row: Row, *names: str) -> Row:

@@ -9,7 +9,7 @@ from aiohttp import web
 from market_maker import clock
 from market_maker.paper.faults import Fault, Faults, Where
 
-MAX_UNSENT = 20_000  # frames; a client that lets more pile up is cut off
+MAX_UNSENT = 16 * 1024 * 1024  # characters; a client that lets more pile up is cut off
 
 
 class Line:
@@ -20,30 +20,28 @@ class Line:
     ) -> None:
         self._socket = socket
         self._faults = faults
-        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._unsent = 0
         self._held: str | None = None
         self.cut = cut
 
     def send(self, frame: str, table: str) -> None:
-        """Put a frame on the line."""
-        fault = self._faults.strike(Where.FRAME, table, clock.now_ms())
-        if fault:
-            self._misbehave(fault, frame)
-        else:
+        """Put a frame on the line; one that was held back for a swap follows it."""
+        if self._held is not None:
             self._put(frame)
-            if self._held is not None:
-                held, self._held = self._held, None
-                self._put(held)
+            frame, self._held = self._held, None
+        elif fault := self._faults.strike(Where.FRAME, table, clock.now_ms()):
+            self._misbehave(fault, frame)
+            return
+        self._put(frame)
 
     def _misbehave(self, fault: Fault, frame: str) -> None:
         match fault.name:
             case "frame_twice":
                 self._put(frame)
                 self._put(frame)
-            case "frame_swap" if self._held is None:
-                self._held = frame
             case "frame_swap":
-                self._put(frame)
+                self._held = frame
             case "frame_late":
                 asyncio.get_running_loop().call_later(fault.number / 1000, self._put, frame)
             case "frame_half":
@@ -52,10 +50,11 @@ class Line:
                 self.cut()
 
     def _put(self, frame: str) -> None:
-        try:
-            self._queue.put_nowait(frame)
-        except asyncio.QueueFull:
+        if self._unsent + len(frame) > MAX_UNSENT:
             self.cut()
+            return
+        self._unsent += len(frame)
+        self._queue.put_nowait(frame)
 
     async def run(self, thawed: asyncio.Event) -> None:
         """Send until the connection is gone; while the venue is frozen, nothing."""
@@ -64,3 +63,4 @@ class Line:
                 frame = await self._queue.get()
                 await thawed.wait()
                 await self._socket.send_str(frame)
+                self._unsent -= len(frame)

@@ -13,12 +13,13 @@ from market_maker import clock
 from market_maker.paper.control import Control
 from market_maker.paper.desk import Asked, Desk, endpoint_name, envelope
 from market_maker.paper.exchange import Exchange
-from market_maker.paper.faults import TRANSPORT, Fault, Faults, Where
+from market_maker.paper.faults import CATALOGUE, TRANSPORT, Fault, Faults, Where
 from market_maker.paper.feed import Feed, Session
 from market_maker.paper.gate import Gate, Pass, check_loopback, is_loopback_name
 from market_maker.paper.judge import Judge, Report
 from market_maker.paper.line import Line
 from market_maker.paper.refusal import Code
+from market_maker.paper.rest import ENDPOINTS
 from market_maker.paper.stage import OWNER, Market, set_stage
 from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.trouble import Trouble
@@ -35,7 +36,10 @@ PAPER_READ_SECRET = "paper-read-secret"
 
 SOCKET_PATHS = {"", "ws", "realtime"}
 TICK = 0.1
-FOR_EVER = 3600.0  # longer than any client waits
+TABLES = {
+    *("instrument", "trade", "order_book", "order", "execution", "position", "margin"),
+    *("pong", "status"),
+}
 PAGE = "<html><body><h1>The service is unavailable</h1></body></html>"
 MAX_LATE = 1.0  # beyond it a market goes on from here instead of catching up
 MAX_BODY = 64 * 1024
@@ -60,7 +64,7 @@ class Server:
             Pass(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
         ]
         self._gate = Gate(passes, self._switches.expiry_grace_ms)
-        self.faults = Faults(random.Random(seed))
+        self.faults = Faults(lambda number: random.Random(f"{seed} fault {number}"))
         self._trouble = Trouble(exchange)
         self._feed = Feed(exchange, self._gate)
         self._desk = Desk(exchange, self._gate, self.judge)
@@ -144,7 +148,11 @@ class Server:
 
     def plan(self, fault: Fault) -> None:
         """Put a fault on the schedule, or raise ValueError."""
-        self._trouble.check(fault)
+        known = {name for _, name in ENDPOINTS} | TABLES | {""}
+        if CATALOGUE[fault.name].where is Where.STATE:
+            self._trouble.check(fault)
+        elif fault.match not in known:
+            raise ValueError(f"there is no endpoint or table {fault.match!r}")
         self.faults.plan(fault, clock.now_ms())
         self._stir()
 
@@ -217,7 +225,8 @@ class Server:
             if spoilt is not None:
                 return spoilt
         try:
-            status, reply = self._desk.answer(asked, self.now(), fault)
+            now, arrived = self.now(), clock.now_ms()
+            status, reply = self._desk.answer(asked, now, fault, arrived=arrived)
         except Exception:
             logger.exception("%s %s: the paper exchange has failed", request.method, path)
             status, reply = 200, envelope(Code.SERVER_ERROR, now=self.now())
@@ -236,7 +245,8 @@ class Server:
                 await asyncio.sleep(fault.number / 1000)
                 return None
             case "lost":
-                await asyncio.sleep(FOR_EVER)
+                while request.transport and not request.transport.is_closing():
+                    await asyncio.sleep(TICK)
             case "status":
                 return web.Response(text=PAGE, status=fault.number, content_type="text/html")
             case "html":
