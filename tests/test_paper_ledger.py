@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_the_liquidation_price_is_the_documented_one(leg: Leg, liquidation: str)
 def test_a_round_trip_wins_what_the_inverse_contract_says_less_the_fees() -> None:
     ledger = Ledger()
     for owner in ("ann", "bob"):
-        ledger.open_account(owner)
+        ledger.open_account(owner, Mode.CROSS)
         ledger.deposit(owner, Wallet.CONTRACT, "BTC", D(1))
     contract = Contract("BTC", "BTC_USD")
     for price, close in ((8000, False), (10000, True)):
@@ -270,6 +271,70 @@ def test_a_close_needs_a_position_that_no_other_close_has_taken() -> None:
     assert (venue.leg().qty, venue.leg().bound) == (60, 60)
 
 
+def test_margin_that_a_resting_close_order_needs_is_not_removable() -> None:
+    venue = Venue("2")
+    venue.buy(1000)
+    change = venue.exchange.change_margin
+    change("ann", LONG, D("1.5"))
+    rest = venue.sell(1000, "19000", close=True)
+    change("ann", LONG, D("-0.1"))
+    venue.exchange.cancel("ann", BTC_USD, rest, 0)
+    venue.index(1000)
+    venue.exchange.play(BTC_USD, [Depth(Side.BUY, 19998, 0)], 0)
+    rest = venue.sell(1000, "1000", close=True)
+    venue.index(10000)
+    assert refusal(change, "ann", LONG, D("-1.39")) is Code.MARGIN_NOT_REMOVABLE
+    change("ann", LONG, D("-0.5"))
+    venue.exchange.cancel("ann", BTC_USD, rest, 0)
+    change("ann", LONG, D("-0.89"))
+
+
+def test_a_close_beyond_bankruptcy_costs_the_margin_and_the_fund_pays_the_rest() -> None:
+    ledger = Ledger()
+    for owner, mode in (("ann", Mode.ISOLATED), ("bob", Mode.CROSS)):
+        ledger.open_account(owner, mode)
+        ledger.deposit(owner, Wallet.CONTRACT, "BTC", D(1))
+    ann, bob = Party("ann", False, D(0)), Party("bob", None, D(0))
+    ledger.trade(LONG.contract, qty=1000, each=D("0.0001"), buyer=ann, seller=bob)
+    ann = Party("ann", True, D(0))
+    ledger.trade(LONG.contract, qty=400, each=D("0.001"), buyer=bob, seller=ann)
+    assert ledger.accounts["ann"].balance(Wallet.CONTRACT, "BTC").total == D("0.996")
+    assert ledger.accounts["ann"].leg(LONG).margin == D("0.006")
+    assert ledger.accounts["bob"].balance(Wallet.CONTRACT, "BTC").total == D("1.36")
+    assert ledger.accounts[INSURANCE].balance(Wallet.CONTRACT, "BTC").total == D("-0.356")
+    assert ledger.imbalance("BTC", {LONG.contract: D("0.0001")}) == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "price", "moved"),
+    [(Mode.ISOLATED, "9092", "0.1899"), (Mode.CROSS, "1000", "0.18")],
+)
+def test_a_wallet_without_a_position_owes_nothing(mode: Mode, price: str, moved: str) -> None:
+    venue = Venue("0.2")
+    venue.leverage("10", mode)
+    venue.buy(1000)
+    venue.exchange.play(BTC_USD, [Depth(Side.BUY, 19998, 0)], 0)
+    venue.sell(1000, price, close=True)
+    venue.transfer(moved)
+    if mode is Mode.ISOLATED:
+        venue.transfer("0.000026")
+    venue.exchange.play(BTC_USD, [Take(Side.BUY, 2 * int(price), 1000)], 0)
+    assert (venue.leg().qty, venue.total) == (0, 0)
+    assert venue.ledger.imbalance("BTC", venue.marks()) == 0
+
+
+def test_funding_that_the_wallet_cannot_pay_comes_out_of_the_margin() -> None:
+    venue = Venue("0.1")
+    venue.buy(1000)
+    venue.transfer(str(venue.ledger.accounts["ann"].available(Wallet.CONTRACT, "BTC"))[:10])
+    margin = venue.leg().margin
+    venue.exchange.tick(HOUR)
+    venue.exchange.tick(8 * HOUR)
+    assert margin - D("0.00001") <= venue.leg().margin < margin
+    assert venue.total >= venue.leg().margin
+    assert venue.ledger.imbalance("BTC", venue.marks()) == 0
+
+
 USERS = ("ann", "bob", "eve")
 TRADED = (BTC_USD, ETH_USD, SPOT_BTC)
 
@@ -297,14 +362,16 @@ class Life:
     def live(self, events: int) -> None:
         acts = [*[self.create] * 4, *[self.index] * 2, self.depth, self.take]
         acts += [self.cancel, self.leverage, self.margin, self.top_up, self.transfer, self.fund]
+        acts += [self.far_close]
         for _ in range(events):
-            try:
-                self.chance.choice(acts)()
-            except Refused:
-                assert not [
-                    e for e in self.exchange.news.drain() if isinstance(e, Filled | Liquidated)
-                ]
-            self.check()
+            self.attempt(self.chance.choice(acts))
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Refused:
+            assert not [e for e in self.exchange.news.drain() if isinstance(e, Filled | Liquidated)]
+        self.check()
 
     def key(self) -> Key:
         return self.chance.choice(TRADED)
@@ -317,12 +384,14 @@ class Life:
     def create(self) -> None:
         key, chance = self.key(), self.chance
         instrument = self.exchange.listings[key].instrument
+        close = key.kind == CONTRACT and chance.random() < 0.4
+        spread = chance.choice([40, 360]) if close else 40
         self.exchange.create(
             chance.choice(USERS),
             key,
             side=chance.choice(list(Side)),
-            close=key.kind == CONTRACT and chance.random() < 0.4,
-            price=instrument.price(self.price(key)),
+            close=close,
+            price=instrument.price(self.price(key, spread)),
             qty=instrument.qty(chance.choice([1, 10, 100, 1000])),
             client_oid=None,
             now=self.now,
@@ -342,8 +411,9 @@ class Life:
 
     def take(self) -> None:
         key = self.key()
-        side, qty = self.chance.choice(list(Side)), self.chance.choice([5, 500, 5000])
-        self.exchange.play(key, [Take(side, self.price(key), qty)], self.now)
+        side, qty = self.chance.choice(list(Side)), self.chance.choice([5, 500, 5000, 50000])
+        spread = self.chance.choice([40, 360])
+        self.exchange.play(key, [Take(side, self.price(key, spread), qty)], self.now)
 
     def index(self) -> None:
         key = self.key()
@@ -365,8 +435,41 @@ class Life:
         return self.chance.choice([LONG, SHORT, LegKey("BTC", "ETH_USD", True)])
 
     def margin(self) -> None:
-        amount = D(self.chance.choice(["0.1", "0.001", "-0.001", "-0.1"]))
+        amount = D(self.chance.choice(["0.5", "0.1", "0.001", "-0.001", "-0.1", "-0.49"]))
         self.exchange.change_margin(self.chance.choice(USERS), self.leg(), amount)
+
+    def far_close(self) -> None:
+        """Rest a close far away on much margin, then take the margin and all else away."""
+        owner, leg, side = self.chance.choice(USERS), self.leg(), Side.SELL
+        if not leg.long:
+            side = side.other
+        key = Key(CONTRACT, leg.area, leg.symbol)
+        listing, account = self.exchange.listings[key], self.ledger.accounts[owner]
+        price = self.price(key, 360)
+        self.attempt(lambda: self.exchange.change_margin(owner, leg, D("0.5")))
+        far = [Depth(side.other, level, 0) for level in list(listing.book.prices(side.other))]
+        self.attempt(lambda: self.exchange.play(key, far, self.now))
+        self.attempt(
+            lambda: self.exchange.create(
+                owner,
+                key,
+                side=side,
+                close=True,
+                price=listing.instrument.price(price),
+                qty=D(account.leg(leg).qty - account.leg(leg).bound or 1),
+                client_oid=None,
+                now=self.now,
+            )
+        )
+        self.attempt(lambda: self.exchange.change_margin(owner, leg, D("-0.49")))
+        out = account.usable("BTC", self.exchange.marks()).quantize(D("1e-8"), ROUND_DOWN)
+        self.attempt(
+            lambda: self.exchange.transfer(
+                owner, "BTC", source=Wallet.CONTRACT, target=Wallet.SPOT, amount=out
+            )
+        )
+        take = Take(side.other, price, 5000)
+        self.attempt(lambda: self.exchange.play(key, [take], self.now))
 
     def top_up(self) -> None:
         on = self.chance.random() < 0.5
@@ -424,6 +527,8 @@ class Life:
             if wallet is Wallet.CONTRACT:
                 parts = (account.available(wallet, asset), balance.held, account.pos_margin(asset))
                 assert balance.total == sum(parts)
+                if not any(account.crossed_in(asset)):
+                    assert balance.total >= account.pos_margin(asset) >= 0
             else:
                 assert 0 <= balance.held <= balance.total
             if wallet in wallets:

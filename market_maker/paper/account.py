@@ -125,6 +125,10 @@ class Leg:
         """Return the margin and profit beyond what keeps the leg from liquidation."""
         return self.margin + self.profit(each) - money(self.qty * each * LIQUIDATION)
 
+    def bankrupt(self, each: Decimal, margin: Decimal | None = None) -> bool:
+        """Say whether the leg has lost more than its margin when one contract is worth `each`."""
+        return (self.margin if margin is None else margin) + self.profit(each) < 0
+
     def price_at(self, *, face: Decimal, ratio: Decimal, margin: Decimal | None = None) -> Decimal:
         """Return the price at which margin and profit are this ratio of the value, 0 for none.
 

@@ -65,11 +65,9 @@ class ContractClearing:
             raise Refused(Code.LIQUIDATED)
         if order.left > leg.qty - leg.bound:
             raise Refused(Code.NOT_CLOSABLE, "qty")
-        if mode is Mode.ISOLATED:
-            price = listing.instrument.price(order.price)
-            bankrupt = leg.price_at(face=listing.instrument.face, ratio=ZERO)
-            if bankrupt and (price < bankrupt if leg.long else price > bankrupt):
-                raise Refused(Code.BEYOND_BANKRUPTCY, "price")
+        price = listing.instrument.price(order.price)
+        if mode is Mode.ISOLATED and leg.bankrupt(worth(face=listing.instrument.face, price=price)):
+            raise Refused(Code.BEYOND_BANKRUPTCY, "price")
 
     def _check_open(self, listing: Listing, order: engine.Order, leverage: Decimal) -> None:
         """The part that would trade at once needs margin at the prices it would trade at."""

@@ -20,6 +20,7 @@ from market_maker.paper.account import (
     Mode,
     Setting,
     Wallet,
+    worth,
 )
 from market_maker.paper.blotter import Blotter, Order, Status
 from market_maker.paper.clearing import Clearing, ContractClearing, SpotClearing, leg_key
@@ -219,8 +220,13 @@ class Exchange:
 
     def change_margin(self, owner: str, leg: LegKey, amount: Decimal) -> None:
         """Add margin to an isolated position, or remove it when the amount is negative."""
-        self.listing(Key(CONTRACT, *leg.contract))
-        self.ledger.change_margin(owner, leg, amount, self.marks())
+        face = self.listing(Key(CONTRACT, *leg.contract)).instrument.face
+        exits = [
+            worth(face=face, price=order.price)
+            for order in self.blotter.live(owner)
+            if order.instrument.key.kind == CONTRACT and order.close and leg_key(order) == leg
+        ]
+        self.ledger.change_margin(owner, leg, amount, self.marks(), exits=exits)
         self.news.position(owner, leg)
 
     def set_top_up(self, owner: str, leg: LegKey, on: bool) -> None:

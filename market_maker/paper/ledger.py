@@ -5,10 +5,12 @@ For every asset at every moment, to the last digit,
     sum over accounts of (balances + unrealised profit) + fees = deposits
     total = available + order margin + position margin            (each contract account)
     sum of longs = sum of shorts                                  (each contract)
+    total >= position margin                                      (unless legs are crossed)
 
-The insurance fund is an account like any other.
+The insurance fund is an account like any other. It pays what a leg loses beyond its margin.
 """
 
+from collections.abc import Iterable
 from copy import deepcopy
 from decimal import Decimal
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from market_maker.paper.account import (
     ZERO,
     Account,
     Contract,
+    Leg,
     LegKey,
     Marks,
     Mode,
@@ -84,7 +87,11 @@ class Ledger:
             to_close = min(qty, closed.qty)
         if to_close:
             leg = account.leg(LegKey(*contract, not buys))
+            margin = leg.margin
             profit = leg.remove(qty=to_close, value=to_close * each)
+            if account.setting(contract).mode is Mode.ISOLATED:
+                beyond = leg.margin - margin - profit
+                profit += self._insure(contract.area, beyond)
             leg.realised += profit
             total += profit
         if qty > to_close:
@@ -93,8 +100,29 @@ class Ledger:
             leg.add(qty=qty - to_close, value=(qty - to_close) * each, leverage=leverage)
         leg.realised -= fee
         account.balance(Wallet.CONTRACT, contract.area).total += total
+        self._cover(account, contract.area, leg)
         self._charge(contract.area, fee)
         return fee
+
+    def _cover(self, account: Account, area: str, leg: Leg) -> None:
+        """Let the margin of the leg, then the insurance fund, pay what its owner could not.
+
+        Crossed legs may owe while they last: what they share is looked at by `doomed`.
+        """
+        balance = account.balance(Wallet.CONTRACT, area)
+        short = account.pos_margin(area) - balance.total
+        if short > 0 and not any(account.crossed_in(area)):
+            taken = min(short, leg.margin)
+            leg.margin -= taken
+            paid = self._insure(area, short - taken)
+            balance.total += paid
+            leg.realised += paid
+
+    def _insure(self, area: str, loss: Decimal) -> Decimal:
+        """Take a loss, if it is one, from the insurance fund, and return what it pays."""
+        paid = max(loss, ZERO)
+        self.accounts[INSURANCE].balance(Wallet.CONTRACT, area).total -= paid
+        return paid
 
     def swap(
         self, *, base: str, quote: str, qty: Decimal, price: Decimal, buyer: Party, seller: Party
@@ -124,6 +152,7 @@ class Ledger:
                     amount = -leg.qty * payment if leg.long else leg.qty * payment
                     leg.realised += amount
                     account.balance(Wallet.CONTRACT, contract.area).total += amount
+                    self._cover(account, contract.area, leg)
                     paid.append((account.owner, key))
         return paid
 
@@ -171,7 +200,7 @@ class Ledger:
     def take_over(self, owner: str, keys: list[LegKey], marks: Marks) -> None:
         """Move doomed legs to the insurance fund at the mark, with all the margin they have left.
 
-        If less than nothing is left the insurance fund pays. No order may be bound to them.
+        If less than nothing is left the fund has paid at the trade. No order may be bound to them.
         """
         account = self.accounts[owner]
         area = keys[0].area
@@ -185,6 +214,7 @@ class Ledger:
             buyer, seller = reversed(parties) if key.long else parties
             self.trade(key.contract, qty=leg.qty, each=each, buyer=buyer, seller=seller)
             leg.liquidated = True
+        rest = max(rest, ZERO)
         account.leg(keys[-1]).realised -= rest
         account.balance(Wallet.CONTRACT, area).total -= rest
         self.accounts[INSURANCE].balance(Wallet.CONTRACT, area).total += rest
@@ -253,8 +283,14 @@ class Ledger:
             raise Refused(Code.MARGIN_INSUFFICIENT, "leverage")
         self.accounts[owner] = trial
 
-    def change_margin(self, owner: str, key: LegKey, amount: Decimal, marks: Marks) -> None:
-        """Add to the margin of an isolated leg, or take from it when the amount is negative."""
+    def change_margin(
+        self, owner: str, key: LegKey, amount: Decimal, marks: Marks, *, exits: Iterable[Decimal]
+    ) -> None:
+        """Add to the margin of an isolated leg, or take from it when the amount is negative.
+
+        What stays must carry the leg to its `exits`: what a contract is worth where an order that
+        closes it rests.
+        """
         self._check_amount(abs(amount), "margin")
         account = self.accounts[owner]
         leg, setting = account.leg(key), account.setting(key.contract)
@@ -266,7 +302,8 @@ class Ledger:
             each = marks[key.contract]
             initial = money(leg.qty * each / setting.leverage(key.long))
             spare = leg.margin + min(leg.profit(each), ZERO) - initial
-            if -amount > spare:
+            stays = leg.margin + amount
+            if -amount > spare or any(leg.bankrupt(exit_each, stays) for exit_each in exits):
                 raise Refused(Code.MARGIN_NOT_REMOVABLE, "margin")
         leg.margin += amount
 
