@@ -213,6 +213,22 @@ def test_leverage_changes_margin_but_not_while_orders_rest() -> None:
     assert refusal(venue.leverage, "10") is Code.ORDERS_REST
 
 
+@pytest.mark.parametrize("long", [True, False])
+def test_the_leverage_in_force_set_again_leaves_added_margin_alone(long: bool) -> None:
+    venue = Venue()
+    venue.buy(1000)
+    venue.sell(1000)
+    key = LONG if long else SHORT
+    venue.exchange.change_margin("ann", key, D("0.05"))
+    margin = venue.leg(key).margin
+    venue.leverage("10.00", long=long)
+    assert venue.leg(key).margin == margin
+    venue.leverage("20", long=not long)
+    assert venue.leg(key).margin == margin
+    venue.leverage("20", long=long)
+    assert venue.leg(key).margin < margin
+
+
 def test_leverage_that_the_balance_does_not_carry_changes_nothing() -> None:
     venue = Venue("0.02")
     venue.buy(1000)

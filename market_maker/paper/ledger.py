@@ -269,6 +269,8 @@ class Ledger:
         trial = deepcopy(self.accounts[owner])
         setting = trial.setting(contract)
         switched = setting.mode is not mode
+        if not switched and setting.leverage(long) == leverage:
+            return  # margin that was added by hand stays
         setting.mode = mode
         if mode is Mode.CROSS:
             setting.cross = leverage
