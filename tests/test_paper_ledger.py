@@ -211,6 +211,8 @@ def test_leverage_changes_margin_but_not_while_orders_rest() -> None:
     assert refusal(venue.leverage, "2.001") is Code.PARAM_VALUE
     venue.buy(1, "9000")
     assert refusal(venue.leverage, "10") is Code.ORDERS_REST
+    assert refusal(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
+    assert refusal(venue.leverage, "0.5") is Code.PARAM_VALUE
 
 
 @pytest.mark.parametrize("long", [True, False])

@@ -208,6 +208,7 @@ class Exchange:
         """Set margin mode and leverage; none of the owner's orders may rest in the contract."""
         key = Key(CONTRACT, *contract)
         self.listing(key)
+        self.ledger.check_leverage(leverage)
         if any(order.instrument.key == key for order in self.blotter.live(owner)):
             raise Refused(Code.ORDERS_REST)
         self.ledger.change_leverage(

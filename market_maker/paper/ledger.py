@@ -251,6 +251,13 @@ class Ledger:
             raise Refused(Code.BALANCE_INSUFFICIENT, "volume")
         self.hold(owner, Wallet.FUNDING, asset, amount)
 
+    def check_leverage(self, leverage: Decimal) -> None:
+        """Refuse a leverage that no contract can have."""
+        if leverage > MAX_LEVERAGE:
+            raise Refused(Code.LEVERAGE_TOO_HIGH, "leverage")
+        if leverage < 1 or leverage % Decimal("0.01"):
+            raise Refused(Code.PARAM_VALUE, "leverage")
+
     def change_leverage(
         self,
         owner: str,
@@ -262,10 +269,7 @@ class Ledger:
         marks: Marks,
     ) -> None:
         """Set mode and leverage; `long` is the side meant when isolated. No order may rest."""
-        if leverage > MAX_LEVERAGE:
-            raise Refused(Code.LEVERAGE_TOO_HIGH, "leverage")
-        if leverage < 1 or leverage % Decimal("0.01"):
-            raise Refused(Code.PARAM_VALUE, "leverage")
+        self.check_leverage(leverage)
         trial = deepcopy(self.accounts[owner])
         setting = trial.setting(contract)
         switched = setting.mode is not mode
