@@ -244,17 +244,17 @@ class OrderManager:
         if not self.stop_reason:
             self.stop(RESTART)
 
-    def exit(self, seconds: float = EXIT_SECONDS) -> None:
+    def exit(self, seconds: float | None = None) -> None:
         """Cancel all our orders, prove that none is left, and close the connections.
 
-        Raises OrdersLeft when it cannot be proven.
+        Raises OrdersLeft when that is not proven after EXIT_SECONDS, or so many, without progress.
         """
         try:
             if self.exchange.dry_run:
                 logger.info("Shutting down. A dry run has nothing to cancel.")
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
-            self.exchange.cancel_all_orders(seconds)
+            self.exchange.cancel_all_orders(EXIT_SECONDS if seconds is None else seconds)
             logger.info("No order of ours is left: the venue's own list says so.")
             own = self.exchange.own
             logger.info(
