@@ -1,13 +1,51 @@
 """The judge: counts what a client did from the venue's own truth."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from test_paper_client import Client
 
-from market_maker.paper.judge import as_plain
+from market_maker.paper.account import Mode, Wallet
+from market_maker.paper.engine import Side
+from market_maker.paper.exchange import Exchange
+from market_maker.paper.instrument import SPOT, Key, listed
+from market_maker.paper.judge import Judge, as_plain, in_words
+from market_maker.paper.market import Depth, Index, Take
 from market_maker.paper.tape import BTC_USD
 from market_maker.paper.venue import PaperExchange
+
+D = Decimal
+SPOT_BTC = Key(SPOT, "USDT", "BTC/USDT")
+
+
+class Watched:
+    """An exchange whose user ann is judged."""
+
+    def __init__(self) -> None:
+        self.exchange = Exchange(listed())
+        self.exchange.ledger.open_account("ann", Mode.ISOLATED)
+        self.exchange.ledger.deposit("ann", Wallet.CONTRACT, "BTC", D(1))
+        self.exchange.ledger.deposit("ann", Wallet.SPOT, "USDT", D(100_000))
+        self.judge = Judge("ann", self.exchange)
+        sizes = [Depth(Side.BUY, 19998, 10**6), Depth(Side.SELL, 20002, 10**6)]
+        self.exchange.play(BTC_USD, [Index(D(10000)), *sizes], 0)
+
+    def order(self, key: Key, side: Side, price: str, qty: str) -> None:
+        self.exchange.create(
+            "ann",
+            key,
+            side=side,
+            close=False,
+            price=D(price),
+            qty=D(qty),
+            client_oid=None,
+            now=0,
+        )
+
+    def see(self) -> None:
+        for event in self.exchange.news.drain():
+            self.judge.see(event, 0)
 
 
 @pytest.fixture
@@ -65,3 +103,51 @@ def test_the_report_can_be_told_as_json(venue: PaperExchange, client: Client) ->
         "pc/BTC/BTC_USD": {"long": "10", "short": "0", "net_long": "10", "net_short": "0"}
     }
     assert (plain["fills"][0]["side"], plain["fills"][0]["price"]) == ("buy", "8497.5")
+
+
+def test_contracts_and_coins_are_not_added_together() -> None:
+    watched = Watched()
+    spot = watched.exchange.listings[SPOT_BTC].instrument
+    ticks = spot.ticks(D(9000))
+    assert ticks is not None
+    watched.exchange.play(SPOT_BTC, [Depth(Side.SELL, ticks, 10**6)], 0)
+    watched.order(BTC_USD, Side.BUY, "10001", "30")
+    watched.order(SPOT_BTC, Side.BUY, "9000", "0.5")
+    watched.see()
+    report = watched.judge.report
+    assert (report.bought, report.sold) == (30, 0)
+    assert (report.coins[SPOT_BTC].bought, report.coins[SPOT_BTC].sold) == (D("0.5"), 0)
+    assert "contracts: bought 30, sold 0" in in_words(report)
+    assert "coins in BTC/USDT: bought 0.5, sold 0" in in_words(report)
+    assert as_plain(report)["coins"]["bb/USDT/BTC/USDT"]["sold"] == "0"
+
+
+def test_a_liquidation_that_bares_the_other_leg_counts_as_exposure() -> None:
+    watched = Watched()
+    watched.order(BTC_USD, Side.SELL, "9999", "100")
+    watched.see()
+    watched.order(BTC_USD, Side.BUY, "10001", "100")
+    watched.see()
+    worst = watched.judge.report.exposure[BTC_USD]
+    assert worst.net_long == 0
+    watched.exchange.play(BTC_USD, [Index(D(12000))], 0)
+    watched.see()
+    assert worst.net_long == 100
+    assert "refusals: none, liquidations: 1" in in_words(watched.judge.report)
+
+
+def test_a_fill_of_an_order_placed_before_the_judge_came_counts_as_exposure() -> None:
+    watched = Watched()
+    watched.order(BTC_USD, Side.BUY, "10000", "100")
+    watched.exchange.news.drain()
+    watched.exchange.play(BTC_USD, [Take(Side.SELL, 20000, 40)], 0)
+    watched.see()
+    assert watched.judge.report.exposure[BTC_USD].long == 100
+
+
+def test_refusals_are_named_by_code(client: Client) -> None:
+    for _ in range(12):
+        client.call("GET", "account/fund/query")
+    client.create(0, "8400", 10, close_flag=1)
+    lines = in_words(client.venue.judge())
+    assert "refusals: -13101 1, -10053 2, liquidations: 0" in lines

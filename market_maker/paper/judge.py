@@ -42,6 +42,14 @@ class Exposure:
 
 
 @dataclass
+class Turnover:
+    """The coins bought and sold in one spot instrument."""
+
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+
+
+@dataclass
 class Report:
     """What the judge found about one key."""
 
@@ -52,8 +60,9 @@ class Report:
     filled: int = 0  # orders filled to the end
     cancelled: int = 0
     open: int = 0  # orders left in the book
-    bought: Decimal = ZERO
+    bought: Decimal = ZERO  # contracts
     sold: Decimal = ZERO
+    coins: dict[Key, Turnover] = field(default_factory=dict)  # spot
     fills: list[OwnFill] = field(default_factory=list)  # the latest, as many as are kept
     doubled: list[tuple[int, int]] = field(default_factory=list)  # two live orders, one level
     self_trades: int = 0
@@ -74,14 +83,19 @@ class Entry:
 def in_words(report: Report) -> list[str]:
     """Return a report as lines for a person."""
     asked = ", ".join(f"{name} {count}" for name, count in sorted(report.requests.items()))
+    refused = ", ".join(f"{code} {count}" for code, count in sorted(report.refusals.items()))
     lines = [
         f"requests: {asked or 'none'}",
         f"limit breaches: {sum(report.breaches.values())}",
+        f"refusals: {refused or 'none'}, liquidations: {report.liquidations}",
         f"orders: {report.accepted} accepted, {report.filled} filled, "
         f"{report.cancelled} cancelled, {report.open} left open",
         f"contracts: bought {_short(report.bought)}, sold {_short(report.sold)}",
         f"doubled in one price level: {len(report.doubled)}, self-trades: {report.self_trades}",
     ]
+    for key, coins in report.coins.items():
+        bought, sold = _short(coins.bought), _short(coins.sold)
+        lines.append(f"coins in {key.symbol}: bought {bought}, sold {sold}")
     for key, worst in report.exposure.items():
         lines.append(
             f"worst exposure in {key.symbol}/{key.area}: net {_short(worst.net_long)} long, "
@@ -94,7 +108,7 @@ def in_words(report: Report) -> list[str]:
 def as_plain(value: Any) -> Any:
     """Return a report or an entry as JSON can hold it, with decimals as text."""
     match value:
-        case Report() | Entry() | OwnFill() | Exposure():
+        case Report() | Entry() | OwnFill() | Turnover() | Exposure():
             return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
         case dict():
             return {_name(key): as_plain(item) for key, item in value.items()}
@@ -139,8 +153,9 @@ class Judge:
                 self._see_order(action, order)
             case Filled(order, trade, maker) if order.owner == self.owner:
                 self._see_fill(order, trade, maker)
-            case Liquidated(owner) if owner == self.owner:
+            case Liquidated(owner, leg) if owner == self.owner:
                 self.report.liquidations += 1
+                self._see_exposure(Key(CONTRACT, *leg.contract))
             case Traded(_, _, maker, taker) if maker == taker == self.owner:
                 self.report.self_trades += 1
 
@@ -153,8 +168,7 @@ class Judge:
                 for other in self._exchange.blotter.live(self.owner)
                 if other.order_id != order.order_id and _slot(other) == _slot(order)
             ]
-            if order.instrument.key.kind == CONTRACT:
-                self._see_exposure(order.instrument.key)
+            self._see_exposure(order.instrument.key)
         elif action is Action.DELETE and order.status is Status.FILLED:
             report.filled += 1
         elif action is Action.DELETE:
@@ -175,12 +189,17 @@ class Judge:
             )
         )
         del self.report.fills[:-KEPT_ENTRIES]
+        key, total = order.instrument.key, self.report
+        turnover = total if key.kind == CONTRACT else total.coins.setdefault(key, Turnover())
         if order.side is Side.BUY:
-            self.report.bought += trade.qty
+            turnover.bought += trade.qty
         else:
-            self.report.sold += trade.qty
+            turnover.sold += trade.qty
+        self._see_exposure(key)
 
     def _see_exposure(self, key: Key) -> None:
+        if key.kind != CONTRACT:
+            return
         account = self._exchange.ledger.accounts[self.owner]
         long, short = (account.qty(LegKey(key.area, key.symbol, side)) for side in (True, False))
         worst = self.report.exposure.setdefault(key, Exposure())
