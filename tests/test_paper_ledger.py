@@ -201,6 +201,15 @@ def test_funding_goes_from_longs_to_shorts_every_eight_hours() -> None:
     assert venue.ledger.imbalance("BTC", venue.marks()) == 0
 
 
+def test_a_clock_that_was_ahead_and_is_right_again_funds_nothing_twice() -> None:
+    venue = Venue()
+    venue.buy(1000)
+    before = venue.total
+    for hour in (7, 9, 7, 9):
+        venue.exchange.tick(hour * HOUR)
+    assert venue.total == before - D("0.1") * D("0.0001")
+
+
 def test_leverage_changes_margin_but_not_while_orders_rest() -> None:
     venue = Venue()
     venue.buy(1000)

@@ -308,9 +308,11 @@ class Exchange:
                 if order and order.resting:
                     self._cancel(self.listings[order.instrument.key], order, now)
         period = now // FUNDING_PERIOD
-        before, self._funded = self._funded, period
-        if before is None or before == period:
+        if self._funded is None:
+            self._funded = period
+        if period <= self._funded:  # a clock that was ahead and is right again funds nothing twice
             return
+        self._funded = period
         for listing in self.listings.values():
             if listing.instrument.key.kind != CONTRACT:
                 continue
