@@ -167,9 +167,12 @@ exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or us
 
 def _run(arguments: argparse.Namespace) -> None:
     bot: OrderManager | None = None
+    early = ""
 
     def stop(number: int, _frame: object) -> None:
+        nonlocal early
         if bot is None:
+            early = signal.Signals(number).name  # an import may swallow the exception
             raise KeyboardInterrupt
         bot.stop(signal.Signals(number).name)
 
@@ -190,7 +193,9 @@ def _run(arguments: argparse.Namespace) -> None:
             if interrupted:
                 return
         raise
-    bot.on_restart = lambda: _start_anew(paper, bot.stop_reason)
+    bot.on_restart = lambda: _start_anew(paper, bot)
+    if early:
+        bot.stop(early)
     try:
         bot.run_loop(arguments.loops)
     finally:
@@ -252,14 +257,14 @@ def _strategy(name: str) -> "Callable[[], OrderManager]":
     return found
 
 
-def _start_anew(paper: dict[str, Any], stop_reason: str) -> None:
+def _start_anew(paper: dict[str, Any], bot: "OrderManager") -> None:
     """Replace this process by a new one with the same command line, and hand it the paper exchange.
 
     A signal that comes meanwhile waits, and stops the new process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    if stop_reason in signal.Signals.__members__:
-        os.kill(os.getpid(), signal.Signals[stop_reason])
+    if bot.stop_reason in signal.Signals.__members__:
+        os.kill(os.getpid(), signal.Signals[bot.stop_reason])
     if paper:
         os.set_inheritable(paper["fd"], True)
     os.environ[INHERITED] = json.dumps(paper)

@@ -25,7 +25,6 @@ EXIT_SECONDS = 20.0
 """Seconds without progress after which leaving gives up and lists the orders."""
 START_EXIT_SECONDS = 3.0
 """The same for leaving during the start, when only an earlier run can have left orders."""
-RESTART = "restart"
 LARGEST = 10**15
 """No price or quantity of a strategy is as large as this."""
 QUOTE_TTL = 15.0
@@ -53,7 +52,8 @@ class OrderManager:
         self.health = Health(TradingState.PAUSED, "starting")
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self.stop_reason = ""
-        """Why the loop is to end; the last one asked for counts."""
+        """Why the loop is to end, once `stop()` has been called."""
+        self._restart_wanted = False
         self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
         self._random_qty: dict[int, float] = {}
@@ -239,10 +239,10 @@ class OrderManager:
     def restart(self) -> None:
         """Leave the loop with the orders in the book and let `on_restart` take over.
 
-        A stop that was asked for before wins.
+        A stop, whenever it is asked for, wins.
         """
-        if not self.stop_reason:
-            self.stop(RESTART)
+        self._restart_wanted = True
+        self._leave()
 
     def exit(self, seconds: float | None = None) -> None:
         """Cancel all our orders, prove that none is left, and close the connections.
@@ -269,8 +269,11 @@ class OrderManager:
     def stop(self, reason: str) -> None:
         """Ask the loop to end after the current tick. May be called from a signal handler."""
         self.stop_reason = reason
+        self._leave()
+
+    def _leave(self) -> None:
         self.exchange.stopping = True
-        self.exchange.wake.put(reason)
+        self.exchange.wake.put("leave")
 
     def tick(self) -> None:
         """Make one pass: refresh, report, place orders; or pull them when quoting stopped long ago.
@@ -298,18 +301,18 @@ class OrderManager:
         Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
         """
         try:
-            while not self.stop_reason:
+            while not self.exchange.stopping:
                 self.tick()
                 if loops is not None:
                     loops -= 1
                     if loops <= 0:
                         self.stop("the asked number of loops is done")
                 self._wait()
-            logger.info("Stopping: %s.", self.stop_reason)
+            logger.info("Stopping: %s.", self.stop_reason or "restart")
         except KeyboardInterrupt:
             logger.info("Stopping: interrupted.")
         finally:
-            restart = self.on_restart if self.stop_reason == RESTART else None
+            restart = self.on_restart if self._restart_wanted and not self.stop_reason else None
             if restart:
                 self.exchange.close()
             else:
@@ -326,7 +329,7 @@ class OrderManager:
             interval = min(interval, SETTLE_SECONDS)
         now = clock.monotonic()
         due = now + interval
-        while not self.stop_reason and now < due:
+        while not self.exchange.stopping and now < due:
             reasons = clock.wait(self.exchange.wake, min(due, self._look_due) - now)
             now = clock.monotonic()
             if reasons and self._is_worth_a_tick():
