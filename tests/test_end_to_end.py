@@ -42,7 +42,7 @@ def market() -> Iterator[Callable[..., OrderManager]]:
 
 
 def run_until(bot: OrderManager, condition: Callable[[], object], act: Callable[[], None]) -> None:
-    loop = threading.Thread(target=bot.run_loop)
+    loop = threading.Thread(target=bot.run_loop, daemon=True)
     loop.start()
     try:
         act()

@@ -446,7 +446,7 @@ def test_the_loop_wakes_on_a_fill_long_before_its_interval(
     start: Start, venue: PaperExchange
 ) -> None:
     bot = start(LOOP_INTERVAL=30)
-    loop = threading.Thread(target=bot.run_loop)
+    loop = threading.Thread(target=bot.run_loop, daemon=True)
     loop.start()
     wait_until(lambda: len(venue.open_orders()) == 6)
     venue.put("buy", "8539.5", 60_000)
@@ -559,7 +559,7 @@ def test_changed_code_restarts_with_the_orders_in_the_book(
     bot = start(WATCHED_FILES=[str(code)])
     restarted = threading.Event()
     bot.on_restart = restarted.set
-    loop = threading.Thread(target=bot.run_loop)
+    loop = threading.Thread(target=bot.run_loop, daemon=True)
     loop.start()
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text("A = (\n")
