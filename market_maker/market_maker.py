@@ -32,7 +32,7 @@ QUOTE_TTL = 15.0
 LOOK_EVERY = 1.0
 """Seconds between two looks at the watched files."""
 SETTLE_SECONDS = 1.0
-"""Seconds to the next tick while the fate of an order is open."""
+"""Seconds to the next tick while the fate of an order is open, or while quoting is not allowed."""
 
 
 class OrderManager:
@@ -85,9 +85,10 @@ class OrderManager:
 
     def sanity_check(self) -> None:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
-        self.health = self.exchange.refresh()
+        before, self.health = self.health, self.exchange.refresh()
         if self.health.state is not TradingState.ACTIVE:
-            logger.warning("Not quoting: %s.", self.health.reason)
+            if self.health != before:
+                logger.warning("Not quoting: %s.", self.health.reason)
             return
         self.instrument = self.exchange.get_instrument()
         self.get_ticker()
@@ -325,7 +326,7 @@ class OrderManager:
     def _wait(self) -> None:
         """Wait for the next tick: LOOP_INTERVAL, or less on a fill or a finished cancel."""
         interval = settings.LOOP_INTERVAL
-        if self.exchange.is_unsettled():
+        if self.exchange.is_unsettled() or self.health.state is not TradingState.ACTIVE:
             interval = min(interval, SETTLE_SECONDS)
         now = clock.monotonic()
         due = now + interval

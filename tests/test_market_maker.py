@@ -12,6 +12,7 @@ from conftest import wait_until
 
 from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
+from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
 from market_maker.paper.instrument import Key
@@ -455,6 +456,17 @@ def test_the_loop_wakes_on_a_fill_long_before_its_interval(
     bot.stop("the test is over")
     loop.join(timeout=20)
     assert venue.open_orders() == []
+
+
+def test_a_pause_ends_long_before_the_loop_interval(start: Start, venue: PaperExchange) -> None:
+    bot = start(LOOP_INTERVAL=30)
+    venue.fault("book_cross", for_ms=1500)
+    wait_until(lambda: bot.exchange.refresh().state is TradingState.PAUSED)
+    loop = threading.Thread(target=bot.run_loop, daemon=True)
+    loop.start()
+    wait_until(lambda: ladder(venue) == GOLDEN)
+    bot.stop("the test is over")
+    loop.join(timeout=20)
 
 
 def test_leaving_a_dead_venue_says_which_orders_may_be_left(

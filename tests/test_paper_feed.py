@@ -225,6 +225,16 @@ def test_a_change_pushes_one_side_or_all() -> None:
         assert [len(frame["data"]) for frame in listener.frames] == [count]
 
 
+def test_the_book_is_never_crossed_between_two_frames() -> None:
+    listener = Listener()
+    listener.sub("order_book")
+    listener.frames.clear()
+    moves = [Depth(Side.SELL, 16995, 0), Depth(Side.BUY, 16995, 70)]  # 8497.5 changes sides
+    listener.exchange.play(BTC_USD, moves, NOW)
+    listener.publish()
+    assert [action for action, _ in listener.heard("order_book")] == ["delete", "insert"]
+
+
 def test_the_switches_change_what_is_pushed() -> None:
     listener = Listener(empty_partial=False, margin_frames=False)
     listener.subs(*PRIVATE)

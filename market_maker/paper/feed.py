@@ -39,6 +39,8 @@ from market_maker.paper.wire import (
 PUBLIC = {"instrument", "trade", "order_book"}
 PRIVATE = {"order", "execution", "position", "margin"}
 
+BOOK_ORDER = (Action.DELETE, Action.UPDATE, Action.INSERT)
+"""Levels go before new ones come, so that no reader sees a book crossed in between."""
 MAX_ECHO = 2_000  # characters of a message that its answer repeats
 
 
@@ -272,7 +274,7 @@ class Feed:
         if not self._heard(topic):
             return
         listing = self._exchange.listing(event.key)
-        for action in Action:
+        for action in BOOK_ORDER:
             rows = [
                 book_row(listing, side, price, size)
                 for done, side, price, size in event.levels
