@@ -327,7 +327,8 @@ def _need_aiohttp() -> None:
 def _paper(arguments: argparse.Namespace) -> None:
     _need_aiohttp()
     from market_maker.paper import faults, judge
-    from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, serve
+    from market_maker.paper.house import PAPER_KEY, PAPER_SECRET
+    from market_maker.paper.server import serve
 
     stop = threading.Event()
     for number in STOP_SIGNALS:

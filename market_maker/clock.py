@@ -1,7 +1,8 @@
-"""Time, in one place: no other module imports `time`, so that a test can drive the clock."""
+"""Time and waiting, in one place: nothing else imports `time`, so that a test can own the clock."""
 
 import time
 from queue import Empty, SimpleQueue
+from threading import Condition
 
 
 def now_ms() -> int:
@@ -18,6 +19,11 @@ def sleep(seconds: float) -> None:
     """Do nothing for so many seconds."""
     if seconds > 0:
         time.sleep(seconds)
+
+
+def wait_on(changed: Condition, seconds: float) -> None:
+    """Wait until a condition, whose lock is held, is notified; at most so many seconds."""
+    changed.wait(max(seconds, 0))
 
 
 def wait(wake: "SimpleQueue[str]", seconds: float) -> list[str]:

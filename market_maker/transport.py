@@ -132,7 +132,7 @@ class Transport:
                 if wait == 0:
                     self._throttle.start(endpoint.path)
                     return
-                self._budget.wait(min(wait, LOOK_AGAIN))
+                clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent, it is not wanted any more")
 
     def _finish(self, endpoint: Endpoint) -> None:

@@ -15,7 +15,7 @@ from test_paper_client import Client, Socket
 
 from market_maker import clock
 from market_maker.paper import faults
-from market_maker.paper.faults import CATALOGUE, Fault, Faults, Where
+from market_maker.paper.faults import CATALOGUE, RAW, Fault, Faults, Where
 from market_maker.paper.server import serve
 from market_maker.paper.switches import Switches
 from market_maker.paper.venue import PaperExchange
@@ -396,3 +396,31 @@ def test_the_control_endpoint_is_closed_to_all_others(controlled: tuple[str, str
         reply = requests.post(f"{url}/faults", data=body, headers={"x-token": token}, timeout=5)
         assert reply.status_code == 400
     assert requests.get(f"{rest}/faults", headers={"x-token": token}, timeout=5).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "change", ["price=null", 'price="NaN"', "price=[]", "price=", "price=1e999"]
+)
+def test_a_field_of_a_frame_can_be_changed(venue: PaperExchange, change: str) -> None:
+    heard = distorted(venue, "order_book", "frame_field", change)
+    assert heard.count("price") == (change != "price=")
+    assert change.partition("=")[2] in heard
+
+
+@pytest.mark.parametrize("how", RAW)
+def test_a_frame_can_be_spoilt(venue: PaperExchange, how: str) -> None:
+    heard = distorted(venue, "order_book", "frame_raw", how)
+    assert heard != distorted(venue, "order_book", "frame_twice", "")
+
+
+def distorted(venue: PaperExchange, table: str, name: str, value: str) -> str:
+    """Return the first frame about a change of the book, as a fault makes it arrive."""
+    client = Socket(Client(venue))
+    client.sub(table)
+    client.frame(table, "partial")
+    venue.fault(name, match=table, value=value, times=1)
+    venue.put("buy", "8300", 7)
+    heard = client.ws.recv()
+    venue.put("buy", "8300", 0)
+    client.ws.close()
+    return heard if isinstance(heard, str) else heard.decode("latin-1")

@@ -13,7 +13,9 @@ The venue as a value, without I/O; time is an argument:
 What makes a service of it:
 
     wire, parameters, rest, desk    texts, requests and replies, without HTTP
-    gate, feed, line, server        who may come in; frames; one client's queue; one loopback port
-    faults, trouble, control        what goes wrong on request, how, and by whom it is asked for
+    gate, feed                      who may come in; who hears which frames
+    faults, trouble, route          what goes wrong: in requests, in the state, on the way
+    house                           all of it together: the venue but for its sockets
+    line, server, control           one client's queue; one loopback port; the port for faults
     venue                           the whole in a thread, with a handle for tests
 """

@@ -4,36 +4,25 @@ import hmac
 import json
 from dataclasses import asdict
 from secrets import token_urlsafe
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
-from market_maker.paper.faults import Fault, Faults
+from market_maker import clock
+from market_maker.paper.faults import Fault
 from market_maker.paper.gate import is_loopback_name
-from market_maker.paper.judge import Judge, as_plain
+from market_maker.paper.house import House
+from market_maker.paper.judge import as_plain
 from market_maker.paper.wire import dump
 
 MAX_BODY = 64 * 1024
 
 
-class Controlled(Protocol):
-    """What the endpoint controls."""
-
-    faults: Faults
-    judge: Judge
-
-    def plan(self, fault: Fault) -> None:
-        """Put a fault on the schedule, or raise ValueError."""
-
-    def clear_faults(self) -> None:
-        """End all faults."""
-
-
 class Control:
     """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`."""
 
-    def __init__(self, server: Controlled) -> None:
-        self._server = server
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._runner: web.AppRunner | None = None
         self.token = token_urlsafe(24)
 
@@ -66,25 +55,25 @@ class Control:
         return answer
 
     async def _show(self, _: web.Request) -> web.Response:
-        return _json([asdict(fault) for fault in self._server.faults.planned()])
+        return _json([asdict(fault) for fault in self._house.faults.planned()])
 
     async def _plan(self, request: web.Request) -> web.Response:
         try:
             wanted = json.loads(await request.read())
-            self._server.plan(Fault(**wanted))
+            self._house.plan(Fault(**wanted), clock.now_ms())
         except (ValueError, TypeError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         return await self._show(request)
 
     async def _clear(self, request: web.Request) -> web.Response:
-        self._server.clear_faults()
+        self._house.clear_faults(clock.now_ms())
         return await self._show(request)
 
     async def _judge(self, _: web.Request) -> web.Response:
-        return _json(as_plain(self._server.judge.report))
+        return _json(as_plain(self._house.judge.report))
 
     async def _journal(self, _: web.Request) -> web.Response:
-        return _json([as_plain(entry) for entry in self._server.judge.journal])
+        return _json([as_plain(entry) for entry in self._house.judge.journal])
 
 
 def _json(value: object) -> web.Response:

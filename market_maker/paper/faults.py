@@ -4,6 +4,7 @@ Nothing here does harm: the desk, the lines to the clients and the trouble-maker
 strikes, and act. The same chances, schedule and requests give the same run.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,15 @@ class Where(Enum):
     STATE = "symbol"
 
 
+NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+FIELD = re.compile(r"[a-z_]{1,30}=.{0,500}", re.ASCII)
+RAW = (
+    *("binary", "bad_utf8", "not_json", "nested", "long_number", "named_twice", "huge"),
+    *("unknown_table", "unknown_action", "other_symbol", "no_data", "odd_rows"),
+    *("time_seconds", "time_zero", "time_future", "time_past"),
+)
+
+
 class Kind(NamedTuple):
     """A sort of fault. `done` faults strike after the request took effect, or before it."""
 
@@ -27,9 +37,10 @@ class Kind(NamedTuple):
     value: str = ""  # what `value` means, if anything
     about: tuple[str, ...] = ("",)  # how the endpoints end that it can strike at all
     everywhere: bool = False  # it is about the whole venue, and has no `match`
+    form: re.Pattern[str] = NUMBER  # of the value
 
 
-VALUE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+A_FIELD = "name=JSON, or name= to leave it out"
 CATALOGUE = {
     "reset": Kind(Where.REPLY, "reset the connection instead of answering"),
     "lost": Kind(Where.REPLY, "never answer"),
@@ -39,6 +50,9 @@ CATALOGUE = {
     "html": Kind(Where.REPLY, "answer 200 with an HTML page"),
     "truncated": Kind(Where.REPLY, "answer with half of the JSON"),
     "empty": Kind(Where.REPLY, "answer 200 with nothing"),
+    "trickle": Kind(Where.REPLY, "answer one byte a second"),
+    "huge": Kind(Where.REPLY, "answer without end"),
+    "reply_field": Kind(Where.REPLY, "change a field of each row", A_FIELD, form=FIELD),
     "batch_half": Kind(
         Where.REPLY, "cancel only every second order of a batch", about=("order/cancel_batch",)
     ),
@@ -55,12 +69,18 @@ CATALOGUE = {
         Where.REPLY, "leave one row of a page out and repeat another", about=("order/query",)
     ),
     "mute": Kind(Where.FRAME, "send no frames of a table"),
+    "no_partial": Kind(Where.FRAME, "send no first image of a table"),
     "frame_lost": Kind(Where.FRAME, "drop a frame"),
     "frame_twice": Kind(Where.FRAME, "send a frame twice"),
     "frame_swap": Kind(Where.FRAME, "send a frame after the one that follows it"),
     "frame_late": Kind(Where.FRAME, "send a frame late, out of order", "milliseconds"),
     "frame_half": Kind(Where.FRAME, "send half of a frame"),
+    "frame_field": Kind(Where.FRAME, "change a field of each row", A_FIELD, form=FIELD),
+    "frame_raw": Kind(
+        Where.FRAME, "spoil a frame", f"one of {', '.join(RAW)}", form=re.compile("|".join(RAW))
+    ),
     "cut": Kind(Where.FRAME, "cut the connection instead of sending a frame"),
+    "close": Kind(Where.FRAME, "close the connection instead of sending a frame", "close code"),
     "refuse": Kind(Where.STATE, "cut all connections and refuse new ones", everywhere=True),
     "clock_skew": Kind(
         Where.STATE, "the venue's clock is ahead by this", "milliseconds", everywhere=True
@@ -81,7 +101,9 @@ def listed() -> list[tuple[str, str]]:
     ]
 
 
-TRANSPORT = {"reset", "lost", "late", "status", "html", "truncated", "empty"}
+TRANSPORT = {
+    *("reset", "lost", "late", "status", "html", "truncated", "empty", "trickle", "huge"),
+}
 """Faults of replies that are about the way and not about what is said."""
 
 
@@ -119,10 +141,7 @@ class Fault:
             raise ValueError("match and value are texts")
         if not isinstance(self.done, bool):
             raise ValueError("done is true or false")
-        if kind.value and not VALUE.fullmatch(self.value):
-            raise ValueError(f"fault {self.name} needs a value: {kind.value}")
-        if self.name == "status" and not 200 <= self.number <= 599:
-            raise ValueError("a status is from 200 to 599")
+        self._check_value(kind)
         if not _is_whole(self.after_ms, 0):
             raise ValueError("after_ms is a whole number from 0")
         for name, number in (("for_ms", self.for_ms), ("times", self.times)):
@@ -135,6 +154,16 @@ class Fault:
             raise ValueError(f"fault {self.name} lasts: it has for_ms, but no times and no chance")
         if kind.everywhere and self.match:
             raise ValueError(f"fault {self.name} is about the whole venue: it has no match")
+
+    def _check_value(self, kind: Kind) -> None:
+        if kind.value and not kind.form.fullmatch(self.value):
+            raise ValueError(f"fault {self.name} needs a value: {kind.value}")
+        if self.name == "status" and not 200 <= self.number <= 599:
+            raise ValueError("a status is from 200 to 599")
+        if self.name == "close" and not 1000 <= self.number <= 4999:
+            raise ValueError("a close code is from 1000 to 4999")
+        if kind.form is FIELD and self.value.partition("=")[2]:
+            json.loads(self.value.partition("=")[2])
 
     @property
     def number(self) -> int:
@@ -183,8 +212,10 @@ class Faults:
         """Return what is on the schedule, over or not."""
         return [planned.fault for planned in self._planned]
 
-    def strike(self, where: Where, target: str, now: int) -> Fault | None:
-        """Return the fault that strikes a target now, if one does."""
+    def strike(
+        self, where: Where, target: str, now: int, *, is_image: bool = False
+    ) -> Fault | None:
+        """Return the fault that strikes a target now, if one does; `is_image` is a partial."""
         for planned in self._planned:
             fault = planned.fault
             kind = CATALOGUE[fault.name]
@@ -193,6 +224,7 @@ class Faults:
                 and fault.match in ("", target)
                 and target.endswith(kind.about)
                 and planned.runs(now)
+                and (is_image or fault.name != "no_partial")
                 and (fault.chance >= 1 or planned.chance.random() < fault.chance)
             ):
                 if planned.left is not None:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from aiohttp import web
 
 from market_maker import clock
-from market_maker.paper.faults import Fault, Faults, Where
+from market_maker.paper.faults import Faults
+from market_maker.paper.route import Cut, Route
 
 MAX_UNSENT = 16 * 1024 * 1024  # characters; a client that lets more pile up is cut off
 
@@ -19,37 +20,31 @@ class Line:
         self, socket: web.WebSocketResponse, cut: Callable[[], None], faults: Faults
     ) -> None:
         self._socket = socket
-        self._faults = faults
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._route = Route(faults)
+        self._queue: asyncio.Queue[str | bytes | Cut] = asyncio.Queue()
         self._unsent = 0
-        self._held: str | None = None
         self.cut = cut
 
     def send(self, frame: str, table: str) -> None:
-        """Put a frame on the line; one that was held back for a swap follows it."""
-        if self._held is not None:
-            self._put(frame)
-            frame, self._held = self._held, None
-        elif fault := self._faults.strike(Where.FRAME, table, clock.now_ms()):
-            self._misbehave(fault, frame)
+        """Put a frame on the line."""
+        deliveries = self._route.take(frame, table, clock.now_ms())
+        if isinstance(deliveries, Cut):
+            self._end(deliveries)
             return
-        self._put(frame)
+        for delivery in deliveries:
+            if delivery.after_ms:
+                loop = asyncio.get_running_loop()
+                loop.call_later(delivery.after_ms / 1000, self._put, delivery.frame)
+            else:
+                self._put(delivery.frame)
 
-    def _misbehave(self, fault: Fault, frame: str) -> None:
-        match fault.name:
-            case "frame_twice":
-                self._put(frame)
-                self._put(frame)
-            case "frame_swap":
-                self._held = frame
-            case "frame_late":
-                asyncio.get_running_loop().call_later(fault.number / 1000, self._put, frame)
-            case "frame_half":
-                self._put(frame[: len(frame) // 2])
-            case "cut":
-                self.cut()
+    def _end(self, cut: Cut) -> None:
+        if cut.code:
+            self._queue.put_nowait(cut)
+        else:
+            self.cut()
 
-    def _put(self, frame: str) -> None:
+    def _put(self, frame: str | bytes) -> None:
         if self._unsent + len(frame) > MAX_UNSENT:
             self.cut()
             return
@@ -62,5 +57,11 @@ class Line:
             while True:
                 frame = await self._queue.get()
                 await thawed.wait()
-                await self._socket.send_str(frame)
+                if isinstance(frame, Cut):
+                    await self._socket.close(code=frame.code)
+                    return
+                if isinstance(frame, str):
+                    await self._socket.send_str(frame)
+                else:
+                    await self._socket.send_bytes(frame)
                 self._unsent -= len(frame)

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -11,35 +11,25 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from market_maker import clock
 from market_maker.paper.control import Control
-from market_maker.paper.desk import Asked, Desk, endpoint_name, envelope
+from market_maker.paper.desk import Asked, envelope
 from market_maker.paper.exchange import Exchange
-from market_maker.paper.faults import CATALOGUE, TRANSPORT, Fault, Faults, Where
-from market_maker.paper.feed import Feed, Session
-from market_maker.paper.gate import Gate, Pass, check_loopback, is_loopback_name
-from market_maker.paper.judge import Judge, Report
+from market_maker.paper.faults import TRANSPORT, Fault
+from market_maker.paper.feed import Session
+from market_maker.paper.gate import check_loopback, is_loopback_name
+from market_maker.paper.house import House
+from market_maker.paper.judge import Report
 from market_maker.paper.line import Line
 from market_maker.paper.refusal import Code
-from market_maker.paper.rest import ENDPOINTS
-from market_maker.paper.stage import OWNER, Market, set_stage
+from market_maker.paper.stage import Market, set_stage
 from market_maker.paper.switches import DEFAULTS, Switches
-from market_maker.paper.trouble import Trouble
-from market_maker.paper.wire import dump
 
 logger = logging.getLogger(__name__)
 http_logger = logging.getLogger(f"{__name__}.http")
 http_logger.setLevel(logging.CRITICAL)  # aiohttp tells of every malformed request by a traceback
 
-PAPER_KEY = "paper-key"
-PAPER_SECRET = "paper-secret"
-PAPER_READ_KEY = "paper-read-key"  # of the same account; it may look, but not trade
-PAPER_READ_SECRET = "paper-read-secret"
-
 SOCKET_PATHS = {"", "ws", "realtime"}
 TICK = 0.1
-TABLES = {
-    *("instrument", "trade", "order_book", "order", "execution", "position", "margin"),
-    *("pong", "status"),
-}
+ELSEWHERE = "http://localhost:9/"  # where a 3xx would have the client go
 PAGE = "<html><body><h1>The service is unavailable</h1></body></html>"
 MAX_LATE = 1.0  # beyond it a market goes on from here instead of catching up
 MAX_BODY = 64 * 1024
@@ -56,24 +46,13 @@ class Server:
     """One venue behind one port. `start` and `stop` may alternate; the venue's state stays."""
 
     def __init__(self, exchange: Exchange, markets: Iterable[Market], seed: int = 1) -> None:
-        self.exchange = exchange
-        self.judge = Judge(OWNER, exchange)
+        self.house = House(exchange, seed)
         self._switches = exchange.switches
-        passes = [
-            Pass(PAPER_KEY, PAPER_SECRET, OWNER),
-            Pass(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
-        ]
-        self._gate = Gate(passes, self._switches.expiry_grace_ms)
-        self.faults = Faults(lambda number: random.Random(f"{seed} fault {number}"))
-        self._trouble = Trouble(exchange)
-        self._feed = Feed(exchange, self._gate)
-        self._desk = Desk(exchange, self._gate, self.judge)
         self._markets = list(markets)
         self._lines: set[Line] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
-        self._refusing = False
         self._thawed = asyncio.Event()
         self._thawed.set()
         self.host = ""
@@ -135,38 +114,13 @@ class Server:
         """Go on where `freeze` left off."""
         self._thawed.set()
 
-    def publish(self) -> None:
-        """Tell the judge and the subscribers what has changed."""
-        events, now = self.exchange.news.drain(), self.now()
-        for event in events:
-            self.judge.see(event, now)
-        self._feed.publish(events, now)
-
-    def now(self) -> int:
-        """Return what the venue takes for the time."""
-        return clock.now_ms() + self._trouble.skew_ms
-
     def plan(self, fault: Fault) -> None:
         """Put a fault on the schedule, or raise ValueError."""
-        known = {name for _, name in ENDPOINTS} | TABLES | {""}
-        if CATALOGUE[fault.name].where is Where.STATE:
-            self._trouble.check(fault)
-        elif fault.match not in known:
-            raise ValueError(f"there is no endpoint or table {fault.match!r}")
-        self.faults.plan(fault, clock.now_ms())
-        self._stir()
+        self.house.plan(fault, clock.now_ms())
 
     def clear_faults(self) -> None:
         """End all faults."""
-        self.faults.clear()
-        self._stir()
-
-    def _stir(self) -> None:
-        """Begin and end what is due, and tell of it."""
-        lasting = self.faults.states(clock.now_ms())
-        self._refusing = any(fault.name == "refuse" for fault in lasting)
-        self._trouble.update([fault for fault in lasting if fault.name != "refuse"], self.now())
-        self.publish()
+        self.house.clear_faults(clock.now_ms())
 
     # The life of the venue
 
@@ -180,25 +134,23 @@ class Server:
             elif now < began + due:
                 await asyncio.sleep(began + due - now)
             await self._thawed.wait()
-            self.exchange.play(market.key, step.moves, self.now())
+            self.house.play(market.key, step.moves, clock.now_ms())
             market.done()
-            self.publish()
         logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
 
     async def _pulse(self) -> None:
         while True:
             await asyncio.sleep(self._switches.push_period_s)
             await self._thawed.wait()
-            self._feed.pulse(self.now())
+            self.house.pulse(clock.now_ms())
 
     async def _tick(self) -> None:
         while True:
             await self._thawed.wait()
-            self.exchange.tick(self.now())
-            self._stir()
-            if self._refusing and self._site:
+            self.house.tick(clock.now_ms())
+            if self.house.refusing and self._site:
                 await self._close()
-            elif not self._refusing and not self._site:
+            elif not self.house.refusing and not self._site:
                 await self._open()
             await asyncio.sleep(TICK)
 
@@ -219,26 +171,21 @@ class Server:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
         await self._thawed.wait()
         asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
-        fault = self.faults.strike(Where.REPLY, endpoint_name(path), clock.now_ms())
+        fault = self.house.strike(path, clock.now_ms())
         if fault and fault.name in TRANSPORT and not fault.done:
             spoilt = await self._spoil(request, fault, "")
             if spoilt is not None:
                 return spoilt
-        try:
-            now, arrived = self.now(), clock.now_ms()
-            status, reply = self._desk.answer(asked, now, fault, arrived=arrived)
-        except Exception:
-            logger.exception("%s %s: the paper exchange has failed", request.method, path)
-            status, reply = 200, envelope(Code.SERVER_ERROR, now=self.now())
-        self.publish()
-        answer = dump(reply)
+        status, answer = self.house.answer(asked, fault, clock.now_ms())
         if fault and fault.name in TRANSPORT and fault.done:
             spoilt = await self._spoil(request, fault, answer)
             if spoilt is not None:
                 return spoilt
         return web.Response(text=answer, status=status, content_type="application/json")
 
-    async def _spoil(self, request: web.Request, fault: Fault, answer: str) -> web.Response | None:
+    async def _spoil(
+        self, request: web.Request, fault: Fault, answer: str
+    ) -> web.StreamResponse | None:
         """Return what a fault makes of a reply; None when the true one may go out after all."""
         match fault.name:
             case "late":
@@ -248,7 +195,14 @@ class Server:
                 while request.transport and not request.transport.is_closing():
                     await asyncio.sleep(TICK)
             case "status":
-                return web.Response(text=PAGE, status=fault.number, content_type="text/html")
+                return web.Response(
+                    text=PAGE,
+                    status=fault.number,
+                    content_type="text/html",
+                    headers={"location": ELSEWHERE},
+                )
+            case "trickle" | "huge":
+                return await _drag(request, answer if fault.name == "trickle" else "")
             case "html":
                 return web.Response(text=PAGE, content_type="text/html")
             case "truncated":
@@ -268,15 +222,15 @@ class Server:
         transport = request.transport
         if transport is None:  # it has gone already
             return socket
-        line = Line(socket, transport.abort, self.faults)
+        line = Line(socket, transport.abort, self.house.faults)
         session = Session(line.send)
         writer = asyncio.create_task(line.run(self._thawed))
         self._lines.add(line)
-        self._feed.sessions[session] = None
+        self.house.feed.sessions[session] = None
         try:
             await self._read(socket, session)
         finally:
-            self._feed.sessions.pop(session, None)
+            self.house.feed.sessions.pop(session, None)
             self._lines.discard(line)
             writer.cancel()
         return socket
@@ -296,10 +250,23 @@ class Server:
             else:
                 return
             try:
-                self._feed.receive(session, text, self.now())
+                self.house.receive(session, text, clock.now_ms())
             except Exception:
                 logger.exception("a message: the paper exchange has failed")
                 return
+
+
+async def _drag(request: web.Request, answer: str) -> web.StreamResponse:
+    """Send an answer byte by byte; without one, spaces without end."""
+    response = web.StreamResponse()
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        for byte in answer.encode():
+            await response.write(bytes([byte]))
+            await asyncio.sleep(1)
+        while not answer:
+            await response.write(b" " * MAX_BODY)
+    return response
 
 
 def _tell_of_failure(task: "asyncio.Task[None]") -> None:
@@ -333,7 +300,7 @@ def serve(
 
     async def main() -> Report:
         server = Server(*stage, seed)
-        controls = Control(server)
+        controls = Control(server.house)
         for fault in faults:
             server.plan(fault)
         await server.start(host, port)
@@ -345,7 +312,7 @@ def serve(
             await asyncio.sleep(0.05)
         await controls.stop()
         await server.stop()
-        return server.judge.report
+        return server.house.judge.report
 
     loop = asyncio.new_event_loop()  # not asyncio.run, which would take over SIGINT
     try:

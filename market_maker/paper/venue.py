@@ -16,10 +16,11 @@ from market_maker.paper.blotter import Order
 from market_maker.paper.engine import Side
 from market_maker.paper.faults import Fault
 from market_maker.paper.gate import check_loopback
+from market_maker.paper.house import PAPER_KEY, PAPER_SECRET
 from market_maker.paper.instrument import Key
 from market_maker.paper.judge import Report
 from market_maker.paper.market import Depth, Take
-from market_maker.paper.server import PAPER_KEY, PAPER_SECRET, Server, urls
+from market_maker.paper.server import Server, urls
 from market_maker.paper.stage import OWNER, set_stage, still_book
 from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
@@ -52,6 +53,7 @@ class PaperExchange:
         check_loopback(host)
         exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape, switches=switches)
         self._server = Server(exchange, markets, seed)
+        self._house = self._server.house
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
             exchange.news.drain()
@@ -126,12 +128,12 @@ class PaperExchange:
 
     def open_orders(self) -> list[Order]:
         """Return the live orders of the paper key, oldest first."""
-        return self._do(lambda: self._server.exchange.blotter.live(OWNER))
+        return self._do(lambda: self._house.exchange.blotter.live(OWNER))
 
     def position(self, key: Key = BTC_USD) -> tuple[int, int]:
         """Return the contracts the paper key holds long and short."""
         sides = [LegKey(key.area, key.symbol, long) for long in (True, False)]
-        accounts = self._server.exchange.ledger.accounts
+        accounts = self._house.exchange.ledger.accounts
         long, short = self._do(lambda: [accounts[OWNER].qty(side) for side in sides])
         return long, short
 
@@ -139,7 +141,7 @@ class PaperExchange:
         """Return all (price, quantity) levels of a side of the book, best first."""
 
         def look() -> list[tuple[Decimal, Decimal]]:
-            listing = self._server.exchange.listing(key)
+            listing = self._house.exchange.listing(key)
             name = listing.instrument
             return [
                 (name.price(price), name.qty(listing.book.size(WORDS[side], price)))
@@ -150,19 +152,18 @@ class PaperExchange:
 
     def judge(self) -> Report:
         """Return what the paper key has done so far, as the venue saw it."""
-        return self._do(lambda: deepcopy(self._server.judge.report))
+        return self._do(lambda: deepcopy(self._house.judge.report))
 
     def _play(
         self, side: str, price: str, qty: int, key: Key, move: type[Depth] | type[Take]
     ) -> None:
-        instrument = self._server.exchange.listing(key).instrument
+        instrument = self._house.exchange.listing(key).instrument
         ticks = instrument.ticks(Decimal(price))
         if ticks is None:
             raise ValueError(f"{price} is not a price of {key.symbol}")
 
         def act() -> None:
-            self._server.exchange.play(key, [move(WORDS[side], ticks, qty)], clock.now_ms())
-            self._server.publish()
+            self._house.play(key, [move(WORDS[side], ticks, qty)], clock.now_ms())
 
         self._do(act)
 

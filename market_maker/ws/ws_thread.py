@@ -64,6 +64,8 @@ class GTEWebsocket:
         self._heard = clock.monotonic()
         self._error = ""
         self._auth_refused = False
+        self._attempts = 0
+        self._connected_at = self._ping_due = 0.0
         self._logins = 0
         self._login_due = False
         self._subscribe_private_at: float | None = None
@@ -101,7 +103,7 @@ class GTEWebsocket:
                     raise VenueUnreachable(
                         f"no {', '.join(missing)} from {self._url} in {seconds:.0f} s: {why}"
                     )
-                self._changed.wait(min(left, 1.0))
+                clock.wait_on(self._changed, min(left, 1.0))
 
     # --- what a tick reads: copies, under the lock ------------------------------------------------
 
@@ -187,21 +189,15 @@ class GTEWebsocket:
     # --- the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        attempt = 0
         while not self._stop.is_set():
             try:
                 self._connect()
-                attempt = 0
-                self._listen()
+                while not self._stop.is_set():
+                    self._beat()
+                    self._receive()
             except Exception as error:  # whatever it was, the feed comes back
-                described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
-                if described != self._error and not self._stop.is_set():
-                    logger.warning("Feed lost: %s", described)
-                self._error = described
-            self._lost()
-            pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
-            self._stop.wait(pause * random.uniform(0.5, 1.0))
-            attempt += 1
+                self._note(error)
+            self._stop.wait(self._back_off())
 
     def _connect(self) -> None:
         self._socket = websocket.create_connection(
@@ -219,6 +215,9 @@ class GTEWebsocket:
             self._heard = clock.monotonic()
             self._connected = True
             self.epoch += 1
+        self._attempts = 0
+        self._connected_at = self._ping_due = self._heard
+        self._socket.settimeout(1.0)
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
         self._logins = 0
@@ -240,31 +239,47 @@ class GTEWebsocket:
         for table in tables:
             self._socket.send(protocol.subscription(self._names[0], table, *self._names[1:]))
 
-    def _listen(self) -> None:
+    def _beat(self) -> None:
+        """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
         assert self._socket
-        self._socket.settimeout(1.0)
-        connected = ping_due = clock.monotonic()
-        while not self._stop.is_set():
-            now = clock.monotonic()
-            if now >= ping_due:
-                self._socket.send(protocol.PING)
-                ping_due = now + PING_EVERY
-            if self._login_due:
-                self._log_in()
-            if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
-                self._subscribe_private_at = None
-                self._subscribe(protocol.PRIVATE_TABLES)
-            if now - self._heard > DEAD_AFTER:
-                raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
-            if now - connected > DEAD_AFTER and (missing := self.missing()):
-                raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
-            try:
-                opcode, data = self._socket.recv_data()
-            except websocket.WebSocketTimeoutException:
-                continue
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                raise ConnectionError("the venue closed the connection")
-            self._take(data)
+        now = clock.monotonic()
+        if now >= self._ping_due:
+            self._socket.send(protocol.PING)
+            self._ping_due = now + PING_EVERY
+        if self._login_due:
+            self._log_in()
+        if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
+            self._subscribe_private_at = None
+            self._subscribe(protocol.PRIVATE_TABLES)
+        if now - self._heard > DEAD_AFTER:
+            raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
+        if now - self._connected_at > DEAD_AFTER and (missing := self.missing()):
+            raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
+
+    def _receive(self) -> None:
+        """Take the next frame, if one comes within a second."""
+        assert self._socket
+        try:
+            opcode, data = self._socket.recv_data()
+        except websocket.WebSocketTimeoutException:
+            return
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            raise ConnectionError("the venue closed the connection")
+        self._take(data)
+
+    def _note(self, error: Exception) -> None:
+        """Note why the connection is lost, and let it go."""
+        described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
+        if described != self._error and not self._stop.is_set():
+            logger.warning("Feed lost: %s", described)
+        self._error = described
+        self._lost()
+
+    def _back_off(self) -> float:
+        """Return the seconds until the next attempt, longer after each that failed."""
+        pause = BACK_OFF[min(self._attempts, len(BACK_OFF) - 1)]
+        self._attempts += 1
+        return pause * random.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
         self._heard = clock.monotonic()
