@@ -1,0 +1,370 @@
+"""The way between a bot and a house on simulated time: REST requests and WebSocket frames."""
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+from websocket import ABNF, WebSocketTimeoutException
+
+from market_maker.paper.desk import Asked
+from market_maker.paper.faults import TRANSPORT, Fault
+from market_maker.paper.feed import Session
+from market_maker.paper.house import House
+from market_maker.paper.route import Cut, Route
+from market_maker.ws.ws_thread import GTEWebsocket
+from tests.world.timeline import Timeline
+
+PAGE = b"<html><body><h1>\x1b[31mThe service is unavailable</h1></body></html>"
+NO_CONNECTION = "connection refused"
+BEAT = 0.5
+
+
+class Network:
+    """Carries requests and frames; `alive` says whether the bot's process still lives."""
+
+    def __init__(self, timeline: Timeline, house: House, chance: random.Random) -> None:
+        self.timeline = timeline
+        self.house = house
+        self._chance = chance
+        self.latency = (0.005, 0.03)
+        self.black_hole = False
+        """Whether packets vanish without a word, on connections old and new."""
+        self.cut_off = False
+        """Whether the bot's machine has no network at all."""
+        self.lag = 0.0
+        """Seconds that frames pile up on top of the latency."""
+        self.watchers: list[Callable[[Asked], None]] = []
+        self.sockets: list[Socket] = []
+
+    def way(self) -> float:
+        """Return how long a message travels, in seconds."""
+        return self._chance.uniform(*self.latency)
+
+    def drop_all(self) -> None:
+        """Cut every WebSocket connection."""
+        for socket in list(self.sockets):
+            socket.lose()
+
+    def is_refusing(self) -> bool:
+        """Say whether a connection cannot be made."""
+        return self.house.refusing or self.cut_off
+
+
+class Rest(BaseAdapter):
+    """In the place of `requests`' adapter: the wire under the bot's session."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+        self._pool = HTTPConnectionPool("127.0.0.1", 1)
+
+    def close(self) -> None:
+        pass
+
+    def send(  # type: ignore[override]
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        **_: Any,
+    ) -> requests.Response:
+        network, timeline = self._network, self._network.timeline
+        connect_seconds, read_seconds = timeout
+        if network.is_refusing():
+            timeline.sleep(network.way())
+            refused = NewConnectionError(self._pool, NO_CONNECTION)
+            raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), refused))
+        if network.black_hole:
+            timeline.sleep(connect_seconds)
+            raise requests.ConnectTimeout(NO_CONNECTION)
+        timeline.sleep(network.way())
+        asked = _asked(request)
+        for watch in network.watchers:
+            watch(asked)
+        fault = network.house.strike(asked.path, timeline.true_ms())
+        begun = timeline.monotonic()
+        if fault and fault.name in TRANSPORT and not fault.done:
+            self._spoil_before(fault, asked, read_seconds)
+        status, answer = network.house.answer(asked, fault, timeline.true_ms())
+        body = answer.encode()
+        if fault and fault.name in TRANSPORT and fault.done:
+            status, body = self._spoil_after(fault, status, body, read_seconds)
+        if network.black_hole or network.cut_off:
+            timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
+            raise requests.ReadTimeout("nothing came back")
+        timeline.sleep(network.way())
+        raw = Trickle(timeline, body) if fault and fault.name == "trickle" else BytesIO(body)
+        return _response(request, status, raw)
+
+    def _spoil_before(self, fault: Fault, asked: Asked, read_seconds: float) -> None:
+        """Do what a fault does that strikes before the request takes effect."""
+        network, timeline = self._network, self._network.timeline
+        late = fault.number / 1000 if fault.name == "late" else 0.0
+        if fault.name == "late" and late < read_seconds:
+            timeline.sleep(late)
+        elif fault.name == "late":
+            timeline.after(late, lambda: _discard(network, asked))
+            self._wait_in_vain(read_seconds)
+        elif fault.name == "lost":
+            self._wait_in_vain(read_seconds)
+        elif fault.name == "reset":
+            raise requests.ConnectionError(ProtocolError("Connection aborted."))
+        else:
+            status, body = self._spoil_after(fault, 200, b'{"code":0,"da', read_seconds)
+            raise Answered(status, body)
+
+    def _spoil_after(
+        self, fault: Fault, status: int, body: bytes, read_seconds: float
+    ) -> tuple[int, bytes]:
+        match fault.name:
+            case "late":
+                if fault.number / 1000 >= read_seconds:
+                    self._wait_in_vain(read_seconds)
+                self._network.timeline.sleep(fault.number / 1000)
+            case "lost":
+                self._wait_in_vain(read_seconds)
+            case "reset":
+                raise requests.ConnectionError(ProtocolError("Connection aborted."))
+            case "status":
+                return fault.number, PAGE
+            case "html":
+                return 200, PAGE
+            case "truncated":
+                return status, body[: len(body) // 2]
+            case "empty":
+                return 200, b""
+            case "huge":
+                return 200, b" " * (5 * 1024 * 1024)
+        return status, body
+
+    def _wait_in_vain(self, seconds: float) -> None:
+        self._network.timeline.sleep(seconds)
+        raise requests.ReadTimeout("nothing came back")
+
+
+class Answered(Exception):
+    """A spoilt answer that came before the request took effect."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+class Trickle(BytesIO):
+    """A body that comes one byte a second."""
+
+    def __init__(self, timeline: Timeline, body: bytes) -> None:
+        super().__init__(body)
+        self._timeline = timeline
+
+    def read(self, _amount: int | None = -1) -> bytes:
+        self._timeline.sleep(1.0)
+        return super().read(1)
+
+    read1 = read
+
+
+def adapter_for(network: Network) -> Callable[..., BaseAdapter]:
+    """Return what stands in for `HTTPAdapter`."""
+
+    class Adapter(Rest):
+        def __init__(self, **_: Any) -> None:
+            super().__init__(network)
+
+        def send(self, request: requests.PreparedRequest, *a: Any, **k: Any) -> requests.Response:
+            try:
+                return super().send(request, *a, **k)
+            except Answered as answered:
+                network.timeline.sleep(network.way())
+                return _response(request, answered.status, BytesIO(answered.body))
+
+    return Adapter
+
+
+def _discard(network: Network, asked: Asked) -> None:
+    network.house.answer(asked, None, network.timeline.true_ms())
+
+
+def _asked(request: requests.PreparedRequest) -> Asked:
+    url = urlsplit(str(request.url))
+    path = "/".join(part for part in url.path.split("/") if part)
+    headers: Mapping[str, str] = CaseInsensitiveDict(request.headers)
+    query = parse_qsl(url.query, keep_blank_values=True)
+    body = request.body or b""
+    return Asked(
+        str(request.method), path, headers, query, body if isinstance(body, bytes) else b""
+    )
+
+
+def _response(request: requests.PreparedRequest, status: int, raw: BytesIO) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.raw = HTTPResponse(raw, status=status, preload_content=False)
+    response.request = request
+    response.url = str(request.url)
+    return response
+
+
+class Pool:
+    """In the place of the thread pool: does the work at once, one call after the other."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def submit(self, act: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(act(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+class Socket:
+    """In the place of a `websocket.WebSocket`."""
+
+    def __init__(self, network: Network) -> None:
+        if network.is_refusing():
+            raise ConnectionRefusedError(NO_CONNECTION)
+        if network.black_hole:
+            raise TimeoutError("timed out")
+        self._network = network
+        self._route = Route(network.house.faults)
+        self._session = Session(self._on_frame)
+        self._arrived: deque[str | bytes | Cut] = deque()
+        self._last_at = 0.0
+        self._lost = False
+        self.on_arrival: Callable[[], None] = lambda: None
+        network.house.feed.sessions[self._session] = None
+        network.sockets.append(self)
+
+    # What the bot calls
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+    def send(self, text: str) -> None:
+        if self._lost:
+            raise ConnectionResetError("Connection lost.")
+        self._network.timeline.after(self._network.way(), lambda: self._reach(text))
+
+    def recv_data(self) -> tuple[int, bytes]:
+        if not self._arrived:
+            raise WebSocketTimeoutException("timed out")
+        frame = self._arrived.popleft()
+        if isinstance(frame, Cut):
+            if frame.code:
+                return ABNF.OPCODE_CLOSE, frame.code.to_bytes(2, "big")
+            raise ConnectionResetError("Connection lost.")
+        if isinstance(frame, bytes):
+            return ABNF.OPCODE_BINARY, frame
+        return ABNF.OPCODE_TEXT, frame.encode()
+
+    def shutdown(self) -> None:
+        self._leave()
+
+    def abort(self) -> None:
+        self._leave()
+
+    # What happens to it
+
+    def lose(self) -> None:
+        """Break without a closing word."""
+        self._leave()
+        self._deliver(Cut())
+
+    def _leave(self) -> None:
+        self._lost = True
+        self._network.house.feed.sessions.pop(self._session, None)
+        if self in self._network.sockets:
+            self._network.sockets.remove(self)
+
+    def _reach(self, text: str) -> None:
+        network = self._network
+        if not self._lost and not network.black_hole and not network.cut_off:
+            network.house.receive(self._session, text, network.timeline.true_ms())
+
+    def _on_frame(self, frame: str, table: str) -> None:
+        deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
+        if isinstance(deliveries, Cut):
+            self._leave()
+            self._deliver(deliveries)
+            return
+        for delivery in deliveries:
+            self._deliver(delivery.frame, delivery.after_ms / 1000)
+
+    def _deliver(self, frame: str | bytes | Cut, delay: float = 0.0) -> None:
+        """Let a frame arrive; those that are not delayed by a fault keep their order."""
+        network = self._network
+        if network.black_hole or network.cut_off:
+            return
+        now = network.timeline.monotonic()
+        at = now + network.way() + network.lag + delay
+        if not delay:
+            at = self._last_at = max(at, self._last_at)
+        network.timeline.after(at - now, lambda: self._arrive(frame))
+
+    def _arrive(self, frame: str | bytes | Cut) -> None:
+        self._arrived.append(frame)
+        self.on_arrival()
+
+
+def feed_for(network: Network) -> type[GTEWebsocket]:
+    """Return a `GTEWebsocket` whose steps are driven by the timeline instead of a thread."""
+
+    class Feed(GTEWebsocket):
+        def start(self) -> None:
+            self._thread = Stand()  # type: ignore[assignment]
+            self._open()
+            network.timeline.every(BEAT, lambda: self._step(self._beat))
+
+        def exit(self) -> None:
+            self._stop.set()
+            if self._socket:
+                self._socket.abort()
+
+        def _open(self) -> None:
+            if not self._stop.is_set() and self._thread.is_alive():
+                try:
+                    self._connect()
+                except Exception as error:
+                    self._fail(error)
+                else:
+                    self._socket.on_arrival = lambda: self._step(self._receive)  # type: ignore[union-attr]
+                    self._step(self._beat)
+
+        def _step(self, step: Callable[[], None]) -> None:
+            if not self._stop.is_set() and self._connected and self._thread.is_alive():
+                try:
+                    step()
+                except Exception as error:
+                    self._fail(error)
+
+        def _fail(self, error: Exception) -> None:
+            self._note(error)
+            network.timeline.after(self._back_off(), self._open)
+
+    return Feed
+
+
+class Stand:
+    """In the place of the feed's thread."""
+
+    def __init__(self) -> None:
+        self.alive = True
+
+    def is_alive(self) -> bool:
+        return self.alive

@@ -1,0 +1,98 @@
+"""Simulated time: what is to happen, in order; it takes the place of `market_maker.clock`."""
+
+import heapq
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from itertools import count
+from queue import Empty, SimpleQueue
+from threading import Condition
+from typing import Any
+from unittest.mock import patch
+
+from market_maker import clock
+
+START_MS = 1_577_836_805_000
+MICRO = 1_000_000
+
+Act = Callable[[], None]
+
+
+class Timeline:
+    """A clock that stands still until somebody waits; then what is due happens, in order.
+
+    Time is counted in whole microseconds, and equal times in the order of their planning, so that
+    a run can be repeated exactly.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._wall_offset_ms = 0
+        self._order = count()
+        self._due: list[tuple[int, int, Act]] = []
+
+    # --- for the world --------------------------------------------------------------------------
+
+    def true_ms(self) -> int:
+        """Return the true time in ms, whatever the bot's machine takes for it."""
+        return START_MS + self._now // 1000
+
+    def after(self, seconds: float, act: Act) -> None:
+        """Let something happen so many seconds from now."""
+        heapq.heappush(self._due, (self._now + round(seconds * MICRO), next(self._order), act))
+
+    def every(self, seconds: float, act: Act) -> None:
+        """Let something happen again and again."""
+
+        def again() -> None:
+            self.after(seconds, again)
+            act()
+
+        self.after(seconds, again)
+
+    def step_wall_clock(self, ms: int) -> None:
+        """Set the bot's wall clock forward or back."""
+        self._wall_offset_ms += ms
+
+    def installed(self) -> AbstractContextManager[Any]:
+        """Put this clock in the place of the real one."""
+        stack = ExitStack()
+        for name in ("now_ms", "monotonic", "sleep", "wait", "wait_on"):
+            stack.enter_context(patch.object(clock, name, getattr(self, name)))
+        return stack
+
+    # --- in the place of `clock` ----------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        return self.true_ms() + self._wall_offset_ms
+
+    def monotonic(self) -> float:
+        return self._now / MICRO
+
+    def sleep(self, seconds: float) -> None:
+        self._advance(seconds, lambda: False)
+
+    def wait_on(self, changed: Condition, seconds: float) -> None:
+        changed.release()  # nobody else runs, but what is due may take the lock
+        try:
+            self.sleep(seconds)
+        finally:
+            changed.acquire()
+
+    def wait(self, wake: "SimpleQueue[str]", seconds: float) -> list[str]:
+        self._advance(seconds, lambda: not wake.empty())
+        reasons = []
+        while True:
+            try:
+                reasons.append(wake.get_nowait())
+            except Empty:
+                return reasons
+
+    def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
+        end = self._now + max(round(seconds * MICRO), 0)
+        while not enough():
+            if not self._due or self._due[0][0] > end:
+                self._now = max(end, self._now)
+                return
+            due, _, act = heapq.heappop(self._due)
+            self._now = max(due, self._now)
+            act()

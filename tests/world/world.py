@@ -1,0 +1,201 @@
+"""A bot and an exchange in one process on simulated time: the same seed gives the same run."""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+import websocket
+
+from market_maker import gte, transport
+from market_maker.market_maker import OrderManager
+from market_maker.paper.account import LegKey
+from market_maker.paper.blotter import Order
+from market_maker.paper.engine import Side
+from market_maker.paper.faults import Fault
+from market_maker.paper.house import PAPER_KEY, PAPER_SECRET, House
+from market_maker.paper.judge import Report
+from market_maker.paper.market import Depth, Index, Move, Take
+from market_maker.paper.stage import OWNER, set_stage, still_book
+from market_maker.paper.switches import DEFAULTS, Switches
+from market_maker.paper.tape import BTC_USD
+from market_maker.settings import settings
+from tests.world.network import Network, Pool, Socket, adapter_for, feed_for
+from tests.world.timeline import Timeline
+
+HOUSE_TICK = 0.25
+GIVEN: dict[str, Any] = {
+    "API_URL_BASE": "http://127.0.0.1:1",
+    "WS_URL": "ws://127.0.0.1:1",
+    "API_KEY": PAPER_KEY,
+    "API_SECRET": PAPER_SECRET,
+    "DRY_RUN": False,
+    "ORDER_PAIRS": 3,
+    "LOOP_INTERVAL": 2,
+}
+
+
+class World:
+    """One exchange, one network, one bot at a time. Only `run` and the bot let time pass."""
+
+    def __init__(
+        self, *, seed: int = 1, switches: Switches = DEFAULTS, still: bool = True, **changed: Any
+    ) -> None:
+        self.chance = random.Random(f"world {seed}")
+        self.timeline = Timeline()
+        exchange, _ = set_stage(crowd=False, switches=switches)
+        self.exchange = exchange
+        self.house = House(exchange, seed)
+        self.network = Network(self.timeline, self.house, random.Random(f"network {seed}"))
+        self.settings = GIVEN | changed
+        self.bot: OrderManager | None = None
+        if still:
+            self.play(still_book())
+        self.timeline.every(switches.push_period_s, lambda: self.house.pulse(self._clock()))
+        self.timeline.every(HOUSE_TICK, self._tick)
+
+    def _tick(self) -> None:
+        self.house.tick(self._clock())
+        if self.house.refusing:
+            self.network.drop_all()
+
+    def _clock(self) -> int:
+        return self.timeline.true_ms()
+
+    @contextmanager
+    def installed(self) -> Iterator["World"]:
+        """Put this world in the place of clock, network and threads."""
+        saved = dict(vars(settings))
+        with ExitStack() as stack:
+            stack.enter_context(self.timeline.installed())
+            for target, name, stand_in in (
+                (transport, "HTTPAdapter", adapter_for(self.network)),
+                (gte, "ThreadPoolExecutor", Pool),
+                (gte, "GTEWebsocket", feed_for(self.network)),
+                (gte, "secrets", Chances(self.chance)),
+                (websocket, "create_connection", lambda *_, **__: Socket(self.network)),
+            ):
+                stack.enter_context(patch.object(target, name, stand_in))
+            state = random.getstate()
+            random.seed(self.chance.random())
+            try:
+                yield self
+            finally:
+                random.setstate(state)
+                vars(settings).clear()
+                vars(settings).update(saved)
+
+    # --- the bot --------------------------------------------------------------------------------
+
+    def start(self, kind: type[OrderManager] = OrderManager, **changed: Any) -> OrderManager:
+        """Start a bot, connected and not yet ticking."""
+        settings.load(None, overrides=self.settings | changed)
+        self.bot = kind()
+        return self.bot
+
+    def run(self, seconds: float) -> None:
+        """Let the bot do its loop for so long."""
+        assert self.bot
+        end = self.timeline.monotonic() + seconds
+        self.timeline.after(seconds, lambda: self.bot and self.bot.exchange.wake.put("look"))
+        while self.timeline.monotonic() < end:
+            self.bot.tick()
+            self.bot._wait()
+
+    def run_until(self, condition: Callable[[], Any], seconds: float = 60.0) -> float:
+        """Let the bot do its loop until something is true, and return how long that took.
+
+        Fails when it does not become true in so many seconds.
+        """
+        begun = self.timeline.monotonic()
+        while not condition():
+            assert self.timeline.monotonic() - begun < seconds, "it did not become true in time"
+            self.run(0.25)
+        return self.timeline.monotonic() - begun
+
+    # --- the venue ------------------------------------------------------------------------------
+
+    def fault(self, name: str, **options: Any) -> None:
+        """Put a fault on the schedule; the options are those of `faults.Fault`."""
+        self.house.plan(Fault(name=name, **options), self._clock())
+
+    def play(self, moves: list[Move]) -> None:
+        """Let the others act."""
+        self.house.play(BTC_USD, moves, self._clock())
+
+    def put(self, side: str, price: str, qty: int) -> None:
+        """Let others rest this quantity at a price, in all."""
+        self.play([Depth(Side[side.upper()], self._ticks(price), qty)])
+
+    def take(self, side: str, price: str, qty: int) -> None:
+        """Let somebody else buy or sell up to this quantity at once, at this price or better."""
+        self.play([Take(Side[side.upper()], self._ticks(price), qty)])
+
+    def index(self, price: str) -> None:
+        """Move the price elsewhere, which is the mark price too."""
+        self.play([Index(Decimal(price))])
+
+    def foreign_order(self, side: str, price: str, qty: int, *, close: bool = False) -> int:
+        """Let the owner of the account place an order by hand."""
+        order_id = self.exchange.create(
+            OWNER,
+            BTC_USD,
+            side=Side[side.upper()],
+            close=close,
+            price=Decimal(price),
+            qty=Decimal(qty),
+            client_oid=None,
+            now=self.house.time(self._clock()),
+        )
+        self.house.publish(self._clock())
+        return order_id
+
+    def venue_cancels(self, order: Order) -> None:
+        """Let the venue itself end an order of ours."""
+        self.exchange.cancel(OWNER, BTC_USD, order.order_id, self.house.time(self._clock()))
+        self.house.publish(self._clock())
+
+    def orders(self) -> list[Order]:
+        """Return the live orders with our prefix, oldest first."""
+        prefix = settings.ORDERID_PREFIX
+        live = self.exchange.blotter.live(OWNER)
+        return [order for order in live if (order.client_oid or "").startswith(prefix)]
+
+    def ladder(self) -> list[str]:
+        """Return our live orders, from the highest price to the lowest."""
+        orders = sorted(self.orders(), key=lambda order: -order.price)
+        return [f"{order.side.name} {order.qty} @ {order.price}" for order in orders]
+
+    def position(self) -> tuple[int, int]:
+        """Return the contracts held long and short."""
+        account = self.exchange.ledger.accounts[OWNER]
+        long, short = (account.qty(LegKey("BTC", "BTC_USD", side)) for side in (True, False))
+        return long, short
+
+    @property
+    def report(self) -> Report:
+        """What the judge has found."""
+        return self.house.judge.report
+
+    def _ticks(self, price: str) -> int:
+        ticks = self.exchange.listing(BTC_USD).instrument.ticks(Decimal(price))
+        assert ticks is not None
+        return ticks
+
+
+class Chances:
+    """In the place of `secrets`, where a run must be repeatable."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def randbelow(self, limit: int) -> int:
+        return self._chance.randrange(limit)
+
+
+def silence() -> None:
+    """Keep the log of a long run out of the way."""
+    logging.disable(logging.CRITICAL)
