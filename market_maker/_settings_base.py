@@ -115,6 +115,31 @@ class SettingsBase:
         "and the limits bound long - short. hedge: every order opens; they bound each leg.",
         choices=("net", "hedge"),
     )
+    PRICE_COLLAR: float = setting(
+        0.05,
+        "A buy more than this fraction above the mark or index price is not placed, nor a sell so\n"
+        "far below.",
+        low=0.001,
+        high=1,
+    )
+    MAX_ORDER_QTY: float = setting(
+        100_000, "No order is larger than this, whatever the strategy asks for.", low=1e-12
+    )
+    MAX_OPEN_ORDERS: int = setting(
+        90, "Open orders at most, those on their way or being cancelled included.", low=1, high=2000
+    )
+    MAX_OPEN_VALUE: float = setting(
+        0, "Worth of all open orders at most, in SETTLECURRENCY; 0 is no limit.", low=0
+    )
+    MAX_LOSS: float = setting(
+        0,
+        "When a run has lost so much, in SETTLECURRENCY and before fees, all orders are cancelled\n"
+        "and the bot halts until a person clears it; 0 is no limit.",
+        low=0,
+    )
+    MAX_FILLS: int = setting(
+        100, "The same when more fills than this come within a minute.", low=1, high=100_000
+    )
     POST_ONLY: bool = setting(
         False,
         "The venue has no post-only. Prices at or through the other side are never sent; True\n"

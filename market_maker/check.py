@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from market_maker import identity
 from market_maker.errors import MarketMakerError, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.settings import settings
@@ -73,5 +74,5 @@ def _orders(gte: GTE) -> str:
     if not settings.API_KEY:
         return "not asked for without a key"
     orders = gte.query_orders()
-    own = sum(order.client_oid.startswith(settings.ORDERID_PREFIX) for order in orders)
+    own = sum(identity.is_ours(order.client_oid, settings.ORDERID_PREFIX) for order in orders)
     return f"{own} ours ({settings.ORDERID_PREFIX}...), {len(orders) - own} of others"

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +184,9 @@ def _run(arguments: argparse.Namespace) -> None:
         paper = _paper_exchange(arguments, inherited) if arguments.paper else {}
         _load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a restart blocks them
-        bot = _strategy(arguments.strategy)()
+        strategy = _strategy(arguments.strategy)
+        strategy.takes_over = bool(inherited)
+        bot = strategy()
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         if (inherited or interrupted) and settings.loaded and not settings.DRY_RUN:
@@ -242,7 +244,7 @@ def _load(
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _strategy(name: str) -> "Callable[[], OrderManager]":
+def _strategy(name: str) -> "type[OrderManager]":
     """Return the class that `--strategy` names."""
     from market_maker.market_maker import OrderManager
 

@@ -70,6 +70,10 @@ class TooFrequent(Temporary):
     """The venue says that we ask too often (-10053): the budget slows down by itself."""
 
 
+class Blocked(Temporary):
+    """The venue answers 403 and nothing else: it is asked once a minute whether it still does."""
+
+
 class VenueFault(Temporary):
     """The venue says that it is out of order itself (-10002, -16001 to -16003): wait."""
 

@@ -8,10 +8,14 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
-from market_maker import clock, family, health, risk
+from market_maker import clock, family, protocol, risk
+from market_maker.alarms import Alarms
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.errors import (
+    BadParameter,
     Fatal,
+    Liquidated,
+    NoFunds,
     NotSent,
     OrderGone,
     OrdersLeft,
@@ -21,7 +25,7 @@ from market_maker.errors import (
     VenueUnreachable,
 )
 from market_maker.gte import GTE
-from market_maker.health import Facts, Health, TradingState
+from market_maker.health import SILENT_AFTER, Health, TradingState
 from market_maker.models import (
     ZERO,
     Fill,
@@ -37,6 +41,7 @@ from market_maker.models import (
     Ticker,
     plain,
 )
+from market_maker.monitor import Monitor
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
 from market_maker.settings import settings
@@ -46,6 +51,10 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 30.0
 LOOK_AGAIN = 0.5
 MARGIN_SECONDS = 10.0
+FEW_SECONDS = 60.0
+"""Seconds in which no order is added after the margin did not suffice for one."""
+OLD_AFTER = 2.0
+"""Seconds after which a create that still waits for its turn is looked at once more."""
 
 
 class ExchangeInterface:
@@ -75,20 +84,31 @@ class ExchangeInterface:
         assert self.gte.ws
         self.feed = self.gte.ws
         self.own = OwnOrders(settings.ORDERID_PREFIX)
+        self.own.known_runs.add(self.gte.run)
         self._is_spot = settings.INSTRUMENTTYPE == "bb"
         self._margin: Margin | None = None
         self._margin_due = 0.0
         self.stopping = False
         """Set when the loop is to end: creates that wait for their turn are not sent any more."""
-        self._reconciler = Reconciler(self.gte, self.feed, self.own)
+        self.halted = False
+        """Set in a halt: no create is sent any more."""
+        self.alarms = Alarms(fills_in_a_minute=settings.MAX_FILLS)
+        self._reconciler = Reconciler(self.gte, self.feed, self.own, self._on_fill)
+        self.monitor = Monitor(self.gte, self.feed, self.own, self._reconciler, self.alarms)
+        self._few = 0
+        self._few_until = 0.0
+        self._decision = (0, 0.0)
+        self._busy = 0.0
         self._virtual_ids = count(1)
 
     # --- life -----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Connect, wait for every needed table, and adopt the orders that an earlier run has left.
+    def start(self, *, takes_over: bool = False) -> None:
+        """Connect, wait for every needed table, and cancel what an earlier run has left.
 
-        Raises VenueUnreachable when the feed does not get ready, AuthError for a bad key.
+        `takes_over` says that the orders in the book are those of a process that this one replaces
+        on purpose: then they are adopted. Raises VenueUnreachable when the feed does not get ready,
+        AuthError for a bad key, OrdersLeft when leftovers cannot be cancelled.
         """
         try:
             self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
@@ -96,8 +116,13 @@ class ExchangeInterface:
             raise VenueUnreachable(str(error)) from None
         self.feed.start()
         self.feed.wait_for_tables(self.feed.needed, START_SECONDS)
-        if not self.dry_run:
+        if self.dry_run:
+            return
+        if takes_over:
             self._reconciler.adopt()
+        elif leftovers := self._reconciler.leftovers():
+            logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
+            self.gte.cancel_all_orders(START_SECONDS)
 
     def close(self) -> None:
         """Close all connections. Orders stay as they are."""
@@ -112,23 +137,49 @@ class ExchangeInterface:
     # --- keeping up -----------------------------------------------------------------------------
 
     def refresh(self) -> Health:
-        """Bring our orders up to date, and say whether the feed allows quoting.
+        """Bring our orders up to date, and say what their state and the feed's allow.
 
         Raises Fatal when the venue does not accept us any more.
         """
+        known = True
         if self.dry_run:
             self._end_crossed_virtual_orders()
-            return self._health()
+        else:
+            known = self._reconciler.look_up_if_needed(always=self._is_spot)
+            if again := self._reconciler.cancels_to_repeat():
+                logger.warning("Canceling %d orders again; they have not ended.", len(again))
+                self._cancel(again)
+        if self.feed.auth_refused():
+            self.alarms.note("auth", clock.monotonic())
+        found = self.monitor.look(
+            self._snapshot_if_any(),
+            self._ticker_if_any(),
+            position_limit=self._limit(),
+            max_loss=Decimal(str(settings.MAX_LOSS)) or None,
+        )
+        if not known and found.state is TradingState.ACTIVE:
+            return Health(TradingState.PAUSED, "own orders are still being looked up")
+        return found
+
+    def _snapshot_if_any(self) -> Snapshot | None:
         try:
-            if self._is_spot:
-                self._reconciler.reconcile()
-            else:
-                self._reconciler.look_up_if_needed()
-        except Fatal:
-            raise
-        except RequestError as error:
-            return Health(TradingState.PAUSED, f"own orders could not be looked up: {error}")
-        return self._health()
+            return None if self.feed.missing() else self.snapshot()
+        except Temporary:
+            return None
+
+    def _ticker_if_any(self) -> Ticker | None:
+        return None if self.feed.missing() else self.ticker()
+
+    def _limit(self) -> Decimal | None:
+        if not settings.CHECK_POSITION_LIMITS:
+            return None
+        return Decimal(str(max(settings.MAX_POSITION, -settings.MIN_POSITION)))
+
+    def _on_fill(self, fill: Fill) -> None:
+        instrument = self.feed.get_instrument()
+        if instrument:
+            self.monitor.book(fill, instrument)
+        self.alarms.note("fill", clock.monotonic())
 
     def take_news(self) -> bool:
         """Take what the feed has brought; return whether it is a reason to tick now."""
@@ -141,6 +192,28 @@ class ExchangeInterface:
     def is_unsettled(self) -> bool:
         """Say whether the fate of an order is open, so that it is time to look again soon."""
         return bool(self.own.unknown()) or self._reconciler.is_being_cancelled()
+
+    def is_odd(self) -> bool:
+        """Say whether the position is not what our fills make of it, or the book is in doubt."""
+        return self.monitor.is_doubtful()
+
+    def note_fatal(self, error: Fatal) -> None:
+        """Count an answer after which trading may have to stop."""
+        self.alarms.note(
+            "liquidation" if isinstance(error, Liquidated) else "auth", clock.monotonic()
+        )
+
+    def look_anew(self, reason: str) -> None:
+        """Believe nothing that is known: connect the feed anew, and look the orders up."""
+        self.feed.connect_anew(reason)
+
+    def has_gone_silent(self, before: bool) -> bool:
+        """Say whether the feed has fallen silent since the last look, at which it was not."""
+        return before and self.feed.silent_for() > SILENT_AFTER
+
+    def unconfirmed_for(self) -> float:
+        """Return the seconds since the feed last told anything, or its book was found right."""
+        return max(self.feed.silent_for(), self.monitor.book_unconfirmed_for())
 
     def take_fills(self) -> list[Fill]:
         """Return the fills since the last call."""
@@ -242,11 +315,23 @@ class ExchangeInterface:
 
     # --- acts -----------------------------------------------------------------------------------
 
+    def take_busy_seconds(self) -> float:
+        """Return the seconds that plans have taken since the last call."""
+        busy, self._busy = self._busy, 0.0
+        return busy
+
     def execute(self, plan: Plan) -> int:
         """Carry out a plan: cancels first. Return how many creates the venue has refused.
 
         Raises Fatal when the venue does not accept us any more.
         """
+        begun = clock.monotonic()
+        try:
+            return self._execute(plan)
+        finally:
+            self._busy += clock.monotonic() - begun
+
+    def _execute(self, plan: Plan) -> int:
         if plan.cancel:
             logger.info("Canceling %d orders:", len(plan.cancel))
             self._log_orders(plan.cancel)
@@ -283,6 +368,8 @@ class ExchangeInterface:
             trouble = "their fate is not known"
             try:
                 known = {order.order_id for order in self.own.live()}
+                for order in self.own.live():
+                    self.own.cancelling(order.client_oid)
                 self.gte.cancel_all_orders(deadline - clock.monotonic(), known)
                 self.take_news()
                 self.reconcile()
@@ -301,31 +388,68 @@ class ExchangeInterface:
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0
+        not_sent: list[str] = []
         fatal: Fatal | None = None
+        self._decision = (self.feed.epoch, clock.monotonic())
         try:
             for outcome in self.gte.create_bulk_orders(creates, self._is_still_wanted):
                 client_oid, error = outcome.client_oid, outcome.error
                 if error is None:
                     self.own.accepted(client_oid, outcome.order_id)
+                    self.alarms.calm("parameter")
+                    self.alarms.calm("metadata")
                     continue
-                logger.warning("%s", error)
                 if isinstance(error, OutcomeUnknown):
+                    logger.warning("%s", error)
                     self.own.lost(client_oid, self._latest_expiry())
+                    self._note_refusal(error)
                     continue
                 self.own.refused(client_oid)
-                refused += not isinstance(error, NotSent)
+                if isinstance(error, NotSent):
+                    not_sent.append(str(error))
+                    continue
+                logger.warning("%s", error)
+                refused += 1
+                self._note_refusal(error)
                 fatal = error if isinstance(error, Fatal) else fatal
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
                 self.own.lost(request.client_oid, self._latest_expiry())
+        if not_sent:
+            logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
         if fatal:
             raise fatal
         return refused
 
+    def _note_refusal(self, error: RequestError) -> None:
+        """Count what a refusal may be a sign of."""
+        now = clock.monotonic()
+        if isinstance(error, BadParameter):
+            self.alarms.note("parameter", now)
+        elif isinstance(error, Liquidated):
+            self.alarms.note("liquidation", now)
+        elif error.code in protocol.METADATA_FAULTS:
+            self.alarms.note("metadata", now)
+        elif isinstance(error, NoFunds):
+            self.alarms.note("funds", now)
+            self._few = max(len(self.own.live()), 2)
+            self._few_until = now + FEW_SECONDS
+
     def _is_still_wanted(self, request: OrderRequest) -> bool:
-        if self.stopping:
+        """Say whether a create may still leave.
+
+        Not once the loop is to end, nor when the connection has changed on whose tables it was
+        decided; and one that had to wait must still rest where the market is now.
+        """
+        epoch, decided = self._decision
+        if self.stopping or self.halted:
             return False
-        return not settings.POST_ONLY or risk.passive(request, self.feed.get_ticker())
+        if not self.feed.is_connected() or self.feed.epoch != epoch:
+            return False
+        is_old = clock.monotonic() - decided > OLD_AFTER
+        if not (is_old or settings.POST_ONLY):
+            return True
+        return risk.passive(request, self.feed.get_ticker())
 
     def _latest_expiry(self) -> int:
         return self.gte.now() + EXPIRES_AFTER_MS
@@ -357,20 +481,17 @@ class ExchangeInterface:
         now = clock.monotonic()
         if now >= self._margin_due:
             self._margin_due = now + MARGIN_SECONDS
-            self._margin = next(iter(self.gte.account_query()), None)
+            try:
+                self._margin = next(iter(self.gte.account_query()), None)
+            except Temporary as error:
+                logger.info("The account could not be looked up: %s", error)
         return self._margin
 
-    def _health(self) -> Health:
-        missing = self.feed.missing()
-        return health.assess(
-            Facts(
-                connected=self.feed.is_connected(),
-                missing=missing,
-                silent_for=self.feed.silent_for(),
-                ticker=None if missing else self.ticker(),
-                last_error=self.feed.last_error(),
-            )
-        )
+    def order_limit(self) -> int:
+        """Return how many orders may be open: fewer for a while after the margin did not do."""
+        if clock.monotonic() < self._few_until:
+            return min(self._few, settings.MAX_OPEN_ORDERS)
+        return settings.MAX_OPEN_ORDERS
 
     def _log_orders(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
         instrument = self.feed.get_instrument()
@@ -383,4 +504,5 @@ class ExchangeInterface:
         for order in self.own.live():
             if not risk.passive(order, ticker):
                 logger.info("Dry run: %s would have been filled.", order)
+                self.own.cancelling(order.client_oid)
                 self.own.observe(replace(order, state=OrderState.DONE), 0)

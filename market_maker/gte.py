@@ -3,16 +3,15 @@
 import itertools
 import math
 import secrets
-import string
+import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from market_maker import clock, protocol
+from market_maker import clock, identity, protocol
 from market_maker.errors import (
     BadData,
     BadParameter,
@@ -94,7 +93,8 @@ class GTE:
         )
         self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="GTE")
         self._cancel_id_name = "order_id"
-        self._run = _base36(secrets.randbelow(36**6), 6)
+        self.run = identity.base36(secrets.randbelow(36**identity.RUN), identity.RUN)
+        """The part of our client_oids that tells this process from all others."""
         self._sequence = itertools.count(1)
         self.ws: GTEWebsocket | None = None
         if ws_url:
@@ -131,9 +131,13 @@ class GTE:
         """Return how many ms the venue's clock is ahead of ours; None before the first answer."""
         return self._transport.clock_offset()
 
+    def blocked_for(self) -> float | None:
+        """Return the seconds since the venue began to answer 403 to all; None when it does not."""
+        return self._transport.blocked_for()
+
     def new_client_oid(self) -> str:
-        """Return an id never used before: prefix, a random part for this run, a sequence number."""
-        return f"{self.orderid_prefix}{self._run}{_base36(next(self._sequence), 7)}"
+        """Return an id never used before (see `identity`)."""
+        return identity.new_oid(self.orderid_prefix, self.run, next(self._sequence))
 
     # --- accounts -------------------------------------------------------------------------------
 
@@ -354,10 +358,18 @@ class GTE:
         """Place many orders in parallel, in this order as far as the budget delays them.
 
         `still_wanted` is asked about each order just before it leaves, in the thread that sends it.
+        Once an answer has been lost the orders that have not left yet do not leave any more.
         """
-        sent = [
-            self._pool.submit(self._create, order, partial(still_wanted, order)) for order in wanted
-        ]
+        lost = threading.Event()
+
+        def create(order: OrderRequest) -> str:
+            try:
+                return self._create(order, lambda: not lost.is_set() and still_wanted(order))
+            except OutcomeUnknown:
+                lost.set()
+                raise
+
+        sent = [self._pool.submit(create, order) for order in wanted]
         return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
 
     def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
@@ -534,7 +546,7 @@ class GTE:
         )
 
     def _is_ours(self, order: OpenOrder) -> bool:
-        return order.client_oid.startswith(self.orderid_prefix)
+        return identity.is_ours(order.client_oid, self.orderid_prefix)
 
     def _symbol_params(self) -> protocol.Params:
         return {"asset": self.asset, "symbol": self.symbol}
@@ -546,11 +558,10 @@ def _of_a_create(error: RequestError) -> RequestError:
     A code that is not documented, "created already" (-13001), a fault of the venue and "too
     frequent" do not prove that the order is not there (faults §0.3, V8).
     """
-    expired = -10052
-    duplicate = -13001
-    if isinstance(error, NotSent) or error.code == expired:
+    if isinstance(error, NotSent) or error.code == protocol.EXPIRED:
         return error
-    if isinstance(error, Temporary) or type(error) is RequestError or error.code == duplicate:
+    in_doubt = isinstance(error, Temporary) or type(error) is RequestError
+    if in_doubt or error.code == protocol.CREATED_ALREADY:
         return OutcomeUnknown(str(error), error.code)
     return error
 
@@ -572,8 +583,3 @@ def _parsed(parse: Callable[..., T], *args: Any) -> T:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
-
-
-def _base36(number: int, digits: int) -> str:
-    letters = string.digits + string.ascii_lowercase
-    return "".join(letters[number // 36**place % 36] for place in reversed(range(digits)))

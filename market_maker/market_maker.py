@@ -1,21 +1,20 @@
 """The market maker: the loop that keeps our orders where a strategy wants them."""
 
 import logging
-import math
-import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from market_maker import clock, convergence, ladder, risk
-from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, SettingsError
+from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
 from market_maker.exchange_interface import ExchangeInterface
 from market_maker.health import Health, TradingState
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
+from market_maker.reloader import Reloader
 from market_maker.settings import FILE, settings
-from market_maker.watcher import FileWatcher
+from market_maker.sizes import RandomSizes
 
 __all__ = ["ExchangeInterface", "OrderManager"]
 
@@ -28,7 +27,14 @@ START_EXIT_SECONDS = 3.0
 LARGEST = 10**15
 """No price or quantity of a strategy is as large as this."""
 QUOTE_TTL = 15.0
-"""Seconds that quotes may rest unconfirmed; never less than three LOOP_INTERVALs."""
+"""Seconds after which no quote rests unconfirmed; never less than three LOOP_INTERVALs."""
+SLEPT_SECONDS = 5.0
+"""A wait that takes so much longer than asked for means that everything known is old."""
+SLOW_SECONDS = 5.0
+REMIND_EVERY = 60.0
+MINUTE = 60.0
+CHURN = 60
+"""So many creates in a minute for each wanted order, and it calms down."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at the watched files."""
 SETTLE_SECONDS = 1.0
@@ -43,6 +49,9 @@ class OrderManager:
     order behind.
     """
 
+    takes_over = False
+    """Whether the orders in the book are those of a process that this one replaces on purpose."""
+
     def __init__(self) -> None:
         if not settings.loaded:
             settings.load(FILE)
@@ -51,16 +60,24 @@ class OrderManager:
         """Starts this program anew; the command line sets it. Without it new code waits."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
+        self.halted_reason = ""
+        """Why nothing is quoted any more until a person has looked; empty while all is well."""
+        self.on_halt: Callable[[str], None] | None = None
+        """Is told of a halt; the command line sets it, so that a new start knows of it."""
         self.stop_reason = ""
         """Why the loop is to end, once `stop()` has been called."""
         self._restart_wanted = False
         self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
-        self._random_qty: dict[int, float] = {}
+        self._rules: tuple[float, float] | None = None
+        self._created: deque[float] = deque()
+        self._reminded = 0.0
+        self._halt_told = False
+        self._was_open = False
+        self._sizes = RandomSizes()
         self._reasons: set[str] = set()
         self._look_due = clock.monotonic() + LOOK_EVERY
-        watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
-        self._watcher = FileWatcher(watched)
+        self._reloader = Reloader()
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
             "Order Manager initializing, connecting to GTE at %s. %s",
@@ -68,7 +85,7 @@ class OrderManager:
             "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
         )
         try:
-            self.exchange.start()
+            self.exchange.start(takes_over=self.takes_over)
             self.reset()
         except BaseException as error:
             if self.exchange.own.live() or isinstance(error, KeyboardInterrupt):
@@ -85,12 +102,19 @@ class OrderManager:
 
     def sanity_check(self) -> None:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
-        before, self.health = self.health, self.exchange.refresh()
-        if self.health.state is not TradingState.ACTIVE:
-            if self.health != before:
-                logger.warning("Not quoting: %s.", self.health.reason)
+        before, self.health = self.health, self._judged(self.exchange.refresh())
+        if not self._may_quote():
+            now = clock.monotonic()
+            if self.health != before or now >= self._reminded + REMIND_EVERY:
+                self._reminded = now
+                logger.warning("%s, not quoting: %s.", self.health.state.value, self.health.reason)
             return
+        if self.health != before and self.health.state is TradingState.REDUCING:
+            logger.warning("REDUCING, only towards a smaller position: %s.", self.health.reason)
+        elif self.health.state is not before.state:
+            logger.info("ACTIVE: quoting.")
         self.instrument = self.exchange.get_instrument()
+        self._follow_rules()
         self.get_ticker()
         if self.long_position_limit_exceeded():
             logger.info("Long position limit reached, no more buys: %s", settings.MAX_POSITION)
@@ -136,7 +160,12 @@ class OrderManager:
     def prepare_order(self, index: int) -> dict[str, Any]:
         """Return the wanted order of a level."""
         if settings.RANDOM_ORDER_SIZE:
-            qty = self._random_qty.get(index) or self._draw(index)
+            qty = self._sizes.of(
+                index,
+                low=settings.MIN_ORDER_SIZE,
+                high=settings.MAX_ORDER_SIZE,
+                lot=self.instrument["lotSize"],
+            )
         else:
             qty = ladder.level_qty(
                 index,
@@ -168,7 +197,11 @@ class OrderManager:
         snapshot = self.exchange.snapshot()
         wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        limits = _limits()
+        limits = self._limits()
+        if len(wanted) > settings.MAX_OPEN_ORDERS:
+            raise InvalidOrder(
+                f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
+            )
         trimmed = risk.trim(wanted, snapshot, limits)
         self._log_dropped(trimmed.dropped)
         relist = Decimal(str(settings.RELIST_INTERVAL))
@@ -176,7 +209,7 @@ class OrderManager:
             trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
         )
         plan = risk.gate(plan, snapshot, limits)
-        if clock.monotonic() < self._no_creates_until:
+        if clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
             plan = replace(plan, create=(), hold=plan.hold + plan.create)
         plan = replace(plan, create=risk.choose_legs(plan.create, snapshot, limits))
         _log_plan(plan)
@@ -203,39 +236,46 @@ class OrderManager:
         logger.info(
             "Contracts Traded This Run: bought %s, sold %s", plain(own.bought), plain(own.sold)
         )
+        if self.health.state is not TradingState.ACTIVE:
+            logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
+        mark = snapshot.instrument.mark_price or snapshot.instrument.last_price
+        if mark and own.fill_count:
+            profit = self.exchange.monitor.ledger.profit(snapshot.instrument, mark)
+            logger.info("Profit of this run before fees: %.6f %s", profit, currency)
         if snapshot.instrument.is_contract:
             delta = self.exchange.calc_delta()["spot"]
             logger.info("Total Contract Delta: %.4f %s", delta, currency)
 
     def short_position_limit_exceeded(self) -> bool:
         """Say whether the position is so short that nothing more may be sold."""
-        room = risk.room_for(Side.SELL, self.exchange.snapshot(), _limits(), ())
+        room = risk.room_for(Side.SELL, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def long_position_limit_exceeded(self) -> bool:
         """Say whether the position is so long that nothing more may be bought."""
-        room = risk.room_for(Side.BUY, self.exchange.snapshot(), _limits(), ())
+        room = risk.room_for(Side.BUY, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def check_connection(self) -> bool:
         """Say whether the feed is connected. It comes back by itself."""
         return self.exchange.is_open()
 
-    def check_file_change(self) -> None:
-        """Take changed settings over, and restart for changed code, once files have stood still."""
-        changed = set(self._watcher.changed())
-        for path in self._watcher.newly_missing():
-            logger.warning("%s is gone; what was read from it stays in force.", path)
-        if changed & set(settings.watched()):
-            self._reload_settings()
-        code = changed - set(settings.watched())
-        if code and all(map(_compiles, code)) and self._settings_allow_restart():
-            names = ", ".join(sorted(path.name for path in code))
+    def check_file_change(self) -> bool:
+        """Take changed settings over, and restart for changed code, once files have stood still.
+
+        Returns whether settings have changed.
+        """
+        changed, code = self._reloader.look()
+        if "DRY_RUN" in changed:
+            self.exchange.go_dry()
+        if code:
+            names = ", ".join(code)
             if self.on_restart:
                 logger.info("Changed: %s. Restarting; the orders stay in the book.", names)
                 self.restart()
             else:
                 logger.warning("Changed: %s. Restart to run the new code.", names)
+        return bool(changed)
 
     def restart(self) -> None:
         """Leave the loop with the orders in the book and let `on_restart` take over.
@@ -276,23 +316,33 @@ class OrderManager:
         self.exchange.stopping = True
         self.exchange.wake.put("leave")
 
+    def halt(self, reason: str) -> None:
+        """Quote no more until a person has looked: pull all orders and stay.
+
+        May be called from a signal handler: no create leaves from now on.
+        """
+        self.exchange.halted = True
+        self.halted_reason = self.halted_reason or reason
+        self.exchange.wake.put("halt")
+
     def tick(self) -> None:
         """Make one pass: refresh, report, place orders; or pull them when quoting stopped long ago.
 
-        Raises Fatal when the venue does not accept us any more; any other failed request costs this
-        tick only.
+        A failed request costs this tick only; when the venue does not accept us any more, the bot
+        halts.
         """
         try:
             self.sanity_check()
-            self._redraw_filled()
-            if self.health.state is TradingState.ACTIVE:
+            self._sizes.forget(self.exchange.take_fills())
+            if self._may_quote():
                 self.print_status()
-            if self.health.state is TradingState.ACTIVE and self._place_orders():
+            if self._may_quote() and self._place_orders():
                 self._unconfirmed_since = None
             else:
                 self._pull_what_must_not_rest()
-        except Fatal:
-            raise
+        except Fatal as error:
+            logger.error("%s", error)
+            self.exchange.note_fatal(error)
         except RequestError as error:
             logger.warning("This tick is skipped: %s", error)
 
@@ -323,64 +373,140 @@ class OrderManager:
 
     # --- inside -----------------------------------------------------------------------------------
 
+    def _may_quote(self) -> bool:
+        return self.health.state in (TradingState.ACTIVE, TradingState.REDUCING)
+
+    def _judged(self, found: Health) -> Health:
+        """Return the state with our own halt in it; a halt stays until a person has looked."""
+        if found.state is TradingState.HALTED and not self.halted_reason:
+            self.halt(found.reason)
+        if self.halted_reason and not self._halt_told:
+            self._halt_told = True
+            logger.critical("HALTED until a person has looked: %s.", self.halted_reason)
+            if self.on_halt:
+                self.on_halt(self.halted_reason)
+        if self.halted_reason:
+            return Health(TradingState.HALTED, self.halted_reason)
+        return found
+
     def _wait(self) -> None:
-        """Wait for the next tick: LOOP_INTERVAL, or less on a fill or a finished cancel."""
+        """Wait for the next tick: LOOP_INTERVAL, or less when something has happened."""
+        self._was_open = self.exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        if self.exchange.is_unsettled() or self.health.state is not TradingState.ACTIVE:
+        unsettled = self.exchange.is_unsettled() or self.exchange.is_odd()
+        if unsettled or self.health.state is not TradingState.ACTIVE:
             interval = min(interval, SETTLE_SECONDS)
-        now = clock.monotonic()
-        due = now + interval
-        while not self.exchange.stopping and now < due:
-            reasons = clock.wait(self.exchange.wake, min(due, self._look_due) - now)
-            now = clock.monotonic()
+        due = clock.monotonic() + interval
+        while not self.exchange.stopping and (now := clock.monotonic()) < due:
+            until = min(due, self._look_due)
+            wall = clock.now_ms()
+            reasons = clock.wait(self.exchange.wake, until - now)
+            if self._has_slept(until, (clock.now_ms() - wall) / 1000 - (clock.monotonic() - now)):
+                return
             if reasons and self._is_worth_a_tick():
                 return
-            if now >= self._look_due:
-                self._look_due = now + LOOK_EVERY
-                self.check_file_change()
+            if clock.monotonic() >= self._look_due:
+                self._look_due = clock.monotonic() + LOOK_EVERY
+                if self.check_file_change() or self.exchange.has_gone_silent(self._may_quote()):
+                    return
+
+    def _has_slept(self, until: float, stepped: float) -> bool:
+        """Say whether the process stood still, or the machine: then nothing known is still true.
+
+        `until` is when the wait was to end, `stepped` what the wall clock says more than the steady
+        one, which stands still while the machine is suspended.
+        """
+        slept = max(clock.monotonic() - until, stepped)
+        if max(slept, -stepped) <= SLEPT_SECONDS:
+            return False
+        if slept > SLEPT_SECONDS:
+            logger.warning("This machine or process stood still for %.0f s: looking anew.", slept)
+        else:
+            logger.warning("This machine's clock was set back by %.0f s.", -stepped)
+        self.exchange.look_anew("the process stood still, or its clock was set")
+        return True
 
     def _is_worth_a_tick(self) -> bool:
         """Say whether the news that has come should not wait for LOOP_INTERVAL."""
-        was_active = self.health.state is TradingState.ACTIVE
         moved = self.exchange.take_news() and settings.WAKE_ON_FILL
-        return moved or self.exchange.is_open() != was_active
+        told = self.halted_reason and not self._halt_told
+        return bool(moved or told or self.exchange.is_open() != self._was_open)
+
+    def _limits(self) -> risk.Limits:
+        return risk.Limits(
+            check=settings.CHECK_POSITION_LIMITS,
+            min_position=Decimal(str(settings.MIN_POSITION)),
+            max_position=Decimal(str(settings.MAX_POSITION)),
+            hedge=settings.POSITION_MODE == "hedge",
+            collar=Decimal(str(settings.PRICE_COLLAR)),
+            max_order_qty=Decimal(str(settings.MAX_ORDER_QTY)),
+            max_open_value=Decimal(str(settings.MAX_OPEN_VALUE or "Infinity")),
+            max_orders=self.exchange.order_limit(),
+            reducing=self.health.state is TradingState.REDUCING,
+        )
+
+    def _follow_rules(self) -> None:
+        """Pull all orders when the venue has changed tick or lot: they stand on the old grid."""
+        rules = (self.instrument["tickSize"], self.instrument["lotSize"])
+        before, self._rules = self._rules, rules
+        if before and before != rules:
+            logger.warning("The venue changed tick and lot: %s -> %s.", before, rules)
+            self._pull("they stand on the old grid")
+
+    def _is_churning(self, plan: Plan, wanted: int) -> bool:
+        """Say whether so many orders were created in the last minute that it must calm down."""
+        now = clock.monotonic()
+        while self._created and now - self._created[0] > MINUTE:
+            self._created.popleft()
+        if len(self._created) >= CHURN * max(wanted, 1):
+            logger.warning("%d orders created in a minute: no more for now.", len(self._created))
+            return True
+        self._created.extend([now] * len(plan.create))
+        return False
 
     def _place_orders(self) -> bool:
         """Let the strategy place its orders; return whether it did. Its errors end nothing."""
+        begun = clock.monotonic()
         try:
             self.place_orders()
         except Fatal:
             raise
+        except RequestError as error:
+            logger.warning("This tick is skipped: %s", error)
+            return False
         except InvalidOrder as error:
             logger.error("The strategy asked for an order that makes no sense: %s", error)
         except Exception:
             logger.exception("The strategy failed; this tick is skipped and the orders stay.")
         else:
+            self.exchange.alarms.calm("strategy")
+            took = clock.monotonic() - begun - self.exchange.take_busy_seconds()
+            if took > SLOW_SECONDS:
+                logger.error("The strategy took %.0f s to say which orders are wanted.", took)
             return True
+        self.exchange.alarms.note("strategy", clock.monotonic())
         return False
 
     def _pull_what_must_not_rest(self) -> None:
+        """Cancel all our orders in a halt, and when they have stood unconfirmed for too long."""
         now = clock.monotonic()
         if self._unconfirmed_since is None:
-            self._unconfirmed_since = now
-        ttl = max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
-        if now - self._unconfirmed_since >= ttl and self.exchange.own.live():
-            logger.warning("Quotes have stood unconfirmed for %.0f s: canceling them.", ttl)
-            try:
-                self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
-            except OrdersLeft as error:
-                logger.error("%s", error)
+            self._unconfirmed_since = now - self.exchange.unconfirmed_for()
+        ttl = 0.8 * max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)  # they must be gone by then
+        if self.halted_reason:
+            self._pull(f"halted, {self.halted_reason}")
+        elif now - self._unconfirmed_since >= ttl:
+            self._pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
 
-    def _reload_settings(self) -> None:
-        try:
-            changed = settings.reload()
-        except SettingsError as error:
-            logger.error("Settings not reloaded: %s", error)
+    def _pull(self, why: str) -> None:
+        if not self.exchange.own.live():
             return
-        for name, (old, new) in changed.items():
-            logger.info("Setting %s: %r -> %r", name, old, new)
-        if "DRY_RUN" in changed:
-            self.exchange.go_dry()
+        logger.warning("Canceling all our orders: %s.", why)
+        try:
+            self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
+        except OrdersLeft as error:
+            left = "".join(f"\n  {order}" for order in error.orders)
+            logger.error("%s%s", error, left)
 
     def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
         """Log which orders are not placed, a line for each reason that is new."""
@@ -391,46 +517,6 @@ class OrderManager:
                 shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
                 logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
         self._reasons = set(reasons)
-
-    def _settings_allow_restart(self) -> bool:
-        """Say whether a new process would find the settings that this one runs on, or fit ones."""
-        try:
-            settings.check_reload()
-        except SettingsError as error:
-            logger.error("Not restarting: %s", error)
-            return False
-        return True
-
-    def _draw(self, index: int) -> float:
-        lot = Decimal(str(self.instrument["lotSize"]))
-        low = math.ceil(Decimal(str(settings.MIN_ORDER_SIZE)) / lot)
-        high = math.floor(Decimal(str(settings.MAX_ORDER_SIZE)) / lot)
-        if low > high:
-            raise InvalidOrder(f"no multiple of {lot} from MIN_ORDER_SIZE to MAX_ORDER_SIZE")
-        qty = float(random.randint(low, high) * lot)
-        self._random_qty[index] = qty
-        return qty
-
-    def _redraw_filled(self) -> None:
-        """Forget the random size of each level whose order has filled."""
-        for fill in self.exchange.take_fills():
-            sign = -1 if fill.side is Side.BUY else 1
-            levels = [
-                index
-                for index, qty in self._random_qty.items()
-                if index * sign > 0 and Decimal(str(qty)) == fill.order.qty
-            ]
-            if levels and not fill.order.remaining:
-                del self._random_qty[min(levels, key=abs)]
-
-
-def _limits() -> risk.Limits:
-    return risk.Limits(
-        check=settings.CHECK_POSITION_LIMITS,
-        min_position=Decimal(str(settings.MIN_POSITION)),
-        max_position=Decimal(str(settings.MAX_POSITION)),
-        hedge=settings.POSITION_MODE == "hedge",
-    )
 
 
 def _request(order: object, side: Side, instrument: Instrument) -> OrderRequest:
@@ -463,18 +549,3 @@ def _log_plan(plan: Plan) -> None:
 def _shown(position: Position) -> str:
     long, short = plain(position.long.qty), plain(position.short.qty)
     return f"{plain(position.net)} (long {long}, short {short})"
-
-
-def _located(name: str) -> Path:
-    """Return a watched file: relative to where we are, else to the repository."""
-    path = Path(name)
-    return (path if path.exists() else Path(__file__).parents[1] / path).resolve()
-
-
-def _compiles(path: Path) -> bool:
-    try:
-        compile(path.read_text("utf-8"), str(path), "exec")
-    except (OSError, SyntaxError, ValueError) as error:
-        logger.error("Not restarting: %s does not compile: %s", path, error)
-        return False
-    return True

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import Enum
 
 ZERO = Decimal(0)
+BELIEVABLE = Decimal("0.1")
+"""A fill is not believed to be further from its order's price, as a fraction."""
 
 
 class Side(Enum):
@@ -121,6 +123,8 @@ class OpenOrder:
     avg_price: Decimal = ZERO
     ctime: int = 0
     symbol: str = ""
+    took: bool = False
+    """Whether the row tells of a fill that took liquidity instead of giving it."""
 
     @property
     def remaining(self) -> Decimal:
@@ -144,8 +148,24 @@ class Fill:
 
     side: Side
     qty: Decimal
+    before: OpenOrder
     order: OpenOrder
     time: int
+
+    def value(self, instrument: Instrument) -> Decimal:
+        """Return what was paid or received, in the settlement currency.
+
+        It is what the order's averages before and after make of it, and what its own price makes of
+        it where they say nothing that can be believed.
+        """
+        plain_value = instrument.value(self.qty, self.order.price)
+        averages = [o.avg_price for o in (self.before, self.order) if o.filled]
+        if not all(averages):
+            return plain_value
+        after = instrument.value(self.order.filled, self.order.avg_price)
+        if self.before.filled:
+            after -= instrument.value(self.before.filled, self.before.avg_price)
+        return after if abs(after / plain_value - 1) < BELIEVABLE else plain_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

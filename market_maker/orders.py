@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
+from market_maker import identity
 from market_maker.models import (
     ZERO,
     Fill,
@@ -43,15 +44,25 @@ class OwnOrders:
         self.bought = ZERO
         self.sold = ZERO
         self.fill_count = 0
+        self.taker_fills = 0
+        self.ended_by_venue = 0
+        """Orders that were cancelled by somebody else."""
+        self.ghosts: list[OpenOrder] = []
+        """Orders that turned up after a refusal, or after a proof that they were absent."""
+        self.known_runs: set[str] = set()
+        self.strange_runs: set[str] = set()
+        """Runs that are none of ours but use our prefix."""
         self._orders: dict[str, OpenOrder] = {}
         self._oid_of: dict[str, str] = {}
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
-        self._absent: dict[str, OpenOrder] = {}
+        self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
+        """Orders that ended without a row of the venue: refused, or absent by proof."""
         self._venue_forgets = False
         self._highest_id = ""
         self._born_after: dict[str, str] = {}
         self._expires: dict[str, int] = {}
         self._missed: dict[str, list[int]] = {}
+        self._took: dict[str, Decimal] = {}
         self._recent: deque[Fill] = deque(maxlen=REMEMBER)
 
     def live(self) -> tuple[OpenOrder, ...]:
@@ -93,7 +104,7 @@ class OwnOrders:
         """End an order that the venue has refused, or that was never sent."""
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
-            self._end(order)
+            self._end_unseen(order)
 
     def lost(self, client_oid: str, expires: int) -> None:
         """Note that the answer to a create is lost; `expires` is when its signature ran out."""
@@ -119,13 +130,19 @@ class OwnOrders:
         """
         self.note_id(row.order_id)
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
-        if not client_oid.startswith(self.prefix) or client_oid in self._ended:
+        if not identity.is_ours(client_oid, self.prefix) or client_oid in self._ended:
             return None
-        known = self._orders.get(client_oid) or self._absent.pop(client_oid, None)
+        ghost = self._never_seen.pop(client_oid, None)
+        if ghost:
+            self.ghosts.append(ghost)
+        known = self._orders.get(client_oid) or ghost
         if known is None:
-            self.adopt([row])
+            self._see_stranger(row)
             return None
         self._oid_of[row.order_id] = client_oid
+        if row.took and row.filled > self._took.get(client_oid, ZERO):
+            self._took[client_oid] = row.filled
+            self.taker_fills += 1
         filled = max(row.filled, known.filled)
         state = row.state
         if state is OrderState.OPEN and known.state is OrderState.CANCELLING:
@@ -144,10 +161,12 @@ class OwnOrders:
         )
         self._forget_doubt(client_oid)
         if state is OrderState.DONE:
+            was_asked_for = known.state is OrderState.CANCELLING or not order.remaining
+            self.ended_by_venue += not was_asked_for
             self._end(order)
         else:
             self._orders[client_oid] = order
-        return self._book(order, filled - known.filled, time)
+        return self._book(known, order, time)
 
     def adopt(self, rows: Iterable[OpenOrder]) -> int:
         """Take over live orders of an earlier run, whose fills so far were its; say how many."""
@@ -155,10 +174,19 @@ class OwnOrders:
         for row in rows:
             self.note_id(row.order_id)
             is_new = row.client_oid not in self._orders and row.state is not OrderState.DONE
-            if row.client_oid.startswith(self.prefix) and is_new:
+            if identity.is_ours(row.client_oid, self.prefix) and is_new:
+                self.known_runs.add(identity.run_of(row.client_oid, self.prefix))
                 self._oid_of[row.order_id] = row.client_oid
                 self._orders[row.client_oid] = row
         return len(self._orders) - before
+
+    def _see_stranger(self, row: OpenOrder) -> None:
+        """Note a live order with our prefix that is not of this run: somebody else uses it."""
+        run = identity.run_of(row.client_oid, self.prefix)
+        if run not in self.known_runs and row.state is not OrderState.DONE:
+            self.strange_runs.add(run)
+        elif row.state is not OrderState.DONE:
+            self.adopt([row])
 
     def note_id(self, order_id: str) -> None:
         """Note an id of the venue, of whosever order: ids rise with time."""
@@ -200,8 +228,7 @@ class OwnOrders:
         apart = SCANS_APART_MS if order.state is OrderState.UNKNOWN else LAG_MS
         if scans[-1] - scans[0] < apart:
             return False
-        self._end(order)
-        self._absent[client_oid] = self._ended.pop(client_oid)
+        self._end_unseen(order)
         return True
 
     def unseen(self, position: Position) -> tuple[Decimal, Decimal]:
@@ -221,10 +248,11 @@ class OwnOrders:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _book(self, order: OpenOrder, qty: Decimal, time: int) -> Fill | None:
+    def _book(self, known: OpenOrder, order: OpenOrder, time: int) -> Fill | None:
+        qty = order.filled - known.filled
         if qty <= 0:
             return None
-        fill = Fill(side=order.side, qty=qty, order=order, time=time)
+        fill = Fill(side=order.side, qty=qty, before=known, order=order, time=time)
         self._recent.append(fill)
         self.fill_count += 1
         if order.side is Side.BUY:
@@ -243,6 +271,12 @@ class OwnOrders:
         self._missed.pop(client_oid, None)
         self._born_after.pop(client_oid, None)
 
+    def _end_unseen(self, order: OpenOrder) -> None:
+        self._end(order)
+        self._never_seen[order.client_oid] = self._ended.pop(order.client_oid)
+        while len(self._never_seen) > REMEMBER:
+            self._never_seen.popitem(last=False)
+
     def _end(self, order: OpenOrder) -> None:
         self._orders.pop(order.client_oid, None)
         self._forget_doubt(order.client_oid)
@@ -250,6 +284,7 @@ class OwnOrders:
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
+            self._took.pop(old.client_oid, None)
 
 
 def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:

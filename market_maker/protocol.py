@@ -7,7 +7,7 @@ Numbers come as strings and leave as plain decimal strings. A row that does not 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -128,6 +128,9 @@ ERRORS: dict[int, tuple[type[RequestError], str]] = {
     -16003: (VenueFault, "contract metadata fault"),
 }
 
+EXPIRED = -10052
+CREATED_ALREADY = -13001
+METADATA_FAULTS = {-16001, -16002, -16003}
 ALREADY_SUBSCRIBED = -10201
 NOT_AUTHENTICATED = -10202
 
@@ -269,7 +272,8 @@ def parse_execution(row: Row) -> OpenOrder:
     """
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
-    return parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
+    parsed = parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
+    return replace(parsed, took=row.get("maker_flag") == "0" and parsed.filled > 0)
 
 
 def parse_instrument(row: Row, instrument_type: str) -> Instrument:
@@ -337,9 +341,16 @@ def parse_json(data: bytes | str) -> Any:
     Raises BadData for what is not JSON, and for what only Python takes for JSON (NaN, Infinity).
     """
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise BadData(f"not JSON: {printable(data, 64)}") from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name that is given twice")
+    return found
 
 
 def _refuse_constant(name: str) -> None:
@@ -386,6 +397,17 @@ ROW_KEYS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
 
 The side belongs to a position's key: both legs are held at once.
 """
+
+
+def id_fits(row: Row, instrument: Row) -> bool | None:
+    """Say whether the id of a level of the book fits its price; None where that cannot be told.
+
+    price = (1e8 * symbol_id - id) * tick_size (gte-api §6.3).
+    """
+    if instrument.get("symbol_id") is None or instrument.get("tick_size") is None:
+        return None
+    levels = 10**8 * number(instrument, "symbol_id") - number(row, "id")
+    return levels * number(instrument, "tick_size") == number(row, "price")
 
 
 def subscription(instrument_type: str, table: str, area: str, symbol: str) -> str:

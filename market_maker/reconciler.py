@@ -1,9 +1,10 @@
 """Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from market_maker import clock
+from market_maker import clock, identity
+from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, plain
 from market_maker.orders import OwnOrders, id_number
@@ -13,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 FEW = 3
 """So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
+RECONCILE_EVERY = 10.0
+REPEAT_AFTER = 5.0
+"""Seconds after which a cancel that has not come to its end is asked for again."""
 UNEXPLAINED_SECONDS = 2.0
 """How long the feed may leave an order of ours unexplained before REST is asked about it."""
 
@@ -20,23 +24,37 @@ UNEXPLAINED_SECONDS = 2.0
 class Reconciler:
     """Brings evidence of the venue to `OwnOrders`. It places and cancels nothing."""
 
-    def __init__(self, gte: GTE, feed: GTEWebsocket, own: OwnOrders) -> None:
+    def __init__(
+        self, gte: GTE, feed: GTEWebsocket, own: OwnOrders, on_fill: Callable[[Fill], None]
+    ) -> None:
         self._gte = gte
         self._feed = feed
         self._own = own
+        self._on_fill = on_fill
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
+        self._reconciled_at = clock.monotonic()
+        self._blind_since: float | None = None
         self._unexplained_since: dict[str, float] = {}
+        self._repeated_at: dict[str, float] = {}
 
     def adopt(self) -> None:
-        """Take over the orders that an earlier run has left; those of others are left alone."""
+        """Take over the orders of the process that this one replaces."""
+        self._reconciled_epoch = self._feed.epoch
+        adopted = self._own.adopt(self._gte.query_orders())
+        logger.info("Adopted %d orders of the process before this one.", adopted)
+
+    def leftovers(self) -> list[OpenOrder]:
+        """Return the orders that earlier runs have left; those of others are left alone."""
         self._reconciled_epoch = self._feed.epoch
         rows = self._gte.query_orders()
-        adopted = self._own.adopt(rows)
-        if adopted:
-            logger.info("Adopted %d orders of an earlier run.", adopted)
-        if len(rows) > adopted:
-            logger.info("%d orders are not ours; they are left alone.", len(rows) - adopted)
+        ours = [row for row in rows if identity.is_ours(row.client_oid, self._own.prefix)]
+        for row in rows:
+            self._own.note_id(row.order_id)
+        self._own.known_runs |= {identity.run_of(row.client_oid, self._own.prefix) for row in ours}
+        if len(rows) > len(ours):
+            logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
+        return ours
 
     def take_news(self) -> bool:
         """Take what the feed has brought; return whether it is a reason to look at the orders now.
@@ -50,19 +68,35 @@ class Reconciler:
         self._report(fills)
         return bool(fills) or (waiting and not self.is_being_cancelled())
 
-    def look_up_if_needed(self) -> None:
+    def look_up_if_needed(self, *, always: bool = False) -> bool:
         """Take the news, and ask the venue where they are not enough.
 
-        That is on a new connection, for an order in doubt, and for one that is long not as the feed
-        shows it. Raises RequestError when a question is not answered.
+        That is on a new connection, for an order in doubt, for one that is long not as the feed
+        shows it, and every RECONCILE_EVERY seconds, because a feed may lose news without a word.
+        Returns whether all is known; it may be not so when a question is not answered, and
+        `blind_for()` says for how long. Raises Fatal when the venue does not accept us any more.
         """
         self.take_news()
+        self._note_unexplained()
         epoch = self._feed.epoch
+        now = clock.monotonic()
         ready = self._feed.is_connected() and not self._feed.missing()
-        if (ready and epoch != self._reconciled_epoch) or self._unexplained():
+        is_new = ready and epoch != self._reconciled_epoch
+        is_due = now - self._reconciled_at >= RECONCILE_EVERY
+        if not (always or is_new or is_due or self._needs_look_up()):
+            return True
+        try:
             self.reconcile()
-            if ready:
-                self._reconciled_epoch = epoch
+        except Fatal:
+            raise
+        except RequestError as error:
+            if self._blind_since is None:
+                logger.warning("Own orders could not be looked up: %s", error)
+                self._blind_since = now
+            return not is_new
+        if ready:
+            self._reconciled_epoch = epoch
+        return True
 
     def reconcile(self) -> None:
         """Ask the venue for all our orders, and for the end of each that is not open any more.
@@ -85,6 +119,40 @@ class Reconciler:
                 self._own.missed(order.client_oid, begun)
         if self._own.unknown():
             self._resolve_unknown()
+        self._reconciled_at = clock.monotonic()
+        self._blind_since = None
+
+    def blind_for(self) -> float:
+        """Return the seconds in which the venue's list was needed and could not be had."""
+        return 0.0 if self._blind_since is None else clock.monotonic() - self._blind_since
+
+    def unexplained_for(self) -> tuple[float, float]:
+        """Return the seconds that the oldest create is in doubt, and the oldest cancel stuck."""
+        now = clock.monotonic()
+        ages = {OrderState.UNKNOWN: 0.0, OrderState.CANCELLING: 0.0}
+        for order in self._own.live():
+            if order.state in ages:
+                since = self._unexplained_since.get(order.client_oid, now)
+                ages[order.state] = max(ages[order.state], now - since)
+        return ages[OrderState.UNKNOWN], ages[OrderState.CANCELLING]
+
+    def cancels_to_repeat(self) -> tuple[OpenOrder, ...]:
+        """Return the orders whose cancel has been accepted long ago without an end; each now once.
+
+        A cancel may be repeated without harm, and the venue may have lost it.
+        """
+        now = clock.monotonic()
+        due = [
+            order
+            for order in self._own.live()
+            if order.state is OrderState.CANCELLING
+            and now - self._unexplained_since.get(order.client_oid, now) > REPEAT_AFTER
+            and now - self._repeated_at.get(order.client_oid, -REPEAT_AFTER) > REPEAT_AFTER
+        ]
+        live = {order.client_oid for order in self._own.live()}
+        self._repeated_at = {oid: at for oid, at in self._repeated_at.items() if oid in live}
+        self._repeated_at |= {order.client_oid: now for order in due}
+        return tuple(due)
 
     def is_unsettled(self) -> bool:
         """Say whether the fate of an order is open, so that it is time to look again soon."""
@@ -125,8 +193,8 @@ class Reconciler:
         now = clock.monotonic()
         return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
 
-    def _unexplained(self) -> bool:
-        """Say whether an order needs a look-up: in doubt, or long not as the feed shows it."""
+    def _note_unexplained(self) -> None:
+        """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
         shown = {order.order_id for order in self._feed.open_orders()}
         now = clock.monotonic()
         odd = {
@@ -135,11 +203,15 @@ class Reconciler:
             if order.state is not OrderState.OPEN or order.order_id not in shown
         }
         self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+
+    def _needs_look_up(self) -> bool:
+        """Say whether an order is in doubt, or has long been unexplained."""
         return bool(self._own.unknown()) or any(map(self._is_long_unexplained, self._own.live()))
 
     def _report(self, fills: Sequence[Fill]) -> None:
         self._fills += fills
         for fill in fills:
+            self._on_fill(fill)
             order = fill.order
             logger.info(
                 "%s %s @ %s (%s of %s filled, order %s)",

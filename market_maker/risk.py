@@ -27,6 +27,14 @@ class Limits:
     min_position: Decimal
     max_position: Decimal
     hedge: bool = False
+    collar: Decimal = Decimal(1)
+    """A buy so far above mark or index, a sell so far below, is not placed; as a fraction."""
+    max_order_qty: Decimal = Decimal("Infinity")
+    max_open_value: Decimal = Decimal("Infinity")
+    """Of all open orders together, in the settlement currency."""
+    max_orders: int = 10**6
+    reducing: bool = False
+    """Whether the position may only come nearer to zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     dropped = []
     legal = []
     for order in wanted:
-        if reason := _fault(order, snapshot):
+        if reason := _fault(order, snapshot) or _beyond_caps(order, snapshot, limits):
             dropped.append((order, reason))
         else:
             legal.append(order)
@@ -67,19 +75,28 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
 
 
 def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
-    """Return the plan with those creates held back that must wait until cancels free their room."""
-    allowed = []
-    for side in Side:
-        room = room_for(side, snapshot, limits, snapshot.orders)
-        for order in inside_out(o for o in plan.create if o.side is side):
-            if room is not None:
-                room -= order.qty
-                if room < 0:
-                    continue
-            allowed.append(order)
-    passed = {id(order) for order in allowed}
+    """Return the plan with those creates held back that must wait until cancels free their room.
+
+    Room is that of the position limits, of the number of open orders, and of their value.
+    """
+    rooms = {side: room_for(side, snapshot, limits, snapshot.orders) for side in Side}
+    places = limits.max_orders - len(snapshot.orders)
+    instrument = snapshot.instrument
+    value = limits.max_open_value - sum(
+        (instrument.value(o.remaining, o.price) for o in snapshot.orders), ZERO
+    )
+    passed = set()
+    for order in _from_the_middle(plan.create, snapshot.ticker):
+        room = rooms[order.side]
+        if room is not None:
+            rooms[order.side] = room = room - order.qty
+        value -= instrument.value(order.qty, order.price)
+        places -= 1
+        if (room is None or room >= 0) and value >= 0 and places >= 0:
+            passed.add(id(order))
+    allowed = tuple(order for order in plan.create if id(order) in passed)
     late = tuple(order for order in plan.create if id(order) not in passed)
-    return replace(plan, create=tuple(allowed), hold=plan.hold + late)
+    return replace(plan, create=allowed, hold=plan.hold + late)
 
 
 def room_for(
@@ -89,15 +106,19 @@ def room_for(
 
     Fills that the position does not show yet count on top of it: the worse of both views.
     """
-    if not limits.check:
+    if not limits.check and not limits.reducing:
         return None
     position = snapshot.position
-    resting = sum((o.remaining for o in orders if o.side is side), ZERO)
     if side is Side.BUY:
         held = position.long.qty if limits.hedge else position.net
-        return limits.max_position - held - snapshot.unseen_bought - resting
-    held = position.short.qty if limits.hedge else -position.net
-    return -limits.min_position - held - snapshot.unseen_sold - resting
+        most, unseen = limits.max_position, snapshot.unseen_bought
+    else:
+        held = position.short.qty if limits.hedge else -position.net
+        most, unseen = -limits.min_position, snapshot.unseen_sold
+    if limits.reducing:
+        most = max(held, ZERO) if not limits.check else min(most, max(held, ZERO))
+    resting = sum((o.remaining for o in orders if o.side is side), ZERO)
+    return most - held - unseen - resting
 
 
 def choose_legs(
@@ -144,6 +165,27 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
         leg.qty - sum((o.remaining for o in closing), unseen),
         leg.available - sum((o.remaining for o in unbound), unseen),
     )
+
+
+def _from_the_middle(creates: Sequence[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
+    """Return orders of both sides, those nearest to the market first."""
+    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
+    middle = sum(prices, ZERO) / len(prices) if prices else ZERO
+    return sorted(creates, key=lambda order: abs(order.price - middle))
+
+
+def _beyond_caps(order: OrderRequest, snapshot: Snapshot, limits: Limits) -> str:
+    """Return which cap an order is beyond, or nothing."""
+    if order.qty > limits.max_order_qty:
+        return "it is larger than MAX_ORDER_QTY"
+    instrument = snapshot.instrument
+    for name, price in (("mark", instrument.mark_price), ("index", instrument.index_price)):
+        if price is None:
+            continue
+        off = order.side.sign * (order.price / price - 1)
+        if off > limits.collar:
+            return f"its price is beyond PRICE_COLLAR from the {name} price"
+    return ""
 
 
 def _fault(order: OrderRequest, snapshot: Snapshot) -> str:

@@ -261,6 +261,11 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     found = []
     if values["MIN_ORDER_SIZE"] > values["MAX_ORDER_SIZE"]:
         found.append("MIN_ORDER_SIZE is more than MAX_ORDER_SIZE")
+    if 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:
+        found.append(
+            f"ORDER_PAIRS = {values['ORDER_PAIRS']} needs MAX_OPEN_ORDERS = "
+            f"{2 * values['ORDER_PAIRS']} or more"
+        )
     if bool(values["API_KEY"]) != bool(values["API_SECRET"]):
         found.append("API_KEY and API_SECRET go together: set both or none")
     if not values["DRY_RUN"] and not values["API_KEY"]:

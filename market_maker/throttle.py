@@ -12,6 +12,8 @@ SLACK = 0.005
 """Windows are counted so many seconds longer, for a venue that counts in ms."""
 SLOW_FOR = 60.0
 """Seconds of half the budget after the venue has said "too frequent"."""
+LONGEST_PAUSE = 30.0
+"""Seconds that an endpoint rests at most; 1, 2, 4, ... while the venue keeps saying so."""
 
 
 class Throttle:
@@ -21,12 +23,16 @@ class Throttle:
         self._under_way: Counter[str] = Counter()
         self._finished: dict[str, deque[float]] = {}
         self._slow_until: dict[str, float] = {}
+        self._paused_until: dict[str, float] = {}
+        self._strikes: Counter[str] = Counter()
 
     def wait(self, name: str, *, calls: int, seconds: float, now: float) -> float:
         """Return how long to wait before a call may start, under a limit of `calls` in `seconds`.
 
         0 means at once. While all places are taken by calls under way it is a guess: ask again.
         """
+        if now < self._paused_until.get(name, now):
+            return self._paused_until[name] - now
         if now < self._slow_until.get(name, now):
             calls, seconds = (calls // 2, seconds) if calls > 1 else (1, seconds * 2)
         places = calls - self._under_way[name]
@@ -46,7 +52,17 @@ class Throttle:
         self._under_way[name] -= 1
         self._finished.setdefault(name, deque(maxlen=calls)).append(now)
 
-    def slow_down(self, name: str, *, calls: int, now: float) -> None:
-        """Wait a whole window and use half the budget for a while: the venue was asked too much."""
-        self._slow_until[name] = now + SLOW_FOR
+    def slow_down(self, name: str, *, calls: int, now: float, asked_for: float = 0.0) -> None:
+        """Rest for a while, and use half the budget for longer: the venue was asked too much.
+
+        `asked_for` is what the venue itself wants, in seconds; it counts if it is not absurd.
+        """
+        if now >= self._slow_until.get(name, now):
+            self._strikes[name] = 0
+        pause = min(2.0 ** self._strikes[name], LONGEST_PAUSE)
+        if 0 < asked_for <= 2 * SLOW_FOR:
+            pause = max(pause, asked_for)
+        self._strikes[name] += 1
+        self._paused_until[name] = now + pause
+        self._slow_until[name] = now + pause + SLOW_FOR
         self._finished[name] = deque([now] * calls, maxlen=calls)

@@ -4,10 +4,13 @@ Its end is an answer, a refusal, a question that was not answered (`Temporary`),
 fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is the retry loop.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from statistics import median_low
 from typing import Any
 
 import requests
@@ -17,6 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 from market_maker import __version__, auth, clock, protocol
 from market_maker.errors import (
     BadData,
+    Blocked,
     NotSent,
     OutcomeUnknown,
     RequestError,
@@ -34,7 +38,10 @@ WRITE_SECONDS = 4.0
 """The longest wait for the answer to a write: short, so that its fate is looked up soon."""
 CHUNK = 65_536
 BODY_LIMIT = 4 * 1024 * 1024
-ROUND_TRIPS = 20
+TIMES = 9
+"""So many of the venue's latest times are compared."""
+PROBE_EVERY = 60.0
+"""Seconds between two looks whether a venue that blocks us still does."""
 
 
 class Transport:
@@ -53,7 +60,10 @@ class Transport:
         self._auth = auth.APIKeyAuthWithExpires(api_key, api_secret, self.now) if api_key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
-        self._round_trips: deque[tuple[int, int]] = deque(maxlen=ROUND_TRIPS)
+        self._ahead: deque[int] = deque(maxlen=TIMES)
+        """The venue's clock less our steady one, in ms, by its latest answers."""
+        self._blocked_since: float | None = None
+        self._probe_due = 0.0
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -72,12 +82,22 @@ class Transport:
         self._session.close()
 
     def now(self) -> int:
-        """Return the venue's time in ms, as far as its answers tell; our own before the first."""
-        return clock.now_ms() + (self.clock_offset() or 0)
+        """Return the venue's time in ms, as far as its answers tell; our own before the first.
+
+        It goes on by our steady clock, so that nobody's setting of ours can move it; of what the
+        answers say the median counts, so that no single one can.
+        """
+        if not self._ahead:
+            return clock.now_ms()
+        return median_low(self._ahead) + _steady_ms()
 
     def clock_offset(self) -> int | None:
-        """Return how many ms the venue's clock is ahead of ours, by the quickest recent answer."""
-        return min(self._round_trips)[1] if self._round_trips else None
+        """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
+        return self.now() - clock.now_ms() if self._ahead else None
+
+    def blocked_for(self) -> float | None:
+        """Return the seconds since the venue began to answer 403 to all; None when it does not."""
+        return None if self._blocked_since is None else clock.monotonic() - self._blocked_since
 
     def is_free(self, endpoint: Endpoint) -> bool:
         """Say whether a call could leave at once."""
@@ -106,23 +126,56 @@ class Transport:
             raise NotSent(f"{what}: a dry run sends nothing")
         if endpoint.signed and self._auth is None:
             raise NotSent(f"{what}: this needs an API key")
+        self._check_block(endpoint, what)
         self._start(endpoint, what, still_wanted)
-        begun = clock.now_ms()
+        begun = _steady_ms()
         try:
             reply = self._exchange(endpoint, self._base_url + path, params)
+        except _Status as status:
+            raise self._of_status(status, endpoint, what) from None
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
             raise self._classify(error, endpoint, what) from None
         finally:
             self._finish(endpoint)
+        self._blocked_since = None
         self._learn_time(begun, reply.get("time"))
         if code := reply["code"]:
             refusal = protocol.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
-                with self._budget:
-                    now = clock.monotonic()
-                    self._throttle.slow_down(endpoint.path, calls=endpoint.calls, now=now)
+                self._slow_down(endpoint)
+            if code == protocol.EXPIRED:
+                self._ahead = deque(list(self._ahead)[-1:], maxlen=TIMES)
             raise refusal
         return reply.get("data")
+
+    def _check_block(self, endpoint: Endpoint, what: str) -> None:
+        """While the venue blocks us let one question a minute through, and nothing else."""
+        if self._blocked_since is None:
+            return
+        now = clock.monotonic()
+        if endpoint.method != "GET" or now < self._probe_due:
+            raise NotSent(f"{what}: not sent, the venue is blocking us (403)")
+        self._probe_due = now + PROBE_EVERY
+
+    def _of_status(self, status: "_Status", endpoint: Endpoint, what: str) -> RequestError:
+        """Say what an answer means that has nothing but its HTTP status to tell."""
+        if status.number == HTTPStatus.FORBIDDEN:
+            now = clock.monotonic()
+            self._blocked_since = self._blocked_since or now
+            self._probe_due = now + PROBE_EVERY
+            return Blocked(f"{what}: the venue keeps us out ({status})")
+        if status.number == HTTPStatus.TOO_MANY_REQUESTS:
+            self._slow_down(endpoint, status.retry_after)
+            return TooFrequent(f"{what}: too frequent ({status})")
+        if endpoint.method == "GET":
+            return Temporary(f"{what}: {status}")
+        return OutcomeUnknown(f"{what}: {status}")
+
+    def _slow_down(self, endpoint: Endpoint, asked_for: float = 0.0) -> None:
+        with self._budget:
+            self._throttle.slow_down(
+                endpoint.path, calls=endpoint.calls, now=clock.monotonic(), asked_for=asked_for
+            )
 
     def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
         """Wait for a place in the budget and take it."""
@@ -167,9 +220,9 @@ class Transport:
         try:
             reply = protocol.parse_json(body)
         except BadData as error:
-            raise BadData(f"HTTP {response.status_code}, {error}") from None
+            raise _Status(response, str(error)) from None
         if not isinstance(reply, dict) or type(reply.get("code")) is not int:
-            raise BadData(f"HTTP {response.status_code} and no code in the answer")
+            raise _Status(response, "no code in the answer")
         return reply
 
     def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
@@ -185,9 +238,23 @@ class Transport:
         return OutcomeUnknown(f"{what}: {text}")
 
     def _learn_time(self, begun: int, theirs: object) -> None:
-        done = clock.now_ms()
-        if type(theirs) is int and done >= begun and 10**12 <= theirs < 10**14:
-            self._round_trips.append((done - begun, theirs - (begun + done) // 2))
+        done = _steady_ms()
+        if type(theirs) is int and 10**12 <= theirs < 10**14:
+            self._ahead.append(theirs - (begun + done) // 2)
+
+
+class _Status(Exception):
+    """An answer that says nothing but its HTTP status, and why it says no more."""
+
+    def __init__(self, response: requests.Response, why: str) -> None:
+        super().__init__(f"HTTP {response.status_code}, {why}")
+        self.number = response.status_code
+        header = response.headers.get("retry-after", "")
+        self.retry_after = float(header) if re.fullmatch(r"[0-9]{1,6}", header, re.ASCII) else 0.0
+
+
+def _steady_ms() -> int:
+    return round(clock.monotonic() * 1000)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

@@ -10,10 +10,11 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
-    "protocol auth settings throttle orders ladder risk convergence health family "
+    "protocol auth settings throttle identity ladder risk convergence health family "
+    "ledger audit sizes "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
-    "paper.ledger paper.listing paper.tape",
+    "orders alarms paper.ledger paper.listing paper.tape",
     "paper.clearing paper.events paper.parameters",
     "paper.news",
     "paper.exchange",
@@ -26,8 +27,9 @@ LAYERS = [
     "paper.venue",
     "ws.ws_thread",
     "gte",
-    "reconciler guard",
-    "exchange_interface check",
+    "reconciler",
+    "monitor",
+    "exchange_interface check reloader",
     "market_maker",
     "cli",
     "custom_strategy",
@@ -36,6 +38,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.spl
 
 PURE = set(
     "models protocol throttle orders ladder risk convergence health family "
+    "identity ledger audit alarms "
     "paper.engine paper.account paper.market paper.exchange".split()
 )
 IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())

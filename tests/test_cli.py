@@ -312,7 +312,7 @@ def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
     bot.wait_for("Creating 6 orders:")
     pid = paper_pid(bot)
     code.write_text("A = 2\n")
-    bot.wait_for("Adopted 6 orders of an earlier run.")
+    bot.wait_for("Adopted 6 orders of the process before this one.")
     assert not ended(pid)
     assert bot.end(signal.SIGTERM) == 0
     assert "No order of ours is left" in bot.text

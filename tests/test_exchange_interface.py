@@ -74,21 +74,41 @@ def test_fills_are_reported_once_and_equal_the_venues(
     assert log.text.count("Bought") == len(fills)
 
 
-def test_orders_of_an_earlier_run_are_adopted_and_those_of_others_are_not(
-    configure: Configure, venue: PaperExchange
-) -> None:
-    configure()
+def leave_orders(venue: PaperExchange) -> str:
+    """Leave an order of an earlier run and one of somebody else; return the id of ours."""
     earlier = client_of(venue, orderid_prefix=settings.ORDERID_PREFIX)
     left = earlier.buy(10, 8000)
     earlier.exit()
     stranger = client_of(venue, orderid_prefix="manual")
     stranger.buy(10, 8000)
     stranger.exit()
+    return left.order_id
+
+
+def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
+    configure: Configure, venue: PaperExchange
+) -> None:
+    configure()
+    leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
     exchange.start()
-    assert [order.order_id for order in exchange.own.live()] == [left.order_id]
+    assert exchange.own.live() == ()
+    assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
+    exchange.refresh()
+    assert not exchange.own.strange_runs
+    exchange.close()
+
+
+def test_a_start_in_place_of_another_process_takes_its_orders_over(
+    configure: Configure, venue: PaperExchange
+) -> None:
+    configure()
+    left = leave_orders(venue)
+    exchange = ExchangeInterface(dry_run=False)
+    exchange.start(takes_over=True)
+    assert [order.order_id for order in exchange.own.live()] == [left]
     exchange.cancel_all_orders()
-    assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
+    assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.close()
 
 

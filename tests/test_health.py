@@ -1,35 +1,74 @@
-"""When quoting is allowed, and in which words it is not."""
+"""When quoting is allowed, and in which words it is not: a row for each fact."""
 
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from market_maker.health import SILENT_AFTER, Facts, TradingState, assess
-from market_maker.models import Ticker
+from market_maker.health import Facts, Health, TradingState, assess
+from market_maker.models import Instrument, Ticker
 
-FINE = Facts(connected=True, ticker=Ticker(bid=Decimal(1), ask=Decimal(2)))
-
-
-def test_a_living_feed_with_a_two_sided_book_is_quoted_on() -> None:
-    assert assess(FINE).state is TradingState.ACTIVE
-
-
-@pytest.mark.parametrize(
-    ("facts", "reason"),
-    [
-        (replace(FINE, connected=False), "not connected"),
-        (replace(FINE, connected=False, last_error="refused"), "refused"),
-        (replace(FINE, silent_for=SILENT_AFTER + 1), "silent for 11 s"),
-        (replace(FINE, missing=("order", "margin")), "no data yet for order, margin"),
-        (replace(FINE, ticker=None), "empty"),
-        (replace(FINE, ticker=Ticker(bid=None, ask=Decimal(2))), "empty"),
-        (replace(FINE, ticker=Ticker(bid=Decimal(1), ask=None)), "empty"),
-        (replace(FINE, ticker=Ticker(bid=Decimal(2), ask=Decimal(2))), "crossed"),
-        (replace(FINE, ticker=Ticker(bid=Decimal(3), ask=Decimal(2))), "crossed"),
-    ],
+ACTIVE, REDUCING, PAUSED, HALTED = TradingState
+NAMES = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
+BTC_USD = Instrument(
+    **NAMES,
+    tick=Decimal("0.5"),
+    last_price=Decimal(8494),
+    mark_price=Decimal(8494),
+    index_price=Decimal(8494),
 )
-def test_without_it_the_bot_pauses_and_says_why(facts: Facts, reason: str) -> None:
-    health = assess(facts)
-    assert health.state is TradingState.PAUSED
+TICKER = Ticker(bid=Decimal(8490), ask=Decimal("8497.5"))
+FINE = Facts(connected=True, ticker=TICKER, instrument=BTC_USD)
+
+
+def prices(**changed: int) -> Instrument:
+    return replace(BTC_USD, **{name: Decimal(price) for name, price in changed.items()})
+
+
+CASES = [
+    (PAUSED, {"connected": False}, "not connected"),
+    (PAUSED, {"connected": False, "last_error": "refused"}, "refused"),
+    (PAUSED, {"silent_for": 10.1}, "silent for over 10 s"),
+    (ACTIVE, {"silent_for": 9.9}, ""),
+    (PAUSED, {"missing": ("order", "margin")}, "no data yet for order, margin"),
+    (PAUSED, {"ticker": None}, "empty"),
+    (PAUSED, {"ticker": Ticker(bid=None, ask=Decimal(2))}, "empty"),
+    (PAUSED, {"ticker": Ticker(bid=Decimal(1), ask=None)}, "empty"),
+    (ACTIVE, {"ticker": Ticker(bid=Decimal(8490), ask=Decimal(8490))}, ""),
+    (PAUSED, {"ticker": Ticker(bid=Decimal(8491), ask=Decimal(8490))}, "crossed"),
+    (PAUSED, {"unconfirmed_for": 12.1}, "not confirmed"),
+    (PAUSED, {"lag_ms": 2001}, "lags"),
+    (REDUCING, {"private_for": 15.1}, "position"),
+    (PAUSED, {"private_for": 30.1}, "position"),
+    (REDUCING, {"blind_for": 15.1}, "looked up"),
+    (PAUSED, {"blind_for": 30.1}, "looked up"),
+    (ACTIVE, {"doubt_for": 29.9}, ""),
+    (PAUSED, {"doubt_for": 30.1}, "fate"),
+    (HALTED, {"doubt_for": 120.1}, "fate"),
+    (PAUSED, {"stuck_for": 30.1}, "cancel"),
+    (PAUSED, {"clock_offset_ms": 30_001}, "clock"),
+    (PAUSED, {"clock_offset_ms": -30_001}, "clock"),
+    (PAUSED, {"blocked_for": 0.0}, "403"),
+    (HALTED, {"blocked_for": 600.1}, "403"),
+    (PAUSED, {"position": Decimal(-1001), "position_limit": Decimal(100)}, "ten times"),
+    (ACTIVE, {"position": Decimal(-1001), "position_limit": None}, ""),
+    (REDUCING, {"instrument": prices(last_price=8000)}, "last"),
+    (REDUCING, {"instrument": prices(index_price=9000)}, "index"),
+    (REDUCING, {"ticker": Ticker(bid=Decimal(9000), ask=Decimal(9001))}, "mid"),
+]
+
+
+@pytest.mark.parametrize(("state", "changed", "reason"), CASES)
+def test_what_each_fact_allows(
+    state: TradingState, changed: dict[str, object], reason: str
+) -> None:
+    health = assess(replace(FINE, **changed))  # type: ignore[arg-type]
+    assert health.state is state
     assert reason in health.reason
+    assert bool(health.reason) is (state is not ACTIVE)
+
+
+def test_of_several_troubles_the_most_severe_counts() -> None:
+    troubles = (Health(HALTED, "a loss"), Health(REDUCING, "no margin"))
+    assert assess(replace(FINE, connected=False, troubles=troubles)) == troubles[0]
+    assert assess(replace(FINE, troubles=troubles[1:])) == troubles[1]

@@ -181,7 +181,7 @@ def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(
     wait_until(lambda: bot.exchange.ticker().ask is None)
     bot.tick()
     assert ladder(venue) == []
-    assert "Not quoting: the order book is empty on one side or both." in log.text
+    assert "PAUSED, not quoting: the order book is empty on one side or both." in log.text
     venue.put("sell", "8497.5", 1000)
     wait_until(lambda: bot.exchange.ticker().ask)
     bot.tick()
@@ -292,7 +292,9 @@ def test_a_strategy_cannot_cross_the_book_or_itself(
 def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
     start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    bot = start(ORDER_START_SIZE=10**9, ORDER_STEP_SIZE=0, API_ERROR_INTERVAL=60)
+    bot = start(
+        ORDER_START_SIZE=10**9, MAX_ORDER_QTY=10**10, ORDER_STEP_SIZE=0, API_ERROR_INTERVAL=60
+    )
     bot.tick()
     asked = venue.judge().requests["pc/order/create"]
     bot.tick()
@@ -553,7 +555,7 @@ def test_turning_to_a_dry_run_takes_the_real_orders_away(
     bot.tick()
     assert len(venue.open_orders()) == 2
     file.write_text(file.read_text().replace("False", "True"))
-    bot._watcher._seen[file] = b""
+    bot._reloader._watcher._seen[file] = b""
     bot.check_file_change()
     bot.check_file_change()
     assert settings.DRY_RUN
@@ -564,7 +566,11 @@ def test_turning_to_a_dry_run_takes_the_real_orders_away(
 
 
 def test_changed_code_restarts_with_the_orders_in_the_book(
-    start: Start, venue: PaperExchange, tmp_path: Path, log: pytest.LogCaptureFixture
+    start: Start,
+    venue: PaperExchange,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code = tmp_path / "my_strategy.py"
     code.write_text("A = 1\n")
@@ -580,8 +586,9 @@ def test_changed_code_restarts_with_the_orders_in_the_book(
     wait_until(restarted.is_set)
     loop.join(timeout=10)
     assert ladder(venue) == GOLDEN
+    monkeypatch.setattr(OrderManager, "takes_over", True)
     after = OrderManager()
-    assert "Adopted 6 orders of an earlier run." in log.text
+    assert "Adopted 6 orders of the process before this one." in log.text
     after.tick()
     assert venue.judge().accepted == 6
     after.exit()

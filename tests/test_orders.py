@@ -6,11 +6,12 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market_maker.identity import new_oid
 from market_maker.models import Leg, OpenOrder, OrderRequest, OrderState, Position, Side
 from market_maker.orders import LAG_MS, LATE_MS, SCANS_APART_MS, OwnOrders
 
 REQUEST = OrderRequest(
-    side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid="mm_run0000001"
+    side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
 )
 
 
@@ -100,10 +101,52 @@ def test_orders_of_others_are_never_taken_for_ours() -> None:
     assert own.live() == ()
 
 
-def test_an_order_of_ours_that_we_did_not_know_is_taken_over() -> None:
+def test_an_unknown_order_of_a_known_run_is_taken_over() -> None:
     own = OwnOrders("mm_")
+    own.known_runs.add("run000")
     own.observe(row(), time=1)
     assert len(own.live()) == 1
+    assert not own.strange_runs
+
+
+def test_an_order_of_an_unknown_run_with_our_prefix_is_a_strangers() -> None:
+    own = OwnOrders("mm_")
+    own.observe(row(), time=1)
+    assert own.live() == ()
+    assert own.strange_runs == {"run000"}
+
+
+def test_an_id_that_was_cut_or_altered_is_not_ours() -> None:
+    own = OwnOrders("mm_")
+    own.known_runs.add("run000")
+    own.observe(row(oid=REQUEST.client_oid[:-1]), time=1)
+    own.observe(row(oid=REQUEST.client_oid.replace("run000", "run001")), time=1)
+    assert own.live() == ()
+    assert not own.strange_runs
+
+
+def test_an_order_that_turns_up_after_a_refusal_is_a_ghost_and_is_taken_back() -> None:
+    own = sent()
+    own.refused(REQUEST.client_oid)
+    own.observe(row(), time=1)
+    assert len(own.live()) == len(own.ghosts) == 1
+
+
+def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.observe(row(state=OrderState.DONE), time=1)
+    assert own.ended_by_venue == 0
+    own = accepted()
+    own.observe(row(state=OrderState.DONE), time=1)
+    assert own.ended_by_venue == 1
+
+
+def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> None:
+    own = accepted()
+    for _ in range(3):
+        own.observe(replace(row(filled=40), took=True), time=1)
+    assert own.taker_fills == 1
 
 
 def test_leftovers_are_adopted_with_what_they_have_filled_and_that_is_not_booked_again() -> None:
@@ -195,7 +238,7 @@ def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:
 
 def test_on_a_venue_that_forgets_client_oids_an_order_in_doubt_is_known_by_its_shape() -> None:
     own = accepted()
-    second = replace(REQUEST, client_oid="mm_run0000002")
+    second = replace(REQUEST, client_oid=new_oid("mm_", "run000", 2))
     own.sending(second)
     own.lost(second.client_oid, expires=1)
     listed = [row(oid=""), replace(row(oid=""), order_id="18")]

@@ -28,6 +28,8 @@ LONG = PLACE | {"side": "1", "qty": "120", "avail_qty": "120", "entry_price": "7
 SHORT = PLACE | {"side": "0", "qty": "75", "avail_qty": "50", "entry_price": "7301"}
 NONE: dict[tuple[Side, Decimal], Decimal] = {}
 
+RECEIVED = 1577836805013
+
 
 def tables() -> Tables:
     return Tables("pc", "BTC", "BTC_USD")
@@ -46,7 +48,7 @@ def level(side: str, price: str, size: str, **extra: str) -> dict[str, Any]:
 def fed(*frames: dict[str, Any]) -> Tables:
     made = tables()
     for each in frames:
-        made.apply(each, received=1)
+        made.apply(each, received=RECEIVED)
     return made
 
 
@@ -87,7 +89,7 @@ def test_rows_with_only_an_id_find_their_level() -> None:
     update = PLACE | {"id": "399927480", "size": "7"}
     after = fed(BOOK, frame("order_book", "update", update))
     assert next(after.book.levels(Side.SELL, NONE)) == (7252, 7)
-    after.apply(frame("order_book", "delete", PLACE | {"id": "399927480"}), received=1)
+    after.apply(frame("order_book", "delete", PLACE | {"id": "399927480"}), received=RECEIVED)
     assert after.book.best(NONE)[1] == 7253
 
 
@@ -148,7 +150,7 @@ def test_an_ended_order_leaves_the_table_and_is_news(status: str) -> None:
     made = fed(frame("order", "partial", ORDER))
     made.drain_news()
     end = PLACE | {"order_id": ORDER["order_id"], "status": status}
-    assert made.apply(frame("order", "update", end), received=1)
+    assert made.apply(frame("order", "update", end), received=RECEIVED)
     assert made.orders() == ()
     (row, time), *_ = made.drain_news()
     assert row.state is OrderState.DONE
@@ -162,7 +164,7 @@ def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
         **{"cum_qty": "40", "last_qty": "2", "leaves_qty": "0", "ctime": "1577836809250"},
     }
     made = tables()
-    assert made.apply(frame("execution", "insert", report), received=1)
+    assert made.apply(frame("execution", "insert", report), received=RECEIVED)
     (row, _), *_ = made.drain_news()
     assert (row.filled, row.state) == (40, OrderState.DONE)
 
@@ -170,7 +172,7 @@ def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
 def test_a_trade_frame_needs_no_action_and_no_partial() -> None:
     trade = PLACE | {"trade_time": "1577836809250", "side": "sell", "price": "7250.5", "qty": "15"}
     made = tables()
-    made.apply({"table": "trade", "data": [trade], "time": "1577836809255"}, received=1)
+    made.apply({"table": "trade", "data": [trade], "time": "1577836809255"}, received=RECEIVED)
     assert made.trades[-1] == {
         "time": "1577836809250",
         "side": "sell",
@@ -207,7 +209,7 @@ def test_rows_of_other_symbols_and_areas_are_left_out() -> None:
 )
 def test_a_row_that_does_not_parse_is_refused_and_changes_nothing(bad: dict[str, Any]) -> None:
     made = fed(frame("order", "partial", ORDER))
-    made.apply(frame("order", "update", ORDER | bad), received=1)
+    made.apply(frame("order", "update", ORDER | bad), received=RECEIVED)
     assert made.counts["row refused"] == 1
     assert [order.qty for order in made.orders()] == [40]
 
@@ -249,7 +251,9 @@ def test_the_book_equals_a_plain_dictionary_after_any_frames(
 ) -> None:
     made, model = fed(BOOK), {("sell", 7252): 25, ("sell", 7253): 5, ("buy", 7250.5): 40}
     for action, side, price, size in steps:
-        made.apply(frame("order_book", action, level(side, str(price), str(size))), received=1)
+        made.apply(
+            frame("order_book", action, level(side, str(price), str(size))), received=RECEIVED
+        )
         if action == "partial":
             model = {}
         if action == "delete" or not size:

@@ -28,6 +28,11 @@ from market_maker.protocol import Row
 
 TRADES = 1_000
 NEWS = 10_000
+GONE = 1_000
+"""So many levels that have gone are remembered, lest a late row bring one back."""
+SKEW_MS = 60_000
+"""A frame whose time is further off than this has none."""
+ODD_LEVELS = 3
 
 
 @dataclass(slots=True)
@@ -55,15 +60,18 @@ class Book:
     def __init__(self) -> None:
         self._sides = {Side.BUY: BookSide(), Side.SELL: BookSide()}
         self._levels: dict[str, tuple[Side, Decimal]] = {}
+        self._changed: dict[tuple[Side, Decimal], int] = {}
 
-    def put(self, row: Row) -> None:
-        """Set a level from a row.
+    def put(self, row: Row, time: int = 0) -> None:
+        """Set a level from a row, unless a later one has come before it.
 
         A row with an `id` may leave out side and price (gte-api §6.3).
         """
         level = self._level(row)
         if level is None:
             raise BadData("an unknown level without side and price")
+        if self._is_late(level, time):
+            return
         size = protocol.not_negative(row, "size")
         level_id = row.get("id")
         if level_id:
@@ -75,13 +83,18 @@ class Book:
         else:
             self._drop(level)
 
-    def delete(self, row: Row) -> None:
+    def delete(self, row: Row, time: int = 0) -> None:
         """Remove a level, if it is there."""
         level = self._level(row)
-        if level:
+        if level and not self._is_late(level, time):
             self._drop(level)
             if self._levels.get(row.get("id") or "") == level:
                 del self._levels[row["id"]]
+
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is above the best ask."""
+        bids, asks = self._sides[Side.BUY].prices, self._sides[Side.SELL].prices
+        return bool(bids and asks) and bids[-1] > asks[0]
 
     def best(
         self, own: dict[tuple[Side, Decimal], Decimal]
@@ -110,6 +123,23 @@ class Book:
     def _drop(self, level: tuple[Side, Decimal]) -> None:
         self._sides[level[0]].drop(level[1])
 
+    def _is_late(self, level: tuple[Side, Decimal], time: int) -> bool:
+        """Note the time of a change; say whether the level has had a later one already."""
+        if time < self._changed.get(level, time):
+            return True
+        self._changed[level] = time
+        if len(self._changed) > GONE + 2 * sum(len(side.prices) for side in self._sides.values()):
+            there = {(side, p) for side, book in self._sides.items() for p in book.prices}
+            self._changed = {level: self._changed[level] for level in there | {level}}
+        return False
+
+
+def _or_none(fits: Callable[[Row], bool | None], row: Row) -> bool | None:
+    try:
+        return fits(row)
+    except BadData:
+        return None
+
 
 _BOOK_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
@@ -134,6 +164,9 @@ class Tables:
         self.news: deque[tuple[OpenOrder, int]] = deque(maxlen=NEWS)
         """Rows of own orders, in order of arrival, until `drain_news()` takes them."""
         self.counts: Counter[str] = Counter()
+        self.broken = ""
+        """Why the tables cannot be believed any more; a new connection mends it."""
+        self._ids_fit: bool | None = None
         self.times: dict[str, int] = {}
         """The venue's time of the last frame of each table that has had its partial, in ms."""
         self._rows: dict[str, dict[tuple[Any, ...], Entry]] = {}
@@ -157,13 +190,16 @@ class Tables:
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             self.counts["bad frame"] += 1
             return False
-        time = protocol.millis(frame, "time") or received
+        time = protocol.millis(frame, "time")
+        if abs(time - received) > SKEW_MS:
+            time = received
         if table == "trade":
-            self._each(data, self._trade)
+            self._each(table, data, self._trade)
         elif table not in self._parse and table != "order_book":
             self.counts["unknown table"] += 1
         elif action not in ("partial", "insert", "update", "delete"):
             self.counts["unknown action"] += 1
+            self.broken = f"an unknown action in table {table}"
         else:
             return self._apply(table, action, data, time)
         return False
@@ -178,16 +214,28 @@ class Tables:
         if table == "order_book":
             if action == "partial":
                 self.book = Book()
-            self._each(data, self.book.delete if action == "delete" else self.book.put)
+                self._ids_fit = None
+            change = self.book.delete if action == "delete" else self.book.put
+            fits = self._id_check(data)
+
+            def take_level(row: Row) -> None:
+                if fits(row) is False:
+                    self.counts["odd level"] += 1
+                    raise BadData("the id of a level does not fit its price")
+                change(row, time)
+
+            self._each(table, data, take_level)
+            if self.counts["odd level"] >= ODD_LEVELS:
+                self.broken = "levels of the book whose id does not fit their price"
             return False
         news = len(self.news)
         if action == "partial":
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
-        self._each(data, lambda row: take(table, row, time))
+        self._each(table, data, lambda row: take(table, row, time))
         return len(self.news) != news
 
-    def _each(self, data: list[Row], take: Callable[[Row], None]) -> None:
+    def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
         for row in data:
             try:
                 if row.get("symbol", self._key[1]) != self._key[1]:
@@ -198,6 +246,23 @@ class Tables:
                     take(row)
             except (BadData, KeyError, TypeError):
                 self.counts["row refused"] += 1
+                self.counts[f"row refused: {table}"] += 1
+
+    def _id_check(self, data: list[Row]) -> Callable[[Row], bool | None]:
+        """Return what says whether a level's id fits its price, where ids of this venue do.
+
+        That they do is seen by most levels of the first frame of the book (gte-api §6.3, §12).
+        """
+        instrument = self.instrument_row()
+
+        def fits(row: Row) -> bool | None:
+            return protocol.id_fits(row, instrument) if "price" in row and "id" in row else None
+
+        if self._ids_fit is None:
+            known = [fit for row in data if (fit := _or_none(fits, row)) is not None]
+            if known:
+                self._ids_fit = 2 * sum(known) > len(known)
+        return fits if self._ids_fit else lambda _: None
 
     def _trade(self, row: Row) -> None:
         self.trades.append(
@@ -214,6 +279,12 @@ class Tables:
         key = protocol.ROW_KEYS[table](row)
         known = rows.get(key)
         merged = {**known.row, **row} if known else dict(row)
+        if (
+            known
+            and table == "instrument"
+            and merged.get("tick_size") != known.row.get("tick_size")
+        ):
+            self._ids_fit = None
         value = self._parse[table](merged)
         if table in ("order", "execution"):
             self.news.append((value, time))
@@ -244,6 +315,14 @@ class Tables:
         """Return the instrument's row as the venue sent it."""
         entry = self._rows.get("instrument", {}).get(self._key)
         return dict(entry.row) if entry else {}
+
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is above the best ask."""
+        return self.book.is_crossed()
+
+    def bad_private_rows(self) -> int:
+        """Return how many rows of orders, fills and positions were refused."""
+        return sum(self.counts[f"row refused: {table}"] for table in protocol.PRIVATE_TABLES)
 
     def ticker(self, own: dict[tuple[Side, Decimal], Decimal]) -> Ticker:
         """Return best bid and ask without our own quantity, and the last price."""

@@ -5,13 +5,14 @@ import random
 import re
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import websocket
 
-from market_maker import auth, clock, protocol
+from market_maker import auth, clock, identity, protocol
 from market_maker.errors import AuthError, BadData, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
 from market_maker.ws.tables import Tables
@@ -22,6 +23,18 @@ PING_EVERY = 5.0
 """Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
 DEAD_AFTER = 15.0
 """Seconds without a frame, pong included, or without a needed table: then it connects anew."""
+POSITION_AFTER = 30.0
+"""Seconds without the position, which the venue pushes all the time; then it connects anew."""
+CROSSED_FOR = 1.0
+"""Seconds that a book may be crossed, as it is between two frames that belong together."""
+PATIENCE = 10.0
+"""Seconds that a new connection has for a book that is neither crossed nor late."""
+LAG_MS = 10_000
+UNBELIEVABLE_MS = 600_000
+"""A time of the venue that is further off says nothing."""
+BAD_FRAMES = 5
+"""So many frames in a minute that cannot be read, and it connects anew."""
+FRAME_LIMIT = 4 * 1024 * 1024
 CONNECT_TIMEOUT = 5.0
 LOGIN_ANSWER = 2.0
 """Seconds to wait for the answer to a login, which no document promises."""
@@ -62,6 +75,12 @@ class GTEWebsocket:
         self._socket: websocket.WebSocket | None = None
         self._connected = False
         self._heard = clock.monotonic()
+        self._heard_of: dict[str, float] = {}
+        self._lag_ms = 0
+        self._bad_rows_before = 0
+        self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
+        self._crossed_since: float | None = None
+        self._wanted_anew = ""
         self._error = ""
         self._auth_refused = False
         self._attempts = 0
@@ -77,6 +96,19 @@ class GTEWebsocket:
     def start(self) -> None:
         """Start the thread; it connects by itself and stays at it until `exit()`."""
         self._thread.start()
+
+    def revive(self) -> bool:
+        """Start the thread again if it has died; return whether that was so."""
+        if self._stop.is_set() or self._thread.is_alive():
+            return False
+        self._lost()
+        self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
+        self.start()
+        return True
+
+    def connect_anew(self, reason: str) -> None:
+        """Let go of the connection and of all that it has told; the thread makes a new one."""
+        self._wanted_anew = reason
 
     def exit(self) -> None:
         """Close the connection and end the thread."""
@@ -126,6 +158,23 @@ class GTEWebsocket:
         """Return the seconds since the last frame of any kind."""
         return clock.monotonic() - self._heard
 
+    def silent_about(self, table: str) -> float:
+        """Return the seconds since the last frame of a table, or since the connection began."""
+        return clock.monotonic() - self._heard_of.get(table, self._connected_at)
+
+    def bad_private_rows(self) -> int:
+        """Return how many rows of orders, fills and positions were refused so far."""
+        with self._changed:
+            return self._bad_rows_before + self._tables.bad_private_rows()
+
+    def lag_ms(self) -> int:
+        """Return how far the latest frame of the book was behind the venue's clock."""
+        return self._lag_ms
+
+    def auth_refused(self) -> bool:
+        """Say whether the venue has refused our login for good."""
+        return self._auth_refused
+
     def last_error(self) -> str:
         """Return why the last connection failed, or empty text."""
         return self._error
@@ -166,10 +215,12 @@ class GTEWebsocket:
         return {"bids": bids, "asks": asks}
 
     def open_orders(self, prefix: str = "") -> tuple[OpenOrder, ...]:
-        """Return the open orders whose client_oid begins with `prefix`."""
+        """Return the open orders; with a prefix, only those that were made with it."""
         with self._changed:
             orders = self._tables.orders()
-        return tuple(order for order in orders if order.client_oid.startswith(prefix))
+        if not prefix:
+            return orders
+        return tuple(order for order in orders if identity.is_ours(order.client_oid, prefix))
 
     def drain_news(self) -> list[tuple[OpenOrder, int]]:
         """Return all rows of orders since the last call, with the venue's time of each in ms."""
@@ -210,9 +261,15 @@ class GTEWebsocket:
             sslopt={"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": True},
         )
         with self._changed:
+            self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
             self._auth_refused = False
             self._heard = clock.monotonic()
+            self._heard_of = {}
+            self._lag_ms = 0
+            self._bad_frames.clear()
+            self._crossed_since = None
+            self._wanted_anew = ""
             self._connected = True
             self.epoch += 1
         self._attempts = 0
@@ -251,10 +308,27 @@ class GTEWebsocket:
         if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
             self._subscribe_private_at = None
             self._subscribe(protocol.PRIVATE_TABLES)
+        if self._wanted_anew:
+            raise ConnectionError(self._wanted_anew)
         if now - self._heard > DEAD_AFTER:
             raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
+        if self._credentials and self.silent_about("position") > POSITION_AFTER:
+            raise ConnectionError(f"no position for {POSITION_AFTER:.0f} s")
+        self._check_book(now)
         if now - self._connected_at > DEAD_AFTER and (missing := self.missing()):
             raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
+
+    def _check_book(self, now: float) -> None:
+        """Raise ConnectionError for a book that stays crossed, or comes much too late."""
+        with self._changed:
+            crossed = self._tables.is_crossed()
+        self._crossed_since = (self._crossed_since or now) if crossed else None
+        is_young = now - self._connected_at < PATIENCE
+        if self._crossed_since is not None and now - self._crossed_since > CROSSED_FOR:
+            if not is_young:
+                raise ConnectionError("the order book stays crossed")
+        if self._lag_ms > LAG_MS and not is_young:
+            raise ConnectionError(f"the feed lags by {self._lag_ms / 1000:.0f} s")
 
     def _receive(self) -> None:
         """Take the next frame, if one comes within a second."""
@@ -282,7 +356,9 @@ class GTEWebsocket:
         return pause * random.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
-        self._heard = clock.monotonic()
+        self._heard = now = clock.monotonic()
+        if len(data) > FRAME_LIMIT:
+            raise ConnectionError(f"a frame of {len(data)} bytes")
         try:
             frame = protocol.parse_json(data.decode())
         except (BadData, UnicodeDecodeError):
@@ -291,9 +367,15 @@ class GTEWebsocket:
         with self._changed:
             if not isinstance(frame, dict):
                 self._tables.counts["bad frame"] += 1
+                self._bad_frames.append(now)
+                if len(self._bad_frames) == BAD_FRAMES and now - self._bad_frames[0] < 60:
+                    raise ConnectionError(f"{BAD_FRAMES} bad frames in a minute")
             elif "table" in frame:
                 waiting = self._missing(self.needed)
+                self._note_time(frame, now)
                 news = self._tables.apply(frame, self._now())
+                if self._tables.broken:
+                    raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
                     self._error = ""
                     self._changed.notify_all()
@@ -302,6 +384,15 @@ class GTEWebsocket:
                 self._take_status(frame)
         if news:
             self.wake.put("news")
+
+    def _note_time(self, frame: dict[str, Any], now: float) -> None:
+        """Note when a table was heard of, and how late the venue's own time says that it is."""
+        table = str(frame["table"])
+        self._heard_of[table] = now
+        time = protocol.millis(frame, "time")
+        if table == "order_book" and time:
+            lag = self._now() - time
+            self._lag_ms = lag if 0 < lag < UNBELIEVABLE_MS else 0
 
     def _take_status(self, frame: dict[str, Any]) -> None:
         """Take the answer to a login or a subscription: status "0", or the code of an error."""

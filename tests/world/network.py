@@ -73,7 +73,7 @@ class Rest(BaseAdapter):
     def send(  # type: ignore[override]
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,
+        *,
         timeout: Any = None,
         **_: Any,
     ) -> requests.Response:

@@ -1,0 +1,100 @@
+"""The ledger of the position: which of its changes our own fills explain, and what they earned.
+
+No REST call of this venue gives positions or fills, so what the feed shows is checked against what
+our own orders say. The gap between the two is what was there before us; it moves only when somebody
+else trades on the account, or the venue itself does.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from market_maker.models import ZERO, Fill, Instrument, Leg, Position, Side
+
+SETTLE = 5.0
+"""Seconds that a gap must stand before it is taken for the work of another."""
+NEAR = Decimal("0.005")
+"""How near the mark must have come to the liquidation price, as a fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A change of a leg that no fill of ours explains."""
+
+    is_long: bool
+    qty: Decimal
+    liquidated: bool = False
+
+    def __str__(self) -> str:
+        return f"{'long' if self.is_long else 'short'} {self.qty:+f}"
+
+
+@dataclass(slots=True)
+class _Line:
+    """One leg: what our fills have added, and what else there is."""
+
+    own: Decimal = ZERO
+    gap: Decimal | None = None
+    odd_gap: Decimal | None = None
+    odd_since: float = 0.0
+    before: Leg = field(default_factory=Leg)
+
+
+class Ledger:
+    """Follows both legs and the money. Times are seconds of a steady clock."""
+
+    def __init__(self) -> None:
+        self._lines = {True: _Line(), False: _Line()}
+        self._net = ZERO
+        self._value = ZERO
+
+    def book(self, fill: Fill, instrument: Instrument) -> None:
+        """Book one of our fills, each once."""
+        is_long = (fill.side is Side.BUY) is not fill.order.close
+        line = self._lines[is_long]
+        line.own += -fill.qty if fill.order.close else fill.qty
+        self._net += fill.side.sign * fill.qty
+        self._value += fill.side.sign * fill.value(instrument)
+
+    def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
+        """Return what this run has earned before fees, open position at `price` included.
+
+        In the settlement currency. An inverse contract is worth less of it the higher the price.
+        """
+        worth = instrument.value(abs(self._net), price)
+        earned = (worth if self._net > 0 else -worth) - self._value
+        return -earned if instrument.is_inverse else earned
+
+    def is_odd(self) -> bool:
+        """Say whether a leg is not what our fills make of it; they may be still on their way."""
+        return any(line.odd_gap is not None for line in self._lines.values())
+
+    def see(self, position: Position, mark: Decimal | None, now: float) -> Jump | None:
+        """Compare with what the feed shows; return a change that is not ours, once it has stood."""
+        for is_long, leg in ((True, position.long), (False, position.short)):
+            if jump := self._see_leg(is_long, leg, mark, now):
+                return jump
+        return None
+
+    def _see_leg(self, is_long: bool, leg: Leg, mark: Decimal | None, now: float) -> Jump | None:
+        line = self._lines[is_long]
+        gap = leg.qty - line.own
+        if line.gap is None or gap == line.gap:
+            line.gap, line.odd_gap, line.before = gap, None, leg
+            return None
+        if gap != line.odd_gap:
+            line.odd_gap, line.odd_since = gap, now
+            return None
+        if now - line.odd_since < SETTLE:
+            return None
+        liquidated = leg.qty == 0 and _was_near(line.before, mark, is_long)
+        jump = Jump(is_long, gap - line.gap, liquidated)
+        line.gap, line.odd_gap, line.before = gap, None, leg
+        return jump
+
+
+def _was_near(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
+    """Say whether the mark had come to the liquidation price of a leg, or beyond it."""
+    price = leg.liquidation_price
+    if not price or mark is None:
+        return False
+    return mark <= price * (1 + NEAR) if is_long else mark >= price * (1 - NEAR)

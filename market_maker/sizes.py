@@ -1,0 +1,41 @@
+"""Random order sizes: one for each level of the ladder, until it has filled."""
+
+import math
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+
+from market_maker.errors import InvalidOrder
+from market_maker.models import Fill, Side
+
+
+class RandomSizes:
+    """Draws the size of a level once; levels below zero are buys."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[int, float] = {}
+
+    def of(self, index: int, *, low: float, high: float, lot: float) -> float:
+        """Return the size of a level, a multiple of `lot` from `low` to `high`.
+
+        Raises InvalidOrder when there is none.
+        """
+        if index not in self._drawn:
+            step = Decimal(str(lot))
+            least, most = math.ceil(Decimal(str(low)) / step), math.floor(Decimal(str(high)) / step)
+            if least > most:
+                raise InvalidOrder(f"no multiple of {step} from MIN_ORDER_SIZE to MAX_ORDER_SIZE")
+            self._drawn[index] = float(random.randint(least, most) * step)
+        return self._drawn[index]
+
+    def forget(self, fills: Iterable[Fill]) -> None:
+        """Forget the size of each level whose order has filled, so that it is drawn anew."""
+        for fill in fills:
+            sign = -1 if fill.side is Side.BUY else 1
+            levels = [
+                index
+                for index, qty in self._drawn.items()
+                if index * sign > 0 and Decimal(str(qty)) == fill.order.qty
+            ]
+            if levels and not fill.order.remaining:
+                del self._drawn[min(levels, key=abs)]
