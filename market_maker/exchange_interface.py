@@ -142,6 +142,7 @@ class ExchangeInterface:
         Raises Fatal when the venue does not accept us any more.
         """
         known = True
+        self._decision = (self.feed.epoch, clock.monotonic())
         if self.dry_run:
             self._end_crossed_virtual_orders()
         else:
@@ -390,7 +391,6 @@ class ExchangeInterface:
         refused = 0
         not_sent: list[str] = []
         fatal: Fatal | None = None
-        self._decision = (self.feed.epoch, clock.monotonic())
         try:
             for outcome in self.gte.create_bulk_orders(creates, self._is_still_wanted):
                 client_oid, error = outcome.client_oid, outcome.error
@@ -444,7 +444,7 @@ class ExchangeInterface:
         epoch, decided = self._decision
         if self.stopping or self.halted:
             return False
-        if not self.feed.is_connected() or self.feed.epoch != epoch:
+        if not self.feed.is_connected() or self.feed.epoch != epoch or self.feed.missing():
             return False
         is_old = clock.monotonic() - decided > OLD_AFTER
         if not (is_old or settings.POST_ONLY):

@@ -25,8 +25,9 @@ from market_maker.models import (
     Side,
 )
 
-LATE_MS = 2_000
-"""How long after its expiry a request might still be accepted."""
+LATE_MS = 6_000
+"""How long after its expiry a request might still be accepted: the venue's documents tell clients
+to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
 SCANS_APART_MS = 1_000
 LAG_MS = 5_000
 """How long the venue's list may lag behind, so that an order that was seen is not in it."""

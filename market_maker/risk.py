@@ -48,15 +48,21 @@ class Trimmed:
 def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> Trimmed:
     """Return the wanted orders that are legal and fit the limits, best prices first.
 
-    Dropped are orders off the grid, orders at or through the known other side of the book or of the
-    wanted orders themselves (this venue has no post-only), and those beyond the position limits.
+    Dropped are orders off the grid, those at or through the known other side of the book or of the
+    wanted orders themselves (this venue has no post-only), a second one at the same price, and those
+    beyond the caps and the position limits.
     """
     dropped = []
-    legal = []
+    legal: list[OrderRequest] = []
+    places = set()
     for order in wanted:
+        place = (order.side, order.price)
         if reason := _fault(order, snapshot) or _beyond_caps(order, snapshot, limits):
             dropped.append((order, reason))
+        elif place in places:
+            dropped.append((order, "another order is wanted at its price"))
         else:
+            places.add(place)
             legal.append(order)
     crossing = [order for order in legal if _crosses(order, legal)]
     dropped += [(order, "it would trade with another order that is wanted") for order in crossing]

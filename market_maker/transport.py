@@ -60,6 +60,7 @@ class Transport:
         self._auth = auth.APIKeyAuthWithExpires(api_key, api_secret, self.now) if api_key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
+        self._expect_use_by_another(protocol.ORDER_CANCEL_BATCH)
         self._ahead: deque[int] = deque(maxlen=TIMES)
         """The venue's clock less our steady one, in ms, by its latest answers."""
         self._blocked_since: float | None = None
@@ -76,6 +77,11 @@ class Transport:
                 "content-type": "application/json",
             }
         )
+
+    def _expect_use_by_another(self, endpoint: Endpoint) -> None:
+        """Wait a window before the first call: a process before this one may have made one."""
+        self._throttle.start(endpoint.path)
+        self._finish(endpoint)
 
     def close(self) -> None:
         """Close all connections."""

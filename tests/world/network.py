@@ -21,7 +21,7 @@ from market_maker.paper.feed import Session
 from market_maker.paper.house import House
 from market_maker.paper.route import Cut, Route
 from market_maker.ws.ws_thread import GTEWebsocket
-from tests.world.timeline import Timeline
+from tests.world.timeline import Killed, Timeline
 
 PAGE = b"<html><body><h1>\x1b[31mThe service is unavailable</h1></body></html>"
 NO_CONNECTION = "connection refused"
@@ -42,8 +42,13 @@ class Network:
         """Whether the bot's machine has no network at all."""
         self.lag = 0.0
         """Seconds that frames pile up on top of the latency."""
+        self.senders: list[Callable[[Asked], None]] = []
+        """Are told of each request when it leaves the bot."""
         self.watchers: list[Callable[[Asked], None]] = []
+        """Are told of each request when it arrives at the exchange."""
         self.sockets: list[Socket] = []
+        self.frames = 0
+        """How many have arrived at the bot."""
 
     def way(self) -> float:
         """Return how long a message travels, in seconds."""
@@ -79,6 +84,11 @@ class Rest(BaseAdapter):
     ) -> requests.Response:
         network, timeline = self._network, self._network.timeline
         connect_seconds, read_seconds = timeout
+        if timeline.killed:
+            raise Killed
+        asked = _asked(request)
+        for watch in network.senders:
+            watch(asked)
         if network.is_refusing():
             timeline.sleep(network.way())
             refused = NewConnectionError(self._pool, NO_CONNECTION)
@@ -87,7 +97,6 @@ class Rest(BaseAdapter):
             timeline.sleep(connect_seconds)
             raise requests.ConnectTimeout(NO_CONNECTION)
         timeline.sleep(network.way())
-        asked = _asked(request)
         for watch in network.watchers:
             watch(asked)
         fault = network.house.strike(asked.path, timeline.true_ms())
@@ -288,7 +297,8 @@ class Socket:
 
     def _leave(self) -> None:
         self._lost = True
-        self._network.house.feed.sessions.pop(self._session, None)
+        sessions = self._network.house.feed.sessions
+        self._network.timeline.after(0, lambda: sessions.pop(self._session, None))
         if self in self._network.sockets:
             self._network.sockets.remove(self)
 
@@ -298,6 +308,8 @@ class Socket:
             network.house.receive(self._session, text, network.timeline.true_ms())
 
     def _on_frame(self, frame: str, table: str) -> None:
+        if self._lost:
+            return
         deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
             self._leave()
@@ -318,6 +330,7 @@ class Socket:
         network.timeline.after(at - now, lambda: self._arrive(frame))
 
     def _arrive(self, frame: str | bytes | Cut) -> None:
+        self._network.frames += 1
         self._arrived.append(frame)
         self.on_arrival()
 

@@ -1,6 +1,7 @@
 """Simulated time: what is to happen, in order; it takes the place of `market_maker.clock`."""
 
 import heapq
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -17,6 +18,10 @@ MICRO = 1_000_000
 Act = Callable[[], None]
 
 
+class Killed(BaseException):
+    """The bot's process is gone: from now on nothing that it does has an effect."""
+
+
 class Timeline:
     """A clock that stands still until somebody waits; then what is due happens, in order.
 
@@ -29,6 +34,9 @@ class Timeline:
         self._wall_offset_ms = 0
         self._order = count()
         self._due: list[tuple[int, int, Act]] = []
+        self._frozen_until = 0
+        self.killed = False
+        """Whether the bot's process is dead; whatever it waits for ends it."""
 
     # --- for the world --------------------------------------------------------------------------
 
@@ -48,6 +56,19 @@ class Timeline:
             act()
 
         self.after(seconds, again)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass while no bot runs."""
+        dead, self.killed = self.killed, False
+        self.sleep(seconds)
+        self.killed = dead
+
+    def freeze(self, seconds: float) -> None:
+        """Let the bot's process stand still for so long: nothing that it waits for comes through.
+
+        What others do goes on; it happens at the bot's next breath.
+        """
+        self._frozen_until = max(self._frozen_until, self._now + round(seconds * MICRO))
 
     def step_wall_clock(self, ms: int) -> None:
         """Set the bot's wall clock forward or back."""
@@ -88,8 +109,11 @@ class Timeline:
                 return reasons
 
     def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
-        end = self._now + max(round(seconds * MICRO), 0)
-        while not enough():
+        end = self._now + max(math.ceil(seconds * MICRO), 0)
+        while self._frozen_until > self._now or not enough():
+            end = max(end, self._frozen_until)
+            if self.killed:
+                raise Killed
             if not self._due or self._due[0][0] > end:
                 self._now = max(end, self._now)
                 return

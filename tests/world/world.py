@@ -116,6 +116,18 @@ class World:
             self.run(0.25)
         return self.timeline.monotonic() - begun
 
+    def kill(self) -> None:
+        """End the bot's process as `kill -9` does, at its next breath."""
+        self.timeline.killed = True
+
+    def bury(self) -> None:
+        """Clear away what a killed bot has left on this machine; its orders stay at the venue."""
+        if self.bot:
+            self.bot.exchange.feed.exit()
+        self.network.drop_all()
+        self.timeline.killed = False
+        self.bot = None
+
     # --- the venue ------------------------------------------------------------------------------
 
     def fault(self, name: str, **options: Any) -> None:

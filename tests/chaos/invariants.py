@@ -1,0 +1,300 @@
+"""What must hold at every moment, judged from the exchange's own truth (faults.md §3.1)."""
+
+import logging
+import re
+from collections import Counter, deque
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from market_maker import identity
+from market_maker.health import TradingState
+from market_maker.models import Side as OwnSide
+from market_maker.paper.blotter import Order, Status
+from market_maker.paper.desk import Asked, endpoint_name
+from market_maker.paper.engine import Side
+from market_maker.paper.events import Action, Event, Filled, OrderChanged, Traded
+from market_maker.paper.house import PAPER_SECRET
+from market_maker.paper.stage import OWNER
+from market_maker.paper.tape import BTC_USD
+
+if TYPE_CHECKING:
+    from tests.chaos.soak import Soak
+
+LIMITS = {
+    "pc/order/create": (20, 1000),
+    "pc/order/cancel": (20, 1000),
+    "pc/order/query": (10, 1000),
+    "pc/order/cancel_batch": (1, 10_000),
+    "pc/order/book/query": (10, 1000),
+}
+LOOP_MAY_CALL = {
+    *LIMITS,
+    *("pc/instrument/query", "account/pc/query", "pc/setting/query"),
+}
+NUMBER = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
+SIGNATURE = re.compile(r"[0-9a-f]{64}")
+LIMIT_GRACE_MS = 10_000
+"""How long a lowered limit may take to be met."""
+REACT_MS = 2_000
+"""How long a bot may take to hear of what has just changed at the venue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach: which invariant, when, and what was seen."""
+
+    invariant: str
+    time: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} at {self.time}: {self.text}"
+
+
+class Invariants(logging.Handler):
+    """Watches exchange, wire and log. It never changes anything."""
+
+    def __init__(self, soak: "Soak") -> None:
+        super().__init__(logging.INFO)
+        self._soak = soak
+        self._world = soak.world
+        self.violations: list[Violation] = []
+        self.requests: Counter[str] = Counter()
+        self._arrivals: dict[str, deque[int]] = {name: deque() for name in LIMITS}
+        self._oids: set[str] = set()
+        self._filled: dict[int, Decimal] = {}
+        self._ended: set[int] = set()
+        self._last_tick_change = -(10**9)
+        self._tick = Decimal("0.5")
+        see = self._world.house.judge.see
+
+        def watch(event: Event, now: int) -> None:
+            see(event, now)
+            self._see(event)
+
+        self._world.house.judge.see = watch  # type: ignore[method-assign]
+        self._world.network.senders.append(self._leaves)
+        self._world.network.watchers.append(self._arrives)
+
+    def breach(self, invariant: str, text: str) -> None:
+        """Note a breach."""
+        self.violations.append(Violation(invariant, self._world.timeline.true_ms(), text))
+
+    # --- the exchange's events ------------------------------------------------------------------
+
+    def _see(self, event: Event) -> None:
+        match event:
+            case OrderChanged(action, order) if order.owner == OWNER:
+                self._see_order(action, order)
+            case Filled(order, _, _) if order.owner == OWNER:
+                self._check_sides()
+            case Traded(_, trade, maker, taker) if maker == taker == OWNER:
+                if not self._soak.foreign_busy:
+                    self.breach("I15", f"own orders traded with each other: {trade}")
+
+    def _see_order(self, action: Action, order: Order) -> None:
+        before = self._filled.get(order.order_id, Decimal(0))
+        if order.filled < before or (order.order_id in self._ended and order.resting):
+            self.breach("I16", f"the exchange itself went back: {order}")
+        self._filled[order.order_id] = order.filled
+        if action is Action.DELETE:
+            self._ended.add(order.order_id)
+        if action is Action.INSERT and self._soak.is_own(order):
+            self._check_new(order)
+
+    def _check_new(self, order: Order) -> None:
+        soak, own = self._soak, self._world.orders()
+        place = (order.side, order.close, order.price)
+        for other in own:
+            if other is not order and other.order_id != order.order_id:
+                if (other.side, other.close, other.price) == place:
+                    self.breach("I1", f"two live orders at {order.side.name} {order.price}")
+        for side in Side:
+            count = sum(each.side is side for each in own)
+            if count > soak.pairs:
+                self.breach("I1", f"{count} live {side.name} orders for {soak.pairs} levels")
+        if len(own) > soak.max_orders:
+            self.breach("I2", f"{len(own)} own orders")
+        self._check_sides()
+        if self._world.timeline.true_ms() - soak.limits_changed_at > LIMIT_GRACE_MS:
+            self._check_exposure(order)
+
+    def _check_exposure(self, order: Order) -> None:
+        long, short = self._world.position()
+        own = self._world.orders()
+        resting = {
+            side: sum((each.left for each in own if each.side is side), Decimal(0)) for side in Side
+        }
+        theirs = self._soak.foreign_net
+        for side, sign, most in (
+            (Side.BUY, 1, self._soak.max_position),
+            (Side.SELL, -1, -self._soak.min_position),
+        ):
+            worst = [sign * net + resting[side] for net in (long - short, long - short - theirs)]
+            if order.side is side and min(worst) > most:
+                self.breach("I2", f"net exposure {min(worst)} of {most} after {order}")
+
+    def _check_sides(self) -> None:
+        own = self._world.orders()
+        bids = [order.price for order in own if order.side is Side.BUY]
+        asks = [order.price for order in own if order.side is Side.SELL]
+        if bids and asks and max(bids) >= min(asks):
+            self.breach("I15", f"own bid {max(bids)} meets own ask {min(asks)}")
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _leaves(self, asked: Asked) -> None:
+        """Look at a request in the moment at which the bot lets it go."""
+        bot = self._world.bot
+        name = endpoint_name(asked.path)
+        if bot is None or name != "pc/order/create":
+            return
+        state = bot.health.state
+        if state in (TradingState.PAUSED, TradingState.HALTED) or bot.halted_reason:
+            self.breach("I8", f"a create left while {state.value}")
+        feed = bot.exchange.feed
+        if not feed.is_connected() or feed.missing():
+            self.breach("I9", "a create left without a feed")
+        params = dict(asked.query)
+        ticker = feed.get_ticker()
+        price = Decimal(params["price"])
+        side = OwnSide.BUY if params["side"] == "1" else OwnSide.SELL
+        other = ticker.ask if side is OwnSide.BUY else ticker.bid
+        if other is not None and not side.better(other, price):
+            self.breach("I10", f"{side.value} @ {price} reaches the other side's {other}")
+        instrument = feed.get_instrument()
+        mark = instrument.mark_price if instrument else None
+        if mark and side.sign * (price / mark - 1) > self._soak.collar:
+            self.breach("I10", f"{side.value} @ {price} is beyond the collar of {mark}")
+
+    def _arrives(self, asked: Asked) -> None:
+        """Look at a request as it reaches the exchange."""
+        name, now = endpoint_name(asked.path), self._world.timeline.true_ms()
+        self.requests[name] += 1
+        if name not in LOOP_MAY_CALL:
+            self.breach("I25", f"a call of {asked.path}")
+        self._check_rate(name, now)
+        if asked.headers.get("api-signature") and self._soak.clock_is_right():
+            left = int(asked.headers["api-expires"]) - now
+            if not 0 < left <= 10_000:
+                self.breach("I23", f"{name} expires in {left} ms")
+        params = dict(asked.query)
+        if name == "pc/order/create":
+            self._check_create(params)
+        elif name in ("pc/order/cancel", "pc/order/cancel_batch"):
+            ids = re.findall(r"[0-9]{9,}", params.get("filter", "") + params.get("order_id", ""))
+            ids += [params["id"]] if "id" in params else []
+            self._check_cancel(ids)
+
+    def _check_rate(self, name: str, now: int) -> None:
+        limit, window = LIMITS.get(name, (0, 0))
+        if not limit:
+            return
+        arrivals = self._arrivals[name]
+        while arrivals and arrivals[0] <= now - window:
+            arrivals.popleft()
+        arrivals.append(now)
+        if len(arrivals) > limit:
+            self.breach("I6", f"{len(arrivals)} {name} in {window} ms")
+
+    def _check_create(self, params: dict[str, str]) -> None:
+        oid = params.get("client_oid", "")
+        if not identity.is_ours(oid, self._soak.prefix) or len(oid) > 40:
+            self.breach("I12", f"client_oid {oid!r}")
+        if oid in self._oids:
+            self.breach("I12", f"client_oid {oid} was sent before")
+        self._oids.add(oid)
+        for name in ("price", "qty"):
+            if not NUMBER.fullmatch(params[name]):
+                self.breach("I17", f"{name} {params[name]!r}")
+        if params["side"] not in ("0", "1") or params["close_flag"] not in ("0", "1"):
+            self.breach("I11", f"side or close_flag of {params}")
+        if Decimal(params["qty"]) % 1 or Decimal(params["price"]) % self._tick_then():
+            self.breach("I11", f"off the grid: {params['qty']} @ {params['price']}")
+
+    def _tick_then(self) -> Decimal:
+        """Return the tick that the bot must know by now: the finer one while it has just moved."""
+        now, tick = self._world.timeline.true_ms(), self._world.exchange.listings[BTC_USD].tick
+        if tick != self._tick:
+            self._tick, self._last_tick_change = tick, now
+        return tick if now - self._last_tick_change > REACT_MS * 5 else Decimal("0.5")
+
+    def _check_cancel(self, ids: list[str]) -> None:
+        for order_id in ids:
+            order = self._world.exchange.blotter.find(OWNER, int(order_id))
+            if order is not None and not self._soak.is_own(order):
+                self.breach("I4", f"a cancel of a stranger's order {order_id}")
+        if len(ids) > 50:
+            self.breach("I6", f"{len(ids)} ids in one batch")
+
+    # --- the log --------------------------------------------------------------------------------
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look for secrets in a line of the log."""
+        text = record.getMessage()
+        if PAPER_SECRET in text or SIGNATURE.search(text):
+            self.breach("I7", f"a secret in the log of {record.module}")
+        if record.exc_info and "strategy" not in text:
+            self.breach("log", f"a traceback in {record.module}: {record.exc_info[1]!r}")
+
+    # --- at rest --------------------------------------------------------------------------------
+
+    def check_books(self) -> None:
+        """Check that the exchange's money adds up: what it judges by must be right itself."""
+        exchange = self._world.exchange
+        for asset in ("BTC", "ETH", "USDT"):
+            if exchange.ledger.imbalance(asset, exchange.marks()) != 0:
+                self.breach("I5", f"{asset} does not add up")
+
+    def check_known(self) -> None:
+        """Check that the bot still holds every live order of its run (I14)."""
+        bot, now = self._world.bot, self._world.timeline.true_ms()
+        if bot is None or bot.exchange.dry_run:
+            return
+        for order in self._world.orders():
+            oid = order.client_oid or ""
+            is_of_run = identity.run_of(oid, self._soak.prefix) == bot.exchange.gte.run
+            if is_of_run and bot.exchange.own.get(oid) is None and now - order.ctime > REACT_MS:
+                self.breach("I14", f"the bot gave up {order}")
+
+    def check_gone(self, seconds: float) -> None:
+        """Check that nothing rests after so long without a healthy bot (I22)."""
+        if self._world.orders():
+            self.breach("I22", f"orders rest after {seconds:.0f} s without quoting")
+
+    def check_converged(self) -> None:
+        """Check that bot and exchange agree, and that it quotes, some time after all faults."""
+        world, bot = self._world, self._world.bot
+        if bot is None:
+            self.breach("I20", "no bot")
+            return
+        if bot.health.state is not TradingState.ACTIVE:
+            self.breach("I20", f"{bot.health.state.value}: {bot.health.reason}")
+            return
+        truth = {order.client_oid for order in world.orders()}
+        known = {order.client_oid for order in bot.exchange.own.live()}
+        if truth != known:
+            self.breach("I13", f"orders differ: {truth ^ known}")
+        shown = bot.exchange.feed.position()
+        if (shown.long.qty, shown.short.qty) != world.position():
+            self.breach("I13", f"position {shown}, truth {world.position()}")
+        self._check_totals()
+        if not self._soak.is_limited() and len(truth) != 2 * self._soak.pairs:
+            self.breach("I20", f"{len(truth)} orders for {self._soak.pairs} pairs")
+
+    def _check_totals(self) -> None:
+        """Check what the bot says it traded in this run against the exchange (I16)."""
+        bot = self._world.bot
+        assert bot
+        if bot.takes_over:  # it does not count what was filled before it looked
+            return
+        own = bot.exchange.own
+        bought = sold = Decimal(0)
+        for order in self._world.exchange.blotter.all(OWNER, list(Status)):
+            oid = order.client_oid or ""
+            if identity.run_of(oid, self._soak.prefix) == bot.exchange.gte.run:
+                bought += order.filled if order.side is Side.BUY else 0
+                sold += order.filled if order.side is Side.SELL else 0
+        if (own.bought, own.sold) != (bought, sold):
+            self.breach("I16", f"bot {own.bought}/{own.sold}, exchange {bought}/{sold}")
