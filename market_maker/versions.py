@@ -7,12 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from market_maker.errors import SettingsError
 
 PYTHON = (3, 11)
-PACKAGES = {"requests": "2.32.4", "urllib3": "2.0.0", "websocket-client": "1.9.0"}
+PACKAGES = {"requests": "2.32.4", "urllib3": "2.6.0", "websocket-client": "1.9.0"}
 """The oldest that will do; `requests` brings urllib3.
 
-Older ones leak what they should keep: requests a password from .netrc (CVE-2024-47081) and an
-unverified connection to later calls (CVE-2024-35195), urllib3 1 speaks TLS 1.0, and
-websocket-client before 1.9 leaks threads.
+Older ones leak what they should keep, or take what they should not: requests gives a password of
+.netrc away (CVE-2024-47081) and keeps an unverified connection for later calls (CVE-2024-35195),
+urllib3 unpacks an answer whole before it can be counted (CVE-2025-66471), and websocket-client
+before 1.9 leaks threads.
 """
 
 

@@ -211,6 +211,8 @@ class GTEWebsocket:
             skip_utf8_validation=True,
             enable_multithread=True,
         )
+        if self._socket.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
+            raise ConnectionError("no feed but a redirect, which is not followed")
         self._line.allowance = MESSAGE_LIMIT
         with self._changed:
             self._tables = Tables(*self._names)
