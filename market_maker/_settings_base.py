@@ -48,8 +48,9 @@ class SettingsBase:
     WS_URL: str = setting("ws://127.0.0.1:8420", "WebSocket address.")
     API_KEY: str = setting(
         "",
-        "The key pair. The environment variables GTE_API_KEY and GTE_API_SECRET win over these\n"
-        "lines, and are the better place.",
+        "The key pair. Better places, which win over these lines: files that only you can read,\n"
+        "named by the environment variables GTE_API_KEY_FILE and GTE_API_SECRET_FILE; or the\n"
+        "variables GTE_API_KEY and GTE_API_SECRET.",
     )
     API_SECRET: str = setting("", "")
     SETTLECURRENCY: str = setting(
@@ -178,5 +179,7 @@ class SettingsBase:
         "leaves the orders in the book.",
     )
     WITHDRAW_PATH: str = setting(
-        "", "Path that GTE.withdraw() posts to; the venue's documents name none."
+        "",
+        "Path that GTE.withdraw() posts to; the venue's documents name none.",
+        pattern=r"(/[A-Za-z0-9_/-]+)?",
     )

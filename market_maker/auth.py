@@ -10,6 +10,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from market_maker import clock
+from market_maker.secrecy import Secret, revealed
 
 EXPIRES_AFTER_MS = 5_000
 """How long a signed request stays good.
@@ -36,13 +37,13 @@ def params_string(params: Mapping[str, object]) -> str:
 
 def sign(secret: str, message: str) -> str:
     """Return the HMAC-SHA256 of the message in lower-case hex."""
-    return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(revealed(secret).encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
 def websocket_login(key: str, secret: str, expires: int) -> str:
     """Return the text frame that authenticates a WebSocket; `expires` in ms."""
     signature = sign(secret, f"GET/ws{expires}")
-    args = {"api_key": key, "expires": str(expires), "signature": signature}
+    args = {"api_key": revealed(key), "expires": str(expires), "signature": signature}
     return json.dumps({"op": "auth_key_expires", "args": args}, separators=(",", ":"))
 
 
@@ -53,15 +54,16 @@ class APIKeyAuthWithExpires(AuthBase):
     """
 
     def __init__(self, key: str, secret: str, now: Callable[[], int] = clock.now_ms) -> None:
-        self._key = key
-        self._secret = secret
+        self._key = Secret(key, tail=4)
+        self._secret = Secret(secret)
         self._now = now
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         expires = str(self._now() + EXPIRES_AFTER_MS)
         params = dict(parse_qsl(urlsplit(str(request.url)).query))
-        message = self._key + expires + params_string(params)
-        request.headers["api-key"] = self._key
+        key = self._key.reveal()
+        message = key + expires + params_string(params)
+        request.headers["api-key"] = key
         request.headers["api-expires"] = expires
         request.headers["api-signature"] = sign(self._secret, message)
         return request

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from market_maker import __version__
+from market_maker import __version__, secrecy, versions
 from market_maker.errors import (
     MarketMakerError,
     OrdersLeft,
@@ -22,7 +22,7 @@ from market_maker.errors import (
     SettingsError,
     VenueUnreachable,
 )
-from market_maker.settings import FILE, example_text, settings
+from market_maker.settings import FILE, environment_without_keys, example_text, settings
 
 if TYPE_CHECKING:
     from market_maker.gte import GTE
@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     arguments = _parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, force=True)
+    secrecy.install()
     try:
+        versions.check()
         arguments.run(arguments)
     except MarketMakerError as error:
         logger.error("%s", error)
@@ -241,7 +243,7 @@ def _load(
     settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
     logging.getLogger().setLevel(settings.log_level())
     for noisy in ("urllib3", "websocket"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger(noisy).setLevel(logging.ERROR)  # their warnings quote the venue at length
 
 
 def _strategy(name: str) -> "type[OrderManager]":
@@ -269,9 +271,9 @@ def _start_anew(paper: dict[str, Any], bot: "OrderManager") -> None:
         os.kill(os.getpid(), signal.Signals[bot.stop_reason])
     if paper:
         os.set_inheritable(paper["fd"], True)
-    os.environ[INHERITED] = json.dumps(paper)
+    environment = settings.environment() | {INHERITED: json.dumps(paper)}
     logging.shutdown()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 # --- the paper exchange -------------------------------------------------------------------------
@@ -294,7 +296,11 @@ def _paper_exchange(arguments: argparse.Namespace, inherited: str) -> dict[str, 
     if arguments.tape:
         command += ["--tape", str(arguments.tape)]
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env=environment_without_keys(),
     )
     assert child.stdin
     assert child.stdout
@@ -458,7 +464,8 @@ def _check(arguments: argparse.Namespace) -> None:
     gte = _gte(feed=True)
     try:
         for name, found in check.run(gte):
-            print(f"{name:<10} {'FAIL' if isinstance(found, Exception) else 'ok':<5} {found}")
+            shown = secrecy.fit(str(found))
+            print(f"{name:<10} {'FAIL' if isinstance(found, Exception) else 'ok':<5} {shown}")
             failed += [found] if isinstance(found, Exception) else []
     finally:
         gte.exit()

@@ -394,7 +394,7 @@ class OrderManager:
         self._was_open = self.exchange.is_open()
         interval = settings.LOOP_INTERVAL
         unsettled = self.exchange.is_unsettled() or self.exchange.is_odd()
-        if unsettled or self.health.state is not TradingState.ACTIVE:
+        if unsettled or not self._may_quote():
             interval = min(interval, SETTLE_SECONDS)
         due = clock.monotonic() + interval
         while not self.exchange.stopping and (now := clock.monotonic()) < due:

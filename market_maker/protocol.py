@@ -42,6 +42,8 @@ Params = dict[str, str]
 
 PING = '{"op":"ping"}'
 CLIENT_OID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+TEXT_CHARS = 100
+"""No name, id or time of the venue is as long."""
 PAGE_ROWS = 100
 BATCH_IDS = 50
 
@@ -182,10 +184,12 @@ def optional(row: Row, name: str) -> Decimal | None:
 
 
 def text(row: Row, name: str) -> str:
-    """Return the field as text that is not empty, or raise BadData."""
+    """Return the field as text that is not empty and fit for the log, or raise BadData."""
     value = row.get(name)
     if not isinstance(value, str) or not value:
         raise BadData(f"{name} is missing")
+    if not (value.isascii() and value.isprintable() and len(value) <= TEXT_CHARS):
+        raise BadData(f"{name} is not plain text: {printable(value)}")
     return value
 
 
@@ -256,13 +260,20 @@ def parse_order(row: Row) -> OpenOrder:
         qty=qty,
         filled=filled,
         close=row.get("close_flag") == "1",
-        client_oid=row.get("client_oid") or "",
+        client_oid=_client_oid(row.get("client_oid")),
         order_id=order_id(row),
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
         avg_price=optional(row, "avg_price") or Decimal(0),
         ctime=millis(row, "ctime"),
         symbol=text(row, "symbol"),
     )
+
+
+def _client_oid(value: object) -> str:
+    """Return an id as the venue shows it; one that cannot be ours, in quotes."""
+    if isinstance(value, str) and CLIENT_OID.fullmatch(value):
+        return value
+    return printable(value, TEXT_CHARS) if value else ""
 
 
 def parse_execution(row: Row) -> OpenOrder:
@@ -296,7 +307,7 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         tick=tick,
         lot=spot_lot or Decimal(1),
         face_value=optional(row, face_name) or Decimal(1),
-        quote_currency=row.get("quote_currency") or "",
+        quote_currency=text(row, "quote_currency") if row.get("quote_currency") else "",
         last_price=optional(row, "last_price"),
         mark_price=optional(row, "mark_price"),
         index_price=optional(row, "index_price"),

@@ -49,8 +49,8 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     """Return the wanted orders that are legal and fit the limits, best prices first.
 
     Dropped are orders off the grid, those at or through the known other side of the book or of the
-    wanted orders themselves (this venue has no post-only), a second one at the same price, and those
-    beyond the caps and the position limits.
+    wanted orders themselves (this venue has no post-only), a second one at the same price, and
+    those beyond the caps and the position limits.
     """
     dropped = []
     legal: list[OrderRequest] = []

@@ -3,27 +3,36 @@
 import ast
 import dataclasses
 import difflib
+import ipaddress
 import logging
 import os
 import re
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from market_maker import trust
 from market_maker._settings_base import SettingsBase
 from market_maker.errors import SettingsError
+from market_maker.secrecy import Secret, revealed
+
+logger = logging.getLogger(__name__)
 
 FILE = Path("settings.py")
 ENVIRONMENT = {"API_KEY": "GTE_API_KEY", "API_SECRET": "GTE_API_SECRET"}
-SECRET = {"API_KEY", "API_SECRET"}
+"""Variables that hold the key pair; the same names with _FILE name files that hold it."""
+SECRET = {"API_KEY": 4, "API_SECRET": 0}
+"""How many characters at the end of each may be shown in the log."""
+PAPER = "paper-"
+"""How the keys of the paper exchange begin."""
 FIELDS = {field.name: field for field in dataclasses.fields(SettingsBase)}
 NEED_RESTART = {
     *("API_URL_BASE", "WS_URL", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE"),
     *("SYMBOL", "ORDERID_PREFIX", "TIMEOUT", "LOG_LEVEL", "WATCHED_FILES", "WITHDRAW_PATH"),
 }
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _TYPES = get_type_hints(SettingsBase)
 
 
@@ -40,6 +49,7 @@ class Settings(SettingsBase):
         self._symbol: str | None = None
         self._overrides: dict[str, Any] = {}
         self._named: set[str] = set()
+        self._environment: dict[str, Secret] = {}
         self.loaded = False
 
     def load(
@@ -53,12 +63,16 @@ class Settings(SettingsBase):
         """Read the settings: defaults, then the file, its settings-SYMBOL.py, the environment.
 
         `path` None means that there is no file. `overrides` (of the command line) win over all.
-        With `only`, all other names have their defaults, whatever the files say of them. Raises
-        SettingsError with every problem found.
+        With `only`, all other names have their defaults, whatever the files say of them, and a
+        file that others can read or write is no obstacle. Raises SettingsError with every problem
+        found. The key pair is taken out of `os.environ`, and kept for later loads.
         """
-        values, named = _read(path, symbol, overrides or {}, only)
-        self.path, self._symbol, self._overrides = path, symbol, dict(overrides or {})
-        self._take(values, named)
+        decided = {name: _covered(name, value) for name, value in (overrides or {}).items()}
+        found = _read(path, symbol, decided, self._keys(), only)
+        for text in found.warnings:
+            logger.warning("%s", text)
+        self.path, self._symbol, self._overrides = path, symbol, decided
+        self._take(found.values, found.named)
 
     def reload(self) -> dict[str, tuple[Any, Any]]:
         """Read all again and return what has changed, as name -> (old, new).
@@ -76,7 +90,8 @@ class Settings(SettingsBase):
         Raises SettingsError for a file that is not valid, that has lost a name (half-written), or
         that changes what needs a restart.
         """
-        values, named = _read(self.path, self._symbol, self._overrides)
+        found = _read(self.path, self._symbol, self._overrides, self._keys())
+        values, named = found.values, found.named
         changed = {name for name, new in values.items() if getattr(self, name) != new}
         problems = [f"{name} is gone from the file" for name in sorted(self._named - named)]
         problems += [f"{name} needs a restart by hand" for name in sorted(NEED_RESTART & changed)]
@@ -92,10 +107,22 @@ class Settings(SettingsBase):
             return []
         return [self.path.resolve(), _overlay(self.path, self.SYMBOL).resolve()]
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment as it was, key pair included: for a process that takes over."""
+        kept = {variable: value.reveal() for variable, value in self._environment.items()}
+        return {**os.environ, **kept}
+
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""
         level = self.LOG_LEVEL
         return level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
+
+    def _keys(self) -> Mapping[str, Secret]:
+        """Take the key pair out of the environment; return it, or what was taken out before."""
+        for name, variable in ENVIRONMENT.items():
+            if value := os.environ.pop(variable, None):
+                self._environment[variable] = _covered(name, value)
+        return self._environment
 
     def _take(self, values: Mapping[str, Any], named: set[str]) -> None:
         self.__dict__.update(values)
@@ -104,6 +131,11 @@ class Settings(SettingsBase):
 
 
 settings = Settings()
+
+
+def environment_without_keys() -> dict[str, str]:
+    """Return the environment for a process that needs no key."""
+    return {name: value for name, value in os.environ.items() if name not in ENVIRONMENT.values()}
 
 
 def defaults(*, example: bool = False) -> dict[str, Any]:
@@ -139,70 +171,128 @@ def _literal(value: Any) -> str:
 # --- reading ------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """What a reading has found: all values, the names that the files set, and words of warning."""
+
+    values: dict[str, Any]
+    named: set[str]
+    warnings: list[str]
+
+
 def _read(
     path: Path | None,
     symbol: str | None,
     overrides: Mapping[str, Any],
+    environment: Mapping[str, Secret],
     only: Collection[str] = (),
-) -> tuple[dict[str, Any], set[str]]:
-    """Return all values and the names that the files set, or raise with every problem."""
+) -> _Found:
+    """Read all sources, or raise with every problem."""
     problems: list[str] = []
     given: dict[str, Any] = {}
+    files: list[Path] = []
     if path is not None:
+        files.append(path)
         given |= _execute(path, problems)
-        overlay = _overlay(path, symbol or given.get("SYMBOL", SettingsBase.SYMBOL))
-        if overlay.exists():
+        wanted = symbol or given.get("SYMBOL", SettingsBase.SYMBOL)
+        overlay = _overlay(path, wanted)
+        if not _problem("SYMBOL", wanted) and overlay.exists():
+            files.append(overlay)
             given |= _execute(overlay, problems)
     named = set(given)
     values = defaults(example=path is None) | given
-    for name, variable in ENVIRONMENT.items():
-        if os.environ.get(variable):
-            values[name] = os.environ[variable]
+    keys, unsafe = _keys(environment, [name for name in ENVIRONMENT if name not in overrides])
+    values |= keys
     if symbol:
         values["SYMBOL"] = symbol
     values |= overrides
     if only:
         values, problems = defaults() | {name: values[name] for name in only}, []
     problems += [text for name, value in values.items() if (text := _problem(name, value))]
+    warned = [text for file in files if (text := trust.writable_by_others(file))]
+    (warned if only else problems).extend(unsafe)
     if not problems:
+        values = {name: _covered(name, value) for name, value in values.items()}
         values["API_URL_BASE"] = _with_scheme(values["API_URL_BASE"], "https://")
         values["WS_URL"] = _with_scheme(values["WS_URL"], "wss://")
         problems += _contradictions(values)
+        problems += _misdirected(values, [name for name in _SCHEMES if not only or name in only])
+    if trust.logs_tls_keys():
+        warned.append(f"{trust.KEY_LOG} is set, which gives connections away: unset it")
+    if values["DRY_RUN"] is False and not str(revealed(values["API_KEY"])).startswith(PAPER):
+        problems += warned
+        warned = [
+            f"{name} is in {path}: a file that GTE_{name}_FILE names is a better place"
+            for name in SECRET
+            if name in named and name not in keys and name not in overrides
+        ]
     if problems:
         raise SettingsError(_listed(f"{path or 'settings'}", problems))
-    return values, named
+    if ignored := trust.ignored_variables():
+        warned.append(f"ignored in the environment: {', '.join(ignored)}")
+    return _Found(values, named, warned)
+
+
+def _covered(name: str, value: Any) -> Any:
+    is_secret = name in SECRET and isinstance(value, str)
+    return Secret(value, tail=SECRET[name]) if is_secret else value
+
+
+def _keys(
+    environment: Mapping[str, Secret], names: Iterable[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the key pair as far as files or the environment hold it, and what is unsafe there."""
+    found: dict[str, str] = {}
+    unsafe = []
+    for name in names:
+        variable = ENVIRONMENT[name]
+        if file := os.environ.get(f"{variable}_FILE"):
+            found[name], problem = trust.read_key(Path(file))
+            unsafe += [problem] if problem else []
+        elif variable in environment:
+            found[name] = environment[variable].reveal()
+    return found, unsafe
 
 
 def _execute(path: Path, problems: list[str]) -> dict[str, Any]:
     """Run a settings file in a namespace of its own; return what it assigns in capitals."""
     try:
         source = path.read_text("utf-8")
-        tree = ast.parse(source, str(path))
+        with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
+            tree = ast.parse(source, str(path))
+            code = compile(tree, str(path), "exec")
     except SyntaxError as error:
         raise SettingsError(f"{path}:{error.lineno}: {error.msg}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SettingsError(f"{path} cannot be read: {type(error).__name__}") from None
     assigned: set[str] = set()
+    secret_lines: set[int] = set()
     for node in tree.body:
         for target in node.targets if isinstance(node, ast.Assign) else []:
             if isinstance(target, ast.Name) and target.id.isupper():
                 if target.id in assigned:
                     problems.append(f"{target.id} is set twice (line {target.lineno})")
                 assigned.add(target.id)
+                if target.id in SECRET:
+                    secret_lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
     try:
-        exec(compile(tree, str(path), "exec"), namespace)
+        exec(code, namespace)
     except (Exception, SystemExit) as error:
         line = _line_of(error, path)
-        raise SettingsError(f"{path}{line}: {type(error).__name__}: {error}") from None
+        text = "" if line in secret_lines else f": {error}"
+        where = f":{line}" if line else ""
+        raise SettingsError(f"{path}{where}: {type(error).__name__}{text}") from None
     return {name: value for name, value in namespace.items() if name.isupper()}
 
 
-def _line_of(error: BaseException, path: Path) -> str:
-    step, line = error.__traceback__, ""
+def _line_of(error: BaseException, path: Path) -> int:
+    step, line = error.__traceback__, 0
     while step:
         if step.tb_frame.f_code.co_filename == str(path):
-            line = f":{step.tb_lineno}"
+            line = step.tb_lineno
         step = step.tb_next
     return line
 
@@ -220,6 +310,8 @@ def _problem(name: str, value: Any) -> str:
         near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
         return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
     shown = "the value" if name in SECRET else repr(value)
+    if name in SECRET and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
+        return f"{name} holds a space, a line break or another character that no key has"
     if not _is_a(value, _TYPES[name]):
         return f"{name} must be {_type_name(_TYPES[name])}, not {shown}"
     about = FIELDS[name].metadata
@@ -270,15 +362,61 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         found.append("API_KEY and API_SECRET go together: set both or none")
     if not values["DRY_RUN"] and not values["API_KEY"]:
         found.append(
-            "DRY_RUN = False needs a key: set GTE_API_KEY and GTE_API_SECRET in the environment"
+            "DRY_RUN = False needs a key: set GTE_API_KEY_FILE and GTE_API_SECRET_FILE, or "
+            "GTE_API_KEY and GTE_API_SECRET, in the environment"
         )
-    for name, secure, plain in (("API_URL_BASE", "https", "http"), ("WS_URL", "wss", "ws")):
-        url = urlsplit(values[name])
-        if not url.hostname:
-            found.append(f"{name} holds no host name: {values[name]!r}")
-        elif url.scheme != secure and not (url.scheme == plain and url.hostname in LOOPBACK):
-            found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
     return found
+
+
+_SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
+
+
+def _misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return what is wrong with the addresses, and with the key for them.
+
+    A key of the paper exchange is for this machine, any other never; nor is one host here and the
+    other elsewhere.
+    """
+    found = []
+    is_here: dict[str, bool] = {}
+    for name in names:
+        secure, plain = _SCHEMES[name]
+        url = _split(values[name])
+        if url is None or not url.hostname:
+            found.append(f"{name} holds no host name: {values[name]!r}")
+            continue
+        is_here[name] = _is_loopback(url.hostname)
+        if url.scheme != secure and not (url.scheme == plain and is_here[name]):
+            found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
+        if "@" in url.netloc or "?" in values[name] or "#" in values[name]:
+            found.append(f"{name} must be an address without user, ? and #")
+    if len(set(is_here.values())) > 1:
+        found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
+    key = revealed(values["API_KEY"])
+    if key.startswith(PAPER) and False in is_here.values():
+        found.append(f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only")
+    if key and not key.startswith(PAPER) and True in is_here.values():
+        found.append(
+            f"API_KEY is not of the paper exchange ({PAPER}...): it must not go to this machine"
+        )
+    return found
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of an address, or None for what is none."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if address.isascii() and address.isprintable() and " " not in address else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _with_scheme(url: str, scheme: str) -> str:

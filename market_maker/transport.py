@@ -14,10 +14,9 @@ from statistics import median_low
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from market_maker import __version__, auth, clock, protocol
+from market_maker import __version__, auth, clock, link, protocol
 from market_maker.errors import (
     BadData,
     Blocked,
@@ -37,7 +36,6 @@ LOOK_AGAIN = 0.05
 WRITE_SECONDS = 4.0
 """The longest wait for the answer to a write: short, so that its fate is looked up soon."""
 CHUNK = 65_536
-BODY_LIMIT = 4 * 1024 * 1024
 TIMES = 9
 """So many of the venue's latest times are compared."""
 PROBE_EVERY = 60.0
@@ -47,8 +45,8 @@ PROBE_EVERY = 60.0
 class Transport:
     """Speaks to one venue with one key; may be used by many threads at once.
 
-    TLS is always verified, redirects are not followed, and proxies of the environment are not used:
-    either would take the key elsewhere.
+    TLS is always verified, redirects are not followed, and the environment's proxies and .netrc are
+    not used: each would take the key elsewhere. An answer is bounded in time and in size.
     """
 
     def __init__(
@@ -68,7 +66,8 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
+        self._session.adapters.clear()  # of other hosts
+        adapter = link.Adapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
         self._session.mount(self._base_url, adapter)
         self._session.headers.update(
             {
@@ -222,7 +221,9 @@ class Transport:
             allow_redirects=False,
             stream=True,
         ) as response:
-            body = _read(response, clock.monotonic() + self._timeout)
+            if response.is_redirect:
+                raise BadData(f"HTTP {response.status_code}, a redirect, which is not followed")
+            body = _read(response)
         try:
             reply = protocol.parse_json(body)
         except BadData as error:
@@ -233,11 +234,16 @@ class Transport:
 
     def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
         """Say what a failure means: never sent, a question not answered, or a write in doubt."""
+        reason = _reason(error)
         if isinstance(error, BadData):
             text = str(error)
+        elif isinstance(reason, link.TLSRefused):
+            text = f"{protocol.escaped(reason.words)}, at {self._base_url}"
         else:
             text = f"{type(error).__name__} at {self._base_url}"
-        if _never_left(error):
+        if isinstance(error, requests.ConnectTimeout) or isinstance(
+            reason, NewConnectionError | ConnectTimeoutError
+        ):
             return NotSent(f"{what}: no connection ({text})")
         if endpoint.method == "GET":
             return Temporary(f"{what}: {text}")
@@ -263,25 +269,21 @@ def _steady_ms() -> int:
     return round(clock.monotonic() * 1000)
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """Return the body, however slowly it comes, if it comes in time and is not too long."""
+def _read(response: requests.Response) -> bytes:
+    """Return the body, if it is not too long unpacked; the socket bounds its time."""
     body = b""
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         body += chunk
-        if len(body) > BODY_LIMIT:
-            raise BadData(f"more than {BODY_LIMIT} bytes")
-        if clock.monotonic() > deadline:
-            raise BadData("the answer comes too slowly")
+        if len(body) > link.BODY_LIMIT:
+            raise BadData(f"more than {link.BODY_LIMIT} bytes")
     return body
 
 
-def _never_left(error: Exception) -> bool:
-    """Say whether a failure happened before the first byte of the request could leave.
+def _reason(error: Exception) -> object:
+    """Return what lies under an error of `requests`.
 
-    A failure of TLS does not prove it: the connection may have broken after the request.
+    NewConnectionError, TLSRefused too, comes while connecting, before the first byte of a request
+    is written: it proves that nothing was sent. No other failure of TLS does.
     """
-    if isinstance(error, requests.ConnectTimeout):
-        return True
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    return cause.reason if isinstance(cause, MaxRetryError) else cause

@@ -27,6 +27,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
 def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GTE_API_KEY", "GTE_API_SECRET"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
 
 
 @pytest.fixture

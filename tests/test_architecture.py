@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
+    "secrecy trust versions link",
     "protocol auth settings throttle identity ladder risk convergence health family "
     "ledger audit sizes "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "

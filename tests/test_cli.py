@@ -17,11 +17,14 @@ from conftest import client_of, wait_until
 from market_maker import __version__
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import example_text
+from market_maker.trust import IGNORED, KEY_LOG
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GTE_")} | {
-    "PYTHONUNBUFFERED": "1"
-}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("GTE_") and name.upper() not in {*IGNORED, KEY_LOG}
+} | {"PYTHONUNBUFFERED": "1"}
 
 
 class Bot:

@@ -33,6 +33,7 @@ from market_maker.errors import (
 from market_maker.gte import GTE
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.paper.venue import PaperExchange
+from market_maker.throttle import Throttle
 
 URL = "https://venue.invalid"
 CREATE_URL = f"{URL}/v1/api/pc/order/create"
@@ -335,6 +336,17 @@ def test_orders_are_created_listed_cancelled_and_looked_up(gte: GTE) -> None:
     assert gte.get_order("1") is None
 
 
+def test_the_first_batch_waits_lest_a_process_before_this_one_has_just_sent_one(
+    venue: PaperExchange, gte: GTE
+) -> None:
+    made = gte.create_bulk_orders(
+        [request(str(8000 - n), oid=gte.new_client_oid()) for n in range(3)]
+    )
+    gte.cancel_bulk_orders([open_order(outcome.order_id) for outcome in made])
+    assert venue.judge().requests.get("pc/order/cancel_batch", 0) == 0
+    assert venue.open_orders() == []
+
+
 def test_bulk_orders_keep_the_venues_limits(venue: PaperExchange, gte: GTE) -> None:
     requests_ = [request(str(8000 - n), oid=gte.new_client_oid()) for n in range(58)]
     outcomes = gte.create_bulk_orders(requests_)
@@ -348,6 +360,7 @@ def test_bulk_orders_keep_the_venues_limits(venue: PaperExchange, gte: GTE) -> N
 def test_bulk_cancels_take_the_fewest_requests(
     venue: PaperExchange, gte: GTE, orders: int, batches: int, singles: int
 ) -> None:
+    gte._transport._throttle = Throttle()  # as when no process before this one can have used it up
     made = gte.create_bulk_orders(
         [request(str(8000 - n), oid=gte.new_client_oid()) for n in range(orders)]
     )

@@ -3,7 +3,6 @@
 import logging
 import random
 import re
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,9 +11,10 @@ from typing import Any
 
 import websocket
 
-from market_maker import auth, clock, identity, protocol
+from market_maker import auth, clock, identity, link, protocol
 from market_maker.errors import AuthError, BadData, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
+from market_maker.secrecy import Secret
 from market_maker.ws.tables import Tables
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ UNBELIEVABLE_MS = 600_000
 """A time of the venue that is further off says nothing."""
 BAD_FRAMES = 5
 """So many frames in a minute that cannot be read, and it connects anew."""
-FRAME_LIMIT = 4 * 1024 * 1024
 CONNECT_TIMEOUT = 5.0
+MESSAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes of one message; a longer one ends the connection before it is read whole."""
 LOGIN_ANSWER = 2.0
 """Seconds to wait for the answer to a login, which no document promises."""
 LOGINS = 2
@@ -66,12 +67,13 @@ class GTEWebsocket:
     ) -> None:
         self._url = url
         self._names = (instrument_type, settle_currency, symbol)
-        self._credentials = (api_key, api_secret) if api_key else None
+        self._credentials = (Secret(api_key, tail=4), Secret(api_secret)) if api_key else None
         self._now = now
         self.wake = wake if wake is not None else SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
+        self._line: link.Bounded | None = None
         self._socket: websocket.WebSocket | None = None
         self._connected = False
         self._heard = clock.monotonic()
@@ -251,15 +253,17 @@ class GTEWebsocket:
             self._stop.wait(self._back_off())
 
     def _connect(self) -> None:
+        self._line = link.connect(self._url, CONNECT_TIMEOUT)
         self._socket = websocket.create_connection(
             self._url,
-            timeout=CONNECT_TIMEOUT,
-            http_no_proxy=["*"],
+            socket=self._line,
             redirect_limit=0,
             skip_utf8_validation=True,
             enable_multithread=True,
-            sslopt={"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": True},
         )
+        if self._socket.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
+            raise ConnectionError("no feed but a redirect, which is not followed")
+        self._line.allowance = MESSAGE_LIMIT
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
@@ -274,7 +278,6 @@ class GTEWebsocket:
             self.epoch += 1
         self._attempts = 0
         self._connected_at = self._ping_due = self._heard
-        self._socket.settimeout(1.0)
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
         self._logins = 0
@@ -333,10 +336,13 @@ class GTEWebsocket:
     def _receive(self) -> None:
         """Take the next frame, if one comes within a second."""
         assert self._socket
+        assert self._line
+        self._line.deadline = clock.monotonic() + 1.0
         try:
             opcode, data = self._socket.recv_data()
         except websocket.WebSocketTimeoutException:
             return
+        self._line.allowance = MESSAGE_LIMIT
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             raise ConnectionError("the venue closed the connection")
         self._take(data)
@@ -357,8 +363,6 @@ class GTEWebsocket:
 
     def _take(self, data: bytes) -> None:
         self._heard = now = clock.monotonic()
-        if len(data) > FRAME_LIMIT:
-            raise ConnectionError(f"a frame of {len(data)} bytes")
         try:
             frame = protocol.parse_json(data.decode())
         except (BadData, UnicodeDecodeError):

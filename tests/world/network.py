@@ -242,6 +242,16 @@ class Pool:
         pass
 
 
+class Line:
+    """In the place of the socket under a WebSocket: it bounds nothing here."""
+
+    deadline: float | None = None
+    allowance: int | None = None
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class Socket:
     """In the place of a `websocket.WebSocket`."""
 
@@ -264,6 +274,9 @@ class Socket:
 
     def settimeout(self, _seconds: float) -> None:
         pass
+
+    def getstatus(self) -> int:
+        return 101
 
     def send(self, text: str) -> None:
         if self._lost:

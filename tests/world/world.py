@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import websocket
 
-from market_maker import gte, transport
+from market_maker import gte, link
 from market_maker.market_maker import OrderManager
 from market_maker.paper.account import LegKey
 from market_maker.paper.blotter import Order
@@ -23,7 +23,7 @@ from market_maker.paper.stage import OWNER, set_stage, still_book
 from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
 from market_maker.settings import settings
-from tests.world.network import Network, Pool, Socket, adapter_for, feed_for
+from tests.world.network import Line, Network, Pool, Socket, adapter_for, feed_for
 from tests.world.timeline import Timeline
 
 HOUSE_TICK = 0.25
@@ -72,7 +72,8 @@ class World:
         with ExitStack() as stack:
             stack.enter_context(self.timeline.installed())
             for target, name, stand_in in (
-                (transport, "HTTPAdapter", adapter_for(self.network)),
+                (link, "Adapter", adapter_for(self.network)),
+                (link, "connect", lambda *_: Line()),
                 (gte, "ThreadPoolExecutor", Pool),
                 (gte, "GTEWebsocket", feed_for(self.network)),
                 (gte, "secrets", Chances(self.chance)),
