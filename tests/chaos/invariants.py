@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from market_maker import identity
-from market_maker.health import TradingState
+from market_maker.health import SILENT_AFTER, TradingState
+from market_maker.market_maker import QUOTE_TTL
 from market_maker.models import Side as OwnSide
 from market_maker.paper.blotter import Order, Status
 from market_maker.paper.desk import Asked, endpoint_name
@@ -36,6 +37,10 @@ NUMBER = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 SIGNATURE = re.compile(r"[0-9a-f]{64}")
 LIMIT_GRACE_MS = 10_000
 """How long a lowered limit may take to be met."""
+NOT_CLOSABLE = -13101
+CLOSES_REFUSED = 20
+"""So many closes may be refused by a race with a trade of somebody else in a soak."""
+REACHABLE_SECONDS = 10.0
 REACT_MS = 2_000
 """How long a bot may take to hear of what has just changed at the venue."""
 
@@ -67,13 +72,21 @@ class Invariants(logging.Handler):
         self._ended: set[int] = set()
         self._last_tick_change = -(10**9)
         self._tick = Decimal("0.5")
-        see = self._world.house.judge.see
+        self.closes_refused = 0
+        judge = self._world.house.judge
+        see, requested = judge.see, judge.requested
+
+        def note(endpoint: str, code: int, now: int) -> None:
+            requested(endpoint, code, now)
+            self.answered(endpoint, code)
+
+        judge.requested = note  # type: ignore[method-assign]
 
         def watch(event: Event, now: int) -> None:
             see(event, now)
             self._see(event)
 
-        self._world.house.judge.see = watch  # type: ignore[method-assign]
+        judge.see = watch  # type: ignore[method-assign]
         self._world.network.senders.append(self._leaves)
         self._world.network.watchers.append(self._arrives)
 
@@ -156,8 +169,12 @@ class Invariants(logging.Handler):
         feed = bot.exchange.feed
         if not feed.is_connected() or feed.missing():
             self.breach("I9", "a create left without a feed")
+        if feed.silent_for() > SILENT_AFTER + 1:
+            self.breach("I9", f"a create left {feed.silent_for():.0f} s after the last frame")
         params = dict(asked.query)
         ticker = feed.get_ticker()
+        if ticker.bid and ticker.ask and ticker.bid > ticker.ask:
+            self.breach("I9", f"a create left on a crossed book {ticker}")
         price = Decimal(params["price"])
         side = OwnSide.BUY if params["side"] == "1" else OwnSide.SELL
         other = ticker.ask if side is OwnSide.BUY else ticker.bid
@@ -227,6 +244,23 @@ class Invariants(logging.Handler):
                 self.breach("I4", f"a cancel of a stranger's order {order_id}")
         if len(ids) > 50:
             self.breach("I6", f"{len(ids)} ids in one batch")
+
+    def answered(self, name: str, code: int) -> None:
+        """Look at what the exchange has answered, in its own judge's book."""
+        if name == "pc/order/create" and code == NOT_CLOSABLE and not self._soak.struck(name):
+            self.closes_refused += 1
+            if self.closes_refused > CLOSES_REFUSED:
+                self.breach("I18", f"{self.closes_refused} closes beyond the position")
+
+    def check_silence(self) -> None:
+        """Check that nothing rests long after the last frame, where the venue can be reached."""
+        world = self._world
+        silent = world.timeline.monotonic() - max(
+            world.network.last_frame_at, self._soak.alive_since
+        )
+        can_cancel = self._soak.reachable_for() > REACHABLE_SECONDS
+        if silent > max(QUOTE_TTL, 3 * self._soak.interval) + 5 and can_cancel and world.orders():
+            self.breach("I22", f"orders rest {silent:.0f} s after the last frame")
 
     # --- the log --------------------------------------------------------------------------------
 

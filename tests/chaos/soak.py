@@ -33,6 +33,11 @@ SETTLED_AFTER = 70.0
 START_AGAIN = 5.0
 RIGHT_CLOCK_AFTER_MS = 60_000
 LIMIT = 3_000
+AWAY = {
+    *("venue down", "black hole", "no network", "latency 1 s", "process stands still"),
+    *("batch", "cancels pending", "list lags", "list churns", "list"),
+}
+"""Injections that can keep the bot from cancelling."""
 
 
 @dataclass
@@ -106,14 +111,21 @@ class Soak:
         kinds: Sequence[Injection] = KINDS,
         swarm: bool = True,
         strategy: type[Spoilt] = Spoilt,
+        pairs: int | None = None,
+        gap: float = GAP_SECONDS,
     ) -> None:
         self._chance = random.Random(f"soak {seed}")
         chance = self._chance
         self.outcome = Outcome(seed)
         half = chance.sample(list(kinds), len(kinds) // 2) if swarm else list(kinds)
+        self._struck: dict[str, float] = {}
+        self.alive_since = 0.0
+        self._unreachable_at = 0.0
         self._kinds = sorted(half, key=lambda kind: kind.name)
         self._strategy = strategy
-        self.pairs = chance.choice((2, 3, 6))
+        self.pairs = pairs or chance.choice((2, 3, 6))
+        self._gap = gap
+        self.interval = chance.choice((1, 2, 5))
         self.max_orders, self.collar, self.prefix = 90, Decimal("0.05"), "mm_soak_"
         self.min_position, self.max_position = -LIMIT, LIMIT
         self.limits_changed_at = -(10**9)
@@ -128,7 +140,7 @@ class Soak:
             "INTERVAL": 0.0006,
             "MIN_SPREAD": 0.001,
             "RELIST_INTERVAL": chance.choice((0.0002, 0.001)),
-            "LOOP_INTERVAL": chance.choice((1, 2, 5)),
+            "LOOP_INTERVAL": self.interval,
             "ORDERID_PREFIX": self.prefix,
             "MIN_POSITION": self.min_position,
             "MAX_POSITION": self.max_position,
@@ -172,7 +184,7 @@ class Soak:
 
     def _live(self, seconds: float) -> None:
         timeline = self.world.timeline
-        timeline.after(self._chance.expovariate(1 / GAP_SECONDS), self._strike)
+        timeline.after(self._chance.expovariate(1 / self._gap), self._strike)
         timeline.every(QUIET_EVERY, self._be_quiet)
         timeline.every(1.0, self._look)
         while self._now() < seconds and not self.invariants.violations:
@@ -208,6 +220,7 @@ class Soak:
             self._start_at = self._now() + START_AGAIN
         else:
             self._unhealthy_since = None
+            self.alive_since = self._now()
 
     def _end(self) -> None:
         """Leave as a signal, a restart or a person has it."""
@@ -235,9 +248,11 @@ class Soak:
     def _strike(self) -> None:
         """Begin one fault, or two, unless it is quiet; and plan the next time."""
         chance = self._chance
-        self.world.timeline.after(chance.expovariate(1 / GAP_SECONDS), self._strike)
+        self.world.timeline.after(chance.expovariate(1 / self._gap), self._strike)
         count = 2 if chance.random() < TOGETHER else 1
         weights = [kind.weight for kind in self._kinds]
+        if not self._kinds:
+            return
         for kind in chance.choices(self._kinds, weights, k=count):
             seconds = chance.uniform(1.0, kind.longest)
             if self._quiet_since is None:
@@ -246,6 +261,7 @@ class Soak:
     def _inject(self, kind: Injection, seconds: float) -> None:
         self.outcome.injected[kind.name] += 1
         self._note(f"{kind.name} for {seconds:.0f} s")
+        self._struck[kind.name.partition(":")[0]] = self._now() + seconds
         if "clock" in kind.name:
             self._clock_wrong_at = self.world.timeline.true_ms()
         ender = kind.act(self, self._chance, seconds)
@@ -290,6 +306,8 @@ class Soak:
             self._unhealthy_since = None
         elif self._unhealthy_since is None:
             self._unhealthy_since = now
+        if bot is not None:
+            self.invariants.check_silence()
         if self._quiet_since is None or bot is None:
             return
         quiet = now - self._quiet_since
@@ -372,6 +390,15 @@ class Soak:
         """Say whether the venue's clock has been right for long enough to be known."""
         long_ago = self.world.timeline.true_ms() - self._clock_wrong_at > RIGHT_CLOCK_AFTER_MS
         return long_ago and self.world.house.time(0) == 0
+
+    def struck(self, endpoint: str) -> bool:
+        """Say whether a fault of an endpoint lasts."""
+        return self._struck.get(endpoint, -1.0) >= self._now()
+
+    def reachable_for(self) -> float:
+        """Return the seconds for which REST has had no fault, as far as injections go."""
+        rest = [end for name, end in self._struck.items() if "/" in name or name in AWAY]
+        return self._now() - max(rest, default=0.0)
 
     def is_limited(self) -> bool:
         """Say whether limits or margin may keep levels of the ladder away."""

@@ -49,6 +49,7 @@ class Network:
         self.sockets: list[Socket] = []
         self.frames = 0
         """How many have arrived at the bot."""
+        self.last_frame_at = 0.0
 
     def way(self) -> float:
         """Return how long a message travels, in seconds."""
@@ -344,6 +345,7 @@ class Socket:
 
     def _arrive(self, frame: str | bytes | Cut) -> None:
         self._network.frames += 1
+        self._network.last_frame_at = self._network.timeline.monotonic()
         self._arrived.append(frame)
         self.on_arrival()
 

@@ -1,0 +1,279 @@
+"""Seeded bugs: a bot that does one thing wrong, to see that the invariants notice."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+from market_maker import (
+    auth,
+    convergence,
+    exchange_interface,
+    identity,
+    market_maker,
+    protocol,
+    risk,
+)
+from market_maker.errors import OutcomeUnknown, RequestError
+from market_maker.exchange_interface import ExchangeInterface
+from market_maker.gte import GTE
+from market_maker.health import Health, TradingState
+from market_maker.market_maker import OrderManager
+from market_maker.models import OrderState
+from market_maker.orders import OwnOrders
+from market_maker.paper.house import PAPER_SECRET
+from market_maker.reconciler import Reconciler
+from market_maker.throttle import Throttle
+from market_maker.transport import Transport
+from market_maker.ws.tables import Tables
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger("market_maker.bug")
+
+LOST = ("pc/order/create: lost, done", "pc/order/create: reset, done")
+DOUBT = (*LOST, "pc/order/create: lost, not done")
+FEED_GONE = ("feed dropped", "venue down", "no network")
+CANCELS = ("cancels pending", "batch: every second", "pc/order/cancel: lost, not done")
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One mistake; `kinds` are the faults that bring it out, `finds` the invariants that see it."""
+
+    name: str
+    made: Callable[[], AbstractContextManager[Any]]
+    finds: str
+    kinds: tuple[str, ...] = ()
+    pairs: int | None = None
+    given: tuple[tuple[str, Any], ...] = ()
+
+
+def swap(owner: Any, name: str, wrong: Any) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what puts something wrong in the place of a method or a value."""
+    return lambda: patch.object(owner, name, wrong)
+
+
+def around(owner: Any, name: str, wrong: Callable[..., Any]) -> Callable[[], Any]:
+    """Return what puts `wrong(right, *arguments)` in the place of a method."""
+    right = getattr(owner, name)
+    return lambda: patch.object(owner, name, lambda *a, **k: wrong(right, *a, **k))
+
+
+# --- mistakes that take more than a line --------------------------------------------------------
+
+
+def _resend(right: Any, self: GTE, request: Any, *rest: Any) -> str:
+    try:
+        return str(right(self, request, *rest))
+    except OutcomeUnknown:
+        return str(right(self, request, *rest))
+
+
+def _resend_anew(right: Any, self: GTE, request: Any, *rest: Any) -> str:
+    try:
+        return str(right(self, request, *rest))
+    except OutcomeUnknown:
+        return str(right(self, replace(request, client_oid=self.new_client_oid()), *rest))
+
+
+def _forget(self: OwnOrders, client_oid: str, _expires: int) -> None:
+    self._orders.pop(client_oid, None)
+
+
+def _trust_the_ack(self: OwnOrders, client_oid: str) -> None:
+    order = self._orders.get(client_oid)
+    if order:
+        self._end(order)
+
+
+def _first_page(right: Any, self: GTE, *args: Any, **options: Any) -> list[Any]:
+    return list(right(self, *args, **(options | {"count": options.get("count") or 2})))
+
+
+def _errors_are_empty(right: Any, self: GTE, *args: Any, **options: Any) -> list[Any]:
+    try:
+        return list(right(self, *args, **options))
+    except RequestError:
+        return []
+
+
+def _one_scan(self: OwnOrders, client_oid: str, _begun: int) -> bool:
+    order = self._orders.get(client_oid)
+    if order:
+        self._end(order)
+    return True
+
+
+def _book_twice(right: Any, self: OwnOrders, *args: Any) -> Any:
+    right(self, *args)
+    return right(self, *args)
+
+
+def _only_open_fills(right: Any, self: OwnOrders, known: Any, order: Any, time: int) -> Any:
+    return None if known.state is OrderState.CANCELLING else right(self, known, order, time)
+
+
+def _no_orders(right: Any, side: Any, snapshot: Any, limits: Any, _orders: Any) -> Any:
+    return right(side, snapshot, limits, ())
+
+
+def _no_unseen(right: Any, side: Any, snapshot: Any, *rest: Any) -> Any:
+    zero = Decimal(0)
+    return right(side, replace(snapshot, unseen_bought=zero, unseen_sold=zero), *rest)
+
+
+def _exponent(right: Any, *args: Any) -> dict[str, str]:
+    params = dict(right(*args))
+    return params | {"price": f"{Decimal(params['price']):e}"}
+
+
+def _tell(right: Any, self: Any, *args: Any, **options: Any) -> Any:
+    logger.info("sending with %s", PAPER_SECRET)
+    return right(self, *args, **options)
+
+
+def _tell_signature(right: Any, secret: str, message: str) -> str:
+    signature = str(right(secret, message))
+    logger.info("signed: %s", signature)
+    return signature
+
+
+def _transfer(right: Any, self: OrderManager) -> None:
+    with suppress(RequestError):
+        self.exchange.gte.transfer(volume=Decimal(1), source=2, target=1)
+    right(self)
+
+
+def _no_ending_status(right: Any, row: Any) -> Any:
+    order = right(row)
+    return replace(order, state=OrderState.DONE) if row.get("status") == "16" else order
+
+
+def _swapped(right: Any, self: Tables) -> Any:
+    position = right(self)
+    return replace(position, long=position.short, short=position.long)
+
+
+def _all_close(right: Any, creates: Any, *rest: Any) -> Any:
+    return tuple(replace(order, close=True) for order in right(creates, *rest))
+
+
+def _half_a_tick(right: Any, price: Any, tick: Any) -> Any:
+    return right(price, tick) + (Decimal("0.25") if tick == Decimal("0.5") else 0)
+
+
+@contextmanager
+def _wall_clock() -> Iterator[None]:
+    from market_maker import clock
+
+    def now(self: Transport) -> int:
+        offset = self.__dict__.setdefault("_first_offset", self.clock_offset() or 0)
+        return clock.now_ms() + int(offset)
+
+    with patch.object(Transport, "now", now):
+        yield
+
+
+@contextmanager
+def _crossing() -> Iterator[None]:
+    with (
+        patch.object(risk, "_crosses", lambda *_: False),
+        patch.object(convergence, "_held_back", lambda *_: set()),
+        patch.object(
+            convergence,
+            "_keepable",
+            lambda orders, _wanted, side: sorted(
+                (o for o in orders if o.side is side), key=lambda o: o.price
+            ),
+        ),
+    ):
+        yield
+
+
+ACTIVE = Health(TradingState.ACTIVE)
+
+BUGS = [
+    Bug("sends again under the same id", around(GTE, "_create", _resend), "I12 I1", LOST),
+    Bug("sends again under a new id", around(GTE, "_create", _resend_anew), "I1 I14", LOST),
+    Bug("forgets an order in doubt", swap(OwnOrders, "lost", _forget), "I1 I14 I2", LOST),
+    Bug("takes a cancel for done", swap(OwnOrders, "cancelling", _trust_the_ack), "I1", CANCELS),
+    Bug("does not page", around(GTE, "query_orders", _first_page), "I1 I14", DOUBT),
+    Bug("takes errors for nothing", around(GTE, "query_orders", _errors_are_empty), "I14 I1 I3"),
+    Bug("one scan proves absence", swap(OwnOrders, "missed", _one_scan), "I14 I1", DOUBT),
+    Bug("does not wait for cancels", swap(convergence, "_held_back", lambda *_: set()), "I1 I15"),
+    Bug("no gate", swap(risk, "gate", lambda plan, *_: plan), "I2"),
+    Bug("no limits at all", swap(risk, "room_for", lambda *_: None), "I2"),
+    Bug("does not count what rests", around(risk, "room_for", _no_orders), "I2"),
+    Bug("does not count unseen fills", around(risk, "room_for", _no_unseen), "I2"),
+    Bug("no budget", swap(Throttle, "wait", lambda *_, **__: 0.0), "I6"),
+    Bug("batches of sixty", swap(protocol, "BATCH_IDS", 60), "I6", ("SIGTERM",), 30),
+    Bug(
+        "cancels strangers' orders",
+        swap(GTE, "_is_ours", lambda *_: True),
+        "I4",
+        (*("foreign order", "SIGTERM"),),
+    ),
+    Bug("logs the secret", around(Transport, "send", _tell), "I7"),
+    Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
+    Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
+    Bug("leaves the grid", around(market_maker, "to_grid", _half_a_tick), "I11"),
+    Bug("uses one id for all", swap(identity, "base36", lambda *_: "0000000"), "I12"),
+    Bug(
+        "has no prefix",
+        around(identity, "new_oid", lambda right, _, *rest: right("", *rest)),
+        "I12",
+    ),
+    Bug(
+        "leaves without cancelling",
+        swap(ExchangeInterface, "cancel_all_orders", lambda *_, **__: None),
+        "I3",
+        ("SIGTERM",),
+    ),
+    Bug(
+        "does not look what is left",
+        swap(GTE, "cancel_all_orders", lambda *_, **__: None),
+        "I3 I20 I1",
+        ("SIGTERM", "kill -9"),
+    ),
+    Bug(
+        "starts beside what is left",
+        swap(Reconciler, "leftovers", lambda _: []),
+        "I1 I13",
+        ("kill -9",),
+    ),
+    Bug("books fills twice", around(OwnOrders, "_book", _book_twice), "I16"),
+    Bug("misses fills in cancels", around(OwnOrders, "_book", _only_open_fills), "I16"),
+    Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
+    Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2"),
+    Bug("signs for ten minutes", swap(auth, "EXPIRES_AFTER_MS", 600_000), "I23"),
+    Bug("trusts the wall clock", _wall_clock, "I23", ("wall clock +3 s", "wall clock +1 h")),
+    Bug(
+        "always healthy",
+        swap(exchange_interface.Monitor, "look", lambda *_, **__: ACTIVE),
+        "I9 I22",
+        ("all mute", "order_book: mute", "book crossed", *FEED_GONE),
+    ),
+    Bug(
+        "places while paused",
+        swap(OrderManager, "_may_quote", lambda _: True),
+        "I8",
+        (*("book empty", "all mute", "feed lags 4 s"),),
+    ),
+    Bug("never pulls", swap(OrderManager, "_pull", lambda *_: None), "I22", ("all mute",)),
+    Bug(
+        "never connects again", swap(GTEWebsocket, "_back_off", lambda _: 1e9), "I20 I13", FEED_GONE
+    ),
+    Bug("crosses itself", _crossing, "I15 I1", ("price +3 %", "price -3 %", *CANCELS)),
+    Bug("crosses the book", swap(risk, "passive", lambda *_: True), "I10", ("strategy crosses",)),
+    Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
+    Bug("always closes", around(risk, "choose_legs", _all_close), "I18"),
+    Bug(
+        "does not repeat cancels",
+        swap(Reconciler, "cancels_to_repeat", lambda _: ()),
+        "I13 I20",
+        CANCELS,
+    ),
+]

@@ -1,0 +1,55 @@
+"""The soak: a bot in trouble for days of simulated time; and that its judge sees what is wrong."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from tests.chaos.bugs import BUGS, Bug
+from tests.chaos.injections import KINDS
+from tests.chaos.soak import Outcome, Soak, run
+
+HOURS = 30.0
+SEEDS = 30
+BUG_SECONDS = 900.0
+BUG_SEEDS = 4
+
+
+def test_there_are_many_kinds_of_trouble() -> None:
+    assert len({kind.name for kind in KINDS}) >= 120
+
+
+def test_a_bot_in_trouble_for_thirty_hours_breaks_no_invariant() -> None:
+    hours = [HOURS / SEEDS] * SEEDS
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        outcomes = list(pool.map(run, range(SEEDS), hours))
+    broken = [outcome for outcome in outcomes if outcome.violations]
+    assert not broken, "\n".join(map(told, broken))
+    assert sum(outcome.seconds for outcome in outcomes) >= HOURS * 3600
+    assert len({name for outcome in outcomes for name in outcome.injected}) >= 120
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    first, second = run(3, 0.1), run(3, 0.1)
+    assert first == second
+    assert first.messages > 100
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_seeded_bug_is_caught(bug: Bug) -> None:
+    """And by an invariant that is about it, not by chance."""
+    kinds = [kind for kind in KINDS if kind.name in bug.kinds]
+    assert len(kinds) == len(bug.kinds)
+    with bug.made():
+        for seed in range(BUG_SEEDS):
+            soak = Soak(seed, kinds=kinds, swarm=False, pairs=bug.pairs, gap=12.0)
+            found = {each.invariant for each in soak.run(BUG_SECONDS).violations}
+            if found:
+                break
+    assert found & set(bug.finds.split()), found
+
+
+def told(outcome: Outcome) -> str:
+    """Return what is needed to see a breach again."""
+    violations = "; ".join(map(str, outcome.violations[:3]))
+    return f"seed {outcome.seed}: {violations}\n  " + "\n  ".join(outcome.trace[-10:])
