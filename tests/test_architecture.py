@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
+    "child runfiles",
     "protocol auth settings throttle orders ladder risk convergence health family "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
@@ -23,12 +24,13 @@ LAYERS = [
     "paper.house paper.line",
     "transport ws.tables paper.control",
     "paper.server",
-    "paper.venue",
+    "paper.venue paper.process",
     "ws.ws_thread",
     "gte",
     "reconciler guard",
-    "exchange_interface check",
+    "exchange_interface check cancel arguments",
     "market_maker",
+    "safeguards",
     "cli",
     "custom_strategy",
 ]
