@@ -1,7 +1,7 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -80,6 +80,12 @@ class ExchangeInterface:
         self._margin_due = 0.0
         self.stopping = False
         """Set when the loop is to end: creates that wait for their turn are not sent any more."""
+        self.halted = False
+        """Set for good by a halt: no create is sent any more."""
+        self.hurry = False
+        """Set when leaving must not take long: one round of cancels, one more look, no more."""
+        self.beat: Callable[[], None] = lambda: None
+        """Called now and then in whatever takes long, as a sign that it goes on."""
         self._reconciler = Reconciler(self.gte, self.feed, self.own)
         self._virtual_ids = count(1)
 
@@ -251,6 +257,7 @@ class ExchangeInterface:
             logger.info("Canceling %d orders:", len(plan.cancel))
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
+            self.beat()
         creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in plan.create]
         if not creates:
             return 0
@@ -283,7 +290,7 @@ class ExchangeInterface:
             trouble = "their fate is not known"
             try:
                 known = {order.order_id for order in self.own.live()}
-                self.gte.cancel_all_orders(deadline - clock.monotonic(), known)
+                self.gte.cancel_all_orders(deadline - clock.monotonic(), known, self._go_on)
                 self.take_news()
                 self.reconcile()
                 if not self.own.live():
@@ -292,12 +299,16 @@ class ExchangeInterface:
                 trouble, deadline = str(error), clock.monotonic()
             except (RequestError, OrdersLeft) as error:
                 trouble = str(error)
-            if clock.monotonic() >= deadline:
+            if self.hurry or clock.monotonic() >= deadline:
                 left = tuple(order.full for order in self.own.live())
                 raise OrdersLeft(f"own orders may be left: {trouble}", left)
             clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> bool:
+        self.beat()
+        return not self.hurry
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0
@@ -323,7 +334,7 @@ class ExchangeInterface:
         return refused
 
     def _is_still_wanted(self, request: OrderRequest) -> bool:
-        if self.stopping:
+        if self.stopping or self.halted:
             return False
         return not settings.POST_ONLY or risk.passive(request, self.feed.get_ticker())
 

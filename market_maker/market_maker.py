@@ -47,13 +47,28 @@ class OrderManager:
         if not settings.loaded:
             settings.load(FILE)
         self.exchange = ExchangeInterface(settings.DRY_RUN)
+        self.exchange.beat = self._beat
         self.on_restart: Callable[[], None] | None = None
         """Starts this program anew; the command line sets it. Without it new code waits."""
+        self.on_beat: Callable[[], str] | None = None
+        """Says that the loop lives, at least once a second; returns what is wrong with the guard.
+
+        The command line sets it.
+        """
+        self.guard_trouble = ""
+        """Why nobody would cancel our orders if this process died; nothing while somebody would."""
+        self.on_halt: Callable[[str], None] | None = None
+        """Told the reason of a halt, once; the command line sets it."""
+        self.halted_reason = ""
+        """Why no order is placed any more, once `halt()` has been called."""
+        self.left_clean = False
+        """Set when the way out has proven that none of our orders is left."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self.stop_reason = ""
         """Why the loop is to end, once `stop()` has been called."""
         self._restart_wanted = False
+        self._halt_told = self._halt_pulled = False
         self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
         self._random_qty: dict[int, float] = {}
@@ -253,9 +268,11 @@ class OrderManager:
         try:
             if self.exchange.dry_run:
                 logger.info("Shutting down. A dry run has nothing to cancel.")
+                self.left_clean = True
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
             self.exchange.cancel_all_orders(EXIT_SECONDS if seconds is None else seconds)
+            self.left_clean = True
             logger.info("No order of ours is left: the venue's own list says so.")
             own = self.exchange.own
             logger.info(
@@ -272,6 +289,23 @@ class OrderManager:
         self.stop_reason = reason
         self._leave()
 
+    def halt(self, reason: str) -> None:
+        """Place no order any more, pull all at the next tick, and stay so until a person restarts.
+
+        May be called from a signal handler.
+        """
+        if not self.halted_reason:
+            self.halted_reason = reason
+            self.exchange.halted = True
+            self.exchange.wake.put("halt")
+
+    def hurry(self) -> None:
+        """Leave with one round of cancels and one more look. May be called from a signal handler.
+
+        What is not proven gone then is listed.
+        """
+        self.exchange.hurry = True
+
     def _leave(self) -> None:
         self.exchange.stopping = True
         self.exchange.wake.put("leave")
@@ -282,7 +316,11 @@ class OrderManager:
         Raises Fatal when the venue does not accept us any more; any other failed request costs this
         tick only.
         """
+        self._beat()
         try:
+            if self.halted_reason:
+                self._stay_halted()
+                return
             self.sanity_check()
             self._redraw_filled()
             if self.health.state is TradingState.ACTIVE:
@@ -332,6 +370,7 @@ class OrderManager:
         due = now + interval
         while not self.exchange.stopping and now < due:
             reasons = clock.wait(self.exchange.wake, min(due, self._look_due) - now)
+            self._beat()
             now = clock.monotonic()
             if reasons and self._is_worth_a_tick():
                 return
@@ -339,8 +378,32 @@ class OrderManager:
                 self._look_due = now + LOOK_EVERY
                 self.check_file_change()
 
+    def _beat(self) -> None:
+        trouble = self.on_beat() if self.on_beat else ""
+        if trouble and trouble != self.guard_trouble:
+            logger.error("No guard: %s.", trouble)
+        self.guard_trouble = trouble
+
+    def _stay_halted(self) -> None:
+        """Pull every order of ours and place none."""
+        if not self._halt_told:
+            self._halt_told = True
+            logger.critical("HALTED, no order is placed any more: %s.", self.halted_reason)
+            self.health = Health(TradingState.PAUSED, f"halted: {self.halted_reason}")
+            if self.on_halt:
+                self.on_halt(self.halted_reason)
+        self.exchange.refresh()
+        if self.exchange.own.live() or not self._halt_pulled:
+            try:
+                self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
+                self._halt_pulled = True
+            except OrdersLeft as error:
+                logger.error("%s", error)
+
     def _is_worth_a_tick(self) -> bool:
         """Say whether the news that has come should not wait for LOOP_INTERVAL."""
+        if self.halted_reason and not self._halt_told:
+            return True
         was_active = self.health.state is TradingState.ACTIVE
         moved = self.exchange.take_news() and settings.WAKE_ON_FILL
         return moved or self.exchange.is_open() != was_active
