@@ -2,69 +2,80 @@
 
 import argparse
 import importlib
-import importlib.util
 import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from market_maker import __version__, secrecy, versions
+from market_maker import clock, secrecy, versions
+from market_maker.arguments import parse
 from market_maker.errors import (
+    AlreadyRunning,
     MarketMakerError,
     OrdersLeft,
-    RequestError,
     SettingsError,
     VenueUnreachable,
 )
+from market_maker.runfiles import KILL_SWITCH
 from market_maker.settings import FILE, environment_without_keys, example_text, settings
 
 if TYPE_CHECKING:
-    from market_maker.gte import GTE
     from market_maker.market_maker import OrderManager
     from market_maker.paper.faults import Fault
+    from market_maker.paper.process import OwnExchange
+    from market_maker.safeguards import Safeguards
 
 logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s - %(levelname)s - %(module)s - %(funcName)s: - %(message)s"
-STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4}
+STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4, AlreadyRunning: 5}
 """Exit statuses; 0 is clean, 1 anything else."""
-DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
-PAPER_PORT = 8420
-PAPER_SECONDS = 15.0
-PAPER_END_SECONDS = 3.0
-CANCEL_SECONDS = 20.0
-START_CANCEL_SECONDS = 3.0
+LAST_LINES_SECONDS = 1.0
 CANCEL_NEEDS = (
     *("API_URL_BASE", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL"),
     "ORDERID_PREFIX",
 )
 """The settings without which nothing can be cancelled; no other one can stand in the way of it."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INHERITED = "GTE_MARKETMAKER_PAPER"
-"""Environment variable that tells a process that it is a restart, and of its paper exchange."""
+HALT_SIGNAL = signal.SIGUSR1
+LEAVE_AT_ONCE = 3
+"""The so-manieth Ctrl-C ends the bot at once."""
+INHERITED = "GTE_MARKETMAKER_RESTART"
+"""Environment variable that tells a process that it is a restart, and what is its own by it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    arguments = _parse(sys.argv[1:] if argv is None else argv)
+    _open_standard_streams()
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, force=True)
     secrecy.install()
     try:
+        return _status_of(arguments)
+    finally:
+        _give_up_broken_streams()
+
+
+def _status_of(arguments: argparse.Namespace) -> int:
+    try:
         versions.check()
-        arguments.run(arguments)
+        COMMANDS[arguments.command](arguments)
     except MarketMakerError as error:
         logger.error("%s", error)
         for order in getattr(error, "orders", ()):
             logger.error("  %s", order)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
     except BrokenPipeError:  # of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logger.debug("Nobody reads on.")
     except KeyboardInterrupt:
         logger.info("Stopped before anything was sent.")
         return 130
@@ -74,150 +85,126 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    commands = {"setup": _setup, "check": _check, "cancel": _cancel, "paper": _paper}
-    name = argv[0] if argv and argv[0] in commands else ""
-    parser = argparse.ArgumentParser(
-        prog=f"marketmaker {name}".strip(),
-        description=_HELP[name],
-        epilog="" if name else _EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if name not in {"paper", "setup"}:
-        parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
-        parser.add_argument(
-            "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
-        )
-    if name == "paper":
-        parser.add_argument(
-            "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
-        )
-        parser.add_argument("--control", action="store_true", help="serve the control endpoint")
-        parser.add_argument(
-            "--faults", type=Path, metavar="FILE", help="a schedule of faults, as JSON"
-        )
-        parser.add_argument("--list-faults", action="store_true", help="list all faults and end")
-        parser.add_argument("--json", action="store_true", help="give the final report as JSON")
-        parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
-    if name in {"paper", ""}:
-        parser.add_argument(
-            "--tape",
-            type=Path,
-            metavar="FILE",
-            help="a recorded market in place of the synthetic one",
-        )
-        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
-        parser.add_argument(
-            "--volatility", type=_factor, default=1.0, metavar="X", help="times the usual one"
-        )
-        parser.add_argument(
-            "--speed", type=_factor, default=1.0, metavar="X", help="how fast the market lives"
-        )
-    if not name:
-        parser.add_argument(
-            "--paper", action="store_true", help="trade on the built-in paper exchange"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="send no order")
-        parser.add_argument(
-            "--strategy", default=DEFAULT_STRATEGY, metavar="MODULE:CLASS", help="your OrderManager"
-        )
-        parser.add_argument(
-            "--loops", type=_positive, metavar="N", help="stop cleanly after N ticks"
-        )
-        parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
-        parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
-    arguments = parser.parse_args(argv[1:] if name else argv)
-    arguments.run = commands.get(name, _run)
-    if not name and arguments.tape and not arguments.paper:
-        parser.error("--tape goes with --paper")
-    return arguments
+def _open_standard_streams() -> None:
+    """Leave no standard stream closed: the next file that is opened would take its number."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
-def _factor(text: str) -> float:
-    number = float(text)
-    if not 0.01 <= number <= 100:
-        raise ValueError
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_HELP = {
-    "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
-    "setup": f"Write {FILE} here from the example; never over an existing one.",
-    "check": "Check settings, connections, clock, key and open orders. Sends no order.",
-    "cancel": "Cancel every open order with our prefix, and prove that none is left.",
-    "paper": "Serve the paper exchange on this machine until Ctrl-C.",
-}
-_EPILOG = """commands:
-  marketmaker setup     write settings.py
-  marketmaker check     check settings, connections and key; sends no order
-  marketmaker cancel    cancel all own orders; needs no running bot
-  marketmaker paper     serve the paper exchange alone
-
-exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
-3 own orders may be left, 4 venue unreachable at start"""
+def _give_up_broken_streams() -> None:
+    """Let no output that nobody takes change the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except AttributeError:  # it was closed when Python started
+            pass
 
 
 # --- run ----------------------------------------------------------------------------------------
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    bot: OrderManager | None = None
-    early = ""
+class _Signals:
+    """What signals ask of a run. They set flags; only the third Ctrl-C ends it on the spot."""
 
-    def stop(number: int, _frame: object) -> None:
-        nonlocal early
-        if bot is None:
-            early = signal.Signals(number).name  # an import may swallow the exception
+    def __init__(self) -> None:
+        self.bot: OrderManager | None = None
+        self.early = ""
+        self.interrupts = 0
+        self.is_halted = False
+
+    def install(self) -> None:
+        """Mind the signals from now on."""
+        for number in STOP_SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self._stop)
+        signal.signal(HALT_SIGNAL, self._halt)
+
+    def mind(self, bot: "OrderManager") -> None:
+        """Pass on to a bot what has come, and what comes."""
+        self.bot = bot
+        if self.is_halted:
+            bot.halt(KILL_SWITCH)
+        if self.early:
+            bot.stop(self.early)
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self.interrupts += number == signal.SIGINT
+        if self.interrupts >= LEAVE_AT_ONCE:
+            os._exit(130)
+        if self.bot is None:
+            self.early = signal.Signals(number).name  # an import may swallow the exception
             raise KeyboardInterrupt
-        bot.stop(signal.Signals(number).name)
+        if self.interrupts > 1:
+            self.bot.hurry()
+        self.bot.stop(signal.Signals(number).name)
 
-    for number in STOP_SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, stop)
-    inherited = os.environ.pop(INHERITED, "")
+    def _halt(self, _number: int, _frame: object) -> None:
+        self.is_halted = True
+        if self.bot:
+            self.bot.halt(KILL_SWITCH)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    signals = _Signals()
+    signals.install()
+    inherited = json.loads(os.environ.pop(INHERITED, "null"))
+    safeguards: Safeguards | None = None
     try:
-        paper = _paper_exchange(arguments, inherited) if arguments.paper else {}
+        paper = _paper_exchange(arguments, inherited) if arguments.paper else None
         _load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a restart blocks them
+        if not settings.DRY_RUN or (inherited and inherited["safeguards"]):
+            safeguards = _safeguards(arguments, paper, inherited)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))  # see _start_anew
         strategy = _strategy(arguments.strategy)
         strategy.takes_over = bool(inherited)
         bot = strategy()
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        if (inherited or interrupted) and settings.loaded and not settings.DRY_RUN:
-            logger.warning("The start came to nothing; canceling what an earlier run has left.")
-            _cancel_all(START_CANCEL_SECONDS)
-            if interrupted:
+        if safeguards:
+            safeguards.end_start(error, is_restart=bool(inherited))
+            if isinstance(error, KeyboardInterrupt):
                 return
         raise
-    bot.on_restart = lambda: _start_anew(paper, bot)
-    if early:
-        bot.stop(early)
+    signals.mind(bot)
+    bot.on_restart = lambda: _start_anew(paper, safeguards, bot)
     try:
-        bot.run_loop(arguments.loops)
+        with safeguards.watch(bot) if safeguards else nullcontext():
+            bot.run_loop(arguments.loops)
     finally:
         if paper:
-            _end_paper(paper)
+            paper.end()
+            if safeguards:
+                safeguards.files.discard()
 
 
-def _overrides(arguments: argparse.Namespace, paper: dict[str, Any]) -> dict[str, Any]:
+def _safeguards(
+    arguments: argparse.Namespace, paper: "OwnExchange | None", inherited: dict[str, Any] | None
+) -> "Safeguards":
+    from market_maker.safeguards import Safeguards
+
+    return Safeguards(
+        has_guard=not arguments.no_guard,
+        clear_halt=arguments.clear_halt,
+        keep=(paper.child.fd,) if paper else (),
+        inherited=inherited and inherited["safeguards"],
+    )
+
+
+def _overrides(arguments: argparse.Namespace, paper: "OwnExchange | None") -> dict[str, Any]:
     """Return the settings that the command line decides."""
     decided: dict[str, Any] = {}
     if arguments.log_level:
         decided["LOG_LEVEL"] = arguments.log_level.upper()
     if paper:
         decided |= {
-            "API_URL_BASE": paper["rest"],
-            "WS_URL": paper["ws"],
-            "API_KEY": paper["key"],
-            "API_SECRET": paper["secret"],
+            "API_URL_BASE": paper.rest,
+            "WS_URL": paper.ws,
+            "API_KEY": paper.key,
+            "API_SECRET": paper.secret,
             "DRY_RUN": False,
         }
     if arguments.dry_run:
@@ -261,79 +248,73 @@ def _strategy(name: str) -> "type[OrderManager]":
     return found
 
 
-def _start_anew(paper: dict[str, Any], bot: "OrderManager") -> None:
-    """Replace this process by a new one with the same command line, and hand it the paper exchange.
+def _start_anew(
+    paper: "OwnExchange | None", safeguards: "Safeguards | None", bot: "OrderManager"
+) -> None:
+    """Replace this process by a new one with the same command line; it inherits what is ours.
 
-    A signal that comes meanwhile waits, and stops the new process.
+    A signal that comes meanwhile waits, and reaches the new process. Raises OSError when there is
+    no program to start.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
     if bot.stop_reason in signal.Signals.__members__:
         os.kill(os.getpid(), signal.Signals[bot.stop_reason])
     if paper:
-        os.set_inheritable(paper["fd"], True)
-    environment = settings.environment() | {INHERITED: json.dumps(paper)}
-    logging.shutdown()
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
-
-
-# --- the paper exchange -------------------------------------------------------------------------
-
-
-def _paper_exchange(arguments: argparse.Namespace, inherited: str) -> dict[str, Any]:
-    """Return the addresses and the key of a paper exchange of our own: the inherited one, or new.
-
-    It is a child process in a session of its own, so that Ctrl-C does not reach it, and it ends
-    when the pipe to it closes, which is when this process ends, in whatever way.
-    """
-    if inherited:
-        return json.loads(inherited)  # type: ignore[no-any-return]
-    _need_aiohttp()
-    root = str(Path(__file__).parents[1])
-    code = f"import sys; sys.path.insert(0, {root!r}); from market_maker.cli import main; "
-    command = [sys.executable, "-c", code + "raise SystemExit(main())"]
-    command += ["paper", "--for-bot", "--port", "0", "--seed", str(arguments.seed)]
-    command += ["--volatility", str(arguments.volatility), "--speed", str(arguments.speed)]
-    if arguments.tape:
-        command += ["--tape", str(arguments.tape)]
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        env=environment_without_keys(),
-    )
-    assert child.stdin
-    assert child.stdout
-    too_long = threading.Timer(PAPER_SECONDS, child.kill)
-    too_long.daemon = True
-    too_long.start()
-    line = child.stdout.readline()
-    too_long.cancel()
-    fd = os.dup(child.stdin.fileno())  # survives a restart, unlike the object that holds the other
-    child.stdin.close()
-    if not line:
-        raise SettingsError("the paper exchange did not start; the lines above say why")
-    return json.loads(line) | {  # type: ignore[no-any-return]
-        "fd": fd,
-        "pid": child.pid,
+        paper.child.outlive_restart()
+    inherited = {
+        "paper": asdict(paper) if paper else None,
+        "safeguards": safeguards.outlive_restart(bot.halted_reason) if safeguards else None,
     }
+    environment = settings.environment() | {INHERITED: json.dumps(inherited)}
+    logging.shutdown()
+    try:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
 
 
-def _end_paper(paper: dict[str, Any]) -> None:
-    """End our paper exchange, and wait a moment for what its judge says."""
-    os.close(paper["fd"])
-    waiting = threading.Thread(target=os.waitpid, args=(paper["pid"], 0), daemon=True)
-    waiting.start()
-    waiting.join(PAPER_END_SECONDS)
+# --- the paper exchange and the guard -----------------------------------------------------------
 
 
-def _need_aiohttp() -> None:
-    if importlib.util.find_spec("aiohttp") is None:
-        raise SettingsError("the paper exchange needs aiohttp: pip install -e '.[paper]'")
+def _paper_exchange(
+    arguments: argparse.Namespace, inherited: dict[str, Any] | None
+) -> "OwnExchange":
+    """Return a paper exchange of our own: the inherited one, or new."""
+    from market_maker.paper.process import OwnExchange
+
+    if inherited:
+        return OwnExchange.inherited(inherited["paper"])
+    options = ["--seed", str(arguments.seed), "--speed", str(arguments.speed)]
+    options += ["--volatility", str(arguments.volatility)]
+    if arguments.tape:
+        options += ["--tape", str(arguments.tape)]
+    return OwnExchange.start(options, environment_without_keys())
+
+
+def _guard(_arguments: argparse.Namespace) -> None:
+    """Guard the bot that has started us. Neither a signal nor a log that is stuck stops it."""
+    from market_maker import guard
+
+    for number in (*STOP_SIGNALS, HALT_SIGNAL):
+        signal.signal(number, signal.SIG_IGN)
+    lines: SimpleQueue[Any] = SimpleQueue()
+    root = logging.getLogger()
+    QueueListener(lines, *root.handlers).start()
+    root.handlers = [QueueHandler(lines)]
+    try:
+        guard.stand_by(sys.stdin.buffer)
+    except BaseException:
+        logger.exception("guard: internal error.")
+    deadline = clock.monotonic() + LAST_LINES_SECONDS
+    while not lines.empty() and clock.monotonic() < deadline:
+        clock.sleep(0.01)
+    os._exit(0)
 
 
 def _paper(arguments: argparse.Namespace) -> None:
-    _need_aiohttp()
+    from market_maker.paper.process import need_aiohttp
+
+    need_aiohttp()
     from market_maker.paper import faults, judge
     from market_maker.paper.house import PAPER_KEY, PAPER_SECRET
     from market_maker.paper.server import serve
@@ -416,52 +397,22 @@ def _setup(_arguments: argparse.Namespace) -> None:
     print(f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False. Next: marketmaker check")
 
 
-def _gte(*, feed: bool) -> "GTE":
-    from market_maker.gte import GTE
-
-    return GTE(
-        settings.API_URL_BASE,
-        symbol=settings.SYMBOL,
-        settle_currency=settings.SETTLECURRENCY,
-        instrument_type=settings.INSTRUMENTTYPE,
-        api_key=settings.API_KEY,
-        api_secret=settings.API_SECRET,
-        orderid_prefix=settings.ORDERID_PREFIX,
-        ws_url=settings.WS_URL if feed else "",
-        timeout=settings.TIMEOUT,
-    )
-
-
 def _cancel(arguments: argparse.Namespace) -> None:
+    from market_maker import cancel
+
     _load(arguments, {}, only=CANCEL_NEEDS)
     if not settings.API_KEY:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
-    _cancel_all(CANCEL_SECONDS)
-
-
-def _cancel_all(seconds: float) -> None:
-    """Cancel all own orders over REST and say so; raise OrdersLeft when that cannot be proven."""
-    gte = _gte(feed=False)
-    try:
-        gte.cancel_all_orders(seconds)
-        nameless = sum(not order.client_oid for order in gte.query_orders())
-    except (RequestError, OrdersLeft) as error:
-        listed = getattr(error, "orders", ())
-        raise OrdersLeft(f"own orders may be left: {error}", listed) from None
-    finally:
-        gte.exit()
-    logger.info("No order with prefix %s is left in %s.", settings.ORDERID_PREFIX, settings.SYMBOL)
-    if nameless:
-        logger.warning("%d orders without client_oid are left: whose, cannot be told.", nameless)
+    cancel.run(and_halt=arguments.halt)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from market_maker import check
+    from market_maker import cancel, check
 
     _load(arguments, {})
     logging.getLogger().setLevel(logging.CRITICAL)
     failed = []
-    gte = _gte(feed=True)
+    gte = cancel.client(settings.WS_URL)
     try:
         for name, found in check.run(gte):
             shown = secrecy.fit(str(found))
@@ -474,3 +425,9 @@ def _check(arguments: argparse.Namespace) -> None:
         unreachable = any(isinstance(error, VenueUnreachable) for error in failed)
         kind = VenueUnreachable if unreachable else MarketMakerError
         raise kind(f"{len(failed)} checks failed")
+
+
+COMMANDS = {
+    **{"": _run, "setup": _setup, "check": _check, "cancel": _cancel, "paper": _paper},
+    "guard": _guard,
+}

@@ -30,6 +30,13 @@ class OrdersLeft(MarketMakerError):
         self.orders = orders
 
 
+class AlreadyRunning(MarketMakerError):
+    """Another process trades with this account, symbol and prefix.
+
+    End it first, or take another ORDERID_PREFIX. Exit status 5.
+    """
+
+
 class InvalidOrder(MarketMakerError):
     """An order that a strategy asked for makes no sense (price, size or side).
 

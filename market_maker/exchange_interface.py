@@ -1,7 +1,7 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -91,7 +91,11 @@ class ExchangeInterface:
         self.stopping = False
         """Set when the loop is to end: creates that wait for their turn are not sent any more."""
         self.halted = False
-        """Set in a halt: no create is sent any more."""
+        """Set for good by a halt: no create is sent any more."""
+        self.hurry = False
+        """Set when leaving must not take long: one round of cancels, one more look, no more."""
+        self.beat: Callable[[], None] = lambda: None
+        """Called now and then in whatever takes long, as a sign that it goes on."""
         self.alarms = Alarms(fills_in_a_minute=settings.MAX_FILLS)
         self._reconciler = Reconciler(self.gte, self.feed, self.own, self._on_fill)
         self.monitor = Monitor(self.gte, self.feed, self.own, self._reconciler, self.alarms)
@@ -337,6 +341,7 @@ class ExchangeInterface:
             logger.info("Canceling %d orders:", len(plan.cancel))
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
+            self.beat()
         creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in plan.create]
         if not creates:
             return 0
@@ -371,7 +376,7 @@ class ExchangeInterface:
                 known = {order.order_id for order in self.own.live()}
                 for order in self.own.live():
                     self.own.cancelling(order.client_oid)
-                self.gte.cancel_all_orders(deadline - clock.monotonic(), known)
+                self.gte.cancel_all_orders(deadline - clock.monotonic(), known, self._go_on)
                 self.take_news()
                 self.reconcile()
                 if not self.own.live():
@@ -380,12 +385,16 @@ class ExchangeInterface:
                 trouble, deadline = str(error), clock.monotonic()
             except (RequestError, OrdersLeft) as error:
                 trouble = str(error)
-            if clock.monotonic() >= deadline:
+            if self.hurry or clock.monotonic() >= deadline:
                 left = tuple(order.full for order in self.own.live())
                 raise OrdersLeft(f"own orders may be left: {trouble}", left)
             clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> bool:
+        self.beat()
+        return not self.hurry
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0

@@ -417,20 +417,27 @@ class GTE:
                 )
         return outcomes + self.create_bulk_orders(creates)
 
-    def cancel_all_orders(self, seconds: float, known: Collection[str] = ()) -> None:
+    def cancel_all_orders(
+        self,
+        seconds: float,
+        known: Collection[str] = (),
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Cancel all our open orders and prove by query that none is left.
 
         Ours are those with the prefix, and those whose order_id is `known`, for a venue that
         forgets the client_oid. Needs key, URL and symbol, nothing else. Raises OrdersLeft with a
         list after so many seconds without progress, and Fatal when the venue does not accept the
-        key.
+        key. `go_on` is asked before each round; when it says no, there is one more look and no
+        further cancel.
         """
         deadline = clock.monotonic() + seconds
         orders: list[OpenOrder] = []
         fewest = math.inf
         asked: dict[str, float] = {}
-        while True:
+        for rounds in itertools.count():
             trouble = "they are still open"
+            is_last = not go_on() and rounds > 0
             try:
                 found = self.query_orders()
                 orders = [o for o in found if self._is_ours(o) or o.order_id in known]
@@ -440,14 +447,14 @@ class GTE:
                 if len(orders) < fewest:
                     fewest, deadline = len(orders), now + seconds
                 due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
-                for outcome in self.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
+                for outcome in self.cancel_bulk_orders([] if is_last else due[:CANCEL_AT_ONCE]):
                     if outcome.error is None:
                         asked[outcome.order_id] = now
                     elif isinstance(outcome.error, Fatal):
                         raise outcome.error
             except Temporary as error:
                 trouble = str(error)
-            if clock.monotonic() >= deadline:
+            if is_last or clock.monotonic() >= deadline:
                 raise OrdersLeft(trouble, tuple(order.full for order in orders))
             clock.sleep(LOOK_AGAIN)
 

@@ -56,23 +56,33 @@ class OrderManager:
         if not settings.loaded:
             settings.load(FILE)
         self.exchange = ExchangeInterface(settings.DRY_RUN)
+        self.exchange.beat = self._beat
         self.on_restart: Callable[[], None] | None = None
         """Starts this program anew; the command line sets it. Without it new code waits."""
-        self.health = Health(TradingState.PAUSED, "starting")
-        self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
+        self.on_beat: Callable[[], str] | None = None
+        """Says that the loop lives, at least once a second; returns what is wrong with the guard.
+
+        The command line sets it.
+        """
+        self.guard_trouble = ""
+        """Why nobody would cancel our orders if this process died; nothing while somebody would."""
+        self.on_halt: Callable[[str], None] | None = None
+        """Told the reason of a halt, once; the command line sets it."""
         self.halted_reason = ""
         """Why nothing is quoted any more until a person has looked; empty while all is well."""
-        self.on_halt: Callable[[str], None] | None = None
-        """Is told of a halt; the command line sets it, so that a new start knows of it."""
+        self.left_clean = False
+        """Set when the way out has proven that none of our orders is left."""
+        self.health = Health(TradingState.PAUSED, "starting")
+        self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self.stop_reason = ""
         """Why the loop is to end, once `stop()` has been called."""
         self._restart_wanted = False
+        self._halt_told = self._halt_pulled = False
         self._unconfirmed_since: float | None = None
         self._no_creates_until = 0.0
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
         self._reminded = 0.0
-        self._halt_told = False
         self._was_open = False
         self._sizes = RandomSizes()
         self._reasons: set[str] = set()
@@ -293,9 +303,11 @@ class OrderManager:
         try:
             if self.exchange.dry_run:
                 logger.info("Shutting down. A dry run has nothing to cancel.")
+                self.left_clean = True
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
             self.exchange.cancel_all_orders(EXIT_SECONDS if seconds is None else seconds)
+            self.left_clean = True
             logger.info("No order of ours is left: the venue's own list says so.")
             own = self.exchange.own
             logger.info(
@@ -312,18 +324,26 @@ class OrderManager:
         self.stop_reason = reason
         self._leave()
 
+    def halt(self, reason: str) -> None:
+        """Place no order any more, pull all at the next tick, and stay so until a person restarts.
+
+        May be called from a signal handler.
+        """
+        if not self.halted_reason:
+            self.halted_reason = reason
+            self.exchange.halted = True
+            self.exchange.wake.put("halt")
+
+    def hurry(self) -> None:
+        """Leave with one round of cancels and one more look. May be called from a signal handler.
+
+        What is not proven gone then is listed.
+        """
+        self.exchange.hurry = True
+
     def _leave(self) -> None:
         self.exchange.stopping = True
         self.exchange.wake.put("leave")
-
-    def halt(self, reason: str) -> None:
-        """Quote no more until a person has looked: pull all orders and stay.
-
-        May be called from a signal handler: no create leaves from now on.
-        """
-        self.exchange.halted = True
-        self.halted_reason = self.halted_reason or reason
-        self.exchange.wake.put("halt")
 
     def tick(self) -> None:
         """Make one pass: refresh, report, place orders; or pull them when quoting stopped long ago.
@@ -331,6 +351,7 @@ class OrderManager:
         A failed request costs this tick only; when the venue does not accept us any more, the bot
         halts.
         """
+        self._beat()
         try:
             self.sanity_check()
             self._sizes.forget(self.exchange.take_fills())
@@ -387,6 +408,8 @@ class OrderManager:
                 self.on_halt(self.halted_reason)
         if self.halted_reason:
             return Health(TradingState.HALTED, self.halted_reason)
+        if self.guard_trouble and found.state.severity < TradingState.PAUSED.severity:
+            return Health(TradingState.PAUSED, f"nobody guards us: {self.guard_trouble}")
         return found
 
     def _wait(self) -> None:
@@ -401,6 +424,7 @@ class OrderManager:
             until = max(now, min(due, self._look_due))
             wall = clock.now_ms()
             reasons = clock.wait(self.exchange.wake, until - now)
+            self._beat()
             if self._has_slept(until, (clock.now_ms() - wall) / 1000 - (clock.monotonic() - now)):
                 return
             if reasons and self._is_worth_a_tick():
@@ -425,6 +449,12 @@ class OrderManager:
             logger.warning("This machine's clock was set back by %.0f s.", -stepped)
         self.exchange.look_anew("the process stood still, or its clock was set")
         return True
+
+    def _beat(self) -> None:
+        trouble = self.on_beat() if self.on_beat else ""
+        if trouble and trouble != self.guard_trouble:
+            logger.error("No guard: %s.", trouble)
+        self.guard_trouble = trouble
 
     def _is_worth_a_tick(self) -> bool:
         """Say whether the news that has come should not wait for LOOP_INTERVAL."""
@@ -494,12 +524,14 @@ class OrderManager:
             self._unconfirmed_since = now - self.exchange.unconfirmed_for()
         ttl = 0.8 * max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)  # they must be gone by then
         if self.halted_reason:
-            self._pull(f"halted, {self.halted_reason}")
+            self._pull(f"halted, {self.halted_reason}", surely=not self._halt_pulled)
+            self._halt_pulled = True
         elif now - self._unconfirmed_since >= ttl:
             self._pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
 
-    def _pull(self, why: str) -> None:
-        if not self.exchange.own.live():
+    def _pull(self, why: str, *, surely: bool = False) -> None:
+        """Cancel all our orders that are known; `surely` asks the venue whether there are more."""
+        if not (surely or self.exchange.own.live()):
             return
         logger.warning("Canceling all our orders: %s.", why)
         try:

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +12,11 @@ from market_maker.gte import GTE
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import settings
 
+if TYPE_CHECKING:
+    from bot import Bot
+
 DEADLINE = 10.0
+Run = Callable[..., "Bot"]
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
@@ -28,6 +33,27 @@ def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GTE_API_KEY", "GTE_API_SECRET"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"{name}_FILE", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def run_files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Start `python marketmaker` in an empty directory."""
+    from bot import Bot
+
+    bots = []
+
+    def start(*arguments: str, directory: Path = tmp_path, **environment: str) -> Bot:
+        bots.append(Bot(directory, *arguments, **environment))
+        return bots[-1]
+
+    yield start
+    for bot in bots:
+        bot.kill()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base",
-    "secrecy trust versions link",
+    "secrecy trust versions link child runfiles",
     "protocol auth settings throttle identity ladder risk convergence health family "
     "ledger audit sizes "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
@@ -25,13 +25,14 @@ LAYERS = [
     "paper.house paper.line",
     "transport ws.tables paper.control",
     "paper.server",
-    "paper.venue",
+    "paper.venue paper.process",
     "ws.ws_thread",
     "gte",
-    "reconciler",
+    "reconciler guard",
     "monitor",
-    "exchange_interface check reloader",
+    "exchange_interface check reloader cancel arguments",
     "market_maker",
+    "safeguards",
     "cli",
     "custom_strategy",
 ]

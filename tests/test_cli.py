@@ -1,113 +1,19 @@
 """The command line as a user types it: real processes, exit statuses, and nothing left behind."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import client_of, wait_until
+from bot import Bot, ended, settings_for
+from conftest import Run, client_of, wait_until
 
 from market_maker import __version__
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import example_text
-from market_maker.trust import IGNORED, KEY_LOG
-
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if not name.startswith("GTE_") and name.upper() not in {*IGNORED, KEY_LOG}
-} | {"PYTHONUNBUFFERED": "1"}
-
-
-class Bot:
-    """A running `python marketmaker`, and what it has printed."""
-
-    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "marketmaker"), *arguments],
-            cwd=directory,
-            env=ENVIRONMENT | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def wait_for(self, pattern: str, seconds: float = 15) -> None:
-        def printed() -> bool:
-            return bool(re.search(pattern, self.text)) or self.process.poll() is not None
-
-        wait_until(printed, seconds)
-        assert re.search(pattern, self.text), self.text
-
-    def end(self, number: int | None = None) -> int:
-        if number:
-            self.process.send_signal(number)
-        status = self.process.wait(timeout=30)
-        self._reader.join(timeout=10)
-        return status
-
-
-Run = Callable[..., Bot]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    """Start `python marketmaker` in an empty directory."""
-    bots = []
-
-    def start(*arguments: str, **environment: str) -> Bot:
-        bots.append(Bot(tmp_path, *arguments, **environment))
-        return bots[-1]
-
-    yield start
-    for bot in bots:
-        if bot.process.poll() is None:
-            bot.process.kill()
-            bot.process.wait()
-
-
-def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> None:
-    given: dict[str, object] = {
-        "API_URL_BASE": venue.rest_url,
-        "WS_URL": venue.ws_url,
-        "API_KEY": venue.key,
-        "API_SECRET": venue.secret,
-        "DRY_RUN": False,
-        "ORDER_PAIRS": 3,
-        "LOOP_INTERVAL": 0.5,
-    }
-    text = "\n".join(f"{name} = {value!r}" for name, value in (given | changed).items())
-    (directory / "settings.py").write_text(text + "\n")
-
-
-def ended(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
 
 # --- start and stop -----------------------------------------------------------------------------
 
@@ -165,7 +71,7 @@ def test_an_interrupted_start_takes_away_what_a_killed_run_has_left(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
-    killed = run()
+    killed = run("--no-guard")
     wait_until(lambda: len(venue.open_orders()) == 6)
     killed.end(signal.SIGKILL)
     (tmp_path / "slow.py").write_text("import time\n\nprint('importing')\ntime.sleep(30)\n")
@@ -191,7 +97,7 @@ def test_orders_that_cannot_be_proven_gone_are_listed_with_exit_3(
     venue.freeze()
     assert bot.end(signal.SIGTERM) == 3
     venue.thaw()
-    assert bot.text.count("mm_gte_") == 6
+    assert bot.text.count("client_oid mm_gte_") == 6
     assert "Traceback" not in bot.text
 
 
@@ -245,12 +151,12 @@ def test_a_wrong_argument_is_said_so_with_exit_2(
 
 def paper_pid(bot: Bot) -> int:
     children = subprocess.run(
-        ["ps", "--ppid", str(bot.process.pid), "-o", "pid="],
+        ["ps", "--ppid", str(bot.process.pid), "-o", "pid=,args=", "-ww"],
         check=True,
         capture_output=True,
         text=True,
     )
-    return int(children.stdout.split()[0])
+    return next(int(line.split()[0]) for line in children.stdout.splitlines() if " paper " in line)
 
 
 def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
@@ -259,7 +165,7 @@ def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
     pid = paper_pid(bot)
     assert not ended(pid)
     bot.end(signal.SIGKILL)
-    wait_until(lambda: ended(pid))
+    wait_until(lambda: ended(pid), 20)  # the guard cancels first
 
 
 def test_a_dry_run_needs_no_key_and_sends_nothing(

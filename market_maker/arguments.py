@@ -1,0 +1,114 @@
+"""The arguments of the command line."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from market_maker import __version__
+from market_maker.settings import FILE
+
+DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
+PAPER_PORT = 8420
+
+COMMANDS = {
+    "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
+    "setup": f"Write {FILE} here from the example; never over an existing one.",
+    "check": "Check settings, connections, clock, key and open orders. Sends no order.",
+    "cancel": "Cancel every open order with our prefix, and prove that none is left.",
+    "paper": "Serve the paper exchange on this machine until Ctrl-C.",
+    "guard": "Cancel what a bot leaves when it dies. The bot starts this itself.",
+}
+EPILOG = """commands:
+  marketmaker setup     write settings.py
+  marketmaker check     check settings, connections and key; sends no order
+  marketmaker cancel    cancel all own orders; needs no running bot
+  marketmaker paper     serve the paper exchange alone
+
+exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
+3 own orders may be left, 4 venue unreachable at start, 5 another instance runs"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; `command` is the command's name, empty for a run.
+
+    Ends the program with its text for --help and --version, and for what cannot be parsed.
+    """
+    name = argv[0] if argv and argv[0] in COMMANDS else ""
+    parser = argparse.ArgumentParser(
+        prog=f"marketmaker {name}".strip(),
+        description=COMMANDS[name],
+        epilog="" if name else EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if name not in {"paper", "setup", "guard"}:
+        parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
+        parser.add_argument(
+            "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
+        )
+    if name == "cancel":
+        parser.add_argument(
+            "--halt", action="store_true", help="first let no bot quote, a running one neither"
+        )
+    if name == "paper":
+        parser.add_argument(
+            "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
+        )
+        parser.add_argument("--control", action="store_true", help="serve the control endpoint")
+        parser.add_argument(
+            "--faults", type=Path, metavar="FILE", help="a schedule of faults, as JSON"
+        )
+        parser.add_argument("--list-faults", action="store_true", help="list all faults and end")
+        parser.add_argument("--json", action="store_true", help="give the final report as JSON")
+        parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
+    if name in {"paper", ""}:
+        parser.add_argument(
+            "--tape",
+            type=Path,
+            metavar="FILE",
+            help="a recorded market in place of the synthetic one",
+        )
+        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
+        parser.add_argument(
+            "--volatility", type=_factor, default=1.0, metavar="X", help="times the usual one"
+        )
+        parser.add_argument(
+            "--speed", type=_factor, default=1.0, metavar="X", help="how fast the market lives"
+        )
+    if not name:
+        parser.add_argument(
+            "--paper", action="store_true", help="trade on the built-in paper exchange"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="send no order")
+        parser.add_argument(
+            "--strategy", default=DEFAULT_STRATEGY, metavar="MODULE:CLASS", help="your OrderManager"
+        )
+        parser.add_argument(
+            "--loops", type=_positive, metavar="N", help="stop cleanly after N ticks"
+        )
+        parser.add_argument(
+            "--no-guard", action="store_true", help="run without the process that cancels for us"
+        )
+        parser.add_argument(
+            "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
+        )
+        parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
+        parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
+    arguments = parser.parse_args(argv[1:] if name else argv)
+    arguments.command = name
+    if not name and arguments.tape and not arguments.paper:
+        parser.error("--tape goes with --paper")
+    return arguments
+
+
+def _factor(text: str) -> float:
+    number = float(text)
+    if not 0.01 <= number <= 100:
+        raise ValueError
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

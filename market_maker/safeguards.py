@@ -1,0 +1,130 @@
+"""What stands by a live run: the instance lock, the halt latch, the count of crashes, the guard."""
+
+import faulthandler
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from market_maker import cancel
+from market_maker.child import Child
+from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
+from market_maker.guard import HANG_SECONDS, Guard
+
+if TYPE_CHECKING:
+    from market_maker.market_maker import OrderManager
+
+logger = logging.getLogger(__name__)
+
+START_CANCEL_SECONDS = 3.0
+NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
+"""Ends that are no crash, whatever the venue holds."""
+
+
+class Safeguards:
+    """Holds lock, latch and guard for one live run, and lets go of them only as its end allows.
+
+    The guard goes on where the end is not proven clean. Raises AlreadyRunning when another bot
+    trades with the same account, symbol and prefix.
+    """
+
+    def __init__(
+        self,
+        *,
+        has_guard: bool,
+        clear_halt: bool,
+        keep: tuple[int, ...] = (),
+        inherited: dict[str, Any] | None = None,
+    ) -> None:
+        before = inherited or {"lock": -1, "guard": None, "halted": ""}
+        self._guard: Guard | None = None
+        self.files = cancel.run_files()
+        self.files.lock(before["lock"])
+        if clear_halt and not inherited:
+            self.files.clear_halt()
+        self._halted = before["halted"] or ("" if inherited else self.files.note_start())
+        if has_guard:
+            self._guard = Guard(
+                cancel.account(),
+                directory=self.files.directory,
+                lock=self.files.lock_fd,
+                keep=keep,
+                inherited=Child(**before["guard"]) if before["guard"] else None,
+            )
+
+    def end_start(self, error: BaseException, *, is_restart: bool) -> None:
+        """Cancel what an earlier run has left, if a start that failed was to take it over.
+
+        Raises OrdersLeft when that cannot be proven.
+        """
+        if is_restart or isinstance(error, KeyboardInterrupt):
+            logger.warning("The start came to nothing; canceling what an earlier run has left.")
+            self._cancel_all(START_CANCEL_SECONDS)
+            self.files.clear_orders_left()
+        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+
+    @contextmanager
+    def watch(self, bot: "OrderManager") -> Iterator[None]:
+        """Stand by a bot while it runs.
+
+        When its own way out fails, cancel over REST alone. Raises OrdersLeft when that fails too.
+        """
+        try:
+            self._attend(bot)
+            yield
+        except BaseException as error:
+            if not bot.left_clean and not isinstance(error, OrdersLeft):
+                logger.error("The way out has failed: %s. Canceling all orders.", error)
+                self._cancel_all(cancel.SECONDS)
+            if not isinstance(error, OrdersLeft):
+                self.files.clear_orders_left()
+            self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+            raise
+        self.files.clear_orders_left()
+        self._let_go(None, is_clean=True)
+
+    def outlive_restart(self, halted: str) -> dict[str, Any]:
+        """Keep lock, guard and halt over a restart in place; return what is inherited."""
+        faulthandler.cancel_dump_traceback_later()
+        guard = self._guard.outlive_restart() if self._guard else None
+        return {"lock": self.files.outlive_restart(), "guard": guard, "halted": halted}
+
+    def _attend(self, bot: "OrderManager") -> None:
+        self.files.note_run(bot.exchange.gte.run)
+        bot.on_halt = self._latch
+        if self._halted:
+            bot.halt(self._halted)
+
+        def beat() -> str:
+            with suppress(OSError, ValueError, AttributeError, RuntimeError):  # without a stderr
+                faulthandler.dump_traceback_later(HANG_SECONDS, file=sys.stderr)
+            if reason := self.files.halted():
+                bot.halt(reason)
+            return self._guard.beat() if self._guard else ""
+
+        beat()
+        bot.on_beat = beat
+
+    def _cancel_all(self, seconds: float) -> None:
+        try:
+            cancel.cancel_all(seconds)
+        except OrdersLeft as left:
+            self._let_go(left, is_clean=False)
+            raise
+
+    def _let_go(self, error: BaseException | None, *, is_clean: bool) -> None:
+        """Let go of everything if nothing of ours is left at the venue; else the guard goes on."""
+        faulthandler.cancel_dump_traceback_later()
+        if not is_clean:
+            if isinstance(error, OrdersLeft):
+                self.files.write_orders_left(str(error), error.orders)
+            return
+        if error is None or isinstance(error, NO_CRASH):
+            self.files.note_clean_end()
+        if self._guard:
+            self._guard.goodbye()
+        self.files.unlock()
+
+    def _latch(self, reason: str) -> None:
+        self.files.halt(reason)

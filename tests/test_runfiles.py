@@ -1,0 +1,294 @@
+"""What a bot keeps on this machine: the lock, the halt, the count of starts, the orders left."""
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from market_maker import clock, runfiles
+from market_maker.errors import AlreadyRunning, SettingsError
+from market_maker.runfiles import Holder, RunFiles
+
+KEY = "the-key-of-the-account"
+
+
+def files(**changed: str) -> RunFiles:
+    given = {
+        "base_url": "https://api.example.org",
+        "api_key": KEY,
+        "symbol": "BTC_USD",
+        "prefix": "mm_",
+    }
+    return RunFiles(**(given | changed))
+
+
+# --- names and the directory --------------------------------------------------------------------
+
+
+def test_they_are_named_by_account_symbol_and_prefix_and_never_by_the_key() -> None:
+    assert files().name.endswith("-BTC_USD-mm_")
+    assert files(symbol="BTC/USDT").name.endswith("-BTC_USDT-mm_")
+    others = ({"base_url": "https://other.example.org"}, {"api_key": "another"}, {"prefix": "x_"})
+    names = {files(**other).name for other in ({}, *others)}
+    assert len(names) == 4
+    assert not any(KEY in name for name in names)
+
+
+def test_they_are_under_the_state_home_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert files().directory == tmp_path / "state" / "gte-marketmaker"
+    monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files().directory == tmp_path / ".local/state/gte-marketmaker"
+
+
+def test_s13_nobody_else_can_enter_their_directory_or_read_them() -> None:
+    mine = files()
+    mine.lock()
+    mine.halt("test")
+    mine.note_run("abc123")
+    mine.write_orders_left("test", ["Buy 1 @ 2"])
+    assert mine.directory.stat().st_mode & 0o777 == 0o700
+    found = list(mine.directory.iterdir())
+    assert len(found) == 4
+    assert {file.stat().st_mode & 0o777 for file in found} == {0o600}
+    assert not any(KEY in file.name + file.read_text() for file in found)
+
+
+def test_s13_a_directory_that_others_could_change_is_refused(tmp_path: Path) -> None:
+    directory = files().directory
+    directory.chmod(0o777)
+    with pytest.raises(SettingsError, match="nobody else"):
+        files()
+    directory.chmod(0o755)
+    files()
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_s13_a_directory_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    files()
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    with pytest.raises(SettingsError, match="belong to you"):
+        files()
+
+
+def test_s13_no_symbolic_link_is_followed(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    mine = files()
+    for suffix in (".lock", ".json", ".halt.new", ".json.new"):
+        (mine.directory / (mine.name + suffix)).symlink_to(victim)
+    mine.lock()
+    mine.note_run("abc123")
+    assert mine.halt("test")
+    assert victim.read_text() == "mine"
+    assert "No lock" in log.text
+    directory = mine.directory
+    directory.rename(tmp_path / "elsewhere")
+    directory.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError, match="take it away"):
+        files()
+
+
+def test_f21_without_a_directory_all_goes_on_and_is_said(
+    monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    mine = files()
+    mine.lock()
+    assert not mine.halt("test")
+    assert mine.halted() == ""
+    assert mine.note_start() == ""
+    mine.note_run("abc123")
+    mine.write_orders_left("test", [])
+    mine.clear_orders_left()
+    mine.clear_halt()
+    mine.note_clean_end()
+    assert mine.runs() == ()
+    assert mine.orders_left() is None
+    assert mine.holder() is None
+    mine.unlock()
+    mine.discard()
+    mine.close()
+    assert "No run files" in log.text
+    assert "No lock against a second instance" in log.text
+    assert "cannot be written" in log.text
+
+
+# --- the lock -----------------------------------------------------------------------------------
+
+
+def test_f18_a_second_instance_is_told_which_process_runs() -> None:
+    first, second = files(), files()
+    first.lock()
+    assert second.holder() == Holder(os.getpid())
+    with pytest.raises(AlreadyRunning, match=f"process {os.getpid()} holds"):
+        second.lock()
+    files(prefix="x_").lock()
+    first.unlock()
+    assert second.holder() is None
+    second.lock()
+
+
+def test_an_unlocked_lock_is_free_though_a_child_has_it_open() -> None:
+    first, second = files(), files()
+    first.lock()
+    inherited = os.dup(first.lock_fd)
+    first.unlock()
+    second.lock()
+    os.close(inherited)
+
+
+def test_f27_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
+    first = files()
+    first.lock()
+    fd = first.outlive_restart()
+    assert os.get_inheritable(fd)
+    restarted = files()
+    restarted.lock(inherited=fd)
+    assert not os.get_inheritable(fd)
+    with pytest.raises(AlreadyRunning):
+        files().lock()
+    restarted.unlock()
+    files().lock()
+
+
+def test_a_start_waits_for_the_guard_of_a_dead_run(log: pytest.LogCaptureFixture) -> None:
+    guard, bot = files(), files()
+    guard.lock()
+    guard.sign(is_guard=True)
+    assert bot.holder() == Holder(os.getpid(), is_guard=True)
+    timer = threading.Timer(0.3, guard.unlock)
+    timer.start()
+    bot.lock()
+    timer.join()
+    assert "Waiting for the guard" in log.text
+    assert files().holder() == Holder(os.getpid())
+
+
+def test_a_guard_that_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runfiles, "GUARD_SECONDS", 0.2)
+    guard = files()
+    guard.lock()
+    guard.sign(is_guard=True)
+    with pytest.raises(AlreadyRunning, match=rf"guard .* process {os.getpid()} holds"):
+        files().lock()
+
+
+def test_a_lock_file_that_holds_nonsense_locks_all_the_same() -> None:
+    first = files()
+    first.lock()
+    os.pwrite(first.lock_fd, b"\xff nonsense", 0)
+    with pytest.raises(AlreadyRunning, match="not named"):
+        files().lock()
+    assert files().holder() == Holder(0)
+
+
+def test_a_stale_lock_file_locks_nothing() -> None:
+    first = files()
+    first.lock()
+    fcntl.flock(first.lock_fd, fcntl.LOCK_UN)  # as the kernel does when a process dies
+    assert files().holder() is None
+    files().lock()
+
+
+# --- the halt -----------------------------------------------------------------------------------
+
+
+def test_a_halt_stays_until_it_is_cleared_and_says_why_and_when() -> None:
+    assert files().halted() == ""
+    assert files().halt("kill switch")
+    assert files().halt("another reason")
+    assert files().halted().startswith("kill switch (20")
+    files().clear_halt()
+    assert files().halted() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "no reason"), ("by hand\n\x1b[2J", "by hand"), ("x" * 9999, "x" * 300)],
+)
+def test_a_halt_file_made_by_hand_halts_whatever_it_holds(text: str, reason: str) -> None:
+    mine = files()
+    (mine.directory / f"{mine.name}.halt").write_text(text)
+    assert reason in mine.halted()
+    assert mine.halted().isprintable()
+    assert len(mine.halted()) <= 300
+
+
+def test_a_halt_file_that_cannot_be_read_halts() -> None:
+    mine = files()
+    (mine.directory / f"{mine.name}.halt").symlink_to("nowhere")
+    assert "cannot be read" in mine.halted()
+
+
+# --- starts, runs, orders left ------------------------------------------------------------------
+
+
+def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now)
+    assert [files().note_start() for _ in range(5)] == [""] * 5
+    assert "6 starts in 10 min" in files().note_start()
+    files().clear_halt()
+    assert files().note_start() == ""
+    now += 11 * 60_000
+    assert [files().note_start() for _ in range(5)] == [""] * 5
+
+
+def test_f25_a_clean_end_is_no_crash() -> None:
+    for _ in range(20):
+        assert files().note_start() == ""
+        files().note_clean_end()
+
+
+def test_the_latest_runs_of_this_machine_are_known() -> None:
+    for number in range(120):
+        files().note_run(f"{number:06}")
+    files().note_run("000050")
+    assert len(files().runs()) == 100
+    assert files().runs()[-2:] == ("000119", "000050")
+    assert "000019" not in files().runs()
+
+
+def test_orders_that_may_be_left_are_listed_until_it_is_known_better() -> None:
+    assert files().orders_left() is None
+    files().write_orders_left("no answer", ["Buy 1 @ 2", "Sell 3 @ 4"])
+    assert files().orders_left() == ("Buy 1 @ 2", "Sell 3 @ 4")
+    files().clear_orders_left()
+    files().clear_orders_left()
+    assert files().orders_left() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"runs": 7, "starts": ["x", null, true]}'])
+def test_a_file_that_holds_nonsense_counts_as_empty(text: str) -> None:
+    mine = files()
+    (mine.directory / f"{mine.name}.json").write_text(text)
+    assert mine.runs() == ()
+    assert mine.note_start() == ""
+    mine.note_run("abc123")
+    assert mine.runs() == ("abc123",)
+
+
+def test_a_file_is_written_whole_or_not_at_all() -> None:
+    mine = files()
+    mine.note_run("abc123")
+    (mine.directory / f"{mine.name}.json.new").mkdir()
+    mine.note_run("def456")
+    assert mine.runs() == ("abc123",)
+
+
+def test_all_of_them_can_be_thrown_away() -> None:
+    mine = files()
+    mine.lock()
+    mine.halt("test")
+    mine.note_run("abc123")
+    mine.write_orders_left("test", [])
+    mine.discard()
+    assert list(mine.directory.iterdir()) == []
