@@ -342,7 +342,7 @@ class ExchangeInterface:
         logger.info("Creating %d orders:", len(creates))
         self._log_orders(creates)
         for request in creates:
-            self.own.sending(request)
+            self.own.sending(request, self.gte.now())
         if self.dry_run:
             for request in creates:
                 self.own.accepted(request.client_oid, str(next(self._virtual_ids)))
@@ -367,7 +367,7 @@ class ExchangeInterface:
         while True:
             trouble = "their fate is not known"
             try:
-                known = {order.order_id for order in self.own.live()}
+                known = [order for order in self.own.live() if order.order_id]
                 for order in self.own.live():
                     self.own.cancelling(order.client_oid)
                 self.gte.cancel_all_orders(deadline - clock.monotonic(), known)
