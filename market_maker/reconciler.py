@@ -110,6 +110,8 @@ class Reconciler:
         for order in known:
             row = rows.get(order.order_id)
             if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
+                if order.state is OrderState.CANCELLING:
+                    logger.warning("%s is still open, though its cancel was accepted.", order)
                 self._own.cancel_failed(order.client_oid)
         gone = [order for order in known if order.order_id and order.order_id not in rows]
         ended = {order.order_id: order for order in self._look_up(gone)}
