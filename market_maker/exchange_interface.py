@@ -16,6 +16,7 @@ from market_maker.errors import (
     Fatal,
     Liquidated,
     NoFunds,
+    NotClosable,
     NotSent,
     OrderGone,
     OrdersLeft,
@@ -53,6 +54,8 @@ LOOK_AGAIN = 0.5
 MARGIN_SECONDS = 10.0
 FEW_SECONDS = 60.0
 """Seconds in which no order is added after the margin did not suffice for one."""
+NOT_CLOSABLE_SECONDS = 60.0
+"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
 OLD_AFTER = 2.0
 """Seconds after which a create that still waits for its turn is looked at once more."""
 
@@ -97,6 +100,8 @@ class ExchangeInterface:
         self.monitor = Monitor(self.gte, self.feed, self.own, self._reconciler, self.alarms)
         self._few = 0
         self._few_until = 0.0
+        self._not_closable: dict[tuple[Side, Decimal], float] = {}
+        """Until when a close at a price is left out, because the venue has refused it."""
         self._decision = (0, 0.0)
         self._busy = 0.0
         self._virtual_ids = count(1)
@@ -336,7 +341,8 @@ class ExchangeInterface:
             logger.info("Canceling %d orders:", len(plan.cancel))
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
-        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in plan.create]
+        wanted = [r for r in self._nearest_first(plan.create) if not self._was_not_closable(r)]
+        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in wanted]
         if not creates:
             return 0
         logger.info("Creating %d orders:", len(creates))
@@ -411,6 +417,8 @@ class ExchangeInterface:
                 logger.warning("%s", error)
                 refused += 1
                 self._note_refusal(error)
+                if isinstance(error, NotClosable):
+                    self._leave_out(client_oid, creates)
                 fatal = error if isinstance(error, Fatal) else fatal
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
@@ -420,6 +428,25 @@ class ExchangeInterface:
         if fatal:
             raise fatal
         return refused
+
+    def _leave_out(self, client_oid: str, creates: list[OrderRequest]) -> None:
+        """Leave a close that the venue has refused out for a while, at this price."""
+        now = clock.monotonic()
+        self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
+        for request in creates:
+            if request.client_oid == client_oid:
+                self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
+
+    def _was_not_closable(self, request: OrderRequest) -> bool:
+        until = self._not_closable.get((request.side, request.price), 0.0)
+        return request.close and clock.monotonic() < until
+
+    def _nearest_first(self, creates: Iterable[OrderRequest]) -> list[OrderRequest]:
+        """Return creates of both sides, those nearest to the market first: they matter most."""
+        ticker = self.ticker()
+        prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
+        middle = sum(prices, ZERO) / len(prices) if prices else ZERO
+        return sorted(creates, key=lambda request: abs(request.price - middle))
 
     def _note_refusal(self, error: RequestError) -> None:
         """Count what a refusal may be a sign of."""

@@ -29,7 +29,7 @@ FINE = {"RELIST_INTERVAL": 0.0001}
 
 
 def move_bids(world: World, to: str = "8495") -> None:
-    """Let others bid more, so that our buys are to move: one is cancelled alone, more in a batch."""
+    """Let others bid more, so that our buys are to move: one alone, or more in a batch."""
     world.put("buy", to, 1000)
 
 
