@@ -394,6 +394,7 @@ class ExchangeInterface:
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0
+        is_short = False
         not_sent: list[str] = []
         fatal: Fatal | None = None
         self._decision = (self.feed.epoch, clock.monotonic())
@@ -417,6 +418,7 @@ class ExchangeInterface:
                 logger.warning("%s", error)
                 refused += 1
                 self._note_refusal(error)
+                is_short |= isinstance(error, NoFunds)
                 if isinstance(error, NotClosable):
                     self._leave_out(client_oid, creates)
                 fatal = error if isinstance(error, Fatal) else fatal
@@ -425,6 +427,10 @@ class ExchangeInterface:
                 self.own.lost(request.client_oid, self._latest_expiry())
         if not_sent:
             logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
+        if is_short:  # once for the whole plan: its outermost orders do not fit
+            self.alarms.note("funds", clock.monotonic())
+            self._few = max(len(self.own.live()), 2)
+            self._few_until = clock.monotonic() + FEW_SECONDS
         if fatal:
             raise fatal
         return refused
@@ -457,10 +463,6 @@ class ExchangeInterface:
             self.alarms.note("liquidation", now)
         elif error.code in protocol.METADATA_FAULTS:
             self.alarms.note("metadata", now)
-        elif isinstance(error, NoFunds):
-            self.alarms.note("funds", now)
-            self._few = max(len(self.own.live()), 2)
-            self._few_until = now + FEW_SECONDS
 
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Say whether a create may still leave.

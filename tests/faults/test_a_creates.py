@@ -26,7 +26,7 @@ from tests.world.truth import assert_agrees, assert_sound, assert_well
 from tests.world.world import World
 
 CREATE, QUERY = "pc/order/create", "pc/order/query"
-LIMITED = {"MIN_POSITION": -1000, "MAX_POSITION": 1000}
+LIMITED = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -1000, "MAX_POSITION": 1000}
 """A ladder of 819 contracts a side fits once into these limits, but not twice."""
 ANSWER_LOST = "ReadTimeout"
 
