@@ -123,8 +123,6 @@ def said(log: pytest.LogCaptureFixture, words: str) -> int:
 def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
     switches: Switches, first: bool, log: pytest.LogCaptureFixture
 ) -> None:
-    if first and switches.forget_client_oid:
-        pytest.skip("no row has shown yet that the venue forgets: see the test below")
     world = World(switches=switches, **LIMITED)
     with world.installed():
         world.start()
@@ -137,7 +135,8 @@ def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
         found = when(world, lambda: lost and not unknown(world))
         world.run(40)
         assert_well(world)
-        assert found[0] - lost[0] <= 1.5
+        takes_another = first and switches.forget_client_oid  # to show that the venue forgets
+        assert found[0] - lost[0] <= (4 if takes_another else 1.5)
         assert len(world.orders()) == 6
         assert len(creates) == (6 if first else 1)
     assert said(log, ANSWER_LOST) == said(log, "did reach the venue") == 1
