@@ -592,11 +592,16 @@ NAMES = ["client_oid=null", "client_oid=", 'client_oid="mm_"', 'client_oid="zz"'
 def test_a13_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
     name: str, log: pytest.LogCaptureFixture
 ) -> None:
-    with quoting() as world:
+    with quoting(MIN_SPREAD=0.0) as world:
         before, creates = {order.order_id for order in world.orders()}, watch(world, CREATE)
         for kind, target in (("reply_field", QUERY), ("frame_field", "order")):
             world.fault(kind, match=target, value=name, for_ms=30_000)
-        world.foreign_order("buy", "8448", 100)  # as ours, but made by hand
+        world.fault("mute", match="execution", for_ms=30_000)
+        best = max(order.price for order in world.orders() if order.side is Side.BUY)
+        world.take("sell", str(best), 40)
+        world.run(15)
+        assert world.bot.exchange.own.bought == 40
+        world.foreign_order("buy", str(best), 100)  # as ours, but made by hand
         world.report.doubled.clear()
         world.network.drop_all()  # so that all rows are shown anew
         world.run(30)

@@ -65,7 +65,8 @@ def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switch
         world.run(40)
         assert_well(world)
         assert len(world.orders()) == 120
-        assert any("gt_order_id" in dict(asked.query) for asked in queries)
+        pages = [asked for asked in queries if {"gt_order_id", "filter"} <= set(dict(asked.query))]
+        assert pages
 
 
 @every_venue
@@ -158,6 +159,18 @@ def test_a25_rows_older_than_what_is_known_change_nothing(switches: Switches, st
         world.run(60)
         assert_well(world)
         assert (world.report.bought, world.report.sold) == (40, 100)
+
+
+@every_venue
+def test_a25_frames_that_come_late_bring_no_ended_order_back(switches: Switches) -> None:
+    with quoting(switches=switches, **INSIDE) as world:
+        world.fault("frame_late", match="order", value="3000", chance=0.5, for_ms=20_000)
+        for _ in range(4):
+            take_buys(world, 60)
+            take_sells(world, 60)
+            world.run(5)
+        world.run(30)
+        assert_well(world)
 
 
 def test_a26_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled(
