@@ -86,7 +86,12 @@ class VenueFault(Temporary):
 
 
 class OutcomeUnknown(RequestError):
-    """A write may have reached the venue, and its answer is lost: find out, never send it again."""
+    """A write may have reached the venue, and its answer is lost: find out, never send it again.
+
+    `expires` is when its signature runs out, in ms of the venue's time; 0 where that is not known.
+    """
+
+    expires = 0
 
 
 class Refused(RequestError):

@@ -16,6 +16,7 @@ from market_maker.errors import (
     Fatal,
     Liquidated,
     NoFunds,
+    NotClosable,
     NotSent,
     OrderGone,
     OrdersLeft,
@@ -53,6 +54,8 @@ LOOK_AGAIN = 0.5
 MARGIN_SECONDS = 10.0
 FEW_SECONDS = 60.0
 """Seconds in which no order is added after the margin did not suffice for one."""
+NOT_CLOSABLE_SECONDS = 60.0
+"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
 OLD_AFTER = 2.0
 """Seconds after which a create that still waits for its turn is looked at once more."""
 
@@ -101,6 +104,8 @@ class ExchangeInterface:
         self.monitor = Monitor(self.gte, self.feed, self.own, self._reconciler, self.alarms)
         self._few = 0
         self._few_until = 0.0
+        self._not_closable: dict[tuple[Side, Decimal], float] = {}
+        """Until when a close at a price is left out, because the venue has refused it."""
         self._decision = (0, 0.0)
         self._busy = 0.0
         self._virtual_ids = count(1)
@@ -342,13 +347,14 @@ class ExchangeInterface:
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
             self.beat()
-        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in plan.create]
+        wanted = [r for r in self._nearest_first(plan.create) if not self._was_not_closable(r)]
+        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in wanted]
         if not creates:
             return 0
         logger.info("Creating %d orders:", len(creates))
         self._log_orders(creates)
         for request in creates:
-            self.own.sending(request)
+            self.own.sending(request, self.gte.now())
         if self.dry_run:
             for request in creates:
                 self.own.accepted(request.client_oid, str(next(self._virtual_ids)))
@@ -373,7 +379,7 @@ class ExchangeInterface:
         while True:
             trouble = "their fate is not known"
             try:
-                known = {order.order_id for order in self.own.live()}
+                known = [order for order in self.own.live() if order.order_id]
                 for order in self.own.live():
                     self.own.cancelling(order.client_oid)
                 self.gte.cancel_all_orders(deadline - clock.monotonic(), known, self._go_on)
@@ -398,6 +404,7 @@ class ExchangeInterface:
 
     def _create(self, creates: list[OrderRequest]) -> int:
         refused = 0
+        is_short = False
         not_sent: list[str] = []
         fatal: Fatal | None = None
         try:
@@ -410,7 +417,7 @@ class ExchangeInterface:
                     continue
                 if isinstance(error, OutcomeUnknown):
                     logger.warning("%s", error)
-                    self.own.lost(client_oid, self._latest_expiry())
+                    self.own.lost(client_oid, error.expires or self._latest_expiry())
                     self._note_refusal(error)
                     continue
                 self.own.refused(client_oid)
@@ -420,15 +427,41 @@ class ExchangeInterface:
                 logger.warning("%s", error)
                 refused += 1
                 self._note_refusal(error)
+                is_short |= isinstance(error, NoFunds)
+                if isinstance(error, NotClosable):
+                    self._leave_out(client_oid, creates)
                 fatal = error if isinstance(error, Fatal) else fatal
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
                 self.own.lost(request.client_oid, self._latest_expiry())
         if not_sent:
             logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
+        if is_short:  # once for the whole plan: its outermost orders do not fit
+            self.alarms.note("funds", clock.monotonic())
+            self._few = max(len(self.own.live()), 2)
+            self._few_until = clock.monotonic() + FEW_SECONDS
         if fatal:
             raise fatal
         return refused
+
+    def _leave_out(self, client_oid: str, creates: list[OrderRequest]) -> None:
+        """Leave a close that the venue has refused out for a while, at this price."""
+        now = clock.monotonic()
+        self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
+        for request in creates:
+            if request.client_oid == client_oid:
+                self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
+
+    def _was_not_closable(self, request: OrderRequest) -> bool:
+        until = self._not_closable.get((request.side, request.price), 0.0)
+        return request.close and clock.monotonic() < until
+
+    def _nearest_first(self, creates: Iterable[OrderRequest]) -> list[OrderRequest]:
+        """Return creates of both sides, those nearest to the market first: they matter most."""
+        ticker = self.ticker()
+        prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
+        middle = sum(prices, ZERO) / len(prices) if prices else ZERO
+        return sorted(creates, key=lambda request: abs(request.price - middle))
 
     def _note_refusal(self, error: RequestError) -> None:
         """Count what a refusal may be a sign of."""
@@ -439,10 +472,6 @@ class ExchangeInterface:
             self.alarms.note("liquidation", now)
         elif error.code in protocol.METADATA_FAULTS:
             self.alarms.note("metadata", now)
-        elif isinstance(error, NoFunds):
-            self.alarms.note("funds", now)
-            self._few = max(len(self.own.live()), 2)
-            self._few_until = now + FEW_SECONDS
 
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Say whether a create may still leave.

@@ -4,7 +4,7 @@ import itertools
 import math
 import secrets
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -38,6 +38,7 @@ from market_maker.transport import CONNECTIONS, Transport
 from market_maker.ws.ws_thread import GTEWebsocket
 
 MAX_PAGES = 100
+HIGHEST_ID = str(2**63 - 1)
 ASK_AGAIN = 5.0
 """Seconds after which an order that is still open is asked to be cancelled again."""
 LOOK_AGAIN = 0.15
@@ -335,6 +336,12 @@ class GTE:
             after = max((order.order_id for order in orders), key=int)
         raise Temporary(f"order/query did not end after {MAX_PAGES} pages")
 
+    def newest_orders(self) -> list[OpenOrder]:
+        """Return the orders with the highest ids, in whatever state: one page of them."""
+        params = self._symbol_params() | {"count": str(protocol.PAGE_ROWS)}
+        rows = self._rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
+        return [_parsed(protocol.parse_order, row) for row in rows]
+
     def get_order(self, order_id: str) -> OpenOrder | None:
         """Return one order in whatever state; None when the venue does not know it."""
         rows = self.query_orders((), after=str(int(order_id) - 1), count=1)
@@ -420,19 +427,20 @@ class GTE:
     def cancel_all_orders(
         self,
         seconds: float,
-        known: Collection[str] = (),
+        known: Sequence[OpenOrder] = (),
         go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         """Cancel all our open orders and prove by query that none is left.
 
-        Ours are those with the prefix, and those whose order_id is `known`, for a venue that
-        forgets the client_oid. Needs key, URL and symbol, nothing else. Raises OrdersLeft with a
-        list after so many seconds without progress, and Fatal when the venue does not accept the
+        Ours are those with the prefix, and those that are `known`, for a venue that forgets the
+        client_oid or does not list. Needs key, URL and symbol, nothing else. Raises OrdersLeft with
+        a list after so many seconds without progress, and Fatal when the venue does not accept the
         key. `go_on` is asked before each round; when it says no, there is one more look and no
         further cancel.
         """
         deadline = clock.monotonic() + seconds
-        orders: list[OpenOrder] = []
+        orders = list(known)
+        known_ids = {order.order_id for order in known}
         fewest = math.inf
         asked: dict[str, float] = {}
         for rounds in itertools.count():
@@ -440,20 +448,20 @@ class GTE:
             is_last = not go_on() and rounds > 0
             try:
                 found = self.query_orders()
-                orders = [o for o in found if self._is_ours(o) or o.order_id in known]
+                orders = [o for o in found if self._is_ours(o) or o.order_id in known_ids]
                 if not orders:
                     return
-                now = clock.monotonic()
                 if len(orders) < fewest:
-                    fewest, deadline = len(orders), now + seconds
-                due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
-                for outcome in self.cancel_bulk_orders([] if is_last else due[:CANCEL_AT_ONCE]):
-                    if outcome.error is None:
-                        asked[outcome.order_id] = now
-                    elif isinstance(outcome.error, Fatal):
-                        raise outcome.error
-            except Temporary as error:
+                    fewest, deadline = len(orders), clock.monotonic() + seconds
+            except Temporary as error:  # then those that are known are cancelled all the same
                 trouble = str(error)
+            now = clock.monotonic()
+            due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
+            for outcome in self.cancel_bulk_orders([] if is_last else due[:CANCEL_AT_ONCE]):
+                if outcome.error is None:
+                    asked[outcome.order_id] = now
+                elif isinstance(outcome.error, Fatal):
+                    raise outcome.error
             if is_last or clock.monotonic() >= deadline:
                 raise OrdersLeft(trouble, tuple(order.full for order in orders))
             clock.sleep(LOOK_AGAIN)

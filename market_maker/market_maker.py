@@ -421,7 +421,7 @@ class OrderManager:
             interval = min(interval, SETTLE_SECONDS)
         due = clock.monotonic() + interval
         while not self.exchange.stopping and (now := clock.monotonic()) < due:
-            until = max(now, min(due, self._look_due))
+            until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
             wall = clock.now_ms()
             reasons = clock.wait(self.exchange.wake, until - now)
             self._beat()

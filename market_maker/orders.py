@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 from market_maker import identity
 from market_maker.models import (
@@ -25,13 +26,17 @@ from market_maker.models import (
     Side,
 )
 
-LATE_MS = 6_000
+LATE_MS = 5_200
 """How long after its expiry a request might still be accepted: the venue's documents tell clients
 to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
 SCANS_APART_MS = 1_000
 LAG_MS = 5_000
 """How long the venue's list may lag behind, so that an order that was seen is not in it."""
 REMEMBER = 10_000
+NEARLY_MS = 1_000
+"""How wrong our idea of the venue's time may be."""
+STEP_MS, STEPS = 100, 10
+"""Rows so far apart in time show whether ids rise with it; so many in order prove that they do."""
 
 
 class OwnOrders:
@@ -58,9 +63,15 @@ class OwnOrders:
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
         self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
         """Orders that ended without a row of the venue: refused, or absent by proof."""
-        self._venue_forgets = False
+        self._venue_forgets: bool | None = None
+        """Whether rows of our orders come without our client_oid; None while none has come."""
+        self._ids_grow: bool | None = None
+        """Whether ids are known to rise with time (faults §0.1, V3); None while that is open."""
         self._highest_id = ""
         self._born_after: dict[str, str] = {}
+        self._sent: dict[str, int] = {}
+        self._alike: set[str] = set()
+        """Orders in doubt that may be a row which shows no id of ours: they are never absent."""
         self._expires: dict[str, int] = {}
         self._missed: dict[str, list[int]] = {}
         self._took: dict[str, Decimal] = {}
@@ -80,9 +91,10 @@ class OwnOrders:
 
     # --- what we did ----------------------------------------------------------------------------
 
-    def sending(self, request: OrderRequest) -> None:
+    def sending(self, request: OrderRequest, time: int = 0) -> None:
         """Enter an order before its first byte leaves."""
         self._born_after[request.client_oid] = self._highest_id
+        self._sent[request.client_oid] = time
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -98,6 +110,7 @@ class OwnOrders:
         self.note_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
+            self._check_growth(client_oid, order_id)
             self._orders[client_oid] = replace(order, order_id=order_id, state=OrderState.OPEN)
             self._forget_doubt(client_oid)
 
@@ -141,6 +154,8 @@ class OwnOrders:
             self._see_stranger(row)
             return None
         self._oid_of[row.order_id] = client_oid
+        if not known.order_id:
+            self._check_growth(client_oid, row.order_id)
         if row.took and row.filled > self._took.get(client_oid, ZERO):
             self._took[client_oid] = row.filled
             self.taker_fills += 1
@@ -190,11 +205,28 @@ class OwnOrders:
             self.adopt([row])
 
     def note_id(self, order_id: str) -> None:
-        """Note an id of the venue, of whosever order: ids rise with time."""
+        """Note an id of the venue, of whosever order."""
         self._highest_id = max(self._highest_id, order_id, key=id_number)
 
+    def learn(self, rows: Iterable[OpenOrder]) -> None:
+        """Learn from rows of whatever orders how high ids are, and whether they rise with time."""
+        times = []
+        for row in sorted(rows, key=lambda row: id_number(row.order_id)):
+            self.note_id(row.order_id)
+            times.append(row.ctime)
+        steps = [later - earlier for earlier, later in pairwise(times)]
+        if any(step < -STEP_MS for step in steps):
+            self._ids_grow = False
+        elif self._ids_grow is None and sum(step > STEP_MS for step in steps) >= STEPS:
+            self._ids_grow = True
+
     def born_after(self) -> str:
-        """Return an id that is older than every order in doubt; empty when none is known."""
+        """Return an id that is older than every order in doubt; empty when none is known.
+
+        None is unless ids are known to rise: then all that the venue has must be looked through.
+        """
+        if not self._ids_grow:
+            return ""
         return min((self._born_after[oid] for oid in self._expires), key=id_number, default="")
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
@@ -202,16 +234,31 @@ class OwnOrders:
 
         That it does is known by an order of ours whose row has none. Then a row without one,
         younger than the order in doubt and alike in side, price, quantity and leg, is that order.
+        While it is not known, or the row has another id, such a row proves nothing; but as long as
+        it is there the order in doubt is not taken for absent.
         """
-        nameless = [row for row in rows if not row.client_oid]
-        self._venue_forgets |= any(row.order_id in self._oid_of for row in nameless)
-        for order in self.unknown() if self._venue_forgets else ():
-            born_after = id_number(self._born_after[order.client_oid])
-            for row in nameless:
-                is_new = row.order_id not in self._oid_of and id_number(row.order_id) > born_after
-                if is_new and _shape(row) == _shape(order):
-                    self._oid_of[row.order_id] = order.client_oid
-                    break
+        rows = list(rows)
+        for row in rows:
+            if row.order_id in self._oid_of:
+                self._venue_forgets = not identity.is_ours(row.client_oid, self.prefix)
+        strange = [r for r in rows if not identity.is_ours(r.client_oid, self.prefix)]
+        for order in self.unknown() if self._venue_forgets is not False else ():
+            alike = [row for row in strange if self._may_be(row, order)]
+            ours = [r for r in alike if not r.client_oid or r.client_oid.startswith(self.prefix)]
+            if self._venue_forgets and ours:
+                self._oid_of[ours[0].order_id] = order.client_oid
+            elif alike:
+                self._alike.add(order.client_oid)
+
+    def _may_be(self, row: OpenOrder, order: OpenOrder) -> bool:
+        """Say whether a row may show an order in doubt, by all but its client_oid."""
+        if row.order_id in self._oid_of or _shape(row) != _shape(order):
+            return False
+        if self._ids_grow and id_number(row.order_id) <= id_number(
+            self._born_after[order.client_oid]
+        ):
+            return False
+        return row.ctime >= self._sent[order.client_oid] - NEARLY_MS
 
     def missed(self, client_oid: str, begun: int) -> bool:
         """Note that a complete scan, begun at `begun`, did not show an order at all.
@@ -223,6 +270,8 @@ class OwnOrders:
         if not order:
             return False
         if order.state is OrderState.UNKNOWN and begun <= self._expires[client_oid] + LATE_MS:
+            return False
+        if client_oid in self._alike:
             return False
         scans = self._missed.setdefault(client_oid, [])
         scans.append(begun)
@@ -267,10 +316,17 @@ class OwnOrders:
         if order and order.state is before:
             self._orders[client_oid] = replace(order, state=after)
 
+    def _check_growth(self, client_oid: str, order_id: str) -> None:
+        """See whether the id of an order is higher than all that were known when it was sent."""
+        if id_number(order_id) <= id_number(self._born_after.get(client_oid, "")):
+            self._ids_grow = False
+
     def _forget_doubt(self, client_oid: str) -> None:
         self._expires.pop(client_oid, None)
         self._missed.pop(client_oid, None)
         self._born_after.pop(client_oid, None)
+        self._sent.pop(client_oid, None)
+        self._alike.discard(client_oid)
 
     def _end_unseen(self, order: OpenOrder) -> None:
         self._end(order)

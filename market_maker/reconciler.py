@@ -41,12 +41,14 @@ class Reconciler:
     def adopt(self) -> None:
         """Take over the orders of the process that this one replaces."""
         self._reconciled_epoch = self._feed.epoch
+        self._own.learn(self._gte.newest_orders())
         adopted = self._own.adopt(self._gte.query_orders())
         logger.info("Adopted %d orders of the process before this one.", adopted)
 
     def leftovers(self) -> list[OpenOrder]:
         """Return the orders that earlier runs have left; those of others are left alone."""
         self._reconciled_epoch = self._feed.epoch
+        self._own.learn(self._gte.newest_orders())
         rows = self._gte.query_orders()
         ours = [row for row in rows if identity.is_ours(row.client_oid, self._own.prefix)]
         for row in rows:
@@ -63,9 +65,7 @@ class Reconciler:
         the orders held back by it can be placed then.
         """
         waiting = self.is_being_cancelled()
-        news = self._feed.drain_news()
-        fills = [fill for row, time in news if (fill := self._own.observe(row, time))]
-        self._report(fills)
+        fills = self._take(self._feed.drain_news())
         return bool(fills) or (waiting and not self.is_being_cancelled())
 
     def look_up_if_needed(self, *, always: bool = False) -> bool:
@@ -110,6 +110,8 @@ class Reconciler:
         for order in known:
             row = rows.get(order.order_id)
             if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
+                if order.state is OrderState.CANCELLING:
+                    logger.warning("%s is still open, though its cancel was accepted.", order)
                 self._own.cancel_failed(order.client_oid)
         gone = [order for order in known if order.order_id and order.order_id not in rows]
         ended = {order.order_id: order for order in self._look_up(gone)}
@@ -175,12 +177,25 @@ class Reconciler:
         """Take rows that REST has shown; a position of before need not show their fills."""
         rows, now = list(rows), self._gte.now()
         self._own.claim(rows)
-        self._report([fill for row in rows if (fill := self._own.observe(row, now))])
+        self._take((row, now) for row in rows)
+
+    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+        """Take rows, each with its time; say which orders are not in doubt any more."""
+        doubted = self._own.unknown()
+        fills = [fill for row, time in rows if (fill := self._own.observe(row, time))]
+        still = {order.client_oid for order in self._own.unknown()}
+        for order in doubted:
+            if order.client_oid not in still:
+                logger.info("%s did reach the venue.", order)
+        self._report(fills)
+        return fills
 
     def _resolve_unknown(self) -> None:
         """Look for the orders in doubt among all orders younger than the oldest could be."""
         begun = self._gte.now()
-        self._observe(self._gte.query_orders((), after=self._own.born_after()))
+        rows = self._gte.query_orders((), after=self._own.born_after())
+        self._own.learn(rows)
+        self._observe(rows)
         for order in self._own.unknown():
             if self._own.missed(order.client_oid, begun):
                 logger.info("%s did not reach the venue.", order)

@@ -133,13 +133,13 @@ class Transport:
             raise NotSent(f"{what}: this needs an API key")
         self._check_block(endpoint, what)
         self._start(endpoint, what, still_wanted)
-        begun = _steady_ms()
+        begun, expires = _steady_ms(), self.now() + auth.EXPIRES_AFTER_MS
         try:
             reply = self._exchange(endpoint, self._base_url + path, params)
         except _Status as status:
-            raise self._of_status(status, endpoint, what) from None
+            raise _expiring(self._of_status(status, endpoint, what), expires) from None
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
-            raise self._classify(error, endpoint, what) from None
+            raise _expiring(self._classify(error, endpoint, what), expires) from None
         finally:
             self._finish(endpoint)
         self._blocked_since = None
@@ -263,6 +263,12 @@ class _Status(Exception):
         self.number = response.status_code
         header = response.headers.get("retry-after", "")
         self.retry_after = float(header) if re.fullmatch(r"[0-9]{1,6}", header, re.ASCII) else 0.0
+
+
+def _expiring(error: RequestError, expires: int) -> RequestError:
+    if isinstance(error, OutcomeUnknown):
+        error.expires = expires
+    return error
 
 
 def _steady_ms() -> int:

@@ -193,8 +193,35 @@ def test_absence_takes_two_scans_apart_begun_after_the_request_can_arrive_no_mor
     assert own.live() == ()
 
 
+def history(ids: list[int]) -> list[OpenOrder]:
+    """Orders of others with these ids, one a second."""
+    rows = [replace(row(oid="someone_else"), order_id=str(number)) for number in ids]
+    return [replace(each, ctime=1000 * second) for second, each in enumerate(rows)]
+
+
+def test_while_ids_are_not_known_to_rise_all_is_searched_for_an_order_in_doubt() -> None:
+    for ids in ([], [5, 6, 7], [9, *range(20, 31), 8]):
+        own = OwnOrders("mm_")
+        own.learn(history(list(ids)))
+        own.sending(REQUEST)
+        own.lost(REQUEST.client_oid, expires=1)
+        assert own.born_after() == ""
+
+
+def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_being_absent() -> (
+    None
+):
+    own = sent()
+    own.lost(REQUEST.client_oid, expires=0)
+    own.claim([row(oid="")])
+    late = LATE_MS + 1
+    assert not any(own.missed(REQUEST.client_oid, late + second) for second in (0, 1000, 60_000))
+    assert state(own) is OrderState.UNKNOWN
+
+
 def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
     own = OwnOrders("mm_")
+    own.learn(history(list(range(20, 40))))
     own.observe(replace(row(oid="someone_else"), order_id="99"), time=1)
     own.sending(REQUEST)
     own.observe(replace(row(oid="someone_else"), order_id="120"), time=1)

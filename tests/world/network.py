@@ -112,7 +112,11 @@ class Rest(BaseAdapter):
             timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
             raise requests.ReadTimeout("nothing came back")
         timeline.sleep(network.way())
-        raw = Trickle(timeline, body) if fault and fault.name == "trickle" else BytesIO(body)
+        raw = (
+            Trickle(timeline, body, read_seconds)
+            if fault and fault.name == "trickle"
+            else BytesIO(body)
+        )
         return _response(request, status, raw)
 
     def _spoil_before(self, fault: Fault, asked: Asked, read_seconds: float) -> None:
@@ -173,12 +177,15 @@ class Answered(Exception):
 class Trickle(BytesIO):
     """A body that comes one byte a second."""
 
-    def __init__(self, timeline: Timeline, body: bytes) -> None:
+    def __init__(self, timeline: Timeline, body: bytes, seconds: float) -> None:
         super().__init__(body)
         self._timeline = timeline
+        self._deadline = timeline.monotonic() + seconds
 
     def read(self, _amount: int | None = -1) -> bytes:
         self._timeline.sleep(1.0)
+        if self._timeline.monotonic() > self._deadline:  # what the socket of `link` does
+            raise TimeoutError("it comes too slowly")
         return super().read(1)
 
     read1 = read
@@ -326,7 +333,8 @@ class Socket:
             return
         deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
-            self._leave()
+            self._lost = True
+            self._network.timeline.after(0, self._leave)  # the venue is amid telling all sessions
             self._deliver(deliveries)
             return
         for delivery in deliveries:

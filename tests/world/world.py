@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -23,6 +24,7 @@ from market_maker.paper.stage import OWNER, set_stage, still_book
 from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
 from market_maker.settings import settings
+from market_maker.throttle import Throttle
 from tests.world.network import Line, Network, Pool, Socket, adapter_for, feed_for
 from tests.world.timeline import Timeline
 
@@ -52,6 +54,7 @@ class World:
         self.network = Network(self.timeline, self.house, random.Random(f"network {seed}"))
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
+        self._had_bot = False
         if still:
             self.play(still_book())
         self.timeline.every(switches.push_period_s, lambda: self.house.pulse(self._clock()))
@@ -91,10 +94,15 @@ class World:
 
     # --- the bot --------------------------------------------------------------------------------
 
-    def start(self, kind: type[OrderManager] = OrderManager, **changed: Any) -> OrderManager:
-        """Start a bot, connected and not yet ticking."""
-        settings.load(None, overrides=self.settings | changed)
+    def start(
+        self, kind: type[OrderManager] = OrderManager, *, file: Path | None = None, **changed: Any
+    ) -> OrderManager:
+        """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
+        settings.load(file, overrides={} if file else self.settings | changed)
         self.bot = kind()
+        if not self._had_bot:  # nobody before it can have used up a budget
+            self.bot.exchange.gte._transport._throttle = Throttle()
+        self._had_bot = True
         return self.bot
 
     def run(self, seconds: float) -> None:
