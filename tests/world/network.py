@@ -42,6 +42,12 @@ class Network:
         """Whether the bot's machine has no network at all."""
         self.lag = 0.0
         """Seconds that frames pile up on top of the latency."""
+        self.headers: Mapping[str, str] = {}
+        """Headers of every REST answer."""
+        self.rewrite: Callable[[bytes], bytes] = lambda body: body
+        """What becomes of the body of a REST answer."""
+        self.attempts = 0
+        """How many requests and connections were tried, whether they got through or not."""
         self.watchers: list[Callable[[Asked], None]] = []
         self.sockets: list[Socket] = []
 
@@ -78,6 +84,7 @@ class Rest(BaseAdapter):
         **_: Any,
     ) -> requests.Response:
         network, timeline = self._network, self._network.timeline
+        network.attempts += 1
         connect_seconds, read_seconds = timeout
         if network.is_refusing():
             timeline.sleep(network.way())
@@ -102,8 +109,9 @@ class Rest(BaseAdapter):
             timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
             raise requests.ReadTimeout("nothing came back")
         timeline.sleep(network.way())
+        body = network.rewrite(body)
         raw = Trickle(timeline, body) if fault and fault.name == "trickle" else BytesIO(body)
-        return _response(request, status, raw)
+        return _response(request, status, raw, network.headers)
 
     def _spoil_before(self, fault: Fault, asked: Asked, read_seconds: float) -> None:
         """Do what a fault does that strikes before the request takes effect."""
@@ -186,7 +194,8 @@ def adapter_for(network: Network) -> Callable[..., BaseAdapter]:
                 return super().send(request, *a, **k)
             except Answered as answered:
                 network.timeline.sleep(network.way())
-                return _response(request, answered.status, BytesIO(answered.body))
+                raw = BytesIO(answered.body)
+                return _response(request, answered.status, raw, network.headers)
 
     return Adapter
 
@@ -206,8 +215,11 @@ def _asked(request: requests.PreparedRequest) -> Asked:
     )
 
 
-def _response(request: requests.PreparedRequest, status: int, raw: BytesIO) -> requests.Response:
+def _response(
+    request: requests.PreparedRequest, status: int, raw: BytesIO, headers: Mapping[str, str]
+) -> requests.Response:
     response = requests.Response()
+    response.headers.update(headers)
     response.status_code = status
     response.raw = HTTPResponse(raw, status=status, preload_content=False)
     response.request = request
@@ -237,6 +249,7 @@ class Socket:
     """In the place of a `websocket.WebSocket`."""
 
     def __init__(self, network: Network) -> None:
+        network.attempts += 1
         if network.is_refusing():
             raise ConnectionRefusedError(NO_CONNECTION)
         if network.black_hole:
@@ -261,7 +274,7 @@ class Socket:
             raise ConnectionResetError("Connection lost.")
         self._network.timeline.after(self._network.way(), lambda: self._reach(text))
 
-    def recv_data(self) -> tuple[int, bytes]:
+    def recv_data(self, control_frame: bool = False) -> tuple[int, bytes]:  # noqa: ARG002
         if not self._arrived:
             raise WebSocketTimeoutException("timed out")
         frame = self._arrived.popleft()
@@ -300,7 +313,8 @@ class Socket:
     def _on_frame(self, frame: str, table: str) -> None:
         deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
-            self._leave()
+            self._lost = True
+            self._network.timeline.after(0, self._leave)  # the venue is still telling the others
             self._deliver(deliveries)
             return
         for delivery in deliveries:
