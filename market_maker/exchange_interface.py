@@ -125,6 +125,7 @@ class ExchangeInterface:
             raise VenueUnreachable(str(error)) from None
         self.feed.start()
         self.feed.wait_for_tables(self.feed.needed, START_SECONDS)
+        self._decision = (self.feed.epoch, clock.monotonic())
         if self.dry_run:
             return
         if takes_over:
@@ -146,19 +147,18 @@ class ExchangeInterface:
     # --- keeping up -----------------------------------------------------------------------------
 
     def refresh(self) -> Health:
-        """Bring our orders up to date, and say what their state and the feed's allow.
-
-        Raises Fatal when the venue does not accept us any more.
-        """
+        """Bring our orders up to date, and say what their state and the feed's allow."""
         known = True
         self._decision = (self.feed.epoch, clock.monotonic())
         if self.dry_run:
             self._end_crossed_virtual_orders()
         else:
-            known = self._reconciler.look_up_if_needed(always=self._is_spot)
-            if again := self._reconciler.cancels_to_repeat():
-                logger.warning("Canceling %d orders again; they have not ended.", len(again))
-                self._cancel(again)
+            try:
+                known = self._keep_up()
+            except Fatal as error:
+                logger.error("%s", error)
+                self.note_fatal(error)
+                known = False
         if self.feed.auth_refused():
             self.alarms.note("auth", clock.monotonic())
         found = self.monitor.look(
@@ -170,6 +170,14 @@ class ExchangeInterface:
         if not known and found.state is TradingState.ACTIVE:
             return Health(TradingState.PAUSED, "own orders are still being looked up")
         return found
+
+    def _keep_up(self) -> bool:
+        """Bring our orders up to date; return whether all is known of them."""
+        known = self._reconciler.look_up_if_needed(always=self._is_spot)
+        if again := self._reconciler.cancels_to_repeat():
+            logger.warning("Canceling %d orders again; they have not ended.", len(again))
+            self._cancel(again)
+        return known
 
     def _snapshot_if_any(self) -> Snapshot | None:
         try:
@@ -218,8 +226,8 @@ class ExchangeInterface:
         self.feed.connect_anew(reason)
 
     def has_gone_silent(self, before: bool) -> bool:
-        """Say whether the feed has fallen silent since the last look, at which it was not."""
-        return before and self.feed.silent_for() > SILENT_AFTER
+        """Say whether the feed has fallen silent, or died, since the last look at it."""
+        return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
 
     def unconfirmed_for(self) -> float:
         """Return the seconds since the feed last told anything, or its book was found right."""

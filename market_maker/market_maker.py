@@ -31,6 +31,8 @@ QUOTE_TTL = 15.0
 SLEPT_SECONDS = 5.0
 """A wait that takes so much longer than asked for means that everything known is old."""
 SLOW_SECONDS = 5.0
+PULL_SECONDS = 1.0
+"""Seconds that a pull insists within one tick; the next one comes soon."""
 REMIND_EVERY = 60.0
 MINUTE = 60.0
 CHURN = 60
@@ -535,7 +537,7 @@ class OrderManager:
             return
         logger.warning("Canceling all our orders: %s.", why)
         try:
-            self.exchange.cancel_all_orders(seconds=settings.TIMEOUT)
+            self.exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
         except OrdersLeft as error:
             left = "".join(f"\n  {order}" for order in error.orders)
             logger.error("%s%s", error, left)

@@ -31,8 +31,8 @@ class Throttle:
 
         0 means at once. While all places are taken by calls under way it is a guess: ask again.
         """
-        if now < self._paused_until.get(name, now):
-            return self._paused_until[name] - now
+        if pause := self.pause(name, now):
+            return pause
         if now < self._slow_until.get(name, now):
             calls, seconds = (calls // 2, seconds) if calls > 1 else (1, seconds * 2)
         places = calls - self._under_way[name]
@@ -42,6 +42,10 @@ class Throttle:
         if len(finished) < places:
             return 0.0
         return max(0.0, finished[-places] + seconds + SLACK - now)
+
+    def pause(self, name: str, now: float) -> float:
+        """Return how long an endpoint still rests because the venue was asked too much."""
+        return max(0.0, self._paused_until.get(name, now) - now)
 
     def start(self, name: str) -> None:
         """Note that a call leaves."""

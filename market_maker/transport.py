@@ -4,6 +4,7 @@ Its end is an answer, a refusal, a question that was not answered (`Temporary`),
 fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is the retry loop.
 """
 
+import logging
 import re
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 
 from market_maker import __version__, auth, clock, link, protocol
 from market_maker.errors import (
+    AuthError,
     BadData,
     Blocked,
     NotSent,
@@ -29,6 +31,8 @@ from market_maker.errors import (
 from market_maker.protocol import Endpoint, Params
 from market_maker.throttle import Throttle
 
+logger = logging.getLogger(__name__)
+
 CONNECTIONS = 8
 CONNECT_SECONDS = 2.0
 LOOK_AGAIN = 0.05
@@ -38,6 +42,10 @@ WRITE_SECONDS = 4.0
 CHUNK = 65_536
 TIMES = 9
 """So many of the venue's latest times are compared."""
+LONGEST_REST = 1.0
+"""Seconds that a request waits at most when the venue has said "too frequent": the tick goes on."""
+CLOCK_MS = 2_000
+"""This machine's clock should not be further off the venue's."""
 PROBE_EVERY = 60.0
 """Seconds between two looks whether a venue that blocks us still does."""
 
@@ -63,6 +71,7 @@ class Transport:
         """The venue's clock less our steady one, in ms, by its latest answers."""
         self._blocked_since: float | None = None
         self._probe_due = 0.0
+        self._clock_told = False
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -144,6 +153,7 @@ class Transport:
             self._finish(endpoint)
         self._blocked_since = None
         self._learn_time(begun, reply.get("time"))
+        self._tell_of_clock()
         if code := reply["code"]:
             refusal = protocol.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
@@ -169,6 +179,8 @@ class Transport:
             self._blocked_since = self._blocked_since or now
             self._probe_due = now + PROBE_EVERY
             return Blocked(f"{what}: the venue keeps us out ({status})")
+        if status.number == HTTPStatus.UNAUTHORIZED:
+            return AuthError(f"{what}: the venue does not accept our key ({status})")
         if status.number == HTTPStatus.TOO_MANY_REQUESTS:
             self._slow_down(endpoint, status.retry_after)
             return TooFrequent(f"{what}: too frequent ({status})")
@@ -186,6 +198,9 @@ class Transport:
         """Wait for a place in the budget and take it."""
         with self._budget:
             while still_wanted():
+                pause = self._throttle.pause(endpoint.path, clock.monotonic())
+                if pause > LONGEST_REST:
+                    raise NotSent(f"{what}: not sent, the venue wants a rest of {pause:.0f} s more")
                 wait = self._wait(endpoint)
                 if wait == 0:
                     self._throttle.start(endpoint.path)
@@ -253,6 +268,14 @@ class Transport:
         done = _steady_ms()
         if type(theirs) is int and 10**12 <= theirs < 10**14:
             self._ahead.append(theirs - (begun + done) // 2)
+
+    def _tell_of_clock(self) -> None:
+        """Warn once when this machine's clock is off the venue's, and again after it was right."""
+        offset = self.clock_offset() or 0
+        is_off = abs(offset) > CLOCK_MS
+        if is_off and not self._clock_told:
+            logger.warning("This machine's clock is %.1f s off the venue's.", -offset / 1000)
+        self._clock_told = is_off
 
 
 class _Status(Exception):

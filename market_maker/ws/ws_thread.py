@@ -30,6 +30,8 @@ CROSSED_FOR = 1.0
 PATIENCE = 10.0
 """Seconds that a new connection has for a book that is neither crossed nor late."""
 LAG_MS = 10_000
+LAG_COUNTS = 5.0
+"""Seconds that a late frame counts; of a book that is quiet since, the audit over REST tells."""
 UNBELIEVABLE_MS = 600_000
 """A time of the venue that is further off says nothing."""
 BAD_FRAMES = 5
@@ -171,7 +173,7 @@ class GTEWebsocket:
 
     def lag_ms(self) -> int:
         """Return how far the latest frame of the book was behind the venue's clock."""
-        return self._lag_ms
+        return self._lag_ms if self.silent_about("order_book") < LAG_COUNTS else 0
 
     def auth_refused(self) -> bool:
         """Say whether the venue has refused our login for good."""
@@ -330,22 +332,26 @@ class GTEWebsocket:
         if self._crossed_since is not None and now - self._crossed_since > CROSSED_FOR:
             if not is_young:
                 raise ConnectionError("the order book stays crossed")
-        if self._lag_ms > LAG_MS and not is_young:
-            raise ConnectionError(f"the feed lags by {self._lag_ms / 1000:.0f} s")
+        if (lag := self.lag_ms()) > LAG_MS and not is_young:
+            raise ConnectionError(f"the feed lags by {lag / 1000:.0f} s")
 
     def _receive(self) -> None:
-        """Take the next frame, if one comes within a second."""
+        """Take the next frame, if one comes within a second.
+
+        The library answers a ping; neither that nor its own pong says that the venue lives.
+        """
         assert self._socket
         assert self._line
         self._line.deadline = clock.monotonic() + 1.0
         try:
-            opcode, data = self._socket.recv_data()
+            opcode, data = self._socket.recv_data(control_frame=True)
         except websocket.WebSocketTimeoutException:
             return
         self._line.allowance = MESSAGE_LIMIT
         if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise ConnectionError("the venue closed the connection")
-        self._take(data)
+            raise ConnectionError(f"the venue closed the connection{_why_closed(data)}")
+        if opcode not in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+            self._take(data)
 
     def _note(self, error: Exception) -> None:
         """Note why the connection is lost, and let it go."""
@@ -433,6 +439,14 @@ class GTEWebsocket:
         if not self._connected:
             return list(tables)
         return [table for table in tables if table not in self._tables.times]
+
+
+def _why_closed(data: bytes) -> str:
+    """Return the code and the text of a close frame, if it has them."""
+    if len(data) < 2:
+        return ""
+    text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
+    return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"
 
 
 def _operation(request: object) -> object:

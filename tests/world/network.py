@@ -44,6 +44,12 @@ class Network:
         """Seconds that frames pile up on top of the latency."""
         self.senders: list[Callable[[Asked], None]] = []
         """Are told of each request when it leaves the bot."""
+        self.headers: Mapping[str, str] = {}
+        """Headers of every REST answer."""
+        self.rewrite: Callable[[bytes], bytes] = lambda body: body
+        """What becomes of the body of a REST answer."""
+        self.attempts = 0
+        """How many requests and connections were tried, whether they got through or not."""
         self.watchers: list[Callable[[Asked], None]] = []
         """Are told of each request when it arrives at the exchange."""
         self.sockets: list[Socket] = []
@@ -84,6 +90,7 @@ class Rest(BaseAdapter):
         **_: Any,
     ) -> requests.Response:
         network, timeline = self._network, self._network.timeline
+        network.attempts += 1
         connect_seconds, read_seconds = timeout
         if timeline.killed:
             raise Killed
@@ -112,12 +119,13 @@ class Rest(BaseAdapter):
             timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
             raise requests.ReadTimeout("nothing came back")
         timeline.sleep(network.way())
+        body = network.rewrite(body)
         raw = (
             Trickle(timeline, body, read_seconds)
             if fault and fault.name == "trickle"
             else BytesIO(body)
         )
-        return _response(request, status, raw)
+        return _response(request, status, raw, network.headers)
 
     def _spoil_before(self, fault: Fault, asked: Asked, read_seconds: float) -> None:
         """Do what a fault does that strikes before the request takes effect."""
@@ -203,7 +211,8 @@ def adapter_for(network: Network) -> Callable[..., BaseAdapter]:
                 return super().send(request, *a, **k)
             except Answered as answered:
                 network.timeline.sleep(network.way())
-                return _response(request, answered.status, BytesIO(answered.body))
+                raw = BytesIO(answered.body)
+                return _response(request, answered.status, raw, network.headers)
 
     return Adapter
 
@@ -223,8 +232,11 @@ def _asked(request: requests.PreparedRequest) -> Asked:
     )
 
 
-def _response(request: requests.PreparedRequest, status: int, raw: BytesIO) -> requests.Response:
+def _response(
+    request: requests.PreparedRequest, status: int, raw: BytesIO, headers: Mapping[str, str]
+) -> requests.Response:
     response = requests.Response()
+    response.headers.update(headers)
     response.status_code = status
     response.raw = HTTPResponse(raw, status=status, preload_content=False)
     response.request = request
@@ -264,6 +276,7 @@ class Socket:
     """In the place of a `websocket.WebSocket`."""
 
     def __init__(self, network: Network) -> None:
+        network.attempts += 1
         if network.is_refusing():
             raise ConnectionRefusedError(NO_CONNECTION)
         if network.black_hole:
@@ -291,7 +304,7 @@ class Socket:
             raise ConnectionResetError("Connection lost.")
         self._network.timeline.after(self._network.way(), lambda: self._reach(text))
 
-    def recv_data(self) -> tuple[int, bytes]:
+    def recv_data(self, control_frame: bool = False) -> tuple[int, bytes]:  # noqa: ARG002
         if not self._arrived:
             raise WebSocketTimeoutException("timed out")
         frame = self._arrived.popleft()
