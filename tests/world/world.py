@@ -24,7 +24,7 @@ from market_maker.paper.switches import DEFAULTS, Switches
 from market_maker.paper.tape import BTC_USD
 from market_maker.settings import settings
 from tests.world.network import Network, Pool, Socket, adapter_for, feed_for
-from tests.world.timeline import Timeline
+from tests.world.timeline import START_MS, Timeline
 
 HOUSE_TICK = 0.25
 GIVEN: dict[str, Any] = {
@@ -42,16 +42,24 @@ class World:
     """One exchange, one network, one bot at a time. Only `run` and the bot let time pass."""
 
     def __init__(
-        self, *, seed: int = 1, switches: Switches = DEFAULTS, still: bool = True, **changed: Any
+        self,
+        *,
+        seed: int = 1,
+        switches: Switches = DEFAULTS,
+        still: bool = True,
+        start_ms: int = START_MS,
+        **changed: Any,
     ) -> None:
         self.chance = random.Random(f"world {seed}")
-        self.timeline = Timeline()
+        self.timeline = Timeline(start_ms)
         exchange, _ = set_stage(crowd=False, switches=switches)
         self.exchange = exchange
         self.house = House(exchange, seed)
         self.network = Network(self.timeline, self.house, random.Random(f"network {seed}"))
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
+        self.foreign: list[int] = []
+        """The orders that the owner of the account placed by hand."""
         if still:
             self.play(still_book())
         self.timeline.every(switches.push_period_s, lambda: self.house.pulse(self._clock()))
@@ -151,6 +159,7 @@ class World:
             now=self.house.time(self._clock()),
         )
         self.house.publish(self._clock())
+        self.foreign.append(order_id)
         return order_id
 
     def venue_cancels(self, order: Order) -> None:
