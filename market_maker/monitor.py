@@ -15,6 +15,7 @@ from market_maker.ledger import Ledger
 from market_maker.models import Fill, Instrument, Snapshot, Ticker
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
+from market_maker.ws.tables import WORTH_TELLING
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Monitor:
         self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
         self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
+        self._told: set[str] = set()
         self._mids: deque[tuple[float, float]] = deque()
         self._free: deque[tuple[float, Decimal]] = deque()
 
@@ -82,6 +84,7 @@ class Monitor:
             self._alarms.note("thread", now)
             logger.critical("The feed's thread had died and was started again.")
         self._count_drops(now)
+        self._tell_unusable()
         if snapshot:
             self._look_at_account(snapshot, now)
             self._look_at_profit(snapshot.instrument, max_loss, now)
@@ -121,6 +124,13 @@ class Monitor:
         for _ in range(self._feed.epoch - max(self._epoch, 1)):
             self._alarms.note("drop", now)
         self._epoch = self._feed.epoch
+
+    def _tell_unusable(self) -> None:
+        """Log what of the feed cannot be used, each sort of it once."""
+        for words in self._feed.counts():
+            if words.startswith(WORTH_TELLING) and words not in self._told:
+                self._told.add(words)
+                logger.warning("The feed brought what cannot be used, %s: dropped.", words)
 
     def _audit_book(self, now: float) -> None:
         """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
@@ -170,6 +180,9 @@ class Monitor:
         if jump:
             logger.error("The position changed without a fill of ours: %s.", jump)
             self._alarms.note("liquidation" if jump.liquidated else "jump", now)
+        if self.ledger.has_vanished(snapshot.position):
+            logger.warning("A position is shown no more: connecting anew to see whether it is.")
+            self._feed.connect_anew("a position is shown no more")
         if snapshot.margin:
             while self._free and now - self._free[0][0] > MINUTE:
                 self._free.popleft()

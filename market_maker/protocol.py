@@ -181,11 +181,23 @@ def optional(row: Row, name: str) -> Decimal | None:
     return number(row, name) if row.get(name) is not None else None
 
 
+def price_if_any(row: Row, name: str) -> Decimal | None:
+    """Return the field as a number above zero, or None where the row does not have it at all."""
+    return positive(row, name) if name in row else None
+
+
 def text(row: Row, name: str) -> str:
     """Return the field as text that is not empty, or raise BadData."""
     value = row.get(name)
     if not isinstance(value, str) or not value:
         raise BadData(f"{name} is missing")
+    return value
+
+
+def _any_text(row: Row, name: str) -> str:
+    value = row[name]
+    if not isinstance(value, str):
+        raise BadData(f"{name} is not a text: {printable(value)}")
     return value
 
 
@@ -234,6 +246,14 @@ def parse_side(row: Row) -> Side:
     return Side.BUY if flag == "1" else Side.SELL
 
 
+def _close_flag(row: Row) -> bool:
+    """Return whether an order closes; spot has no such flag."""
+    flag = row.get("close_flag", "0")
+    if flag not in ("0", "1"):
+        raise BadData(f"close_flag is neither 0 nor 1: {printable(flag)}")
+    return bool(flag == "1")
+
+
 def order_id(row: Row) -> str:
     """Return the id of an order: digits, which rise with time."""
     found = text(row, "order_id" if "order_id" in row else "id")
@@ -249,14 +269,14 @@ def parse_order(row: Row) -> OpenOrder:
     """
     qty, filled = positive(row, "qty"), not_negative(row, "filled_qty")
     if filled > qty:
-        raise BadData(f"filled_qty {filled} is more than qty {qty}")
+        raise BadData(f"filled_qty is more than qty: {filled} > {qty}")
     return OpenOrder(
         side=parse_side(row),
         price=positive(row, "price"),
         qty=qty,
         filled=filled,
-        close=row.get("close_flag") == "1",
-        client_oid=row.get("client_oid") or "",
+        close=_close_flag(row),
+        client_oid="" if row.get("client_oid") is None else _any_text(row, "client_oid"),
         order_id=order_id(row),
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
         avg_price=optional(row, "avg_price") or Decimal(0),
@@ -282,10 +302,10 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
     Without `tick_size` (REST never has it) the tick is the smallest step that `price_precision`
     can show. Raises BadData when neither is there.
     """
-    tick = optional(row, "tick_size")
+    tick = price_if_any(row, "tick_size")
     if tick is None:
         tick = _step(row, "price_precision")
-    if tick is None or tick <= 0:
+    if tick is None:
         raise BadData("tick_size and price_precision are missing")
     spot_lot = _step(row, "number_precision") if instrument_type == "bb" else None
     face_name = "lot_size" if "lot_size" in row else "face_value"
@@ -295,11 +315,11 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         symbol=text(row, "symbol"),
         tick=tick,
         lot=spot_lot or Decimal(1),
-        face_value=optional(row, face_name) or Decimal(1),
+        face_value=price_if_any(row, face_name) or Decimal(1),
         quote_currency=row.get("quote_currency") or "",
-        last_price=optional(row, "last_price"),
-        mark_price=optional(row, "mark_price"),
-        index_price=optional(row, "index_price"),
+        last_price=price_if_any(row, "last_price"),
+        mark_price=price_if_any(row, "mark_price"),
+        index_price=price_if_any(row, "index_price"),
         funding_rate=optional(row, "funding_rate"),
         volume_24h=optional(row, "volume_24h"),
     )

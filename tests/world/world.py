@@ -142,6 +142,14 @@ class World:
         """Let somebody else buy or sell up to this quantity at once, at this price or better."""
         self.play([Take(Side[side.upper()], self._ticks(price), qty)])
 
+    def bids(self) -> list[tuple[Decimal, int]]:
+        """Return price and size of all that rests to buy, ours included, best first."""
+        listing = self.exchange.listing(BTC_USD)
+        return [
+            (listing.instrument.price(price), listing.book.size(Side.BUY, price))
+            for price in listing.book.prices(Side.BUY)
+        ]
+
     def index(self, price: str) -> None:
         """Move the price elsewhere, which is the mark price too."""
         self.play([Index(Decimal(price))])
