@@ -398,7 +398,7 @@ class OrderManager:
             interval = min(interval, SETTLE_SECONDS)
         due = clock.monotonic() + interval
         while not self.exchange.stopping and (now := clock.monotonic()) < due:
-            until = min(due, self._look_due)
+            until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
             wall = clock.now_ms()
             reasons = clock.wait(self.exchange.wake, until - now)
             if self._has_slept(until, (clock.now_ms() - wall) / 1000 - (clock.monotonic() - now)):
