@@ -199,9 +199,7 @@ def test_d06_an_update_by_an_unknown_id_alone_changes_no_level_and_the_audit_fin
 
 
 @pytest.mark.parametrize("level", range(0, 15, 7))
-def test_d07_a_lost_update_is_found_by_the_audit(
-    level: int, log: pytest.LogCaptureFixture
-) -> None:
+def test_d07_a_lost_update_is_found_by_the_audit(level: int, log: pytest.LogCaptureFixture) -> None:
     with quoting(ORDER_PAIRS=1) as world:
         world.fault("frame_lost", match="order_book", times=1)
         world.put("sell", str(Decimal("8497.5") + Decimal("2.5") * level), 3)
