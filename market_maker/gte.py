@@ -42,6 +42,8 @@ HIGHEST_ID = str(2**63 - 1)
 ASK_AGAIN = 5.0
 """Seconds after which an order that is still open is asked to be cancelled again."""
 LOOK_AGAIN = 0.15
+TRY_AGAIN = 0.5
+OPEN_STILL = "they are still open"
 CANCEL_AT_ONCE = 90
 
 T = TypeVar("T")
@@ -444,8 +446,10 @@ class GTE:
         fewest = math.inf
         asked: dict[str, float] = {}
         for rounds in itertools.count():
-            trouble = "they are still open"
+            trouble = OPEN_STILL
             is_last = not go_on() and rounds > 0
+            is_cut_off = False
+            fatal: Fatal | None = None
             try:
                 found = self.query_orders()
                 orders = [o for o in found if self._is_ours(o) or o.order_id in known_ids]
@@ -455,16 +459,22 @@ class GTE:
                     fewest, deadline = len(orders), clock.monotonic() + seconds
             except Temporary as error:  # then those that are known are cancelled all the same
                 trouble = str(error)
+                is_cut_off = isinstance(error, NotSent)
+            except Fatal as error:
+                trouble, fatal = str(error), error
             now = clock.monotonic()
             due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
-            for outcome in self.cancel_bulk_orders([] if is_last else due[:CANCEL_AT_ONCE]):
+            due = [] if is_last or is_cut_off else due
+            for outcome in self.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
                 if outcome.error is None:
                     asked[outcome.order_id] = now
                 elif isinstance(outcome.error, Fatal):
-                    raise outcome.error
+                    fatal = outcome.error
+            if fatal:
+                raise fatal
             if is_last or clock.monotonic() >= deadline:
                 raise OrdersLeft(trouble, tuple(order.full for order in orders))
-            clock.sleep(LOOK_AGAIN)
+            clock.sleep(LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN)
 
     # --- the live tables, under the family's names ----------------------------------------------
 

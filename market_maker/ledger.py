@@ -12,6 +12,8 @@ from market_maker.models import ZERO, Fill, Instrument, Leg, Position, Side
 
 SETTLE = 5.0
 """Seconds that a gap must stand before it is taken for the work of another."""
+VANISHED_MS = 5_000
+"""A leg that is not shown for so long, while frames of the table go on, may be no more."""
 NEAR = Decimal("0.005")
 """How near the mark must have come to the liquidation price, as a fraction."""
 
@@ -36,7 +38,9 @@ class _Line:
     gap: Decimal | None = None
     odd_gap: Decimal | None = None
     odd_since: float = 0.0
+    filled_at: int = 0
     before: Leg = field(default_factory=Leg)
+    asked_about: Decimal = ZERO
 
 
 class Ledger:
@@ -52,6 +56,7 @@ class Ledger:
         is_long = (fill.side is Side.BUY) is not fill.order.close
         line = self._lines[is_long]
         line.own += -fill.qty if fill.order.close else fill.qty
+        line.filled_at = max(line.filled_at, fill.time)
         self._net += fill.side.sign * fill.qty
         self._value += fill.side.sign * fill.value(instrument)
 
@@ -75,8 +80,25 @@ class Ledger:
                 return jump
         return None
 
+    def has_vanished(self, position: Position) -> bool:
+        """Say, once for each quantity, that a leg is shown no more: it may be flat or only quiet.
+
+        Silence alone does not make it flat; the first image of a new connection tells.
+        """
+        found = False
+        for is_long, leg in ((True, position.long), (False, position.short)):
+            line = self._lines[is_long]
+            if not leg.qty:
+                line.asked_about = ZERO
+            elif position.time - leg.time >= VANISHED_MS and leg.qty != line.asked_about:
+                line.asked_about = leg.qty
+                found = True
+        return found
+
     def _see_leg(self, is_long: bool, leg: Leg, mark: Decimal | None, now: float) -> Jump | None:
         line = self._lines[is_long]
+        if leg.time < line.filled_at:
+            return None  # it was so before our latest fill, and tells nothing yet
         gap = leg.qty - line.own
         if line.gap is None or gap == line.gap:
             line.gap, line.odd_gap, line.before = gap, None, leg

@@ -32,7 +32,9 @@ SLEPT_SECONDS = 5.0
 """A wait that takes so much longer than asked for means that everything known is old."""
 SLOW_SECONDS = 5.0
 PULL_SECONDS = 1.0
-"""Seconds that a pull insists within one tick; the next one comes soon."""
+"""Seconds that a pull insists within one tick."""
+PULL_AGAIN = 4.0
+"""Seconds to the next pull after one that has not got through."""
 REMIND_EVERY = 60.0
 MINUTE = 60.0
 CHURN = 60
@@ -84,7 +86,7 @@ class OrderManager:
         self._no_creates_until = 0.0
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
-        self._reminded = 0.0
+        self._reminded = self._pull_due = 0.0
         self._was_open = False
         self._sizes = RandomSizes()
         self._reasons: set[str] = set()
@@ -526,21 +528,31 @@ class OrderManager:
             self._unconfirmed_since = now - self.exchange.unconfirmed_for()
         ttl = 0.8 * max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)  # they must be gone by then
         if self.halted_reason:
-            self._pull(f"halted, {self.halted_reason}", surely=not self._halt_pulled)
-            self._halt_pulled = True
+            self._halt_pulled |= self._pull(
+                f"halted, {self.halted_reason}", surely=not self._halt_pulled
+            )
         elif now - self._unconfirmed_since >= ttl:
             self._pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
 
-    def _pull(self, why: str, *, surely: bool = False) -> None:
-        """Cancel all our orders that are known; `surely` asks the venue whether there are more."""
+    def _pull(self, why: str, *, surely: bool = False) -> bool:
+        """Cancel all our orders that are known; return whether none is left.
+
+        `surely` asks the venue whether there are more. After one that has not got through, the next
+        one waits a little.
+        """
         if not (surely or self.exchange.own.live()):
-            return
+            return True
+        if clock.monotonic() < self._pull_due:
+            return False
         logger.warning("Canceling all our orders: %s.", why)
         try:
             self.exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
         except OrdersLeft as error:
+            self._pull_due = clock.monotonic() + PULL_AGAIN
             left = "".join(f"\n  {order}" for order in error.orders)
             logger.error("%s%s", error, left)
+            return False
+        return True
 
     def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
         """Log which orders are not placed, a line for each reason that is new."""

@@ -189,6 +189,8 @@ class Position:
 
     long: Leg = field(default_factory=Leg)
     short: Leg = field(default_factory=Leg)
+    time: int = 0
+    """The venue's time in ms of the latest frame of the table, whichever leg it showed."""
 
     @property
     def net(self) -> Decimal:

@@ -5,16 +5,17 @@ from collections import deque
 from decimal import Decimal
 from statistics import median
 
-from market_maker import audit, clock, health
+from market_maker import audit, clock, health, protocol
 from market_maker.alarms import Alarms
 from market_maker.audit import Audit
 from market_maker.errors import RequestError
 from market_maker.gte import GTE
-from market_maker.health import Facts, Health
+from market_maker.health import Facts, Health, TradingState
 from market_maker.ledger import Ledger
 from market_maker.models import Fill, Instrument, Snapshot, Ticker
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
+from market_maker.ws.tables import WORTH_TELLING
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ AUDIT_QUIET = 5.0
 AUDIT_AGAIN = 1.0
 """Seconds to the next audit when one has found something."""
 MINUTE = 60.0
+SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 FALL = Decimal("0.2")
 """The available margin must not fall below this part of what it was within a minute."""
 JUMPED, CRASHED = 0.2, 0.5
@@ -48,6 +50,10 @@ class Monitor:
         self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
         self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
+        self._told: set[str] = set()
+        self._setting: dict[str, str] = {}
+        self._setting_due = 0.0
+        self._setting_changed = ""
         self._mids: deque[tuple[float, float]] = deque()
         self._free: deque[tuple[float, Decimal]] = deque()
 
@@ -82,11 +88,13 @@ class Monitor:
             self._alarms.note("thread", now)
             logger.critical("The feed's thread had died and was started again.")
         self._count_drops(now)
+        self._tell_unusable()
         if snapshot:
             self._look_at_account(snapshot, now)
             self._look_at_profit(snapshot.instrument, max_loss, now)
             self._look_at_price(snapshot.ticker, now)
             self._audit_book(now)
+            self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
         return health.assess(self._facts(snapshot, ticker, position_limit, now))
 
@@ -112,7 +120,7 @@ class Monitor:
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            troubles=self._alarms.troubles(now),
+            troubles=[*self._alarms.troubles(now), *self._setting_trouble()],
         )
 
     # --- the feed -------------------------------------------------------------------------------
@@ -121,6 +129,13 @@ class Monitor:
         for _ in range(self._feed.epoch - max(self._epoch, 1)):
             self._alarms.note("drop", now)
         self._epoch = self._feed.epoch
+
+    def _tell_unusable(self) -> None:
+        """Log what of the feed cannot be used, each sort of it once."""
+        for words in self._feed.counts():
+            if words.startswith(WORTH_TELLING) and words not in self._told:
+                self._told.add(words)
+                logger.warning("The feed brought what cannot be used, %s: dropped.", words)
 
     def _audit_book(self, now: float) -> None:
         """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
@@ -170,6 +185,9 @@ class Monitor:
         if jump:
             logger.error("The position changed without a fill of ours: %s.", jump)
             self._alarms.note("liquidation" if jump.liquidated else "jump", now)
+        if self.ledger.has_vanished(snapshot.position):
+            logger.warning("A position is shown no more: connecting anew to see whether it is.")
+            self._feed.connect_anew("a position is shown no more")
         if snapshot.margin:
             while self._free and now - self._free[0][0] > MINUTE:
                 self._free.popleft()
@@ -186,6 +204,34 @@ class Monitor:
         too_much = mark and max_loss and self.ledger.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             self._alarms.note("loss", now)
+
+    def _look_at_setting(self, instrument: Instrument, now: float) -> None:
+        """Ask once a minute for margin mode and leverages; compare them with those at the start.
+
+        It never changes them: that is for a person.
+        """
+        is_live = "position" in self._feed.needed
+        if not is_live or not instrument.is_contract or now < self._setting_due:
+            return
+        self._setting_due = now + MINUTE
+        try:
+            found = self._gte.setting_query()
+        except RequestError as error:
+            logger.info("Margin mode and leverage could not be looked up: %s", error)
+            return
+        setting = {name: str(found[name]) for name in SETTING if name in found}
+        self._setting = self._setting or setting
+        self._setting_changed = ", ".join(
+            f"{name} {protocol.escaped(self._setting[name])} -> {protocol.escaped(value)}"
+            for name, value in setting.items()
+            if self._setting.get(name, value) != value
+        )
+
+    def _setting_trouble(self) -> list[Health]:
+        if not self._setting_changed:
+            return []
+        words = f"it was changed outside: {self._setting_changed}; set it back, or start anew"
+        return [Health(TradingState.PAUSED, words)]
 
     def _count_orders(self, now: float) -> None:
         """Turn what the orders have counted into alarms, each event once."""

@@ -74,6 +74,7 @@ class OwnOrders:
         """Orders in doubt that may be a row which shows no id of ours: they are never absent."""
         self._expires: dict[str, int] = {}
         self._missed: dict[str, list[int]] = {}
+        self._cancels_asked: set[str] = set()
         self._took: dict[str, Decimal] = {}
         self._recent: deque[Fill] = deque(maxlen=REMEMBER)
 
@@ -129,6 +130,7 @@ class OwnOrders:
 
     def cancelling(self, client_oid: str) -> None:
         """Note that a cancel was accepted: the order may still fill, and is not kept any more."""
+        self._cancels_asked.add(client_oid)
         self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
 
     def cancel_failed(self, client_oid: str) -> None:
@@ -177,7 +179,7 @@ class OwnOrders:
         )
         self._forget_doubt(client_oid)
         if state is OrderState.DONE:
-            was_asked_for = known.state is OrderState.CANCELLING or not order.remaining
+            was_asked_for = client_oid in self._cancels_asked or not order.remaining
             self.ended_by_venue += not was_asked_for
             self._end(order)
         else:
@@ -336,6 +338,7 @@ class OwnOrders:
 
     def _end(self, order: OpenOrder) -> None:
         self._orders.pop(order.client_oid, None)
+        self._cancels_asked.discard(order.client_oid)
         self._forget_doubt(order.client_oid)
         self._ended[order.client_oid] = replace(order, state=OrderState.DONE)
         while len(self._ended) > REMEMBER:

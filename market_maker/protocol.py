@@ -183,6 +183,11 @@ def optional(row: Row, name: str) -> Decimal | None:
     return number(row, name) if row.get(name) is not None else None
 
 
+def price_if_any(row: Row, name: str) -> Decimal | None:
+    """Return the field as a number above zero, or None where the row does not have it at all."""
+    return positive(row, name) if name in row else None
+
+
 def text(row: Row, name: str) -> str:
     """Return the field as text that is not empty and fit for the log, or raise BadData."""
     value = row.get(name)
@@ -238,6 +243,14 @@ def parse_side(row: Row) -> Side:
     return Side.BUY if flag == "1" else Side.SELL
 
 
+def _close_flag(row: Row) -> bool:
+    """Return whether an order closes; spot has no such flag."""
+    flag = row.get("close_flag", "0")
+    if flag not in ("0", "1"):
+        raise BadData(f"close_flag is neither 0 nor 1: {printable(flag)}")
+    return bool(flag == "1")
+
+
 def order_id(row: Row) -> str:
     """Return the id of an order: digits, which rise with time."""
     found = text(row, "order_id" if "order_id" in row else "id")
@@ -253,13 +266,13 @@ def parse_order(row: Row) -> OpenOrder:
     """
     qty, filled = positive(row, "qty"), not_negative(row, "filled_qty")
     if filled > qty:
-        raise BadData(f"filled_qty {filled} is more than qty {qty}")
+        raise BadData(f"filled_qty is more than qty: {filled} > {qty}")
     return OpenOrder(
         side=parse_side(row),
         price=positive(row, "price"),
         qty=qty,
         filled=filled,
-        close=row.get("close_flag") == "1",
+        close=_close_flag(row),
         client_oid=_client_oid(row.get("client_oid")),
         order_id=order_id(row),
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
@@ -270,10 +283,12 @@ def parse_order(row: Row) -> OpenOrder:
 
 
 def _client_oid(value: object) -> str:
-    """Return an id as the venue shows it; one that cannot be ours, in quotes."""
-    if isinstance(value, str) and CLIENT_OID.fullmatch(value):
-        return value
-    return printable(value, TEXT_CHARS) if value else ""
+    """Return an id as the venue shows it; text that cannot be ours, in quotes."""
+    if not isinstance(value, str | None):
+        raise BadData(f"client_oid is no text: {printable(value, TEXT_CHARS)}")
+    if not value or CLIENT_OID.fullmatch(value):
+        return value or ""
+    return printable(value, TEXT_CHARS)
 
 
 def parse_execution(row: Row) -> OpenOrder:
@@ -293,10 +308,10 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
     Without `tick_size` (REST never has it) the tick is the smallest step that `price_precision`
     can show. Raises BadData when neither is there.
     """
-    tick = optional(row, "tick_size")
+    tick = price_if_any(row, "tick_size")
     if tick is None:
         tick = _step(row, "price_precision")
-    if tick is None or tick <= 0:
+    if tick is None:
         raise BadData("tick_size and price_precision are missing")
     spot_lot = _step(row, "number_precision") if instrument_type == "bb" else None
     face_name = "lot_size" if "lot_size" in row else "face_value"
@@ -306,11 +321,11 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         symbol=text(row, "symbol"),
         tick=tick,
         lot=spot_lot or Decimal(1),
-        face_value=optional(row, face_name) or Decimal(1),
+        face_value=price_if_any(row, face_name) or Decimal(1),
         quote_currency=text(row, "quote_currency") if row.get("quote_currency") else "",
-        last_price=optional(row, "last_price"),
-        mark_price=optional(row, "mark_price"),
-        index_price=optional(row, "index_price"),
+        last_price=price_if_any(row, "last_price"),
+        mark_price=price_if_any(row, "mark_price"),
+        index_price=price_if_any(row, "index_price"),
         funding_rate=optional(row, "funding_rate"),
         volume_24h=optional(row, "volume_24h"),
     )

@@ -1,5 +1,6 @@
 """Limits: the worst case counts every order that rests or may rest as filled."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -256,3 +257,97 @@ def test_what_passes_does_not_cross_itself_or_the_book(wanted: list[OrderRequest
     assert not (buys and sells and max(buys) >= min(sells))
     assert all(price < 1010 for price in buys)
     assert all(price > 990 for price in sells)
+
+
+@given(open_orders, st.integers(0, 300), st.integers(0, 300), st.integers(0, 50), st.booleans())
+def test_one_more_order_never_leaves_more_room(
+    orders: list[OpenOrder], long: int, short: int, bought: int, hedge: bool
+) -> None:
+    now = snapshot(long=long, short=short, bought=bought)
+    bounds = limits(-400, 400, hedge=hedge)
+    for side in Side:
+        rooms = [risk.room_for(side, now, bounds, orders[:n]) for n in range(len(orders) + 1)]
+        known = [room for room in rooms if room is not None]
+        assert known == sorted(known, reverse=True)
+
+
+@given(open_orders, st.integers(0, 300), st.integers(0, 300), st.data())
+def test_a_fill_never_leaves_less_room_once_the_position_shows_it(
+    orders: list[OpenOrder], long: int, short: int, data: st.DataObject
+) -> None:
+    if not orders:
+        return
+    filled = data.draw(st.sampled_from(orders))
+    qty = data.draw(st.integers(1, int(filled.qty)))
+    others = [order for order in orders if order is not filled]
+    after = [*others, replace(filled, filled=Decimal(qty))]
+    sign = filled.side.sign
+    before = snapshot(long=long, short=short)
+    unseen = snapshot(long=long, short=short, bought=qty * (sign > 0), sold=qty * (sign < 0))
+    shown = snapshot(long=long + qty * (sign > 0), short=short + qty * (sign < 0))
+    for side in Side:
+        room = risk.room_for(side, before, limits(-400, 400), orders)
+        later = risk.room_for(side, shown, limits(-400, 400), after)
+        meanwhile = risk.room_for(side, unseen, limits(-400, 400), after)
+        assert room is not None
+        assert later is not None
+        assert meanwhile is not None
+        assert later >= room
+        assert meanwhile >= room
+
+
+@pytest.mark.parametrize(
+    ("changed", "order", "reason"),
+    [
+        ({"max_order_qty": 99}, want(BUY, 995, 100), "MAX_ORDER_QTY"),
+        ({"max_order_qty": 100}, want(BUY, 995, 100), ""),
+        ({"collar": "0.01"}, want(BUY, 1009, 1), "from the mark price"),
+        ({"collar": "0.02"}, want(BUY, 1009, 1), ""),
+        ({"collar": "0.01"}, want(SELL, 991, 1), "from the mark price"),
+        ({"collar": "0.01"}, want(SELL, 2000, 1), ""),
+        ({"collar": "0.01"}, want(BUY, 1, 1), ""),
+    ],
+)
+def test_each_cap_drops_what_is_beyond_it_and_says_which(
+    changed: dict[str, object], order: OrderRequest, reason: str
+) -> None:
+    bounds = replace(OFF, **{name: Decimal(str(value)) for name, value in changed.items()})
+    mark = Decimal(995 if order.side is BUY else 1005)
+    now = replace(snapshot(), instrument=replace(BTC_USD, mark_price=mark))
+    dropped = risk.trim([order], now, bounds).dropped
+    assert bool(dropped) == bool(reason)
+    assert all(reason in why for _, why in dropped)
+
+
+@pytest.mark.parametrize(
+    ("changed", "placed"),
+    [
+        ({"max_orders": 3}, 2),
+        ({"max_orders": 1}, 0),
+        ({"max_open_value": "0.31"}, 2),
+        ({"max_open_value": "0.1"}, 0),
+        ({}, 4),
+    ],
+)
+def test_number_and_worth_of_open_orders_are_bounded(
+    changed: dict[str, object], placed: int
+) -> None:
+    bounds = replace(OFF, **{k: Decimal(str(v)) for k, v in changed.items()})
+    creates = tuple(want(BUY, 1000 - n, 100) for n in range(4))
+    gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 100)), bounds)
+    assert gated.create == creates[:placed]
+    assert gated.hold == creates[placed:]
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "buys", "sells"),
+    [(0, 0, 0, 0), (50, 0, 0, 50), (0, 50, 50, 0), (80, 30, 0, 50), (500, 0, 0, 500)],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_reducing_leaves_room_towards_zero_alone(
+    long: int, short: int, buys: int, sells: int, check: bool
+) -> None:
+    bounds = replace(limits(-1000, 1000), check=check, reducing=True)
+    now = snapshot(long=long, short=short)
+    assert max(risk.room_for(BUY, now, bounds, ()) or 0, 0) == buys
+    assert max(risk.room_for(SELL, now, bounds, ()) or 0, 0) == sells

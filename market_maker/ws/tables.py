@@ -33,6 +33,8 @@ GONE = 1_000
 SKEW_MS = 60_000
 """A frame whose time is further off than this has none."""
 ODD_LEVELS = 3
+WORTH_TELLING = ("bad frame", "unknown table", "row of ")
+"""So begin the names of those counts that a person should hear of."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class Book:
             self._sides[level[0]].put(level[1], size)
         else:
             self._drop(level)
+            self._levels.pop(level_id or "", None)
 
     def delete(self, row: Row, time: int = 0) -> None:
         """Remove a level, if it is there."""
@@ -117,7 +120,10 @@ class Book:
 
     def _level(self, row: Row) -> tuple[Side, Decimal] | None:
         if "price" in row and "side" in row:
-            return _BOOK_SIDES[protocol.text(row, "side")], protocol.positive(row, "price")
+            side = _BOOK_SIDES.get(protocol.text(row, "side"))
+            if side is None:
+                raise BadData(f"side is neither buy nor sell: {protocol.printable(row['side'])}")
+            return side, protocol.positive(row, "price")
         return self._levels.get(row.get("id") or "")
 
     def _drop(self, level: tuple[Side, Decimal]) -> None:
@@ -233,6 +239,8 @@ class Tables:
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
         self._each(table, data, lambda row: take(table, row, time))
+        if table == "instrument" and self.instrument() is None:
+            del self.times[table]  # a first image that says nothing is none
         return len(self.news) != news
 
     def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
@@ -244,9 +252,11 @@ class Tables:
                     self.counts["other area"] += 1
                 else:
                     take(row)
-            except (BadData, KeyError, TypeError):
+            except (BadData, KeyError, TypeError) as error:
+                why = str(error).partition(":")[0] if isinstance(error, BadData) else "odd form"
                 self.counts["row refused"] += 1
                 self.counts[f"row refused: {table}"] += 1
+                self.counts[f"row of {table}: {why}"] += 1
 
     def _id_check(self, data: list[Row]) -> Callable[[Row], bool | None]:
         """Return what says whether a level's id fits its price, where ids of this venue do.
@@ -338,8 +348,9 @@ class Tables:
         """Return both legs, each with the venue's time of the frame that showed it."""
         rows = self._rows.get("position", {}).items()
         legs = {side: replace(entry.value, time=entry.time) for (_, _, side), entry in rows}
-        absent = Leg(time=self.times.get("position", 0))
-        return Position(long=legs.get(Side.BUY, absent), short=legs.get(Side.SELL, absent))
+        time = self.times.get("position", 0)
+        long, short = (legs.get(side, Leg(time=time)) for side in (Side.BUY, Side.SELL))
+        return Position(long=long, short=short, time=time)
 
     def margin(self) -> Margin | None:
         """Return the account in the settlement currency, once a frame has shown it."""

@@ -20,7 +20,7 @@ from tests.faults.test_a_creates import (
     state,
     watch,
 )
-from tests.world.truth import assert_well
+from tests.world.oracle import assert_well
 from tests.world.world import World
 
 CANCEL, BATCH = "pc/order/cancel", "pc/order/cancel_batch"

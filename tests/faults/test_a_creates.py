@@ -22,7 +22,7 @@ from market_maker.paper.engine import Side
 from market_maker.paper.stage import OWNER
 from market_maker.paper.switches import Switches
 from market_maker.paper.tape import BTC_USD
-from tests.world.truth import assert_agrees, assert_sound, assert_well
+from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.world import World
 
 CREATE, QUERY = "pc/order/create", "pc/order/query"

@@ -22,7 +22,7 @@ from tests.faults.test_a_creates import (
     watch,
     when,
 )
-from tests.world.truth import assert_agrees, assert_well
+from tests.world.oracle import assert_agrees, assert_well
 from tests.world.world import World
 
 MANY = {"ORDER_PAIRS": 60, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10}
@@ -407,7 +407,8 @@ def test_a34_own_orders_never_meet_while_they_are_repriced(
     switches: Switches, to: str, fault: str
 ) -> None:
     # Buys are wanted where sells rest, and these cannot be got out of the way at once.
-    with quoting(switches=switches, PRICE_COLLAR=0.05, **INSIDE) as world:
+    wide = {"MIN_POSITION": -5000, "MAX_POSITION": 5000}
+    with quoting(switches=switches, PRICE_COLLAR=0.05, **(INSIDE | wide)) as world:
         if fault == "pending":
             for path in (CANCEL, BATCH):
                 world.fault("cancel_pending", match=path, value="6000", for_ms=10_000)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from conftest import wait_until
 
 from market_maker import protocol
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
@@ -332,6 +333,7 @@ class Closing:
 
     def __init__(self, answers: bool) -> None:
         self.requests: list[bytes] = []
+        self.closed = 0
         self._answers = answers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -348,6 +350,7 @@ class Closing:
                     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
                     if self._answers:
                         connection.sendall(head + body)
+                self.closed += 1
 
     def stop(self) -> None:
         with suppress(OSError):
@@ -382,8 +385,9 @@ def test_b14_a_connection_closed_while_idle_is_replaced(
 ) -> None:
     venue = closing(True)
     transport = transport_to(venue.url)
-    for _ in range(3):
+    for number in (1, 2, 3):
         create(transport)
+        wait_until(lambda: venue.closed == number)  # noqa: B023  # then it has been idle
     assert len(venue.requests) == 3
     transport.close()
 

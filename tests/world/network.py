@@ -61,6 +61,11 @@ class Network:
         """Return how long a message travels, in seconds."""
         return self._chance.uniform(*self.latency)
 
+    def push(self, frame: str) -> None:
+        """Let a frame arrive on every WebSocket connection, as if the venue had sent it."""
+        for socket in self.sockets:
+            socket._deliver(frame)
+
     def drop_all(self) -> None:
         """Cut every WebSocket connection."""
         for socket in list(self.sockets):

@@ -29,7 +29,8 @@ class Timeline:
     a run can be repeated exactly.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start_ms: int = START_MS) -> None:
+        self._start_ms = start_ms
         self._now = 0
         self._wall_offset_ms = 0
         self._order = count()
@@ -42,7 +43,7 @@ class Timeline:
 
     def true_ms(self) -> int:
         """Return the true time in ms, whatever the bot's machine takes for it."""
-        return START_MS + self._now // 1000
+        return self._start_ms + self._now // 1000
 
     def after(self, seconds: float, act: Act) -> None:
         """Let something happen so many seconds from now."""

@@ -26,7 +26,7 @@ from market_maker.paper.tape import BTC_USD
 from market_maker.settings import settings
 from market_maker.throttle import Throttle
 from tests.world.network import Line, Network, Pool, Socket, adapter_for, feed_for
-from tests.world.timeline import Timeline
+from tests.world.timeline import START_MS, Timeline
 
 HOUSE_TICK = 0.25
 GIVEN: dict[str, Any] = {
@@ -44,10 +44,16 @@ class World:
     """One exchange, one network, one bot at a time. Only `run` and the bot let time pass."""
 
     def __init__(
-        self, *, seed: int = 1, switches: Switches = DEFAULTS, still: bool = True, **changed: Any
+        self,
+        *,
+        seed: int = 1,
+        switches: Switches = DEFAULTS,
+        still: bool = True,
+        start_ms: int = START_MS,
+        **changed: Any,
     ) -> None:
         self.chance = random.Random(f"world {seed}")
-        self.timeline = Timeline()
+        self.timeline = Timeline(start_ms)
         exchange, _ = set_stage(crowd=False, switches=switches)
         self.exchange = exchange
         self.house = House(exchange, seed)
@@ -55,6 +61,8 @@ class World:
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
         self._had_bot = False
+        self.foreign: list[int] = []
+        """The orders that the owner of the account placed by hand."""
         if still:
             self.play(still_book())
         self.timeline.every(switches.push_period_s, lambda: self.house.pulse(self._clock()))
@@ -155,6 +163,14 @@ class World:
         """Let somebody else buy or sell up to this quantity at once, at this price or better."""
         self.play([Take(Side[side.upper()], self._ticks(price), qty)])
 
+    def bids(self) -> list[tuple[Decimal, int]]:
+        """Return price and size of all that rests to buy, ours included, best first."""
+        listing = self.exchange.listing(BTC_USD)
+        return [
+            (listing.instrument.price(price), listing.book.size(Side.BUY, price))
+            for price in listing.book.prices(Side.BUY)
+        ]
+
     def index(self, price: str) -> None:
         """Move the price elsewhere, which is the mark price too."""
         self.play([Index(Decimal(price))])
@@ -172,6 +188,7 @@ class World:
             now=self.house.time(self._clock()),
         )
         self.house.publish(self._clock())
+        self.foreign.append(order_id)
         return order_id
 
     def venue_cancels(self, order: Order) -> None:
