@@ -88,7 +88,7 @@ class Timeline:
                 return reasons
 
     def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
-        end = self._now + max(round(seconds * MICRO), 0)
+        end = self._now + max(round(seconds * MICRO), int(seconds > 0))  # or time stands still
         while not enough():
             if not self._due or self._due[0][0] > end:
                 self._now = max(end, self._now)
