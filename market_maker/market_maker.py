@@ -416,7 +416,7 @@ class OrderManager:
             interval = min(interval, SETTLE_SECONDS)
         due = clock.monotonic() + interval
         while not self.exchange.stopping and (now := clock.monotonic()) < due:
-            until = min(due, self._look_due)
+            until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
             reasons = clock.wait(self.exchange.wake, until - now)
             before, self._wall_ahead = self._wall_ahead, _wall_ahead()
             if self._has_slept(until, self._wall_ahead - before):

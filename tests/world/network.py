@@ -300,9 +300,12 @@ class Socket:
             network.house.receive(self._session, text, network.timeline.true_ms())
 
     def _on_frame(self, frame: str, table: str) -> None:
+        if self._lost:
+            return
         deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
-            self._leave()
+            self._lost = True
+            self._network.timeline.after(0, self._leave)  # the venue is amid telling all sessions
             self._deliver(deliveries)
             return
         for delivery in deliveries:

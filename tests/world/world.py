@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -90,9 +91,11 @@ class World:
 
     # --- the bot --------------------------------------------------------------------------------
 
-    def start(self, kind: type[OrderManager] = OrderManager, **changed: Any) -> OrderManager:
-        """Start a bot, connected and not yet ticking."""
-        settings.load(None, overrides=self.settings | changed)
+    def start(
+        self, kind: type[OrderManager] = OrderManager, *, file: Path | None = None, **changed: Any
+    ) -> OrderManager:
+        """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
+        settings.load(file, overrides={} if file else self.settings | changed)
         self.bot = kind()
         return self.bot
 
