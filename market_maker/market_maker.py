@@ -206,7 +206,8 @@ class OrderManager:
         """Make the open orders the wanted ones, within the limits and with the fewest requests.
 
         Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, numbers in floats;
-        prices go to the nearest tick and quantities to the nearest lot. Raises InvalidOrder, with
+        prices go to the nearest tick and quantities to the nearest lot; of several at one price the
+        first counts. Raises InvalidOrder, with
         nothing sent, for one that makes no sense.
         """
         self._check_age()
@@ -218,8 +219,9 @@ class OrderManager:
             raise InvalidOrder(
                 f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
             )
+        wanted, doubled = _one_at_each_price(wanted)
         trimmed = risk.trim(wanted, snapshot, limits)
-        self._log_dropped(trimmed.dropped)
+        self._log_dropped([*doubled, *trimmed.dropped])
         relist = Decimal(str(settings.RELIST_INTERVAL))
         plan = convergence.converge(
             trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
@@ -607,6 +609,18 @@ def _number(order: Mapping[str, Any], name: str) -> float | Decimal:
         if 0 < value < LARGEST:
             return value
     raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")
+
+
+def _one_at_each_price(
+    wanted: Sequence[OrderRequest],
+) -> tuple[list[OrderRequest], list[tuple[OrderRequest, str]]]:
+    """Return the first order at each price of a side, and the others with the reason."""
+    first: dict[tuple[Side, Decimal], OrderRequest] = {}
+    others = []
+    for order in wanted:
+        if first.setdefault((order.side, order.price), order) is not order:
+            others.append((order, "another wanted order has their price"))
+    return list(first.values()), others
 
 
 def _wall_ahead() -> float:
