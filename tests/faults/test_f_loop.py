@@ -16,6 +16,7 @@ from market_maker import build, clock, identity, resources, twins
 from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
+from market_maker.paper.engine import Side as Bid
 from market_maker.paper.stage import OWNER
 from market_maker.paper.tape import BTC_USD
 from market_maker.paper.venue import PaperExchange
@@ -549,10 +550,10 @@ def twin_order(world: World, number: int, price: str = "8000") -> int:
     order_id = world.exchange.create(
         OWNER,
         BTC_USD,
-        side=world.exchange.blotter.live(OWNER)[-1].side,
+        side=Bid.BUY,
         close=False,
-        price=world.exchange.listing(BTC_USD).instrument.price(int(float(price) * 2)),
-        qty=world.exchange.blotter.live(OWNER)[-1].qty,
+        price=Decimal(price),
+        qty=Decimal(10),
         client_oid=identity.new_oid(settings.ORDERID_PREFIX, "thetwn", number),
         now=world.house.time(world.timeline.true_ms()),
     )
