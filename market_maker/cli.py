@@ -162,6 +162,7 @@ def _run(arguments: argparse.Namespace) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))  # see _start_anew
         strategy = _strategy(arguments.strategy)
         strategy.takes_over = bool(inherited)
+        strategy.known_runs = frozenset(safeguards.files.runs()) if safeguards else None
         bot = strategy()
     except BaseException as error:
         if safeguards:

@@ -1,17 +1,18 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
-from market_maker import clock, family, protocol, risk
+from market_maker import clock, family, protocol, risk, twins
 from market_maker.alarms import Alarms
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.errors import (
+    AlreadyRunning,
     BadParameter,
     Fatal,
     Liquidated,
@@ -112,12 +113,14 @@ class ExchangeInterface:
 
     # --- life -----------------------------------------------------------------------------------
 
-    def start(self, *, takes_over: bool = False) -> None:
+    def start(self, *, takes_over: bool = False, known_runs: Collection[str] | None = None) -> None:
         """Connect, wait for every needed table, and cancel what an earlier run has left.
 
         `takes_over` says that the orders in the book are those of a process that this one replaces
-        on purpose: then they are adopted. Raises VenueUnreachable when the feed does not get ready,
-        AuthError for a bad key, OrdersLeft when leftovers cannot be cancelled.
+        on purpose: then they are adopted. `known_runs` are those of this host; young orders of any
+        other one are a bot's at work elsewhere. Raises VenueUnreachable when the feed does not get
+        ready, AuthError for a bad key, AlreadyRunning for another bot, OrdersLeft when leftovers
+        cannot be cancelled.
         """
         try:
             self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
@@ -130,9 +133,23 @@ class ExchangeInterface:
             return
         if takes_over:
             self._reconciler.adopt()
-        elif leftovers := self._reconciler.leftovers():
+            return
+        leftovers = self._reconciler.leftovers()
+        if known_runs is not None:
+            self._refuse_twins(leftovers, known_runs)
+        if leftovers:
             logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
             self.gte.cancel_all_orders(START_SECONDS)
+
+    def _refuse_twins(self, leftovers: Sequence[OpenOrder], known_runs: Collection[str]) -> None:
+        runs = twins.at_work(
+            leftovers, prefix=self.own.prefix, known_runs=known_runs, now_ms=self.gte.now()
+        )
+        if runs:
+            raise AlreadyRunning(
+                f"another bot trades with ORDERID_PREFIX {self.own.prefix} now (run "
+                f"{', '.join(sorted(runs))}): give this one another prefix, or stop that one"
+            )
 
     def close(self) -> None:
         """Close all connections. Orders stay as they are."""
@@ -223,6 +240,10 @@ class ExchangeInterface:
 
     def look_anew(self, reason: str) -> None:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
+        try:
+            self.gte.learn_time()
+        except RequestError as error:
+            logger.warning("The venue's time is not known: %s", error)
         self.feed.connect_anew(reason)
 
     def has_gone_silent(self, before: bool) -> bool:
@@ -390,7 +411,9 @@ class ExchangeInterface:
                 known = [order for order in self.own.live() if order.order_id]
                 for order in self.own.live():
                     self.own.cancelling(order.client_oid)
-                self.gte.cancel_all_orders(deadline - clock.monotonic(), known, self._go_on)
+                self.gte.cancel_all_orders(
+                    deadline - clock.monotonic(), known, self._go_on, self.own.strange_runs
+                )
                 self.take_news()
                 self.reconcile()
                 if not self.own.live():

@@ -4,7 +4,7 @@ import itertools
 import math
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -129,6 +129,11 @@ class GTE:
     def now(self) -> int:
         """Return the venue's time in ms, as far as its answers tell."""
         return self._transport.now()
+
+    def learn_time(self) -> None:
+        """Ask the venue for its time, and forget what it was before: our clock stood still."""
+        self.instrument_query()
+        self._transport.believe_latest_time()
 
     def clock_offset(self) -> int | None:
         """Return how many ms the venue's clock is ahead of ours; None before the first answer."""
@@ -431,14 +436,15 @@ class GTE:
         seconds: float,
         known: Sequence[OpenOrder] = (),
         go_on: Callable[[], bool] = lambda: True,
+        spare: Collection[str] = (),
     ) -> None:
         """Cancel all our open orders and prove by query that none is left.
 
-        Ours are those with the prefix, and those that are `known`, for a venue that forgets the
-        client_oid or does not list. Needs key, URL and symbol, nothing else. Raises OrdersLeft with
-        a list after so many seconds without progress, and Fatal when the venue does not accept the
-        key. `go_on` is asked before each round; when it says no, there is one more look and no
-        further cancel.
+        Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and
+        those that are `known`, for a venue that forgets the client_oid or does not list. Needs key,
+        URL and symbol, nothing else. Raises OrdersLeft with a list after so many seconds without
+        progress, and Fatal when the venue does not accept the key. `go_on` is asked before each
+        round; when it says no, there is one more look and no further cancel.
         """
         deadline = clock.monotonic() + seconds
         orders = list(known)
@@ -452,7 +458,7 @@ class GTE:
             fatal: Fatal | None = None
             try:
                 found = self.query_orders()
-                orders = [o for o in found if self._is_ours(o) or o.order_id in known_ids]
+                orders = [o for o in found if o.order_id in known_ids or self._is_ours(o, spare)]
                 if not orders:
                     return
                 if len(orders) < fewest:
@@ -570,8 +576,9 @@ class GTE:
             endpoint, params, path=path, what=what, still_wanted=still_wanted
         )
 
-    def _is_ours(self, order: OpenOrder) -> bool:
-        return identity.is_ours(order.client_oid, self.orderid_prefix)
+    def _is_ours(self, order: OpenOrder, spare: Collection[str] = ()) -> bool:
+        oid, prefix = order.client_oid, self.orderid_prefix
+        return identity.is_ours(oid, prefix) and identity.run_of(oid, prefix) not in spare
 
     def _symbol_params(self) -> protocol.Params:
         return {"asset": self.asset, "symbol": self.symbol}

@@ -7,11 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from market_maker import clock, convergence, ladder, risk
-from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
+from market_maker import __version__, build, clock, convergence, ladder, resources, risk
+from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, Temporary
 from market_maker.exchange_interface import ExchangeInterface
 from market_maker.health import Health, TradingState
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
+from market_maker.quiet import Quiet
 from market_maker.reloader import Reloader
 from market_maker.settings import FILE, settings
 from market_maker.sizes import RandomSizes
@@ -37,6 +38,9 @@ PULL_AGAIN = 4.0
 """Seconds to the next pull after one that has not got through."""
 REMIND_EVERY = 60.0
 MINUTE = 60.0
+HOUR = 3600.0
+MOST_MEMORY = 300
+"""MiB beyond which the program is to start anew, once an hour and at a quiet moment."""
 CHURN = 60
 """So many creates in a minute for each wanted order, and it calms down."""
 LOOK_EVERY = 1.0
@@ -55,6 +59,8 @@ class OrderManager:
 
     takes_over = False
     """Whether the orders in the book are those of a process that this one replaces on purpose."""
+    known_runs: frozenset[str] | None = None
+    """The runs that were started on this host; None while nobody keeps them."""
 
     def __init__(self) -> None:
         if not settings.loaded:
@@ -83,6 +89,7 @@ class OrderManager:
         self._restart_wanted = False
         self._halt_told = self._halt_pulled = False
         self._unconfirmed_since: float | None = None
+        self._asked_at: float | None = None
         self._no_creates_until = 0.0
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
@@ -91,7 +98,14 @@ class OrderManager:
         self._sizes = RandomSizes()
         self._reasons: set[str] = set()
         self._look_due = clock.monotonic() + LOOK_EVERY
+        self._wall_ahead = _wall_ahead()
+        self._build_due = clock.monotonic() + MINUTE
+        self._resources_due = clock.monotonic() + HOUR
+        self._is_too_large = False
+        self._quiet = Quiet.installed()
+        self._build: str | None = build.digest()
         self._reloader = Reloader()
+        logger.info("GTE market maker %s, build %s.", __version__, self._build)
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
             "Order Manager initializing, connecting to GTE at %s. %s",
@@ -99,7 +113,7 @@ class OrderManager:
             "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
         )
         try:
-            self.exchange.start(takes_over=self.takes_over)
+            self.exchange.start(takes_over=self.takes_over, known_runs=self.known_runs)
             self.reset()
         except BaseException as error:
             if self.exchange.own.live() or isinstance(error, KeyboardInterrupt):
@@ -205,9 +219,10 @@ class OrderManager:
         """Make the open orders the wanted ones, within the limits and with the fewest requests.
 
         Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, numbers in floats;
-        prices go to the nearest tick and quantities to the nearest lot. Raises InvalidOrder, with
-        nothing sent, for one that makes no sense.
+        prices go to the nearest tick and quantities to the nearest lot; of several at one price the
+        first counts. Raises InvalidOrder, with nothing sent, for one that makes no sense.
         """
+        self._check_age()
         snapshot = self.exchange.snapshot()
         wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
@@ -355,6 +370,8 @@ class OrderManager:
         A failed request costs this tick only; when the venue does not accept us any more, the bot
         halts.
         """
+        begun = clock.monotonic()
+        self._quiet.tell()
         self._beat()
         try:
             self.sanity_check()
@@ -364,7 +381,7 @@ class OrderManager:
             if self._may_quote() and self._place_orders():
                 self._unconfirmed_since = None
             else:
-                self._pull_what_must_not_rest()
+                self._pull_what_must_not_rest(begun)
         except Fatal as error:
             logger.error("%s", error)
             self.exchange.note_fatal(error)
@@ -426,16 +443,20 @@ class OrderManager:
         due = clock.monotonic() + interval
         while not self.exchange.stopping and (now := clock.monotonic()) < due:
             until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
-            wall = clock.now_ms()
             reasons = clock.wait(self.exchange.wake, until - now)
             self._beat()
-            if self._has_slept(until, (clock.now_ms() - wall) / 1000 - (clock.monotonic() - now)):
+            before, self._wall_ahead = self._wall_ahead, _wall_ahead()
+            if self._has_slept(until, self._wall_ahead - before):
                 return
             if reasons and self._is_worth_a_tick():
                 return
             if clock.monotonic() >= self._look_due:
                 self._look_due = clock.monotonic() + LOOK_EVERY
+                self._look_at_build()
+                self._look_at_resources()
                 if self.check_file_change() or self.exchange.has_gone_silent(self._may_quote()):
+                    return
+                if self.exchange.is_open() != self._was_open:  # its thread may have died
                     return
 
     def _has_slept(self, until: float, stepped: float) -> bool:
@@ -492,15 +513,24 @@ class OrderManager:
         now = clock.monotonic()
         while self._created and now - self._created[0] > MINUTE:
             self._created.popleft()
-        if len(self._created) >= CHURN * max(wanted, 1):
+        if len(self._created) + len(plan.create) > CHURN * max(wanted, 1):
             logger.warning("%d orders created in a minute: no more for now.", len(self._created))
             return True
         self._created.extend([now] * len(plan.create))
         return False
 
+    def _check_age(self) -> None:
+        """Raise Temporary when the strategy has thought so long that the market is another one."""
+        took = 0.0 if self._asked_at is None else clock.monotonic() - self._asked_at
+        if took > self._quote_ttl():
+            raise Temporary(f"the strategy took {took:.0f} s: its orders are not placed")
+
+    def _quote_ttl(self) -> float:
+        return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
+
     def _place_orders(self) -> bool:
         """Let the strategy place its orders; return whether it did. Its errors end nothing."""
-        begun = clock.monotonic()
+        begun = self._asked_at = clock.monotonic()
         try:
             self.place_orders()
         except Fatal:
@@ -514,19 +544,24 @@ class OrderManager:
             logger.exception("The strategy failed; this tick is skipped and the orders stay.")
         else:
             self.exchange.alarms.calm("strategy")
+            return True
+        finally:
+            self._asked_at = None
             took = clock.monotonic() - begun - self.exchange.take_busy_seconds()
             if took > SLOW_SECONDS:
                 logger.error("The strategy took %.0f s to say which orders are wanted.", took)
-            return True
         self.exchange.alarms.note("strategy", clock.monotonic())
         return False
 
-    def _pull_what_must_not_rest(self) -> None:
-        """Cancel all our orders in a halt, and when they have stood unconfirmed for too long."""
+    def _pull_what_must_not_rest(self, begun: float) -> None:
+        """Cancel all our orders in a halt, and when they have stood unconfirmed for too long.
+
+        `begun` is when this tick began, which has not confirmed them.
+        """
         now = clock.monotonic()
         if self._unconfirmed_since is None:
-            self._unconfirmed_since = now - self.exchange.unconfirmed_for()
-        ttl = 0.8 * max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)  # they must be gone by then
+            self._unconfirmed_since = begun - self.exchange.unconfirmed_for()
+        ttl = 0.8 * self._quote_ttl()  # they must be gone by then
         if self.halted_reason:
             self._halt_pulled |= self._pull(
                 f"halted, {self.halted_reason}", surely=not self._halt_pulled
@@ -553,6 +588,39 @@ class OrderManager:
             logger.error("%s%s", error, left)
             return False
         return True
+
+    def _look_at_resources(self) -> None:
+        """Log once an hour what the process uses; one that has grown too large starts anew.
+
+        That waits for a moment in which all is well and no order is on its way.
+        """
+        now = clock.monotonic()
+        if now >= self._resources_due:
+            self._resources_due = now + HOUR
+            found = resources.used()
+            logger.info("In use: %s.", found)
+            self._is_too_large = bool(found.memory and found.memory > MOST_MEMORY)
+            if self._is_too_large:
+                then = "starting anew soon" if self.on_restart else "start it anew some time"
+                logger.warning("More than %d MiB of memory in use: %s.", MOST_MEMORY, then)
+        is_quiet = self.health.state is TradingState.ACTIVE and not self.exchange.is_unsettled()
+        if self._is_too_large and self.on_restart and is_quiet and not self.halted_reason:
+            logger.info("Restarting for its memory; the orders stay in the book.")
+            self.restart()
+
+    def _look_at_build(self) -> None:
+        """Say once when the program's files are not those any more that this process runs."""
+        now = clock.monotonic()
+        if self._build is None or now < self._build_due:
+            return
+        self._build_due = now + MINUTE
+        if (found := build.digest()) != self._build:
+            logger.warning(
+                "The program's files have changed (build %s -> %s), this process runs the old "
+                "ones: restart it to run the new.",
+                *(self._build, found),
+            )
+            self._build = None
 
     def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
         """Log which orders are not placed, a line for each reason that is new."""
@@ -584,6 +652,11 @@ def _number(order: Mapping[str, Any], name: str) -> float | Decimal:
         if 0 < value < LARGEST:
             return value
     raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")
+
+
+def _wall_ahead() -> float:
+    """Return by how many seconds the wall clock is ahead of the steady one."""
+    return clock.now_ms() / 1000 - clock.monotonic()
 
 
 def _log_plan(plan: Plan) -> None:

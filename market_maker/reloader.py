@@ -28,9 +28,10 @@ class Reloader:
         changed = set(self._watcher.changed())
         for path in self._watcher.newly_missing():
             logger.warning("%s is gone; what was read from it stays in force.", path)
-        names = self._reload_settings() if changed & set(settings.watched()) else set()
+        files = {path.resolve() for path in settings.watched()}
+        code = {path for path in changed if path.resolve() not in files}
+        names = self._reload_settings() if changed - code else set()
         self._remind()
-        code = changed - set(settings.watched())
         if code and all(map(_compiles, code)) and self._settings_allow_restart():
             return names, sorted(path.name for path in code)
         return names, []
@@ -66,7 +67,7 @@ class Reloader:
 def _located(name: str) -> Path:
     """Return a watched file: relative to where we are, else to the repository."""
     path = Path(name)
-    return (path if path.exists() else Path(__file__).parents[1] / path).resolve()
+    return (path if path.exists() else Path(__file__).parents[1] / path).absolute()
 
 
 def _compiles(path: Path) -> bool:

@@ -105,7 +105,7 @@ class Settings(SettingsBase):
         """Return the settings files, whether they exist or not."""
         if self.path is None:
             return []
-        return [self.path.resolve(), _overlay(self.path, self.SYMBOL).resolve()]
+        return [self.path.absolute(), _overlay(self.path, self.SYMBOL).absolute()]
 
     def environment(self) -> dict[str, str]:
         """Return the environment as it was, key pair included: for a process that takes over."""

@@ -105,6 +105,10 @@ class Transport:
             return clock.now_ms()
         return median_low(self._ahead) + _steady_ms()
 
+    def believe_latest_time(self) -> None:
+        """Of what the answers have told of the venue's time, believe the latest only."""
+        self._ahead = deque(list(self._ahead)[-1:], maxlen=TIMES)
+
     def clock_offset(self) -> int | None:
         """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
         return self.now() - clock.now_ms() if self._ahead else None
@@ -159,7 +163,7 @@ class Transport:
             if isinstance(refusal, TooFrequent):
                 self._slow_down(endpoint)
             if code == protocol.EXPIRED:
-                self._ahead = deque(list(self._ahead)[-1:], maxlen=TIMES)
+                self.believe_latest_time()
             raise refusal
         return reply.get("data")
 

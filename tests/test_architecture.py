@@ -9,13 +9,13 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
-    "errors models clock watcher _settings_base",
+    "errors models clock watcher _settings_base build resources",
     "secrecy trust versions link child runfiles",
     "protocol auth settings throttle identity ladder risk convergence health family "
-    "ledger audit sizes "
+    "ledger audit sizes quiet "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
-    "orders alarms paper.ledger paper.listing paper.tape",
+    "orders alarms twins paper.ledger paper.listing paper.tape",
     "paper.clearing paper.events paper.parameters",
     "paper.news",
     "paper.exchange",
@@ -40,7 +40,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.spl
 
 PURE = set(
     "models protocol throttle orders ladder risk convergence health family "
-    "identity ledger audit alarms "
+    "identity ledger audit alarms twins "
     "paper.engine paper.account paper.market paper.exchange".split()
 )
 IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())

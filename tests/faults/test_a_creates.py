@@ -311,7 +311,7 @@ def test_a04_a_create_that_found_no_connection_was_not_sent(
         world.run(30)
         assert_well(world)
         assert len(world.orders()) == 6
-    assert said(log, "were not sent") == len(at)
+    assert 1 <= said(log, "were not sent") <= len(at)  # alike lines come every ten seconds
 
 
 def test_a04_a_failure_of_tls_leaves_a_create_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -527,7 +527,7 @@ def test_b19_a_key_without_the_right_to_trade_says_so_at_the_first_create(
     empty.start(API_KEY=PAPER_READ_KEY, API_SECRET=PAPER_READ_SECRET)
     empty.run(30)
     assert empty.orders() == []
-    assert said(log, "the API key lacks the permission", logging.ERROR)
+    assert said(log, "the API key lacks the permission", logging.WARNING)
     assert state(empty) is HALTED
     assert empty.report.requests["pc/order/create"] <= 12
     assert_sound(empty)

@@ -40,6 +40,8 @@ class Network:
         """Whether packets vanish without a word, on connections old and new."""
         self.cut_off = False
         """Whether the bot's machine has no network at all."""
+        self.stopped = False
+        """Whether the bot's process stands still: what arrives waits for it."""
         self.lag = 0.0
         """Seconds that frames pile up on top of the latency."""
         self.senders: list[Callable[[Asked], None]] = []
@@ -383,7 +385,7 @@ def feed_for(network: Network) -> type[GTEWebsocket]:
         def start(self) -> None:
             self._thread = Stand()  # type: ignore[assignment]
             self._open()
-            network.timeline.every(BEAT, lambda: self._step(self._beat))
+            network.timeline.every(BEAT, self._catch_up)
 
         def exit(self) -> None:
             self._stop.set()
@@ -400,7 +402,18 @@ def feed_for(network: Network) -> type[GTEWebsocket]:
                     self._socket.on_arrival = lambda: self._step(self._receive)  # type: ignore[union-attr]
                     self._step(self._beat)
 
+        def _catch_up(self) -> None:
+            """Take what has arrived while the process stood still, and do what is due."""
+            while self._socket and self._socket._arrived and not network.stopped:
+                before = len(self._socket._arrived)
+                self._step(self._receive)
+                if not self._socket or len(self._socket._arrived) >= before:
+                    break
+            self._step(self._beat)
+
         def _step(self, step: Callable[[], None]) -> None:
+            if network.stopped:
+                return
             if not self._stop.is_set() and self._connected and self._thread.is_alive():
                 try:
                     step()

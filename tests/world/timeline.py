@@ -33,6 +33,7 @@ class Timeline:
         self._start_ms = start_ms
         self._now = 0
         self._wall_offset_ms = 0
+        self._asleep = 0
         self._order = count()
         self._due: list[tuple[int, int, Act]] = []
         self._frozen_until = 0
@@ -75,6 +76,13 @@ class Timeline:
         """Set the bot's wall clock forward or back."""
         self._wall_offset_ms += ms
 
+    def stand_still(self, seconds: float, *, suspended: bool = False) -> None:
+        """Let time pass for the world alone; suspended, the bot's steady clock stands still too."""
+        begun = self._now
+        self.sleep(seconds)
+        if suspended:
+            self._asleep += self._now - begun
+
     def installed(self) -> AbstractContextManager[Any]:
         """Put this clock in the place of the real one."""
         stack = ExitStack()
@@ -88,7 +96,7 @@ class Timeline:
         return self.true_ms() + self._wall_offset_ms
 
     def monotonic(self) -> float:
-        return self._now / MICRO
+        return (self._now - self._asleep) / MICRO
 
     def sleep(self, seconds: float) -> None:
         self._advance(seconds, lambda: False)

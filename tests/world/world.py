@@ -145,6 +145,24 @@ class World:
         self.timeline.killed = False
         self.bot = None
 
+    def stop_bot(self, seconds: float, *, suspended: bool = False) -> None:
+        """Let the bot's process (`suspended`: its machine) stand still, from within its wait."""
+        assert self.bot
+
+        def stop() -> None:
+            self.network.stopped = True
+            self.timeline.stand_still(seconds, suspended=suspended)
+            self.network.stopped = False
+
+        self.timeline.after(0.1, stop)
+
+    def kill_bot(self) -> None:
+        """End the bot as `kill -9` does: it does nothing any more, and its orders stay."""
+        assert self.bot
+        self.bot.exchange.close()
+        self.network.drop_all()
+        self.bot = None
+
     # --- the venue ------------------------------------------------------------------------------
 
     def fault(self, name: str, **options: Any) -> None:

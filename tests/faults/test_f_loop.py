@@ -1,0 +1,903 @@
+"""Faults of settings files, strategies, process and machine (faults.md, group F)."""
+
+import logging
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bot import settings_for
+from conftest import Run
+
+from market_maker import build, clock, identity, resources, twins
+from market_maker.health import TradingState
+from market_maker.market_maker import OrderManager
+from market_maker.models import OpenOrder, Side
+from market_maker.paper.engine import Side as Bid
+from market_maker.paper.stage import OWNER
+from market_maker.paper.tape import BTC_USD
+from market_maker.paper.venue import PaperExchange
+from market_maker.quiet import VARYING, Quiet
+from market_maker.settings import settings
+from tests.world.oracle import assert_sound, assert_well
+from tests.world.world import World
+
+
+def run_well(world: World, seconds: float = 30.0) -> None:
+    """Run so long; then all must be well."""
+    world.run(seconds)
+    assert_well(world)
+
+
+GOLDEN = [
+    *("SELL 446 @ 8625", "SELL 273 @ 8582", "SELL 100 @ 8539.5"),
+    *("BUY 100 @ 8448", "BUY 273 @ 8406", "BUY 446 @ 8364"),
+]
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(log: pytest.LogCaptureFixture) -> Iterator[Make]:
+    """Make a world and put it in place; a bot in it starts with `start()`."""
+    installed = []
+
+    def enter(**given: Any) -> World:
+        world = World(**({"CHECK_POSITION_LIMITS": True} | given))
+        context = world.installed()
+        context.__enter__()
+        installed.append(context)
+        return world
+
+    yield enter
+    for context in reversed(installed):
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def world(make: Make) -> World:
+    return make()
+
+
+def bot_of(world: World) -> OrderManager:
+    assert world.bot
+    return world.bot
+
+
+def lines(log: pytest.LogCaptureFixture, text: str) -> int:
+    return sum(text in record.getMessage() for record in log.records)
+
+
+# --- settings that change -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path, world: World) -> Path:
+    """A settings file that the bot in the world runs on."""
+    path = tmp_path / "settings.py"
+    path.write_text(text_of(world))
+    return path
+
+
+def text_of(world: World, **changed: Any) -> str:
+    given = world.settings | {"WATCHED_FILES": []} | changed
+    return "".join(f"{name} = {value!r}\n" for name, value in given.items())
+
+
+def test_f02_a_syntax_error_on_reload_keeps_the_old_settings_and_is_said_each_minute(
+    world: World, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    world.start(file=file)
+    world.run(10)
+    file.write_text(text_of(world, ORDER_PAIRS=2) + "INTERVAL = (\n")
+    world.run(200)
+    assert settings.ORDER_PAIRS == 3
+    assert len(world.orders()) == 6
+    assert 3 <= lines(log, "Settings not reloaded") <= 4
+    assert "settings.py:" in log.text
+    file.write_text(text_of(world, ORDER_PAIRS=2))
+    world.run(10)
+    assert len(world.orders()) == 4
+    said = lines(log, "Settings not reloaded")
+    run_well(world, 120)
+    assert lines(log, "Settings not reloaded") == said
+    assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"SYMBOL": "ETH_USD"}, "SYMBOL needs a restart by hand"),
+        ({"ORDERID_PREFIX": "other_"}, "ORDERID_PREFIX needs a restart by hand"),
+        ({"API_URL_BASE": "http://127.0.0.1:2"}, "API_URL_BASE needs a restart by hand"),
+        ({"WS_URL": "ws://127.0.0.1:2"}, "WS_URL needs a restart by hand"),
+        ({"API_SECRET": "another-secret"}, "API_SECRET needs a restart by hand"),
+        ({"API_KEY": "another-key"}, "API_KEY needs a restart by hand"),
+    ],
+)
+def test_f05_a_reload_does_not_change_who_trades_what_and_where(
+    world: World,
+    file: Path,
+    log: pytest.LogCaptureFixture,
+    changed: dict[str, str],
+    words: str,
+) -> None:
+    world.start(file=file)
+    world.run(10)
+    before = [order.order_id for order in world.orders()]
+    file.write_text(text_of(world, ORDER_PAIRS=1, **changed))
+    run_well(world, 20)
+    assert words in log.text
+    assert not any(value in log.text for value in changed.values() if value.startswith("another"))
+    assert [order.order_id for order in world.orders()] == before
+    assert settings.ORDER_PAIRS == 3
+    assert_sound(world)
+
+
+def test_f05_a_dry_run_does_not_go_live_by_an_edit(
+    world: World, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(text_of(world, DRY_RUN=True))
+    world.start(file=file)
+    world.run(10)
+    file.write_text(text_of(world, DRY_RUN=False))
+    world.run(20)
+    assert "DRY_RUN = False needs a restart by hand" in log.text
+    assert settings.DRY_RUN
+    assert world.report.accepted == 0
+
+
+def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
+    world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("A = 1\n")
+    file.write_text(text_of(world, WATCHED_FILES=[str(code)]))
+    bot = world.start(file=file)
+    bot.on_restart = lambda: pytest.fail("nothing is to be restarted")
+    world.run(10)
+    file.unlink()
+    code.unlink()
+    run_well(world, 60)
+    assert lines(log, "settings.py is gone; what was read from it stays in force.") == 1
+    assert lines(log, "mine.py is gone") == 1
+    assert world.ladder() == GOLDEN
+    assert not bot.exchange.stopping
+    file.write_text(text_of(world, WATCHED_FILES=[str(code)], ORDER_PAIRS=2))
+    world.run(10)
+    assert len(world.orders()) == 4
+
+
+def test_f07_an_atomic_rename_is_one_reload(
+    world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    world.start(file=file)
+    world.run(10)
+    new = tmp_path / "settings.py.new"
+    new.write_text(text_of(world, ORDER_PAIRS=2))
+    os.replace(new, file)
+    run_well(world, 30)
+    assert lines(log, "Setting ORDER_PAIRS: 3 -> 2") == 1
+    assert len(world.orders()) == 4
+
+
+def test_f07_an_older_file_put_back_is_a_reload_and_a_touch_is_none(
+    world: World, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    world.start(file=file)
+    world.run(10)
+    os.utime(file)
+    world.run(10)
+    assert "Setting " not in log.text
+    file.write_text(text_of(world, ORDER_PAIRS=2))
+    os.utime(file, (1, 1))
+    run_well(world, 30)
+    assert len(world.orders()) == 4
+
+
+def test_f07_a_hundred_saves_a_second_are_one_reload_when_they_are_over(
+    world: World, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    world.start(file=file)
+    world.run(10)
+    saves = 500
+
+    def save(number: int) -> None:
+        file.write_text(text_of(world, ORDER_PAIRS=2, ORDER_STEP_SIZE=number))
+
+    for number in range(1, saves + 1):
+        world.timeline.after(number / 100, lambda number=number: save(number))  # type: ignore[misc]
+    world.run(4.5)
+    assert "Setting " not in log.text
+    run_well(world, 30)
+    assert lines(log, "Setting ORDER_STEP_SIZE") == 1
+    assert saves == settings.ORDER_STEP_SIZE
+    assert_sound(world)
+
+
+def test_f07_a_link_that_is_turned_to_another_file_is_a_reload(
+    world: World, tmp_path: Path
+) -> None:
+    for pairs in (2, 3):
+        (tmp_path / f"{pairs}.py").write_text(text_of(world, ORDER_PAIRS=pairs))
+    file = tmp_path / "settings.py"
+    file.symlink_to(tmp_path / "3.py")
+    world.start(file=file)
+    world.run(10)
+    other = tmp_path / "link"
+    other.symlink_to(tmp_path / "2.py")
+    os.replace(other, file)
+    run_well(world, 20)
+    assert len(world.orders()) == 4
+
+
+# --- strategies ---------------------------------------------------------------------------------
+
+
+class Naughty(OrderManager):
+    """A strategy that does what it is told to, and the usual otherwise."""
+
+    act: Callable[["Naughty"], None] | None = None
+
+    def place_orders(self) -> None:
+        if self.act:
+            self.act(self)
+        else:
+            super().place_orders()
+
+
+def naughty(world: World, **changed: Any) -> Naughty:
+    bot = world.start(Naughty, **changed)
+    world.run(10)
+    assert world.ladder() == GOLDEN
+    assert isinstance(bot, Naughty)
+    return bot
+
+
+def fail(_: object) -> None:
+    raise ZeroDivisionError("my strategy")
+
+
+def test_f08_a_strategy_that_fails_now_and_then_costs_a_tick_and_no_order(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = naughty(world)
+    before = [order.order_id for order in world.orders()]
+    for _ in range(5):
+        bot.act = fail
+        world.run(2)
+        bot.act = None
+        world.run(4)
+    assert [order.order_id for order in world.orders()] == before
+    assert "The strategy failed; this tick is skipped and the orders stay." in log.text
+    assert "ZeroDivisionError: my strategy" in log.text
+    run_well(world)
+    assert_sound(world)
+
+
+def test_f08_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_pulled(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = naughty(world)
+    bot.act = fail
+    world.run_until(lambda: bot.health.state is TradingState.HALTED, 15)
+    world.run(2)
+    assert world.orders() == []
+    bot.act = None
+    world.run(60)
+    assert world.orders() == []
+    assert bot.health.state is TradingState.HALTED
+    assert lines(log, "HALTED until a person has looked: the strategy keeps failing.") == 1
+    assert_sound(world)
+
+
+def test_f08_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
+    bot = naughty(world, LOOP_INTERVAL=5)
+    bot.act = fail
+    bot.exchange.alarms.note = lambda *_: None  # type: ignore[method-assign]
+    world.run_until(lambda: not world.orders(), 17)
+
+
+def test_f09_a_slow_strategy_is_said_so_and_quotes_on(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = naughty(world)
+
+    def think(bot: Naughty) -> None:
+        clock.sleep(8)
+        OrderManager.place_orders(bot)
+
+    bot.act = think
+    world.run(40)
+    assert "The strategy took 8 s to say which orders are wanted." in log.text
+    assert len(world.orders()) == 6
+    assert world.bot is bot
+    assert bot.health.state is TradingState.ACTIVE
+    assert bot.exchange.feed.epoch == 1
+    bot.act = None
+    run_well(world)
+    assert_sound(world)
+
+
+def test_f09_what_a_strategy_wants_after_a_minute_is_not_placed_and_its_quotes_are_pulled(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = naughty(world)
+    accepted = world.report.accepted
+
+    def hang(bot: Naughty) -> None:
+        prices = bot.start_position_sell
+        clock.sleep(60)
+        bot.converge_orders([], [{"price": prices + 1, "orderQty": 7, "side": "Sell"}])
+
+    bot.act = hang
+    world.run(65)
+    assert "The strategy took 60 s to say which orders are wanted." in log.text
+    assert "the strategy took 60 s: its orders are not placed" in log.text
+    assert world.report.accepted == accepted
+    assert world.orders() == []
+    bot.act = None
+    run_well(world)
+    assert world.ladder() == GOLDEN
+    assert_sound(world)
+
+
+def order(price: float, qty: float = 10, side: str = "Buy") -> dict[str, Any]:
+    return {"price": price, "orderQty": qty, "side": side}
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("buys", "sells"),
+    [
+        ([order(NAN)], []),
+        ([order(INFINITY)], []),
+        ([order(-8000)], []),
+        ([order(0)], []),
+        ([order(8000, NAN)], []),
+        ([order(8000, -10)], []),
+        ([order(8000, 0)], []),
+        ([order(8000), order(8001), order(NAN)], [order(8600, side="Sell")]),
+        ([order(1000 + n) for n in range(10_000)], []),
+        ([order(8600, side="Sell")], []),
+        ([], [order(8400)]),
+        ([order(8000) | {"price": "8000"}], []),
+        ([order(8000) | {"price": None}], []),
+        ([order(8000) | {"price": True}], []),
+        ([{}], []),
+        ([None], []),
+        (None, []),
+        ([8000], [8600]),
+        ([order(1e300)], []),
+        ([order(8000, 10**30)], []),
+    ],
+)
+def test_f10_a_plan_with_an_impossible_order_in_it_is_refused_whole(
+    world: World, log: pytest.LogCaptureFixture, buys: Any, sells: Any
+) -> None:
+    bot = naughty(world)
+    before = [order.order_id for order in world.orders()]
+    bot.act = lambda bot: bot.converge_orders(buys, sells)
+    bot.tick()
+    world.run(2)
+    assert [order.order_id for order in world.orders()] == before
+    assert "The strategy asked for an order that makes no sense" in log.text or (
+        "The strategy failed" in log.text
+    )
+    bot.act = None
+    run_well(world)
+    assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("buys", "sells", "placed"),
+    [
+        ([order(8000.3), order(7999.9)], [], ["BUY 10 @ 8000.5", "BUY 10 @ 8000"]),
+        ([order(8000, 10.4)], [], ["BUY 10 @ 8000"]),
+        ([order(8000), order(8000)], [], ["BUY 10 @ 8000"]),
+        ([order(8000), order(8000.1, 20)], [], ["BUY 10 @ 8000"]),
+        ([order(8700), order(8000)], [], ["BUY 10 @ 8000"]),
+        (
+            [order(8495), order(8000)],
+            [order(8493, side="Sell"), order(8600, side="Sell")],
+            ["SELL 10 @ 8600", "BUY 10 @ 8000"],
+        ),
+        ([order(8000, 200_000), order(7990)], [], ["BUY 10 @ 7990"]),
+        ([order(8000, 0.3), order(7990)], [], ["BUY 10 @ 7990"]),
+    ],
+)
+def test_f10_each_order_that_may_not_be_is_dropped_with_its_reason_and_the_grid_is_kept(
+    world: World, log: pytest.LogCaptureFixture, buys: Any, sells: Any, placed: list[str]
+) -> None:
+    bot = naughty(world)
+    bot.act = lambda bot: bot.converge_orders(buys, sells)
+    world.run(10)
+    assert world.ladder() == placed
+    if len(placed) < len(buys) + len(sells):
+        assert "Not placed: " in log.text
+    bot.act = None
+    run_well(world)
+    assert_sound(world)
+
+
+def test_f10_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: World) -> None:
+    bot = naughty(world)
+
+    def spoil(bot: Naughty) -> None:
+        for each in bot.exchange.get_orders():
+            each.clear()
+        given = [
+            *(bot.exchange.get_instrument(), bot.exchange.get_ticker(), bot.exchange.get_margin()),
+            *(bot.exchange.get_position(), bot.exchange.calc_delta(), bot.instrument),
+        ]
+        for mapping in given:
+            for name in mapping:
+                mapping[name] = -1
+        bot.exchange.recent_trades().clear()
+        bot.exchange.feed.get_instrument_row().clear()
+        buys = [order(8448, 100)]
+        bot.converge_orders(buys, [])
+        buys[0]["price"] = 1
+        buys.append(order(2))
+
+    bot.act = spoil
+    world.run(20)
+    assert world.ladder() == ["BUY 100 @ 8448"]
+    bot.act = None
+    run_well(world)
+    assert world.ladder() == GOLDEN
+    assert_sound(world)
+
+
+def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
+    make: Make, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(LOOP_INTERVAL=0.1, RELIST_INTERVAL=0.0)
+    bot = world.start(Naughty)
+    assert isinstance(bot, Naughty)
+    turn = [0]
+
+    def waver(bot: Naughty) -> None:
+        turn[0] ^= 1
+        price = 8400 + turn[0] * 10
+        bot.converge_orders([order(price)], [order(price + 200, side="Sell")])
+
+    bot.act = waver
+    world.run(300)
+    created = [e.time for e in world.house.judge.journal if e.what == "order" and e.result == 2]
+    minute = 60_000 - 50  # two may arrive so many ms nearer than they were sent
+    in_a_minute = [sum(0 <= late - early < minute for late in created) for early in created]
+    assert 100 < max(in_a_minute) <= 60 * 2
+    assert len(created) > 300
+    assert 1 <= lines(log, "orders created in a minute: no more for now.") <= 30
+    bot.act = None
+    run_well(world, 90)
+    assert_sound(world)
+
+
+# --- standing still -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suspended", [False, pytest.param(True)])
+def test_f17_after_five_minutes_of_standstill_all_is_looked_at_anew(
+    world: World, log: pytest.LogCaptureFixture, suspended: bool
+) -> None:
+    bot = world.start(LOOP_INTERVAL=5)
+    world.run(10)
+    assert world.ladder() == GOLDEN
+    epoch = bot.exchange.feed.epoch
+    world.timeline.after(150, lambda: world.put("sell", "8497.5", 0))
+    world.timeline.after(150, lambda: world.put("sell", "8490.5", 5000))
+    world.stop_bot(300, suspended=suspended)
+    creates_before = world.report.requests["pc/order/create"]
+    world.run_until(lambda: "stood still" in log.text, 330)
+    assert re.search(r"stood still for (299|300) s: looking anew\.", log.text)
+    assert world.report.requests["pc/order/create"] == creates_before
+    run_well(world)
+    assert bot.exchange.feed.epoch > epoch
+    assert lines(log, "stood still for") == 1
+    assert_sound(world)
+
+
+def test_f17_a_suspend_during_a_tick_is_noticed_too(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = naughty(world)
+
+    def suspend(bot: Naughty) -> None:
+        bot.act = None
+        world.network.stopped = True
+        world.timeline.stand_still(300, suspended=True)
+        world.network.stopped = False
+        OrderManager.place_orders(bot)
+
+    bot.act = suspend
+    run_well(world, 330)
+    assert lines(log, "stood still for 300 s") == 1
+    assert_sound(world)
+
+
+def test_f17_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
+    run: Run,
+    venue: PaperExchange,
+    tmp_path: Path,
+) -> None:
+    settings_for(venue, tmp_path, LOOP_INTERVAL=5)
+    bot = run()
+    bot.wait_for("6 orders open as wanted")
+    bot.process.send_signal(signal.SIGSTOP)
+    clock.sleep(6.5)  # the fault itself: a standstill has to last
+    venue.put("sell", "8490.5", 5000)
+    bot.process.send_signal(signal.SIGCONT)
+    bot.wait_for("stood still for [56] s: looking anew")
+    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+    report = venue.judge()
+    assert (report.doubled, report.self_trades, sum(report.breaches.values())) == ([], 0, 0)
+
+
+# --- twins --------------------------------------------------------------------------------------
+
+
+def twin_order(world: World, number: int, price: str = "8000") -> int:
+    """Let another bot with our prefix, of a host that we know nothing of, place an order."""
+    order_id = world.exchange.create(
+        OWNER,
+        BTC_USD,
+        side=Bid.BUY,
+        close=False,
+        price=Decimal(price),
+        qty=Decimal(10),
+        client_oid=identity.new_oid(settings.ORDERID_PREFIX, "thetwn", number),
+        now=world.house.time(world.timeline.true_ms()),
+    )
+    world.house.publish(world.timeline.true_ms())
+    return order_id
+
+
+def test_f19_the_sight_of_a_twin_halts(world: World, log: pytest.LogCaptureFixture) -> None:
+    bot = world.start()
+    world.run(10)
+    twin_order(world, 1)
+    world.run(3)
+    assert bot.health.state is TradingState.HALTED
+    assert "HALTED until a person has looked: another bot uses our ORDERID_PREFIX" in log.text
+    assert lines(log, "Orders of another run with our prefix: {'thetwn'}") == 1
+    assert not [o for o in world.orders() if bot.exchange.gte.run in (o.client_oid or "")]
+    accepted = world.report.accepted
+    world.run(120)
+    assert world.report.accepted == accepted
+
+
+def test_f19_there_is_no_cancel_war_with_a_twin(world: World) -> None:
+    bot = world.start()
+    world.run(10)
+    theirs = [twin_order(world, 1)]
+    world.timeline.after(5, lambda: theirs.append(twin_order(world, 2, "8010")))
+    world.run(120)
+    assert [order.order_id for order in world.orders()] == theirs
+    bot.stop("the test is over")
+    bot.run_loop()
+    assert [order.order_id for order in world.orders()] == theirs
+
+
+def row(of: str, age_ms: int, prefix: str = "mm_gte_") -> OpenOrder:
+    order = OpenOrder(
+        side=Side.BUY,
+        price=to_decimal(8000),
+        qty=to_decimal(10),
+        client_oid=identity.new_oid(prefix, of, 1),
+        ctime=0 if age_ms < 0 else 10**12 - age_ms,
+    )
+    return order
+
+
+def to_decimal(number: int) -> Decimal:
+    return Decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "found"),
+    [
+        ([], set(), set()),
+        ([row("aaaaaa", 0)], set(), {"aaaaaa"}),
+        ([row("aaaaaa", 59_999)], set(), {"aaaaaa"}),
+        ([row("aaaaaa", 60_000)], set(), set()),
+        ([row("aaaaaa", 10**9)], set(), set()),
+        ([row("aaaaaa", 0)], {"aaaaaa"}, set()),
+        ([row("aaaaaa", 0), row("bbbbbb", 0)], {"aaaaaa"}, {"bbbbbb"}),
+        ([row("aaaaaa", 10**9), row("aaaaaa", 1000)], set(), {"aaaaaa"}),
+        ([row("aaaaaa", 0, prefix="other_")], set(), set()),
+        ([row("aaaaaa", 0, prefix="mm_gte_x")], set(), set()),
+        ([row("aaaaaa", -1)], set(), set()),
+    ],
+)
+def test_f19_at_the_start_young_orders_of_a_strange_run_are_a_twin(
+    rows: list[OpenOrder], known: set[str], found: set[str]
+) -> None:
+    at_work = twins.at_work(rows, prefix="mm_gte_", known_runs=known, now_ms=10**12)
+    assert at_work == found
+
+
+# --- threads ------------------------------------------------------------------------------------
+
+
+def test_f20_a_dead_thread_of_the_feed_is_noticed_at_once_and_started_again(
+    make: Make, log: pytest.LogCaptureFixture
+) -> None:
+    world = make(LOOP_INTERVAL=30)
+    bot = world.start()
+    world.run(40)
+    assert world.ladder() == GOLDEN
+    bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
+    took = world.run_until(lambda: "The feed's thread had died" in log.text, 5)
+    assert took <= 2
+    run_well(world)
+    assert_sound(world)
+
+
+def test_f20_a_thread_that_keeps_dying_halts(world: World) -> None:
+    bot = world.start()
+    for _ in range(3):
+        world.run(30)
+        bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
+    world.run(5)
+    assert bot.halted_reason == "the feed's thread keeps dying"
+    assert world.orders() == []
+    assert_sound(world)
+
+
+# --- the log ------------------------------------------------------------------------------------
+
+LASTING: list[tuple[str, dict[str, str]]] = [
+    ("lost", {"match": "pc/order/query"}),
+    ("status", {"value": "503"}),
+    ("status", {"value": "403"}),
+    ("status", {"value": "429"}),
+    ("html", {}),
+    ("refuse", {}),
+    ("mute", {}),
+    ("mute", {"match": "order_book"}),
+    ("mute", {"match": "position"}),
+    ("no_partial", {"match": "order"}),
+    ("cut", {"match": "order_book"}),
+    ("frame_raw", {"value": "not_json"}),
+    ("frame_field", {"match": "order_book", "value": 'price="NaN"'}),
+    ("book_empty", {}),
+    ("book_cross", {}),
+    ("clock_skew", {"value": "90000"}),
+    ("suspend", {}),
+    ("lost", {"match": "pc/order/create"}),
+    ("reset", {"match": "pc/order/create"}),
+    ("lost", {"match": "pc/order/cancel_batch"}),
+    ("code", {"value": "-10002"}),
+    ("code", {"value": "-10051"}),
+    ("code", {"match": "pc/order/create", "value": "-11003"}),
+    ("code", {"match": "pc/order/create", "value": "-10012"}),
+    ("code", {"match": "pc/order/create", "value": "-13101"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), LASTING)
+def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
+    make: Make, log: pytest.LogCaptureFixture, name: str, options: dict[str, str]
+) -> None:
+    world = make(RELIST_INTERVAL=0.0)
+    world.start()
+    world.run(6)
+    log.clear()
+    world.fault(name, **options)
+    world.network.drop_all()
+    asks = ["8497.0", "8497.5"]
+
+    def move() -> None:
+        asks.reverse()
+        world.put("sell", asks[0], 1000)
+        world.put("sell", asks[1], 0)
+
+    world.timeline.every(20, move)
+    world.run(600)
+    loud = [r.getMessage() for r in log.records if r.levelno >= logging.WARNING]
+    alike = Counter(VARYING.sub("#", re.sub(r" \(and .*", "", text)) for text in loud)
+    assert max(alike.values(), default=0) <= 61, alike.most_common(3)
+    assert len(loud) <= 360  # all that follows from it together: six lines in ten seconds
+    assert loud
+    world.house.clear_faults(world.timeline.true_ms())
+
+
+def test_f22_what_is_held_back_is_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("market_maker.exchange_interface")
+    quiet = Quiet.installed()
+    for number in range(100_000):
+        logger.warning("create Buy %d @ %g failed", number, 8000.5)
+        world.timeline.sleep(0.0001)
+    world.timeline.sleep(25)
+    quiet.tell()
+    texts = [record.getMessage() for record in caplog.records]
+    assert texts == [
+        "create Buy 0 @ 8000.5 failed",
+        "99999 more lines like this one: create Buy 99999 @ 8000.5 failed",
+    ]
+    logger.critical("twice")
+    logger.critical("twice")
+    assert len(caplog.records) == 4
+
+
+def test_f22_other_words_are_another_cause(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("market_maker.gte")
+    Quiet.installed()
+    for text in ("one", "two", "one"):
+        logger.error("%s failed", text)
+    world.timeline.sleep(10)
+    logger.error("one failed")
+    texts = [record.getMessage() for record in caplog.records]
+    assert texts == ["one failed", "two failed", "one failed (and 1 more like it before)"]
+
+
+# --- days of running ----------------------------------------------------------------------------
+
+
+def use(monkeypatch: pytest.MonkeyPatch, memory: float | None) -> None:
+    monkeypatch.setattr(resources, "used", lambda: resources.Resources(memory, 5, 20))
+
+
+def test_f24_what_is_in_use_is_logged_once_an_hour(
+    make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    world = make()
+    world.start()
+    world.run(660)
+    found = [r.getMessage() for r in log.records if r.getMessage().startswith("In use: ")]
+    assert len(found) == 2
+    assert re.fullmatch(r"In use: \d+ MiB of memory, \d+ threads, \d+ open files\.", found[0])
+    assert_sound(world)
+
+
+def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
+    make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    world = make(LOOP_INTERVAL=5)
+    bot = world.start()
+    restarted: list[str] = []
+    bot.on_restart = lambda: restarted.append("anew")
+    use(monkeypatch, 301)
+    world.timeline.after(290, lambda: world.fault("book_empty", for_ms=60_000))
+    world.timeline.after(340, lambda: restarted.append("the book is back"))
+    bot.run_loop(loops=400)
+    assert restarted == ["the book is back", "anew"]
+    assert world.ladder() == GOLDEN  # for the process that comes to adopt
+    assert "Restarting for its memory; the orders stay in the book." in log.text
+
+
+@pytest.mark.parametrize(("memory", "can_restart"), [(301, False), (299, True), (None, True)])
+def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
+    make: Make,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    memory: float | None,
+    can_restart: bool,
+) -> None:
+    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    world = make()
+    bot = world.start()
+    if can_restart:
+        bot.on_restart = lambda: pytest.fail("there is no reason to")
+    use(monkeypatch, memory)
+    world.run(660)
+    assert lines(log, "More than 300 MiB of memory in use: start it anew some time.") == (
+        0 if can_restart else 2
+    )
+    run_well(world)
+
+
+def test_f24_a_system_that_tells_nothing_is_not_guessed_at(tmp_path: Path) -> None:
+    found = resources.used(tmp_path)
+    assert (found.memory, found.files) == (None, None)
+    assert str(found).startswith("? MiB of memory")
+
+
+# --- the wall clock -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_f30_a_step_of_an_hour_stops_quoting_until_it_is_undone_and_moves_no_timer(
+    world: World, log: pytest.LogCaptureFixture, hours: int
+) -> None:
+    bot = world.start()
+    world.run(20)
+    world.timeline.step_wall_clock(hours * 3_600_000)
+    requests = world.report.requests.total()
+    world.run(20)
+    # B16 wants PAUSED for a clock that is more than 30 s off; only the steady one is a timer
+    assert bot.health.state is TradingState.PAUSED
+    assert "this machine's clock is" in bot.health.reason
+    words = "stood still for 3600 s" if hours > 0 else "clock was set back by 3600 s"
+    assert lines(log, words) == 1
+    assert world.report.requests.total() - requests < 60
+    assert world.report.refusals == {}
+    world.timeline.step_wall_clock(-hours * 3_600_000)
+    run_well(world)
+    assert world.ladder() == GOLDEN
+    assert_sound(world)
+
+
+@pytest.mark.parametrize("ms", [1000, -1000, 3000, -3000])
+def test_f30_a_leap_second_or_a_small_step_changes_nothing(world: World, ms: int) -> None:
+    bot = world.start()
+    world.run(20)
+    accepted, epoch = world.report.accepted, bot.exchange.feed.epoch
+    world.timeline.step_wall_clock(ms)
+    run_well(world)
+    assert (world.report.accepted, bot.exchange.feed.epoch) == (accepted, epoch)
+    assert_sound(world)
+
+
+# --- dry runs -----------------------------------------------------------------------------------
+
+
+def test_f31_a_dry_run_sends_no_post_whatever_happens(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    methods: list[str] = []
+    world.network.watchers.append(lambda asked: methods.append(asked.method))
+    bot = world.start(DRY_RUN=True, RELIST_INTERVAL=0.0)
+    assert "Dry run: no order is sent." in log.text
+    world.run(10)
+    for price in ("8495", "8492"):
+        world.put("sell", price, 1000)
+        world.run(10)
+    world.take("buy", "8700", 10_000)
+    world.network.drop_all()
+    world.run(30)
+    bot.halt("a person said so")
+    world.run(20)
+    bot.stop("the test is over")
+    bot.run_loop()
+    assert "Creating 6 orders:" in log.text
+    assert set(methods) == {"GET"}
+    assert world.report.accepted == 0
+
+
+# --- the build ----------------------------------------------------------------------------------
+
+
+def test_f33_the_banner_shows_version_and_build_and_changed_files_are_said_once(
+    world: World, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.start()
+    assert f"GTE market maker {build_version()}, build {build.digest()}." in log.text
+    world.run(200)
+    assert "files have changed" not in log.text
+    monkeypatch.setattr(build, "digest", lambda: "0123456789ab")
+    world.run(400)
+    assert lines(log, "-> 0123456789ab), this process runs the old ones") == 1
+    run_well(world)
+    assert_sound(world)
+
+
+def build_version() -> str:
+    from market_maker import __version__
+
+    return __version__
+
+
+def test_f33_the_build_is_known_by_content_and_name_of_every_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    seen = {build.digest(tmp_path)}
+    for path, text in (("a.py", "1"), ("a.py", "2"), ("sub/b.py", "2"), ("sub/b.py", "")):
+        (tmp_path / path).write_text(text)
+        seen.add(build.digest(tmp_path))
+    (tmp_path / "a.py").rename(tmp_path / "c.py")
+    seen.add(build.digest(tmp_path))
+    assert len(seen) == 6
+    (tmp_path / "notes.txt").write_text("no part of the program")
+    assert build.digest(tmp_path) in seen
