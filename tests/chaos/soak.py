@@ -120,6 +120,7 @@ class Soak:
         half = chance.sample(list(kinds), len(kinds) // 2) if swarm else list(kinds)
         self._struck: dict[str, float] = {}
         self.alive_since = 0.0
+        self.started_at = 0
         self._unreachable_at = 0.0
         self._kinds = sorted(half, key=lambda kind: kind.name)
         self._strategy = strategy
@@ -212,6 +213,7 @@ class Soak:
         self._strategy.takes_over = takes_over
         self._strategy.misdeed = ""
         self.outcome.starts += 1
+        self.started_at = self.world.house.time(self.world.timeline.true_ms())
         try:
             self.world.start(self._strategy, **self._given)
         except MarketMakerError as error:

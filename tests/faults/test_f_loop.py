@@ -116,7 +116,7 @@ def test_f02_a_syntax_error_on_reload_keeps_the_old_settings_and_is_said_each_mi
         ({"API_URL_BASE": "http://127.0.0.1:2"}, "API_URL_BASE needs a restart by hand"),
         ({"WS_URL": "ws://127.0.0.1:2"}, "WS_URL needs a restart by hand"),
         ({"API_SECRET": "another-secret"}, "API_SECRET needs a restart by hand"),
-        ({"API_KEY": "another-key"}, "API_KEY needs a restart by hand"),
+        ({"API_KEY": "paper-another"}, "API_KEY needs a restart by hand"),
     ],
 )
 def test_f05_a_reload_does_not_change_who_trades_what_and_where(
