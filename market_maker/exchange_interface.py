@@ -511,14 +511,15 @@ class ExchangeInterface:
         decided; and one that had to wait must still rest where the market is now.
         """
         epoch, decided = self._decision
+        feed, ticker = self.feed, self.feed.get_ticker()
         if self.stopping or self.halted:
             return False
-        if not self.feed.is_connected() or self.feed.epoch != epoch or self.feed.missing():
+        if not feed.is_connected() or feed.epoch != epoch or feed.missing():
+            return False
+        if feed.silent_for() > SILENT_AFTER or ticker.is_crossed:
             return False
         is_old = clock.monotonic() - decided > OLD_AFTER
-        if not (is_old or settings.POST_ONLY):
-            return True
-        return risk.passive(request, self.feed.get_ticker())
+        return risk.passive(request, ticker) if is_old or settings.POST_ONLY else True
 
     def _latest_expiry(self) -> int:
         return self.gte.now() + EXPIRES_AFTER_MS

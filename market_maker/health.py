@@ -102,7 +102,7 @@ def _empty(facts: Facts) -> str:
 
 def _crossed(facts: Facts) -> str:
     ticker = facts.ticker
-    if ticker and ticker.bid is not None and ticker.ask is not None and ticker.bid > ticker.ask:
+    if ticker and ticker.is_crossed:
         return f"the order book is crossed: bid {ticker.bid}, ask {ticker.ask}"
     return ""
 

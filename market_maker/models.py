@@ -90,6 +90,11 @@ class Ticker:
     ask: Decimal | None
     last: Decimal | None = None
 
+    @property
+    def is_crossed(self) -> bool:
+        """Whether somebody bids more than somebody asks, which no sound book shows."""
+        return self.bid is not None and self.ask is not None and self.bid > self.ask
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:

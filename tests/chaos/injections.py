@@ -121,14 +121,13 @@ def _venue() -> list[Injection]:
     ]
 
 
-def _flag(target: str, name: str, value: Any) -> Callable[..., Callable[[], None]]:
-    """Set an attribute of a part of the soak for a while."""
+def _flag(target: str, name: str, value: Any, usual: Any) -> Callable[..., Callable[[], None]]:
+    """Set an attribute of a part of the soak for a while, and then to what it usually is."""
 
     def act(soak: "Soak", _: random.Random, __: float) -> Callable[[], None]:
         part = getattr(soak, target) if target == "walk" else getattr(soak.world, target)
-        before = getattr(part, name)
         setattr(part, name, value)
-        return lambda: setattr(part, name, before)
+        return lambda: setattr(part, name, usual)
 
     return act
 
@@ -206,13 +205,13 @@ def _process() -> list[Injection]:
 
 def _way() -> list[Injection]:
     return [
-        Injection("black hole", _flag("network", "black_hole", True), 60.0),
-        Injection("no network", _flag("network", "cut_off", True), 60.0),
-        Injection("latency 1 s", _flag("network", "latency", (0.5, 1.5))),
-        Injection("feed lags 4 s", _flag("network", "lag", 4.0)),
-        Injection("feed lags 30 s", _flag("network", "lag", 30.0), 60.0),
+        Injection("black hole", _flag("network", "black_hole", True, False), 60.0),
+        Injection("no network", _flag("network", "cut_off", True, False), 60.0),
+        Injection("latency 1 s", _flag("network", "latency", (0.5, 1.5), (0.005, 0.03))),
+        Injection("feed lags 4 s", _flag("network", "lag", 4.0, 0.0)),
+        Injection("feed lags 30 s", _flag("network", "lag", 30.0, 0.0), 60.0),
         Injection("feed dropped", lambda soak, _, __: soak.world.network.drop_all(), weight=4.0),
-        Injection("market stands still", _flag("walk", "still", True), 60.0),
+        Injection("market stands still", _flag("walk", "still", True, False), 60.0),
         Injection("price +3 %", _jump(0.03)),
         Injection("price -3 %", _jump(-0.03)),
         Injection("price +12 %", _jump(0.12), weight=0.3),
