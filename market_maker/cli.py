@@ -162,7 +162,9 @@ def _run(arguments: argparse.Namespace) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))  # see _start_anew
         strategy = _strategy(arguments.strategy)
         strategy.takes_over = bool(inherited)
-        strategy.known_runs = frozenset(safeguards.files.runs()) if safeguards else None
+        if safeguards:
+            strategy.known_runs = frozenset(safeguards.files.runs())
+            strategy.note_run = safeguards.files.note_run
         bot = strategy()
     except BaseException as error:
         if safeguards:

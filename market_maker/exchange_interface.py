@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from market_maker import clock, family, protocol, risk, twins
 from market_maker.alarms import Alarms
@@ -49,6 +49,8 @@ from market_maker.reconciler import Reconciler
 from market_maker.settings import settings
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 START_SECONDS = 30.0
 LOOK_AGAIN = 0.5
@@ -132,14 +134,27 @@ class ExchangeInterface:
         if self.dry_run:
             return
         if takes_over:
-            self._reconciler.adopt()
+            self._patiently(self._reconciler.adopt)
             return
-        leftovers = self._reconciler.leftovers()
+        leftovers = self._patiently(self._reconciler.leftovers)
         if known_runs is not None:
             self._refuse_twins(leftovers, known_runs)
         if leftovers:
             logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
             self.gte.cancel_all_orders(START_SECONDS)
+            self.feed.drain_news()  # what it told of them is over
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again while the venue does not answer, or has just answered another process."""
+        deadline = clock.monotonic() + START_SECONDS
+        while True:
+            try:
+                return ask()
+            except Temporary as error:
+                if clock.monotonic() >= deadline:
+                    raise VenueUnreachable(str(error)) from None
+                logger.warning("%s", error)
+                clock.sleep(1.0)
 
     def _refuse_twins(self, leftovers: Sequence[OpenOrder], known_runs: Collection[str]) -> None:
         runs = twins.at_work(

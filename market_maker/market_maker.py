@@ -61,12 +61,16 @@ class OrderManager:
     """Whether the orders in the book are those of a process that this one replaces on purpose."""
     known_runs: frozenset[str] | None = None
     """The runs that were started on this host; None while nobody keeps them."""
+    note_run: Callable[[str], None] | None = None
+    """Is told of this run before it can place an order; the command line sets it."""
 
     def __init__(self) -> None:
         if not settings.loaded:
             settings.load(FILE)
         self.exchange = ExchangeInterface(settings.DRY_RUN)
         self.exchange.beat = self._beat
+        if note_run := type(self).note_run:
+            note_run(self.exchange.gte.run)
         self.on_restart: Callable[[], None] | None = None
         """Starts this program anew; the command line sets it. Without it new code waits."""
         self.on_beat: Callable[[], str] | None = None

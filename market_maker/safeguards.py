@@ -91,7 +91,6 @@ class Safeguards:
         return {"lock": self.files.outlive_restart(), "guard": guard, "halted": halted}
 
     def _attend(self, bot: "OrderManager") -> None:
-        self.files.note_run(bot.exchange.gte.run)
         bot.on_halt = self._latch
         if self._halted:
             bot.halt(self._halted)

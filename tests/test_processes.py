@@ -18,6 +18,7 @@ from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for
 from conftest import Run, client_of, wait_until
 
 from market_maker.paper.venue import PaperExchange
+from market_maker.runfiles import RunFiles
 
 logger = logging.getLogger(__name__)
 
@@ -505,6 +506,8 @@ def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
     client = client_of(venue, orderid_prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
+    account = {"base_url": venue.rest_url, "api_key": venue.key}
+    RunFiles(**account, symbol="BTC_USD", prefix=PREFIX).note_run(client.run)
     for _ in range(5):
         assert run("--no-guard", "--strategy", "crash:Crash").end() == 1
     bot = run("--no-guard")
@@ -561,7 +564,7 @@ def test_f35_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
     assert accepted < 60
     assert kill_switch.end() == 0
     assert venue.open_orders() == []
-    bot.wait_for("HALTED, no order is placed any more: kill switch")
+    bot.wait_for("HALTED until a person has looked: kill switch")
     assert bot.process.poll() is None
     assert bot.end(signal.SIGTERM) == 0
     again = run()
@@ -569,6 +572,7 @@ def test_f35_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
     assert again.end(signal.SIGTERM) == 0
     assert venue.judge().accepted == accepted
     cleared = run("--clear-halt")
+    cleared.wait_for("Creating 60 orders")
     wait_until(venue.open_orders)
     assert cleared.end(signal.SIGTERM) == 0
 
