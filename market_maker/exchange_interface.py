@@ -53,6 +53,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 START_SECONDS = 30.0
+WINDOW_SECONDS = 1.0
 LOOK_AGAIN = 0.5
 MARGIN_SECONDS = 10.0
 FEW_SECONDS = 60.0
@@ -142,6 +143,7 @@ class ExchangeInterface:
         if leftovers:
             logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
             self.gte.cancel_all_orders(START_SECONDS)
+            clock.sleep(WINDOW_SECONDS)  # that run may have used up the budget of this second
             self.feed.drain_news()  # what it told of them is over
 
     def _patiently(self, ask: Callable[[], T]) -> T:

@@ -63,6 +63,7 @@ class OrderManager:
     """The runs that were started on this host; None while nobody keeps them."""
     note_run: Callable[[str], None] | None = None
     """Is told of this run before it can place an order; the command line sets it."""
+    _restart_wanted = _is_too_large = _was_open = False
 
     def __init__(self) -> None:
         if not settings.loaded:
@@ -90,7 +91,6 @@ class OrderManager:
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self.stop_reason = ""
         """Why the loop is to end, once `stop()` has been called."""
-        self._restart_wanted = False
         self._halt_told = self._halt_pulled = False
         self._unconfirmed_since: float | None = None
         self._asked_at: float | None = None
@@ -98,14 +98,12 @@ class OrderManager:
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
         self._reminded = self._pull_due = 0.0
-        self._was_open = False
         self._sizes = RandomSizes()
         self._reasons: set[str] = set()
         self._look_due = clock.monotonic() + LOOK_EVERY
         self._wall_ahead = _wall_ahead()
         self._build_due = clock.monotonic() + MINUTE
         self._resources_due = clock.monotonic() + HOUR
-        self._is_too_large = False
         self._quiet = Quiet.installed()
         self._build: str | None = build.digest()
         self._reloader = Reloader()

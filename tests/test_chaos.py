@@ -42,7 +42,8 @@ def test_a_seeded_bug_is_caught(bug: Bug) -> None:
     assert len(kinds) == len(bug.kinds)
     with bug.made():
         for seed in range(BUG_SEEDS):
-            soak = Soak(seed, kinds=kinds, swarm=False, pairs=bug.pairs, gap=12.0)
+            shape = {"swarm": False, "pairs": bug.pairs, "gap": 12.0, "given": dict(bug.given)}
+            soak = Soak(seed, kinds=kinds, **shape)  # type: ignore[arg-type]
             found = {each.invariant for each in soak.run(BUG_SECONDS).violations}
             if found:
                 break

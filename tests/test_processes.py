@@ -138,6 +138,7 @@ def test_f16_a_restart_leaves_no_order_of_a_killed_run(
     bot.wait_for("Order Manager initializing")
     wait_until(lambda: not left & runs_of(venue), 5 - (time.monotonic() - begun))
     logger.info("Gone after %.2f s.", time.monotonic() - begun)
+    bot.wait_for("orders open as wanted")
     wait_until(venue.open_orders)
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []

@@ -170,8 +170,10 @@ def _wall_clock() -> Iterator[None]:
     from market_maker import clock
 
     def now(self: Transport) -> int:
-        offset = self.__dict__.setdefault("_first_offset", self.clock_offset() or 0)
-        return clock.now_ms() + int(offset)
+        if not self._ahead:
+            return clock.now_ms()
+        theirs = self._ahead[-1] + round(clock.monotonic() * 1000)
+        return clock.now_ms() + int(self.__dict__.setdefault("_first", theirs - clock.now_ms()))
 
     with patch.object(Transport, "now", now):
         yield
@@ -199,17 +201,46 @@ BUGS = [
     Bug("sends again under the same id", around(GTE, "_create", _resend), "I12 I1", LOST),
     Bug("sends again under a new id", around(GTE, "_create", _resend_anew), "I1 I14", LOST),
     Bug("forgets an order in doubt", swap(OwnOrders, "lost", _forget), "I1 I14 I2", LOST),
-    Bug("takes a cancel for done", swap(OwnOrders, "cancelling", _trust_the_ack), "I1", CANCELS),
+    Bug(
+        "takes a cancel for done", swap(OwnOrders, "cancelling", _trust_the_ack), "I1 I14", CANCELS
+    ),
     Bug("does not page", around(GTE, "query_orders", _first_page), "I1 I14", DOUBT),
-    Bug("takes errors for nothing", around(GTE, "query_orders", _errors_are_empty), "I14 I1 I3"),
-    Bug("one scan proves absence", swap(OwnOrders, "missed", _one_scan), "I14 I1", DOUBT),
-    Bug("does not wait for cancels", swap(convergence, "_held_back", lambda *_: set()), "I1 I15"),
-    Bug("no gate", swap(risk, "gate", lambda plan, *_: plan), "I2"),
+    Bug(
+        "takes errors for nothing",
+        around(GTE, "query_orders", _errors_are_empty),
+        "I14 I1 I3",
+        (*DOUBT, "pc/order/query: lost, not done", "pc/order/query: 503"),
+    ),
+    Bug(
+        "one scan proves absence",
+        swap(OwnOrders, "missed", _one_scan),
+        "I14 I1",
+        (*LOST, "list lags", "list churns"),
+    ),
+    Bug(
+        "does not wait for cancels",
+        swap(convergence, "_held_back", lambda *_: set()),
+        "I1 I15",
+        CANCELS,
+    ),
     Bug("no limits at all", swap(risk, "room_for", lambda *_: None), "I2"),
-    Bug("does not count what rests", around(risk, "room_for", _no_orders), "I2"),
+    Bug(
+        "does not count what rests",
+        around(risk, "room_for", _no_orders),
+        "I2",
+        (*CANCELS, "price +3 %", "price -3 %"),
+        given=(("RELIST_INTERVAL", 0.0001), ("MIN_POSITION", -300), ("MAX_POSITION", 300)),
+    ),
     Bug("does not count unseen fills", around(risk, "room_for", _no_unseen), "I2"),
     Bug("no budget", swap(Throttle, "wait", lambda *_, **__: 0.0), "I6"),
-    Bug("batches of sixty", swap(protocol, "BATCH_IDS", 60), "I6", ("SIGTERM",), 30),
+    Bug(
+        "batches of sixty",
+        swap(protocol, "BATCH_IDS", 60),
+        "I6",
+        ("SIGTERM",),
+        30,
+        (("ORDER_START_SIZE", 10), ("ORDER_STEP_SIZE", 0)),
+    ),
     Bug(
         "cancels strangers' orders",
         swap(GTE, "_is_ours", lambda *_: True),
@@ -219,7 +250,7 @@ BUGS = [
     Bug("logs the secret", around(Transport, "send", _tell), "I7"),
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
-    Bug("leaves the grid", around(market_maker, "to_grid", _half_a_tick), "I11"),
+    Bug("leaves the grid", around(market_maker, "to_grid", _half_a_tick), "I11 I20"),
     Bug("uses one id for all", swap(identity, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
@@ -241,15 +272,15 @@ BUGS = [
     Bug(
         "starts beside what is left",
         swap(Reconciler, "leftovers", lambda _: []),
-        "I1 I13",
+        "I1 I13 I22",
         ("kill -9",),
     ),
     Bug("books fills twice", around(OwnOrders, "_book", _book_twice), "I16"),
     Bug("misses fills in cancels", around(OwnOrders, "_book", _only_open_fills), "I16"),
     Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
-    Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2"),
+    Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18"),
     Bug("signs for ten minutes", swap(auth, "EXPIRES_AFTER_MS", 600_000), "I23"),
-    Bug("trusts the wall clock", _wall_clock, "I23", ("wall clock +3 s", "wall clock +1 h")),
+    Bug("trusts the wall clock", _wall_clock, "I23 I20", ("wall clock +3 s", "wall clock +1 h")),
     Bug(
         "always healthy",
         swap(exchange_interface.Monitor, "look", lambda *_, **__: ACTIVE),
@@ -267,13 +298,7 @@ BUGS = [
         "never connects again", swap(GTEWebsocket, "_back_off", lambda _: 1e9), "I20 I13", FEED_GONE
     ),
     Bug("crosses itself", _crossing, "I15 I1", ("price +3 %", "price -3 %", *CANCELS)),
-    Bug("crosses the book", swap(risk, "passive", lambda *_: True), "I10", ("strategy crosses",)),
+    Bug("crosses the book", swap(risk, "passive", lambda *_: True), "I10", ("strategy takes",)),
     Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
     Bug("always closes", around(risk, "choose_legs", _all_close), "I18"),
-    Bug(
-        "does not repeat cancels",
-        swap(Reconciler, "cancels_to_repeat", lambda _: ()),
-        "I13 I20",
-        CANCELS,
-    ),
 ]

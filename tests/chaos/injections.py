@@ -198,6 +198,7 @@ def _process() -> list[Injection]:
         Injection("strategy asks for NaN", lambda soak, _, __: soak.spoil_strategy("nan"), 10.0),
         Injection("strategy asks for one price", lambda soak, _, __: soak.spoil_strategy("same")),
         Injection("strategy crosses", lambda soak, _, __: soak.spoil_strategy("crosses")),
+        Injection("strategy takes", lambda soak, _, __: soak.spoil_strategy("takes"), 10.0),
         Injection("strategy is slow", lambda soak, _, __: soak.spoil_strategy("slow"), 20.0),
         Injection("limits lowered", lambda soak, _, __: soak.lower_limits(), 60.0),
     ]

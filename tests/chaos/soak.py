@@ -3,9 +3,10 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from market_maker import clock
@@ -94,6 +95,8 @@ class Spoilt(OrderManager):
                     [{"price": mid * 1.01, "orderQty": 10}],
                     [{"price": mid * 0.99, "orderQty": 10}],
                 )
+            case "takes":
+                self.converge_orders([{"price": mid * 1.002, "orderQty": 10}], [])
             case "slow":
                 clock.sleep(8)
                 super().place_orders()
@@ -113,6 +116,7 @@ class Soak:
         strategy: type[Spoilt] = Spoilt,
         pairs: int | None = None,
         gap: float = GAP_SECONDS,
+        given: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._chance = random.Random(f"soak {seed}")
         chance = self._chance
@@ -150,7 +154,9 @@ class Soak:
             "PRICE_COLLAR": float(self.collar),
             "MAX_FILLS": 5_000,
             "API_ERROR_INTERVAL": 5,
-        }
+        } | dict(given)
+        self.min_position = self._given["MIN_POSITION"]
+        self.max_position = self._given["MAX_POSITION"]
         self.invariants = Invariants(self)
         self._enders: list[Callable[[], None]] = []
         self._quiet_since: float | None = None
