@@ -270,7 +270,7 @@ class Soak:
         self.outcome.injected[kind.name] += 1
         self._note(f"{kind.name} for {seconds:.0f} s")
         self._struck[kind.name.partition(":")[0]] = self._now() + seconds
-        if "clock" in kind.name:
+        if kind.name.startswith("venue clock"):
             self._clock_wrong_at = self.world.timeline.true_ms()
         ender = kind.act(self, self._chance, seconds)
         if ender:
