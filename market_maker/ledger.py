@@ -97,8 +97,8 @@ class Ledger:
 
     def _see_leg(self, is_long: bool, leg: Leg, mark: Decimal | None, now: float) -> Jump | None:
         line = self._lines[is_long]
-        if leg.time < line.filled_at:
-            return None  # it was so before our latest fill, and tells nothing yet
+        if leg.time <= line.filled_at:
+            return None  # it may have been so before our latest fill, and tells nothing yet
         gap = leg.qty - line.own
         if line.gap is None or gap == line.gap:
             line.gap, line.odd_gap, line.before = gap, None, leg
