@@ -41,6 +41,8 @@ NOT_CLOSABLE = -13101
 CLOSES_REFUSED = 20
 """So many closes may be refused by a race with a trade of somebody else in a soak."""
 REACHABLE_SECONDS = 10.0
+SKEW_MS = 60_000
+"""How far the venue's clock may have been put back since a start."""
 REACT_MS = 2_000
 """How long a bot may take to hear of what has just changed at the venue."""
 
@@ -328,7 +330,8 @@ class Invariants(logging.Handler):
         for fill in self._world.report.fills:
             oid = fill.client_oid or ""
             is_of_run = identity.run_of(oid, self._soak.prefix) == run
-            if oid.startswith(self._soak.prefix) and fill.time >= self._soak.started_at:
+            is_ours = oid.startswith(self._soak.prefix)
+            if is_ours and (is_of_run or fill.time >= self._soak.started_at - SKEW_MS):
                 sums[fill.side, is_of_run] += fill.qty
         for side, booked in ((Side.BUY, own.bought), (Side.SELL, own.sold)):
             least, leftovers = sums[side, True], sums[side, False]
