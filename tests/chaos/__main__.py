@@ -1,0 +1,50 @@
+"""`python -m tests.chaos`: soak a bot in trouble, and say what came of it. The seed is the run."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.chaos.injections import KINDS
+from tests.chaos.soak import run
+
+HOURS_EACH = 1.0
+
+
+def main() -> int:
+    """Run the asked hours, spread over seeds and processes; return 1 when an invariant broke."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--hours", type=float, default=30.0, help="simulated hours in all")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed; one an hour")
+    arguments = parser.parse_args()
+    count = max(1, round(arguments.hours / HOURS_EACH))
+    seeds = range(arguments.seed, arguments.seed + count)
+    injected: Counter[str] = Counter()
+    halts: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for outcome in pool.map(run, seeds, [arguments.hours / count] * count):
+            injected.update(outcome.injected)
+            halts.update(outcome.halts)
+            totals["seconds"] += round(outcome.seconds)
+            for name in ("messages", "requests", "fills", "starts"):
+                totals[name] += getattr(outcome, name)
+            for violation in outcome.violations:
+                totals["violations"] += 1
+                print(f"seed {outcome.seed}: {violation}")
+            if outcome.violations:
+                print("  " + "\n  ".join(outcome.trace[-10:]))
+                print(f"  again: python -m tests.chaos --seed {outcome.seed} --hours 1")
+    print(f"simulated      {totals['seconds'] / 3600:.1f} h in {count} seeds from {seeds[0]}")
+    print(f"faults         {injected.total()} of {len(injected)} kinds ({len(KINDS)} are known)")
+    print(f"messages       {totals['messages']} frames, {totals['requests']} requests")
+    print(
+        f"trading        {totals['fills']} fills, {totals['starts']} starts, {halts.total()} halts"
+    )
+    print(f"violations     {totals['violations']}")
+    return 1 if totals["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
