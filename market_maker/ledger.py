@@ -73,10 +73,16 @@ class Ledger:
         """Say whether a leg is not what our fills make of it; they may be still on their way."""
         return any(line.odd_gap is not None for line in self._lines.values())
 
-    def see(self, position: Position, mark: Decimal | None, now: float) -> Jump | None:
-        """Compare with what the feed shows; return a change that is not ours, once it has stood."""
+    def see(
+        self, position: Position, mark: Decimal | None, now: float, *, known_at: float
+    ) -> Jump | None:
+        """Compare with what the feed shows; return a change that is not ours, once it has stood.
+
+        `known_at` is when our orders were last looked up: a change since may be a fill of ours that
+        nobody has told us of.
+        """
         for is_long, leg in ((True, position.long), (False, position.short)):
-            if jump := self._see_leg(is_long, leg, mark, now):
+            if jump := self._see_leg(is_long, leg, mark, now, known_at):
                 return jump
         return None
 
@@ -95,7 +101,9 @@ class Ledger:
                 found = True
         return found
 
-    def _see_leg(self, is_long: bool, leg: Leg, mark: Decimal | None, now: float) -> Jump | None:
+    def _see_leg(
+        self, is_long: bool, leg: Leg, mark: Decimal | None, now: float, known_at: float
+    ) -> Jump | None:
         line = self._lines[is_long]
         if leg.time <= line.filled_at:
             return None  # it may have been so before our latest fill, and tells nothing yet
@@ -106,7 +114,7 @@ class Ledger:
         if gap != line.odd_gap:
             line.odd_gap, line.odd_since = gap, now
             return None
-        if now - line.odd_since < SETTLE:
+        if now - line.odd_since < SETTLE or known_at < line.odd_since:
             return None
         liquidated = leg.qty == 0 and _was_near(line.before, mark, is_long)
         jump = Jump(is_long, gap - line.gap, liquidated)

@@ -181,7 +181,9 @@ class Monitor:
 
     def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
         mark = snapshot.instrument.mark_price
-        jump = self.ledger.see(snapshot.position, mark, now)
+        jump = self.ledger.see(
+            snapshot.position, mark, now, known_at=self._reconciler.reconciled_at
+        )
         if jump:
             logger.error("The position changed without a fill of ours: %s.", jump)
             self._alarms.note("liquidation" if jump.liquidated else "jump", now)

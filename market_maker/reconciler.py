@@ -33,7 +33,8 @@ class Reconciler:
         self._on_fill = on_fill
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
-        self._reconciled_at = clock.monotonic()
+        self.reconciled_at = clock.monotonic()
+        """When all our orders were last looked up."""
         self._blind_since: float | None = None
         self._unexplained_since: dict[str, float] = {}
         self._repeated_at: dict[str, float] = {}
@@ -82,7 +83,7 @@ class Reconciler:
         now = clock.monotonic()
         ready = self._feed.is_connected() and not self._feed.missing()
         is_new = ready and epoch != self._reconciled_epoch
-        is_due = now - self._reconciled_at >= RECONCILE_EVERY
+        is_due = now - self.reconciled_at >= RECONCILE_EVERY
         if not (always or is_new or is_due or self._needs_look_up()):
             return True
         try:
@@ -121,7 +122,7 @@ class Reconciler:
                 self._own.missed(order.client_oid, begun)
         if self._own.unknown():
             self._resolve_unknown()
-        self._reconciled_at = clock.monotonic()
+        self.reconciled_at = clock.monotonic()
         self._blind_since = None
 
     def blind_for(self) -> float:

@@ -40,7 +40,7 @@ def legs(long: int, short: int = 0, *, at: int = 1, frame: int | None = None) ->
 
 
 def jumps(ledger: Ledger, position: Position, *times: float, mark: int = 8000) -> list[Jump]:
-    found = [ledger.see(position, Decimal(mark), time) for time in times]
+    found = [ledger.see(position, Decimal(mark), time, known_at=time) for time in times]
     return [jump for jump in found if jump]
 
 
@@ -120,7 +120,7 @@ def test_a_jump_has_always_stood_for_its_time_and_is_told_once(quantities: list[
     ledger = Ledger()
     told = quantities[0]
     for second, qty in enumerate(quantities):
-        jump = ledger.see(legs(qty), None, float(second))
+        jump = ledger.see(legs(qty), None, float(second), known_at=float(second))
         if jump:
             stood = quantities[max(0, second - int(SETTLE)) : second + 1]
             assert set(stood) == {qty}
@@ -184,3 +184,10 @@ def test_an_open_position_is_worth_its_mark(
     ledger = Ledger()
     ledger.book(fill(side, 10), instrument)
     assert ledger.profit(instrument, Decimal(mark)) == Decimal(profit)
+
+
+def test_a_change_is_not_anothers_before_our_orders_have_been_looked_up() -> None:
+    ledger = Ledger()
+    for time in (0.0, 1.0, 20.0, 40.0):
+        assert ledger.see(legs(0 if time < 1 else 10), None, time, known_at=0.5) is None
+    assert ledger.see(legs(10), None, 41.0, known_at=40.5) is not None

@@ -43,6 +43,9 @@ CLOSES_REFUSED = 20
 REACHABLE_SECONDS = 10.0
 SKEW_MS = 60_000
 """How far the venue's clock may have been put back since a start."""
+LEFTOVER_SECONDS = 5.0
+LATE_FILLS = 6
+"""Fills that may come before the bot has heard of those before them."""
 REACT_MS = 2_000
 """How long a bot may take to hear of what has just changed at the venue."""
 
@@ -75,6 +78,7 @@ class Invariants(logging.Handler):
         self._last_tick_change = -(10**9)
         self._tick = Decimal("0.5")
         self.closes_refused = 0
+        self._fills: deque[float] = deque()
         judge = self._world.house.judge
         see, requested = judge.see, judge.requested
 
@@ -104,6 +108,7 @@ class Invariants(logging.Handler):
                 self._see_order(action, order)
             case Filled(order, _, _) if order.owner == OWNER:
                 self._check_sides()
+                self._count_fill(order)
             case Traded(_, trade, maker, taker) if maker == taker == OWNER:
                 if not self._soak.foreign_busy:
                     self.breach("I15", f"own orders traded with each other: {trade}")
@@ -263,6 +268,28 @@ class Invariants(logging.Handler):
         can_cancel = self._soak.reachable_for() > REACHABLE_SECONDS
         if silent > max(QUOTE_TTL, 3 * self._soak.interval) + 5 and can_cancel and world.orders():
             self.breach("I22", f"orders rest {silent:.0f} s after the last frame")
+
+    def check_leftovers(self, alive: float) -> None:
+        """Check that a start has left no older order of an earlier run (I21)."""
+        bot = self._world.bot
+        if bot is None or bot.takes_over or alive < LEFTOVER_SECONDS:
+            return
+        for order in self._world.orders():
+            run = identity.run_of(order.client_oid or "", self._soak.prefix)
+            if run != bot.exchange.gte.run and order.ctime < self._soak.started_at:
+                self.breach("I21", f"{order} of an earlier run rests {alive:.0f} s after the start")
+
+    def _count_fill(self, order: Order) -> None:
+        """Check that a run with too many fills in a minute stops (I28)."""
+        if not self._soak.is_own(order):
+            return
+        now = self._world.timeline.monotonic()
+        self._fills.append(max(now, self._soak.alive_since))
+        while self._fills and (self._fills[0] < max(now - 60, self._soak.alive_since)):
+            self._fills.popleft()
+        most = self._soak.max_fills + 2 * self._soak.pairs + LATE_FILLS
+        if len(self._fills) > most:
+            self.breach("I28", f"{len(self._fills)} fills in a minute, MAX_FILLS is less")
 
     # --- the log --------------------------------------------------------------------------------
 

@@ -131,6 +131,7 @@ class Soak:
         self.pairs = pairs or chance.choice((2, 3, 6))
         self._gap = gap
         self.interval = chance.choice((1, 2, 5))
+        self.max_fills = chance.choice((8, 5_000, 5_000))
         self.max_orders, self.collar, self.prefix = 90, Decimal("0.05"), "mm_soak_"
         self.min_position, self.max_position = -LIMIT, LIMIT
         self.limits_changed_at = -(10**9)
@@ -152,7 +153,7 @@ class Soak:
             "CHECK_POSITION_LIMITS": True,
             "POST_ONLY": True,
             "PRICE_COLLAR": float(self.collar),
-            "MAX_FILLS": 5_000,
+            "MAX_FILLS": self.max_fills,
             "API_ERROR_INTERVAL": 5,
         } | dict(given)
         self.min_position = self._given["MIN_POSITION"]
@@ -316,6 +317,7 @@ class Soak:
             self._unhealthy_since = now
         if bot is not None:
             self.invariants.check_silence()
+            self.invariants.check_leftovers(now - self.alive_since)
         if self._quiet_since is None or bot is None:
             return
         quiet = now - self._quiet_since
