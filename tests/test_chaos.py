@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_there_are_many_kinds_of_trouble() -> None:
 
 def test_a_bot_in_trouble_for_thirty_hours_breaks_no_invariant() -> None:
     hours = [HOURS / SEEDS] * SEEDS
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         outcomes = list(pool.map(run, range(SEEDS), hours))
     broken = [outcome for outcome in outcomes if outcome.violations]
     assert not broken, "\n".join(map(told, broken))
