@@ -436,6 +436,7 @@ class ExchangeInterface:
                 if not self.own.live():
                     return
             except Fatal as error:
+                self.note_fatal(error)
                 trouble, deadline = str(error), clock.monotonic()
             except (RequestError, OrdersLeft) as error:
                 trouble = str(error)

@@ -126,7 +126,7 @@ class OrderManager:
     # --- hooks of the family ----------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Begin counting anew. Orders stay: those of an earlier run have been adopted."""
+        """Begin counting anew. Orders stay: what an earlier run had left is gone or adopted."""
         self.instrument = self.exchange.get_instrument()
         self.starting_qty = self.running_qty = self.exchange.get_delta()
 
@@ -387,8 +387,10 @@ class OrderManager:
         except Fatal as error:
             logger.error("%s", error)
             self.exchange.note_fatal(error)
+            self._pull_what_must_not_rest(begun)
         except RequestError as error:
             logger.warning("This tick is skipped: %s", error)
+            self._pull_what_must_not_rest(begun)
 
     def run_loop(self, loops: int | None = None) -> None:
         """Tick until `stop()`, or so many times; then leave no order behind.
@@ -508,7 +510,9 @@ class OrderManager:
         before, self._rules = self._rules, rules
         if before and before != rules:
             logger.warning("The venue changed tick and lot: %s -> %s.", before, rules)
-            self._pull("they stand on the old grid")
+            if not self._pull("they stand on the old grid"):
+                self._rules = before
+                raise Temporary("orders still stand on the old grid")
 
     def _is_churning(self, plan: Plan, wanted: int) -> bool:
         """Say whether so many orders were created in the last minute that it must calm down."""
@@ -543,7 +547,7 @@ class OrderManager:
         except InvalidOrder as error:
             logger.error("The strategy asked for an order that makes no sense: %s", error)
         except Exception:
-            logger.exception("The strategy failed; this tick is skipped and the orders stay.")
+            logger.exception("The strategy failed; this tick is skipped.")
         else:
             self.exchange.alarms.calm("strategy")
             return True

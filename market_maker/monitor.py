@@ -180,6 +180,17 @@ class Monitor:
     # --- the account ----------------------------------------------------------------------------
 
     def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
+        if snapshot.instrument.is_contract:  # spot has no position but the one we reckon ourselves
+            self._look_at_position(snapshot, now)
+        if snapshot.margin:
+            while self._free and now - self._free[0][0] > MINUTE:
+                self._free.popleft()
+            free = snapshot.margin.total - snapshot.margin.position_margin  # orders give it back
+            if self._free and free < FALL * max(each for _, each in self._free):
+                self._alarms.note("margin", now)
+            self._free.append((now, free))
+
+    def _look_at_position(self, snapshot: Snapshot, now: float) -> None:
         mark = snapshot.instrument.mark_price
         jump = self.ledger.see(
             snapshot.position, mark, now, known_at=self._reconciler.reconciled_at
@@ -190,13 +201,6 @@ class Monitor:
         if self.ledger.has_vanished(snapshot.position):
             logger.warning("A position is shown no more: connecting anew to see whether it is.")
             self._feed.connect_anew("a position is shown no more")
-        if snapshot.margin:
-            while self._free and now - self._free[0][0] > MINUTE:
-                self._free.popleft()
-            free = snapshot.margin.total - snapshot.margin.position_margin  # orders give it back
-            if self._free and free < FALL * max(each for _, each in self._free):
-                self._alarms.note("margin", now)
-            self._free.append((now, free))
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""

@@ -129,7 +129,7 @@ class OwnOrders:
             self._expires[client_oid] = expires
 
     def cancelling(self, client_oid: str) -> None:
-        """Note that a cancel was accepted: the order may still fill, and is not kept any more."""
+        """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
         self._cancels_asked.add(client_oid)
         self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+from math import inf
 
 from market_maker import clock
 
@@ -49,7 +50,7 @@ class Quiet(logging.Filter):
         now, text = clock.monotonic(), record.getMessage()
         key = VARYING.sub("#", text)
         with self._lock:
-            at, more, _ = self._said.get(key, (now - EVERY, 0, ""))
+            at, more, _ = self._said.get(key, (-inf, 0, ""))
             if now < at + EVERY:
                 self._said[key] = (at, more + 1, text)
                 return False

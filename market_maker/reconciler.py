@@ -157,10 +157,6 @@ class Reconciler:
         self._repeated_at |= {order.client_oid: now for order in due}
         return tuple(due)
 
-    def is_unsettled(self) -> bool:
-        """Say whether the fate of an order is open, so that it is time to look again soon."""
-        return bool(self._own.unknown()) or self.is_being_cancelled()
-
     def take_fills(self) -> list[Fill]:
         """Return the fills since the last call."""
         fills, self._fills = self._fills, []

@@ -278,7 +278,6 @@ class GTEWebsocket:
             self._wanted_anew = ""
             self._connected = True
             self.epoch += 1
-        self._attempts = 0
         self._connected_at = self._ping_due = self._heard
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
@@ -387,6 +386,7 @@ class GTEWebsocket:
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
+                    self._attempts = 0
                     self._error = ""
                     self._changed.notify_all()
                     news = True
