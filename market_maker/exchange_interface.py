@@ -132,6 +132,7 @@ class ExchangeInterface:
         self.feed.start()
         self.feed.wait_for_tables(self.feed.needed, START_SECONDS)
         self._decision = (self.feed.epoch, clock.monotonic())
+        self.own.known_runs |= set(known_runs or ())  # a late order of theirs is ours to cancel
         if self.dry_run:
             return
         if takes_over:

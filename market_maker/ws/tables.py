@@ -288,6 +288,9 @@ class Tables:
         rows = self._rows.setdefault(table, {})
         key = protocol.ROW_KEYS[table](row)
         known = rows.get(key)
+        if known and time < known.time and table in ("instrument", "position", "margin"):
+            self.counts["late row"] += 1
+            return
         merged = {**known.row, **row} if known else dict(row)
         if (
             known
