@@ -259,7 +259,7 @@ BUGS = [
     Bug(
         "starts beside what is left",
         swap(Reconciler, "leftovers", lambda _: []),
-        "I1 I13 I22",
+        "I1 I13 I21 I22",
         ("kill -9",),
     ),
     Bug("books fills twice", around(OwnOrders, "_book", _book_twice), "I16"),
