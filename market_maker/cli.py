@@ -25,6 +25,7 @@ from market_maker.errors import (
     SettingsError,
     VenueUnreachable,
 )
+from market_maker.quiet import Quiet
 from market_maker.runfiles import KILL_SWITCH
 from market_maker.settings import FILE, environment_without_keys, example_text, settings
 
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     _open_standard_streams()
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, force=True)
+    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, handlers=[Quiet()], force=True)
     secrecy.install()
     try:
         return _status_of(arguments)

@@ -12,7 +12,6 @@ from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, T
 from market_maker.exchange_interface import ExchangeInterface
 from market_maker.health import Health, TradingState
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
-from market_maker.quiet import Quiet
 from market_maker.reloader import Reloader
 from market_maker.settings import FILE, settings
 from market_maker.sizes import RandomSizes
@@ -104,7 +103,6 @@ class OrderManager:
         self._wall_ahead = _wall_ahead()
         self._build_due = clock.monotonic() + MINUTE
         self._resources_due = clock.monotonic() + HOUR
-        self._quiet = Quiet.installed()
         self._build: str | None = build.digest()
         self._reloader = Reloader()
         logger.info("GTE market maker %s, build %s.", __version__, self._build)
@@ -373,7 +371,6 @@ class OrderManager:
         halts.
         """
         begun = clock.monotonic()
-        self._quiet.tell()
         self._beat()
         try:
             self.sanity_check()

@@ -1,70 +1,68 @@
 """A log that does not repeat itself: of warnings that are alike, one in ten seconds and a count."""
 
+import copy
 import logging
 import re
-import threading
 from math import inf
+from typing import TextIO
 
 from market_maker import clock
-
-logger = logging.getLogger(__name__)
 
 EVERY = 10.0
 """Seconds in which one of the lines that are alike is enough."""
 VARYING = re.compile(r"\w*\d[\w.]*")
 """What may differ between lines that are alike: numbers, prices and ids."""
-AS_IT_IS = ("market_maker.cli", "market_maker.paper", __name__)
+BOT = "market_maker."
+AS_IT_IS = ("market_maker.cli", "market_maker.paper", "market_maker.custom_strategy")
+"""Loggers whose every line is shown: each was asked for, or is a user's own."""
 
 
-class Quiet(logging.Filter):
-    """Holds warnings and errors back that were said just now; what it holds back it counts.
+class Quiet(logging.StreamHandler[TextIO]):
+    """Shows every line but the bot's own warnings and errors that were shown just now.
 
-    It never holds a critical line back, nor one of INFO and below.
+    Those it counts, and the count is shown with the next one, or soon after the last. It never
+    holds back a critical line, nor one of INFO and below.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._said: dict[str, tuple[float, int, str]] = {}
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._held: dict[str, tuple[float, int, logging.LogRecord]] = {}
 
-    @classmethod
-    def installed(cls) -> "Quiet":
-        """Return one in the loggers of this package and no others, in place of an earlier one."""
-        made = cls()
-        made._install()
-        return made
-
-    def _install(self) -> None:
-        for name, found in list(logging.root.manager.loggerDict.items()):
-            if not name.startswith("market_maker.") or name.startswith(AS_IT_IS):
-                continue
-            if isinstance(found, logging.Logger):
-                for earlier in [each for each in found.filters if isinstance(each, Quiet)]:
-                    found.removeFilter(earlier)
-                found.addFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether a line is to be logged; one that stands for others says for how many."""
-        if not logging.WARNING <= record.levelno < logging.CRITICAL:
-            return True
-        now, text = clock.monotonic(), record.getMessage()
-        key = VARYING.sub("#", text)
-        with self._lock:
-            at, more, _ = self._said.get(key, (-inf, 0, ""))
-            if now < at + EVERY:
-                self._said[key] = (at, more + 1, text)
-                return False
-            self._said[key] = (now, 0, text)
-        if more:
-            record.msg, record.args = f"{text} (and {more} more like it before)", ()
-        return True
-
-    def tell(self) -> None:
-        """Log how many lines were held back of what has not been said again since."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record, or count it."""
         now = clock.monotonic()
-        with self._lock:
-            over = [key for key, (at, _, _) in self._said.items() if now >= at + 2 * EVERY]
-            held = [self._said.pop(key) for key in over]
-        for _, more, text in held:
+        self._tell(before=now - 2 * EVERY)
+        if not _may_be_held_back(record):
+            super().emit(record)
+            return
+        key = VARYING.sub("#", record.getMessage())
+        at, more, _ = self._held.get(key, (-inf, 0, record))
+        if now < at + EVERY:
+            self._held[key] = (at, more + 1, record)
+            return
+        self._held[key] = (now, 0, record)
+        super().emit(_with(record, f"%s (and {more} more like it before)") if more else record)
+
+    def close(self) -> None:
+        """Show what was held back and has not been said again."""
+        self._tell(before=inf)
+        super().close()
+
+    def _tell(self, before: float) -> None:
+        """Show how many were held back of what was last shown before a time."""
+        over = [key for key, (at, _, _) in self._held.items() if at <= before]
+        for _, more, record in [self._held.pop(key) for key in over]:
             if more:
-                logger.warning("%d more lines like this one: %s", more, text)
+                super().emit(_with(record, f"{more} more lines like this one: %s"))
+
+
+def _may_be_held_back(record: logging.LogRecord) -> bool:
+    is_loud = logging.WARNING <= record.levelno < logging.CRITICAL
+    return is_loud and record.name.startswith(BOT) and not record.name.startswith(AS_IT_IS)
+
+
+def _with(record: logging.LogRecord, words: str) -> logging.LogRecord:
+    """Return a copy of a record with words around what it says."""
+    changed = copy.copy(record)
+    changed.msg, changed.args = words, (record.getMessage(),)
+    return changed

@@ -1,5 +1,6 @@
 """Faults of settings files, strategies, process and machine (faults.md, group F)."""
 
+import io
 import logging
 import os
 import re
@@ -39,6 +40,17 @@ GOLDEN = [
     *("BUY 100 @ 8448", "BUY 273 @ 8406", "BUY 446 @ 8364"),
 ]
 Make = Callable[..., World]
+
+
+@pytest.fixture
+def shown() -> Iterator[io.StringIO]:
+    """What the command line's handler shows, a level and a text in each line."""
+    stream = io.StringIO()
+    handler = Quiet(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
@@ -456,7 +468,7 @@ def test_f10_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: Worl
 
 
 def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
-    make: Make, log: pytest.LogCaptureFixture
+    make: Make, shown: io.StringIO
 ) -> None:
     world = make(LOOP_INTERVAL=0.1, RELIST_INTERVAL=0.0)
     bot = world.start(Naughty)
@@ -475,7 +487,8 @@ def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
     in_a_minute = [sum(0 <= late - early < minute for late in created) for early in created]
     assert 100 < max(in_a_minute) <= 60 * 2
     assert len(created) > 300
-    assert 1 <= lines(log, "orders created in a minute: no more for now.") <= 30
+    told = shown.getvalue().count("orders created in a minute: no more for now.")
+    assert 1 <= told <= 30
     bot.act = None
     run_well(world, 90)
     assert_sound(world)
@@ -687,12 +700,12 @@ LASTING: list[tuple[str, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("name", "options"), LASTING)
 def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
-    make: Make, log: pytest.LogCaptureFixture, name: str, options: dict[str, str]
+    make: Make, shown: io.StringIO, name: str, options: dict[str, str]
 ) -> None:
     world = make(RELIST_INTERVAL=0.0)
     world.start()
     world.run(6)
-    log.clear()
+    before = shown.tell()
     world.fault(name, **options)
     world.network.drop_all()
     asks = ["8497.0", "8497.5"]
@@ -704,7 +717,8 @@ def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
 
     world.timeline.every(20, move)
     world.run(600)
-    loud = [r.getMessage() for r in log.records if r.levelno >= logging.WARNING]
+    lines = shown.getvalue()[before:].splitlines()
+    loud = [line for line in lines if line.startswith(("WARNING ", "ERROR ", "CRITICAL "))]
     alike = Counter(VARYING.sub("#", re.sub(r" \(and .*", "", text)) for text in loud)
     assert max(alike.values(), default=0) <= 61, alike.most_common(3)
     assert len(loud) <= 360  # all that follows from it together: six lines in ten seconds
@@ -712,33 +726,55 @@ def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     world.house.clear_faults(world.timeline.true_ms())
 
 
-def test_f22_what_is_held_back_is_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
     logger = logging.getLogger("market_maker.exchange_interface")
-    quiet = Quiet.installed()
     for number in range(100_000):
         logger.warning("create Buy %d @ %g failed", number, 8000.5)
         world.timeline.sleep(0.0001)
     world.timeline.sleep(25)
-    quiet.tell()
-    texts = [record.getMessage() for record in caplog.records]
-    assert texts == [
-        "create Buy 0 @ 8000.5 failed",
-        "99999 more lines like this one: create Buy 99999 @ 8000.5 failed",
+    for _ in range(2):
+        logger.critical("twice")
+    assert shown.getvalue().splitlines() == [
+        "WARNING create Buy 0 @ 8000.5 failed",
+        "WARNING 99999 more lines like this one: create Buy 99999 @ 8000.5 failed",
+        "CRITICAL twice",
+        "CRITICAL twice",
     ]
-    logger.critical("twice")
-    logger.critical("twice")
-    assert len(caplog.records) == 4
 
 
-def test_f22_other_words_are_another_cause(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_f22_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
+    stream = io.StringIO()
+    handler = Quiet(stream)
+    for number in range(3):
+        handler.handle(
+            logging.makeLogRecord(
+                {"name": "market_maker.gte", "levelno": logging.ERROR, "msg": f"{number} failed"}
+            )
+        )
+    handler.close()
+    assert stream.getvalue() == "0 failed\n2 more lines like this one: 2 failed\n"
+
+
+def test_f22_other_words_are_another_cause(world: World, shown: io.StringIO) -> None:
     logger = logging.getLogger("market_maker.gte")
-    Quiet.installed()
     for text in ("one", "two", "one"):
         logger.error("%s failed", text)
     world.timeline.sleep(10)
     logger.error("one failed")
-    texts = [record.getMessage() for record in caplog.records]
-    assert texts == ["one failed", "two failed", "one failed (and 1 more like it before)"]
+    assert shown.getvalue().splitlines() == [
+        "ERROR one failed",
+        "ERROR two failed",
+        "ERROR one failed (and 1 more like it before)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["market_maker.cli", "strategies.mine"])
+def test_f22_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
+    world: World, shown: io.StringIO, name: str
+) -> None:
+    for _ in range(2):
+        logging.getLogger(name).error("the same")
+    assert shown.getvalue().splitlines() == ["ERROR the same"] * 2
 
 
 # --- days of running ----------------------------------------------------------------------------
