@@ -9,6 +9,7 @@ from market_maker import clock
 from market_maker.errors import MarketMakerError, OrdersLeft, RequestError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard import Account
+from market_maker.orders import LATE_SECONDS
 from market_maker.runfiles import KILL_SWITCH, RunFiles
 from market_maker.secrecy import revealed
 from market_maker.settings import settings
@@ -17,13 +18,12 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 20.0
 """How long without progress, before it is given up."""
-LATE_SECONDS = 1.0
-"""How long after a halt a create that was on its way may still show up."""
 
 
 def run(*, and_halt: bool) -> None:
     """Cancel all own orders and prove that none is left; with a halt, no bot quotes any more.
 
+    Where a run may have sent an order that is still on its way, look again when none can arrive.
     Files that cannot be written stand in the way of nothing. Raises OrdersLeft without a proof, and
     MarketMakerError when a halt could not be latched.
     """
@@ -33,13 +33,16 @@ def run(*, and_halt: bool) -> None:
         logger.error("%s", error)
         files = None
     is_latched = not and_halt or bool(files and files.halt(KILL_SWITCH))
-    is_told = bool(and_halt and files and _tell_the_bot(files))
+    if and_halt and files:
+        _tell_the_bot(files)
+    begun = clock.monotonic()
     cancel_all(SECONDS)
-    if is_told:
-        clock.sleep(LATE_SECONDS)
+    if files and files.may_be_late():
+        logger.warning("Looking again in %.0f s: an order may be on its way.", LATE_SECONDS)
+        clock.sleep(begun + LATE_SECONDS - clock.monotonic())
         cancel_all(SECONDS)
-    if files:
-        files.clear_orders_left()
+    if files and files.holder() is None:
+        files.note_proven_clean()
     if not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
 
@@ -89,15 +92,14 @@ def run_files() -> RunFiles:
     )
 
 
-def _tell_the_bot(files: RunFiles) -> bool:
-    """Tell the running bot to halt; return whether there is one that has been told."""
+def _tell_the_bot(files: RunFiles) -> None:
+    """Tell the running bot to halt, if there is one."""
     holder = files.holder()
     if holder is None or holder.is_guard or not holder.pid:
-        return False
+        return
     try:
         os.kill(holder.pid, signal.SIGUSR1)
     except OSError as error:
         logger.error("Process %d cannot be told to halt: %s.", holder.pid, error.strerror)
-        return False
+        return
     logger.warning("Process %d has been told to halt.", holder.pid)
-    return True

@@ -78,7 +78,7 @@ def _status_of(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # of `| head`
         logger.debug("Nobody reads on.")
     except KeyboardInterrupt:
-        logger.info("Stopped before anything was sent.")
+        logger.warning("Interrupted.")
         return 130
     except Exception:
         logger.exception("Internal error.")
@@ -151,6 +151,8 @@ class _Signals:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from market_maker.exchange_interface import EarlierRuns
+
     signals = _Signals()
     signals.install()
     inherited = json.loads(os.environ.pop(INHERITED, "null"))
@@ -162,16 +164,14 @@ def _run(arguments: argparse.Namespace) -> None:
             safeguards = _safeguards(arguments, paper, inherited)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))  # see _start_anew
         strategy = _strategy(arguments.strategy)
-        strategy.takes_over = bool(inherited)
-        if safeguards:
-            strategy.known_runs = frozenset(safeguards.files.runs())
-            strategy.note_run = safeguards.files.note_run
+        strategy.earlier = safeguards.earlier if safeguards else EarlierRuns()
         bot = strategy()
     except BaseException as error:
         if safeguards:
             safeguards.end_start(error, is_restart=bool(inherited))
-            if isinstance(error, KeyboardInterrupt):
-                return
+        if isinstance(error, KeyboardInterrupt):
+            logger.info("Stopped before anything was sent.")
+            return
         raise
     signals.mind(bot)
     bot.on_restart = lambda: _start_anew(paper, safeguards, bot)

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count
 from queue import SimpleQueue
@@ -43,8 +44,8 @@ from market_maker.models import (
     Ticker,
     plain,
 )
-from market_maker.monitor import Monitor
-from market_maker.orders import OwnOrders
+from market_maker.monitor import EMPTY_AFTER, Monitor
+from market_maker.orders import LATE_SECONDS, OwnOrders
 from market_maker.reconciler import Reconciler
 from market_maker.settings import settings
 
@@ -62,6 +63,18 @@ NOT_CLOSABLE_SECONDS = 60.0
 """Seconds in which a close is not tried again at a price at which the venue has refused it."""
 OLD_AFTER = 2.0
 """Seconds after which a create that still waits for its turn is looked at once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRuns:
+    """What a start knows of the runs before it."""
+
+    known: frozenset[str] | None = None
+    """Those of this host; None while nobody keeps them."""
+    is_replaced: bool = False
+    """Whether the latest one left its orders in the book for this one, on purpose."""
+    may_be_late: bool = False
+    """Whether one has ended so that an order of its may still be on its way."""
 
 
 class ExchangeInterface:
@@ -116,28 +129,47 @@ class ExchangeInterface:
 
     # --- life -----------------------------------------------------------------------------------
 
-    def start(self, *, takes_over: bool = False, known_runs: Collection[str] | None = None) -> None:
+    def start(self, earlier: EarlierRuns) -> None:
         """Connect, wait for every needed table, and cancel what an earlier run has left.
 
-        `takes_over` says that the orders in the book are those of a process that this one replaces
-        on purpose: then they are adopted. `known_runs` are those of this host; young orders of any
-        other one are a bot's at work elsewhere. Raises VenueUnreachable when the feed does not get
-        ready, AuthError for a bad key, AlreadyRunning for another bot, OrdersLeft when leftovers
-        cannot be cancelled.
+        Orders that were left for this run on purpose are adopted; young orders of a run that is not
+        known are those of a bot at work elsewhere. Raises VenueUnreachable when the feed does not
+        get ready, AuthError for a bad key, AlreadyRunning for another bot, OrdersLeft when
+        leftovers cannot be cancelled.
         """
         try:
             self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
         except Temporary as error:
             raise VenueUnreachable(str(error)) from None
         self.feed.start()
-        self.feed.wait_for_tables(self.feed.needed, START_SECONDS)
+        self._wait_for_tables()
         self._decision = (self.feed.epoch, clock.monotonic())
-        self.own.known_runs |= set(known_runs or ())  # a late order of theirs is ours to cancel
+        self.own.known_runs |= earlier.known or set()  # a late order of theirs is ours to cancel
         if self.dry_run:
             return
-        if takes_over:
+        if earlier.is_replaced:
             self._patiently(self._reconciler.adopt)
             return
+        begun = clock.monotonic()
+        self._cancel_leftovers(earlier.known)
+        if earlier.may_be_late:
+            logger.warning(
+                "An earlier run has died: waiting %.0f s until none of its orders can arrive.",
+                LATE_SECONDS,
+            )
+            clock.sleep(begun + LATE_SECONDS - clock.monotonic())
+            self._cancel_leftovers(earlier.known)
+
+    def _wait_for_tables(self) -> None:
+        """Wait for every needed table; raise VenueUnreachable or AuthError without one."""
+        deadline = clock.monotonic() + START_SECONDS
+        while clock.monotonic() < deadline:
+            with suppress(VenueUnreachable):
+                return self.feed.wait_for_tables(self.feed.needed, EMPTY_AFTER)
+            self.monitor.see_empty_tables()
+        self.feed.wait_for_tables(self.feed.needed, 0)
+
+    def _cancel_leftovers(self, known_runs: Collection[str] | None) -> None:
         leftovers = self._patiently(self._reconciler.leftovers)
         if known_runs is not None:
             self._refuse_twins(leftovers, known_runs)
@@ -394,7 +426,8 @@ class ExchangeInterface:
             self._log_orders(plan.cancel)
             self._cancel(plan.cancel)
             self.beat()
-        wanted = [r for r in self._nearest_first(plan.create) if not self._was_not_closable(r)]
+        nearest = risk.nearest_first(plan.create, self.ticker())
+        wanted = [request for request in nearest if not self._was_not_closable(request)]
         creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in wanted]
         if not creates:
             return 0
@@ -417,12 +450,14 @@ class ExchangeInterface:
     def cancel_all_orders(self, seconds: float = 20.0) -> None:
         """Cancel all our orders and prove by query that none is left.
 
-        Raises OrdersLeft with a list of those that may still rest when the time is up.
+        Raises OrdersLeft with a list of those that may still rest after so many seconds without
+        progress.
         """
         if self.dry_run:
             self._cancel(self.own.live())
             return
         deadline = clock.monotonic() + seconds
+        fewest = len(self.own.live())
         while True:
             trouble = "their fate is not known"
             try:
@@ -436,6 +471,8 @@ class ExchangeInterface:
                 self.reconcile()
                 if not self.own.live():
                     return
+                if len(self.own.live()) < fewest:
+                    fewest, deadline = len(self.own.live()), clock.monotonic() + seconds
             except Fatal as error:
                 self.note_fatal(error)
                 trouble, deadline = str(error), clock.monotonic()
@@ -506,13 +543,6 @@ class ExchangeInterface:
         until = self._not_closable.get((request.side, request.price), 0.0)
         return request.close and clock.monotonic() < until
 
-    def _nearest_first(self, creates: Iterable[OrderRequest]) -> list[OrderRequest]:
-        """Return creates of both sides, those nearest to the market first: they matter most."""
-        ticker = self.ticker()
-        prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
-        middle = sum(prices, ZERO) / len(prices) if prices else ZERO
-        return sorted(creates, key=lambda request: abs(request.price - middle))
-
     def _note_refusal(self, error: RequestError) -> None:
         """Count what a refusal may be a sign of."""
         now = clock.monotonic()
@@ -572,7 +602,9 @@ class ExchangeInterface:
             self._margin_due = now + MARGIN_SECONDS
             try:
                 self._margin = next(iter(self.gte.account_query()), None)
-            except Temporary as error:
+            except Fatal:
+                raise
+            except RequestError as error:
                 logger.info("The account could not be looked up: %s", error)
         return self._margin
 

@@ -18,11 +18,10 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from market_maker import child, clock
-from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.child import Child
 from market_maker.errors import OrdersLeft
 from market_maker.gte import GTE
-from market_maker.orders import LATE_MS
+from market_maker.orders import LATE_SECONDS
 from market_maker.runfiles import RunFiles
 
 logger = logging.getLogger(__name__)
@@ -41,8 +40,6 @@ GOODBYE_SECONDS = 1.0
 GIVE_UP_SECONDS = 600.0
 ROUND_SECONDS = 5.0
 LOOK_AGAIN = 1.0
-LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
-"""How long after a death an order of the dead may still arrive at the venue."""
 BEAT, GOODBYE = b".", b"q"
 INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE")
 """What a guard's environment holds of ours."""
@@ -246,6 +243,8 @@ class _Watch:
                 return
             if not trouble and asked - begun >= LATE_SECONDS:
                 self._files.clear_orders_left()
+                if self._end == "died":
+                    self._files.note_proven_clean()
                 logger.warning("guard: clean, no order %s is left.", self._what)
                 return
             news = trouble or "no order is left, waiting until no late one can arrive"

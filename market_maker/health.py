@@ -19,6 +19,8 @@ DOUBT_PAUSED, DOUBT_HALTED = 30.0, 120.0
 """Seconds that the fate of a create may stay unknown."""
 STUCK_PAUSED = 30.0
 """Seconds that a cancel may stay unfinished."""
+ODD_REDUCING = 2.0
+"""Seconds that the position may differ from our fills, which are told apart from it."""
 LAG_MS = 2_000
 CLOCK_MS = 30_000
 APART = Decimal("0.05")
@@ -71,6 +73,8 @@ class Facts:
     blind_for: float = 0.0
     doubt_for: float = 0.0
     stuck_for: float = 0.0
+    odd_for: float = 0.0
+    """Since the position is not what our fills make of it."""
     clock_offset_ms: int = 0
     position_limit: Decimal | None = None
     position: Decimal = Decimal(0)
@@ -158,6 +162,7 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _implausible),
     (REDUCING, _over(PRIVATE_REDUCING, "private_for", POSITION)),
     (REDUCING, _over(BLIND_REDUCING, "blind_for", BLIND)),
+    (REDUCING, _over(ODD_REDUCING, "odd_for", "the position is not what our fills make of it")),
     (REDUCING, _apart),
 )
 """What each fact demands, the most telling reason of each state first."""

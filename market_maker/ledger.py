@@ -8,7 +8,7 @@ else trades on the account, or the venue itself does.
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from market_maker.models import ZERO, Fill, Instrument, Leg, Position, Side
+from market_maker.models import ZERO, Fill, Instrument, Leg, Position
 
 SETTLE = 5.0
 """Seconds that a gap must stand before it is taken for the work of another."""
@@ -53,8 +53,7 @@ class Ledger:
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Book one of our fills, each once."""
-        is_long = (fill.side is Side.BUY) is not fill.order.close
-        line = self._lines[is_long]
+        line = self._lines[fill.is_long]
         line.own += -fill.qty if fill.order.close else fill.qty
         line.filled_at = max(line.filled_at, fill.time)
         self._net += fill.side.sign * fill.qty
@@ -72,6 +71,11 @@ class Ledger:
     def is_odd(self) -> bool:
         """Say whether a leg is not what our fills make of it; they may be still on their way."""
         return any(line.odd_gap is not None for line in self._lines.values())
+
+    def odd_for(self, now: float) -> float:
+        """Return the seconds since a leg began to be so."""
+        odd = [line.odd_since for line in self._lines.values() if line.odd_gap is not None]
+        return now - min(odd, default=now)
 
     def see(
         self, position: Position, mark: Decimal | None, now: float, *, known_at: float

@@ -9,7 +9,8 @@ from typing import Any
 
 from market_maker import __version__, build, clock, convergence, ladder, resources, risk
 from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError, Temporary
-from market_maker.exchange_interface import ExchangeInterface
+from market_maker.exchange_interface import EarlierRuns, ExchangeInterface
+from market_maker.guard import HANG_SECONDS
 from market_maker.health import Health, TradingState
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
 from market_maker.reloader import Reloader
@@ -56,12 +57,8 @@ class OrderManager:
     order behind.
     """
 
-    takes_over = False
-    """Whether the orders in the book are those of a process that this one replaces on purpose."""
-    known_runs: frozenset[str] | None = None
-    """The runs that were started on this host; None while nobody keeps them."""
-    note_run: Callable[[str], None] | None = None
-    """Is told of this run before it can place an order; the command line sets it."""
+    earlier = EarlierRuns()
+    """What is known of the runs before this one; the command line sets it."""
     _restart_wanted = _is_too_large = _was_open = False
 
     def __init__(self) -> None:
@@ -69,8 +66,6 @@ class OrderManager:
             settings.load(FILE)
         self.exchange = ExchangeInterface(settings.DRY_RUN)
         self.exchange.beat = self._beat
-        if note_run := type(self).note_run:
-            note_run(self.exchange.gte.run)
         self.on_restart: Callable[[], None] | None = None
         """Starts this program anew; the command line sets it. Without it new code waits."""
         self.on_beat: Callable[[], str] | None = None
@@ -99,6 +94,7 @@ class OrderManager:
         self._reminded = self._pull_due = 0.0
         self._sizes = RandomSizes()
         self._reasons: set[str] = set()
+        self._beaten = clock.monotonic()
         self._look_due = clock.monotonic() + LOOK_EVERY
         self._wall_ahead = _wall_ahead()
         self._build_due = clock.monotonic() + MINUTE
@@ -113,7 +109,7 @@ class OrderManager:
             "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
         )
         try:
-            self.exchange.start(takes_over=self.takes_over, known_runs=self.known_runs)
+            self.exchange.start(self.earlier)
             self.reset()
         except BaseException as error:
             if self.exchange.own.live() or isinstance(error, KeyboardInterrupt):
@@ -267,7 +263,7 @@ class OrderManager:
         )
         if self.health.state is not TradingState.ACTIVE:
             logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
-        mark = snapshot.instrument.mark_price or snapshot.instrument.last_price
+        mark = snapshot.instrument.worth
         if mark and own.fill_count:
             profit = self.exchange.monitor.ledger.profit(snapshot.instrument, mark)
             logger.info("Profit of this run before fees: %.6f %s", profit, currency)
@@ -296,7 +292,11 @@ class OrderManager:
         """
         changed, code = self._reloader.look()
         if "DRY_RUN" in changed:
-            self.exchange.go_dry()
+            try:
+                self.exchange.go_dry()
+            except OrdersLeft as error:
+                logger.error("%s", error)
+                self.halt("DRY_RUN was set to True, and orders may be left")
         if code:
             names = ", ".join(code)
             if self.on_restart:
@@ -477,6 +477,10 @@ class OrderManager:
         return True
 
     def _beat(self) -> None:
+        now = clock.monotonic()
+        if self.on_beat and now - self._beaten > HANG_SECONDS:
+            self.exchange.own.all_pulled()  # by the guard, which took us for hung
+        self._beaten = now
         trouble = self.on_beat() if self.on_beat else ""
         if trouble and trouble != self.guard_trouble:
             logger.error("No guard: %s.", trouble)

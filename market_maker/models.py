@@ -75,6 +75,11 @@ class Instrument:
         exponent = self.tick.normalize().as_tuple().exponent
         return max(0, -int(exponent))
 
+    @property
+    def worth(self) -> Decimal | None:
+        """The price at which a position is valued: the mark, else the last."""
+        return self.mark_price or self.last_price
+
     def value(self, qty: Decimal, price: Decimal) -> Decimal:
         """Return what so many contracts are worth in the settlement currency."""
         if self.is_inverse:
@@ -156,6 +161,11 @@ class Fill:
     before: OpenOrder
     order: OpenOrder
     time: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it changed the long leg."""
+        return (self.side is Side.BUY) is not self.order.close
 
     def value(self, instrument: Instrument) -> Decimal:
         """Return what was paid or received, in the settlement currency.

@@ -12,7 +12,7 @@ from market_maker.errors import RequestError
 from market_maker.gte import GTE
 from market_maker.health import Facts, Health, TradingState
 from market_maker.ledger import Ledger
-from market_maker.models import Fill, Instrument, Snapshot, Ticker
+from market_maker.models import Fill, Instrument, OrderState, Snapshot, Ticker
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
 from market_maker.ws.tables import WORTH_TELLING
@@ -25,6 +25,8 @@ AUDIT_QUIET = 5.0
 """Seconds between audits of a book that has been quiet for so long."""
 AUDIT_AGAIN = 1.0
 """Seconds to the next audit when one has found something."""
+EMPTY_AFTER = 3.0
+"""Seconds after which a table of the account that does not come is asked about over REST."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 FALL = Decimal("0.2")
@@ -51,6 +53,7 @@ class Monitor:
         self._epoch = feed.epoch
         self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
         self._told: set[str] = set()
+        self._empty_due = 0.0
         self._setting: dict[str, str] = {}
         self._setting_due = 0.0
         self._setting_changed = ""
@@ -89,6 +92,8 @@ class Monitor:
             logger.critical("The feed's thread had died and was started again.")
         self._count_drops(now)
         self._tell_unusable()
+        if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due:
+            self.see_empty_tables()
         if snapshot:
             self._look_at_account(snapshot, now)
             self._look_at_profit(snapshot.instrument, max_loss, now)
@@ -102,7 +107,6 @@ class Monitor:
         self, snapshot: Snapshot | None, ticker: Ticker | None, limit: Decimal | None, now: float
     ) -> Facts:
         feed = self._feed
-        doubt, stuck = self._reconciler.unexplained_for()
         return Facts(
             connected=feed.is_connected(),
             missing=feed.missing(),
@@ -114,8 +118,9 @@ class Monitor:
             instrument=snapshot.instrument if snapshot else None,
             last_error=feed.last_error(),
             blind_for=self._reconciler.blind_for(),
-            doubt_for=doubt,
-            stuck_for=stuck,
+            doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
+            stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
+            odd_for=self.ledger.odd_for(now),
             clock_offset_ms=self._gte.clock_offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
@@ -136,6 +141,26 @@ class Monitor:
             if words.startswith(WORTH_TELLING) and words not in self._told:
                 self._told.add(words)
                 logger.warning("The feed brought what cannot be used, %s: dropped.", words)
+
+    def see_empty_tables(self) -> None:
+        """See whether a table of the account does not come because there is nothing in it.
+
+        Whether the venue sends the first image of an empty table, no document tells (faults §0.1,
+        V4). REST has the orders, and of the position that it binds no margin.
+        """
+        self._empty_due = clock.monotonic() + EMPTY_AFTER
+        missing, epoch = self._feed.missing(), self._feed.epoch
+        try:
+            if not set(missing) <= {"order", "position"}:
+                return
+            if "order" in missing and not self._gte.query_orders():
+                self._feed.take_as_empty("order", epoch)
+            if "position" in missing:
+                margins = self._gte.account_query()
+                if margins and not any(margin.position_margin for margin in margins):
+                    self._feed.take_as_empty("position", epoch)
+        except RequestError as error:
+            logger.info("Tables that do not come could not be asked about: %s", error)
 
     def _audit_book(self, now: float) -> None:
         """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
@@ -204,7 +229,7 @@ class Monitor:
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
-        mark = instrument.mark_price or instrument.last_price
+        mark = instrument.worth
         if mark:
             self._valued_at = now
         too_much = mark and max_loss and self.ledger.profit(instrument, mark) <= -max_loss

@@ -16,6 +16,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from market_maker import identity
+from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.models import (
     ZERO,
     Fill,
@@ -29,6 +30,8 @@ from market_maker.models import (
 LATE_MS = 5_200
 """How long after its expiry a request might still be accepted: the venue's documents tell clients
 to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
+LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
+"""How long after the death of a process an order of its own may still arrive."""
 SCANS_APART_MS = 1_000
 LAG_MS = 5_000
 """How long the venue's list may lag behind, so that an order that was seen is not in it."""
@@ -132,6 +135,13 @@ class OwnOrders:
         """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
         self._cancels_asked.add(client_oid)
         self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
+
+    def all_pulled(self) -> None:
+        """Note that another process of ours may have cancelled all: their end is none of the venue.
+
+        They are as open as before until their rows say otherwise.
+        """
+        self._cancels_asked |= set(self._orders)
 
     def cancel_failed(self, client_oid: str) -> None:
         """Note that a cancel did not get through: the order is open as before, cancel it again."""
@@ -293,8 +303,7 @@ class OwnOrders:
             self._recent.popleft()
         unseen = {Side.BUY: ZERO, Side.SELL: ZERO}
         for fill in self._recent:
-            is_long = (fill.side is Side.BUY) is not fill.order.close
-            if fill.time >= (position.long if is_long else position.short).time:
+            if fill.time >= (position.long if fill.is_long else position.short).time:
                 unseen[fill.side] += fill.qty
         return unseen[Side.BUY], unseen[Side.SELL]
 

@@ -108,12 +108,6 @@ class Reconciler:
         known = self._own.live()
         rows = {order.order_id: order for order in self._gte.query_orders()}
         self._observe(rows.values())
-        for order in known:
-            row = rows.get(order.order_id)
-            if row and row.state is OrderState.OPEN and self._is_long_unexplained(order):
-                if order.state is OrderState.CANCELLING:
-                    logger.warning("%s is still open, though its cancel was accepted.", order)
-                self._own.cancel_failed(order.client_oid)
         gone = [order for order in known if order.order_id and order.order_id not in rows]
         ended = {order.order_id: order for order in self._look_up(gone)}
         self._observe(ended.values())
@@ -129,15 +123,14 @@ class Reconciler:
         """Return the seconds in which the venue's list was needed and could not be had."""
         return 0.0 if self._blind_since is None else clock.monotonic() - self._blind_since
 
-    def unexplained_for(self) -> tuple[float, float]:
-        """Return the seconds that the oldest create is in doubt, and the oldest cancel stuck."""
+    def longest_in(self, state: OrderState) -> float:
+        """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
         now = clock.monotonic()
-        ages = {OrderState.UNKNOWN: 0.0, OrderState.CANCELLING: 0.0}
-        for order in self._own.live():
-            if order.state in ages:
-                since = self._unexplained_since.get(order.client_oid, now)
-                ages[order.state] = max(ages[order.state], now - since)
-        return ages[OrderState.UNKNOWN], ages[OrderState.CANCELLING]
+        orders = [order for order in self._own.live() if order.state is state]
+        return max(
+            (now - self._unexplained_since.get(order.client_oid, now) for order in orders),
+            default=0.0,
+        )
 
     def cancels_to_repeat(self) -> tuple[OpenOrder, ...]:
         """Return the orders whose cancel has been accepted long ago without an end; each now once.

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from market_maker import clock
+from market_maker import clock, watcher
 from market_maker.errors import SettingsError
 from market_maker.settings import settings
 from market_maker.watcher import FileWatcher
@@ -72,7 +72,7 @@ def _located(name: str) -> Path:
 
 def _compiles(path: Path) -> bool:
     try:
-        compile(path.read_text("utf-8"), str(path), "exec")
+        compile(watcher.read(path), str(path), "exec")
     except (OSError, SyntaxError, ValueError) as error:
         logger.error("Not restarting: %s does not compile: %s", path, error)
         return False

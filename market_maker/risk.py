@@ -92,7 +92,7 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
         (instrument.value(o.remaining, o.price) for o in snapshot.orders), ZERO
     )
     passed = set()
-    for order in _from_the_middle(plan.create, snapshot.ticker):
+    for order in nearest_first(plan.create, snapshot.ticker):
         room = rooms[order.side]
         if room is not None:
             rooms[order.side] = room = room - order.qty
@@ -151,6 +151,13 @@ def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
     return sorted(orders, key=lambda o: -o.side.sign * o.price)
 
 
+def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
+    """Return orders of both sides, those nearest to the middle of the market first."""
+    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
+    middle = sum(prices, ZERO) / len(prices) if prices else ZERO
+    return sorted(creates, key=lambda order: abs(order.price - middle))
+
+
 def passive(order: OrderRequest | OpenOrder, ticker: Ticker) -> bool:
     """Say whether an order would rest: it is not at or through the known other side of the book."""
     other = ticker.ask if order.side is Side.BUY else ticker.bid
@@ -171,13 +178,6 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
         leg.qty - sum((o.remaining for o in closing), unseen),
         leg.available - sum((o.remaining for o in unbound), unseen),
     )
-
-
-def _from_the_middle(creates: Sequence[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
-    """Return orders of both sides, those nearest to the market first."""
-    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
-    middle = sum(prices, ZERO) / len(prices) if prices else ZERO
-    return sorted(creates, key=lambda order: abs(order.price - middle))
 
 
 def _beyond_caps(order: OrderRequest, snapshot: Snapshot, limits: Limits) -> str:

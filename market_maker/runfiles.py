@@ -1,5 +1,6 @@
 """What a bot keeps on this machine from run to run: lock, halt, starts, runs, orders left."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -169,9 +170,14 @@ class RunFiles:
         return "".join(c for c in text if c.isprintable()).strip() or "the halt file says no reason"
 
     def clear_halt(self) -> None:
-        """Take the halt latch away, and count starts anew."""
+        """Take the halt latch away, and count starts anew.
+
+        Raises SettingsError when it cannot be taken away.
+        """
         self._remove(".halt")
         self._update(starts=[])
+        if self.halted():
+            raise SettingsError(f"the halt stays: take {self._path('.halt')} away yourself")
 
     # --- starts and runs ------------------------------------------------------------------------
 
@@ -189,8 +195,13 @@ class RunFiles:
         self._update(starts=self._list("starts", int)[:-1])
 
     def note_run(self, run: str) -> None:
-        """Remember the id of a run of this machine."""
-        self._update(runs=[*(known for known in self.runs() if known != run), run][-KEPT_RUNS:])
+        """Remember the id of a run of this machine, which may send orders from now on."""
+        runs = [*(known for known in self.runs() if known != run), run][-KEPT_RUNS:]
+        self._update(runs=runs, sends=True)
+
+    def may_be_late(self) -> bool:
+        """Say whether an order of a run may still arrive that nobody has seen the end of."""
+        return (self._read(".json") or {}).get("sends") is True
 
     def runs(self) -> tuple[str, ...]:
         """Return the ids of the latest runs of this machine, oldest first.
@@ -218,6 +229,11 @@ class RunFiles:
     def clear_orders_left(self) -> None:
         """Take the list away: none is left."""
         self._remove(".orders_left.json")
+
+    def note_proven_clean(self) -> None:
+        """Note that no order is left, and that none can arrive any more: the run has ended."""
+        self.clear_orders_left()
+        self._update(sends=False)
 
     def discard(self) -> None:
         """Take all files away, for an account that nobody will ever use again."""
@@ -268,7 +284,7 @@ class RunFiles:
                 found = json.load(file)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             logger.error("%s cannot be read: %s.", self._path(suffix), error)
             return {}
         return found if isinstance(found, dict) else {}
@@ -298,8 +314,12 @@ class RunFiles:
             logger.error("%s cannot be removed: %s.", self._path(suffix), error.strerror)
 
     def _open(self, suffix: str, flags: int) -> int:
-        flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(self._file(suffix), flags, 0o600, dir_fd=self._place())
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(self._file(suffix), flags, 0o600, dir_fd=self._place())
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return fd
 
     def _place(self) -> int:
         if self._at < 0:

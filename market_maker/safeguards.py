@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from market_maker import cancel
 from market_maker.child import Child
 from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
+from market_maker.exchange_interface import EarlierRuns
 from market_maker.guard import HANG_SECONDS, Guard
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Safeguards:
         if clear_halt and not inherited:
             self.files.clear_halt()
         self._halted = before["halted"] or ("" if inherited else self.files.note_start())
+        self.earlier = EarlierRuns(
+            known=frozenset(self.files.runs()),
+            is_replaced=bool(inherited),
+            may_be_late=self.files.may_be_late(),
+        )
         if has_guard:
             self._guard = Guard(
                 cancel.account(),
@@ -78,10 +84,10 @@ class Safeguards:
                 logger.error("The way out has failed: %s. Canceling all orders.", error)
                 self._cancel_all(cancel.SECONDS)
             if not isinstance(error, OrdersLeft):
-                self.files.clear_orders_left()
+                self.files.note_proven_clean()
             self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
             raise
-        self.files.clear_orders_left()
+        self.files.note_proven_clean()
         self._let_go(None, is_clean=True)
 
     def outlive_restart(self, halted: str) -> dict[str, Any]:
@@ -91,6 +97,7 @@ class Safeguards:
         return {"lock": self.files.outlive_restart(), "guard": guard, "halted": halted}
 
     def _attend(self, bot: "OrderManager") -> None:
+        self.files.note_run(bot.exchange.gte.run)
         bot.on_halt = self._latch
         if self._halted:
             bot.halt(self._halted)

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
-from market_maker import trust
+from market_maker import trust, watcher
 from market_maker._settings_base import SettingsBase
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret, revealed
@@ -257,14 +257,14 @@ def _keys(
 def _execute(path: Path, problems: list[str]) -> dict[str, Any]:
     """Run a settings file in a namespace of its own; return what it assigns in capitals."""
     try:
-        source = path.read_text("utf-8")
+        source = watcher.read(path).decode("utf-8")
         with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
             tree = ast.parse(source, str(path))
             code = compile(tree, str(path), "exec")
     except SyntaxError as error:
         raise SettingsError(f"{path}:{error.lineno}: {error.msg}") from None
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SettingsError(f"{path} cannot be read: {type(error).__name__}") from None
     assigned: set[str] = set()

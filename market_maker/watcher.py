@@ -1,6 +1,8 @@
 """Files that change while we run."""
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,8 +38,16 @@ class FileWatcher:
         return found
 
 
+def read(path: Path) -> bytes:
+    """Return what a file holds; raise OSError at once for a pipe, which could keep us waiting."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
+        return file.read()
+
+
 def _digest(path: Path) -> bytes | None:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(read(path)).digest()
     except OSError:
         return None

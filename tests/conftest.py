@@ -15,6 +15,8 @@ from market_maker.settings import settings
 if TYPE_CHECKING:
     from bot import Bot
 
+    from tests.world.world import World
+
 DEADLINE = 10.0
 Run = Callable[..., "Bot"]
 
@@ -112,3 +114,25 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log from INFO up."""
     caplog.set_level(logging.INFO)
     return caplog
+
+
+@pytest.fixture
+def empty(log: pytest.LogCaptureFixture) -> "Iterator[World]":
+    """A world in simulated time, without a bot yet."""
+    from tests.world.world import World
+
+    made = World()
+    with made.installed():
+        yield made
+
+
+@pytest.fixture
+def world(empty: "World") -> "World":
+    """A world in which the bot quotes, and somebody else has an order on its account."""
+    from tests.world.oracle import assert_well
+
+    empty.start()
+    empty.foreign_order("buy", "8000", 1)
+    empty.run(5)
+    assert_well(empty)
+    return empty

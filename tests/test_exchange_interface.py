@@ -7,7 +7,7 @@ import pytest
 from conftest import client_of, wait_until
 
 from market_maker.errors import OrdersLeft
-from market_maker.exchange_interface import ExchangeInterface
+from market_maker.exchange_interface import EarlierRuns, ExchangeInterface
 from market_maker.health import TradingState
 from market_maker.models import OrderRequest, OrderState, Plan, Side
 from market_maker.paper.venue import PaperExchange
@@ -20,7 +20,7 @@ Configure = Callable[..., None]
 def exchange(configure: Configure) -> Iterator[ExchangeInterface]:
     configure()
     made = ExchangeInterface(dry_run=False)
-    made.start()
+    made.start(EarlierRuns())
     yield made
     made.close()
 
@@ -29,7 +29,7 @@ def exchange(configure: Configure) -> Iterator[ExchangeInterface]:
 def dry(configure: Configure) -> Iterator[ExchangeInterface]:
     configure(DRY_RUN=True, API_KEY="", API_SECRET="")
     made = ExchangeInterface(dry_run=True)
-    made.start()
+    made.start(EarlierRuns())
     yield made
     made.close()
 
@@ -91,7 +91,7 @@ def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
     configure()
     leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start()
+    exchange.start(EarlierRuns())
     assert exchange.own.live() == ()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.refresh()
@@ -105,7 +105,7 @@ def test_a_start_in_place_of_another_process_takes_its_orders_over(
     configure()
     left = leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start(takes_over=True)
+    exchange.start(EarlierRuns(is_replaced=True))
     assert [order.order_id for order in exchange.own.live()] == [left]
     exchange.cancel_all_orders()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
@@ -231,7 +231,7 @@ def test_a_dry_run_says_when_the_market_would_have_filled_an_order(
 def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: PaperExchange) -> None:
     configure(POST_ONLY=True)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start()
+    exchange.start(EarlierRuns())
     exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))))
     assert listed(exchange) == ["Buy 100 @ 8497"]
     exchange.cancel_all_orders()

@@ -12,6 +12,7 @@ from conftest import wait_until
 
 from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
+from market_maker.exchange_interface import EarlierRuns
 from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
@@ -586,7 +587,7 @@ def test_changed_code_restarts_with_the_orders_in_the_book(
     wait_until(restarted.is_set)
     loop.join(timeout=10)
     assert ladder(venue) == GOLDEN
-    monkeypatch.setattr(OrderManager, "takes_over", True)
+    monkeypatch.setattr(OrderManager, "earlier", EarlierRuns(is_replaced=True))
     after = OrderManager()
     assert "Adopted 6 orders of the process before this one." in log.text
     after.tick()

@@ -68,6 +68,14 @@ def test_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order() -> No
     assert own.live()[0].filled == 30
 
 
+def test_an_order_that_the_guard_has_pulled_was_not_ended_by_the_venue() -> None:
+    own = accepted()
+    own.all_pulled()
+    assert state(own) is OrderState.OPEN
+    own.observe(row(state=OrderState.DONE), time=1)
+    assert own.ended_by_venue == 0
+
+
 def test_each_fill_is_booked_once_whatever_repeats_it() -> None:
     own = accepted()
     fills = [own.observe(row(filled), time=1) for filled in (0, 30, 30, 20, 100, 100)]

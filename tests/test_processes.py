@@ -138,9 +138,47 @@ def test_f16_a_restart_leaves_no_order_of_a_killed_run(
     bot.wait_for("Order Manager initializing")
     wait_until(lambda: not left & runs_of(venue), 5 - (time.monotonic() - begun))
     logger.info("Gone after %.2f s.", time.monotonic() - begun)
-    bot.wait_for("orders open as wanted")
+    bot.wait_for("orders open as wanted", 30)
     wait_until(venue.open_orders)
     assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+    assert venue.judge().doubled == []
+
+
+def kill_with_a_create_on_its_way(run: Run, venue: PaperExchange, tmp_path: Path) -> float:
+    """Kill an unguarded bot; return when one of its creates, of 6, is to reach the venue."""
+    settings_for(venue, tmp_path)
+    venue.fault("late", match="pc/order/create", value="6000", done=False, times=1)
+    killed = run("--no-guard")
+    wait_until(lambda: len(venue.open_orders()) == 5)
+    arrives = time.monotonic() + 6
+    killed.end(signal.SIGKILL)
+    return arrives
+
+
+def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
+    by_hand = run("cancel")
+    assert by_hand.end() == 0
+    assert time.monotonic() > arrives
+    assert "Looking again in 10 s: an order may be on its way." in by_hand.text
+    assert venue.judge().accepted == 6
+    assert venue.open_orders() == []
+    again = run("cancel")
+    assert again.end() == 0
+    assert "Looking again" not in again.text, "all is proven by now"
+
+
+def test_f16_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
+    bot = run("--loops", "1")
+    assert bot.end() == 0
+    assert time.monotonic() > arrives
+    assert bot.text.count("that an earlier run has left.") == 2, "the five, and the late one"
     assert venue.open_orders() == []
     assert venue.judge().doubled == []
 

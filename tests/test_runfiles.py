@@ -266,14 +266,47 @@ def test_orders_that_may_be_left_are_listed_until_it_is_known_better() -> None:
     assert files().orders_left() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"runs": 7, "starts": ["x", null, true]}'])
+def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_proven() -> None:
+    assert not files().may_be_late()
+    files().note_run("abc123")
+    files().clear_orders_left()
+    assert files().may_be_late()
+    files().note_proven_clean()
+    assert not files().may_be_late()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"runs": 7, "starts": ["x", null, true], "sends": 1}', "[" * 100_000],
+)
 def test_a_file_that_holds_nonsense_counts_as_empty(text: str) -> None:
     mine = files()
     (mine.directory / f"{mine.name}.json").write_text(text)
     assert mine.runs() == ()
+    assert not mine.may_be_late()
     assert mine.note_start() == ""
     mine.note_run("abc123")
     assert mine.runs() == ("abc123",)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".orders_left.json", ".halt", ".lock"])
+def test_s13_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
+    suffix: str, log: pytest.LogCaptureFixture
+) -> None:
+    mine = files()
+    os.mkfifo(mine.directory / f"{mine.name}{suffix}")
+    mine.lock()
+    mine.note_run("abc123")
+    assert mine.orders_left() in (None, ())
+    assert ("cannot be read" in mine.halted()) == (suffix == ".halt")
+    assert suffix == ".halt" or "it is no regular file" in log.text
+
+
+def test_a_halt_that_cannot_be_taken_away_is_an_error_that_says_how() -> None:
+    mine = files()
+    (mine.directory / f"{mine.name}.halt").mkdir()
+    with pytest.raises(SettingsError, match=r"take .*\.halt away yourself"):
+        mine.clear_halt()
 
 
 def test_a_file_is_written_whole_or_not_at_all() -> None:

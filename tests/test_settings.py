@@ -161,6 +161,13 @@ def test_a_missing_file_is_an_error() -> None:
         Settings().load(Path("/nowhere/settings.py"))
 
 
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "settings.py"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match="it is no regular file"):
+        Settings().load(pipe)
+
+
 def test_the_environment_wins_over_the_file_for_the_key_pair(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

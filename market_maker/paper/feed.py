@@ -242,7 +242,7 @@ class Feed:
 
     def pulse(self, now: int) -> None:
         """Push positions and margins, changed or not."""
-        for session in self.sessions:
+        for session in list(self.sessions):  # a send may cut one off
             for topic in session.topics:
                 if topic.table == "position":
                     rows = self._rows(session.owner, topic)
@@ -290,7 +290,7 @@ class Feed:
         if not self._heard(topic):
             return
         row = self._instrument(key, now)
-        for session in self.sessions:
+        for session in list(self.sessions):  # a send may cut one off
             if session.hears("", topic):
                 shown = session.shown[key]
                 changed = {name: row[name] for name in row if shown.get(name) != row[name]}
@@ -308,7 +308,7 @@ class Feed:
         return any(session.hears("", topic) for session in self.sessions)
 
     def _send(self, topic: Topic, frame: str, owner: str = "") -> None:
-        for session in self.sessions:
+        for session in list(self.sessions):  # a send may cut one off
             if session.hears(owner, topic):
                 session.send(frame, topic.table)
 

@@ -36,6 +36,8 @@ UNBELIEVABLE_MS = 600_000
 """A time of the venue that is further off says nothing."""
 BAD_FRAMES = 5
 """So many frames in a minute that cannot be read, and it connects anew."""
+STOOD_STILL = 5.0
+"""A turn of the thread that takes so many seconds: what has come meanwhile is old."""
 CONNECT_TIMEOUT = 5.0
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes of one message; a longer one ends the connection before it is read whole."""
@@ -80,6 +82,7 @@ class GTEWebsocket:
         self._connected = False
         self._heard = clock.monotonic()
         self._heard_of: dict[str, float] = {}
+        self._ever_heard_of: set[str] = set()
         self._lag_ms = 0
         self._bad_rows_before = 0
         self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
@@ -88,7 +91,7 @@ class GTEWebsocket:
         self._error = ""
         self._auth_refused = False
         self._attempts = 0
-        self._connected_at = self._ping_due = 0.0
+        self._connected_at = self._ping_due = self._turned = 0.0
         self._logins = 0
         self._login_due = False
         self._subscribe_private_at: float | None = None
@@ -136,9 +139,7 @@ class GTEWebsocket:
                 left = deadline - clock.monotonic()
                 if left <= 0:
                     why = self._error or "connected, but no data came"
-                    raise VenueUnreachable(
-                        f"no {', '.join(missing)} from {self._url} in {seconds:.0f} s: {why}"
-                    )
+                    raise VenueUnreachable(f"no {', '.join(missing)} from {self._url}: {why}")
                 clock.wait_on(self._changed, min(left, 1.0))
 
     # --- what a tick reads: copies, under the lock ------------------------------------------------
@@ -153,6 +154,22 @@ class GTEWebsocket:
         """Return the needed tables that have not had their partial on this connection."""
         with self._changed:
             return self._missing(self.needed)
+
+    def take_as_empty(self, table: str, epoch: int) -> None:
+        """Take a table as had and empty, if this is still the connection on which it is missing.
+
+        Not so one that earlier connections brought and this one does not: it has stalled.
+        """
+        with self._changed:
+            has_stalled = table in self._ever_heard_of and table not in self._heard_of
+            is_missing = self._connected and table not in self._tables.times
+            if is_missing and self.epoch == epoch and not has_stalled:
+                self._tables.apply({"table": table, "action": "partial", "data": []}, self._now())
+                self._changed.notify_all()
+
+    def connected_for(self) -> float:
+        """Return the seconds since the latest connection began."""
+        return clock.monotonic() - self._connected_at
 
     def is_connected(self) -> bool:
         """Say whether the connection stands and its thread lives."""
@@ -278,7 +295,7 @@ class GTEWebsocket:
             self._wanted_anew = ""
             self._connected = True
             self.epoch += 1
-        self._connected_at = self._ping_due = self._heard
+        self._connected_at = self._ping_due = self._turned = self._heard
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
         self._logins = 0
@@ -304,6 +321,9 @@ class GTEWebsocket:
         """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
         assert self._socket
         now = clock.monotonic()
+        before, self._turned = self._turned, now
+        if now - before > STOOD_STILL:
+            raise ConnectionError(f"its thread had no turn for {now - before:.0f} s")
         if now >= self._ping_due:
             self._socket.send(protocol.PING)
             self._ping_due = now + PING_EVERY
@@ -399,6 +419,7 @@ class GTEWebsocket:
         """Note when a table was heard of, and how late the venue's own time says that it is."""
         table = str(frame["table"])
         self._heard_of[table] = now
+        self._ever_heard_of.add(table)
         time = protocol.millis(frame, "time")
         if table == "order_book" and time:
             lag = self._now() - time

@@ -11,6 +11,7 @@ from typing import Any
 
 from market_maker import clock
 from market_maker.errors import MarketMakerError
+from market_maker.exchange_interface import EarlierRuns
 from market_maker.market_maker import OrderManager
 from market_maker.paper.blotter import Order
 from market_maker.paper.refusal import Refused
@@ -217,7 +218,7 @@ class Soak:
         world.bot._wait()
 
     def _start(self, *, takes_over: bool = False) -> None:
-        self._strategy.takes_over = takes_over
+        self._strategy.earlier = EarlierRuns(is_replaced=takes_over)
         self._strategy.misdeed = ""
         self.outcome.starts += 1
         self.started_at = self.world.house.time(self.world.timeline.true_ms())

@@ -23,6 +23,7 @@ from market_maker.paper.stage import OWNER
 from market_maker.paper.switches import Switches
 from market_maker.paper.tape import BTC_USD
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
+from tests.world.scene import said, state
 from tests.world.world import World
 
 CREATE, QUERY = "pc/order/create", "pc/order/query"
@@ -108,14 +109,6 @@ class OneBuy(OrderManager):
 
     def place_orders(self) -> None:
         self.converge_orders([self.prepare_order(-1)], [])
-
-
-def state(world: World) -> TradingState:
-    return world.bot.health.state
-
-
-def said(log: pytest.LogCaptureFixture, words: str) -> int:
-    return sum(words in message for message in log.messages)
 
 
 @every_venue

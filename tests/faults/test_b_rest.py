@@ -20,6 +20,7 @@ from market_maker.paper.desk import Asked
 from market_maker.paper.house import PAPER_READ_KEY, PAPER_READ_SECRET
 from market_maker.transport import Transport
 from tests.world.oracle import assert_sound, assert_well
+from tests.world.scene import Requests, move_market, said, state
 from tests.world.world import World
 
 CREATE, CANCEL, QUERY = "pc/order/create", "pc/order/cancel", "pc/order/query"
@@ -27,67 +28,13 @@ ACTIVE, REDUCING, PAUSED, HALTED = TradingState
 Log = pytest.LogCaptureFixture
 
 
-@pytest.fixture
-def world(log: Log) -> Iterator[World]:
-    """A world in which the bot quotes, and somebody else has an order on its account."""
-    made = World()
-    with made.installed():
-        made.start()
-        made.foreign_order("buy", "8000", 1)
-        made.run(5)
-        assert_well(made)
-        yield made
-
-
-@pytest.fixture
-def empty(log: Log) -> Iterator[World]:
-    """A world without a bot yet."""
-    made = World()
-    with made.installed():
-        yield made
-
-
-class Requests:
-    """Every request that gets as far as the venue, with its time and what was asked."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.seen: list[tuple[float, Asked]] = []
-        world.network.watchers.append(self._see)
-
-    def _see(self, asked: Asked) -> None:
-        self.seen.append((self.world.timeline.monotonic(), asked))
-
-    def of(self, *names: str) -> list[float]:
-        """Return the times of the requests to these endpoints."""
-        return [at for at, asked in self.seen if asked.path.endswith(names)]
-
-
 def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
-
-
-def state(world: World) -> TradingState:
-    assert world.bot
-    return world.bot.health.state
-
-
-def move_market(world: World) -> None:
-    """Let the others quote 2 % higher, so that every order has to be placed anew."""
-    for price, qty in (("8497.5", 0), ("8660", 1000), ("8670", 1000)):
-        world.put("sell", price, qty)
-    for price in ("8650", "8640"):
-        world.put("buy", price, 1000)
 
 
 def recover(world: World, seconds: float = 30) -> None:
     world.run(seconds)
     assert_well(world)
-
-
-def said(log: Log, text: str, level: int = logging.INFO) -> int:
-    """Return how many lines of this level or above hold a text."""
-    return sum(text in r.getMessage() for r in log.records if r.levelno >= level)
 
 
 def assert_pages_are_cut_short(log: Log) -> None:

@@ -21,12 +21,13 @@ from conftest import wait_until
 from market_maker import clock
 from market_maker.errors import VenueUnreachable
 from market_maker.health import TradingState
-from market_maker.paper.desk import Asked
 from market_maker.paper.stage import still_book
+from market_maker.paper.switches import Switches
 from market_maker.ws import ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.network import Socket, Stand
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
+from tests.world.scene import Requests, move_market, said, state
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -35,46 +36,6 @@ PRIVATE = ("order", "execution", "position", "margin")
 IN_FRONT = 30_600
 """Contracts that others sell below our lowest sell order, at 8539.5."""
 Log = pytest.LogCaptureFixture
-
-
-@pytest.fixture
-def world(log: Log) -> Iterator[World]:
-    """A world in which the bot quotes, and somebody else has an order on its account."""
-    made = World()
-    with made.installed():
-        made.start()
-        made.foreign_order("buy", "8000", 1)
-        made.run(5)
-        assert_well(made)
-        yield made
-
-
-@pytest.fixture
-def empty(log: Log) -> Iterator[World]:
-    """A world without a bot yet."""
-    made = World()
-    with made.installed():
-        yield made
-
-
-class Requests:
-    """The requests that get as far as the venue: when, and to what."""
-
-    def __init__(self, world: World) -> None:
-        self.seen: list[tuple[float, str]] = []
-        self._world = world
-        world.network.watchers.append(self._see)
-
-    def _see(self, asked: Asked) -> None:
-        self.seen.append((self._world.timeline.monotonic(), asked.path))
-
-    def of(self, *names: str) -> list[float]:
-        return [at for at, path in self.seen if path.endswith(names)]
-
-
-def state(world: World) -> TradingState:
-    assert world.bot
-    return world.bot.health.state
 
 
 def feed_of(world: World) -> GTEWebsocket:
@@ -88,24 +49,11 @@ def breathe(world: World, seconds: float) -> None:
         world.timeline.after(step / 2, lambda step=step: world.put("buy", "8490", 1000 + step % 2))
 
 
-def move_market(world: World) -> None:
-    """Let the others quote 2 % higher, so that every order has to be placed anew."""
-    for price, qty in (("8497.5", 0), ("8660", 1000), ("8670", 1000)):
-        world.put("sell", price, qty)
-    for price in ("8650", "8640"):
-        world.put("buy", price, 1000)
-
-
 def back_to_active(world: World, seconds: float = 8) -> None:
     """Fail when the bot does not quote again in time, or not by what is true at the venue."""
     world.run_until(lambda: state(world) is ACTIVE, seconds)
     world.run(10)
     assert_well(world)
-
-
-def said(log: Log, text: str, level: int = logging.INFO) -> int:
-    """Return how many lines of this level or above hold a text."""
-    return sum(text in r.getMessage() for r in log.records if r.levelno >= level)
 
 
 def looks_up_before_it_creates(world: World, requests: Requests) -> bool:
@@ -393,6 +341,8 @@ def test_c12_a_pong_that_is_missing_while_data_flow_is_no_reason_to_leave(world:
 def test_c13_a_first_image_that_does_not_come_is_asked_for_anew(
     world: World, log: Log, table: str
 ) -> None:
+    world.take("buy", "8539.5", IN_FRONT + 40)  # else an empty position would not be missed
+    world.run(10)
     # After 15 s and not 10, or the drops of its own making would pass for flapping (C09).
     world.fault("no_partial", match=table, for_ms=45_000)
     world.network.drop_all()
@@ -408,8 +358,20 @@ def test_c13_a_first_image_that_does_not_come_is_asked_for_anew(
     back_to_active(world, 20)
 
 
+def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(log: Log) -> None:
+    world = World(switches=Switches(empty_partial=False, flat_position="vanish"))
+    with world.installed():
+        world.start()
+        world.run(6)
+        assert_well(world)
+        world.network.drop_all()
+        back_to_active(world)
+
+
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])
 def test_c13_a_first_image_that_never_comes_ends_the_start(empty: World, table: str) -> None:
+    empty.foreign_order("buy", "8000", 1)
+    empty.foreign_order("buy", "8497.5", 10)  # which is a position: neither table is empty
     empty.fault("no_partial", match=table)
     with pytest.raises(VenueUnreachable, match=table):
         empty.start()

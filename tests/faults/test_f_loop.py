@@ -163,6 +163,23 @@ def test_f05_a_dry_run_does_not_go_live_by_an_edit(
     assert world.report.accepted == 0
 
 
+def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
+    world: World, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(text_of(world))
+    bot = world.start(file=file)
+    world.run(10)
+    world.fault("status", value="503", for_ms=120_000)
+    file.write_text(text_of(world, DRY_RUN=True))
+    world.run(60)
+    assert bot.halted_reason == "DRY_RUN was set to True, and orders may be left"
+    assert len(world.orders()) == 6
+    accepted = world.report.accepted
+    world.run(90)
+    assert world.orders() == []
+    assert world.report.accepted == accepted
+
+
 def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
