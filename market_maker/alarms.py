@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
+from market_maker.errors import Fatal, Liquidated
 from market_maker.health import Health, TradingState
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -61,6 +62,10 @@ class Alarms:
         seen.append(now)
         if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
             self._until[kind] = now + rule.hold
+
+    def note_fatal(self, error: Fatal, now: float) -> None:
+        """Note an answer after which trading may have to stop."""
+        self.note("liquidation" if isinstance(error, Liquidated) else "auth", now)
 
     def calm(self, kind: str) -> None:
         """Begin counting anew: a success came in between."""

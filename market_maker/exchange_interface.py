@@ -1,32 +1,23 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from itertools import count
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from market_maker import clock, family, protocol, risk, twins
+from market_maker import clock, family, twins
 from market_maker.alarms import Alarms
-from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.errors import (
     AlreadyRunning,
-    BadParameter,
     Fatal,
-    Liquidated,
-    NoFunds,
-    NotClosable,
-    NotSent,
-    OrderGone,
-    OrdersLeft,
-    OutcomeUnknown,
     RequestError,
     Temporary,
     VenueUnreachable,
 )
+from market_maker.executor import Brake, DryExecutor, Executor
 from market_maker.gte import GTE
 from market_maker.health import SILENT_AFTER, Health, TradingState
 from market_maker.models import (
@@ -35,14 +26,11 @@ from market_maker.models import (
     Leg,
     Margin,
     OpenOrder,
-    OrderRequest,
-    OrderState,
     Plan,
     Position,
     Side,
     Snapshot,
     Ticker,
-    plain,
 )
 from market_maker.monitor import EMPTY_AFTER, Monitor
 from market_maker.orders import LATE_SECONDS, OwnOrders
@@ -55,14 +43,7 @@ T = TypeVar("T")
 
 START_SECONDS = 30.0
 WINDOW_SECONDS = 1.0
-LOOK_AGAIN = 0.5
 MARGIN_SECONDS = 10.0
-FEW_SECONDS = 60.0
-"""Seconds in which no order is added after the margin did not suffice for one."""
-NOT_CLOSABLE_SECONDS = 60.0
-"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
-OLD_AFTER = 2.0
-"""Seconds after which a create that still waits for its turn is looked at once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +66,6 @@ class ExchangeInterface:
     """
 
     def __init__(self, dry_run: bool = True) -> None:
-        self.dry_run = dry_run
         self.wake: SimpleQueue[str] = SimpleQueue()
         self.gte = GTE(
             settings.API_URL_BASE,
@@ -108,24 +88,17 @@ class ExchangeInterface:
         self._is_spot = settings.INSTRUMENTTYPE == "bb"
         self._margin: Margin | None = None
         self._margin_due = 0.0
-        self.stopping = False
-        """Set when the loop is to end: creates that wait for their turn are not sent any more."""
-        self.halted = False
-        """Set for good by a halt: no create is sent any more."""
-        self.hurry = False
-        """Set when leaving must not take long: one round of cancels, one more look, no more."""
-        self.beat: Callable[[], None] = lambda: None
-        """Called now and then in whatever takes long, as a sign that it goes on."""
+        self.brake = Brake()
         self.alarms = Alarms(fills_in_a_minute=settings.MAX_FILLS)
         self._reconciler = Reconciler(self.gte, self.feed, self.own, self._on_fill)
         self.monitor = Monitor(self.gte, self.feed, self.own, self._reconciler, self.alarms)
-        self._few = 0
-        self._few_until = 0.0
-        self._not_closable: dict[tuple[Side, Decimal], float] = {}
-        """Until when a close at a price is left out, because the venue has refused it."""
-        self._decision = (0, 0.0)
-        self._busy = 0.0
-        self._virtual_ids = count(1)
+        self._parts = (self.gte, self.feed, self.own, self._reconciler, self.alarms, self.brake)
+        self.executor: Executor = (DryExecutor if dry_run else Executor)(*self._parts)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is sent."""
+        return isinstance(self.executor, DryExecutor)
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -143,7 +116,7 @@ class ExchangeInterface:
             raise VenueUnreachable(str(error)) from None
         self.feed.start()
         self._wait_for_tables()
-        self._decision = (self.feed.epoch, clock.monotonic())
+        self.executor.decide_now()
         self.own.known_runs |= earlier.known or set()  # a late order of theirs is ours to cancel
         if self.dry_run:
             return
@@ -209,22 +182,22 @@ class ExchangeInterface:
         """Turn a live run into a dry one: cancel our orders, prove it, then send nothing."""
         self.cancel_all_orders()
         self.gte.make_read_only()
-        self.dry_run = True
+        self.executor = DryExecutor(*self._parts)
 
     # --- keeping up -----------------------------------------------------------------------------
 
     def refresh(self) -> Health:
         """Bring our orders up to date, and say what their state and the feed's allow."""
         known = True
-        self._decision = (self.feed.epoch, clock.monotonic())
-        if self.dry_run:
-            self._end_crossed_virtual_orders()
+        self.executor.decide_now()
+        if isinstance(self.executor, DryExecutor):
+            self.executor.end_crossed(self.feed.get_ticker())
         else:
             try:
                 known = self._keep_up()
             except Fatal as error:
                 logger.error("%s", error)
-                self.note_fatal(error)
+                self.alarms.note_fatal(error, clock.monotonic())
                 known = False
         if self.feed.auth_refused():
             self.alarms.note("auth", clock.monotonic())
@@ -243,7 +216,7 @@ class ExchangeInterface:
         known = self._reconciler.look_up_if_needed(always=self._is_spot)
         if again := self._reconciler.cancels_to_repeat():
             logger.warning("Canceling %d orders again; they have not ended.", len(again))
-            self._cancel(again)
+            self.executor.cancel(again)
         return known
 
     def _snapshot_if_any(self) -> Snapshot | None:
@@ -281,12 +254,6 @@ class ExchangeInterface:
     def is_odd(self) -> bool:
         """Say whether the position is not what our fills make of it, or the book is in doubt."""
         return self.monitor.is_doubtful()
-
-    def note_fatal(self, error: Fatal) -> None:
-        """Count an answer after which trading may have to stop."""
-        self.alarms.note(
-            "liquidation" if isinstance(error, Liquidated) else "auth", clock.monotonic()
-        )
 
     def look_anew(self, reason: str) -> None:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
@@ -404,190 +371,24 @@ class ExchangeInterface:
 
     # --- acts -----------------------------------------------------------------------------------
 
-    def take_busy_seconds(self) -> float:
-        """Return the seconds that plans have taken since the last call."""
-        busy, self._busy = self._busy, 0.0
-        return busy
-
     def execute(self, plan: Plan) -> int:
-        """Carry out a plan: cancels first. Return how many creates the venue has refused.
-
-        Raises Fatal when the venue does not accept us any more.
-        """
-        begun = clock.monotonic()
-        try:
-            return self._execute(plan)
-        finally:
-            self._busy += clock.monotonic() - begun
-
-    def _execute(self, plan: Plan) -> int:
-        if plan.cancel:
-            logger.info("Canceling %d orders:", len(plan.cancel))
-            self._log_orders(plan.cancel)
-            self._cancel(plan.cancel)
-            self.beat()
-        nearest = risk.nearest_first(plan.create, self.ticker())
-        wanted = [request for request in nearest if not self._was_not_closable(request)]
-        creates = [replace(r, client_oid=self.gte.new_client_oid()) for r in wanted]
-        if not creates:
-            return 0
-        logger.info("Creating %d orders:", len(creates))
-        self._log_orders(creates)
-        for request in creates:
-            self.own.sending(request, self.gte.now())
-        if self.dry_run:
-            for request in creates:
-                self.own.accepted(request.client_oid, str(next(self._virtual_ids)))
-            return 0
-        return self._create(creates)
+        """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
+        return self.executor.execute(plan, self.ticker(), post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
         """Cancel one of our orders, given as `get_orders()` returns it."""
         found = self.own.get(order["clOrdID"])
         if found:
-            self._cancel((found,))
+            self.executor.cancel([found])
 
     def cancel_all_orders(self, seconds: float = 20.0) -> None:
-        """Cancel all our orders and prove by query that none is left.
+        """Cancel all our orders and prove that none is left; raises OrdersLeft without a proof.
 
-        Raises OrdersLeft with a list of those that may still rest after so many seconds without
-        progress.
+        It gives up after so many seconds without progress.
         """
-        if self.dry_run:
-            self._cancel(self.own.live())
-            return
-        deadline = clock.monotonic() + seconds
-        fewest = len(self.own.live())
-        while True:
-            trouble = "their fate is not known"
-            try:
-                known = [order for order in self.own.live() if order.order_id]
-                for order in self.own.live():
-                    self.own.cancelling(order.client_oid)
-                self.gte.cancel_all_orders(
-                    deadline - clock.monotonic(), known, self._go_on, self.own.strange_runs
-                )
-                self.take_news()
-                self.reconcile()
-                if not self.own.live():
-                    return
-                if len(self.own.live()) < fewest:
-                    fewest, deadline = len(self.own.live()), clock.monotonic() + seconds
-            except Fatal as error:
-                self.note_fatal(error)
-                trouble, deadline = str(error), clock.monotonic()
-            except (RequestError, OrdersLeft) as error:
-                trouble = str(error)
-            if self.hurry or clock.monotonic() >= deadline:
-                left = tuple(order.full for order in self.own.live())
-                raise OrdersLeft(f"own orders may be left: {trouble}", left)
-            clock.sleep(LOOK_AGAIN)
+        self.executor.cancel_all(seconds)
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _go_on(self) -> bool:
-        self.beat()
-        return not self.hurry
-
-    def _create(self, creates: list[OrderRequest]) -> int:
-        refused = 0
-        is_short = False
-        not_sent: list[str] = []
-        fatal: Fatal | None = None
-        try:
-            for outcome in self.gte.create_bulk_orders(creates, self._is_still_wanted):
-                client_oid, error = outcome.client_oid, outcome.error
-                if error is None:
-                    self.own.accepted(client_oid, outcome.order_id)
-                    self.alarms.calm("parameter")
-                    self.alarms.calm("metadata")
-                    continue
-                if isinstance(error, OutcomeUnknown):
-                    logger.warning("%s", error)
-                    self.own.lost(client_oid, error.expires or self._latest_expiry())
-                    self._note_refusal(error)
-                    continue
-                self.own.refused(client_oid)
-                if isinstance(error, NotSent):
-                    not_sent.append(str(error))
-                    continue
-                logger.warning("%s", error)
-                refused += 1
-                self._note_refusal(error)
-                is_short |= isinstance(error, NoFunds)
-                if isinstance(error, NotClosable):
-                    self._leave_out(client_oid, creates)
-                fatal = error if isinstance(error, Fatal) else fatal
-        finally:
-            for request in creates:  # whatever happened: what has no outcome may have left
-                self.own.lost(request.client_oid, self._latest_expiry())
-        if not_sent:
-            logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
-        if is_short:  # once for the whole plan: its outermost orders do not fit
-            self.alarms.note("funds", clock.monotonic())
-            self._few = max(len(self.own.live()), 2)
-            self._few_until = clock.monotonic() + FEW_SECONDS
-        if fatal:
-            raise fatal
-        return refused
-
-    def _leave_out(self, client_oid: str, creates: list[OrderRequest]) -> None:
-        """Leave a close that the venue has refused out for a while, at this price."""
-        now = clock.monotonic()
-        self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
-        for request in creates:
-            if request.client_oid == client_oid:
-                self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
-
-    def _was_not_closable(self, request: OrderRequest) -> bool:
-        until = self._not_closable.get((request.side, request.price), 0.0)
-        return request.close and clock.monotonic() < until
-
-    def _note_refusal(self, error: RequestError) -> None:
-        """Count what a refusal may be a sign of."""
-        now = clock.monotonic()
-        if isinstance(error, BadParameter):
-            self.alarms.note("parameter", now)
-        elif isinstance(error, Liquidated):
-            self.alarms.note("liquidation", now)
-        elif error.code in protocol.METADATA_FAULTS:
-            self.alarms.note("metadata", now)
-
-    def _is_still_wanted(self, request: OrderRequest) -> bool:
-        """Say whether a create may still leave.
-
-        Not once the loop is to end, nor when the connection has changed on whose tables it was
-        decided; and one that had to wait must still rest where the market is now.
-        """
-        epoch, decided = self._decision
-        feed, ticker = self.feed, self.feed.get_ticker()
-        if self.stopping or self.halted:
-            return False
-        if not feed.is_connected() or feed.epoch != epoch or feed.missing():
-            return False
-        if feed.silent_for() > SILENT_AFTER or ticker.is_crossed:
-            return False
-        is_old = clock.monotonic() - decided > OLD_AFTER
-        return risk.passive(request, ticker) if is_old or settings.POST_ONLY else True
-
-    def _latest_expiry(self) -> int:
-        return self.gte.now() + EXPIRES_AFTER_MS
-
-    def _cancel(self, orders: tuple[OpenOrder, ...]) -> None:
-        for order in orders:
-            self.own.cancelling(order.client_oid)
-        if self.dry_run:
-            for order in orders:
-                self.own.observe(replace(order, state=OrderState.DONE), 0)
-            return
-        fatal: Fatal | None = None
-        for outcome in self.gte.cancel_bulk_orders(orders):
-            if outcome.error and not isinstance(outcome.error, OrderGone):
-                logger.warning("%s", outcome.error)
-                self.own.cancel_failed(outcome.client_oid)
-                fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
-        if fatal:
-            raise fatal
 
     def _spot_position(self) -> Position:
         """Return what this run has bought less what it has sold: spot has balances, no position."""
@@ -607,23 +408,3 @@ class ExchangeInterface:
             except RequestError as error:
                 logger.info("The account could not be looked up: %s", error)
         return self._margin
-
-    def order_limit(self) -> int:
-        """Return how many orders may be open: fewer for a while after the margin did not do."""
-        if clock.monotonic() < self._few_until:
-            return min(self._few, settings.MAX_OPEN_ORDERS)
-        return settings.MAX_OPEN_ORDERS
-
-    def _log_orders(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
-        instrument = self.feed.get_instrument()
-        for order in sorted(orders, key=lambda order: -order.price):
-            digits = instrument.price_decimals if instrument else 8
-            logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
-
-    def _end_crossed_virtual_orders(self) -> None:
-        ticker = self.feed.get_ticker()
-        for order in self.own.live():
-            if not risk.passive(order, ticker):
-                logger.info("Dry run: %s would have been filled.", order)
-                self.own.cancelling(order.client_oid)
-                self.own.observe(replace(order, state=OrderState.DONE), 0)

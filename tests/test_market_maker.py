@@ -306,7 +306,7 @@ def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
 def test_quotes_that_cannot_be_confirmed_are_pulled_after_a_while(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.market_maker.QUOTE_TTL", 0.0)
+    monkeypatch.setattr("market_maker.loop.QUOTE_TTL", 0.0)
     bot = start(LOOP_INTERVAL=0.05)
     bot.tick()
     assert ladder(venue) == GOLDEN
@@ -424,7 +424,7 @@ def test_a_strategy_that_keeps_failing_has_its_quotes_taken_away(
                 raise ZeroDivisionError
             super().place_orders()
 
-    monkeypatch.setattr("market_maker.market_maker.QUOTE_TTL", 0.0)
+    monkeypatch.setattr("market_maker.loop.QUOTE_TTL", 0.0)
     bot = start(Failing, LOOP_INTERVAL=0.05)
     assert isinstance(bot, Failing)
     bot.tick()
@@ -475,7 +475,7 @@ def test_a_pause_ends_long_before_the_loop_interval(start: Start, venue: PaperEx
 def test_leaving_a_dead_venue_says_which_orders_may_be_left(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.market_maker.EXIT_SECONDS", 0.5)
+    monkeypatch.setattr("market_maker.loop.EXIT_SECONDS", 0.5)
     bot = start(TIMEOUT=0.3)
     bot.tick()
     venue.freeze()

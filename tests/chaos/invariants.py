@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from market_maker import identity
 from market_maker.health import SILENT_AFTER, TradingState
-from market_maker.market_maker import QUOTE_TTL
+from market_maker.loop import QUOTE_TTL
 from market_maker.models import Side as OwnSide
 from market_maker.paper.blotter import Order
 from market_maker.paper.desk import Asked, endpoint_name

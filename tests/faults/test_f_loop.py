@@ -195,7 +195,7 @@ def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     assert lines(log, "settings.py is gone; what was read from it stays in force.") == 1
     assert lines(log, "mine.py is gone") == 1
     assert world.ladder() == GOLDEN
-    assert not bot.exchange.stopping
+    assert not bot.exchange.brake.stopping
     file.write_text(text_of(world, WATCHED_FILES=[str(code)], ORDER_PAIRS=2))
     world.run(10)
     assert len(world.orders()) == 4
@@ -804,7 +804,7 @@ def use(monkeypatch: pytest.MonkeyPatch, memory: float | None) -> None:
 def test_f24_what_is_in_use_is_logged_once_an_hour(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
     world = make()
     world.start()
     world.run(660)
@@ -817,7 +817,7 @@ def test_f24_what_is_in_use_is_logged_once_an_hour(
 def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
     world = make(LOOP_INTERVAL=5)
     bot = world.start()
     restarted: list[str] = []
@@ -839,7 +839,7 @@ def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
     memory: float | None,
     can_restart: bool,
 ) -> None:
-    monkeypatch.setattr("market_maker.market_maker.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
     world = make()
     bot = world.start()
     if can_restart:
