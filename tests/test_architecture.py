@@ -23,7 +23,7 @@ LAYERS = [
     "paper.rest paper.feed",
     "paper.desk paper.trouble paper.route",
     "paper.house paper.line",
-    "transport ws.tables paper.control",
+    "transport ws.tables ws.vitals ws.login paper.control",
     "paper.server",
     "paper.venue paper.process",
     "ws.ws_thread",
@@ -41,7 +41,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.spl
 
 PURE = set(
     "models protocol throttle orders ladder risk convergence health family "
-    "identity ledger audit alarms twins "
+    "identity ledger audit alarms twins ws.vitals ws.login "
     "paper.engine paper.account paper.market paper.exchange".split()
 )
 IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())

@@ -2,48 +2,28 @@
 
 import logging
 import random
-import re
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import websocket
 
-from market_maker import auth, clock, identity, link, protocol
+from market_maker import clock, identity, link, protocol
 from market_maker.errors import AuthError, BadData, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
 from market_maker.secrecy import Secret
+from market_maker.ws.login import Login
 from market_maker.ws.tables import Tables
+from market_maker.ws.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
 PING_EVERY = 5.0
 """Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
-DEAD_AFTER = 15.0
-"""Seconds without a frame, pong included, or without a needed table: then it connects anew."""
-POSITION_AFTER = 30.0
-"""Seconds without the position, which the venue pushes all the time; then it connects anew."""
-CROSSED_FOR = 1.0
-"""Seconds that a book may be crossed, as it is between two frames that belong together."""
-PATIENCE = 10.0
-"""Seconds that a new connection has for a book that is neither crossed nor late."""
-LAG_MS = 10_000
-LAG_COUNTS = 5.0
-"""Seconds that a late frame counts; of a book that is quiet since, the audit over REST tells."""
-UNBELIEVABLE_MS = 600_000
-"""A time of the venue that is further off says nothing."""
-BAD_FRAMES = 5
-"""So many frames in a minute that cannot be read, and it connects anew."""
-STOOD_STILL = 5.0
-"""A turn of the thread that takes so many seconds: what has come meanwhile is old."""
 CONNECT_TIMEOUT = 5.0
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes of one message; a longer one ends the connection before it is read whole."""
-LOGIN_ANSWER = 2.0
-"""Seconds to wait for the answer to a login, which no document promises."""
-LOGINS = 2
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 OwnQuantity = dict[tuple[Side, Any], Any]
@@ -80,21 +60,15 @@ class GTEWebsocket:
         self._line: link.Bounded | None = None
         self._socket: websocket.WebSocket | None = None
         self._connected = False
-        self._heard = clock.monotonic()
-        self._heard_of: dict[str, float] = {}
+        self._vitals = Vitals(0.0)  # of no connection yet; only "nothing heard" counts from now
+        self._vitals.hear(clock.monotonic())
+        self._login = Login(self._credentials)
         self._ever_heard_of: set[str] = set()
-        self._lag_ms = 0
         self._bad_rows_before = 0
-        self._bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
-        self._crossed_since: float | None = None
         self._wanted_anew = ""
         self._error = ""
-        self._auth_refused = False
         self._attempts = 0
-        self._connected_at = self._ping_due = self._turned = 0.0
-        self._logins = 0
-        self._login_due = False
-        self._subscribe_private_at: float | None = None
+        self._ping_due = 0.0
         self.epoch = 0
         self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
 
@@ -134,7 +108,7 @@ class GTEWebsocket:
         deadline = clock.monotonic() + seconds
         with self._changed:
             while missing := self._missing(tables):
-                if self._auth_refused:
+                if self._login.is_refused:
                     raise AuthError(self._error)
                 left = deadline - clock.monotonic()
                 if left <= 0:
@@ -161,7 +135,7 @@ class GTEWebsocket:
         Not so one that earlier connections brought and this one does not: it has stalled.
         """
         with self._changed:
-            has_stalled = table in self._ever_heard_of and table not in self._heard_of
+            has_stalled = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
             is_missing = self._connected and table not in self._tables.times
             if is_missing and self.epoch == epoch and not has_stalled:
                 self._tables.apply({"table": table, "action": "partial", "data": []}, self._now())
@@ -169,7 +143,7 @@ class GTEWebsocket:
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
-        return clock.monotonic() - self._connected_at
+        return clock.monotonic() - self._vitals.began
 
     def is_connected(self) -> bool:
         """Say whether the connection stands and its thread lives."""
@@ -177,11 +151,11 @@ class GTEWebsocket:
 
     def silent_for(self) -> float:
         """Return the seconds since the last frame of any kind."""
-        return clock.monotonic() - self._heard
+        return clock.monotonic() - self._vitals.heard
 
     def silent_about(self, table: str) -> float:
         """Return the seconds since the last frame of a table, or since the connection began."""
-        return clock.monotonic() - self._heard_of.get(table, self._connected_at)
+        return self._vitals.silent_about(table, clock.monotonic())
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -190,11 +164,11 @@ class GTEWebsocket:
 
     def lag_ms(self) -> int:
         """Return how far the latest frame of the book was behind the venue's clock."""
-        return self._lag_ms if self.silent_about("order_book") < LAG_COUNTS else 0
+        return self._vitals.lag_ms(clock.monotonic())
 
     def auth_refused(self) -> bool:
         """Say whether the venue has refused our login for good."""
-        return self._auth_refused
+        return self._login.is_refused
 
     def last_error(self) -> str:
         """Return why the last connection failed, or empty text."""
@@ -286,31 +260,14 @@ class GTEWebsocket:
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
-            self._auth_refused = False
-            self._heard = clock.monotonic()
-            self._heard_of = {}
-            self._lag_ms = 0
-            self._bad_frames.clear()
-            self._crossed_since = None
+            self._vitals = Vitals(clock.monotonic())
+            self._login = Login(self._credentials)
             self._wanted_anew = ""
             self._connected = True
             self.epoch += 1
-        self._connected_at = self._ping_due = self._turned = self._heard
+        self._ping_due = self._vitals.began
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
-        self._logins = 0
-        self._subscribe_private_at = None
-        self._login_due = self._credentials is not None
-
-    def _log_in(self) -> None:
-        assert self._credentials
-        assert self._socket
-        key, secret = self._credentials
-        expires = self._now() + auth.EXPIRES_AFTER_MS
-        self._socket.send(auth.websocket_login(key, secret, expires))
-        self._logins += 1
-        self._login_due = False
-        self._subscribe_private_at = clock.monotonic() + LOGIN_ANSWER
 
     def _subscribe(self, tables: Sequence[str]) -> None:
         assert self._socket
@@ -321,38 +278,24 @@ class GTEWebsocket:
         """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
         assert self._socket
         now = clock.monotonic()
-        before, self._turned = self._turned, now
-        if now - before > STOOD_STILL:
-            raise ConnectionError(f"its thread had no turn for {now - before:.0f} s")
+        self._vitals.turn(now)
         if now >= self._ping_due:
             self._socket.send(protocol.PING)
             self._ping_due = now + PING_EVERY
-        if self._login_due:
-            self._log_in()
-        if self._subscribe_private_at is not None and now >= self._subscribe_private_at:
-            self._subscribe_private_at = None
+        if self._login.is_due:
+            self._socket.send(self._login.begin(now, self._now()))
+        if self._login.take_subscription_due(now):
             self._subscribe(protocol.PRIVATE_TABLES)
         if self._wanted_anew:
             raise ConnectionError(self._wanted_anew)
-        if now - self._heard > DEAD_AFTER:
-            raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
-        if self._credentials and self.silent_about("position") > POSITION_AFTER:
-            raise ConnectionError(f"no position for {POSITION_AFTER:.0f} s")
-        self._check_book(now)
-        if now - self._connected_at > DEAD_AFTER and (missing := self.missing()):
-            raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
-
-    def _check_book(self, now: float) -> None:
-        """Raise ConnectionError for a book that stays crossed, or comes much too late."""
         with self._changed:
-            crossed = self._tables.is_crossed()
-        self._crossed_since = (self._crossed_since or now) if crossed else None
-        is_young = now - self._connected_at < PATIENCE
-        if self._crossed_since is not None and now - self._crossed_since > CROSSED_FOR:
-            if not is_young:
-                raise ConnectionError("the order book stays crossed")
-        if (lag := self.lag_ms()) > LAG_MS and not is_young:
-            raise ConnectionError(f"the feed lags by {lag / 1000:.0f} s")
+            is_crossed, missing = self._tables.is_crossed(), self._missing(self.needed)
+        self._vitals.examine(
+            now,
+            is_crossed=is_crossed,
+            missing=missing,
+            needs_position=self._credentials is not None,
+        )
 
     def _receive(self) -> None:
         """Take the next frame, if one comes within a second.
@@ -387,7 +330,8 @@ class GTEWebsocket:
         return pause * random.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
-        self._heard = now = clock.monotonic()
+        now = clock.monotonic()
+        self._vitals.hear(now)
         try:
             frame = protocol.parse_json(data.decode())
         except (BadData, UnicodeDecodeError):
@@ -396,9 +340,7 @@ class GTEWebsocket:
         with self._changed:
             if not isinstance(frame, dict):
                 self._tables.counts["bad frame"] += 1
-                self._bad_frames.append(now)
-                if len(self._bad_frames) == BAD_FRAMES and now - self._bad_frames[0] < 60:
-                    raise ConnectionError(f"{BAD_FRAMES} bad frames in a minute")
+                self._vitals.note_bad_frame(now)
             elif "table" in frame:
                 waiting = self._missing(self.needed)
                 self._note_time(frame, now)
@@ -411,41 +353,24 @@ class GTEWebsocket:
                     self._changed.notify_all()
                     news = True
             elif "status" in frame:
-                self._take_status(frame)
+                self._take_status(frame, now)
         if news:
             self.wake.put("news")
 
     def _note_time(self, frame: dict[str, Any], now: float) -> None:
         """Note when a table was heard of, and how late the venue's own time says that it is."""
         table = str(frame["table"])
-        self._heard_of[table] = now
+        self._vitals.hear_of(table, now)
         self._ever_heard_of.add(table)
         time = protocol.millis(frame, "time")
         if table == "order_book" and time:
-            lag = self._now() - time
-            self._lag_ms = lag if 0 < lag < UNBELIEVABLE_MS else 0
+            self._vitals.note_lag(self._now() - time)
 
-    def _take_status(self, frame: dict[str, Any]) -> None:
-        """Take the answer to a login or a subscription: status "0", or the code of an error."""
-        status = str(frame["status"])
-        code = int(status) if re.fullmatch(r"-?[0-9]{1,6}", status) else None
-        request = protocol.printable(_operation(frame.get("request")))
-        if code in (0, protocol.ALREADY_SUBSCRIBED):
-            if "auth" in request:
-                self._subscribe_private_at = clock.monotonic()
-            return
-        if code == protocol.NOT_AUTHENTICATED:
-            login_is_under_way = self._login_due or self._subscribe_private_at is not None
-            if login_is_under_way or self._logins < LOGINS:
-                self._login_due = not login_is_under_way or self._login_due
-                return
-        error = protocol.error_of(code, f"feed {request}") if code else None
-        self._error = (
-            str(error) if error else f"feed {request}: status {protocol.printable(status)}"
-        )
-        self._auth_refused = isinstance(error, AuthError)
-        logger.error("%s", self._error)
-        self._changed.notify_all()
+    def _take_status(self, frame: dict[str, Any], now: float) -> None:
+        if error := self._login.take_answer(frame, now):
+            self._error = error
+            logger.error("%s", error)
+            self._changed.notify_all()
 
     def _lost(self) -> None:
         if self._socket:
@@ -468,16 +393,3 @@ def _why_closed(data: bytes) -> str:
         return ""
     text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
     return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"
-
-
-def _operation(request: object) -> object:
-    """Return what a status frame answers, without the arguments of a login."""
-    try:
-        asked = protocol.parse_json(request) if isinstance(request, str) else request
-    except BadData:
-        return "request"
-    if not isinstance(asked, dict):
-        return "request"
-    args = asked.get("args")
-    table = args.get("table") if isinstance(args, dict) else None
-    return f"{asked.get('op')} {table}" if table else asked.get("op")

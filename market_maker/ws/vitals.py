@@ -1,0 +1,106 @@
+"""The vital signs of one connection of the feed, and when it must be given up."""
+
+from collections import deque
+from collections.abc import Sequence
+
+DEAD_AFTER = 15.0
+"""Seconds without a frame, pong included, or without a needed table: then it connects anew."""
+POSITION_AFTER = 30.0
+"""Seconds without the position, which the venue pushes all the time; then it connects anew."""
+CROSSED_FOR = 1.0
+"""Seconds that a book may be crossed, as it is between two frames that belong together."""
+PATIENCE = 10.0
+"""Seconds that a new connection has for a book that is neither crossed nor late."""
+LAG_MS = 10_000
+LAG_COUNTS = 5.0
+"""Seconds that a late frame counts; of a book that is quiet since, the audit over REST tells."""
+UNBELIEVABLE_MS = 600_000
+"""A time of the venue that is further off says nothing."""
+BAD_FRAMES = 5
+"""So many frames in a minute that cannot be read, and it connects anew."""
+STOOD_STILL = 5.0
+"""A turn of the thread that takes so many seconds: what has come meanwhile is old."""
+
+
+class Vitals:
+    """What one connection has shown of itself, from `began` on.
+
+    All times are seconds on one steady clock; `now` is the present one. `heard` is when the last
+    frame came. A method that finds that the connection must be given up raises ConnectionError with
+    the reason.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.began = self.heard = self._turned = now
+        self.bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
+        self._heard_of: dict[str, float] = {}
+        self._lag_ms = 0
+        self._crossed_since: float | None = None
+
+    # --- what is noted --------------------------------------------------------------------------
+
+    def turn(self, now: float) -> None:
+        """Note a turn of the thread; raise ConnectionError when the last one is too long ago."""
+        before, self._turned = self._turned, now
+        if now - before > STOOD_STILL:
+            raise ConnectionError(f"its thread had no turn for {now - before:.0f} s")
+
+    def hear(self, now: float) -> None:
+        """Note a frame of any kind."""
+        self.heard = now
+
+    def hear_of(self, table: str, now: float) -> None:
+        """Note a frame of a table."""
+        self._heard_of[table] = now
+
+    def note_lag(self, lag_ms: int) -> None:
+        """Note how far a frame of the book was behind the venue's clock; 0 if not believable."""
+        self._lag_ms = lag_ms if 0 < lag_ms < UNBELIEVABLE_MS else 0
+
+    def note_bad_frame(self, now: float) -> None:
+        """Note a frame that cannot be read; raise ConnectionError for too many in a minute."""
+        self.bad_frames.append(now)
+        if len(self.bad_frames) == BAD_FRAMES and now - self.bad_frames[0] < 60:
+            raise ConnectionError(f"{BAD_FRAMES} bad frames in a minute")
+
+    # --- what is asked --------------------------------------------------------------------------
+
+    def has_heard_of(self, table: str) -> bool:
+        """Say whether a frame of the table has come."""
+        return table in self._heard_of
+
+    def silent_about(self, table: str, now: float) -> float:
+        """Return the seconds since the last frame of a table, or since the connection began."""
+        return now - self._heard_of.get(table, self.began)
+
+    def lag_ms(self, now: float) -> int:
+        """Return the lag of the latest frame of the book in ms, 0 when that frame is old."""
+        return self._lag_ms if self.silent_about("order_book", now) < LAG_COUNTS else 0
+
+    def examine(
+        self, now: float, *, is_crossed: bool, missing: Sequence[str], needs_position: bool
+    ) -> None:
+        """Raise ConnectionError if the connection must be given up.
+
+        `is_crossed` is the book's state, `missing` are the needed tables that have not come, and
+        `needs_position` says whether the venue is to push the position.
+        """
+        if now - self.heard > DEAD_AFTER:
+            raise ConnectionError(f"nothing heard for {DEAD_AFTER:.0f} s")
+        if needs_position and self.silent_about("position", now) > POSITION_AFTER:
+            raise ConnectionError(f"no position for {POSITION_AFTER:.0f} s")
+        self._examine_book(now, is_crossed)
+        if now - self.began > DEAD_AFTER and missing:
+            raise ConnectionError(f"no {', '.join(missing)} in {DEAD_AFTER:.0f} s")
+
+    def _examine_book(self, now: float, is_crossed: bool) -> None:
+        if not is_crossed:
+            self._crossed_since = None
+        elif self._crossed_since is None:
+            self._crossed_since = now
+        if now - self.began < PATIENCE:
+            return
+        if self._crossed_since is not None and now - self._crossed_since > CROSSED_FOR:
+            raise ConnectionError("the order book stays crossed")
+        if (lag := self.lag_ms(now)) > LAG_MS:
+            raise ConnectionError(f"the feed lags by {lag / 1000:.0f} s")
