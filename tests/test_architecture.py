@@ -26,7 +26,7 @@ LAYERS = [
     "transport ws.tables paper.control",
     "paper.server",
     "paper.venue paper.process",
-    "ws.ws_thread",
+    "ws.ws_thread rest",
     "gte",
     "reconciler guard",
     "monitor",
