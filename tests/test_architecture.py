@@ -11,6 +11,7 @@ LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base build resources",
     "secrecy trust versions link child runfiles",
+    "_settings_checks",
     "protocol auth settings throttle identity ladder risk convergence health family "
     "ledger audit sizes quiet "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
@@ -26,7 +27,7 @@ LAYERS = [
     "transport ws.tables ws.vitals ws.login paper.control",
     "paper.server",
     "paper.venue paper.process",
-    "ws.ws_thread",
+    "ws.ws_thread rest",
     "gte",
     "reconciler guard",
     "monitor executor",
@@ -41,7 +42,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.spl
 
 PURE = set(
     "models protocol throttle orders ladder risk convergence health family "
-    "identity ledger audit alarms twins ws.vitals ws.login "
+    "identity ledger audit alarms twins ws.vitals ws.login _settings_checks "
     "paper.engine paper.account paper.market paper.exchange".split()
 )
 IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())

@@ -124,13 +124,13 @@ def test_i25_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> N
     used = {found for found, _ in names_in(TREES[name])} & MONEY_MOVERS
     if name == "market_maker/protocol.py":
         assert all(word.isupper() for word in used)
-    elif name != "market_maker/gte.py":
+    elif name != "market_maker/rest.py":
         assert not used
 
 
 def test_i25_inside_the_client_each_of_them_is_used_by_its_own_method_alone() -> None:
     users: dict[str, set[str]] = {}
-    for node in ast.walk(TREES["market_maker/gte.py"]):
+    for node in ast.walk(TREES["market_maker/rest.py"]):
         if isinstance(node, ast.FunctionDef):
             for found, _ in names_in(node):
                 if found in MONEY_MOVERS or found == "_withdraw_path":

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import websocket
 
-from market_maker import gte, link
+from market_maker import gte, link, rest
 from market_maker.market_maker import OrderManager
 from market_maker.paper.account import LegKey
 from market_maker.paper.blotter import Order
@@ -87,7 +87,7 @@ class World:
                 (link, "connect", lambda *_: Line()),
                 (gte, "ThreadPoolExecutor", Pool),
                 (gte, "GTEWebsocket", feed_for(self.network)),
-                (gte, "secrets", Chances(self.chance)),
+                (rest, "secrets", Chances(self.chance)),
                 (websocket, "create_connection", lambda *_, **__: Socket(self.network)),
             ):
                 stack.enter_context(patch.object(target, name, stand_in))
