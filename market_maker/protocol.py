@@ -425,15 +425,21 @@ The side belongs to a position's key: both legs are held at once.
 """
 
 
-def id_fits(row: Row, instrument: Row) -> bool | None:
-    """Say whether the id of a level of the book fits its price; None where that cannot be told.
+IdRule = tuple[Decimal, Decimal]
+"""1e8 * symbol_id and tick_size of an instrument: id = 1e8 * symbol_id - price / tick_size."""
 
-    price = (1e8 * symbol_id - id) * tick_size (gte-api §6.3).
-    """
+
+def id_rule(instrument: Row) -> IdRule | None:
+    """Return what gives the ids of the book of an instrument (gte-api §6.3), if its row tells."""
     if instrument.get("symbol_id") is None or instrument.get("tick_size") is None:
         return None
-    levels = 10**8 * number(instrument, "symbol_id") - number(row, "id")
-    return levels * number(instrument, "tick_size") == number(row, "price")
+    return 10**8 * number(instrument, "symbol_id"), number(instrument, "tick_size")
+
+
+def id_fits(row: Row, rule: IdRule) -> bool:
+    """Say whether the id of a level of the book fits its price. Raises BadData."""
+    highest, tick = rule
+    return (highest - number(row, "id")) * tick == number(row, "price")
 
 
 def subscription(instrument_type: str, table: str, area: str, symbol: str) -> str:

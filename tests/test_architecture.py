@@ -16,7 +16,7 @@ LAYERS = [
     "ledger audit sizes quiet "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
-    "orders alarms twins paper.ledger paper.listing paper.tape",
+    "orders alarms twins ws.book paper.ledger paper.listing paper.tape",
     "paper.clearing paper.events paper.parameters",
     "paper.news",
     "paper.exchange",
@@ -41,7 +41,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 
 PURE = set(
-    "models protocol throttle orders ladder risk convergence health family "
+    "models protocol ws.book throttle orders ladder risk convergence health family "
     "identity ledger audit alarms twins ws.vitals ws.login _settings_checks "
     "paper.engine paper.account paper.market paper.exchange".split()
 )

@@ -43,7 +43,9 @@ def test_the_id_of_a_level_fits_its_own_price_alone(
     instrument = {"symbol_id": str(symbol_id), "tick_size": tick}
     price = ticks * Decimal(tick)
     row = {"id": str(10**8 * symbol_id - ticks + off), "price": f"{price:f}"}
-    assert protocol.id_fits(row, instrument) is (off == 0)
+    rule = protocol.id_rule(instrument)
+    assert rule
+    assert protocol.id_fits(row, rule) is (off == 0)
 
 
 @pytest.mark.parametrize(

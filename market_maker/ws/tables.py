@@ -5,10 +5,10 @@ before the table's partial, and rows that do not parse, are dropped and counted.
 `ws_thread` is the only writer and guards it.
 """
 
-from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,129 +25,18 @@ from market_maker.models import (
     Ticker,
 )
 from market_maker.protocol import Row
+from market_maker.ws.book import Book
 
 TRADES = 1_000
 NEWS = 10_000
-GONE = 1_000
-"""So many levels that have gone are remembered, lest a late row bring one back."""
 SKEW_MS = 60_000
 """A frame whose time is further off than this has none."""
-ODD_LEVELS = 3
+MISFITS = 3
+"""So many levels whose id does not fit their price, and the book cannot be believed."""
+SAMPLE = 100
+"""So many levels of a book show whether its ids fit prices at all."""
 WORTH_TELLING = ("bad frame", "unknown table", "row of ")
 """So begin the names of those counts that a person should hear of."""
-
-
-@dataclass(slots=True)
-class BookSide:
-    """One side of the book: sizes by price, and the prices in ascending order."""
-
-    sizes: dict[Decimal, Decimal] = field(default_factory=dict)
-    prices: list[Decimal] = field(default_factory=list)
-
-    def put(self, price: Decimal, size: Decimal) -> None:
-        """Set the size at a price."""
-        if price not in self.sizes:
-            insort(self.prices, price)
-        self.sizes[price] = size
-
-    def drop(self, price: Decimal) -> None:
-        """Remove a price, if it is there."""
-        if self.sizes.pop(price, None) is not None:
-            del self.prices[bisect_left(self.prices, price)]
-
-
-class Book:
-    """The order book of one instrument."""
-
-    def __init__(self) -> None:
-        self._sides = {Side.BUY: BookSide(), Side.SELL: BookSide()}
-        self._levels: dict[str, tuple[Side, Decimal]] = {}
-        self._changed: dict[tuple[Side, Decimal], int] = {}
-
-    def put(self, row: Row, time: int = 0) -> None:
-        """Set a level from a row, unless a later one has come before it.
-
-        A row with an `id` may leave out side and price (gte-api §6.3).
-        """
-        level = self._level(row)
-        if level is None:
-            raise BadData("an unknown level without side and price")
-        if self._is_late(level, time):
-            return
-        size = protocol.not_negative(row, "size")
-        level_id = row.get("id")
-        if level_id:
-            if self._levels.get(level_id, level) != level:
-                self._drop(self._levels[level_id])
-            self._levels[level_id] = level
-        if size:
-            self._sides[level[0]].put(level[1], size)
-        else:
-            self._drop(level)
-            self._levels.pop(level_id or "", None)
-
-    def delete(self, row: Row, time: int = 0) -> None:
-        """Remove a level, if it is there."""
-        level = self._level(row)
-        if level and not self._is_late(level, time):
-            self._drop(level)
-            if self._levels.get(row.get("id") or "") == level:
-                del self._levels[row["id"]]
-
-    def is_crossed(self) -> bool:
-        """Say whether the best bid is above the best ask."""
-        bids, asks = self._sides[Side.BUY].prices, self._sides[Side.SELL].prices
-        return bool(bids and asks) and bids[-1] > asks[0]
-
-    def best(
-        self, own: dict[tuple[Side, Decimal], Decimal]
-    ) -> tuple[Decimal | None, Decimal | None]:
-        """Return the best bid and ask that hold more than our `own` quantity."""
-        return (
-            next((p for p, _ in self.levels(Side.BUY, own)), None),
-            next((p for p, _ in self.levels(Side.SELL, own)), None),
-        )
-
-    def levels(
-        self, side: Side, own: dict[tuple[Side, Decimal], Decimal]
-    ) -> Iterator[tuple[Decimal, Decimal]]:
-        """Yield (price, size without our own quantity), best first."""
-        book = self._sides[side]
-        for price in reversed(book.prices) if side is Side.BUY else book.prices:
-            size = book.sizes[price] - own.get((side, price), 0)
-            if size > 0:
-                yield price, size
-
-    def _level(self, row: Row) -> tuple[Side, Decimal] | None:
-        if "price" in row and "side" in row:
-            side = _BOOK_SIDES.get(protocol.text(row, "side"))
-            if side is None:
-                raise BadData(f"side is neither buy nor sell: {protocol.printable(row['side'])}")
-            return side, protocol.positive(row, "price")
-        return self._levels.get(row.get("id") or "")
-
-    def _drop(self, level: tuple[Side, Decimal]) -> None:
-        self._sides[level[0]].drop(level[1])
-
-    def _is_late(self, level: tuple[Side, Decimal], time: int) -> bool:
-        """Note the time of a change; say whether the level has had a later one already."""
-        if time < self._changed.get(level, time):
-            return True
-        self._changed[level] = time
-        if len(self._changed) > GONE + 2 * sum(len(side.prices) for side in self._sides.values()):
-            there = {(side, p) for side, book in self._sides.items() for p in book.prices}
-            self._changed = {level: self._changed[level] for level in there | {level}}
-        return False
-
-
-def _or_none(fits: Callable[[Row], bool | None], row: Row) -> bool | None:
-    try:
-        return fits(row)
-    except BadData:
-        return None
-
-
-_BOOK_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
 @dataclass(slots=True)
@@ -165,13 +54,14 @@ class Tables:
     def __init__(self, instrument_type: str, area: str, symbol: str) -> None:
         self._key = (area, symbol)
         self._area = area
-        self.book = Book()
+        self.book = Book(self._id_fits)
         self.trades: deque[dict[str, str]] = deque(maxlen=TRADES)
         self.news: deque[tuple[OpenOrder, int]] = deque(maxlen=NEWS)
         """Rows of own orders, in order of arrival, until `drain_news()` takes them."""
         self.counts: Counter[str] = Counter()
         self.broken = ""
         """Why the tables cannot be believed any more; a new connection mends it."""
+        self._id_rule: protocol.IdRule | None = None
         self._ids_fit: bool | None = None
         self.times: dict[str, int] = {}
         """The venue's time of the last frame of each table that has had its partial, in ms."""
@@ -193,7 +83,7 @@ class Tables:
         that is not known, and rows that are not fit, are counted and dropped.
         """
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
-        if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
             self.counts["bad frame"] += 1
             return False
         time = protocol.millis(frame, "time")
@@ -218,21 +108,7 @@ class Tables:
             return False
         self.times[table] = time
         if table == "order_book":
-            if action == "partial":
-                self.book = Book()
-                self._ids_fit = None
-            change = self.book.delete if action == "delete" else self.book.put
-            fits = self._id_check(data)
-
-            def take_level(row: Row) -> None:
-                if fits(row) is False:
-                    self.counts["odd level"] += 1
-                    raise BadData("the id of a level does not fit its price")
-                change(row, time)
-
-            self._each(table, data, take_level)
-            if self.counts["odd level"] >= ODD_LEVELS:
-                self.broken = "levels of the book whose id does not fit their price"
+            self._apply_book(action, data, time)
             return False
         news = len(self.news)
         if action == "partial":
@@ -244,11 +120,12 @@ class Tables:
         return len(self.news) != news
 
     def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
+        area, symbol = self._key
         for row in data:
             try:
-                if row.get("symbol", self._key[1]) != self._key[1]:
+                if row.get("symbol", symbol) != symbol:
                     self.counts["other symbol"] += 1
-                elif row.get("settle_currency", self._area) != self._area:
+                elif row.get("settle_currency", area) != area:
                     self.counts["other area"] += 1
                 else:
                     take(row)
@@ -258,21 +135,33 @@ class Tables:
                 self.counts[f"row refused: {table}"] += 1
                 self.counts[f"row of {table}: {why}"] += 1
 
-    def _id_check(self, data: list[Row]) -> Callable[[Row], bool | None]:
-        """Return what says whether a level's id fits its price, where ids of this venue do.
-
-        That they do is seen by most levels of the first frame of the book (gte-api §6.3, §12).
-        """
-        instrument = self.instrument_row()
-
-        def fits(row: Row) -> bool | None:
-            return protocol.id_fits(row, instrument) if "price" in row and "id" in row else None
-
+    def _apply_book(self, action: str, data: list[Row], time: int) -> None:
+        if action == "partial":
+            self.book, self._ids_fit = Book(self._id_fits), None
         if self._ids_fit is None:
-            known = [fit for row in data if (fit := _or_none(fits, row)) is not None]
-            if known:
-                self._ids_fit = 2 * sum(known) > len(known)
-        return fits if self._ids_fit else lambda _: None
+            self._ids_fit = self._learn_ids(data[:SAMPLE])
+        change = self.book.delete if action == "delete" else self.book.put
+        self._each("order_book", data, lambda row: change(row, time))
+        if self.book.misfits >= MISFITS:
+            self.broken = "levels of the book whose id does not fit their price"
+
+    def _learn_ids(self, data: list[Row]) -> bool | None:
+        """Say whether ids fit prices at this venue (gte-api §6.3, §12): in most levels they do.
+
+        None while that cannot be told.
+        """
+        if self._id_rule is None:
+            return None
+        known = []
+        for row in data:
+            with suppress(BadData):
+                known += [protocol.id_fits(row, self._id_rule)] if "id" in row else []
+        return 2 * sum(known) > len(known) if known else None
+
+    def _id_fits(self, row: Row) -> bool | None:
+        if not self._ids_fit or self._id_rule is None or "id" not in row:
+            return None
+        return protocol.id_fits(row, self._id_rule)
 
     def _trade(self, row: Row) -> None:
         self.trades.append(
@@ -292,13 +181,10 @@ class Tables:
             self.counts["late row"] += 1
             return
         merged = {**known.row, **row} if known else dict(row)
-        if (
-            known
-            and table == "instrument"
-            and merged.get("tick_size") != known.row.get("tick_size")
-        ):
-            self._ids_fit = None
         value = self._parse[table](merged)
+        if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
+            self._id_rule, self._ids_fit = rule, None
+            self.book.forget_spelling()
         if table in ("order", "execution"):
             self.news.append((value, time))
             if table == "execution":

@@ -1,0 +1,194 @@
+"""The order book of one instrument: rows in, best levels out, at any depth for the same price."""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from market_maker import protocol
+from market_maker.errors import BadData
+from market_maker.models import ZERO, Side
+from market_maker.protocol import Row
+
+BLOCK = 256
+GONE = 1_000
+"""So many levels that have gone are remembered, lest a late row bring one back."""
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+
+
+class Level:
+    """One price of one side; it is in the book while its size is not zero."""
+
+    __slots__ = ("price", "side", "size", "time")
+
+    def __init__(self, side: Side, price: Decimal) -> None:
+        self.side = side
+        self.price = price
+        self.size = ZERO
+        self.time = 0
+        """The venue's time of its latest change, in ms."""
+
+
+class Prices:
+    """Prices in ascending order, in blocks, so that a change moves few of them.
+
+    In one list of 50,000 prices a new one far from the end costs 20 times as much as here.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[list[Decimal]] = [[]]
+        self._tops: list[Decimal] = []
+        """The last price of each block but the last block."""
+        self._count = 0
+
+    def add(self, price: Decimal) -> None:
+        """Add a price that is not there."""
+        at = bisect_left(self._tops, price)
+        block = self._blocks[at]
+        insort(block, price)
+        self._count += 1
+        if len(block) > 2 * BLOCK:
+            self._blocks[at : at + 1] = block[:BLOCK], block[BLOCK:]
+            self._tops.insert(at, block[BLOCK - 1])
+
+    def remove(self, price: Decimal) -> None:
+        """Remove a price that is there."""
+        at = bisect_left(self._tops, price)
+        block = self._blocks[at]
+        del block[bisect_left(block, price)]
+        self._count -= 1
+        if not block and len(self._blocks) > 1:
+            del self._blocks[at]
+            del self._tops[min(at, len(self._tops) - 1)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Decimal]:
+        for block in self._blocks:
+            yield from block
+
+    def __reversed__(self) -> Iterator[Decimal]:
+        for block in reversed(self._blocks):
+            yield from reversed(block)
+
+
+class Book:
+    """Both sides. Its rows are the venue's: `id`, `side`, `price`, `size`, all text.
+
+    `fits` says whether the id of a row fits its price, or None where that cannot be told.
+    """
+
+    def __init__(self, fits: Callable[[Row], bool | None] = lambda _: None) -> None:
+        self._fits = fits
+        self._levels: dict[Side, dict[Decimal, Level]] = {side: {} for side in Side}
+        self._prices = {side: Prices() for side in Side}
+        self._by_id: dict[str, Level] = {}
+        self._seen: dict[tuple[Any, Any, Any], Level] = {}
+        """Levels by id, side and price as rows spell them: what was checked once is known."""
+        self.misfits = 0
+        """Rows that were refused because their id does not fit their price."""
+
+    def put(self, row: Row, time: int = 0) -> None:
+        """Set a level from a row of this time in ms, unless a later one has come before it.
+
+        A row with an `id` may leave out side and price (gte-api §6.3). Raises BadData.
+        """
+        level = self._known(row)
+        if level is None:
+            level = self._level(row)
+            if level is None:
+                raise BadData("an unknown level without side and price")
+            self._name(level, row)
+        if time >= level.time:
+            self._set(level, protocol.not_negative(row, "size"), time)
+
+    def delete(self, row: Row, time: int = 0) -> None:
+        """Remove a level, if it is there, unless a later row has set it. Raises BadData."""
+        level = self._known(row) or self._level(row)
+        if level and time >= level.time:
+            self._set(level, ZERO, time)
+
+    def is_crossed(self) -> bool:
+        """Say whether the best bid is above the best ask."""
+        bid, ask = next(self.levels(Side.BUY, {}), None), next(self.levels(Side.SELL, {}), None)
+        return bid is not None and ask is not None and bid[0] > ask[0]
+
+    def best(
+        self, own: Mapping[tuple[Side, Decimal], Decimal]
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Return the best bid and ask that hold more than our `own` quantity."""
+        return (
+            next((p for p, _ in self.levels(Side.BUY, own)), None),
+            next((p for p, _ in self.levels(Side.SELL, own)), None),
+        )
+
+    def levels(
+        self, side: Side, own: Mapping[tuple[Side, Decimal], Decimal]
+    ) -> Iterator[tuple[Decimal, Decimal]]:
+        """Yield (price, size without our own quantity), best first."""
+        levels, prices = self._levels[side], self._prices[side]
+        for price in reversed(prices) if side is Side.BUY else prices:
+            size = levels[price].size - own.get((side, price), ZERO) if own else levels[price].size
+            if size > 0:
+                yield price, size
+
+    def forget_spelling(self) -> None:
+        """Check ids anew from now on: what they should be has changed."""
+        self._seen.clear()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _known(self, row: Row) -> Level | None:
+        """Return the level of a row whose like has been checked before."""
+        try:
+            return self._seen.get((row.get("id"), row.get("side"), row.get("price")))
+        except TypeError:
+            raise BadData("a level whose id, side or price is no text") from None
+
+    def _level(self, row: Row) -> Level | None:
+        """Check a row and return its level, a new one if need be; None for an unknown id alone."""
+        if "price" not in row or "side" not in row:
+            return self._by_id.get(row.get("id") or "")
+        side = SIDES.get(protocol.text(row, "side"))
+        if side is None:
+            raise BadData(f"side is neither buy nor sell: {protocol.printable(row['side'])}")
+        price = protocol.positive(row, "price")
+        if self._fits(row) is False:
+            self.misfits += 1
+            raise BadData("the id of a level does not fit its price")
+        self._forget_the_gone()
+        level = self._levels[side].get(price)
+        if level is None:
+            level = self._levels[side][price] = Level(side, price)
+        return level
+
+    def _name(self, level: Level, row: Row) -> None:
+        """Let the id of a row stand for its level and no other, and remember how both are spelt."""
+        level_id = row.get("id")
+        before = self._by_id.get(level_id) if level_id else None
+        if before is not None and before is not level:
+            self._set(before, ZERO, before.time)
+            self._seen = {name: each for name, each in self._seen.items() if each is not before}
+        if level_id:
+            self._by_id[level_id] = level
+        if "price" in row and "side" in row:
+            self._seen[level_id, row["side"], row["price"]] = level
+
+    def _set(self, level: Level, size: Decimal, time: int) -> None:
+        if bool(size) is not bool(level.size):
+            prices = self._prices[level.side]
+            (prices.add if size else prices.remove)(level.price)
+        level.size = size
+        level.time = time
+
+    def _forget_the_gone(self) -> None:
+        """Forget levels that are not in the book, and names beyond measure, once they are many."""
+        most = GONE + 2 * sum(map(len, self._prices.values()))
+        if max(sum(map(len, self._levels.values())), len(self._seen), len(self._by_id)) <= most:
+            return
+        for side, levels in self._levels.items():
+            self._levels[side] = {price: level for price, level in levels.items() if level.size}
+        names = {name: level for name, level in self._by_id.items() if level.size}
+        self._by_id = names if len(names) <= most else {}
+        self._seen.clear()

@@ -1,0 +1,97 @@
+"""The order book, against the plainest book there could be."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.errors import BadData
+from market_maker.models import Side
+from market_maker.ws.book import BLOCK, GONE, Book, Prices
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "delete"]),
+        st.sampled_from(["buy", "sell"]),
+        st.integers(1, 40),
+        st.integers(0, 3),
+        st.integers(0, 5),
+    ),
+    max_size=200,
+)
+
+
+@given(CHANGES)
+def test_it_holds_what_the_latest_row_of_each_level_says(
+    changes: list[tuple[str, str, int, int, int]],
+) -> None:
+    book = Book()
+    plain: dict[tuple[str, int], tuple[int, int]] = {}
+    for action, side, price, size, time in changes:
+        row = {"id": f"{side}{price}", "side": side, "price": str(price), "size": str(size)}
+        getattr(book, action)(row, time)
+        if time >= plain.get((side, price), (0, 0))[1]:
+            plain[side, price] = (size if action == "put" else 0, time)
+    for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell")):
+        left = {price: size for (s, price), (size, _) in plain.items() if s == word and size}
+        best_first = sorted(left.items(), reverse=side is Side.BUY)
+        assert list(book.levels(side, {})) == best_first
+
+
+@given(st.lists(st.integers(0, 5_000), unique=True, max_size=3 * BLOCK), st.data())
+def test_prices_stay_in_order_as_they_come_and_go(
+    found: list[int], data: st.DataObject
+) -> None:
+    prices = Prices()
+    for price in found:
+        prices.add(Decimal(price))
+    gone = data.draw(st.sets(st.sampled_from(found))) if found else set()
+    for price in gone:
+        prices.remove(Decimal(price))
+    left = sorted(set(found) - gone)
+    assert list(prices) == left
+    assert list(reversed(prices)) == left[::-1]
+    assert len(prices) == len(left)
+
+
+def test_prices_stay_in_order_over_many_blocks() -> None:
+    prices = Prices()
+    numbers = [Decimal(number * 7919 % 10_007) for number in range(10_007)]
+    for number in numbers:
+        prices.add(number)
+    assert list(prices) == sorted(numbers)
+    for number in numbers[:9_000]:
+        prices.remove(number)
+    assert list(prices) == sorted(numbers[9_000:])
+
+
+def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_else() -> None:
+    asked = []
+    book = Book(lambda row: asked.append(row["price"]))  # type: ignore[func-returns-value]
+    row = {"id": "17", "side": "buy", "price": "100", "size": "5"}
+    book.put(row)
+    book.put(row)
+    assert asked == ["100"]
+    book.forget_spelling()
+    book.put(row)
+    assert asked == ["100", "100"]
+
+
+def test_ids_and_spellings_without_end_leave_nothing_behind() -> None:
+    book = Book()
+    for number in range(10 * GONE):
+        book.put({"id": str(number), "side": "buy", "price": "100", "size": "5"})
+    assert max(len(book._seen), len(book._by_id)) <= GONE + 3
+    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+
+
+@pytest.mark.parametrize("wrong", [["7"], {}, 7, None, True, ""])
+@pytest.mark.parametrize("field", ["side", "price", "size"])
+def test_a_row_that_holds_something_else_is_refused(field: str, wrong: object) -> None:
+    book = Book()
+    row = {"id": "17", "side": "buy", "price": "100", "size": "5"}
+    book.put(row)
+    with pytest.raises(BadData):
+        book.put({**row, field: wrong})
+    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
