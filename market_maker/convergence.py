@@ -14,7 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from market_maker.models import ZERO, OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
 
 Pair = tuple[OpenOrder, OrderRequest]
 
@@ -82,34 +82,55 @@ def _most_pairs(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Dec
 def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal) -> list[Pair]:
     """Pair as many as possible, then as near as possible.
 
-    On a line the best pairs never cross, so it is an alignment. `best[j]` is the best choice for
-    the orders looked at so far and the first j wanted ones: its score (pairs, -deviation) and its
-    pairs as a chain. An order can meet only the wanted ones from `low` to `high`, which rise with
-    its price, so each order costs no more than its candidates.
+    On a line the best pairs never cross, so where all can be paired, each goes with its like by
+    rank: that is a ladder that merely moves. Else it is an alignment. `scores[j]` is the best
+    choice for the orders looked at so far and the first j wanted ones, and `chains[j]` its pairs;
+    a pair counts for more than all deviations together. An order can meet only the wanted ones from
+    `low` to `high`, which rise with its price, so each order costs no more than its candidates.
+    Prices are whole numbers here, which halves the time.
     """
-    best: list[tuple[tuple[int, Decimal], Any]] = [((0, ZERO), None)]
+    pairs = list(zip(orders, wanted, strict=False))
+    if len(orders) == len(wanted) and all(_is_near(*pair, relist) for pair in pairs):
+        return pairs
+    prices = [order.price for order in orders] + [request.price for request in wanted]
+    scale = 10 ** max(-_exponent(price) for price in prices)
+    have = [int(order.price * scale) for order in orders]
+    want = [int(request.price * scale) for request in wanted]
+    worth = sum(have) + sum(want) + 1
+    scores: list[int] = [0]
+    chains: list[Any] = [None]
     low = high = 0
-    for order in orders:
+    for order, price in zip(orders, have, strict=True):
         while high < len(wanted) and wanted[high].price * (1 - relist) <= order.price:
             high += 1
         while low < high and wanted[low].price * (1 + relist) < order.price:
             low += 1
-        best.extend([best[-1]] * (high + 1 - len(best)))
-        before = best[low]
+        missing = high + 1 - len(scores)
+        scores += [scores[-1]] * missing
+        chains += [chains[-1]] * missing
+        score, chain = scores[low], chains[low]
         for j in range(low, high):
-            (count, nearness), chain = before
-            score = (count + 1, nearness - abs(wanted[j].price - order.price))
-            before = best[j + 1]
-            if best[j][0] > best[j + 1][0]:
-                best[j + 1] = best[j]
-            if score > best[j + 1][0]:
-                best[j + 1] = (score, (order, wanted[j], chain))
-    pairs = []
-    chain = best[-1][1]
-    while chain:
-        order, request, chain = chain
-        pairs.append((order, request))
-    return pairs
+            better = score + worth - abs(want[j] - price)
+            before = chain
+            score, chain = scores[j + 1], chains[j + 1]
+            if scores[j] > score:
+                scores[j + 1], chains[j + 1] = scores[j], chains[j]
+            if better > scores[j + 1]:
+                scores[j + 1], chains[j + 1] = better, (order, wanted[j], before)
+    found: list[Pair] = []
+    last: Any = chains[-1]
+    while last:
+        order, request, last = last
+        found.append((order, request))
+    return found
+
+
+def _is_near(order: OpenOrder, request: OrderRequest, relist: Decimal) -> bool:
+    return abs(order.price - request.price) <= relist * request.price
+
+
+def _exponent(price: Decimal) -> int:
+    return min(int(price.as_tuple().exponent), 0)
 
 
 def _apart(

@@ -19,6 +19,8 @@ class Side(Enum):
     BUY = "Buy"
     SELL = "Sell"
 
+    __hash__ = object.__hash__  # in C; Enum's own takes 0.2 us, on every look into a table by side
+
     @property
     def sign(self) -> int:
         return 1 if self is Side.BUY else -1

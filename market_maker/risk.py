@@ -64,9 +64,13 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
         else:
             places.add(place)
             legal.append(order)
-    crossing = [order for order in legal if _crosses(order, legal)]
+    best = {
+        side: max((o.price * side.sign for o in legal if o.side is side), default=None)
+        for side in Side
+    }
+    crossing = [order for order in legal if _reaches(order, best[order.side.opposite])]
     dropped += [(order, "it would trade with another order that is wanted") for order in crossing]
-    legal = [order for order in legal if order not in crossing]
+    legal = [order for order in legal if not _reaches(order, best[order.side.opposite])]
     kept = []
     for side in Side:
         room = room_for(side, snapshot, limits, ())
@@ -209,8 +213,6 @@ def _fault(order: OrderRequest, snapshot: Snapshot) -> str:
     return ""
 
 
-def _crosses(order: OrderRequest, others: Sequence[OrderRequest]) -> bool:
-    return any(
-        other.side is not order.side and not order.side.better(other.price, order.price)
-        for other in others
-    )
+def _reaches(order: OrderRequest, best: Decimal | None) -> bool:
+    """Say whether an order would trade with the best of the other side, given as price * sign."""
+    return best is not None and order.side.sign * order.price >= -best

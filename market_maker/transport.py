@@ -69,6 +69,8 @@ class Transport:
         self._expect_use_by_another(protocol.ORDER_CANCEL_BATCH)
         self._ahead: deque[int] = deque(maxlen=TIMES)
         """The venue's clock less our steady one, in ms, by its latest answers."""
+        self._ahead_by: int | None = None
+        """The median of these."""
         self._blocked_since: float | None = None
         self._probe_due = 0.0
         self._clock_told = False
@@ -101,17 +103,17 @@ class Transport:
         It goes on by our steady clock, so that nobody's setting of ours can move it; of what the
         answers say the median counts, so that no single one can.
         """
-        if not self._ahead:
-            return clock.now_ms()
-        return median_low(self._ahead) + _steady_ms()
+        return clock.now_ms() if self._ahead_by is None else self._ahead_by + _steady_ms()
 
     def believe_latest_time(self) -> None:
         """Of what the answers have told of the venue's time, believe the latest only."""
-        self._ahead = deque(list(self._ahead)[-1:], maxlen=TIMES)
+        latest = list(self._ahead)[-1:]
+        self._ahead = deque(latest, maxlen=TIMES)
+        self._ahead_by = latest[0] if latest else None
 
     def clock_offset(self) -> int | None:
         """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
-        return self.now() - clock.now_ms() if self._ahead else None
+        return None if self._ahead_by is None else self.now() - clock.now_ms()
 
     def blocked_for(self) -> float | None:
         """Return the seconds since the venue began to answer 403 to all; None when it does not."""
@@ -272,6 +274,7 @@ class Transport:
         done = _steady_ms()
         if type(theirs) is int and 10**12 <= theirs < 10**14:
             self._ahead.append(theirs - (begun + done) // 2)
+            self._ahead_by = median_low(self._ahead)
 
     def _tell_of_clock(self) -> None:
         """Warn once when this machine's clock is off the venue's, and again after it was right."""

@@ -40,9 +40,7 @@ def test_it_holds_what_the_latest_row_of_each_level_says(
 
 
 @given(st.lists(st.integers(0, 5_000), unique=True, max_size=3 * BLOCK), st.data())
-def test_prices_stay_in_order_as_they_come_and_go(
-    found: list[int], data: st.DataObject
-) -> None:
+def test_prices_stay_in_order_as_they_come_and_go(found: list[int], data: st.DataObject) -> None:
     prices = Prices()
     for price in found:
         prices.add(Decimal(price))
