@@ -71,16 +71,16 @@ def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_el
     book.put(row)
     book.put(row)
     assert asked == ["100"]
-    book.forget_spelling()
+    book.check_anew()
     book.put(row)
     assert asked == ["100", "100"]
 
 
-def test_ids_and_spellings_without_end_leave_nothing_behind() -> None:
+def test_ids_without_end_leave_nothing_behind() -> None:
     book = Book()
     for number in range(10 * GONE):
         book.put({"id": str(number), "side": "buy", "price": "100", "size": "5"})
-    assert max(len(book._seen), len(book._by_id)) <= GONE + 3
+    assert len(book._by_id) <= GONE + 3
     assert list(book.levels(Side.BUY, {})) == [(100, 5)]
 
 
@@ -93,3 +93,14 @@ def test_a_row_that_holds_something_else_is_refused(field: str, wrong: object) -
     with pytest.raises(BadData):
         book.put({**row, field: wrong})
     assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+
+
+def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> None:
+    ask = {"id": "17", "side": "sell", "price": "100", "size": "5"}
+    bid = {"id": "17", "side": "buy", "price": "100", "size": "7"}
+    for rows in ([bid, {**ask, "size": "0"}], [{**ask, "size": "0"}, bid]):
+        book = Book()
+        for row in (ask, *rows):
+            book.put(row)
+        assert list(book.levels(Side.BUY, {})) == [(100, 7)]
+        assert list(book.levels(Side.SELL, {})) == []

@@ -3,7 +3,6 @@
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
 
 from market_maker import protocol
 from market_maker.errors import BadData
@@ -19,7 +18,7 @@ SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 class Level:
     """One price of one side; it is in the book while its size is not zero."""
 
-    __slots__ = ("price", "side", "size", "time")
+    __slots__ = ("price", "side", "size", "spelt_price", "spelt_side", "time")
 
     def __init__(self, side: Side, price: Decimal) -> None:
         self.side = side
@@ -27,6 +26,8 @@ class Level:
         self.size = ZERO
         self.time = 0
         """The venue's time of its latest change, in ms."""
+        self.spelt_side = self.spelt_price = ""
+        """How rows spell them, once that has been checked together with their id."""
 
 
 class Prices:
@@ -84,8 +85,6 @@ class Book:
         self._levels: dict[Side, dict[Decimal, Level]] = {side: {} for side in Side}
         self._prices = {side: Prices() for side in Side}
         self._by_id: dict[str, Level] = {}
-        self._seen: dict[tuple[Any, Any, Any], Level] = {}
-        """Levels by id, side and price as rows spell them: what was checked once is known."""
         self.misfits = 0
         """Rows that were refused because their id does not fit their price."""
 
@@ -95,13 +94,15 @@ class Book:
         A row with an `id` may leave out side and price (gte-api §6.3). Raises BadData.
         """
         level = self._known(row)
+        size = protocol.not_negative(row, "size")
         if level is None:
             level = self._level(row)
             if level is None:
                 raise BadData("an unknown level without side and price")
-            self._name(level, row)
+            if size:  # a side that ends leaves the id to the other one
+                self._name(level, row)
         if time >= level.time:
-            self._set(level, protocol.not_negative(row, "size"), time)
+            self._set(level, size, time)
 
     def delete(self, row: Row, time: int = 0) -> None:
         """Remove a level, if it is there, unless a later row has set it. Raises BadData."""
@@ -133,18 +134,24 @@ class Book:
             if size > 0:
                 yield price, size
 
-    def forget_spelling(self) -> None:
+    def check_anew(self) -> None:
         """Check ids anew from now on: what they should be has changed."""
-        self._seen.clear()
+        for level in self._by_id.values():
+            level.spelt_price = ""
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _known(self, row: Row) -> Level | None:
-        """Return the level of a row whose like has been checked before."""
+        """Return the level of a row that spells id, side and price as one that has been checked."""
         try:
-            return self._seen.get((row.get("id"), row.get("side"), row.get("price")))
+            level = self._by_id[row["id"]]
+            if level.spelt_price == row["price"] and level.spelt_side == row["side"]:
+                return level
+        except KeyError:
+            pass
         except TypeError:
-            raise BadData("a level whose id, side or price is no text") from None
+            raise BadData("the id of a level is no text") from None
+        return None
 
     def _level(self, row: Row) -> Level | None:
         """Check a row and return its level, a new one if need be; None for an unknown id alone."""
@@ -169,11 +176,10 @@ class Book:
         before = self._by_id.get(level_id) if level_id else None
         if before is not None and before is not level:
             self._set(before, ZERO, before.time)
-            self._seen = {name: each for name, each in self._seen.items() if each is not before}
         if level_id:
             self._by_id[level_id] = level
-        if "price" in row and "side" in row:
-            self._seen[level_id, row["side"], row["price"]] = level
+            if "side" in row and "price" in row:
+                level.spelt_side, level.spelt_price = row["side"], row["price"]
 
     def _set(self, level: Level, size: Decimal, time: int) -> None:
         if bool(size) is not bool(level.size):
@@ -185,10 +191,9 @@ class Book:
     def _forget_the_gone(self) -> None:
         """Forget levels that are not in the book, and names beyond measure, once they are many."""
         most = GONE + 2 * sum(map(len, self._prices.values()))
-        if max(sum(map(len, self._levels.values())), len(self._seen), len(self._by_id)) <= most:
+        if max(sum(map(len, self._levels.values())), len(self._by_id)) <= most:
             return
         for side, levels in self._levels.items():
             self._levels[side] = {price: level for price, level in levels.items() if level.size}
         names = {name: level for name, level in self._by_id.items() if level.size}
         self._by_id = names if len(names) <= most else {}
-        self._seen.clear()

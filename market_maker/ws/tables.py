@@ -184,7 +184,7 @@ class Tables:
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
             self._id_rule, self._ids_fit = rule, None
-            self.book.forget_spelling()
+            self.book.check_anew()
         if table in ("order", "execution"):
             self.news.append((value, time))
             if table == "execution":
