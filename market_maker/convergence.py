@@ -9,10 +9,9 @@ original size.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
 
@@ -83,46 +82,55 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
     """Pair as many as possible, then as near as possible.
 
     On a line the best pairs never cross, so where all can be paired, each goes with its like by
-    rank: that is a ladder that merely moves. Else it is an alignment. `scores[j]` is the best
-    choice for the orders looked at so far and the first j wanted ones, and `chains[j]` its pairs;
-    a pair counts for more than all deviations together. An order can meet only the wanted ones from
-    `low` to `high`, which rise with its price, so each order costs no more than its candidates.
-    Prices are whole numbers here, which halves the time.
+    rank: that is a ladder that merely moves. Else it is an alignment: `scores[j]` is the best that
+    the orders looked at so far can make of the first j wanted ones, and a pair counts for more than
+    all deviations together. An order can meet only the wanted ones from `low` to `high`, which rise
+    with its price, so each order costs no more than its candidates. Prices are whole numbers here,
+    and the pairs are read from the kept scores at the end: a quarter of the time.
     """
     pairs = list(zip(orders, wanted, strict=False))
     if len(orders) == len(wanted) and all(_is_near(*pair, relist) for pair in pairs):
         return pairs
     prices = [order.price for order in orders] + [request.price for request in wanted]
     scale = 10 ** max(-_exponent(price) for price in prices)
-    have = [int(order.price * scale) for order in orders]
     want = [int(request.price * scale) for request in wanted]
-    worth = sum(have) + sum(want) + 1
-    scores: list[int] = [0]
-    chains: list[Any] = [None]
+    worth = sum(int(price * scale) for price in prices) + 1
+    scores = [0]
+    steps: list[tuple[int, list[int], list[int]]] = []
     low = high = 0
-    for order, price in zip(orders, have, strict=True):
+    for order in orders:
         while high < len(wanted) and wanted[high].price * (1 - relist) <= order.price:
             high += 1
         while low < high and wanted[low].price * (1 + relist) < order.price:
             low += 1
-        missing = high + 1 - len(scores)
-        scores += [scores[-1]] * missing
-        chains += [chains[-1]] * missing
-        score, chain = scores[low], chains[low]
-        for j in range(low, high):
-            better = score + worth - abs(want[j] - price)
-            before = chain
-            score, chain = scores[j + 1], chains[j + 1]
-            if scores[j] > score:
-                scores[j + 1], chains[j + 1] = scores[j], chains[j]
-            if better > scores[j + 1]:
-                scores[j + 1], chains[j + 1] = better, (order, wanted[j], before)
-    found: list[Pair] = []
-    last: Any = chains[-1]
-    while last:
-        order, request, last = last
-        found.append((order, request))
-    return found
+        scores += [scores[-1]] * (high + 1 - len(scores))
+        price, before = int(order.price * scale), scores[low:]
+        paired = [
+            score + worth - abs(each - price)
+            for score, each in zip(before, want[low:high], strict=False)
+        ]
+        best, after = before[0], before[:1]
+        for without, score in zip(before[1:], paired, strict=True):
+            if without > best:  # noqa: PLR1730  # max() is a call: twice the time of the whole
+                best = without
+            if score > best:  # noqa: PLR1730
+                best = score
+            after.append(best)
+        scores[low:] = after
+        steps.append((low, before, after))
+    return [(orders[i], wanted[j]) for i, j in _pairs_of(steps)]
+
+
+def _pairs_of(steps: list[tuple[int, list[int], list[int]]]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs, last first: where a score was reached neither without j nor without i."""
+    j = 10**9
+    for i, (low, before, after) in reversed(list(enumerate(steps))):
+        j = min(j, low + len(after) - 1)
+        while j > low and after[j - low] == after[j - low - 1]:
+            j -= 1
+        if j > low and after[j - low] != before[j - low]:
+            j -= 1
+            yield i, j
 
 
 def _is_near(order: OpenOrder, request: OrderRequest, relist: Decimal) -> bool:

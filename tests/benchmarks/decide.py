@@ -89,7 +89,7 @@ def decide(ladder_: Sequence[dict[str, object]], orders: Sequence[OpenOrder]) ->
 def plans() -> Iterator[Figure]:
     """Measure ladder, limits and convergence together."""
     took = {}
-    for pairs, interval, most in ((30, 0.005, 1.0), (500, 0.0005, 20.0), (1000, 0.00025, None)):
+    for pairs, interval, most in ((30, 0.005, 1.0), (500, 0.0005, 20.0), (1000, 0.0005, None)):
         orders = opened(exact(wanted(pairs, 8500, interval, step=0)))
         for what, mid in (("stands", 8500), ("shifts", 8504), ("moves 2 %", 8670)):
             act = lambda m=mid, p=pairs, i=interval, o=orders: decide(wanted(p, m, i, step=0), o)  # noqa: E731
