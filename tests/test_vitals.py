@@ -123,7 +123,7 @@ def test_the_lag_is_that_of_a_book_heard_of_lately(told: int, after: float, lag:
 
 # --- when it logs in ----------------------------------------------------------------------------
 
-KEY = (Secret("key"), Secret("secret"))
+KEY = (Secret("key-of-vitals"), Secret("secret-of-vitals"))
 LOGIN = {"op": "auth_key_expires"}
 ORDERS = {"op": "sub", "args": {"table": "order"}}
 

@@ -61,3 +61,13 @@ def percentile(values: Iterable[float], part: float) -> float:
     """Return the value below which this part of the values is, 0.99 for the 99th of a hundred."""
     ordered = sorted(values)
     return ordered[min(int(part * len(ordered)), len(ordered) - 1)]
+
+
+def until(condition: Callable[[], object], seconds: float) -> bool:
+    """Wait until a condition is true; return whether it became so in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
