@@ -22,6 +22,7 @@ from market_maker.errors import SettingsError
 
 HEADERS_LIMIT = 256 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
+READ_AHEAD = 16 * 1024
 CA_FILE = DEFAULT_CA_BUNDLE_PATH
 """The certificates that `requests` brings; no variable of the environment names others."""
 
@@ -34,9 +35,17 @@ class Bounded(socket.socket):
     allowance: int | None = None
     """How many bytes may still come; more of them raise ConnectionError."""
 
-    def recv(self, *args: Any) -> bytes:
-        """Receive as ever, within the bounds."""
-        data: bytes = self._in_time(super().recv, *args)
+    _ahead = b""
+
+    def recv(self, buflen: int = READ_AHEAD, flags: int = 0) -> bytes:
+        """Receive as ever, within the bounds.
+
+        It reads ahead: websocket-client asks three times for each frame, and a wait bounded in time
+        is five calls of the system, so that an idle feed takes a third less.
+        """
+        if not self._ahead:
+            self._ahead = self._in_time(super().recv, READ_AHEAD, flags)
+        data, self._ahead = self._ahead[:buflen], self._ahead[buflen:]
         self._count(len(data))
         return data
 

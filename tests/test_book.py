@@ -51,6 +51,8 @@ def test_prices_stay_in_order_as_they_come_and_go(found: list[int], data: st.Dat
     assert list(prices) == left
     assert list(reversed(prices)) == left[::-1]
     assert len(prices) == len(left)
+    if left:
+        assert (prices.lowest(), prices.highest()) == (left[0], left[-1])
 
 
 def test_prices_stay_in_order_over_many_blocks() -> None:

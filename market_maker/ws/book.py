@@ -62,6 +62,14 @@ class Prices:
             del self._blocks[at]
             del self._tops[min(at, len(self._tops) - 1)]
 
+    def lowest(self) -> Decimal:
+        """Return the first of some prices."""
+        return self._blocks[0][0]
+
+    def highest(self) -> Decimal:
+        """Return the last of some prices."""
+        return self._blocks[-1][-1]
+
     def __len__(self) -> int:
         return self._count
 
@@ -112,8 +120,8 @@ class Book:
 
     def is_crossed(self) -> bool:
         """Say whether the best bid is above the best ask."""
-        bid, ask = next(self.levels(Side.BUY, {}), None), next(self.levels(Side.SELL, {}), None)
-        return bid is not None and ask is not None and bid[0] > ask[0]
+        bids, asks = self._prices[Side.BUY], self._prices[Side.SELL]
+        return bool(bids and asks) and bids.highest() > asks.lowest()
 
     def best(
         self, own: Mapping[tuple[Side, Decimal], Decimal]

@@ -1,0 +1,44 @@
+"""Measure what this bot costs and how soon it acts: `python -m tests.benchmarks`.
+
+It takes about six minutes; `--only receive` measures a part, `--json` prints the figures as JSON.
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator
+
+from tests.benchmarks import decide, orders, process, receive
+from tests.benchmarks.table import Figure, shown
+
+PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
+    "receive": (receive.one_frame, receive.reads, receive.real_feed, process.socket_feed),
+    "decide": (decide.plans, decide.day),
+    "orders": (
+        orders.stands,
+        orders.place_and_cancel,
+        orders.replace,
+        orders.fill_to_replacement,
+    ),
+    "process": (process.starts, process.idle, process.stays),
+}
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    figures = [figure for part in arguments.only for measure in PARTS[part] for figure in measure()]
+    if arguments.json:
+        print(json.dumps([figure.plain() for figure in figures], indent=1))
+        return
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
+    print(shown(figures))
+
+
+main()

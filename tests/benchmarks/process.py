@@ -1,0 +1,256 @@
+"""The process as a whole: how soon it starts, what it uses, and whether that stays so."""
+
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from unittest.mock import patch
+
+from aiohttp import web
+from bot import ENVIRONMENT, ROOT, Bot, settings_for
+
+from market_maker import resources
+from market_maker.paper.venue import PaperExchange
+from market_maker.ws import ws_thread
+from market_maker.ws.ws_thread import GTEWebsocket
+from tests.benchmarks import receive
+from tests.benchmarks.table import Figure, percentile, seconds_of, until
+
+RATE, SECONDS = 2_000, 60
+IDLE_RATE, IDLE_SECONDS = 100, 20
+MESSAGES, CONNECTIONS = 10_000_000, 1_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def starts() -> Iterator[Figure]:
+    """Measure the start: of Python alone, of `--version`, and to the first order on paper."""
+    bare = seconds_of(lambda: subprocess.run([sys.executable, "-c", ""], check=True))
+    command = [sys.executable, str(ROOT / "marketmaker"), "--version"]
+    took = seconds_of(lambda: subprocess.run(command, check=True, capture_output=True))
+    yield Figure(
+        what="python marketmaker --version",
+        value=took,
+        unit="s",
+        most=0.3,
+        note=f"of which Python {bare:.3f} s",
+    )
+    quoted = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as directory:
+            begun = time.monotonic()
+            bot = Bot(Path(directory), "--paper")
+            assert until(lambda: "Creating" in bot.text, 30)  # noqa: B023
+            quoted.append(time.monotonic() - begun)
+            bot.end(2)
+    yield Figure(
+        what="from Enter to the first quotes on paper", value=sorted(quoted)[1], unit="s", most=3
+    )
+
+
+def idle() -> Iterator[Figure]:
+    """Measure a bot in a process of its own whose orders rest while the market moves."""
+    with PaperExchange(crowd=False, book=True) as venue, tempfile.TemporaryDirectory() as directory:
+        wanted = {"ORDER_PAIRS": 30, "CHECK_POSITION_LIMITS": False}
+        settings_for(venue, Path(directory), LOOP_INTERVAL=5, **wanted)
+        bot = Bot(Path(directory))
+        assert until(lambda: len(venue.open_orders()) == 60, 30)
+        time.sleep(3)
+        used, begun = _processor_seconds(bot.process.pid), time.monotonic()
+        frames = 0
+        while (now := time.monotonic()) < begun + IDLE_SECONDS:
+            venue.put("buy", "8480", 1000 + frames % 500)
+            frames += 1
+            time.sleep(max(0.0, begun + frames / IDLE_RATE - now))
+        used = _processor_seconds(bot.process.pid) - used
+        bot.end(2)
+    yield Figure(
+        what=f"idle: 60 orders, {frames / IDLE_SECONDS:.0f} feed messages/s",
+        value=100 * used / IDLE_SECONDS,
+        unit="% of a core",
+        most=3,
+    )
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+# --- a feed over a real WebSocket -----------------------------------------------------------------
+
+
+def serve(rate: int, seconds: float, port_to: "Any" = print) -> None:
+    """Be a feed, in a process of its own: images, then so many updates a second; then stay."""
+
+    async def session(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=0)
+        await socket.prepare(request)
+        await socket.send_str(receive.instrument())
+        await socket.send_str(receive.frame("partial", receive.book_rows(500)))
+        begun = time.monotonic()
+        for number in range(int(rate * seconds)):
+            row = receive.row("buy", 199_990 - number % 200, str(number + 1))
+            sent = json.dumps(
+                {
+                    "table": "order_book",
+                    "action": "update",
+                    "data": [row],
+                    "time": str(receive.TIME),
+                    "sent": time.monotonic(),
+                }
+            )
+            await socket.send_str(sent)
+            ahead = begun + number / rate - time.monotonic()
+            if ahead > 0.001:
+                await asyncio.sleep(ahead)
+        async for _ in socket:
+            pass
+        return socket
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_get("/ws", session)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        assert site._server
+        port_to(site._server.sockets[0].getsockname()[1], flush=True)  # type: ignore[attr-defined]
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+class Server:
+    """The feed of `serve()` in a process of its own."""
+
+    def __init__(self, rate: int, seconds: float) -> None:
+        code = f"from tests.benchmarks.process import serve; serve({rate}, {seconds})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout
+        self.url = f"ws://127.0.0.1:{int(self._process.stdout.readline())}/ws"
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def feed_of(url: str) -> GTEWebsocket:
+    """Return a feed without a key."""
+    return GTEWebsocket(
+        url,
+        instrument_type="pc",
+        settle_currency=receive.AREA,
+        symbol=receive.SYMBOL,
+        now=lambda: receive.TIME,
+        wake=SimpleQueue(),
+    )
+
+
+def socket_feed() -> Iterator[Figure]:
+    """Receive a fast feed over a real WebSocket: nothing lost, and how late."""
+    lags: list[float] = []
+    take = GTEWebsocket._take
+
+    def noting(feed: GTEWebsocket, data: bytes) -> None:
+        take(feed, data)
+        at = data.rfind(b'"sent": ')
+        if at > 0:
+            lags.append(time.monotonic() - float(data[at + 8 : -1]))
+
+    with patch.object(GTEWebsocket, "_take", noting), Server(RATE, SECONDS) as server:
+        feed = feed_of(server.url)
+        feed.start()
+        feed.wait_for_tables(feed.needed, 10)
+        used = time.process_time()
+        assert until(lambda: len(lags) >= RATE * SECONDS, SECONDS + 15)
+        used = time.process_time() - used
+        feed.exit()
+    yield Figure(
+        what=f"feed of {RATE:,} messages/s for {SECONDS} s: lost",
+        value=RATE * SECONDS - len(lags),
+        unit="",
+        most=0,
+    )
+    yield Figure(what="  its lag, p99", value=1e3 * percentile(lags, 0.99), unit="ms", most=50)
+    yield Figure(what="  a core in use", value=100 * used / SECONDS, unit="%", most=40)
+
+
+# --- for weeks ------------------------------------------------------------------------------------
+
+
+def stays() -> Iterator[Figure]:
+    """Take ten million messages and a thousand connections; see what has grown."""
+    feed = feed_of("ws://localhost")
+    feed._connected = True
+    feed._take(receive.instrument().encode())
+    feed._take(receive.frame("partial", receive.book_rows(500)).encode())
+    rows = [receive.row("buy", 199_990 - n % 300, str(n % 7)) for n in range(10_000)]
+    frames = [receive.frame("update", [row]).encode() for row in rows]
+
+    def play(count: int) -> None:
+        for _ in range(count // len(frames)):
+            for each in frames:
+                feed._take(each)
+
+    play(MESSAGES // 20)
+    before = _memory()
+    begun = time.monotonic()
+    play(MESSAGES)
+    took = time.monotonic() - begun
+    yield Figure(
+        what=f"memory after {MESSAGES:,} feed messages",
+        value=_memory() - before,
+        unit="MiB more",
+        most=10,
+        note=f"{MESSAGES / took:,.0f} messages/s",
+    )
+    with Server(1, 0) as server, patch.object(ws_thread, "BACK_OFF", (0.001,)):
+        feed = feed_of(server.url)
+        feed.start()
+        _connect(feed, CONNECTIONS // 20)
+        before, threads, files = _memory(), threading.active_count(), _files()
+        _connect(feed, CONNECTIONS)
+        more = threading.active_count() - threads, _files() - files
+        yield Figure(
+            what=f"memory after {CONNECTIONS:,} connections",
+            value=_memory() - before,
+            unit="MiB more",
+            most=10,
+            note=f"threads {more[0]:+d}, files {more[1]:+d}",
+        )
+        feed.exit()
+    assert more == (0, 0)
+
+
+def _connect(feed: GTEWebsocket, times: int) -> None:
+    """Let go of the connection so many times, each once its tables are there."""
+    for _ in range(times):
+        feed.wait_for_tables(feed.needed, 10)
+        epoch = feed.epoch
+        feed._socket.abort()  # type: ignore[union-attr,no-untyped-call]
+        assert until(lambda: feed.epoch > epoch, 10)  # noqa: B023
+    feed.wait_for_tables(feed.needed, 10)
+
+
+def _memory() -> float:
+    gc.collect()
+    return resources.used().memory or 0.0
+
+
+def _files() -> int:
+    return resources.used().files or 0
