@@ -373,7 +373,7 @@ class ExchangeInterface:
 
     def execute(self, plan: Plan) -> int:
         """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
-        return self.executor.execute(plan, self.ticker(), post_only=settings.POST_ONLY)
+        return self.executor.execute(plan, self.snapshot(), post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
         """Cancel one of our orders, given as `get_orders()` returns it."""

@@ -23,7 +23,16 @@ from market_maker.errors import (
 )
 from market_maker.gte import GTE, Outcome
 from market_maker.health import SILENT_AFTER
-from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side, Ticker, plain
+from market_maker.models import (
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Plan,
+    Side,
+    Snapshot,
+    Ticker,
+    plain,
+)
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -92,9 +101,10 @@ class Executor:
         busy, self._busy = self._busy, 0.0
         return busy
 
-    def execute(self, plan: Plan, ticker: Ticker, *, post_only: bool) -> int:
+    def execute(self, plan: Plan, snapshot: Snapshot, *, post_only: bool) -> int:
         """Carry out a plan: cancels first. Return how many creates the venue has refused.
 
+        The most urgent ones go first: see `risk.riskiest_first()` and `risk.nearest_first()`.
         `post_only` looks at the book once more just before each create leaves. Raises Fatal when
         the venue does not accept us any more.
         """
@@ -104,9 +114,9 @@ class Executor:
             if plan.cancel:
                 logger.info("Canceling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
-                self.cancel(plan.cancel)
+                self.cancel(risk.riskiest_first(plan.cancel, snapshot))
                 self.beat()
-            nearest = risk.nearest_first(plan.create, ticker)
+            nearest = risk.nearest_first(plan.create, snapshot.ticker)
             wanted = [request for request in nearest if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             if not creates:

@@ -157,9 +157,20 @@ def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
 
 def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
     """Return orders of both sides, those nearest to the middle of the market first."""
-    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
-    middle = sum(prices, ZERO) / len(prices) if prices else ZERO
+    middle = _middle(ticker)
     return sorted(creates, key=lambda order: abs(order.price - middle))
+
+
+def riskiest_first(orders: Iterable[OpenOrder], snapshot: Snapshot) -> list[OpenOrder]:
+    """Return orders to cancel, those first that could enlarge the position, the nearest first."""
+    middle = _middle(snapshot.ticker)
+    net = snapshot.position.net
+    return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
+
+
+def _middle(ticker: Ticker) -> Decimal:
+    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
+    return sum(prices, ZERO) / len(prices) if prices else ZERO
 
 
 def passive(order: OrderRequest | OpenOrder, ticker: Ticker) -> bool:

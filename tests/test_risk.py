@@ -259,6 +259,22 @@ def test_what_passes_does_not_cross_itself_or_the_book(wanted: list[OrderRequest
     assert all(price > 990 for price in sells)
 
 
+@pytest.mark.parametrize(
+    ("held", "first"),
+    [({}, "BSbs"), ({"long": 70}, "BbSs"), ({"short": 70}, "SsBb")],
+)
+def test_cancels_begin_with_what_enlarges_the_position_and_is_nearest(
+    held: dict[str, int], first: str
+) -> None:
+    prices = {"B": 980, "b": 900, "S": 1021, "s": 1100}
+    orders = {
+        name: replace(has(BUY if name in "Bb" else SELL, 10), price=Decimal(price))
+        for name, price in prices.items()
+    }
+    found = risk.riskiest_first(orders.values(), snapshot(**held))
+    assert found == [orders[name] for name in first]
+
+
 @given(open_orders, st.integers(0, 300), st.integers(0, 300), st.integers(0, 50), st.booleans())
 def test_one_more_order_never_leaves_more_room(
     orders: list[OpenOrder], long: int, short: int, bought: int, hedge: bool
