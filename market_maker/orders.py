@@ -89,6 +89,11 @@ class OwnOrders:
         """Return a live order, or None."""
         return self._orders.get(client_oid)
 
+    def find(self, row: OpenOrder) -> OpenOrder | None:
+        """Return the order of ours that a row shows, live or ended; None for one of others."""
+        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        return self._orders.get(client_oid) or self._ended.get(client_oid)
+
     def unknown(self) -> tuple[OpenOrder, ...]:
         """Return the orders whose creation is in doubt."""
         return tuple(o for o in self._orders.values() if o.state is OrderState.UNKNOWN)

@@ -172,13 +172,23 @@ class Reconciler:
     def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
         """Take rows, each with its time; say which orders are not in doubt any more."""
         doubted = self._own.unknown()
-        fills = [fill for row, time in rows if (fill := self._own.observe(row, time))]
+        fills = [fill for row, time in rows if (fill := self._observe_row(row, time))]
         still = {order.client_oid for order in self._own.unknown()}
         for order in doubted:
             if order.client_oid not in still:
                 logger.info("%s did reach the venue.", order)
         self._report(fills)
         return fills
+
+    def _observe_row(self, row: OpenOrder, time: int) -> Fill | None:
+        """Take one row; what it changes is logged, so that the log alone tells an order's life."""
+        before = self._own.find(row)
+        fill = self._own.observe(row, time)
+        after = self._own.find(row)
+        if after and after != before:
+            words = after.state.value, plain(after.filled)
+            logger.debug("Order %s: %s, %s filled.", after.full, *words)
+        return fill
 
     def _resolve_unknown(self) -> None:
         """Look for the orders in doubt among all orders younger than the oldest could be."""
