@@ -158,7 +158,7 @@ class SettingsBase:
         True, "True: look again at once when an own order has filled or ended."
     )
     API_REST_INTERVAL: float = setting(
-        1, "Without work: requests are paced by the venue's limits for each endpoint.", low=0
+        1, "Has no effect: requests are paced by the venue's limits for each endpoint.", low=0
     )
     API_ERROR_INTERVAL: float = setting(
         10, "Seconds without new orders after the venue has refused some.", low=0

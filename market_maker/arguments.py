@@ -47,7 +47,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if name == "cancel":
         parser.add_argument(
-            "--halt", action="store_true", help="first let no bot quote, a running one neither"
+            "--halt",
+            action="store_true",
+            help="let no bot quote any more, nor one that runs",
         )
     if name == "paper":
         parser.add_argument(

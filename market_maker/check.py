@@ -6,9 +6,9 @@ from market_maker import identity
 from market_maker.errors import MarketMakerError, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.settings import settings
+from market_maker.transport import CLOCK_MS
 
 FEED_SECONDS = 10.0
-CLOCK_MS = 2_000
 
 
 def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:

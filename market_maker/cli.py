@@ -49,7 +49,7 @@ CANCEL_NEEDS = (
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HALT_SIGNAL = signal.SIGUSR1
 LEAVE_AT_ONCE = 3
-"""The so-manieth Ctrl-C ends the bot at once."""
+"""This many times Ctrl-C ends the bot at once."""
 INHERITED = "GTE_MARKETMAKER_RESTART"
 """Environment variable that tells a process that it is a restart, and what is its own by it."""
 

@@ -55,7 +55,7 @@ class EarlierRuns:
     is_replaced: bool = False
     """Whether the latest one left its orders in the book for this one, on purpose."""
     may_be_late: bool = False
-    """Whether one has ended so that an order of its may still be on its way."""
+    """Whether one has ended so that one of its orders may still be on its way."""
 
 
 class ExchangeInterface:
@@ -236,7 +236,7 @@ class ExchangeInterface:
     def _on_fill(self, fill: Fill) -> None:
         instrument = self.feed.get_instrument()
         if instrument:
-            self.monitor.book(fill, instrument)
+            self.monitor.ledger.book(fill, instrument)
         self.alarms.note("fill", clock.monotonic())
 
     def take_news(self) -> bool:
@@ -251,7 +251,7 @@ class ExchangeInterface:
         """Say whether the fate of an order is open, so that it is time to look again soon."""
         return bool(self.own.unknown()) or self._reconciler.is_being_cancelled()
 
-    def is_odd(self) -> bool:
+    def is_doubtful(self) -> bool:
         """Say whether the position is not what our fills make of it, or the book is in doubt."""
         return self.monitor.is_doubtful()
 
@@ -371,9 +371,12 @@ class ExchangeInterface:
 
     # --- acts -----------------------------------------------------------------------------------
 
-    def execute(self, plan: Plan) -> int:
-        """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
-        return self.executor.execute(plan, self.snapshot(), post_only=settings.POST_ONLY)
+    def execute(self, plan: Plan, snapshot: Snapshot) -> int:
+        """Carry out a plan; return how many creates the venue has refused (see `Executor`).
+
+        `snapshot` is what it was decided on.
+        """
+        return self.executor.execute(plan, snapshot, post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
         """Cancel one of our orders, given as `get_orders()` returns it."""

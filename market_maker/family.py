@@ -62,7 +62,7 @@ def position_of(position: Position, symbol: str) -> dict[str, Any]:
 
 def delta_of(snapshot: Snapshot) -> dict[str, Any]:
     """Return the worth of the position at the mark price as spot, in the settlement currency."""
-    price = snapshot.instrument.worth
+    price = snapshot.instrument.valuation_price
     worth = snapshot.instrument.value(snapshot.position.net, price) if price else ZERO
     return {"spot": float(worth), "mark_price": _float(price)}
 

@@ -51,14 +51,14 @@ class Loop:
         self.on_restart: Callable[[], None] | None = None
         """Starts this program anew; the command line sets it. Without it new code waits."""
         self.on_beat: Callable[[], str] | None = None
-        """Says that the loop lives, at least once a second; returns what is wrong with the guard.
+        """Is told that the loop lives, once a second or more; returns what is wrong with the guard.
 
-        The command line sets it.
+        `Safeguards` sets it.
         """
         self.guard_trouble = ""
         """Why nobody would cancel our orders if this process died; nothing while somebody would."""
         self.on_halt: Callable[[str], None] | None = None
-        """Told the reason of a halt, once; the command line sets it."""
+        """Is told the reason of a halt, once; `Safeguards` sets it."""
         self.halted_reason = ""
         """Why nothing is quoted any more until a person has looked; empty while all is well."""
         self.left_clean = False
@@ -96,7 +96,7 @@ class Loop:
     # --- what to quote: OrderManager ------------------------------------------------------------
 
     def reset(self) -> None:
-        """Begin counting anew, once connected."""
+        """Read the instrument and where the position stands, once connected."""
         raise NotImplementedError
 
     def sanity_check(self) -> None:
@@ -329,7 +329,7 @@ class Loop:
         """Wait for the next tick: LOOP_INTERVAL, or less when something has happened."""
         self._was_open = self.exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        unsettled = self.exchange.is_unsettled() or self.exchange.is_odd()
+        unsettled = self.exchange.is_unsettled() or self.exchange.is_doubtful()
         if unsettled or not self._may_quote():
             interval = min(interval, SETTLE_SECONDS)
         due = clock.monotonic() + interval

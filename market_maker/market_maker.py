@@ -46,7 +46,7 @@ class OrderManager(Loop):
         super().__init__()
 
     def reset(self) -> None:
-        """Begin counting anew. Orders stay: what an earlier run had left is gone or adopted."""
+        """Read the instrument and where the position stands. Orders stay as they are."""
         self.instrument = self.exchange.get_instrument()
         self.starting_qty = self.running_qty = self.exchange.get_delta()
 
@@ -165,7 +165,7 @@ class OrderManager(Loop):
             plan = replace(plan, create=(), hold=plan.hold + plan.create)
         plan = replace(plan, create=risk.choose_legs(plan.create, snapshot, limits))
         _log_plan(plan)
-        if self.exchange.execute(plan):
+        if self.exchange.execute(plan, snapshot):
             self._no_creates_until = clock.monotonic() + settings.API_ERROR_INTERVAL
             logger.warning("No new orders for %g s.", settings.API_ERROR_INTERVAL)
 
@@ -190,7 +190,7 @@ class OrderManager(Loop):
         )
         if self.health.state is not TradingState.ACTIVE:
             logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
-        mark = snapshot.instrument.worth
+        mark = snapshot.instrument.valuation_price
         if mark and own.fill_count:
             profit = self.exchange.monitor.ledger.profit(snapshot.instrument, mark)
             logger.info("Profit of this run before fees: %.6f %s", profit, currency)

@@ -78,7 +78,7 @@ class Instrument:
         return max(0, -int(exponent))
 
     @property
-    def worth(self) -> Decimal | None:
+    def valuation_price(self) -> Decimal | None:
         """The price at which a position is valued: the mark, else the last."""
         return self.mark_price or self.last_price
 
@@ -230,7 +230,7 @@ class Margin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that a tick knows, taken at one moment."""
+    """All that a plan is decided on, read at one moment."""
 
     instrument: Instrument
     ticker: Ticker

@@ -12,7 +12,7 @@ from market_maker.errors import RequestError
 from market_maker.gte import GTE
 from market_maker.health import Facts, Health, TradingState
 from market_maker.ledger import Ledger
-from market_maker.models import Fill, Instrument, OrderState, Snapshot, Ticker
+from market_maker.models import Instrument, OrderState, Snapshot, Ticker
 from market_maker.orders import OwnOrders
 from market_maker.reconciler import Reconciler
 from market_maker.ws.tables import WORTH_TELLING
@@ -63,10 +63,6 @@ class Monitor:
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
         return bool(self._audit.wrong) or self.ledger.is_odd()
-
-    def book(self, fill: Fill, instrument: Instrument) -> None:
-        """Book one of our fills."""
-        self.ledger.book(fill, instrument)
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
@@ -229,7 +225,7 @@ class Monitor:
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
-        mark = instrument.worth
+        mark = instrument.valuation_price
         if mark:
             self._valued_at = now
         too_much = mark and max_loss and self.ledger.profit(instrument, mark) <= -max_loss

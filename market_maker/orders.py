@@ -33,7 +33,7 @@ to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
 LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
 """How long after the death of a process an order of its own may still arrive."""
 SCANS_APART_MS = 1_000
-LAG_MS = 5_000
+LIST_LAG_MS = 5_000
 """How long the venue's list may lag behind, so that an order that was seen is not in it."""
 REMEMBER = 10_000
 NEARLY_MS = 1_000
@@ -142,7 +142,7 @@ class OwnOrders:
         self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
 
     def all_pulled(self) -> None:
-        """Note that another process of ours may have cancelled all: their end is none of the venue.
+        """Note that another process of ours may have cancelled all: the venue did not end them.
 
         They are as open as before until their rows say otherwise.
         """
@@ -292,7 +292,7 @@ class OwnOrders:
             return False
         scans = self._missed.setdefault(client_oid, [])
         scans.append(begun)
-        apart = SCANS_APART_MS if order.state is OrderState.UNKNOWN else LAG_MS
+        apart = SCANS_APART_MS if order.state is OrderState.UNKNOWN else LIST_LAG_MS
         if scans[-1] - scans[0] < apart:
             return False
         self._end_unseen(order)

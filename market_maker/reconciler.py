@@ -72,9 +72,9 @@ class Reconciler:
     def look_up_if_needed(self, *, always: bool = False) -> bool:
         """Take the news, and ask the venue where they are not enough.
 
-        That is on a new connection, for an order in doubt, for one that is long not as the feed
-        shows it, and every RECONCILE_EVERY seconds, because a feed may lose news without a word.
-        Returns whether all is known; it may be not so when a question is not answered, and
+        That is on a new connection, for an order in doubt, for one that has long differed from what
+        the feed shows, and every RECONCILE_EVERY seconds, because a feed may lose news without a
+        word. Returns whether all is known; when a question was not answered it is not, and
         `blind_for()` says for how long. Raises Fatal when the venue does not accept us any more.
         """
         self.take_news()

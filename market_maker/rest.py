@@ -95,10 +95,7 @@ class Rest:
     # --- accounts -------------------------------------------------------------------------------
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the funding account, one entry for the asset (default.
-
-        The settlement currency).
-        """
+        """Return the funding account: one entry, for the asset or else for our own currency."""
         return self._margins(protocol.FUND_QUERY, asset)
 
     def account_query(self, asset: str | None = None) -> list[Margin]:

@@ -1,4 +1,4 @@
-"""Limits: which wanted orders may be placed. It never looks at, and never blocks, a cancel.
+"""Limits: which wanted orders may be placed, and what goes first. It never blocks a cancel.
 
 Worst case counts every order that rests or may rest as if it filled, so a limit holds even if
 everything fills at once.

@@ -31,7 +31,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 class Secret(str):
     """Text that shows as `***`, whoever looks; copies and pickles of it hold nothing else.
 
-    It is never a secret's place in a message. `reveal()` is for a signature or a header only.
+    `reveal()` is for a signature or a header only, never for a message.
     `tail` characters at the end may be shown in the log, as of a key, to tell it from another.
     """
 

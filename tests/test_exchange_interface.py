@@ -47,15 +47,15 @@ def listed(exchange: ExchangeInterface) -> list[str]:
 
 
 def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: ExchangeInterface) -> None:
-    assert exchange.execute(Plan(create=(buy("8400"), sell("8600")))) == 0
+    assert exchange.execute(Plan(create=(buy("8400"), sell("8600"))), exchange.snapshot()) == 0
     assert listed(exchange) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
     order = exchange.own.live()[0]
-    exchange.execute(Plan(cancel=(order,)))
+    exchange.execute(Plan(cancel=(order,)), exchange.snapshot())
     wait_until(lambda: exchange.take_news() or len(exchange.own.live()) == 1)
 
 
 def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
-    exchange.execute(Plan(create=(buy("8491"),)))
+    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
     wait_until(lambda: exchange.feed.get_ticker().bid == 8491)
     assert exchange.ticker().bid == 8490
 
@@ -63,7 +63,7 @@ def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
 def test_fills_are_reported_once_and_equal_the_venues(
     exchange: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    exchange.execute(Plan(create=(buy("8491", 100),)))
+    exchange.execute(Plan(create=(buy("8491", 100),)), exchange.snapshot())
     for qty in (30, 30, 40):
         venue.take("sell", "8491", qty)
     wait_until(lambda: exchange.take_news() or not exchange.own.live())
@@ -113,7 +113,7 @@ def test_a_start_in_place_of_another_process_takes_its_orders_over(
 
 
 def test_a_refused_create_frees_its_place(exchange: ExchangeInterface) -> None:
-    assert exchange.execute(Plan(create=(buy("8400.3"),))) == 1
+    assert exchange.execute(Plan(create=(buy("8400.3"),)), exchange.snapshot()) == 1
     assert exchange.own.live() == ()
 
 
@@ -121,7 +121,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
     venue.freeze()
-    assert exchange.execute(Plan(create=(buy("8400"),))) == 0
+    assert exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot()) == 0
     assert [order.state for order in exchange.own.live()] == [OrderState.UNKNOWN]
     venue.thaw()
 
@@ -136,7 +136,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
 def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8491"),)))
+    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
     venue.stop()
     wait_until(lambda: exchange.refresh().state is TradingState.PAUSED)
     venue.take("sell", "8491", 100)
@@ -149,7 +149,7 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
 def test_an_order_that_someone_else_cancels_is_noticed(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"),)))
+    exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot())
     by_hand = client_of(venue)
     by_hand.cancel(exchange.own.live()[0].order_id)
     by_hand.exit()
@@ -159,7 +159,7 @@ def test_an_order_that_someone_else_cancels_is_noticed(
 def test_leaving_cancels_all_and_proves_it(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))))
+    exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))), exchange.snapshot())
     exchange.cancel_all_orders()
     assert venue.open_orders() == []
     assert exchange.own.live() == ()
@@ -168,7 +168,7 @@ def test_leaving_cancels_all_and_proves_it(
 def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"),)))
+    exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot())
     venue.freeze()
     with pytest.raises(OrdersLeft) as raised:
         exchange.cancel_all_orders(seconds=1)
@@ -179,7 +179,7 @@ def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
 def test_what_a_strategy_of_the_family_reads(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))))
+    exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))), exchange.snapshot())
     venue.take("buy", "8497", 100)
     wait_until(lambda: exchange.get_position()["currentQty"] == -100)
     wait_until(lambda: exchange.get_ticker()["last"] == 8497)
@@ -207,9 +207,9 @@ def test_what_a_strategy_of_the_family_reads(
 def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
     dry: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    dry.execute(Plan(create=(buy("8400"), sell("8600"))))
+    dry.execute(Plan(create=(buy("8400"), sell("8600"))), dry.snapshot())
     assert listed(dry) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
-    dry.execute(Plan(cancel=dry.own.live()[:1]))
+    dry.execute(Plan(cancel=dry.own.live()[:1]), dry.snapshot())
     assert listed(dry) == ["Sell 100 @ 8600"]
     margin = dry.margin()
     assert margin
@@ -222,7 +222,7 @@ def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
 def test_a_dry_run_says_when_the_market_would_have_filled_an_order(
     dry: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    dry.execute(Plan(create=(sell("8498"),)))
+    dry.execute(Plan(create=(sell("8498"),)), dry.snapshot())
     venue.put("buy", "8498", 100_000)
     wait_until(lambda: dry.refresh() and not dry.own.live())
     assert "Sell 100 @ 8498 would have been filled" in log.text
@@ -232,7 +232,7 @@ def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: Pape
     configure(POST_ONLY=True)
     exchange = ExchangeInterface(dry_run=False)
     exchange.start(EarlierRuns())
-    exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))))
+    exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))), exchange.snapshot())
     assert listed(exchange) == ["Buy 100 @ 8497"]
     exchange.cancel_all_orders()
     exchange.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market_maker.identity import new_oid
 from market_maker.models import Leg, OpenOrder, OrderRequest, OrderState, Position, Side
-from market_maker.orders import LAG_MS, LATE_MS, SCANS_APART_MS, OwnOrders
+from market_maker.orders import LATE_MS, LIST_LAG_MS, SCANS_APART_MS, OwnOrders
 
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
@@ -261,8 +261,8 @@ def test_an_order_thought_absent_that_shows_up_after_all_is_taken_back_and_booke
 def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_more() -> None:
     own = accepted()
     assert not own.missed(REQUEST.client_oid, begun=0)
-    assert not own.missed(REQUEST.client_oid, begun=LAG_MS - 1)
-    assert own.missed(REQUEST.client_oid, begun=LAG_MS)
+    assert not own.missed(REQUEST.client_oid, begun=LIST_LAG_MS - 1)
+    assert own.missed(REQUEST.client_oid, begun=LIST_LAG_MS)
 
 
 def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:

@@ -11,7 +11,7 @@ CROSSED_FOR = 1.0
 """Seconds that a book may be crossed, as it is between two frames that belong together."""
 PATIENCE = 10.0
 """Seconds that a new connection has for a book that is neither crossed nor late."""
-LAG_MS = 10_000
+GIVE_UP_LAG_MS = 10_000
 LAG_COUNTS = 5.0
 """Seconds that a late frame counts; of a book that is quiet since, the audit over REST tells."""
 UNBELIEVABLE_MS = 600_000
@@ -102,5 +102,5 @@ class Vitals:
             return
         if self._crossed_since is not None and now - self._crossed_since > CROSSED_FOR:
             raise ConnectionError("the order book stays crossed")
-        if (lag := self.lag_ms(now)) > LAG_MS:
+        if (lag := self.lag_ms(now)) > GIVE_UP_LAG_MS:
             raise ConnectionError(f"the feed lags by {lag / 1000:.0f} s")

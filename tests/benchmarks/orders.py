@@ -64,7 +64,7 @@ def place_and_cancel() -> Iterator[Figure]:
         exchange.start(EarlierRuns())
         exchange.refresh()
         begun = time.monotonic()
-        exchange.execute(Plan(create=far_orders(29)))
+        exchange.execute(Plan(create=far_orders(29)), exchange.snapshot())
         took = time.monotonic() - begun
         assert len(venue.open_orders()) == 58
         breaches = venue.judge().refusals[-10053]
@@ -80,7 +80,7 @@ def place_and_cancel() -> Iterator[Figure]:
             for price in (7000, 7001)
         )
         exchange.refresh()
-        exchange.execute(Plan(create=more))
+        exchange.execute(Plan(create=more), exchange.snapshot())
         assert until(lambda: exchange.gte._transport.is_free(ORDER_CANCEL_BATCH), 15)
         begun = time.monotonic()
         exchange.cancel_all_orders()

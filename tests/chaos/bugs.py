@@ -35,6 +35,8 @@ logger = logging.getLogger("market_maker.bug")
 
 LOST = ("pc/order/create: lost, done", "pc/order/create: reset, done")
 DOUBT = (*LOST, "pc/order/create: lost, not done")
+NARROW = (("MIN_POSITION", -700), ("MAX_POSITION", 700))
+"""Limits that the ladder of the soak meets soon."""
 FEED_GONE = ("feed dropped", "venue down", "no network")
 CANCELS = ("cancels pending", "batch: every second", "pc/order/cancel: lost, not done")
 
@@ -182,7 +184,7 @@ def _wall_clock() -> Iterator[None]:
 @contextmanager
 def _crossing() -> Iterator[None]:
     with (
-        patch.object(risk, "_crosses", lambda *_: False),
+        patch.object(risk, "_reaches", lambda *_: False),
         patch.object(convergence, "_held_back", lambda *_: set()),
         patch.object(
             convergence,
@@ -217,8 +219,8 @@ BUGS = [
         "I1 I15",
         CANCELS,
     ),
-    Bug("no limits at all", swap(risk, "room_for", lambda *_: None), "I2"),
-    Bug("does not count unseen fills", around(risk, "room_for", _no_unseen), "I2"),
+    Bug("no limits at all", swap(risk, "room_for", lambda *_: None), "I2", given=NARROW),
+    Bug("does not count unseen fills", around(risk, "room_for", _no_unseen), "I2", given=NARROW),
     Bug("no budget", swap(Throttle, "wait", lambda *_, **__: 0.0), "I6"),
     Bug(
         "batches of sixty",
