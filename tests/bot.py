@@ -115,3 +115,11 @@ def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> No
     }
     text = "\n".join(f"{name} = {value!r}" for name, value in (given | changed).items())
     (directory / "settings.py").write_text(text + "\n")
+
+
+def watched_code(venue: PaperExchange, directory: Path, **changed: object) -> Path:
+    """Write settings that watch a file of code, and that file; return it, to be changed."""
+    settings_for(venue, directory, WATCHED_FILES=["watched.py"], **changed)
+    code = directory / "watched.py"
+    code.write_text("A = 1\n")
+    return code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from bot import Bot, ended, settings_for
+from bot import Bot, ended, settings_for, watched_code
 from conftest import Run, client_of, wait_until
 
 from market_maker import __version__
@@ -247,9 +247,7 @@ def test_a_restart_that_fails_takes_the_orders_with_it(
 def test_a_signal_during_a_restart_takes_the_orders_with_it(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
-    settings_for(venue, tmp_path, WATCHED_FILES=["watched.py"])
-    code = tmp_path / "watched.py"
-    code.write_text("A = 1\n")
+    code = watched_code(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text("A = 2\n")

@@ -14,7 +14,7 @@ from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 
 import pytest
-from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for
+from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
 from conftest import Run, client_of, wait_until
 
 from market_maker.paper.venue import PaperExchange
@@ -491,9 +491,7 @@ def test_f18_a_second_instance_ends_with_5_and_names_the_first(
 def test_f27_a_planned_restart_keeps_orders_lock_and_guard(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
-    settings_for(venue, tmp_path, WATCHED_FILES=["watched.py"])
-    code = tmp_path / "watched.py"
-    code.write_text("A = 1\n")
+    code = watched_code(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
     (guard,) = bot.guards
@@ -521,9 +519,7 @@ def test_f27_a_restart_without_a_program_to_start_leaves_no_order(
         "        sys.executable = '/no/such/python'\n"
         "        super().restart()\n"
     )
-    settings_for(venue, tmp_path, WATCHED_FILES=["watched.py"])
-    code = tmp_path / "watched.py"
-    code.write_text("A = 1\n")
+    code = watched_code(venue, tmp_path)
     bot = run("--strategy", "mine:Mine")
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text("A = 2\n")
