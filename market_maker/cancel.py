@@ -23,7 +23,6 @@ SECONDS = 20.0
 def run(*, and_halt: bool) -> None:
     """Cancel all own orders and prove that none is left; with a halt, no bot quotes any more.
 
-    Where a run may have sent an order that is still on its way, look again when none can arrive.
     Files that cannot be written stand in the way of nothing. Raises OrdersLeft without a proof, and
     MarketMakerError when a halt could not be latched.
     """
@@ -35,16 +34,24 @@ def run(*, and_halt: bool) -> None:
     is_latched = not and_halt or bool(files and files.halt(KILL_SWITCH))
     if and_halt and files:
         _tell_the_bot(files)
-    begun = clock.monotonic()
-    cancel_all(SECONDS)
-    if files and files.may_be_late():
-        logger.warning("Looking again in %.0f s: an order may be on its way.", LATE_SECONDS)
-        clock.sleep(begun + LATE_SECONDS - clock.monotonic())
-        cancel_all(SECONDS)
+    prove_none_left(files, SECONDS)
     if files and files.holder() is None:
         files.note_proven_clean()
     if not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
+
+
+def prove_none_left(files: RunFiles | None, seconds: float) -> None:
+    """Cancel all own orders, and where no file vouches for it that none can be late, look again.
+
+    Raises OrdersLeft without a proof.
+    """
+    begun = clock.monotonic()
+    cancel_all(seconds)
+    if files is None or files.may_be_late() is not False:
+        logger.warning("Looking again in %.0f s: an order may be on its way.", LATE_SECONDS)
+        clock.sleep(begun + LATE_SECONDS - clock.monotonic())
+        cancel_all(seconds)
 
 
 def cancel_all(seconds: float) -> None:

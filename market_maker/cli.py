@@ -267,7 +267,7 @@ def _start_anew(
         paper.child.outlive_restart()
     inherited = {
         "paper": asdict(paper) if paper else None,
-        "safeguards": safeguards.outlive_restart(bot.halted_reason) if safeguards else None,
+        "safeguards": safeguards.outlive_restart(bot) if safeguards else None,
     }
     environment = settings.environment() | {INHERITED: json.dumps(inherited)}
     logging.shutdown()

@@ -1,7 +1,7 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,8 +52,8 @@ class EarlierRuns:
 
     known: frozenset[str] | None = None
     """Those of this host; None while nobody keeps them."""
-    is_replaced: bool = False
-    """Whether the latest one left its orders in the book for this one, on purpose."""
+    replaced: Mapping[str, Any] | None = None
+    """What the latest one had traded, if it left its orders in the book for this one on purpose."""
     may_be_late: bool = False
     """Whether one has ended so that one of its orders may still be on its way."""
 
@@ -120,8 +120,9 @@ class ExchangeInterface:
         self.own.known_runs |= earlier.known or set()  # a late order of theirs is ours to cancel
         if self.dry_run:
             return
-        if earlier.is_replaced:
-            self._patiently(self._reconciler.adopt)
+        if earlier.replaced is not None:
+            trades = earlier.replaced
+            self._patiently(lambda: self._reconciler.adopt(trades))
             return
         begun = clock.monotonic()
         self._cancel_leftovers(earlier.known)

@@ -12,6 +12,8 @@ from market_maker.models import ZERO, Fill, Instrument, Leg, Position
 
 SETTLE = 5.0
 """Seconds that a gap must stand before it is taken for the work of another."""
+GOES_ON = 12.0
+"""Seconds after which a gap that keeps changing is taken for the work of another, too."""
 VANISHED_MS = 5_000
 """A leg that is not shown for so long, while frames of the table go on, may be no more."""
 NEAR = Decimal("0.005")
@@ -38,6 +40,9 @@ class _Line:
     gap: Decimal | None = None
     odd_gap: Decimal | None = None
     odd_since: float = 0.0
+    """When the odd gap became what it is."""
+    odd_from: float = 0.0
+    """When the gap began to be odd, whatever it was then."""
     filled_at: int = 0
     before: Leg = field(default_factory=Leg)
     asked_about: Decimal = ZERO
@@ -74,7 +79,7 @@ class Ledger:
 
     def odd_for(self, now: float) -> float:
         """Return the seconds since a leg began to be so."""
-        odd = [line.odd_since for line in self._lines.values() if line.odd_gap is not None]
+        odd = [line.odd_from for line in self._lines.values() if line.odd_gap is not None]
         return now - min(odd, default=now)
 
     def see(
@@ -115,10 +120,13 @@ class Ledger:
         if line.gap is None or gap == line.gap:
             line.gap, line.odd_gap, line.before = gap, None, leg
             return None
+        if line.odd_gap is None:
+            line.odd_from = now
         if gap != line.odd_gap:
             line.odd_gap, line.odd_since = gap, now
-            return None
-        if now - line.odd_since < SETTLE or known_at < line.odd_since:
+        has_settled = now - line.odd_since >= SETTLE and known_at >= line.odd_since
+        goes_on = now - line.odd_from >= GOES_ON and known_at >= line.odd_from
+        if not (has_settled or goes_on):
             return None
         liquidated = leg.qty == 0 and _was_near(line.before, mark, is_long)
         jump = Jump(is_long, gap - line.gap, liquidated)

@@ -71,7 +71,7 @@ class Loop:
         self._asked_at: float | None = None
         """When the strategy was asked for its orders; None while it is not at work."""
         self._pull_due = 0.0
-        self._restart_wanted = self._was_open = False
+        self._is_restarting = self._wants_restart = self._was_open = False
         self._beaten = clock.monotonic()
         self._look_due = clock.monotonic() + LOOK_EVERY
         self._wall_ahead = _wall_ahead()
@@ -140,7 +140,7 @@ class Loop:
 
         A stop, whenever it is asked for, wins.
         """
-        self._restart_wanted = True
+        self._is_restarting = True
         self._leave()
 
     def exit(self, seconds: float | None = None) -> None:
@@ -188,7 +188,7 @@ class Loop:
         except KeyboardInterrupt:
             logger.info("Stopping: interrupted.")
         finally:
-            restart = self.on_restart if self._restart_wanted and not self.stop_reason else None
+            restart = self.on_restart if self._is_restarting and not self.stop_reason else None
             if restart:
                 self.exchange.close()
             else:
@@ -235,8 +235,8 @@ class Loop:
         if code:
             names = ", ".join(code)
             if self.on_restart:
-                logger.info("Changed: %s. Restarting; the orders stay in the book.", names)
-                self.restart()
+                logger.info("Changed: %s.", names)
+                self._wants_restart = True
             else:
                 logger.warning("Changed: %s. Restart to run the new code.", names)
         return bool(changed)
@@ -345,7 +345,7 @@ class Loop:
             if clock.monotonic() >= self._look_due:
                 self._look_due = clock.monotonic() + LOOK_EVERY
                 self._upkeep.look(can_restart=bool(self.on_restart))
-                self._look_after_memory()
+                self._restart_if_due()
                 if self.check_file_change() or self.exchange.has_gone_silent(self._may_quote()):
                     return
                 if self.exchange.is_open() != self._was_open:  # its thread may have died
@@ -383,11 +383,17 @@ class Loop:
             logger.error("No guard: %s.", trouble)
         self.guard_trouble = trouble
 
-    def _look_after_memory(self) -> None:
-        """Start anew when the process is too large, all is well and no order is under way."""
-        is_quiet = self.health.state is TradingState.ACTIVE and not self.exchange.is_unsettled()
-        if self._upkeep.is_too_large and self.on_restart and is_quiet and not self.halted_reason:
-            logger.info("Restarting for its memory; the orders stay in the book.")
+    def _restart_if_due(self) -> None:
+        """Start anew for new code, or when the process is too large and all is well.
+
+        Not while the fate of an order is open: the new process would not know of it.
+        """
+        is_too_large = self._upkeep.is_too_large and self.health.state is TradingState.ACTIVE
+        if not self.on_restart or self.exchange.is_unsettled():
+            return
+        if self._wants_restart or (is_too_large and not self.halted_reason):
+            reason = "new code" if self._wants_restart else "its memory"
+            logger.info("Restarting for %s; the orders stay in the book.", reason)
             self.restart()
 
 

@@ -10,10 +10,11 @@ when it can no longer arrive.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 from market_maker import identity
 from market_maker.auth import EXPIRES_AFTER_MS
@@ -200,6 +201,24 @@ class OwnOrders:
         else:
             self._orders[client_oid] = order
         return self._book(known, order, time)
+
+    def trades(self) -> dict[str, Any]:
+        """Return what was traded so far, in text, for a process that takes our orders over."""
+        filled = {o.order_id: str(o.filled) for o in self._orders.values() if o.order_id}
+        return {"bought": str(self.bought), "sold": str(self.sold), "filled": filled}
+
+    def go_on(self, trades: Mapping[str, Any], rows: Iterable[OpenOrder]) -> None:
+        """Count on from the trades of the process before, with what its orders have filled since.
+
+        `rows` are its orders as they are now, among others.
+        """
+        self.bought, self.sold = Decimal(trades.get("bought", 0)), Decimal(trades.get("sold", 0))
+        for row in rows:
+            before = trades.get("filled", {}).get(row.order_id)
+            if before is not None:
+                since = row.filled - Decimal(before)
+                self.bought += since if row.side is Side.BUY else ZERO
+                self.sold += since if row.side is Side.SELL else ZERO
 
     def adopt(self, rows: Iterable[OpenOrder]) -> int:
         """Take over live orders of an earlier run, whose fills so far were its; say how many."""

@@ -199,9 +199,14 @@ class RunFiles:
         runs = [*(known for known in self.runs() if known != run), run][-KEPT_RUNS:]
         self._update(runs=runs, sends=True)
 
-    def may_be_late(self) -> bool:
-        """Say whether an order of a run may still arrive that nobody has seen the end of."""
-        return (self._read(".json") or {}).get("sends") is True
+    def may_be_late(self) -> bool | None:
+        """Say whether an order of a run may still arrive that nobody has seen the end of.
+
+        None when no run of this machine is on record. A record that cannot be read vouches for
+        nothing.
+        """
+        found = self._read(".json")
+        return None if found is None else found.get("sends") is not False
 
     def runs(self) -> tuple[str, ...]:
         """Return the ids of the latest runs of this machine, oldest first.
@@ -209,6 +214,11 @@ class RunFiles:
         An order of ours with another one is another machine's.
         """
         return tuple(self._list("runs", str))
+
+    def known_runs(self) -> frozenset[str] | None:
+        """Return the same as a set; None when there is a record that does not tell."""
+        found = self._read(".json")
+        return None if found == {} else frozenset(self.runs())
 
     # --- orders left ----------------------------------------------------------------------------
 
@@ -273,9 +283,10 @@ class RunFiles:
         return [item for item in items if type(item) is kind]
 
     def _update(self, **changed: object) -> None:
-        found = self._read(".json") or {}
-        if found | changed != found:
-            self._write(".json", json.dumps(found | changed) + "\n")
+        found = self._read(".json")
+        vouched = {"sends": False} if found is None else {"sends": True} | found
+        if vouched | changed != found:
+            self._write(".json", json.dumps(vouched | changed) + "\n")
 
     def _read(self, suffix: str) -> dict[str, Any] | None:
         """Return what a JSON file holds; nothing of one that cannot be read, None without one."""

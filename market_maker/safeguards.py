@@ -38,18 +38,18 @@ class Safeguards:
         keep: tuple[int, ...] = (),
         inherited: dict[str, Any] | None = None,
     ) -> None:
-        before = inherited or {"lock": -1, "guard": None, "halted": ""}
+        before = inherited or {"lock": -1, "guard": None, "halted": "", "trades": None}
         self._guard: Guard | None = None
         self.files = cancel.run_files()
         self.files.lock(before["lock"])
         if clear_halt and not inherited:
             self.files.clear_halt()
-        self._halted = before["halted"] or ("" if inherited else self.files.note_start())
         self.earlier = EarlierRuns(
-            known=frozenset(self.files.runs()),
-            is_replaced=bool(inherited),
-            may_be_late=self.files.may_be_late(),
+            known=self.files.known_runs(),
+            replaced=before["trades"],
+            may_be_late=bool(self.files.may_be_late()),
         )
+        self._halted = before["halted"] or ("" if inherited else self.files.note_start())
         if has_guard:
             self._guard = Guard(
                 cancel.account(),
@@ -66,8 +66,7 @@ class Safeguards:
         """
         if is_restart or isinstance(error, KeyboardInterrupt):
             logger.warning("The start came to nothing; canceling what an earlier run has left.")
-            self._cancel_all(START_CANCEL_SECONDS)
-            self.files.clear_orders_left()
+            self._prove_none_left(START_CANCEL_SECONDS)
         self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
     @contextmanager
@@ -80,21 +79,29 @@ class Safeguards:
             self._attend(bot)
             yield
         except BaseException as error:
-            if not bot.left_clean and not isinstance(error, OrdersLeft):
-                logger.error("The way out has failed: %s. Canceling all orders.", error)
-                self._cancel_all(cancel.SECONDS)
-            if not isinstance(error, OrdersLeft):
-                self.files.note_proven_clean()
-            self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+            self._see_out(bot, error)
             raise
-        self.files.note_proven_clean()
-        self._let_go(None, is_clean=True)
+        self._see_out(bot, None)
 
-    def outlive_restart(self, halted: str) -> dict[str, Any]:
-        """Keep lock, guard and halt over a restart in place; return what is inherited."""
+    def outlive_restart(self, bot: "OrderManager") -> dict[str, Any]:
+        """Keep lock, guard, halt and trades over a restart in place; return what is inherited."""
         faulthandler.cancel_dump_traceback_later()
-        guard = self._guard.outlive_restart() if self._guard else None
-        return {"lock": self.files.outlive_restart(), "guard": guard, "halted": halted}
+        return {
+            "lock": self.files.outlive_restart(),
+            "guard": self._guard.outlive_restart() if self._guard else None,
+            "halted": bot.halted_reason,
+            "trades": bot.exchange.own.trades(),
+        }
+
+    def _see_out(self, bot: "OrderManager", error: BaseException | None) -> None:
+        """Let go after a run, if it is proven that none of its orders is left."""
+        if not bot.left_clean and not isinstance(error, OrdersLeft):
+            why = error or "it has proven nothing"
+            logger.error("The way out has failed: %s. Canceling all orders.", why)
+            self._prove_none_left(cancel.SECONDS)
+        if not isinstance(error, OrdersLeft):
+            self.files.note_proven_clean()
+        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
     def _attend(self, bot: "OrderManager") -> None:
         self.files.note_run(bot.exchange.gte.run)
@@ -112,9 +119,10 @@ class Safeguards:
         beat()
         bot.on_beat = beat
 
-    def _cancel_all(self, seconds: float) -> None:
+    def _prove_none_left(self, seconds: float) -> None:
         try:
-            cancel.cancel_all(seconds)
+            cancel.prove_none_left(self.files, seconds)
+            self.files.note_proven_clean()
         except OrdersLeft as left:
             self._let_go(left, is_clean=False)
             raise

@@ -78,6 +78,21 @@ def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_el
     assert asked == ["100", "100"]
 
 
+@pytest.mark.parametrize("late", ["put", "delete"])
+def test_a_late_row_changes_nothing_of_what_a_later_one_has_said_of_its_price(late: str) -> None:
+    book = Book()
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"}, 500)
+    book.put({"id": "1", "side": "sell", "price": "100", "size": "7"}, 2000)
+    getattr(book, late)({"id": "1", "side": "buy", "price": "100", "size": "4"}, 1000)
+    assert list(book.levels(Side.SELL, {})) == [(100, 7)]
+    assert list(book.levels(Side.BUY, {})) == []
+    book.delete({"id": "1", "side": "sell", "price": "100"}, 3000)
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"}, 2500)
+    assert list(book.levels(Side.BUY, {})) == []
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"}, 3500)
+    assert list(book.levels(Side.BUY, {})) == [(100, 4)]
+
+
 def test_ids_without_end_leave_nothing_behind() -> None:
     book = Book()
     for number in range(10 * GONE):

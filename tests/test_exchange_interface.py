@@ -105,7 +105,7 @@ def test_a_start_in_place_of_another_process_takes_its_orders_over(
     configure()
     left = leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start(EarlierRuns(is_replaced=True))
+    exchange.start(EarlierRuns(replaced={}))
     assert [order.order_id for order in exchange.own.live()] == [left]
     exchange.cancel_all_orders()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]

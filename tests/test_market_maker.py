@@ -587,7 +587,7 @@ def test_changed_code_restarts_with_the_orders_in_the_book(
     wait_until(restarted.is_set)
     loop.join(timeout=10)
     assert ladder(venue) == GOLDEN
-    monkeypatch.setattr(OrderManager, "earlier", EarlierRuns(is_replaced=True))
+    monkeypatch.setattr(OrderManager, "earlier", EarlierRuns(replaced={}))
     after = OrderManager()
     assert "Adopted 6 orders of the process before this one." in log.text
     after.tick()

@@ -76,6 +76,14 @@ def test_an_order_that_the_guard_has_pulled_was_not_ended_by_the_venue() -> None
     assert own.ended_by_venue == 0
 
 
+def test_a_process_that_takes_over_counts_on_with_what_has_filled_meanwhile() -> None:
+    before = accepted()
+    before.observe(row(filled=30), time=1)
+    after = OwnOrders("mm_")
+    after.go_on(before.trades(), [row(filled=70)])
+    assert (after.bought, after.sold) == (70, 0)
+
+
 def test_each_fill_is_booked_once_whatever_repeats_it() -> None:
     own = accepted()
     fills = [own.observe(row(filled), time=1) for filled in (0, 30, 30, 20, 100, 100)]

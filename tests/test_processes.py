@@ -171,6 +171,46 @@ def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_ha
     assert "Looking again" not in again.text, "all is proven by now"
 
 
+def test_f16_canceling_by_hand_elsewhere_waits_for_what_may_still_arrive(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
+    elsewhere = run("cancel", XDG_STATE_HOME=str(tmp_path / "elsewhere"))
+    assert elsewhere.end() == 0
+    assert time.monotonic() > arrives
+    assert venue.judge().accepted == 6
+    assert venue.open_orders() == []
+
+
+def test_f16_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    kill_with_a_create_on_its_way(run, venue, tmp_path)
+    bot = run("--no-guard")
+    bot.wait_for("An earlier run has died: waiting 10 s")
+    assert bot.end(signal.SIGINT) == 0
+    assert venue.judge().accepted == 6
+    assert venue.open_orders() == []
+
+
+def test_f28_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    (tmp_path / "forgets.py").write_text(
+        "from market_maker.market_maker import OrderManager\n\n\n"
+        "class Forgets(OrderManager):\n"
+        "    def exit(self, *arguments):\n"
+        "        self.exchange.close()\n"
+    )
+    settings_for(venue, tmp_path)
+    bot = run("--strategy", "forgets:Forgets")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    assert bot.end(signal.SIGTERM) == 0
+    assert "The way out has failed: it has proven nothing." in bot.text
+    assert venue.open_orders() == []
+    assert bot.guards == []
+
+
 def test_f16_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:

@@ -267,12 +267,24 @@ def test_orders_that_may_be_left_are_listed_until_it_is_known_better() -> None:
 
 
 def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_proven() -> None:
-    assert not files().may_be_late()
+    assert files().may_be_late() is None
+    files().note_start()
+    files().clear_halt()
+    assert files().may_be_late() is False
     files().note_run("abc123")
     files().clear_orders_left()
     assert files().may_be_late()
     files().note_proven_clean()
-    assert not files().may_be_late()
+    assert files().may_be_late() is False
+
+
+def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:
+    mine = files()
+    assert mine.known_runs() == frozenset()
+    mine.note_run("abc123")
+    assert mine.known_runs() == {"abc123"}
+    (mine.directory / f"{mine.name}.json").write_text("")
+    assert mine.known_runs() is None
 
 
 @pytest.mark.parametrize(
@@ -283,7 +295,7 @@ def test_a_file_that_holds_nonsense_counts_as_empty(text: str) -> None:
     mine = files()
     (mine.directory / f"{mine.name}.json").write_text(text)
     assert mine.runs() == ()
-    assert not mine.may_be_late()
+    assert mine.may_be_late(), "it vouches for nothing"
     assert mine.note_start() == ""
     mine.note_run("abc123")
     assert mine.runs() == ("abc123",)

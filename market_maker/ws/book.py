@@ -107,6 +107,8 @@ class Book:
             level = self._level(row)
             if level is None:
                 raise BadData("an unknown level without side and price")
+            if self._is_overtaken(level, row, time):
+                return
             if size:  # a side that ends leaves the id to the other one
                 self._name(level, row)
         if time >= level.time:
@@ -177,6 +179,14 @@ class Book:
         if level is None:
             level = self._levels[side][price] = Level(side, price)
         return level
+
+    def _is_overtaken(self, level: Level, row: Row, time: int) -> bool:
+        """Say whether a later row has been about this price of the other side, or about its id."""
+        others = (
+            self._levels[level.side.opposite].get(level.price),
+            self._by_id.get(row.get("id") or ""),
+        )
+        return any(other is not None and other.time > time for other in others)
 
     def _name(self, level: Level, row: Row) -> None:
         """Let the id of a row stand for its level and no other, and remember how both are spelt."""

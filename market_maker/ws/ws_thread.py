@@ -132,10 +132,11 @@ class GTEWebsocket:
     def take_as_empty(self, table: str, epoch: int) -> None:
         """Take a table as had and empty, if this is still the connection on which it is missing.
 
-        Not so one that earlier connections brought and this one does not: it has stalled.
+        Not so positions that earlier connections brought and this one does not: they have stalled.
         """
         with self._changed:
-            has_stalled = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
+            was_told = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
+            has_stalled = table == "position" and was_told
             is_missing = self._connected and table not in self._tables.times
             if is_missing and self.epoch == epoch and not has_stalled:
                 self._tables.apply({"table": table, "action": "partial", "data": []}, self._now())

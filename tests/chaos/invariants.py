@@ -272,7 +272,7 @@ class Invariants(logging.Handler):
     def check_leftovers(self, alive: float) -> None:
         """Check that a start has left no older order of an earlier run (I21)."""
         bot = self._world.bot
-        if bot is None or bot.earlier.is_replaced or alive < LEFTOVER_SECONDS:
+        if bot is None or bot.earlier.replaced is not None or alive < LEFTOVER_SECONDS:
             return
         for order in self._world.orders():
             run = identity.run_of(order.client_oid or "", self._soak.prefix)
@@ -350,7 +350,7 @@ class Invariants(logging.Handler):
         """Check what the bot says it traded in this run against the exchange (I16)."""
         bot = self._world.bot
         assert bot
-        if bot.earlier.is_replaced:  # it does not count what was filled before it looked
+        if bot.earlier.replaced is not None:  # it does not count what was filled before it looked
             return
         own, run = bot.exchange.own, bot.exchange.gte.run
         sums = {(side, ours): Decimal(0) for side in Side for ours in (True, False)}

@@ -218,7 +218,7 @@ class Soak:
         world.bot._wait()
 
     def _start(self, *, takes_over: bool = False) -> None:
-        self._strategy.earlier = EarlierRuns(is_replaced=takes_over)
+        self._strategy.earlier = EarlierRuns(replaced={} if takes_over else None)
         self._strategy.misdeed = ""
         self.outcome.starts += 1
         self.started_at = self.world.house.time(self.world.timeline.true_ms())

@@ -358,7 +358,12 @@ def test_c13_a_first_image_that_does_not_come_is_asked_for_anew(
     back_to_active(world, 20)
 
 
-def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(log: Log) -> None:
+def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError("connection refused")
+
     world = World(switches=Switches(empty_partial=False, flat_position="vanish"))
     with world.installed():
         world.start()
@@ -366,6 +371,12 @@ def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(lo
         assert_well(world)
         world.network.drop_all()
         back_to_active(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(websocket, "create_connection", refuse)
+            world.network.drop_all()
+            world.run(25)
+        assert world.orders() == [], "pulled, so that both tables are empty now"
+        back_to_active(world, 10)
 
 
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])

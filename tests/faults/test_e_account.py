@@ -45,6 +45,17 @@ def assert_halted_for_good(world: World) -> None:
     assert (state(world), world.ladder(), creates(world)) == (HALTED, [], before)
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_e02_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: int) -> None:
+    with quoting() as world:
+        for second in range(0, 60, every):
+            world.timeline.after(second, lambda: by_hand(world, 10))
+        world.run(20)
+        for _ in range(40):
+            world.run(1)
+            assert state(world) is REDUCING
+
+
 @pytest.mark.parametrize("seconds", [5, 20, 29])
 @pytest.mark.parametrize("how", ["mute", "frame_late"])
 def test_e01_a_position_that_comes_late_adds_no_size(how: str, seconds: int) -> None:

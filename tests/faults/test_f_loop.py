@@ -180,6 +180,31 @@ def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     assert world.report.accepted == accepted
 
 
+def test_f27_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known(
+    world: World, file: Path, tmp_path: Path
+) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("A = 1\n")
+    file.write_text(text_of(world, WATCHED_FILES=[str(code)]))
+    bot = world.start(file=file)
+    in_doubt: list[int] = []
+    bot.on_restart = lambda: None
+    leave = bot.restart
+
+    def restart() -> None:
+        in_doubt.append(len(bot.exchange.own.unknown()))
+        leave()
+
+    bot.restart = restart  # type: ignore[method-assign]
+    world.run(10)
+    world.fault("late", match="pc/order/create", done=False, value="8500")
+    world.take("buy", "8539.5", 31_000)
+    world.run_until(lambda: bot.exchange.own.unknown(), 20)
+    code.write_text("A = 2\n")
+    world.run_until(lambda: in_doubt, 40)
+    assert in_doubt == [0]
+
+
 def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
