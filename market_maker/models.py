@@ -19,7 +19,7 @@ class Side(Enum):
     BUY = "Buy"
     SELL = "Sell"
 
-    __hash__ = object.__hash__  # in C; Enum's own takes 0.2 us, on every look into a table by side
+    __hash__ = object.__hash__  # in C: half of the 0.3 us that Enum's own takes
 
     @property
     def sign(self) -> int:

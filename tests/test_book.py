@@ -29,7 +29,8 @@ def test_it_holds_what_the_latest_row_of_each_level_says(
     book = Book()
     plain: dict[tuple[str, int], tuple[int, int]] = {}
     for action, side, price, size, time in changes:
-        row = {"id": f"{side}{price}", "side": side, "price": str(price), "size": str(size)}
+        price += 100 * (side == "sell")  # what both sides say of one price is a test of its own
+        row = {"id": str(price), "side": side, "price": str(price), "size": str(size)}
         getattr(book, action)(row, time)
         if time >= plain.get((side, price), (0, 0))[1]:
             plain[side, price] = (size if action == "put" else 0, time)

@@ -33,7 +33,7 @@ class Level:
 class Prices:
     """Prices in ascending order, in blocks, so that a change moves few of them.
 
-    In one list of 50,000 prices a new one far from the end costs 20 times as much as here.
+    In one list of 50,000 prices a new one costs five times as much as here (6 us and 1.2 us).
     """
 
     def __init__(self) -> None:
