@@ -28,8 +28,8 @@ def test_it_holds_what_the_latest_row_of_each_level_says(
 ) -> None:
     book = Book()
     plain: dict[tuple[str, int], tuple[int, int]] = {}
-    for action, side, price, size, time in changes:
-        price += 100 * (side == "sell")  # what both sides say of one price is a test of its own
+    for action, side, near, size, time in changes:
+        price = near + 100 * (side == "sell")  # both sides at one price are a test of their own
         row = {"id": str(price), "side": side, "price": str(price), "size": str(size)}
         getattr(book, action)(row, time)
         if time >= plain.get((side, price), (0, 0))[1]:

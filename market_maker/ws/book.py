@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from sys import intern
 
 from market_maker import protocol
 from market_maker.errors import BadData
@@ -197,7 +198,7 @@ class Book:
         if level_id:
             self._by_id[level_id] = level
             if "side" in row and "price" in row:
-                level.spelt_side, level.spelt_price = row["side"], row["price"]
+                level.spelt_side, level.spelt_price = intern(row["side"]), row["price"]
 
     def _set(self, level: Level, size: Decimal, time: int) -> None:
         if bool(size) is not bool(level.size):

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 PING_EVERY = 5.0
 """Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
+WAIT_SECONDS = 1.0
+BEAT_SECONDS = 0.1
+"""The least time from beat to beat: once for each frame would be a fifth of an idle bot's work."""
 CONNECT_TIMEOUT = 5.0
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes of one message; a longer one ends the connection before it is read whole."""
@@ -68,7 +71,7 @@ class GTEWebsocket:
         self._wanted_anew = ""
         self._error = ""
         self._attempts = 0
-        self._ping_due = 0.0
+        self._ping_due = self._beat_due = 0.0
         self.epoch = 0
         self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
 
@@ -258,6 +261,7 @@ class GTEWebsocket:
         if self._socket.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
             raise ConnectionError("no feed but a redirect, which is not followed")
         self._line.allowance = MESSAGE_LIMIT
+        self._line.settimeout(WAIT_SECONDS)
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
@@ -266,7 +270,7 @@ class GTEWebsocket:
             self._wanted_anew = ""
             self._connected = True
             self.epoch += 1
-        self._ping_due = self._vitals.began
+        self._ping_due = self._beat_due = self._vitals.began
         logger.info("Connected to the feed %s.", self._url)
         self._subscribe(protocol.PUBLIC_TABLES)
 
@@ -279,6 +283,9 @@ class GTEWebsocket:
         """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
         assert self._socket
         now = clock.monotonic()
+        if now < self._beat_due:
+            return
+        self._beat_due = now + BEAT_SECONDS
         self._vitals.turn(now)
         if now >= self._ping_due:
             self._socket.send(protocol.PING)
@@ -299,13 +306,13 @@ class GTEWebsocket:
         )
 
     def _receive(self) -> None:
-        """Take the next frame, if one comes within a second.
+        """Take the next frame, if one begins within WAIT_SECONDS, and ends within twice as many.
 
         The library answers a ping; neither that nor its own pong says that the venue lives.
         """
         assert self._socket
         assert self._line
-        self._line.deadline = clock.monotonic() + 1.0
+        self._line.deadline = clock.monotonic() + 2 * WAIT_SECONDS
         try:
             opcode, data = self._socket.recv_data(control_frame=True)
         except websocket.WebSocketTimeoutException:
@@ -368,6 +375,7 @@ class GTEWebsocket:
             self._vitals.note_lag(self._now() - time)
 
     def _take_status(self, frame: dict[str, Any], now: float) -> None:
+        self._beat_due = now  # the next step of a login does not wait
         if error := self._login.take_answer(frame, now):
             self._error = error
             logger.error("%s", error)

@@ -278,6 +278,9 @@ class Line:
     def close(self) -> None:
         """Do nothing."""
 
+    def settimeout(self, _seconds: float) -> None:
+        """Do nothing."""
+
 
 class Socket:
     """In the place of a `websocket.WebSocket`."""
