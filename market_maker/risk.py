@@ -203,8 +203,8 @@ def _beyond_caps(order: OrderRequest, snapshot: Snapshot, limits: Limits) -> str
     for name, price in (("mark", instrument.mark_price), ("index", instrument.index_price)):
         if price is None:
             continue
-        off = order.side.sign * (order.price / price - 1)
-        if off > limits.collar:
+        sign = order.side.sign
+        if sign * order.price > sign * price * (1 + sign * limits.collar):
             return f"its price is beyond PRICE_COLLAR from the {name} price"
     return ""
 

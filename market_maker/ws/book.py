@@ -112,7 +112,12 @@ class Book:
                 return
             if size:  # a side that ends leaves the id to the other one
                 self._name(level, row)
-        if time >= level.time:
+        if time < level.time:
+            return
+        if size and level.size:  # nearly always; a call less
+            level.size = size
+            level.time = time
+        else:
             self._set(level, size, time)
 
     def delete(self, row: Row, time: int = 0) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from market_maker import protocol
@@ -141,7 +142,7 @@ class Tables:
         if self._ids_fit is None:
             self._ids_fit = self._learn_ids(data[:SAMPLE])
         change = self.book.delete if action == "delete" else self.book.put
-        self._each("order_book", data, lambda row: change(row, time))
+        self._each("order_book", data, partial(change, time=time))
         if self.book.misfits >= MISFITS:
             self.broken = "levels of the book whose id does not fit their price"
 
