@@ -204,8 +204,13 @@ class OwnOrders:
 
     def trades(self) -> dict[str, Any]:
         """Return what was traded so far, in text, for a process that takes our orders over."""
-        filled = {o.order_id: str(o.filled) for o in self._orders.values() if o.order_id}
-        return {"bought": str(self.bought), "sold": str(self.sold), "filled": filled}
+        orders = [order for order in self._orders.values() if order.order_id]
+        return {
+            "bought": str(self.bought),
+            "sold": str(self.sold),
+            "filled": {order.order_id: str(order.filled) for order in orders},
+            "names": {order.order_id: order.client_oid for order in orders},
+        }
 
     def go_on(self, trades: Mapping[str, Any], rows: Iterable[OpenOrder]) -> None:
         """Count on from the trades of the process before, with what its orders have filled since.
@@ -213,6 +218,7 @@ class OwnOrders:
         `rows` are its orders as they are now, among others.
         """
         self.bought, self.sold = Decimal(trades.get("bought", 0)), Decimal(trades.get("sold", 0))
+        self._oid_of |= trades.get("names", {})  # the venue's rows may not show them (spot)
         for row in rows:
             before = trades.get("filled", {}).get(row.order_id)
             if before is not None:
@@ -225,11 +231,12 @@ class OwnOrders:
         before = len(self._orders)
         for row in rows:
             self.note_id(row.order_id)
-            is_new = row.client_oid not in self._orders and row.state is not OrderState.DONE
-            if identity.is_ours(row.client_oid, self.prefix) and is_new:
-                self.known_runs.add(identity.run_of(row.client_oid, self.prefix))
-                self._oid_of[row.order_id] = row.client_oid
-                self._orders[row.client_oid] = row
+            client_oid = self._oid_of.get(row.order_id) or row.client_oid
+            is_new = client_oid not in self._orders and row.state is not OrderState.DONE
+            if identity.is_ours(client_oid, self.prefix) and is_new:
+                self.known_runs.add(identity.run_of(client_oid, self.prefix))
+                self._oid_of[row.order_id] = client_oid
+                self._orders[client_oid] = replace(row, client_oid=client_oid)
         return len(self._orders) - before
 
     def _see_stranger(self, row: OpenOrder) -> None:

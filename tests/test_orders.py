@@ -82,6 +82,10 @@ def test_a_process_that_takes_over_counts_on_with_what_has_filled_meanwhile() ->
     after = OwnOrders("mm_")
     after.go_on(before.trades(), [row(filled=70)])
     assert (after.bought, after.sold) == (70, 0)
+    assert after.adopt([row(filled=70, oid="")]) == 1, "a spot row shows no client_oid"
+    assert after.live()[0].client_oid == REQUEST.client_oid
+    after.observe(row(filled=100, oid=""), time=2)
+    assert after.bought == 100
 
 
 def test_each_fill_is_booked_once_whatever_repeats_it() -> None:
