@@ -73,7 +73,6 @@ def switches_of(chance: random.Random) -> Switches:
         done_report=chance.choice(("both", "alone")),
         margin_frames=chance.random() < 0.8,
         unknown_order=chance.choice((-13004, -11066)),
-        empty_partial=chance.random() < 0.8,
     )
 
 
