@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Collection
 from dataclasses import asdict
 
 from market_maker import clock
@@ -46,19 +47,22 @@ def prove_none_left(files: RunFiles | None, seconds: float) -> None:
 
     Raises OrdersLeft without a proof.
     """
-    begun = clock.monotonic()
-    cancel_all(seconds)
+    begun, ids = clock.monotonic(), files.order_ids() if files else frozenset()
+    cancel_all(seconds, ids)
     if files is None or files.may_be_late() is not False:
         logger.warning("Looking again in %.0f s: an order may be on its way.", LATE_SECONDS)
         clock.sleep(begun + LATE_SECONDS - clock.monotonic())
-        cancel_all(seconds)
+        cancel_all(seconds, ids)
 
 
-def cancel_all(seconds: float) -> None:
-    """Cancel all own orders and say so; raise OrdersLeft when that cannot be proven."""
+def cancel_all(seconds: float, ids: Collection[str]) -> None:
+    """Cancel all own orders, those with these ids too, and say so.
+
+    Raises OrdersLeft when it cannot be proven that none is left.
+    """
     gte = client()
     try:
-        gte.cancel_all_orders(seconds)
+        gte.cancel_all_orders(seconds, ids=ids)
         nameless = sum(not order.client_oid for order in gte.query_orders())
     except (RequestError, OrdersLeft) as error:
         listed = getattr(error, "orders", ())

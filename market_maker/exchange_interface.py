@@ -56,6 +56,8 @@ class EarlierRuns:
     """What the latest one had traded, if it left its orders in the book for this one on purpose."""
     may_be_late: bool = False
     """Whether one has ended so that one of its orders may still be on its way."""
+    order_ids: frozenset[str] = frozenset()
+    """The ids of their orders, as far as they may be left."""
 
 
 class ExchangeInterface:
@@ -125,14 +127,14 @@ class ExchangeInterface:
             self._patiently(lambda: self._reconciler.adopt(trades))
             return
         begun = clock.monotonic()
-        self._cancel_leftovers(earlier.known)
+        self._cancel_leftovers(earlier)
         if earlier.may_be_late:
             logger.warning(
                 "An earlier run has died: waiting %.0f s until none of its orders can arrive.",
                 LATE_SECONDS,
             )
             clock.sleep(begun + LATE_SECONDS - clock.monotonic())
-            self._cancel_leftovers(earlier.known)
+            self._cancel_leftovers(earlier)
 
     def _wait_for_tables(self) -> None:
         """Wait for every needed table; raise VenueUnreachable or AuthError without one."""
@@ -143,13 +145,13 @@ class ExchangeInterface:
             self.monitor.see_empty_tables()
         self.feed.wait_for_tables(self.feed.needed, 0)
 
-    def _cancel_leftovers(self, known_runs: Collection[str] | None) -> None:
-        leftovers = self._patiently(self._reconciler.leftovers)
-        if known_runs is not None:
-            self._refuse_twins(leftovers, known_runs)
+    def _cancel_leftovers(self, earlier: EarlierRuns) -> None:
+        leftovers = self._patiently(lambda: self._reconciler.leftovers(earlier.order_ids))
+        if earlier.known is not None:
+            self._refuse_twins(leftovers, earlier.known)
         if leftovers:
             logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
-            self.gte.cancel_all_orders(START_SECONDS)
+            self.gte.cancel_all_orders(START_SECONDS, leftovers)
             clock.sleep(WINDOW_SECONDS)  # that run may have used up the budget of this second
             self.feed.drain_news()  # what it told of them is over
 

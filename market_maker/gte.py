@@ -173,18 +173,20 @@ class GTE(Rest):
         known: Sequence[OpenOrder] = (),
         go_on: Callable[[], bool] = lambda: True,
         spare: Collection[str] = (),
+        ids: Collection[str] = (),
     ) -> None:
         """Cancel all our open orders and prove by query that none is left.
 
         Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and
-        those that are `known`, for a venue that forgets the client_oid or does not list. Needs key,
+        those that are `known`, or known by `ids`, for a venue that forgets the client_oid or does
+        not list. Needs key,
         URL and symbol, nothing else. Raises OrdersLeft with a list after so many seconds without
         progress, and Fatal when the venue does not accept the key. `go_on` is asked before each
         round; when it says no, there is one more look and no further cancel.
         """
         deadline = clock.monotonic() + seconds
         orders = list(known)
-        known_ids = {order.order_id for order in known}
+        known_ids = {order.order_id for order in known} | set(ids)
         fewest = math.inf
         asked: dict[str, float] = {}
         for rounds in itertools.count():

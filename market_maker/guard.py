@@ -261,7 +261,7 @@ class _Watch:
     def _cancel(self, go_on: Callable[[], bool]) -> str:
         """Cancel for one round; return what stands in the way of a proof that none is left."""
         try:
-            self._gte.cancel_all_orders(ROUND_SECONDS, go_on=go_on)
+            self._gte.cancel_all_orders(ROUND_SECONDS, go_on=go_on, ids=self._files.order_ids())
         except OrdersLeft as error:
             if go_on() and (error.orders or self._files.orders_left() is None):
                 self._files.write_orders_left(str(error), error.orders)

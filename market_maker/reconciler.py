@@ -1,7 +1,7 @@
 """Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from market_maker import clock, identity
@@ -54,15 +54,19 @@ class Reconciler:
         adopted = self._own.adopt(rows.values())
         logger.info("Adopted %d orders of the process before this one.", adopted)
 
-    def leftovers(self) -> list[OpenOrder]:
-        """Return the orders that earlier runs have left; those of others are left alone."""
+    def leftovers(self, order_ids: Collection[str]) -> list[OpenOrder]:
+        """Return the orders that earlier runs have left; those of others are left alone.
+
+        Ours are known by the prefix, or by the ids that the earlier runs have noted.
+        """
         self._reconciled_epoch = self._feed.epoch
         self._own.learn(self._gte.newest_orders())
         rows = self._gte.query_orders()
-        ours = [row for row in rows if identity.is_ours(row.client_oid, self._own.prefix)]
+        named = [row for row in rows if identity.is_ours(row.client_oid, self._own.prefix)]
+        ours = named + [row for row in rows if row not in named and row.order_id in order_ids]
         for row in rows:
             self._own.note_id(row.order_id)
-        self._own.known_runs |= {identity.run_of(row.client_oid, self._own.prefix) for row in ours}
+        self._own.known_runs |= {identity.run_of(row.client_oid, self._own.prefix) for row in named}
         if len(rows) > len(ours):
             logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
         return ours

@@ -64,6 +64,8 @@ class Rest:
         self.run = identity.base36(secrets.randbelow(36**identity.RUN), identity.RUN)
         """The part of our client_oids that tells this process from all others."""
         self._sequence = itertools.count(1)
+        self.on_created: Callable[[str], None] = lambda _: None
+        """Is told the id of each order as soon as the venue has given it, in the sending thread."""
 
     def make_read_only(self) -> None:
         """Send no POST from now on."""
@@ -315,6 +317,7 @@ class Rest:
         order_id = data.get("order_id") if isinstance(data, dict) else None
         if not isinstance(order_id, str) or not order_id.isdecimal():
             raise OutcomeUnknown(f"{what}: the answer holds no order_id")
+        self.on_created(order_id)
         return order_id
 
     def _cancel(self, order_id: str) -> str:

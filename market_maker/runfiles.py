@@ -1,4 +1,4 @@
-"""What a bot keeps on this machine from run to run: lock, halt, starts, runs, orders left."""
+"""What a bot keeps on this machine: lock, halt, starts, runs, ids of orders, orders left."""
 
 import errno
 import fcntl
@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ GUARD_SECONDS = 15.0
 LOOK_AGAIN = 0.1
 HOLDER_WIDTH = 32
 KEPT_RUNS = 100
+KEPT_IDS = 10_000
 STARTS, STARTS_MS = 5, 600_000
 """More starts than this within so many ms, none of which has ended cleanly, are a crash loop."""
 TEXT_LIMIT = 300
@@ -62,6 +63,7 @@ class RunFiles:
         self._trouble = ""
         self._at = -1
         self._lock = -1
+        self._noted = 0
         self.directory = directory or default_directory()
         try:
             self._at = _opened(self.directory)
@@ -220,6 +222,37 @@ class RunFiles:
         found = self._read(".json")
         return None if found == {} else frozenset(self.runs())
 
+    # --- ids of orders --------------------------------------------------------------------------
+
+    def note_order(self, order_id: str) -> None:
+        """Remember the id of an order as soon as the venue has given it; from any thread.
+
+        A venue whose rows show no client_oid (spot) tells by nothing else which orders are ours.
+        """
+        try:
+            fd = self._open(".ids", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                os.write(fd, f"{order_id}\n".encode())
+            finally:
+                os.close(fd)
+        except OSError as error:
+            logger.error("%s cannot be written: %s.", self._path(".ids"), error.strerror)
+        self._noted += 1
+
+    def order_ids(self) -> frozenset[str]:
+        """Return the ids that were noted since all was last proven clean."""
+        try:
+            with open(self._open(".ids", os.O_RDONLY), encoding="ascii", errors="replace") as file:
+                return frozenset(line for line in file.read().split() if line.isdecimal())
+        except OSError:
+            return frozenset()
+
+    def keep_orders(self, live: Iterable[str]) -> None:
+        """Forget all ids but these, once many have been noted. Not while orders are being sent."""
+        if self._noted > KEPT_IDS:
+            self._noted = 0
+            self._write(".ids", "".join(f"{order_id}\n" for order_id in live))
+
     # --- orders left ----------------------------------------------------------------------------
 
     def write_orders_left(self, reason: str, orders: Sequence[str]) -> None:
@@ -243,11 +276,12 @@ class RunFiles:
     def note_proven_clean(self) -> None:
         """Note that no order is left, and that none can arrive any more: the run has ended."""
         self.clear_orders_left()
+        self._remove(".ids")
         self._update(sends=False)
 
     def discard(self) -> None:
         """Take all files away, for an account that nobody will ever use again."""
-        for suffix in (".lock", ".json", ".halt", ".orders_left.json"):
+        for suffix in (".lock", ".json", ".halt", ".ids", ".orders_left.json"):
             self._remove(suffix)
 
     # --- inside ---------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ class Safeguards:
             known=self.files.known_runs(),
             replaced=before["trades"],
             may_be_late=bool(self.files.may_be_late()),
+            order_ids=self.files.order_ids(),
         )
         self._halted = before["halted"] or ("" if inherited else self.files.note_start())
         if has_guard:
@@ -105,6 +106,7 @@ class Safeguards:
 
     def _attend(self, bot: "OrderManager") -> None:
         self.files.note_run(bot.exchange.gte.run)
+        bot.exchange.gte.on_created = self.files.note_order
         bot.on_halt = self._latch
         if self._halted:
             bot.halt(self._halted)
@@ -114,6 +116,7 @@ class Safeguards:
                 faulthandler.dump_traceback_later(HANG_SECONDS, file=sys.stderr)
             if reason := self.files.halted():
                 bot.halt(reason)
+            self.files.keep_orders(order.order_id for order in bot.exchange.own.live())
             return self._guard.beat() if self._guard else ""
 
         beat()
