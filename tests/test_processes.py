@@ -17,6 +17,7 @@ import pytest
 from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
 from conftest import Run, client_of, wait_until
 
+from market_maker.paper.switches import Switches
 from market_maker.paper.venue import PaperExchange
 from market_maker.runfiles import RunFiles
 
@@ -119,6 +120,47 @@ def test_f15_sixty_orders_go_within_ten_seconds(
     bot.wait_for("guard: clean")
     assert list_of_orders_left(tmp_path) is None
     assert "Traceback" not in bot.text
+
+
+@pytest.fixture
+def forgetful() -> Iterator[PaperExchange]:
+    """A venue whose rows show no client_oid, as those of spot; a stranger has an order there.
+
+    An order is known there by its id alone, so the tests wait until the bot has all its answers.
+    """
+    switches = Switches(forget_client_oid=True)
+    with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
+        stranger = client_of(exchange, orderid_prefix="stranger_")
+        stranger.buy(1, 7000)
+        stranger.exit()
+        yield exchange
+
+
+def test_a13_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
+    run: Run, forgetful: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(forgetful, tmp_path)
+    bot = run()
+    bot.wait_for("6 orders open as wanted")
+    bot.process.kill()
+    wait_until(lambda: len(forgetful.open_orders()) == 1, GONE_SECONDS)
+    bot.wait_for("guard: clean", 20)
+    (left,) = forgetful.open_orders()
+    assert left.price == 7000
+
+
+@pytest.mark.parametrize("command", [("cancel",), ("--loops", "1")])
+def test_a13_orders_of_a_killed_run_are_known_without_client_oid(
+    run: Run, forgetful: PaperExchange, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    settings_for(forgetful, tmp_path)
+    killed = run("--no-guard")
+    killed.wait_for("6 orders open as wanted")
+    killed.end(signal.SIGKILL)
+    assert run(*command).end() == 0
+    (left,) = forgetful.open_orders()
+    assert left.price == 7000
+    assert ".ids" not in run_files(tmp_path)
 
 
 @pytest.mark.parametrize("moment", [0.1, 1.5, 4.0])

@@ -278,6 +278,21 @@ def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_pr
     assert files().may_be_late() is False
 
 
+def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runfiles, "KEPT_IDS", 3)
+    mine = files()
+    assert mine.order_ids() == frozenset()
+    for number in range(4):
+        mine.note_order(str(number))
+    mine.keep_orders([])
+    assert mine.order_ids() == frozenset()
+    mine.note_order("17")
+    mine.keep_orders([])
+    assert files().order_ids() == {"17"}, "few are not worth a new file"
+    mine.note_proven_clean()
+    assert files().order_ids() == frozenset()
+
+
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:
     mine = files()
     assert mine.known_runs() == frozenset()

@@ -260,7 +260,7 @@ BUGS = [
     ),
     Bug(
         "starts beside what is left",
-        swap(Reconciler, "leftovers", lambda _: []),
+        swap(Reconciler, "leftovers", lambda *_: []),
         "I1 I13 I21 I22",
         ("kill -9",),
     ),
