@@ -36,7 +36,7 @@ def run(*, and_halt: bool) -> None:
     if and_halt and files:
         _tell_the_bot(files)
     prove_none_left(files, SECONDS)
-    if files and files.holder() is None:
+    if files and files.lock.holder() is None:
         files.note_proven_clean()
     if not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
@@ -105,7 +105,7 @@ def run_files() -> RunFiles:
 
 def _tell_the_bot(files: RunFiles) -> None:
     """Tell the running bot to halt, if there is one."""
-    holder = files.holder()
+    holder = files.lock.holder()
     if holder is None or holder.is_guard or not holder.pid:
         return
     try:

@@ -190,7 +190,7 @@ class _Watch:
             prefix=account.orderid_prefix,
             directory=directory,
         )
-        self._lock = lock
+        self._files.lock.inherit(lock)
         self._what = f"with prefix {account.orderid_prefix} in {account.symbol}"
         self._pipe = pipe
         self._words: SimpleQueue[str] = SimpleQueue()
@@ -211,7 +211,7 @@ class _Watch:
                 if is_armed:
                     logger.warning("guard: the bot is back, standing by again.")
         if self._end == "died":
-            self._files.sign(lock=self._lock, is_guard=True)
+            self._files.lock.sign(is_guard=True)
             self._pull("the bot has died", lambda: False)
 
     def _listen(self) -> None:

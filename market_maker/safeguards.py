@@ -41,7 +41,10 @@ class Safeguards:
         before = inherited or {"lock": -1, "guard": None, "halted": "", "trades": None}
         self._guard: Guard | None = None
         self.files = cancel.run_files()
-        self.files.lock(before["lock"])
+        if inherited:
+            self.files.lock.inherit(before["lock"])
+        else:
+            self.files.lock.take()
         if clear_halt and not inherited:
             self.files.clear_halt()
         self.earlier = EarlierRuns(
@@ -55,7 +58,7 @@ class Safeguards:
             self._guard = Guard(
                 cancel.account(),
                 directory=self.files.directory,
-                lock=self.files.lock_fd,
+                lock=self.files.lock.fd,
                 keep=keep,
                 inherited=Child(**before["guard"]) if before["guard"] else None,
             )
@@ -88,7 +91,7 @@ class Safeguards:
         """Keep lock, guard, halt and trades over a restart in place; return what is inherited."""
         faulthandler.cancel_dump_traceback_later()
         return {
-            "lock": self.files.outlive_restart(),
+            "lock": self.files.lock.outlive_restart(),
             "guard": self._guard.outlive_restart() if self._guard else None,
             "halted": bot.halted_reason,
             "trades": bot.exchange.own.trades(),
@@ -141,7 +144,7 @@ class Safeguards:
             self.files.note_clean_end()
         if self._guard:
             self._guard.goodbye()
-        self.files.unlock()
+        self.files.lock.release()
 
     def _latch(self, reason: str) -> None:
         self.files.halt(reason)

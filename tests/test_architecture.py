@@ -10,7 +10,9 @@ PACKAGE = Path(__file__).parents[1] / "market_maker"
 LAYERS = [
     "paper.refusal paper.engine paper.instrument paper.switches",
     "errors models clock watcher _settings_base build resources",
-    "secrecy trust versions link child runfiles",
+    "secrecy trust versions link child private_files",
+    "instance_lock",
+    "runfiles",
     "_settings_checks",
     "protocol auth settings throttle identity ladder risk convergence health family "
     "ledger audit sizes quiet "

@@ -50,11 +50,11 @@ class Watched:
     def __init__(self, account: Account) -> None:
         theirs, self._pipe = os.pipe()
         self.files = files_of(account)
-        self.files.lock()
+        self.files.lock.take()
         charge = {
             "account": asdict(account),
             "directory": str(self.files.directory),
-            "lock": self.files.lock_fd,
+            "lock": self.files.lock.fd,
         }
         self.say(json.dumps(charge).encode() + b"\n")
         self.thread = threading.Thread(target=stand_by, args=(os.fdopen(theirs, "rb"),))
@@ -159,7 +159,7 @@ def test_the_lock_names_the_guard_of_a_dead_bot(
     watched = watch()
     watched.die()
     wait_until(lambda: "the bot has died" in log.text, 5)
-    holder = watched.files.holder()
+    holder = watched.files.lock.holder()
     assert holder
     assert holder.is_guard
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from market_maker import clock, runfiles
+from market_maker import clock, instance_lock, runfiles
 from market_maker.errors import AlreadyRunning, SettingsError
-from market_maker.runfiles import Holder, RunFiles
+from market_maker.instance_lock import Holder
+from market_maker.runfiles import RunFiles
 
 KEY = "the-key-of-the-account"
 
@@ -47,7 +48,7 @@ def test_they_are_under_the_state_home_of_the_user(
 
 def test_s13_nobody_else_can_enter_their_directory_or_read_them() -> None:
     mine = files()
-    mine.lock()
+    mine.lock.take()
     mine.halt("test")
     mine.note_run("abc123")
     mine.write_orders_left("test", ["Buy 1 @ 2"])
@@ -82,7 +83,7 @@ def test_s13_no_symbolic_link_is_followed(tmp_path: Path, log: pytest.LogCapture
     mine = files()
     for suffix in (".lock", ".json", ".halt.new", ".json.new"):
         (mine.directory / (mine.name + suffix)).symlink_to(victim)
-    mine.lock()
+    mine.lock.take()
     mine.note_run("abc123")
     assert mine.halt("test")
     assert victim.read_text() == "mine"
@@ -99,7 +100,7 @@ def test_f21_without_a_directory_all_goes_on_and_is_said(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
     mine = files()
-    mine.lock()
+    mine.lock.take()
     assert not mine.halt("test")
     assert mine.halted() == ""
     assert mine.note_start() == ""
@@ -110,8 +111,8 @@ def test_f21_without_a_directory_all_goes_on_and_is_said(
     mine.note_clean_end()
     assert mine.runs() == ()
     assert mine.orders_left() is None
-    assert mine.holder() is None
-    mine.unlock()
+    assert mine.lock.holder() is None
+    mine.lock.release()
     mine.discard()
     mine.close()
     assert "No run files" in log.text
@@ -124,76 +125,76 @@ def test_f21_without_a_directory_all_goes_on_and_is_said(
 
 def test_f18_a_second_instance_is_told_which_process_runs() -> None:
     first, second = files(), files()
-    first.lock()
-    assert second.holder() == Holder(os.getpid())
+    first.lock.take()
+    assert second.lock.holder() == Holder(os.getpid())
     with pytest.raises(AlreadyRunning, match=f"process {os.getpid()} holds"):
-        second.lock()
-    files(prefix="x_").lock()
-    first.unlock()
-    assert second.holder() is None
-    second.lock()
+        second.lock.take()
+    files(prefix="x_").lock.take()
+    first.lock.release()
+    assert second.lock.holder() is None
+    second.lock.take()
 
 
 def test_an_unlocked_lock_is_free_though_a_child_has_it_open() -> None:
     first, second = files(), files()
-    first.lock()
-    inherited = os.dup(first.lock_fd)
-    first.unlock()
-    second.lock()
+    first.lock.take()
+    inherited = os.dup(first.lock.fd)
+    first.lock.release()
+    second.lock.take()
     os.close(inherited)
 
 
 def test_f27_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
     first = files()
-    first.lock()
-    fd = first.outlive_restart()
+    first.lock.take()
+    fd = first.lock.outlive_restart()
     assert os.get_inheritable(fd)
     restarted = files()
-    restarted.lock(inherited=fd)
+    restarted.lock.inherit(fd)
     assert not os.get_inheritable(fd)
     with pytest.raises(AlreadyRunning):
-        files().lock()
-    restarted.unlock()
-    files().lock()
+        files().lock.take()
+    restarted.lock.release()
+    files().lock.take()
 
 
 def test_a_start_waits_for_the_guard_of_a_dead_run(log: pytest.LogCaptureFixture) -> None:
     guard, bot = files(), files()
-    guard.lock()
-    guard.sign(is_guard=True)
-    assert bot.holder() == Holder(os.getpid(), is_guard=True)
-    timer = threading.Timer(0.3, guard.unlock)
+    guard.lock.take()
+    guard.lock.sign(is_guard=True)
+    assert bot.lock.holder() == Holder(os.getpid(), is_guard=True)
+    timer = threading.Timer(0.3, guard.lock.release)
     timer.start()
-    bot.lock()
+    bot.lock.take()
     timer.join()
     assert "Waiting for the guard" in log.text
-    assert files().holder() == Holder(os.getpid())
+    assert files().lock.holder() == Holder(os.getpid())
 
 
 def test_a_guard_that_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runfiles, "GUARD_SECONDS", 0.2)
+    monkeypatch.setattr(instance_lock, "GUARD_SECONDS", 0.2)
     guard = files()
-    guard.lock()
-    guard.sign(is_guard=True)
+    guard.lock.take()
+    guard.lock.sign(is_guard=True)
     with pytest.raises(AlreadyRunning, match=rf"guard .* process {os.getpid()} holds"):
-        files().lock()
+        files().lock.take()
 
 
 def test_a_lock_file_that_holds_nonsense_locks_all_the_same() -> None:
     first = files()
-    first.lock()
-    os.pwrite(first.lock_fd, b"\xff nonsense", 0)
+    first.lock.take()
+    os.pwrite(first.lock.fd, b"\xff nonsense", 0)
     with pytest.raises(AlreadyRunning, match="not named"):
-        files().lock()
-    assert files().holder() == Holder(0)
+        files().lock.take()
+    assert files().lock.holder() == Holder(0)
 
 
 def test_a_stale_lock_file_locks_nothing() -> None:
     first = files()
-    first.lock()
-    fcntl.flock(first.lock_fd, fcntl.LOCK_UN)  # as the kernel does when a process dies
-    assert files().holder() is None
-    files().lock()
+    first.lock.take()
+    fcntl.flock(first.lock.fd, fcntl.LOCK_UN)  # as the kernel does when a process dies
+    assert files().lock.holder() is None
+    files().lock.take()
 
 
 # --- the halt -----------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ def test_s13_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
 ) -> None:
     mine = files()
     os.mkfifo(mine.directory / f"{mine.name}{suffix}")
-    mine.lock()
+    mine.lock.take()
     mine.note_run("abc123")
     assert mine.orders_left() in (None, ())
     assert ("cannot be read" in mine.halted()) == (suffix == ".halt")
@@ -346,7 +347,7 @@ def test_a_file_is_written_whole_or_not_at_all() -> None:
 
 def test_all_of_them_can_be_thrown_away() -> None:
     mine = files()
-    mine.lock()
+    mine.lock.take()
     mine.halt("test")
     mine.note_run("abc123")
     mine.write_orders_left("test", [])
