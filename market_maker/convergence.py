@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.models import ZERO, OpenOrder, OrderRequest, OrderState, Plan, Side
 
 Pair = tuple[OpenOrder, OrderRequest]
 
@@ -92,9 +92,10 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
     if len(orders) == len(wanted) and all(_is_near(*pair, relist) for pair in pairs):
         return pairs
     prices = [order.price for order in orders] + [request.price for request in wanted]
-    scale = 10 ** max(-_exponent(price) for price in prices)
+    total = sum(prices, ZERO)
+    scale = 10 ** max(-int(total.as_tuple().exponent), 0)  # a sum has the decimals of all its parts
     want = [int(request.price * scale) for request in wanted]
-    worth = sum(int(price * scale) for price in prices) + 1
+    worth = int(total * scale) + 1
     scores = [0]
     steps: list[tuple[int, list[int], list[int]]] = []
     low = high = 0
@@ -105,16 +106,13 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
             low += 1
         scores += [scores[-1]] * (high + 1 - len(scores))
         price, before = int(order.price * scale), scores[low:]
-        paired = [
-            score + worth - abs(each - price)
-            for score, each in zip(before, want[low:high], strict=False)
-        ]
         best, after = before[0], before[:1]
-        for without, score in zip(before[1:], paired, strict=True):
+        for without, score, each in zip(before[1:], before, want[low:high], strict=False):
             if without > best:  # noqa: PLR1730  # max() is a call: twice the time of the whole
                 best = without
-            if score > best:  # noqa: PLR1730
-                best = score
+            paired = score + worth - abs(each - price)
+            if paired > best:  # noqa: PLR1730
+                best = paired
             after.append(best)
         scores[low:] = after
         steps.append((low, before, after))
@@ -135,10 +133,6 @@ def _pairs_of(steps: list[tuple[int, list[int], list[int]]]) -> Iterator[tuple[i
 
 def _is_near(order: OpenOrder, request: OrderRequest, relist: Decimal) -> bool:
     return abs(order.price - request.price) <= relist * request.price
-
-
-def _exponent(price: Decimal) -> int:
-    return min(int(price.as_tuple().exponent), 0)
 
 
 def _apart(

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from market_maker.models import (
     ZERO,
+    Instrument,
     OpenOrder,
     OrderRequest,
     Plan,
@@ -55,9 +56,10 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     dropped = []
     legal: list[OrderRequest] = []
     places = set()
+    collars = {side: _collars(side, snapshot.instrument, limits) for side in Side}
     for order in wanted:
         place = (order.side, order.price)
-        if reason := _fault(order, snapshot) or _beyond_caps(order, snapshot, limits):
+        if reason := _fault(order, snapshot) or _beyond_caps(order, limits, collars[order.side]):
             dropped.append((order, reason))
         elif place in places:
             dropped.append((order, "another order is wanted at its price"))
@@ -195,16 +197,21 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
     )
 
 
-def _beyond_caps(order: OrderRequest, snapshot: Snapshot, limits: Limits) -> str:
+def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[str, Decimal]]:
+    """Return the prices beyond which no order of a side is placed, each with its name."""
+    prices = (("mark", instrument.mark_price), ("index", instrument.index_price))
+    far = 1 + side.sign * limits.collar
+    return [(name, price * far) for name, price in prices if price is not None]
+
+
+def _beyond_caps(
+    order: OrderRequest, limits: Limits, collars: Sequence[tuple[str, Decimal]]
+) -> str:
     """Return which cap an order is beyond, or nothing."""
     if order.qty > limits.max_order_qty:
         return "it is larger than MAX_ORDER_QTY"
-    instrument = snapshot.instrument
-    for name, price in (("mark", instrument.mark_price), ("index", instrument.index_price)):
-        if price is None:
-            continue
-        sign = order.side.sign
-        if sign * order.price > sign * price * (1 + sign * limits.collar):
+    for name, collar in collars:
+        if order.side.better(order.price, collar):
             return f"its price is beyond PRICE_COLLAR from the {name} price"
     return ""
 
