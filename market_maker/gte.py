@@ -179,10 +179,9 @@ class GTE(Rest):
 
         Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and
         those that are `known`, or known by `ids`, for a venue that forgets the client_oid or does
-        not list. Needs key,
-        URL and symbol, nothing else. Raises OrdersLeft with a list after so many seconds without
-        progress, and Fatal when the venue does not accept the key. `go_on` is asked before each
-        round; when it says no, there is one more look and no further cancel.
+        not list. Needs key, URL and symbol, nothing else. Raises OrdersLeft with a list after so
+        many seconds without progress, and Fatal when the venue does not accept the key. `go_on` is
+        asked before each round; when it says no, there is one more look and no further cancel.
         """
         deadline = clock.monotonic() + seconds
         orders = list(known)

@@ -11,7 +11,7 @@ when it can no longer arrive.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -43,6 +43,19 @@ STEP_MS, STEPS = 100, 10
 """Rows so far apart in time show whether ids rise with it; so many in order prove that they do."""
 
 
+@dataclass(slots=True)
+class _Unshown:
+    """What is known of an order that the venue has not shown yet."""
+
+    sent: int
+    born_after: str
+    """The highest id when it was sent."""
+    expires: int | None = None
+    """When its signature runs out, if the answer is lost."""
+    is_alike: bool = False
+    """Whether it may be a row that shows no id of ours: then it is never taken for absent."""
+
+
 class OwnOrders:
     """Our orders by `client_oid`.
 
@@ -72,11 +85,8 @@ class OwnOrders:
         self._ids_grow: bool | None = None
         """Whether ids are known to rise with time (faults §0.1, V3); None while that is open."""
         self._highest_id = ""
-        self._born_after: dict[str, str] = {}
-        self._sent: dict[str, int] = {}
-        self._alike: set[str] = set()
-        """Orders in doubt that may be a row which shows no id of ours: they are never absent."""
-        self._expires: dict[str, int] = {}
+        self._unshown: dict[str, _Unshown] = {}
+        """What is known of live orders that the venue has not shown yet."""
         self._missed: dict[str, list[int]] = {}
         self._cancels_asked: set[str] = set()
         self._took: dict[str, Decimal] = {}
@@ -103,8 +113,7 @@ class OwnOrders:
 
     def sending(self, request: OrderRequest, time: int = 0) -> None:
         """Enter an order before its first byte leaves."""
-        self._born_after[request.client_oid] = self._highest_id
-        self._sent[request.client_oid] = time
+        self._unshown[request.client_oid] = _Unshown(time, self._highest_id)
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -135,7 +144,7 @@ class OwnOrders:
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
-            self._expires[client_oid] = expires
+            self._unshown[client_oid].expires = expires
 
     def cancelling(self, client_oid: str) -> None:
         """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
@@ -270,7 +279,8 @@ class OwnOrders:
         """
         if not self._ids_grow:
             return ""
-        return min((self._born_after[oid] for oid in self._expires), key=id_number, default="")
+        lost = [unshown for unshown in self._unshown.values() if unshown.expires is not None]
+        return min((unshown.born_after for unshown in lost), key=id_number, default="")
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
         """Find orders in doubt among the rows of a list, on a venue that forgets the client_oid.
@@ -291,17 +301,16 @@ class OwnOrders:
             if self._venue_forgets and ours:
                 self._oid_of[ours[0].order_id] = order.client_oid
             elif alike:
-                self._alike.add(order.client_oid)
+                self._unshown[order.client_oid].is_alike = True
 
     def _may_be(self, row: OpenOrder, order: OpenOrder) -> bool:
         """Say whether a row may show an order in doubt, by all but its client_oid."""
         if row.order_id in self._oid_of or _shape(row) != _shape(order):
             return False
-        if self._ids_grow and id_number(row.order_id) <= id_number(
-            self._born_after[order.client_oid]
-        ):
+        unshown = self._unshown[order.client_oid]
+        if self._ids_grow and id_number(row.order_id) <= id_number(unshown.born_after):
             return False
-        return row.ctime >= self._sent[order.client_oid] - NEARLY_MS
+        return row.ctime >= unshown.sent - NEARLY_MS
 
     def missed(self, client_oid: str, begun: int) -> bool:
         """Note that a complete scan, begun at `begun`, did not show an order at all.
@@ -312,9 +321,10 @@ class OwnOrders:
         order = self._orders.get(client_oid)
         if not order:
             return False
-        if order.state is OrderState.UNKNOWN and begun <= self._expires[client_oid] + LATE_MS:
+        unshown = self._unshown.get(client_oid)
+        if unshown and unshown.is_alike:
             return False
-        if client_oid in self._alike:
+        if unshown and unshown.expires is not None and begun <= unshown.expires + LATE_MS:
             return False
         scans = self._missed.setdefault(client_oid, [])
         scans.append(begun)
@@ -360,15 +370,13 @@ class OwnOrders:
 
     def _check_growth(self, client_oid: str, order_id: str) -> None:
         """See whether the id of an order is higher than all that were known when it was sent."""
-        if id_number(order_id) <= id_number(self._born_after.get(client_oid, "")):
+        unshown = self._unshown.get(client_oid)
+        if unshown and id_number(order_id) <= id_number(unshown.born_after):
             self._ids_grow = False
 
     def _forget_doubt(self, client_oid: str) -> None:
-        self._expires.pop(client_oid, None)
+        self._unshown.pop(client_oid, None)
         self._missed.pop(client_oid, None)
-        self._born_after.pop(client_oid, None)
-        self._sent.pop(client_oid, None)
-        self._alike.discard(client_oid)
 
     def _end_unseen(self, order: OpenOrder) -> None:
         self._end(order)
