@@ -1,4 +1,4 @@
-"""Canceling over REST alone: what `marketmaker cancel` does, and a run whose own way out fails."""
+"""Cancelling over REST alone: what `marketmaker cancel` does, and a run whose own way out fails."""
 
 import logging
 import os

@@ -150,7 +150,7 @@ class ExchangeInterface:
         if earlier.known is not None:
             self._refuse_twins(leftovers, earlier.known)
         if leftovers:
-            logger.warning("Canceling %d orders that an earlier run has left.", len(leftovers))
+            logger.warning("Cancelling %d orders that an earlier run has left.", len(leftovers))
             self.gte.cancel_all_orders(START_SECONDS, leftovers)
             clock.sleep(WINDOW_SECONDS)  # that run may have used up the budget of this second
             self.feed.drain_news()  # what it told of them is over
@@ -218,7 +218,7 @@ class ExchangeInterface:
         """Bring our orders up to date; return whether all is known of them."""
         known = self._reconciler.look_up_if_needed(always=self._is_spot)
         if again := self._reconciler.cancels_to_repeat():
-            logger.warning("Canceling %d orders again; they have not ended.", len(again))
+            logger.warning("Cancelling %d orders again; they have not ended.", len(again))
             self.executor.cancel(again)
         return known
 

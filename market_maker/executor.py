@@ -112,7 +112,7 @@ class Executor:
         self._post_only = post_only
         try:
             if plan.cancel:
-                logger.info("Canceling %d orders:", len(plan.cancel))
+                logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
                 self.cancel(risk.riskiest_first(plan.cancel, snapshot))
                 self.beat()

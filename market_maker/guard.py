@@ -198,7 +198,7 @@ class _Watch:
         self._is_back = False
 
     def run(self) -> None:
-        """Watch until the bot has said goodbye, or has died and its orders are canceled."""
+        """Watch until the bot has said goodbye, or has died and its orders are cancelled."""
         threading.Thread(target=self._listen, name="pipe", daemon=True).start()
         is_armed = False
         while not self._end:
@@ -233,7 +233,7 @@ class _Watch:
 
     def _pull(self, why: str, is_over: Callable[[], bool]) -> None:
         """Cancel until the venue shows none of the orders and no late one can arrive."""
-        logger.critical("guard: %s, canceling all orders %s.", why, self._what)
+        logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
         begun = clock.monotonic()
         said = ""
         while not is_over():

@@ -40,7 +40,7 @@ class InstanceLock:
     def take(self) -> None:
         """Become the only instance.
 
-        Waits a while for the guard of an earlier run, which is still canceling. Raises
+        Waits a while for the guard of an earlier run, which is still cancelling. Raises
         AlreadyRunning when another bot runs. Where no file can be locked, we go on without.
         """
         try:
@@ -126,12 +126,12 @@ class InstanceLock:
                 )
             if clock.monotonic() >= deadline:
                 raise AlreadyRunning(
-                    f"the guard of an earlier run is still canceling its orders: process "
+                    f"the guard of an earlier run is still cancelling its orders: process "
                     f"{holder.pid} holds {self._files.path(SUFFIX)}"
                 )
             if not told:
                 told = True
-                logger.warning("Waiting for the guard of an earlier run, which is canceling.")
+                logger.warning("Waiting for the guard of an earlier run, which is cancelling.")
             clock.sleep(LOOK_AGAIN)
 
 

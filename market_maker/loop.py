@@ -315,7 +315,7 @@ class Loop:
             return True
         if clock.monotonic() < self._pull_due:
             return False
-        logger.warning("Canceling all our orders: %s.", why)
+        logger.warning("Cancelling all our orders: %s.", why)
         try:
             self.exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
         except OrdersLeft as error:

@@ -69,7 +69,7 @@ class Safeguards:
         Raises OrdersLeft when that cannot be proven.
         """
         if is_restart or isinstance(error, KeyboardInterrupt):
-            logger.warning("The start came to nothing; canceling what an earlier run has left.")
+            logger.warning("The start came to nothing; cancelling what an earlier run has left.")
             self._prove_none_left(START_CANCEL_SECONDS)
         self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
@@ -101,7 +101,7 @@ class Safeguards:
         """Let go after a run, if it is proven that none of its orders is left."""
         if not bot.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
-            logger.error("The way out has failed: %s. Canceling all orders.", why)
+            logger.error("The way out has failed: %s. Cancelling all orders.", why)
             self._prove_none_left(cancel.SECONDS)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()

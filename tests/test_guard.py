@@ -182,7 +182,7 @@ def test_f09_it_acts_once_for_each_hang_and_stands_by_again_when_beats_are_back(
     assert len(venue.open_orders()) == 1
 
 
-def test_beats_that_come_back_stop_the_canceling(
+def test_beats_that_come_back_stop_the_cancelling(
     watch: Watch, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
     watched = watch()

@@ -496,7 +496,7 @@ def test_a_dry_run_shows_what_stays_and_what_moves_and_sends_nothing(
     assert "6 orders open as wanted." in log.text
     move(venue, bot, "8700", "8705")
     bot.tick()
-    assert "Canceling" in log.text
+    assert "Cancelling" in log.text
     bot.run_loop(loops=1)
     assert venue.open_orders() == []
     assert not any("order/c" in name for name in venue.judge().requests)

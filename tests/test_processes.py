@@ -167,7 +167,7 @@ def test_a13_orders_of_a_killed_run_are_known_without_client_oid(
 def test_f16_a_restart_leaves_no_order_of_a_killed_run(
     run: Run, venue: PaperExchange, tmp_path: Path, moment: float
 ) -> None:
-    """As after a power loss: nobody has canceled, and the next start finds the leftovers."""
+    """As after a power loss: nobody has cancelled, and the next start finds the leftovers."""
     settings_for(venue, tmp_path, **SIXTY)
     killed = run("--no-guard")
     wait_until(venue.open_orders, 30)
@@ -213,7 +213,7 @@ def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_ha
     assert "Looking again" not in again.text, "all is proven by now"
 
 
-def test_f16_canceling_by_hand_elsewhere_waits_for_what_may_still_arrive(
+def test_f16_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
