@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from market_maker import clock, secrecy, versions
+from market_maker import secrecy, versions
 from market_maker.arguments import parse
 from market_maker.errors import (
     AlreadyRunning,
@@ -303,15 +303,16 @@ def _guard(_arguments: argparse.Namespace) -> None:
         signal.signal(number, signal.SIG_IGN)
     lines: SimpleQueue[Any] = SimpleQueue()
     root = logging.getLogger()
-    QueueListener(lines, *root.handlers).start()
+    listener = QueueListener(lines, *root.handlers)
+    listener.start()
     root.handlers = [QueueHandler(lines)]
     try:
         guard.stand_by(sys.stdin.buffer)
     except BaseException:
         logger.exception("guard: internal error.")
-    deadline = clock.monotonic() + LAST_LINES_SECONDS
-    while not lines.empty() and clock.monotonic() < deadline:
-        clock.sleep(0.01)
+    writing = threading.Thread(target=listener.stop, daemon=True)  # it ends with the last line
+    writing.start()
+    writing.join(LAST_LINES_SECONDS)
     os._exit(0)
 
 
