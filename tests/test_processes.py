@@ -465,6 +465,33 @@ def test_f14_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
         assert bot.process.poll() is None
 
 
+SLOW_LOG = """
+import logging, time
+from market_maker import cli, guard
+
+class Slow(logging.StreamHandler):
+    def emit(self, record):
+        time.sleep(0.2)
+        super().emit(record)
+
+logging.basicConfig(handlers=[Slow()])
+guard.stand_by = lambda pipe: logging.warning("clean")
+cli._guard(None)
+"""
+
+
+def test_f14_the_last_line_of_a_guard_is_written_to_a_slow_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_LOG],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stderr == "WARNING:root:clean\n"
+
+
 def test_f21_a_full_disk_does_not_stop_the_way_out(venue: PaperExchange, tmp_path: Path) -> None:
     with (
         open("/dev/full", "w") as full,
