@@ -23,7 +23,7 @@ setup(
     install_requires=["requests>=2.32.4,<3", "websocket-client>=1.9,<2"],
     extras_require={
         "paper": PAPER,
-        "test": [*PAPER, "pytest>=8", "responses>=0.25", "hypothesis>=6.100"],
+        "test": [*PAPER, "pytest>=8", "pytest-xdist>=3.5", "responses>=0.25", "hypothesis>=6.100"],
     },
     entry_points={"console_scripts": ["marketmaker=market_maker:run"]},
 )
