@@ -23,6 +23,7 @@ from market_maker.health import SILENT_AFTER, Health, TradingState
 from market_maker.models import (
     ZERO,
     Fill,
+    Instrument,
     Leg,
     Margin,
     OpenOrder,
@@ -44,6 +45,7 @@ T = TypeVar("T")
 START_SECONDS = 30.0
 WINDOW_SECONDS = 1.0
 MARGIN_SECONDS = 10.0
+NO_INSTRUMENT = "the feed has not shown the instrument yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ class ExchangeInterface:
         if again := self._reconciler.cancels_to_repeat():
             logger.warning("Cancelling %d orders again; they have not ended.", len(again))
             self.executor.cancel(again)
+        self._poll_margin()
         return known
 
     def _snapshot_if_any(self) -> Snapshot | None:
@@ -281,59 +284,61 @@ class ExchangeInterface:
     # --- what a tick reads ----------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Return all that a tick needs, as values."""
-        instrument = self.feed.get_instrument()
+        """Return all that a tick needs, as values. Raises Temporary without an instrument."""
+        orders = self.own.live()
+        instrument, ticker, position, margin = self.feed.view(self._own_quantity())
         if instrument is None:
-            raise Temporary("the feed has not shown the instrument yet")
-        position = self._spot_position() if self._is_spot else self.feed.position()
+            raise Temporary(NO_INSTRUMENT)
+        if self._is_spot:
+            position = self._spot_position()
         bought, sold = self.own.unseen(position)
         return Snapshot(
             instrument=instrument,
-            ticker=self.ticker(),
-            orders=self.own.live(),
+            ticker=ticker,
+            orders=orders,
             position=position,
             unseen_bought=bought,
             unseen_sold=sold,
-            margin=self.margin(),
+            margin=self._dry_margin() if self.dry_run else margin or self._margin,
         )
 
     def ticker(self) -> Ticker:
         """Return best bid and ask of the others."""
-        if self.dry_run:
-            return self.feed.get_ticker()
-        own: dict[tuple[Side, Decimal], Decimal] = {}
-        for order in self.own.live():
-            place = (order.side, order.price)
-            own[place] = own.get(place, ZERO) + order.remaining
-        return self.feed.get_ticker(own)
+        return self.feed.get_ticker(self._own_quantity())
+
+    def position(self) -> Position:
+        """Return both legs."""
+        return self._spot_position() if self._is_spot else self.feed.position()
+
+    def instrument(self) -> Instrument:
+        """Return the instrument. Raises Temporary while the feed has not shown it."""
+        instrument = self.feed.get_instrument()
+        if instrument is None:
+            raise Temporary(NO_INSTRUMENT)
+        return instrument
 
     def margin(self) -> Margin | None:
         """Return the account; in a dry run the balance of DRY_BTC."""
-        if self.dry_run:
-            balance = Decimal(str(settings.DRY_BTC))
-            return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
-        return self.feed.funds() or self._polled_margin()
+        return self._dry_margin() if self.dry_run else self.feed.funds() or self._margin
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
     def get_instrument(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the instrument; see `family.instrument_of()`."""
-        instrument = self.snapshot().instrument
-        if symbol not in (None, instrument.symbol):
-            raise ValueError(f"this bot trades {instrument.symbol}, not {symbol}")
-        return family.instrument_of(instrument, self.feed.get_instrument_row())
+        self._mind_symbol(symbol)
+        return family.instrument_of(self.instrument(), self.feed.get_instrument_row())
 
     def get_ticker(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the others' best prices; see `family.ticker_of()`. Temporary without them."""
-        tick = Decimal(str(self.get_instrument(symbol)["tickSize"]))
-        ticker = family.ticker_of(self.ticker(), tick)
+        self._mind_symbol(symbol)
+        ticker = family.ticker_of(self.ticker(), self.instrument().tick)
         if ticker is None:
             raise Temporary("the order book is empty on one side or both")
         return ticker
 
     def get_position(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the position; see `family.position_of()`."""
-        return family.position_of(self.snapshot().position, symbol or settings.SYMBOL)
+        return family.position_of(self.position(), symbol or settings.SYMBOL)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short in contracts."""
@@ -341,7 +346,7 @@ class ExchangeInterface:
 
     def calc_delta(self) -> dict[str, Any]:
         """Return the worth of the position; see `family.delta_of()`."""
-        return family.delta_of(self.snapshot())
+        return family.delta_of(self.instrument(), self.position())
 
     def get_margin(self) -> dict[str, Any]:
         """Return the account; see `family.margin_of()`. Raises Temporary while it is not known."""
@@ -402,10 +407,10 @@ class ExchangeInterface:
         long, short = Leg(qty=max(net, ZERO), time=now), Leg(qty=max(-net, ZERO), time=now)
         return Position(long=long, short=short)
 
-    def _polled_margin(self) -> Margin | None:
-        """Return the account as REST shows it, where the feed does not; asked for now and then."""
+    def _poll_margin(self) -> None:
+        """Ask REST for the account now and then, where the feed does not show it."""
         now = clock.monotonic()
-        if now >= self._margin_due:
+        if self.feed.funds() is None and now >= self._margin_due:
             self._margin_due = now + MARGIN_SECONDS
             try:
                 self._margin = next(iter(self.gte.account_query()), None)
@@ -413,4 +418,19 @@ class ExchangeInterface:
                 raise
             except RequestError as error:
                 logger.info("The account could not be looked up: %s", error)
-        return self._margin
+
+    def _dry_margin(self) -> Margin:
+        balance = Decimal(str(settings.DRY_BTC))
+        return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
+
+    def _own_quantity(self) -> dict[tuple[Side, Decimal], Decimal]:
+        """Return our own quantity at each (side, price) of the book; virtual orders are in none."""
+        own: dict[tuple[Side, Decimal], Decimal] = {}
+        for order in () if self.dry_run else self.own.live():
+            place = (order.side, order.price)
+            own[place] = own.get(place, ZERO) + order.remaining
+        return own
+
+    def _mind_symbol(self, symbol: str | None) -> None:
+        if symbol not in (None, settings.SYMBOL):
+            raise ValueError(f"this bot trades {settings.SYMBOL}, not {symbol}")

@@ -114,7 +114,7 @@ class Executor:
             if plan.cancel:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
-                self.cancel(risk.riskiest_first(plan.cancel, snapshot))
+                self.cancel(risk.riskiest_first(plan.cancel, snapshot.ticker, snapshot.position))
                 self.beat()
             nearest = risk.nearest_first(plan.create, snapshot.ticker)
             wanted = [request for request in nearest if not self._was_not_closable(request)]
@@ -154,10 +154,14 @@ class Executor:
             trouble = "their fate is not known"
             try:
                 known = [order for order in self._own.live() if order.order_id]
+                ticker, position = self._feed.get_ticker(), self._feed.position()
                 for order in self._own.live():
                     self._own.cancelling(order.client_oid)
                 self._gte.cancel_all_orders(
-                    deadline - clock.monotonic(), known, self._go_on, self._own.strange_runs
+                    deadline - clock.monotonic(),
+                    risk.riskiest_first(known, ticker, position),
+                    self._go_on,
+                    self._own.strange_runs,
                 )
                 self._reconciler.take_news()
                 self._reconciler.reconcile()

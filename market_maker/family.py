@@ -10,7 +10,6 @@ from market_maker.models import (
     Margin,
     OpenOrder,
     Position,
-    Snapshot,
     Ticker,
     to_grid,
 )
@@ -60,10 +59,10 @@ def position_of(position: Position, symbol: str) -> dict[str, Any]:
     }
 
 
-def delta_of(snapshot: Snapshot) -> dict[str, Any]:
+def delta_of(instrument: Instrument, position: Position) -> dict[str, Any]:
     """Return the worth of the position at the mark price as spot, in the settlement currency."""
-    price = snapshot.instrument.valuation_price
-    worth = snapshot.instrument.value(snapshot.position.net, price) if price else ZERO
+    price = instrument.valuation_price
+    worth = instrument.value(position.net, price) if price else ZERO
     return {"spot": float(worth), "mark_price": _float(price)}
 
 

@@ -105,7 +105,7 @@ class GTE(Rest):
         wanted: Sequence[OrderRequest],
         still_wanted: Callable[[OrderRequest], bool] = lambda _: True,
     ) -> list[Outcome]:
-        """Place many orders in parallel, in this order as far as the budget delays them.
+        """Place many orders in parallel, nearly in this order where the budget delays them.
 
         `still_wanted` is asked about each order just before it leaves, in the thread that sends it.
         Once an answer has been lost the orders that have not left yet do not leave any more.
@@ -125,7 +125,7 @@ class GTE(Rest):
     def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
         """Ask to cancel many orders with the fewest requests: a batch if one is free, then singles.
 
-        The most urgent ones come first. As with `cancel()`, accepted is not ended.
+        Give the most urgent ones first. As with `cancel()`, accepted is not ended.
         """
         has_batch = self.instrument_type != "bb"
         batch: Sequence[OpenOrder] = ()
@@ -153,6 +153,7 @@ class GTE(Rest):
         waiting = {order.order_id for order, _ in changes}
         while waiting and clock.monotonic() < deadline:
             waiting &= {order.order_id for order in self.query_orders()}
+            clock.sleep(LOOK_AGAIN if waiting else 0.0)
         creates, outcomes = [], []
         for order, request in changes:
             last = None if order.order_id in waiting else self.get_order(order.order_id)
@@ -179,13 +180,15 @@ class GTE(Rest):
 
         Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and
         those that are `known`, or known by `ids`, for a venue that forgets the client_oid or does
-        not list. Needs key, URL and symbol, nothing else. Raises OrdersLeft with a list after so
-        many seconds without progress, and Fatal when the venue does not accept the key. `go_on` is
-        asked before each round; when it says no, there is one more look and no further cancel.
+        not list; the `known` ones go first, in their order. Needs key, URL and symbol, nothing
+        else. Raises OrdersLeft with a list after so many seconds without progress, and Fatal when
+        the venue does not accept the key. `go_on` is asked before each round; when it says no,
+        there is one more look and no further cancel.
         """
         deadline = clock.monotonic() + seconds
         orders = list(known)
-        known_ids = {order.order_id for order in known} | set(ids)
+        urgency = {order.order_id: place for place, order in enumerate(known)}
+        known_ids = {*urgency, *ids}
         fewest = math.inf
         asked: dict[str, float] = {}
         for rounds in itertools.count():
@@ -196,6 +199,7 @@ class GTE(Rest):
             try:
                 found = self.query_orders()
                 orders = [o for o in found if o.order_id in known_ids or self._is_ours(o, spare)]
+                orders.sort(key=lambda order: urgency.get(order.order_id, len(urgency)))
                 if not orders:
                     return
                 if len(orders) < fewest:

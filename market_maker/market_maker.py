@@ -7,7 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from market_maker import clock, convergence, ladder, risk
+from market_maker import clock, ladder, risk
+from market_maker.decision import decide
 from market_maker.errors import InvalidOrder, Temporary
 from market_maker.exchange_interface import ExchangeInterface
 from market_maker.health import TradingState
@@ -149,21 +150,16 @@ class OrderManager(Loop):
         snapshot = self.exchange.snapshot()
         wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        limits = self._limits()
         if len(wanted) > settings.MAX_OPEN_ORDERS:
             raise InvalidOrder(
                 f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
             )
-        trimmed = risk.trim(wanted, snapshot, limits)
-        self._log_dropped(trimmed.dropped)
         relist = Decimal(str(settings.RELIST_INTERVAL))
-        plan = convergence.converge(
-            trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
-        )
-        plan = risk.gate(plan, snapshot, limits)
+        decision = decide(wanted, snapshot, self._limits(), relist=relist)
+        self._log_dropped(decision.dropped)
+        plan = decision.plan
         if clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
             plan = replace(plan, create=(), hold=plan.hold + plan.create)
-        plan = replace(plan, create=risk.choose_legs(plan.create, snapshot, limits))
         _log_plan(plan)
         if self.exchange.execute(plan, snapshot):
             self._no_creates_until = clock.monotonic() + settings.API_ERROR_INTERVAL

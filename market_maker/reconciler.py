@@ -74,12 +74,11 @@ class Reconciler:
     def take_news(self) -> bool:
         """Take what the feed has brought; return whether it is a reason to look at the orders now.
 
-        A fill is one; an order that has ended is one when it was the last being cancelled, because
-        the orders held back by it can be placed then.
+        A fill is one, and so is an order that has ended: its place is free.
         """
-        waiting = self.is_being_cancelled()
+        before = {order.client_oid for order in self._own.live()}
         fills = self._take(self._feed.drain_news())
-        return bool(fills) or (waiting and not self.is_being_cancelled())
+        return bool(fills) or not before <= {order.client_oid for order in self._own.live()}
 
     def look_up_if_needed(self, *, always: bool = False) -> bool:
         """Take the news, and ask the venue where they are not enough.

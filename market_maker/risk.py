@@ -14,6 +14,7 @@ from market_maker.models import (
     OpenOrder,
     OrderRequest,
     Plan,
+    Position,
     Side,
     Snapshot,
     Ticker,
@@ -70,13 +71,13 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
         side: max((o.price * side.sign for o in legal if o.side is side), default=None)
         for side in Side
     }
-    crossing = [order for order in legal if _reaches(order, best[order.side.opposite])]
-    dropped += [(order, "it would trade with another order that is wanted") for order in crossing]
-    legal = [order for order in legal if not _reaches(order, best[order.side.opposite])]
     kept = []
     for side in Side:
         room = room_for(side, snapshot, limits, ())
         for order in inside_out(o for o in legal if o.side is side):
+            if _reaches(order, best[side.opposite]):
+                dropped.append((order, "it would trade with another order that is wanted"))
+                continue
             if room is not None:
                 room -= order.qty
                 if room < 0:
@@ -163,10 +164,11 @@ def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[Order
     return sorted(creates, key=lambda order: abs(order.price - middle))
 
 
-def riskiest_first(orders: Iterable[OpenOrder], snapshot: Snapshot) -> list[OpenOrder]:
+def riskiest_first(
+    orders: Iterable[OpenOrder], ticker: Ticker, position: Position
+) -> list[OpenOrder]:
     """Return orders to cancel, those first that could enlarge the position, the nearest first."""
-    middle = _middle(snapshot.ticker)
-    net = snapshot.position.net
+    middle, net = _middle(ticker), position.net
     return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
 
 

@@ -59,14 +59,19 @@ class Throttle:
     def slow_down(self, name: str, *, calls: int, now: float, asked_for: float = 0.0) -> None:
         """Rest for a while, and use half the budget for longer: the venue was asked too much.
 
-        `asked_for` is what the venue itself wants, in seconds; it counts if it is not absurd.
+        `asked_for` is what the venue itself wants, in seconds; it counts if it is not absurd. While
+        the endpoint rests, a refusal is that of a call which was under way when the rest began: it
+        makes the rest no longer.
         """
+        rests_until = self._paused_until.get(name, now)
         if now >= self._slow_until.get(name, now):
             self._strikes[name] = 0
-        pause = min(2.0 ** self._strikes[name], LONGEST_PAUSE)
+        pause = 0.0
+        if now >= rests_until:
+            pause = min(2.0 ** self._strikes[name], LONGEST_PAUSE)
+            self._strikes[name] += 1
         if 0 < asked_for <= 2 * SLOW_FOR:
             pause = max(pause, asked_for)
-        self._strikes[name] += 1
-        self._paused_until[name] = now + pause
-        self._slow_until[name] = now + pause + SLOW_FOR
+        self._paused_until[name] = rests_until = max(rests_until, now + pause)
+        self._slow_until[name] = rests_until + SLOW_FOR
         self._finished[name] = deque([now] * calls, maxlen=calls)

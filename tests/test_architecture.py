@@ -18,7 +18,7 @@ LAYERS = [
     "ledger audit sizes quiet "
     "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
     "paper.others",
-    "orders alarms twins ws.book paper.ledger paper.listing paper.tape",
+    "decision orders alarms twins ws.book paper.ledger paper.listing paper.tape",
     "paper.clearing paper.events paper.parameters",
     "paper.news",
     "paper.exchange",
@@ -43,7 +43,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 
 PURE = set(
-    "models protocol ws.book throttle orders ladder risk convergence health family "
+    "models protocol ws.book throttle orders ladder risk convergence decision health family "
     "identity ledger audit alarms twins ws.vitals ws.login _settings_checks "
     "paper.engine paper.account paper.market paper.exchange".split()
 )

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -30,7 +31,7 @@ from market_maker.errors import (
     TooFrequent,
     VenueFault,
 )
-from market_maker.gte import GTE
+from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.paper.venue import PaperExchange
 from market_maker.throttle import Throttle
@@ -387,6 +388,23 @@ def test_cancel_all_leaves_the_orders_of_others(venue: PaperExchange, gte: GTE) 
     gte.cancel_all_orders(seconds=10)
     assert [order.order_id for order in gte.query_orders()] == [theirs.order_id]
     other.exit()
+
+
+def test_cancel_all_begins_with_the_known_ones_in_their_order(
+    gte: GTE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [gte.buy(10, price) for price in (8000, 8001, 8002)]
+    asked: list[str] = []
+    cancel_bulk = gte.cancel_bulk_orders
+
+    def noted(orders: Sequence[OpenOrder]) -> list[Outcome]:
+        asked.extend(order.order_id for order in orders)
+        return cancel_bulk(orders)
+
+    monkeypatch.setattr(gte, "cancel_bulk_orders", noted)
+    gte.cancel_all_orders(10, known=[made[2], made[0]])
+    assert asked == [made[n].order_id for n in (2, 0, 1)]
+    assert gte.query_orders() == []
 
 
 def test_cancel_all_that_cannot_be_proven_lists_what_may_be_left(

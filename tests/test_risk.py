@@ -271,7 +271,8 @@ def test_cancels_begin_with_what_enlarges_the_position_and_is_nearest(
         name: replace(has(BUY if name in "Bb" else SELL, 10), price=Decimal(price))
         for name, price in prices.items()
     }
-    found = risk.riskiest_first(orders.values(), snapshot(**held))
+    now = snapshot(**held)
+    found = risk.riskiest_first(orders.values(), now.ticker, now.position)
     assert found == [orders[name] for name in first]
 
 

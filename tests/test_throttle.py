@@ -82,3 +82,14 @@ def test_after_too_frequent_a_window_passes_and_half_the_budget_is_used_for_a_mi
     later = 4 + SLOW_FOR
     call(throttle, now=later, count=19)
     assert throttle.wait("create", **CREATES, now=later) == 0
+
+
+def test_refusals_of_calls_that_were_under_way_together_are_one_reason_to_rest() -> None:
+    throttle = Throttle()
+    for late in range(8):
+        throttle.slow_down("cancel", calls=20, now=0.001 * late)
+    assert throttle.pause("cancel", now=0.0) == 1
+    throttle.slow_down("cancel", calls=20, now=1.0)
+    assert throttle.pause("cancel", now=1.0) == 2
+    throttle.slow_down("cancel", calls=20, now=1.5, asked_for=9)
+    assert throttle.pause("cancel", now=1.5) == 9

@@ -198,6 +198,12 @@ class GTEWebsocket:
         with self._changed:
             return self._tables.ticker(own or {})
 
+    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
+        """Return instrument, bid and ask without `own`, position and account, at one moment."""
+        with self._changed:
+            tables = self._tables
+            return tables.instrument(), tables.ticker(own), tables.position(), tables.margin()
+
     def funds(self) -> Margin | None:
         """Return the account in the settlement currency, or None while no frame has shown it."""
         with self._changed:
