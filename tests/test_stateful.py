@@ -218,7 +218,8 @@ class BotAndExchange(RuleBasedStateMachine):
         """Let the owner trade by hand with the others' best level, if it is theirs alone."""
         book = self.world.exchange.listing(BTC_USD).book
         best = book.best(Side.SELL if buys else Side.BUY)
-        if best is None or any(int(order.price * 2) == best for order in self.world.orders()):
+        mine = self.world.exchange.blotter.live(OWNER)  # the bot's and those by hand
+        if best is None or any(int(order.price * 2) == best for order in mine):
             return
         qty = min(qty, book.size(Side.SELL if buys else Side.BUY, best))
         self._by_hand("buy" if buys else "sell", str(Decimal(best) / 2), qty)
