@@ -15,7 +15,7 @@ from tests.benchmarks import decide, orders, process, receive
 from tests.benchmarks.table import Figure, shown
 
 PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
-    "receive": (receive.one_frame, receive.reads, receive.real_feed, process.socket_feed),
+    "receive": (receive.one_frame, receive.reads, process.real_feed, process.socket_feed),
     "decide": (decide.plans, decide.day),
     "orders": (
         orders.stands,

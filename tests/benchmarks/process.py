@@ -4,21 +4,22 @@ import asyncio
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 from unittest.mock import patch
 
 from aiohttp import web
 from bot import ENVIRONMENT, ROOT, Bot, settings_for
 
 from market_maker import resources
+from market_maker.models import Side
 from market_maker.paper.venue import PaperExchange
 from market_maker.ws import ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -28,6 +29,9 @@ from tests.benchmarks.table import Figure, percentile, seconds_of, until
 RATE, SECONDS = 2_000, 60
 IDLE_RATE, IDLE_SECONDS = 100, 20
 MESSAGES, CONNECTIONS = 10_000_000, 1_000
+NOW = '"now"'
+OPEN = re.compile("Order .*: open, 0 filled")
+"""What the log says once the venue has shown an order of ours."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,8 +51,8 @@ def starts() -> Iterator[Figure]:
     for _ in range(3):
         with tempfile.TemporaryDirectory() as directory:
             begun = time.monotonic()
-            bot = Bot(Path(directory), "--paper")
-            assert until(lambda: "Creating" in bot.text, 30)  # noqa: B023
+            bot = Bot(Path(directory), "--paper", "--log-level", "DEBUG")
+            assert until(lambda: OPEN.search(bot.text), 30)  # noqa: B023
             quoted.append(time.monotonic() - begun)
             bot.end(2)
     yield Figure(
@@ -64,19 +68,21 @@ def idle() -> Iterator[Figure]:
         bot = Bot(Path(directory))
         assert until(lambda: len(venue.open_orders()) == 60, 30)
         time.sleep(3)
-        used, begun = _processor_seconds(bot.process.pid), time.monotonic()
+        pids = [bot.process.pid, *bot.guards]
+        used, begun = sum(map(_processor_seconds, pids)), time.monotonic()
         frames = 0
         while (now := time.monotonic()) < begun + IDLE_SECONDS:
             venue.put("buy", "8480", 1000 + frames % 500)
             frames += 1
             time.sleep(max(0.0, begun + frames / IDLE_RATE - now))
-        used = _processor_seconds(bot.process.pid) - used
+        used = sum(map(_processor_seconds, pids)) - used
         bot.end(2)
     yield Figure(
         what=f"idle: 60 orders, {frames / IDLE_SECONDS:.0f} feed messages/s",
         value=100 * used / IDLE_SECONDS,
         unit="% of a core",
         most=3,
+        note="the bot and its guard",
     )
 
 
@@ -88,27 +94,15 @@ def _processor_seconds(pid: int) -> float:
 # --- a feed over a real WebSocket -----------------------------------------------------------------
 
 
-def serve(rate: int, seconds: float, port_to: "Any" = print) -> None:
-    """Be a feed, in a process of its own: images, then so many updates a second; then stay."""
+def serve(frames: Iterable[str], rate: float) -> None:
+    """Be a feed, in a process of its own: these frames, so many a second; then stay."""
 
     async def session(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
-        await socket.send_str(receive.instrument())
-        await socket.send_str(receive.frame("partial", receive.book_rows(500)))
         begun = time.monotonic()
-        for number in range(int(rate * seconds)):
-            row = receive.row("buy", 199_990 - number % 200, str(number + 1))
-            sent = json.dumps(
-                {
-                    "table": "order_book",
-                    "action": "update",
-                    "data": [row],
-                    "time": str(receive.TIME),
-                    "sent": time.monotonic(),
-                }
-            )
-            await socket.send_str(sent)
+        for number, frame in enumerate(frames):
+            await socket.send_str(frame.replace(NOW, str(time.monotonic()), 1))
             ahead = begun + number / rate - time.monotonic()
             if ahead > 0.001:
                 await asyncio.sleep(ahead)
@@ -124,17 +118,38 @@ def serve(rate: int, seconds: float, port_to: "Any" = print) -> None:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         assert site._server
-        port_to(site._server.sockets[0].getsockname()[1], flush=True)  # type: ignore[attr-defined]
+        print(site._server.sockets[0].getsockname()[1], flush=True)  # type: ignore[attr-defined]  # noqa: T201
         await asyncio.Event().wait()
 
     asyncio.run(main())
 
 
-class Server:
-    """The feed of `serve()` in a process of its own."""
+def images() -> list[str]:
+    """Return the first frames of a feed."""
+    return [receive.instrument(), receive.frame("partial", receive.book_rows(500))]
 
-    def __init__(self, rate: int, seconds: float) -> None:
-        code = f"from tests.benchmarks.process import serve; serve({rate}, {seconds})"
+
+def fast() -> list[str]:
+    """Return the frames of a fast feed; each but the images says when it was sent."""
+    rows = [
+        receive.row("buy", 199_990 - number % 200, str(number + 1))
+        for number in range(RATE * SECONDS)
+    ]
+    sent = f',"sent":{NOW}}}'
+    return images() + [receive.frame("update", [row])[:-1] + sent for row in rows]
+
+
+def recorded() -> list[str]:
+    """Return the frames of the capture."""
+    return receive.captured()[0]
+
+
+class Server:
+    """A feed in a process of its own: the frames that a function of this module returns."""
+
+    def __init__(self, frames: Callable[[], list[str]], rate: float = 1e9) -> None:
+        name = frames.__name__
+        code = f"from tests.benchmarks.process import {name}, serve; serve({name}(), {rate})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE
         )
@@ -149,45 +164,73 @@ class Server:
         self._process.wait()
 
 
-def feed_of(url: str) -> GTEWebsocket:
-    """Return a feed without a key."""
-    return GTEWebsocket(
-        url,
-        instrument_type="pc",
-        settle_currency=receive.AREA,
-        symbol=receive.SYMBOL,
-        now=lambda: receive.TIME,
-        wake=SimpleQueue(),
-    )
-
-
 def socket_feed() -> Iterator[Figure]:
     """Receive a fast feed over a real WebSocket: nothing lost, and how late."""
     lags: list[float] = []
     take = GTEWebsocket._take
+    expected = fast()
 
     def noting(feed: GTEWebsocket, data: bytes) -> None:
         take(feed, data)
-        at = data.rfind(b'"sent": ')
+        at = data.rfind(b'"sent":')
         if at > 0:
-            lags.append(time.monotonic() - float(data[at + 8 : -1]))
+            lags.append(time.monotonic() - float(data[at + 7 : -1]))
 
-    with patch.object(GTEWebsocket, "_take", noting), Server(RATE, SECONDS) as server:
-        feed = feed_of(server.url)
+    with patch.object(GTEWebsocket, "_take", noting), Server(fast, RATE) as server:
+        feed = receive.feed_of(server.url)
+        used, begun = time.process_time(), time.monotonic()
         feed.start()
-        feed.wait_for_tables(feed.needed, 10)
-        used = time.process_time()
-        assert until(lambda: len(lags) >= RATE * SECONDS, SECONDS + 15)
-        used = time.process_time() - used
+        until(lambda: len(lags) >= RATE * SECONDS, SECONDS + 15)
+        used, took = time.process_time() - used, time.monotonic() - begun
         feed.exit()
+    shown = dict(feed._tables.book.levels(Side.BUY, {}))
+    last = [json.loads(each)["data"][0] for each in expected[-200:]]
+    assert all(shown[Decimal(row["price"])] == Decimal(row["size"]) for row in last)
     yield Figure(
         what=f"feed of {RATE:,} messages/s for {SECONDS} s: lost",
         value=RATE * SECONDS - len(lags),
         unit="",
         most=0,
+        note=f"in {took:.0f} s; the book at the end is right",
     )
     yield Figure(what="  its lag, p99", value=1e3 * percentile(lags, 0.99), unit="ms", most=50)
-    yield Figure(what="  a core in use", value=100 * used / SECONDS, unit="%", most=40)
+    yield Figure(what="  a core in use", value=100 * used / took, unit="%", most=40)
+
+
+def real_feed() -> Iterator[Figure]:
+    """Receive a real feed over a real WebSocket, and compare the book with a plain replay."""
+    if not receive.CAPTURE.exists():
+        yield Figure(what="real feed (the capture is not here)", value=0, unit="x", note="skipped")
+        return
+    frames, expected = receive.captured()
+    taken = 0
+    take = GTEWebsocket._take
+
+    def counting(feed: GTEWebsocket, data: bytes) -> None:
+        nonlocal taken
+        take(feed, data)
+        taken += 1
+
+    took = []
+    with patch.object(GTEWebsocket, "_take", counting), Server(recorded) as server:
+        for _ in range(3):
+            taken, begun = 0, time.monotonic()
+            feed = receive.feed_of(server.url)
+            feed.start()
+            assert until(lambda: taken >= len(frames), 60)  # noqa: B023
+            took.append(time.monotonic() - begun)
+            feed.exit()
+            for side in Side:
+                assert dict(feed._tables.book.levels(side, {})) == expected[side]
+    seconds = sorted(took)[1]
+    yield Figure(
+        what=f"real feed over a WebSocket, {len(frames):,} frames, / real time",
+        value=receive.CAPTURED_SECONDS / seconds,
+        unit="x",
+        least=100,
+        note=f"{seconds:.2f} s; the book is the replay's, "
+        f"{sum(map(len, expected.values())):,} levels",
+    )
 
 
 # --- for weeks ------------------------------------------------------------------------------------
@@ -195,12 +238,11 @@ def socket_feed() -> Iterator[Figure]:
 
 def stays() -> Iterator[Figure]:
     """Take ten million messages and a thousand connections; see what has grown."""
-    feed = feed_of("ws://localhost")
+    feed = receive.feed_of("ws://localhost")
     feed._connected = True
     feed._take(receive.instrument().encode())
     feed._take(receive.frame("partial", receive.book_rows(500)).encode())
-    rows = [receive.row("buy", 199_990 - n % 300, str(n % 7)) for n in range(10_000)]
-    frames = [receive.frame("update", [row]).encode() for row in rows]
+    frames = [receive.frame("update", [row]).encode() for row in wandering()]
 
     def play(count: int) -> None:
         for _ in range(count // len(frames)):
@@ -219,8 +261,8 @@ def stays() -> Iterator[Figure]:
         most=10,
         note=f"{MESSAGES / took:,.0f} messages/s",
     )
-    with Server(1, 0) as server, patch.object(ws_thread, "BACK_OFF", (0.001,)):
-        feed = feed_of(server.url)
+    with Server(images) as server, patch.object(ws_thread, "BACK_OFF", (0.001,)):
+        feed = receive.feed_of(server.url)
         feed.start()
         _connect(feed, CONNECTIONS // 20)
         before, threads, files = _memory(), threading.active_count(), _files()
@@ -231,10 +273,20 @@ def stays() -> Iterator[Figure]:
             value=_memory() - before,
             unit="MiB more",
             most=10,
-            note=f"threads {more[0]:+d}, files {more[1]:+d}",
         )
         feed.exit()
-    assert more == (0, 0)
+    yield Figure(what="  threads", value=more[0], unit="more", most=0)
+    yield Figure(what="  file descriptors", value=more[1], unit="more", most=0)
+
+
+def wandering() -> Iterator[dict[str, str]]:
+    """Yield rows of levels that come and go ever further down, and at last all go."""
+    first, levels, wide = 190_000, 5_000, 300
+    for number in range(levels + wide):
+        if number < levels:
+            yield receive.row("buy", first - number, str(number + 1))
+        if number >= wide:
+            yield receive.row("buy", first - number + wide, "0")
 
 
 def _connect(feed: GTEWebsocket, times: int) -> None:

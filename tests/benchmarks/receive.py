@@ -1,15 +1,15 @@
-"""The way in: one frame, a whole day's worth of them, and what a tick reads from the tables."""
+"""The way in: one frame of the book, and what a tick reads from the tables."""
 
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from market_maker.models import Side
-from market_maker.ws.tables import Tables
+from market_maker.models import OpenOrder, Side
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.benchmarks.table import Figure, seconds_of
 from tests.world.world import World
@@ -17,6 +17,7 @@ from tests.world.world import World
 AREA, SYMBOL, SYMBOL_ID = "BTC", "BTC_USD", 4
 TIME = 1_577_836_805_000
 DEPTHS = (50, 500, 5_000, 50_000)
+DEEP = 5_000
 FRAMES = 200
 PLACE = {"instrument_type": "pc", "settle_currency": AREA, "symbol": SYMBOL}
 CAPTURE = Path(__file__).parents[3] / "shared" / "data" / "btcusd_perp_20240808.gz"
@@ -27,6 +28,18 @@ def row(side: str, ticks: int, size: str, tick: Decimal = Decimal("0.5")) -> dic
     """Return a row of the book as GTE sends it."""
     level_id = str(10**8 * SYMBOL_ID - ticks)
     return PLACE | {"id": level_id, "side": side, "price": str(ticks * tick), "size": size}
+
+
+def feed_of(url: str) -> GTEWebsocket:
+    """Return a feed without a key."""
+    return GTEWebsocket(
+        url,
+        instrument_type="pc",
+        settle_currency=AREA,
+        symbol=SYMBOL,
+        now=lambda: TIME,
+        wake=SimpleQueue(),
+    )
 
 
 def frame(action: str, rows: list[dict[str, str]], time: int = TIME) -> str:
@@ -51,10 +64,16 @@ class Linear:
     def apply(self, changed: dict[str, Any]) -> None:
         """Apply an update."""
         for each in changed["data"]:
-            for known in self._rows:
+            for place, known in enumerate(self._rows):
                 if known["id"] == each["id"] and known["side"] == each["side"]:
-                    known.update(each)
+                    if each["size"] == "0":
+                        del self._rows[place]
+                    else:
+                        known.update(each)
                     break
+            else:
+                if each["size"] != "0":
+                    self._rows.append(each)
 
 
 def book_rows(depth: int) -> list[dict[str, str]]:
@@ -65,12 +84,12 @@ def book_rows(depth: int) -> list[dict[str, str]]:
 
 
 def updates(depth: int, rows: int, chance: random.Random) -> list[str]:
-    """Return frames, each with so many random levels that get a new size."""
+    """Return frames, each with so many random levels; one in ten goes, and may come again."""
     known = book_rows(depth)
+    sizes = ["0", *map(str, range(1, 10))]
     return [
         frame(
-            "update",
-            [chance.choice(known) | {"size": str(chance.randrange(1, 9_999))} for _ in range(rows)],
+            "update", [chance.choice(known) | {"size": chance.choice(sizes)} for _ in range(rows)]
         )
         for _ in range(FRAMES)
     ]
@@ -79,15 +98,17 @@ def updates(depth: int, rows: int, chance: random.Random) -> list[str]:
 def one_frame() -> Iterator[Figure]:
     """Measure a frame of the book against `json.loads` of it, at every depth."""
     chance = random.Random(5)
+    took: dict[tuple[int, int], float] = {}
     for depth in DEPTHS:
-        tables = Tables("pc", AREA, SYMBOL)
-        tables.apply(json.loads(instrument()), TIME)
-        tables.apply(json.loads(frame("partial", book_rows(depth))), TIME)
+        feed = feed_of("ws://localhost")
+        feed._connected = True
+        for first in (instrument(), frame("partial", book_rows(depth))):
+            feed._take(first.encode())
         for rows in (1, 25):
             texts = updates(depth, rows, chance)
             frames = [json.loads(text) for text in texts]
-            parse = seconds_of(lambda texts=texts: [json.loads(text) for text in texts]) / FRAMES
-            apply = _each(lambda each: tables.apply(each, TIME), frames)  # noqa: B023
+            parse = _each(json.loads, texts)
+            apply = took[depth, rows] = _each(lambda f: feed._tables.apply(f, TIME), frames)  # noqa: B023
             yield Figure(
                 what=f"apply {rows} rows, {depth:,} levels, / json.loads",
                 value=apply / parse,
@@ -95,72 +116,89 @@ def one_frame() -> Iterator[Figure]:
                 most=2,
                 note=f"{apply * 1e6:.1f} us / {parse * 1e6:.1f} us",
             )
-            if (depth, rows) == (5_000, 25):
+            if depth == DEEP:
+                whole = _each(feed._take, [text.encode() for text in texts])
+                yield Figure(
+                    what="  with decoding, parsing and checking it, / json.loads",
+                    value=whole / parse,
+                    unit="x",
+                    note=f"{whole * 1e6:.1f} us",
+                )
+            if (depth, rows) == (DEEP, 25):
                 linear = _each(Linear(book_rows(depth)).apply, frames[:20])
                 yield Figure(
-                    what="a table searched from the front, 5,000 levels, / ours",
+                    what=f"a table searched from the front, {DEEP:,} levels, / ours",
                     value=linear / apply,
                     unit="x",
                     least=50,
                     note=f"{linear * 1e6:,.0f} us for 25 rows",
                 )
+    yield Figure(
+        what="apply 25 rows, 50,000 levels, / 50 levels",
+        value=took[DEPTHS[-1], 25] / took[DEPTHS[0], 25],
+        unit="x",
+        note="a thousand times as deep",
+    )
 
 
-def _each(apply: Callable[[dict[str, Any]], object], frames: list[dict[str, Any]]) -> float:
-    return seconds_of(lambda: [apply(each) for each in frames]) / len(frames)
+def _each(act: Callable[[Any], object], values: Sequence[Any]) -> float:
+    return seconds_of(lambda: [act(each) for each in values]) / len(values)
 
 
 def reads() -> Iterator[Figure]:
-    """Measure what a tick reads, with 60 orders of ours in the book."""
+    """Measure what a tick reads, with 60 orders of ours in the book, and the first of it."""
     world = World(ORDER_PAIRS=30, CHECK_POSITION_LIMITS=False)
+    took: dict[str, list[float]] = {}
     with world.installed():
-        exchange = world.start().exchange
+        bot = world.start()
         world.run(20)
-        assert len(exchange.own.live()) == 60
+        exchange = bot.exchange
+        own = exchange.own.live()
+        assert len(own) == 60
         for depth in (DEPTHS[0], DEPTHS[-1]):
-            tables = exchange.feed._tables
-            tables.apply(json.loads(frame("partial", book_rows(depth))), TIME)
+            exchange.feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)
+            ticker = exchange.ticker()
+            assert ticker.bid is not None
+            assert ticker.bid < max(order.price for order in own if order.side is Side.BUY)
             for what, act, most in (
                 ("best bid and ask without our own", exchange.ticker, 50),
                 ("the snapshot of a tick", exchange.snapshot, 300),
             ):
-                took = seconds_of(act, 200)
+                seconds = seconds_of(act, 200)
+                took.setdefault(what, []).append(seconds)
                 yield Figure(
-                    what=f"{what}, {depth:,} levels", value=took * 1e6, unit="us", most=most
+                    what=f"{what}, {depth:,} levels", value=seconds * 1e6, unit="us", most=most
                 )
+        for what, (shallow, deep) in took.items():
+            yield Figure(what=f"{what}, 50,000 levels / 50", value=deep / shallow, unit="x")
+        bot.place_orders()
+        yield Figure(
+            what="a whole tick, 60 orders that stand as wanted",
+            value=seconds_of(bot.tick, 20) * 1e3,
+            unit="ms",
+        )
 
 
-def real_feed() -> Iterator[Figure]:
-    """Play a real feed through the whole way in, and compare the book with a plain replay."""
-    if not CAPTURE.exists():
-        yield Figure(what="real feed (the capture is not here)", value=0, unit="x", note="skipped")
-        return
-    frames, expected = captured()
-    feed = GTEWebsocket(
-        "ws://localhost",
-        instrument_type="pc",
-        settle_currency=AREA,
-        symbol=SYMBOL,
-        now=lambda: TIME,
-    )
-    feed._connected = True
-    took = seconds_of(lambda: [feed._take(each) for each in frames], rounds=3)
-    for side in Side:
-        assert dict(feed._tables.book.levels(side, {})) == expected[side]
-    yield Figure(
-        what=f"real feed, {len(frames):,} frames, / real time",
-        value=CAPTURED_SECONDS / took,
-        unit="x",
-        least=100,
-        note=f"{took:.2f} s; the book is the replay's, {sum(map(len, expected.values())):,} levels",
-    )
+def around(own: Sequence[OpenOrder], depth: int) -> list[dict[str, str]]:
+    """Return the rows of a book in which our orders are the first, and the others' half as far."""
+    rows = []
+    for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell")):
+        ours = {int(order.price * 2): str(order.qty) for order in own if order.side is side}
+        first = max(ours) if side is Side.BUY else min(ours)
+        count = min(depth // 2, first - 1) if side is Side.BUY else depth - len(rows)
+        for ticks in (first - side.sign * n for n in range(count)):
+            if ticks == first or ticks not in ours:
+                rows.append(row(word, ticks, ours.get(ticks, "100")))
+            else:
+                rows.append(row(word, ticks, str(int(ours[ticks]) + 100)))
+    return rows
 
 
-def captured() -> tuple[list[bytes], dict[Side, dict[Decimal, Decimal]]]:
+def captured() -> tuple[list[str], dict[Side, dict[Decimal, Decimal]]]:
     """Return the capture as GTE frames, and the book at its end by a replay of its own."""
     books: dict[str, dict[str, str]] = {"buy": {}, "sell": {}}
     tick = Decimal("0.1")
-    frames: list[bytes] = [instrument("0.1").encode()]
+    frames = [instrument("0.1")]
     later: list[dict[str, Any]] = []
     snapshot: dict[str, Any] = {}
     with gzip.open(CAPTURE, "rt") as file:
@@ -174,7 +212,7 @@ def captured() -> tuple[list[bytes], dict[Side, dict[Decimal, Decimal]]]:
     for side, name in (("buy", "bids"), ("sell", "asks")):
         books[side] = dict(snapshot[name])
         rows += [row(side, int(Decimal(p) / tick), size, tick) for p, size in snapshot[name]]
-    frames.append(frame("partial", rows).encode())
+    frames.append(frame("partial", rows))
     for update in later:
         if update["u"] < snapshot["lastUpdateId"]:
             continue
@@ -183,7 +221,7 @@ def captured() -> tuple[list[bytes], dict[Side, dict[Decimal, Decimal]]]:
             for price, size in update[name]:
                 books[side].pop(price, None) if size == "0" else books[side].update({price: size})
                 rows.append(row(side, int(Decimal(price) / tick), size, tick))
-        frames.append(frame("update", rows).encode())
+        frames.append(frame("update", rows))
     expected = {
         side: {Decimal(price): Decimal(size) for price, size in books[word].items()}
         for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell"))
