@@ -149,7 +149,7 @@ def error_of(code: int, what: str, detail: object = None) -> RequestError:
 # --- text into values ---------------------------------------------------------------------------
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,18})?", re.ASCII)
-_UNSIGNED = re.compile(_NUMBER.pattern.removeprefix("-?"), re.ASCII)
+_unsigned = re.compile(_NUMBER.pattern.removeprefix("-?"), re.ASCII).fullmatch
 _MILLIS = re.compile(r"[0-9]{12,14}", re.ASCII)
 
 
@@ -175,9 +175,10 @@ def positive(row: Row, name: str) -> Decimal:
 def not_negative(row: Row, name: str) -> Decimal:
     """Return the field as a number that is zero or more, or raise BadData."""
     text = row.get(name)
-    if type(text) is str and _UNSIGNED.fullmatch(text):  # at once: each row of the book has one
+    if type(text) is str and _unsigned(text):  # at once: each row of the book has one
         return Decimal(text)
-    raise BadData(f"{name} is negative: {number(row, name)}")
+    value = number(row, name)
+    raise BadData(f"{name} is negative: {value}")
 
 
 def optional(row: Row, name: str) -> Decimal | None:

@@ -102,16 +102,17 @@ class Book:
 
         A row with an `id` may leave out side and price (gte-api §6.3). Raises BadData.
         """
-        level = self._known(row)
         size = protocol.not_negative(row, "size")
-        if level is None:
-            level = self._level(row)
-            if level is None:
-                raise BadData("an unknown level without side and price")
-            if self._is_overtaken(level, row, time):
+        try:  # what `_known()` does, without a call for each row: a tenth of the time
+            level = self._by_id[row["id"]]
+            is_known = level.spelt_price == row["price"] and level.spelt_side == row["side"]
+        except KeyError:
+            is_known = False
+        if not is_known:
+            named = self._named(row, size, time)
+            if named is None:
                 return
-            if size:  # a side that ends leaves the id to the other one
-                self._name(level, row)
+            level = named
         if time < level.time:
             return
         if size and level.size:  # nearly always; a call less
@@ -184,6 +185,17 @@ class Book:
         level = self._levels[side].get(price)
         if level is None:
             level = self._levels[side][price] = Level(side, price)
+        return level
+
+    def _named(self, row: Row, size: Decimal, time: int) -> Level | None:
+        """Return the level of a row that is not known as it is spelt; None for one overtaken."""
+        level = self._level(row)
+        if level is None:
+            raise BadData("an unknown level without side and price")
+        if self._is_overtaken(level, row, time):
+            return None
+        if size:  # a side that ends leaves the id to the other one
+            self._name(level, row)
         return level
 
     def _is_overtaken(self, level: Level, row: Row, time: int) -> bool:

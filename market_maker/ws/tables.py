@@ -91,7 +91,7 @@ class Tables:
         if abs(time - received) > SKEW_MS:
             time = received
         if table == "trade":
-            self._each(table, data, self._trade)
+            self._each(table, data, self._trade, time)
         elif table not in self._parse and table != "order_book":
             self.counts["unknown table"] += 1
         elif action not in ("partial", "insert", "update", "delete"):
@@ -115,12 +115,14 @@ class Tables:
         if action == "partial":
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
-        self._each(table, data, lambda row: take(table, row, time))
+        self._each(table, data, partial(take, table), time)
         if table == "instrument" and self.instrument() is None:
             del self.times[table]  # a first image that says nothing is none
         return len(self.news) != news
 
-    def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
+    def _each(
+        self, table: str, data: list[Row], take: Callable[[Row, int], None], time: int
+    ) -> None:
         area, symbol = self._key
         for row in data:
             try:
@@ -129,7 +131,7 @@ class Tables:
                 elif row.get("settle_currency", area) != area:
                     self.counts["other area"] += 1
                 else:
-                    take(row)
+                    take(row, time)
             except (BadData, KeyError, TypeError) as error:
                 why = str(error).partition(":")[0] if isinstance(error, BadData) else "odd form"
                 self.counts["row refused"] += 1
@@ -142,7 +144,7 @@ class Tables:
         if self._ids_fit is None:
             self._ids_fit = self._learn_ids(data[:SAMPLE])
         change = self.book.delete if action == "delete" else self.book.put
-        self._each("order_book", data, partial(change, time=time))
+        self._each("order_book", data, change, time)
         if self.book.misfits >= MISFITS:
             self.broken = "levels of the book whose id does not fit their price"
 
@@ -164,7 +166,7 @@ class Tables:
             return None
         return protocol.id_fits(row, self._id_rule)
 
-    def _trade(self, row: Row) -> None:
+    def _trade(self, row: Row, _time: int) -> None:
         self.trades.append(
             {
                 "time": protocol.text(row, "trade_time"),
