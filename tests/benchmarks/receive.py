@@ -88,13 +88,12 @@ def book_rows(depth: int) -> list[dict[str, str]]:
 def updates(depth: int, rows: int, chance: random.Random) -> list[str]:
     """Return frames, each with so many random levels; one in ten goes, and may come again."""
     known = book_rows(depth)
-    sizes = ["0", *map(str, range(1, 10))]
-    return [
-        frame(
-            "update", [chance.choice(known) | {"size": chance.choice(sizes)} for _ in range(rows)]
-        )
-        for _ in range(FRAMES)
-    ]
+
+    def changed() -> dict[str, str]:
+        size = chance.randrange(1, 5_000) if chance.random() < 0.9 else 0
+        return chance.choice(known) | {"size": str(size)}
+
+    return [frame("update", [changed() for _ in range(rows)]) for _ in range(FRAMES)]
 
 
 def one_frame() -> Iterator[Figure]:
