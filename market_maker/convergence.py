@@ -147,12 +147,12 @@ def _apart(
     for request in missing:
         price = request.price
         if (request.side, price) in taken:
-            while (request.side, price) in taken | free:
+            while (request.side, price) in taken or (request.side, price) in free:
                 price -= request.side.sign * tick
             if abs(price - request.price) > relist * request.price:
                 price = request.price
             taken.add((request.side, price))
-        moved.append(replace(request, price=price))
+        moved.append(request if price == request.price else replace(request, price=price))
     return moved
 
 

@@ -2,8 +2,8 @@
 
 The venue counts arrivals, and a call arrives somewhere between its start and its answer. So a call
 takes a place in the window from its start until a whole window after its answer: then no window
-holds more than the limit, however long the way. Time is an argument, in seconds of a clock that
-never steps.
+holds more than the limit, however long the way; a call that is given up counts as answered then,
+for want of better knowledge. Time is an argument, in seconds of a clock that never steps.
 """
 
 from collections import Counter, deque

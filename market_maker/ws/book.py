@@ -40,7 +40,7 @@ class Prices:
     def __init__(self) -> None:
         self._blocks: list[list[Decimal]] = [[]]
         self._tops: list[Decimal] = []
-        """The last price of each block but the last block."""
+        """For each block but the last, the price it may reach: its own ones are not above."""
         self._count = 0
 
     def add(self, price: Decimal) -> None:
@@ -232,4 +232,4 @@ class Book:
         for side, levels in self._levels.items():
             self._levels[side] = {price: level for price, level in levels.items() if level.size}
         names = {name: level for name, level in self._by_id.items() if level.size}
-        self._by_id = names if len(names) <= most else {}
+        self._by_id = names if len(names) <= most else {}  # many names of few levels: learn anew

@@ -80,8 +80,9 @@ class Tables:
     def apply(self, frame: Row, received: int) -> bool:
         """Take a data frame; return whether it brought news of the account's orders.
 
-        `received` in ms stands for the venue's time in a frame that has none. A table or action
-        that is not known, and rows that are not fit, are counted and dropped.
+        `received` in ms stands for the venue's time in a frame that has none. A table that is not
+        known, and rows that are not fit, are counted and dropped; an action that is not known is
+        `broken`.
         """
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:

@@ -10,9 +10,10 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
+from datetime import date
 
 from tests.benchmarks import decide, orders, process, receive
-from tests.benchmarks.table import Figure, shown
+from tests.benchmarks.table import HEAD, Figure, shown
 
 PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
     "receive": (receive.one_frame, receive.reads, process.real_feed, process.socket_feed),
@@ -34,17 +35,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    if not arguments.json:
+        print(f"{date.today()}, {machine}\n\n{HEAD}", flush=True)
     figures: list[Figure] = []
     for part in arguments.only:
         for measure in PARTS[part]:
             gc.collect()
             gc.freeze()  # what one measurement leaves behind is not searched in the next
-            figures += measure()
+            for figure in measure():
+                figures.append(figure)
+                if not arguments.json:
+                    print(shown(figure), flush=True)
     if arguments.json:
-        print(json.dumps([figure.plain() for figure in figures], indent=1))
-        return
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
-    print(shown(figures))
+        found = {"date": str(date.today()), "machine": machine}
+        print(json.dumps(found | {"figures": [figure.plain() for figure in figures]}, indent=1))
 
 
 main()

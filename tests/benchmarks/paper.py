@@ -1,4 +1,4 @@
-"""Print what the paper exchange can carry: `python tests/benchmarks/bench_paper.py`.
+"""Print what the paper exchange can carry: `python tests/benchmarks/paper.py`.
 
 The venue runs in a process of its own; the load comes from this one, as a bot's would.
 """

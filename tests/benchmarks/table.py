@@ -34,16 +34,15 @@ class Figure:
         return asdict(self) | {"is_met": self.is_met}
 
 
-def shown(figures: Iterable[Figure]) -> str:
-    """Return the figures as a table of Markdown."""
-    lines = ["| Quantity | Here | Target | |", "|---|---|---|---|"]
-    for figure in figures:
-        mark = "" if figure.is_met else "**missed** "
-        value = f"{figure.value:,.3g}" if abs(figure.value) < 1000 else f"{figure.value:,.0f}"
-        lines.append(
-            f"| {figure.what} | {value} {figure.unit} | {figure.target} | {mark}{figure.note} |"
-        )
-    return "\n".join(lines)
+HEAD = "| Quantity | Here | Target | |\n|---|---|---|---|"
+
+
+def shown(figure: Figure) -> str:
+    """Return a figure as a line of a table of Markdown, which begins with `HEAD`."""
+    mark = "" if figure.is_met else "**missed** "
+    value = f"{figure.value:,.3g}" if abs(figure.value) < 1000 else f"{figure.value:,.0f}"
+    cells = figure.what, f"{value} {figure.unit}".strip(), figure.target, mark + figure.note
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
 def seconds_of(act: Callable[[], object], times: int = 1, rounds: int = 5) -> float:
