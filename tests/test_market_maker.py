@@ -20,6 +20,7 @@ from market_maker.paper.instrument import Key
 from market_maker.paper.switches import Switches
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import settings
+from tests.world.world import World
 
 Configure = Callable[..., None]
 Start = Callable[..., OrderManager]
@@ -459,6 +460,18 @@ def test_the_loop_wakes_on_a_fill_long_before_its_interval(
     bot.stop("the test is over")
     loop.join(timeout=20)
     assert venue.open_orders() == []
+
+
+def test_the_loop_wakes_when_any_of_its_orders_has_ended(empty: World) -> None:
+    empty.start(LOOP_INTERVAL=30)
+    empty.run(40)
+    before = {order.order_id for order in empty.orders()}
+    first = empty.orders()[0]
+    empty.timeline.after(5, lambda: empty.venue_cancels(first))
+    empty.run(10)
+    after = {order.order_id for order in empty.orders()}
+    assert len(after) == len(before)
+    assert before - after == {first.order_id}
 
 
 def test_a_pause_ends_long_before_the_loop_interval(start: Start, venue: PaperExchange) -> None:
