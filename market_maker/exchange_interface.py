@@ -212,17 +212,18 @@ class ExchangeInterface:
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
         )
-        if not known and found.state is TradingState.ACTIVE:
+        known = known and (self.dry_run or self._reconciler.is_of_this_connection())
+        if not known and found.state.severity < TradingState.PAUSED.severity:
             return Health(TradingState.PAUSED, "own orders are still being looked up")
         return found
 
     def _keep_up(self) -> bool:
         """Bring our orders up to date; return whether all is known of them."""
+        self._poll_margin()
         known = self._reconciler.look_up_if_needed(always=self._is_spot)
         if again := self._reconciler.cancels_to_repeat():
             logger.warning("Cancelling %d orders again; they have not ended.", len(again))
             self.executor.cancel(again)
-        self._poll_margin()
         return known
 
     def _snapshot_if_any(self) -> Snapshot | None:
@@ -307,7 +308,9 @@ class ExchangeInterface:
         return self.feed.get_ticker(self._own_quantity())
 
     def position(self) -> Position:
-        """Return both legs."""
+        """Return both legs. Raises Temporary while the feed has not shown them."""
+        if "position" in self.feed.missing():
+            raise Temporary("the feed has not shown the position yet")
         return self._spot_position() if self._is_spot else self.feed.position()
 
     def instrument(self) -> Instrument:

@@ -130,6 +130,10 @@ class Reconciler:
         self.reconciled_at = clock.monotonic()
         self._blind_since = None
 
+    def is_of_this_connection(self) -> bool:
+        """Say whether all has been looked up since the feed was last connected."""
+        return self._reconciled_epoch == self._feed.epoch
+
     def blind_for(self) -> float:
         """Return the seconds in which the venue's list was needed and could not be had."""
         return 0.0 if self._blind_since is None else clock.monotonic() - self._blind_since

@@ -146,6 +146,18 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     assert exchange.own.bought == 100
 
 
+def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
+    exchange: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch = exchange.feed.epoch
+    exchange.feed.connect_anew("the test says so")
+    wait_until(lambda: exchange.feed.epoch > epoch and not exchange.feed.missing())
+    with monkeypatch.context() as patched:  # it was not back yet when this was asked
+        patched.setattr(exchange._reconciler, "look_up_if_needed", lambda **_: True)
+        assert exchange.refresh().state is TradingState.PAUSED
+    assert exchange.refresh().state is TradingState.ACTIVE
+
+
 def test_an_order_that_someone_else_cancels_is_noticed(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
