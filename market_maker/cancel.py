@@ -36,8 +36,13 @@ def run(*, and_halt: bool) -> None:
     if and_halt and files:
         _tell_the_bot(files)
     prove_none_left(files, SECONDS)
-    if files and files.lock.holder() is None:
+    holder = files.lock.holder() if files else None
+    if files and holder is None:
         files.note_proven_clean()
+    elif holder and not holder.is_guard and not and_halt:
+        logger.warning(
+            "Process %d runs and may place orders again: stop it, or use --halt.", holder.pid
+        )
     if not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
 
@@ -98,6 +103,8 @@ def run_files() -> RunFiles:
     return RunFiles(
         base_url=settings.API_URL_BASE,
         api_key=revealed(settings.API_KEY),
+        instrument_type=settings.INSTRUMENTTYPE,
+        settle_currency=settings.SETTLECURRENCY,
         symbol=settings.SYMBOL,
         prefix=settings.ORDERID_PREFIX,
     )

@@ -25,7 +25,8 @@ def converge(
 
     `wanted` must not cross itself. A wanted order is created only where nothing is in its way: each
     order that is being cancelled, or whose fate is unknown, holds back the wanted order nearest to
-    it on its side, and those that would trade with it. None is created at the price of a kept one.
+    it on its side, and those that would trade with it. None is created at the price of a kept one,
+    as long as another price within `relist` is free.
     """
     pairs = [
         pair

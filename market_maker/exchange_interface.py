@@ -90,6 +90,8 @@ class ExchangeInterface:
         self.own = OwnOrders(settings.ORDERID_PREFIX)
         self.own.known_runs.add(self.gte.run)
         self._is_spot = settings.INSTRUMENTTYPE == "bb"
+        self._instrument: Instrument | None = None
+        """The latest that was shown; a fill may be found while a new connection shows none yet."""
         self._margin: Margin | None = None
         self._margin_due = 0.0
         self.brake = Brake()
@@ -241,9 +243,9 @@ class ExchangeInterface:
         return Decimal(str(max(settings.MAX_POSITION, -settings.MIN_POSITION)))
 
     def _on_fill(self, fill: Fill) -> None:
-        instrument = self.feed.get_instrument()
-        if instrument:
-            self.monitor.ledger.book(fill, instrument)
+        self._instrument = self.feed.get_instrument() or self._instrument
+        if self._instrument:
+            self.monitor.ledger.book(fill, self._instrument)
         self.alarms.note("fill", clock.monotonic())
 
     def take_news(self) -> bool:
@@ -290,6 +292,7 @@ class ExchangeInterface:
         instrument, ticker, position, margin = self.feed.view(self._own_quantity())
         if instrument is None:
             raise Temporary(NO_INSTRUMENT)
+        self._instrument = instrument
         if self._is_spot:
             position = self._spot_position()
         bought, sold = self.own.unseen(position)

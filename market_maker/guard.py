@@ -186,6 +186,8 @@ class _Watch:
         self._files = RunFiles(
             base_url=account.base_url,
             api_key=account.api_key,
+            instrument_type=account.instrument_type,
+            settle_currency=account.settle_currency,
             symbol=account.symbol,
             prefix=account.orderid_prefix,
             directory=directory,

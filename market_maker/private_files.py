@@ -86,11 +86,13 @@ class PrivateFiles:
         return True
 
     def append(self, suffix: str, line: str) -> None:
-        """Write a line at the end of a file; from any thread."""
+        """Write a line at the end of a file; from any thread. It ends one that was torn."""
         try:
             fd = self.open(suffix, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                os.write(fd, f"{line}\n".encode())
+                text = f"\n{line}\n".encode()
+                if os.write(fd, text) < len(text):
+                    raise OSError(errno.ENOSPC, "it was written in part")
             finally:
                 os.close(fd)
         except OSError as error:

@@ -74,11 +74,13 @@ class Reconciler:
     def take_news(self) -> bool:
         """Take what the feed has brought; return whether it is a reason to look at the orders now.
 
-        A fill is one, and so is an order that has ended: its place is free.
+        A fill is one; so is an order that the venue has ended unasked, and the end of the last
+        order that was being cancelled, because what its place was held for can be created then.
         """
-        before = {order.client_oid for order in self._own.live()}
+        waiting, ended = self.is_being_cancelled(), self._own.ended_by_venue
         fills = self._take(self._feed.drain_news())
-        return bool(fills) or not before <= {order.client_oid for order in self._own.live()}
+        is_free = waiting and not self.is_being_cancelled()
+        return bool(fills) or is_free or self._own.ended_by_venue > ended
 
     def look_up_if_needed(self, *, always: bool = False) -> bool:
         """Take the news, and ask the venue where they are not enough.

@@ -26,7 +26,7 @@ TEXT_LIMIT = 300
 
 
 class RunFiles:
-    """The files of one account, symbol and prefix, in a directory that only we can enter.
+    """The files of one account, market and prefix, in a directory that only we can enter.
 
     What cannot be written is logged, and stops nothing: to cancel, no file is needed. The key is
     never written, only a short hash of host and key in the names. `lock` is the one against a
@@ -38,12 +38,15 @@ class RunFiles:
         *,
         base_url: str,
         api_key: str,
+        instrument_type: str,
+        settle_currency: str,
         symbol: str,
         prefix: str,
         directory: Path | None = None,
     ) -> None:
         account = hashlib.sha256(f"{urlsplit(base_url).netloc}\n{api_key}".encode()).hexdigest()
-        self.name = f"{account[:12]}-{symbol.replace('/', '_')}-{prefix}"
+        market = f"{instrument_type}-{settle_currency}-{symbol.replace('/', '_')}"
+        self.name = f"{account[:12]}-{market}-{prefix}"
         self.directory = directory or default_directory()
         self._files = PrivateFiles(self.directory, self.name)
         self.lock = InstanceLock(self._files)

@@ -122,3 +122,20 @@ def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> 
             book.put(row)
         assert list(book.levels(Side.BUY, {})) == [(100, 7)]
         assert list(book.levels(Side.SELL, {})) == []
+
+
+def test_a_late_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
+    book = Book()
+    book.put({"side": "buy", "price": "100", "size": "5"}, 1000)
+    book.put({"side": "sell", "price": "100", "size": "7"}, 3000)
+    book.put({"side": "buy", "price": "100", "size": "0"}, 2000)
+    assert list(book.levels(Side.BUY, {})) == []
+    assert list(book.levels(Side.SELL, {})) == [(Decimal(100), Decimal(7))]
+
+
+def test_an_empty_price_is_refused_when_ids_are_to_be_checked_anew() -> None:
+    book = Book()
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
+    book.check_anew()
+    with pytest.raises(BadData):
+        book.put({"id": "1", "side": "buy", "price": "", "size": "77"})

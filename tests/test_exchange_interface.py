@@ -146,6 +146,20 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     assert exchange.own.bought == 100
 
 
+def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
+    exchange: ExchangeInterface, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
+    instrument = exchange.instrument()
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange.feed, "get_instrument", lambda: None)
+        venue.take("sell", "8491", 100)
+        wait_until(lambda: exchange.take_news() or exchange.own.bought == 100)
+    at_twice_the_price = exchange.monitor.ledger.profit(instrument, Decimal(2 * 8491))
+    worth = [instrument.value(Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
+    assert at_twice_the_price == worth[0] - worth[1]
+
+
 def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
     exchange: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
 ) -> None:

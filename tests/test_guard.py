@@ -39,6 +39,8 @@ def files_of(account: Account) -> RunFiles:
     return RunFiles(
         base_url=account.base_url,
         api_key=account.api_key,
+        instrument_type=account.instrument_type,
+        settle_currency=account.settle_currency,
         symbol=account.symbol,
         prefix=account.orderid_prefix,
     )

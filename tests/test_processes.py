@@ -651,7 +651,8 @@ def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
     client.buy(10, 8000)
     client.exit()
     account = {"base_url": venue.rest_url, "api_key": venue.key}
-    files = RunFiles(**account, symbol="BTC_USD", prefix=PREFIX)
+    market = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
+    files = RunFiles(**account, **market, prefix=PREFIX)
     files.note_run(client.run)
     for _ in range(4):  # that many have crashed before; the fifth does it here
         files.note_start()

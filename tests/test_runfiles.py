@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import resource
+import signal
 import threading
 from pathlib import Path
 
@@ -19,6 +21,8 @@ def files(**changed: str) -> RunFiles:
     given = {
         "base_url": "https://api.example.org",
         "api_key": KEY,
+        "instrument_type": "pc",
+        "settle_currency": "BTC",
         "symbol": "BTC_USD",
         "prefix": "mm_",
     }
@@ -31,9 +35,12 @@ def files(**changed: str) -> RunFiles:
 def test_they_are_named_by_account_symbol_and_prefix_and_never_by_the_key() -> None:
     assert files().name.endswith("-BTC_USD-mm_")
     assert files(symbol="BTC/USDT").name.endswith("-BTC_USDT-mm_")
-    others = ({"base_url": "https://other.example.org"}, {"api_key": "another"}, {"prefix": "x_"})
+    others = (
+        *({"base_url": "https://other.example.org"}, {"api_key": "another"}, {"prefix": "x_"}),
+        *({"instrument_type": "bb"}, {"settle_currency": "ETH"}),
+    )
     names = {files(**other).name for other in ({}, *others)}
-    assert len(names) == 4
+    assert len(names) == 6
     assert not any(KEY in name for name in names)
 
 
@@ -292,6 +299,22 @@ def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.Mo
     assert files().order_ids() == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
     assert files().order_ids() == frozenset()
+
+
+def test_f21_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+    mine = files()
+    mine.note_order("132392392643870720")
+    ids = mine.directory / f"{mine.name}.ids"
+    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), ids.stat().st_size + 8
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
+    try:
+        mine.note_order("132392392643870721")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written" in log.text
+    mine.note_order("132392392643870722")
+    assert {"132392392643870720", "132392392643870722"} <= mine.order_ids()
 
 
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:

@@ -4,6 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from sys import intern
+from typing import Any
 
 from market_maker import protocol
 from market_maker.errors import BadData
@@ -13,6 +14,8 @@ from market_maker.protocol import Row
 BLOCK = 256
 GONE = 1_000
 """So many levels that have gone are remembered, lest a late row bring one back."""
+UNCHECKED: Any = object()
+"""A spelling that no row has."""
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
@@ -27,7 +30,7 @@ class Level:
         self.size = ZERO
         self.time = 0
         """The venue's time of its latest change, in ms."""
-        self.spelt_side = self.spelt_price = ""
+        self.spelt_side = self.spelt_price = UNCHECKED
         """How rows spell them, once that has been checked together with their id."""
 
 
@@ -154,7 +157,7 @@ class Book:
     def check_anew(self) -> None:
         """Check ids anew from now on: what they should be has changed."""
         for level in self._by_id.values():
-            level.spelt_price = ""
+            level.spelt_price = UNCHECKED
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -192,9 +195,9 @@ class Book:
         level = self._level(row)
         if level is None:
             raise BadData("an unknown level without side and price")
-        if self._is_overtaken(level, row, time):
-            return None
-        if size:  # a side that ends leaves the id to the other one
+        if size:  # a side that ends has nothing to do with what has come to its price or id since
+            if self._is_overtaken(level, row, time):
+                return None
             self._name(level, row)
         return level
 

@@ -112,13 +112,15 @@ class Tables:
         if table == "order_book":
             self._apply_book(action, data, time)
             return False
-        news = len(self.news)
+        news, refused = len(self.news), self.counts[f"row refused: {table}"]
         if action == "partial":
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
         self._each(table, data, partial(take, table), time)
-        if table == "instrument" and self.instrument() is None:
-            del self.times[table]  # a first image that says nothing is none
+        says_nothing = table == "instrument" and self.instrument() is None
+        is_spoilt = action == "partial" and self.counts[f"row refused: {table}"] > refused
+        if says_nothing or (table == "position" and is_spoilt):
+            del self.times[table]  # such a first image is none
         return len(self.news) != news
 
     def _each(
