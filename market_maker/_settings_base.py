@@ -155,7 +155,7 @@ class SettingsBase:
     DRY_BTC: float = setting(50, "Balance shown in a dry run, in SETTLECURRENCY.", low=0)
     LOOP_INTERVAL: float = setting(5, "Seconds from one look at the market to the next.", low=0.05)
     WAKE_ON_FILL: bool = setting(
-        True, "True: look again at once when an own order has filled or ended."
+        True, "True: look again at once on a fill, or when the last cancel is done."
     )
     API_REST_INTERVAL: float = setting(
         1, "Has no effect: requests are paced by the venue's limits for each endpoint.", low=0
