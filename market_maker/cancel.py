@@ -41,7 +41,8 @@ def run(*, and_halt: bool) -> None:
         files.note_proven_clean()
     elif holder and not holder.is_guard and not and_halt:
         logger.warning(
-            "Process %d runs and may place orders again: stop it, or use --halt.", holder.pid
+            "Process %s runs and may place orders again: stop it, or use --halt.",
+            holder.pid or "not named",
         )
     if not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")

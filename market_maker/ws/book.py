@@ -106,7 +106,7 @@ class Book:
         A row with an `id` may leave out side and price (gte-api §6.3). Raises BadData.
         """
         size = protocol.not_negative(row, "size")
-        try:  # what `_known()` does, without a call for each row: a tenth of the time
+        try:  # a row that spells all as one that has been checked; nearly all do
             level = self._by_id[row["id"]]
             is_known = level.spelt_price == row["price"] and level.spelt_side == row["side"]
         except KeyError:
@@ -126,7 +126,7 @@ class Book:
 
     def delete(self, row: Row, time: int = 0) -> None:
         """Remove a level, if it is there, unless a later row has set it. Raises BadData."""
-        level = self._known(row) or self._level(row)
+        level = self._level(row)
         if level and time >= level.time:
             self._set(level, ZERO, time)
 
@@ -160,18 +160,6 @@ class Book:
             level.spelt_price = UNCHECKED
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _known(self, row: Row) -> Level | None:
-        """Return the level of a row that spells id, side and price as one that has been checked."""
-        try:
-            level = self._by_id[row["id"]]
-            if level.spelt_price == row["price"] and level.spelt_side == row["side"]:
-                return level
-        except KeyError:
-            pass
-        except TypeError:
-            raise BadData("the id of a level is no text") from None
-        return None
 
     def _level(self, row: Row) -> Level | None:
         """Check a row and return its level, a new one if need be; None for an unknown id alone."""
