@@ -1,6 +1,7 @@
 """The command line as a user types it: real processes, exit statuses, and nothing left behind."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from conftest import Run, client_of, wait_until
 
 from market_maker import __version__
 from market_maker.paper.venue import PaperExchange
+from market_maker.runfiles import RunFiles
 from market_maker.settings import example_text
 
 # --- start and stop -----------------------------------------------------------------------------
@@ -300,6 +302,21 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
     assert bot.end() == 0
     assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
     assert "No order with prefix mm_gte_ is left" in bot.text
+
+
+def test_cancel_warns_of_a_bot_that_runs_and_may_place_orders_again(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    market = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
+    account = {"base_url": venue.rest_url, "api_key": venue.key, "prefix": "mm_gte_"}
+    (tmp_path / "state").mkdir(exist_ok=True)
+    files = RunFiles(**account, **market, directory=tmp_path / "state" / "gte-marketmaker")
+    files.lock.take()  # as a bot does that runs in this process
+    cancel = run("cancel")
+    assert cancel.end() == 0
+    assert f"Process {os.getpid()} runs and may place orders again" in cancel.text
+    files.close()
 
 
 def test_no_other_setting_stands_in_the_way_of_cancel(

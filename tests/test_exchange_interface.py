@@ -1,6 +1,6 @@
 """The venue as a strategy sees it, on the paper exchange."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -8,8 +8,9 @@ from conftest import client_of, wait_until
 
 from market_maker.errors import OrdersLeft
 from market_maker.exchange_interface import EarlierRuns, ExchangeInterface
+from market_maker.gte import Outcome
 from market_maker.health import TradingState
-from market_maker.models import OrderRequest, OrderState, Plan, Side
+from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
 from market_maker.paper.venue import PaperExchange
 from market_maker.settings import settings
 
@@ -189,6 +190,23 @@ def test_leaving_cancels_all_and_proves_it(
     exchange.cancel_all_orders()
     assert venue.open_orders() == []
     assert exchange.own.live() == ()
+
+
+def test_leaving_begins_with_the_orders_nearest_to_the_market(
+    exchange: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [buy("8300"), buy("8480"), buy("8400")]
+    exchange.execute(Plan(create=tuple(wanted)), exchange.snapshot())
+    asked: list[Decimal] = []
+    cancel_bulk = exchange.gte.cancel_bulk_orders
+
+    def noted(orders: Sequence[OpenOrder]) -> list[Outcome]:
+        asked.extend(order.price for order in orders)
+        return cancel_bulk(orders)
+
+    monkeypatch.setattr(exchange.gte, "cancel_bulk_orders", noted)
+    exchange.cancel_all_orders()
+    assert asked == [Decimal(8480), Decimal(8400), Decimal(8300)]
 
 
 def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
