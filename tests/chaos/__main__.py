@@ -10,6 +10,7 @@ from tests.chaos.injections import KINDS
 from tests.chaos.soak import run
 
 HOURS_EACH = 1.0
+DIGEST_SEEDS, DIGEST_HOURS = 20, 0.25
 
 
 def main() -> int:
@@ -17,9 +18,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--hours", type=float, default=30.0, help="simulated hours in all")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; one an hour")
+    parser.add_argument(
+        "--digests", action="store_true", help="print a digest of what each seed did, and end"
+    )
     arguments = parser.parse_args()
     count = max(1, round(arguments.hours / HOURS_EACH))
     seeds = range(arguments.seed, arguments.seed + count)
+    if arguments.digests:
+        return _print_digests(arguments.seed)
     injected: Counter[str] = Counter()
     halts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
@@ -44,6 +50,15 @@ def main() -> int:
     )
     print(f"violations     {totals['violations']}")
     return 1 if totals["violations"] else 0
+
+
+def _print_digests(first: int) -> int:
+    seeds = range(first, first + DIGEST_SEEDS)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for outcome in pool.map(run, seeds, [DIGEST_HOURS] * DIGEST_SEEDS):
+            broken = " ".join(sorted({each.invariant for each in outcome.violations}))
+            print(outcome.seed, outcome.digest, broken)
+    return 0
 
 
 if __name__ == "__main__":

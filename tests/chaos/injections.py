@@ -107,12 +107,23 @@ def _frames() -> list[Injection]:
     return found
 
 
+def _clock_steps(ms: int) -> Callable[..., None]:
+    """Set the venue's clock back and forward again, several times."""
+
+    def act(soak: "Soak", _: random.Random, seconds: float) -> None:
+        for begin in range(0, int(seconds), 6):
+            soak.world.fault("clock_skew", value=str(ms), after_ms=begin * 1000, for_ms=3_000)
+
+    return act
+
+
 def _venue() -> list[Injection]:
     lasting = {"now_and_then": False}
     return [
         Injection("venue down", _fault("refuse", **lasting), 90.0),
         Injection("venue clock +20 s", _fault("clock_skew", value="20000", **lasting)),
         Injection("venue clock -20 s", _fault("clock_skew", value="-20000", **lasting)),
+        Injection("venue clock steps back", _clock_steps(-1_500), weight=3.0),
         Injection("book crossed", _fault("book_cross", **lasting), 20.0),
         Injection("book empty", _fault("book_empty", **lasting)),
         Injection("tick 1", _fault("tick_change", value="1", match="BTC_USD", **lasting)),

@@ -109,6 +109,8 @@ class Invariants(logging.Handler):
             case Filled(order, _, _) if order.owner == OWNER:
                 self._check_sides()
                 self._count_fill(order)
+                if self._soak.is_own(order) and not self._soak.has_foreign_trades:
+                    self._check_limits(order)
             case Traded(_, trade, maker, taker) if maker == taker == OWNER:
                 if not self._soak.foreign_busy:
                     self.breach("I15", f"own orders traded with each other: {trade}")
@@ -137,7 +139,10 @@ class Invariants(logging.Handler):
         if len(own) > soak.max_orders:
             self.breach("I2", f"{len(own)} own orders")
         self._check_sides()
-        if self._world.timeline.true_ms() - soak.limits_changed_at > LIMIT_GRACE_MS:
+        self._check_limits(order)
+
+    def _check_limits(self, order: Order) -> None:
+        if self._world.timeline.true_ms() - self._soak.limits_changed_at > LIMIT_GRACE_MS:
             self._check_exposure(order)
 
     def _check_exposure(self, order: Order) -> None:

@@ -18,6 +18,7 @@ from market_maker.paper.refusal import Refused
 from market_maker.paper.stage import OWNER
 from market_maker.paper.switches import Switches
 from market_maker.settings import settings
+from tests.chaos.digest import Digest
 from tests.chaos.injections import KINDS, Injection
 from tests.chaos.invariants import Invariants, Violation
 from tests.chaos.market import Walk
@@ -34,7 +35,8 @@ SETTLED_AFTER = 70.0
 """Seconds after the last fault at which they must: a resting alarm may hold for a minute."""
 START_AGAIN = 5.0
 RIGHT_CLOCK_AFTER_MS = 60_000
-LIMIT = 3_000
+LIMITS = (300, 600, 1_500)
+"""Position limits; each binds a ladder of the soak sooner or later."""
 AWAY = {
     *("venue down", "black hole", "no network", "latency 1 s", "process stands still"),
     *("batch", "cancels pending", "list lags", "list churns", "list"),
@@ -55,6 +57,8 @@ class Outcome:
     starts: int = 0
     halts: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
+    digest: str = ""
+    """Of what was asked of the venue, what was filled, and which states the bot was in."""
     trace: list[str] = field(default_factory=list)
     """The latest faults, and what happened to the process."""
 
@@ -134,12 +138,14 @@ class Soak:
         self.interval = chance.choice((1, 2, 5))
         self.max_fills = chance.choice((8, 5_000, 5_000))
         self.max_orders, self.collar, self.prefix = 90, Decimal("0.05"), "mm_soak_"
-        self.min_position, self.max_position = -LIMIT, LIMIT
+        self.limit = random.Random(f"limit {seed}").choice(LIMITS)
+        self.min_position, self.max_position = -self.limit, self.limit
         self.limits_changed_at = -(10**9)
         self.world = World(seed=seed, switches=switches_of(chance), still=False)
         self.walk = Walk(self.world, random.Random(f"walk {seed}"))
         self.foreign_net = Decimal(0)
         self.foreign_busy = False
+        self.has_foreign_trades = False
         self._given: dict[str, Any] = {
             "ORDER_PAIRS": self.pairs,
             "ORDER_START_SIZE": 100,
@@ -159,7 +165,9 @@ class Soak:
         } | dict(given)
         self.min_position = self._given["MIN_POSITION"]
         self.max_position = self._given["MAX_POSITION"]
+        self.limit, self.max_fills = self.max_position, self._given["MAX_FILLS"]
         self.invariants = Invariants(self)
+        self.digest = Digest(self.world)
         self._enders: list[Callable[[], None]] = []
         self._quiet_since: float | None = None
         self._unhealthy_since: float | None = None
@@ -189,6 +197,7 @@ class Soak:
         outcome.requests = self.invariants.requests.total()
         outcome.messages = self.world.network.frames
         outcome.fills = len(self.world.report.fills)
+        outcome.digest = str(self.digest)
         return outcome
 
     def _live(self, seconds: float) -> None:
@@ -214,6 +223,7 @@ class Soak:
             self._end()
             return
         world.bot.tick()
+        self.digest.tick(world.bot)
         self.invariants.check_known()
         world.bot._wait()
 
@@ -365,8 +375,9 @@ class Soak:
 
     def lower_limits(self) -> Callable[[], None]:
         """Lower the position limits while the bot runs."""
-        self._limit(LIMIT // 3)
-        return lambda: self._limit(LIMIT)
+        limit = self.limit
+        self._limit(limit // 3)
+        return lambda: self._limit(limit)
 
     def _limit(self, most: int) -> None:
         self.min_position, self.max_position = -most, most
@@ -385,6 +396,7 @@ class Soak:
         finally:
             self.foreign_busy = False
         self.foreign_net += self._foreign_filled() - before
+        self.has_foreign_trades = True
 
     def _foreign_filled(self) -> Decimal:
         fills = self.world.report.fills
@@ -415,7 +427,12 @@ class Soak:
         """Say whether limits or margin may keep levels of the ladder away."""
         account = self.world.exchange.ledger.accounts[OWNER]
         long, short = self.world.position()
-        return abs(long - short) > LIMIT // 4 or account.balance is None or self._low_margin()
+        sizes = [
+            self._given["ORDER_START_SIZE"] + level * self._given["ORDER_STEP_SIZE"]
+            for level in range(self.pairs)
+        ]
+        is_near = abs(long - short) + sum(sizes) > self.max_position
+        return is_near or account.balance is None or self._low_margin()
 
     def _low_margin(self) -> bool:
         bot = self.world.bot
