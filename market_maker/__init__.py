@@ -5,6 +5,6 @@ __version__ = "2.0.0"
 
 def run() -> int:
     """Run the command line and return its exit status (the `marketmaker` console script)."""
-    from market_maker.cli import main
+    from market_maker.app.cli import main
 
     return main()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from queue import SimpleQueue
 
-from market_maker import clock, protocol
+from market_maker import clock
 from market_maker.errors import (
     Fatal,
     NotSent,
@@ -21,7 +21,8 @@ from market_maker.errors import (
 )
 from market_maker.models import Margin, OpenOrder, OrderRequest, OrderState, Position
 from market_maker.rest import Rest
-from market_maker.transport import CONNECTIONS
+from market_maker.wire import protocol
+from market_maker.wire.transport import CONNECTIONS
 from market_maker.ws.ws_thread import GTEWebsocket
 
 ASK_AGAIN = 5.0

@@ -7,15 +7,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from market_maker import clock, ladder, risk
-from market_maker.decision import decide
+from market_maker import clock
 from market_maker.errors import InvalidOrder, Temporary
-from market_maker.exchange_interface import ExchangeInterface
-from market_maker.health import TradingState
-from market_maker.loop import Loop
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.sizes import RandomSizes
+from market_maker.strategy import ladder, risk
+from market_maker.strategy.decision import decide
+from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.loop import Loop
+from market_maker.trading.random_sizes import RandomSizes
 
 __all__ = ["ExchangeInterface", "OrderManager"]
 

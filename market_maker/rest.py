@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from market_maker import identity, protocol
+from market_maker.client_oid import RUN, base36, is_ours, new_oid, run_of
 from market_maker.errors import (
     BadData,
     BadParameter,
@@ -17,8 +17,9 @@ from market_maker.errors import (
     Temporary,
 )
 from market_maker.models import Instrument, Margin, OpenOrder, OrderRequest, Side, plain
-from market_maker.protocol import Endpoint
-from market_maker.transport import Transport
+from market_maker.wire import protocol
+from market_maker.wire.protocol import Endpoint
+from market_maker.wire.transport import Transport
 
 MAX_PAGES = 100
 HIGHEST_ID = str(2**63 - 1)
@@ -61,7 +62,7 @@ class Rest:
             read_only=read_only,
         )
         self._cancel_id_name = "order_id"
-        self.run = identity.base36(secrets.randbelow(36**identity.RUN), identity.RUN)
+        self.run = base36(secrets.randbelow(36**RUN), RUN)
         """The part of our client_oids that tells this process from all others."""
         self._sequence = itertools.count(1)
         self.on_created: Callable[[str], None] = lambda _: None
@@ -92,7 +93,7 @@ class Rest:
 
     def new_client_oid(self) -> str:
         """Return an id never used before (see `identity`)."""
-        return identity.new_oid(self.orderid_prefix, self.run, next(self._sequence))
+        return new_oid(self.orderid_prefix, self.run, next(self._sequence))
 
     # --- accounts -------------------------------------------------------------------------------
 
@@ -372,7 +373,7 @@ class Rest:
 
     def _is_ours(self, order: OpenOrder, spare: Collection[str] = ()) -> bool:
         oid, prefix = order.client_oid, self.orderid_prefix
-        return identity.is_ours(oid, prefix) and identity.run_of(oid, prefix) not in spare
+        return is_ours(oid, prefix) and run_of(oid, prefix) not in spare
 
     def _symbol_params(self) -> protocol.Params:
         return {"asset": self.asset, "symbol": self.symbol}

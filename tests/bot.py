@@ -10,8 +10,8 @@ from pathlib import Path
 
 from conftest import wait_until
 
-from market_maker.paper.venue import PaperExchange
-from market_maker.trust import IGNORED, KEY_LOG
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings.files import IGNORED, KEY_LOG
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {

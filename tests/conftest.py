@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from market_maker.gte import GTE
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import settings
 
 if TYPE_CHECKING:

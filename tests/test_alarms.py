@@ -4,13 +4,12 @@ from math import inf
 
 import pytest
 
-from market_maker.alarms import RULES, Alarms
-from market_maker.health import TradingState
+from market_maker.safety.trading_state import EVENTS, Alarms, TradingState
 
 
-@pytest.mark.parametrize("kind", RULES)
+@pytest.mark.parametrize("kind", EVENTS)
 def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str) -> None:
-    rule = RULES[kind]
+    rule = EVENTS[kind]
     alarms = Alarms(fills_in_a_minute=10)
     for count in range(rule.limit):
         assert alarms.troubles(100.0) == []

@@ -1,151 +1,216 @@
-"""The import rules of the package: imports point down, and pure modules stay pure."""
+"""The rooms of the package: every file is in one, imports go down and end at doors.
+
+A room is a folder; the ground is the loose files that all others stand on, the faces are those that
+a user imports by name. Rooms are listed from the ground up: a room imports only rooms above it in
+this table, and of another room only its doors.
+"""
 
 import ast
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "market_maker"
+LINES = 300
+LONGER = {"gte": 400, "wire.protocol": 400}
+"""Files that may have more lines, and how many."""
 
-LAYERS = [
-    "paper.refusal paper.engine paper.instrument paper.switches",
-    "errors models clock watcher _settings_base build resources",
-    "secrecy trust versions link child private_files",
-    "instance_lock",
-    "runfiles",
-    "_settings_checks",
-    "protocol auth settings throttle identity ladder risk convergence health family "
-    "ledger audit sizes quiet "
-    "paper.account paper.blotter paper.history paper.market paper.gate paper.faults "
-    "paper.others",
-    "decision orders alarms twins ws.book paper.ledger paper.listing paper.tape",
-    "paper.clearing paper.events paper.parameters",
-    "paper.news",
-    "paper.exchange",
-    "paper.wire paper.judge paper.stage",
-    "paper.rest paper.feed",
-    "paper.desk paper.trouble paper.route",
-    "paper.house paper.line",
-    "transport ws.tables ws.vitals ws.login paper.control",
-    "paper.server",
-    "paper.venue paper.process",
-    "ws.ws_thread rest",
-    "gte",
-    "reconciler guard",
-    "monitor executor",
-    "exchange_interface check reloader cancel arguments upkeep",
-    "loop",
-    "market_maker",
-    "safeguards",
-    "cli",
-    "custom_strategy",
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A folder, or some files beside each other."""
+
+    name: str
+    doors: str = ""
+    """What others may import of it; an empty name is the folder itself."""
+    pure: bool = False
+    files: str = ""
+    """The files of a room that is no folder."""
+    uses: str = "*"
+    """Which rooms below it a room may import, but for the ground; all if not said."""
+
+
+ROOMS = [
+    Room("ground", files="errors clock secrecy client_oid models control"),
+    Room("money", doors="position", pure=True, uses=""),
+    Room("strategy", doors="decision risk ladder convergence", pure=True, uses="money"),
+    Room("safety", doors="trading_state book_audit", pure=True, uses="money"),
+    Room("auth", files="auth", doors="auth", uses=""),
+    Room("wire", doors="protocol transport throttle tls venue_clock", uses="auth"),
+    Room("ws", doors="ws_thread", uses="auth wire"),
+    Room("gte", files="gte rest", doors="gte", uses="auth wire ws"),
+    Room("settings", doors=". reload", uses=""),
+    Room("orders", doors="orders sweep tracker executor reconciler"),
+    Room("trading", doors="exchange_interface loop bitmex_names random_sizes"),
+    Room("market_maker", files="market_maker custom_strategy", doors="market_maker"),
+    Room("guard", doors="session guard child runfiles"),
+    Room("paper.exchange", doors="*", uses=""),
+    Room("paper.market", doors="*", uses="paper.exchange"),
+    Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
+    Room("paper.api", doors="*", uses="paper.exchange paper.market paper.faults"),
+    Room("paper.server", doors="*", uses="paper.exchange paper.market paper.faults paper.api"),
+    Room("app", doors="cli"),
 ]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
-
-PURE = set(
-    "models protocol ws.book throttle orders ladder risk convergence decision health family "
-    "identity ledger audit alarms twins ws.vitals ws.login _settings_checks "
-    "paper.engine paper.account paper.market paper.exchange".split()
-)
-IMPURE_IMPORTS = set("time random threading queue logging socket os io pathlib asyncio".split())
-
+PLACE = {room.name: place for place, room in enumerate(ROOMS)}
+MAY_USE_PAPER = {"app"}
+IMPURE = set("time random threading queue logging socket os io pathlib asyncio".split())
 RUN_TIME_PACKAGES = {"requests", "urllib3", "websocket"}
 PAPER_PACKAGES = {"aiohttp"}
+ENDS_THE_PROCESS = {"sys.exit", "exit", "quit", "os._exit", "logging.basicConfig", "os.execve"}
 
 
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module below the package; of a folder's door, the folder's."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {
-    module_name(path): ast.parse(path.read_text("utf-8"))
-    for path in PACKAGE.rglob("*.py")
-    if path.name != "__init__.py"
-}
+FILES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
+del FILES["__init__"], TREES["__init__"]
 
 
-def imports(tree: ast.AST) -> list[str]:
-    """All imported names, `from a import b` as `a.b` when it could be a module."""
-    found = []
+def room_of(module: str) -> Room | None:
+    """Return the room that a module is in."""
+    for room in ROOMS:
+        if module in room.files.split():
+            return room
+        if not room.files and (module == room.name or module.startswith(f"{room.name}.")):
+            return room
+    return None
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Return all imported names, `from a import b` as a.b."""
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
 def own_imports(tree: ast.AST) -> set[str]:
-    """The modules of this package that a module imports."""
-    names = set()
-    for name in imports(tree):
-        if name.startswith("market_maker."):
-            path = name.removeprefix("market_maker.")
-            while path and path not in LEVEL:
-                path = path.rpartition(".")[0]
-            if path:
-                names.add(path)
-    return names
+    """Return the modules of this package that a module imports."""
+    found = set()
+    for name in imported(tree):
+        path = name.removeprefix("market_maker.") if name.startswith("market_maker.") else ""
+        while path and path not in FILES:
+            path = path.rpartition(".")[0]
+        found |= {path} if path else set()
+    return found
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_the_module_has_a_place_in_the_layout(name: str) -> None:
-    assert name in LEVEL
+def arrows() -> set[tuple[str, str]]:
+    """Return (module, module that it imports) where that is in another room."""
+    return {
+        (name, other)
+        for name, tree in TREES.items()
+        for other in own_imports(tree)
+        if room_of(name) is not room_of(other)
+    }
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_imports_point_down(name: str) -> None:
-    upward = {other for other in own_imports(MODULES[name]) if LEVEL[other] >= LEVEL[name]}
-    assert not upward
+def test_every_file_is_in_one_room() -> None:
+    outside = {name for name in FILES if room_of(name) is None} - {"paper"}
+    assert not outside
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_pure_modules_import_no_time_chance_threads_logging_or_files(name: str) -> None:
-    if name in PURE:
-        used = {imported.split(".")[0] for imported in imports(MODULES[name])}
-        assert not used & IMPURE_IMPORTS
+def test_arrows_between_rooms_go_down() -> None:
+    up = set()
+    for name, other in arrows():
+        room, below = room_of(name), room_of(other)
+        if not room or not below:
+            continue
+        if below.name == "ground" and not name.startswith("paper."):
+            continue
+        allowed = room.uses.split() if room.uses != "*" else [r.name for r in ROOMS]
+        if PLACE[below.name] >= PLACE[room.name] or below.name not in allowed:
+            up.add(f"{name} -> {other}")
+        if below.name.startswith("paper.") and not room.name.startswith("paper."):
+            if room.name not in MAY_USE_PAPER:
+                up.add(f"{name} -> {other}")
+    assert up == NOT_YET
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_only_clock_imports_time(name: str) -> None:
-    if name != "clock":
-        assert "time" not in {imported.split(".")[0] for imported in imports(MODULES[name])}
+NOT_YET = {
+    "guard.session -> app.cancel",
+    "paper.server.connection -> clock",
+    "paper.server.control -> clock",
+    "paper.server.in_process -> clock",
+    "paper.server.server -> clock",
+    "trading.loop -> app.upkeep",
+    "trading.loop -> guard.guard",
+}
+"""Arrows that are still to be cut."""
+WINDOWS = {
+    "guard.session -> app.cancel",
+    "trading.exchange_interface -> orders.twins",
+    "trading.loop -> app.upkeep",
+    "trading.monitor -> ws.tables",
+}
+TOO_LONG = set(
+    "rest orders.executor orders.tracker app.cli paper.server.server paper.api.feed paper.api.rows "
+    "paper.api.rest paper.exchange.ledger paper.exchange.exchange trading.loop "
+    "trading.exchange_interface settings.store ws.ws_thread wire.protocol wire.transport".split()
+)
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_settings_are_read_at_the_top_only(name: str) -> None:
-    if LEVEL[name] < LEVEL["exchange_interface"] and name != "settings":
-        assert "settings" not in own_imports(MODULES[name])
+def test_arrows_between_rooms_end_at_doors() -> None:
+    windows = set()
+    for name, other in arrows():
+        below = room_of(other)
+        if below and below.name != "ground" and below.doors != "*":
+            doors = {
+                below.name if door == "." else door if below.files else f"{below.name}.{door}"
+                for door in below.doors.split()
+            }
+            if other not in doors and other != below.name:
+                windows.add(f"{name} -> {other}")
+    assert windows == WINDOWS
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_the_live_bot_does_not_import_the_paper_exchange(name: str) -> None:
-    if not name.startswith("paper.") and name != "cli":
-        assert not {other for other in own_imports(MODULES[name]) if other.startswith("paper.")}
+def test_files_of_the_ground_stand_on_those_before_them() -> None:
+    order = ROOMS[0].files.split()
+    for place, name in enumerate(order):
+        if name in TREES:
+            assert own_imports(TREES[name]) <= set(order[:place])
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_only_cli_exits_and_installs_signal_handlers(name: str) -> None:
-    if name == "cli":
-        return
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in {"sys.exit", "exit", "quit", "os._exit", "signal.signal", "print"}
-            assert called not in {"logging.basicConfig", "os.execv", "os.execve"}
-        if isinstance(node, ast.Raise) and node.exc:
-            assert "SystemExit" not in ast.unparse(node.exc)
+def test_pure_rooms_import_no_time_chance_threads_logging_or_files() -> None:
+    for name, tree in TREES.items():
+        room = room_of(name)
+        if room and room.pure:
+            assert not {each.split(".")[0] for each in imported(tree)} & IMPURE, name
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_no_package_beyond_the_declared_ones(name: str) -> None:
-    import sys
+def test_only_clock_imports_time() -> None:
+    used = {name for name, tree in TREES.items() if "time" in imported(tree)}
+    assert used == {"clock"}
 
-    allowed = set(sys.stdlib_module_names) | RUN_TIME_PACKAGES | {"market_maker"}
-    if name.startswith("paper."):
-        allowed |= PAPER_PACKAGES
-    used = {imported.split(".")[0] for imported in imports(MODULES[name])}
-    assert used <= allowed
+
+def test_only_the_application_ends_the_process_and_sets_up_the_log() -> None:
+    for name, tree in TREES.items():
+        if name.startswith("app."):
+            continue
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not called & ENDS_THE_PROCESS, name
+        raised = {ast.unparse(n.exc) for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc}
+        assert not any("SystemExit" in each for each in raised), name
+
+
+def test_no_package_beyond_the_declared_ones() -> None:
+    for name, tree in TREES.items():
+        allowed = set(sys.stdlib_module_names) | RUN_TIME_PACKAGES | {"market_maker"}
+        if name.startswith("paper."):
+            allowed |= PAPER_PACKAGES
+        assert {each.split(".")[0] for each in imported(tree)} <= allowed, name
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in FILES.items()}
+    too_long = {name for name, n in lines.items() if n > LONGER.get(name, LINES)}
+    assert too_long == TOO_LONG
 
 
 def test_importing_the_package_imports_nothing() -> None:

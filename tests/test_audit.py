@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.audit import LEVELS, PATIENCE, Audit, Level, Levels, compare, follow, levels_of
 from market_maker.models import Side
+from market_maker.safety.book_audit import (
+    LEVELS,
+    PATIENCE,
+    Audit,
+    Level,
+    Levels,
+    compare,
+    follow,
+    levels_of,
+)
 
 BUY, SELL = Side.BUY, Side.SELL
 

@@ -13,8 +13,8 @@ from bot import Bot, ended, settings_for, watched_code
 from conftest import Run, client_of, wait_until
 
 from market_maker import __version__
-from market_maker.paper.venue import PaperExchange
-from market_maker.runfiles import RunFiles
+from market_maker.guard.runfiles import RunFiles
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import example_text
 
 # --- start and stop -----------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker import convergence
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.strategy import convergence
 
 RELIST = Decimal("0.01")
 BUY, SELL = Side.BUY, Side.SELL

@@ -10,7 +10,7 @@ import pytest
 from conftest import wait_until
 
 from market_maker.market_maker import OrderManager
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import settings
 
 TIGHT = {"ORDER_PAIRS": 5, "INTERVAL": 0.0003, "MIN_SPREAD": 0.0003, "RELIST_INTERVAL": 0.0003}

@@ -7,12 +7,12 @@ import pytest
 from conftest import client_of, wait_until
 
 from market_maker.errors import OrdersLeft
-from market_maker.exchange_interface import EarlierRuns, ExchangeInterface
 from market_maker.gte import Outcome
-from market_maker.health import TradingState
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from market_maker.trading.exchange_interface import EarlierRuns, ExchangeInterface
 
 Configure = Callable[..., None]
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from market_maker import protocol
 from market_maker.errors import BadData
+from market_maker.wire import protocol
 from market_maker.ws.tables import Tables
 from tests.world.world import World
 

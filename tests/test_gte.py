@@ -12,7 +12,6 @@ import responses
 from conftest import client_of, wait_until
 from responses.matchers import query_param_matcher
 
-from market_maker import protocol
 from market_maker.errors import (
     AuthError,
     BadParameter,
@@ -33,8 +32,9 @@ from market_maker.errors import (
 )
 from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
-from market_maker.paper.venue import PaperExchange
-from market_maker.throttle import Throttle
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.wire import protocol
+from market_maker.wire.throttle import Throttle
 
 URL = "https://venue.invalid"
 CREATE_URL = f"{URL}/v1/api/pc/order/create"

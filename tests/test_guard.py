@@ -13,11 +13,11 @@ import pytest
 from bot import ended, is_guard
 from conftest import client_of, wait_until
 
-from market_maker import guard as guarding
 from market_maker.gte import GTE
-from market_maker.guard import BEAT, GOODBYE, Account, Guard, stand_by
-from market_maker.paper.venue import PaperExchange
-from market_maker.runfiles import RunFiles
+from market_maker.guard import guard as guarding
+from market_maker.guard.guard import BEAT, GOODBYE, Account, Guard, stand_by
+from market_maker.guard.runfiles import RunFiles
+from market_maker.paper.server.in_process import PaperExchange
 
 PREFIX = "mm_test_"
 

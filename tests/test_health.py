@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.health import Facts, Health, TradingState, assess
 from market_maker.models import Instrument, Ticker
+from market_maker.safety.trading_state import Facts, Health, TradingState, assess
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
 NAMES = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.paper.blotter import Status
-from market_maker.paper.stage import OWNER, still_book
+from market_maker.paper.exchange.blotter import Status
+from market_maker.paper.market.setup import OWNER, still_book
 from tests.world.world import World
 
 LINE = re.compile(
@@ -37,7 +37,7 @@ def told(log: pytest.LogCaptureFixture) -> dict[int, Life]:
 def test_i27_the_log_tells_the_history_that_the_exchange_has(
     seed: int, trouble: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "market_maker.reconciler")
+    caplog.set_level(logging.DEBUG, "market_maker.orders.reconciler")
     world = World(seed=seed, LOG_LEVEL="DEBUG", RELIST_INTERVAL=0.001)
     with world.installed():
         bot = world.start()

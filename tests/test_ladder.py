@@ -1,7 +1,7 @@
 """The default ladder, to the tick, as the sample run of 2020-02-01 printed it."""
 
-from market_maker import ladder
 from market_maker.settings import defaults
+from market_maker.strategy import ladder
 
 EXAMPLE = defaults(example=True)
 TICK = 0.5

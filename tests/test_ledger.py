@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.ledger import GOES_ON, SETTLE, VANISHED_MS, Jump, Ledger
 from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
+from market_maker.money.position import GOES_ON, SETTLE, VANISHED_MS, Jump, Ledger
 
 BUY, SELL = Side.BUY, Side.SELL
 INVERSE = Instrument(

@@ -12,14 +12,14 @@ from conftest import wait_until
 
 from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
-from market_maker.exchange_interface import EarlierRuns
-from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
-from market_maker.paper.instrument import Key
-from market_maker.paper.switches import Switches
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.exchange.instrument import Key
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from market_maker.trading.exchange_interface import EarlierRuns
 from tests.world.world import World
 
 Configure = Callable[..., None]
@@ -307,7 +307,7 @@ def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
 def test_quotes_that_cannot_be_confirmed_are_pulled_after_a_while(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.loop.QUOTE_TTL", 0.0)
+    monkeypatch.setattr("market_maker.trading.loop.QUOTE_TTL", 0.0)
     bot = start(LOOP_INTERVAL=0.05)
     bot.tick()
     assert ladder(venue) == GOLDEN
@@ -348,7 +348,7 @@ def test_a_frozen_venue_doubles_and_orphans_nothing(start: Start, venue: PaperEx
 def test_a_venue_that_is_not_there_at_start_is_said_so(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.exchange_interface.START_SECONDS", 0.5)
+    monkeypatch.setattr("market_maker.trading.exchange_interface.START_SECONDS", 0.5)
     configure(API_URL_BASE="http://127.0.0.1:9", WS_URL="ws://127.0.0.1:9")
     with pytest.raises(VenueUnreachable):
         OrderManager()
@@ -387,7 +387,7 @@ def test_a_venue_that_forgets_client_oids_is_left_clean_all_the_same(
 def test_a_batch_that_the_venue_only_half_applies_is_finished(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.reconciler.UNEXPLAINED_SECONDS", 0.2)
+    monkeypatch.setattr("market_maker.orders.reconciler.UNEXPLAINED_SECONDS", 0.2)
     bot = start(RELIST_INTERVAL=0.0, LOOP_INTERVAL=0.1)
     bot.tick()
     for order in bot.exchange.own.live()[:3]:
@@ -425,7 +425,7 @@ def test_a_strategy_that_keeps_failing_has_its_quotes_taken_away(
                 raise ZeroDivisionError
             super().place_orders()
 
-    monkeypatch.setattr("market_maker.loop.QUOTE_TTL", 0.0)
+    monkeypatch.setattr("market_maker.trading.loop.QUOTE_TTL", 0.0)
     bot = start(Failing, LOOP_INTERVAL=0.05)
     assert isinstance(bot, Failing)
     bot.tick()
@@ -488,7 +488,7 @@ def test_a_pause_ends_long_before_the_loop_interval(start: Start, venue: PaperEx
 def test_leaving_a_dead_venue_says_which_orders_may_be_left(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.loop.EXIT_SECONDS", 0.5)
+    monkeypatch.setattr("market_maker.trading.loop.EXIT_SECONDS", 0.5)
     bot = start(TIMEOUT=0.3)
     bot.tick()
     venue.freeze()

@@ -6,9 +6,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.identity import new_oid
+from market_maker.client_oid import new_oid
 from market_maker.models import Leg, OpenOrder, OrderRequest, OrderState, Position, Side
-from market_maker.orders import LATE_MS, LIST_LAG_MS, SCANS_APART_MS, OwnOrders
+from market_maker.orders.tracker import LATE_MS, LIST_LAG_MS, SCANS_APART_MS, OwnOrders
 
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)

@@ -11,7 +11,7 @@ import requests
 import websocket
 
 from market_maker import clock
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
 
 Row = dict[str, Any]
 

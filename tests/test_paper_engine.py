@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.paper.engine import Book, Order, Side
+from market_maker.paper.exchange.engine import Book, Order, Side
 
 BUY, SELL = Side.BUY, Side.SELL
 

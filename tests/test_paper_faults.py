@@ -14,11 +14,11 @@ import websocket
 from test_paper_client import Client, Socket
 
 from market_maker import clock
-from market_maker.paper import faults
-from market_maker.paper.faults import CATALOGUE, RAW, Fault, Faults, Where
-from market_maker.paper.server import serve
-from market_maker.paper.switches import Switches
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.faults import schedule
+from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.paper.server.server import serve
 
 CREATE = "pc/order/create"
 QUERY = "pc/order/query"
@@ -48,7 +48,7 @@ def socket(client: Client) -> Iterator[Socket]:
 
 
 def test_the_list_names_every_fault() -> None:
-    assert [name for name, _ in faults.listed()] == list(CATALOGUE)
+    assert [name for name, _ in schedule.listed()] == list(CATALOGUE)
     assert len(CATALOGUE) >= 20
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from test_paper_client import login
 
-from market_maker.paper.engine import Side
-from market_maker.paper.feed import MAX_ECHO, Feed, Session
-from market_maker.paper.gate import Gate, Pass
-from market_maker.paper.instrument import CONTRACT, Key
-from market_maker.paper.market import Depth, Take
-from market_maker.paper.stage import OWNER, set_stage, still_book
-from market_maker.paper.switches import Switches
+from market_maker.paper.api.auth import Gate, Pass
+from market_maker.paper.api.feed import MAX_ECHO, Feed, Session
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import CONTRACT, Key
+from market_maker.paper.exchange.moves import Depth, Take
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER, set_stage, still_book
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000

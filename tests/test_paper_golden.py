@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from test_paper_client import headers
 
-from market_maker.paper.account import Wallet
-from market_maker.paper.blotter import Order
-from market_maker.paper.desk import Asked, Desk
-from market_maker.paper.engine import Side
-from market_maker.paper.exchange import Exchange
-from market_maker.paper.feed import Feed, Session
-from market_maker.paper.gate import Gate, Pass
-from market_maker.paper.instrument import CONTRACT, SPOT, Key, listed
-from market_maker.paper.judge import Judge
-from market_maker.paper.market import Depth, Index, Move, Take
-from market_maker.paper.wire import margin_amounts, setting_row, spot_order_row
+from market_maker.paper.api.auth import Gate, Pass
+from market_maker.paper.api.dispatch import Asked, Desk
+from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.judge import Judge
+from market_maker.paper.api.rows import margin_amounts, setting_row, spot_order_row
+from market_maker.paper.exchange.account import Wallet
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.exchange import Exchange
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key, listed
+from market_maker.paper.exchange.moves import Depth, Index, Move, Take
 
 GOLDEN = json.loads((Path(__file__).parent / "data/paper_golden.json").read_text("utf-8"))
 SENT, REST, PUSHED = GOLDEN["sent"], GOLDEN["rest"], GOLDEN["pushed"]

@@ -13,16 +13,16 @@ import requests
 import websocket
 from test_paper_client import Client, Socket, headers, login
 
-from market_maker.paper.account import Contract
-from market_maker.paper.desk import Asked, Desk
-from market_maker.paper.feed import Feed, Session
-from market_maker.paper.gate import Gate, Pass
-from market_maker.paper.instrument import CONTRACT, Key
-from market_maker.paper.judge import Judge
-from market_maker.paper.rest import ENDPOINTS
-from market_maker.paper.stage import OWNER, set_stage, still_book
-from market_maker.paper.switches import Switches
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.api.auth import Gate, Pass
+from market_maker.paper.api.dispatch import Asked, Desk
+from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.judge import Judge
+from market_maker.paper.api.rest import ENDPOINTS
+from market_maker.paper.exchange.account import Contract
+from market_maker.paper.exchange.instrument import CONTRACT, Key
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.server.in_process import PaperExchange
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000

@@ -6,14 +6,14 @@ from decimal import Decimal
 import pytest
 from test_paper_client import Client
 
-from market_maker.paper.account import Mode, Wallet
-from market_maker.paper.engine import Side
-from market_maker.paper.exchange import Exchange
-from market_maker.paper.instrument import SPOT, Key, listed
-from market_maker.paper.judge import Judge, as_plain, in_words
-from market_maker.paper.market import Depth, Index, Take
-from market_maker.paper.tape import BTC_USD
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.api.judge import Judge, as_plain, in_words
+from market_maker.paper.exchange.account import Mode, Wallet
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.exchange import Exchange
+from market_maker.paper.exchange.instrument import SPOT, Key, listed
+from market_maker.paper.exchange.moves import Depth, Index, Take
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.paper.server.in_process import PaperExchange
 
 D = Decimal
 SPOT_BTC = Key(SPOT, "USDT", "BTC/USDT")

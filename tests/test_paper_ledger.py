@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from market_maker.paper.account import (
+from market_maker.paper.exchange.account import (
     Contract,
     Leg,
     LegKey,
@@ -17,15 +17,15 @@ from market_maker.paper.account import (
     order_margin,
     worth,
 )
-from market_maker.paper.blotter import Order
-from market_maker.paper.engine import Side
-from market_maker.paper.events import Filled, Liquidated
-from market_maker.paper.exchange import Exchange
-from market_maker.paper.instrument import CONTRACT, SPOT, Key, listed
-from market_maker.paper.ledger import INSURANCE, Ledger, Party
-from market_maker.paper.market import Depth, Index, Take
-from market_maker.paper.others import OTHERS
-from market_maker.paper.refusal import Code, Refused
+from market_maker.paper.exchange.background import OTHERS
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.events import Filled, Liquidated
+from market_maker.paper.exchange.exchange import Exchange
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key, listed
+from market_maker.paper.exchange.ledger import INSURANCE, Ledger, Party
+from market_maker.paper.exchange.moves import Depth, Index, Take
 
 D = Decimal
 BTC_USD = Key(CONTRACT, "BTC", "BTC_USD")

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.paper.engine import Side
-from market_maker.paper.market import Crowd, Depth, Index, Step
-from market_maker.paper.stage import OWNER, set_stage
-from market_maker.paper.tape import BTC_USD
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.moves import Depth, Index
+from market_maker.paper.market.crowd import Crowd, Step
+from market_maker.paper.market.setup import OWNER, set_stage
+from market_maker.paper.market.tape import BTC_USD
 
 MINUTE = 600  # steps
 

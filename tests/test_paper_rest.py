@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 import pytest
 from test_paper_client import headers, sign
 
-from market_maker.paper.desk import Asked, Desk
-from market_maker.paper.engine import Side
-from market_maker.paper.gate import Gate, Pass
-from market_maker.paper.instrument import CONTRACT, SPOT, Key
-from market_maker.paper.judge import Judge
-from market_maker.paper.market import Depth, Index, Take
-from market_maker.paper.rest import ENDPOINTS
-from market_maker.paper.stage import OWNER, set_stage, still_book
-from market_maker.paper.switches import Switches
+from market_maker.paper.api.auth import Gate, Pass
+from market_maker.paper.api.dispatch import Asked, Desk
+from market_maker.paper.api.judge import Judge
+from market_maker.paper.api.rest import ENDPOINTS
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key
+from market_maker.paper.exchange.moves import Depth, Index, Take
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER, set_stage, still_book
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000

@@ -10,9 +10,9 @@ import requests
 import websocket
 from test_paper_client import Client, Socket
 
-from market_maker.paper.server import serve
-from market_maker.paper.switches import Switches
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.paper.server.server import serve
 
 
 @pytest.fixture

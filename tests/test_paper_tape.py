@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from market_maker.paper.engine import Side
-from market_maker.paper.market import Depth, Index, Step, Take
-from market_maker.paper.server import serve
-from market_maker.paper.stage import set_stage
-from market_maker.paper.tape import BTC_USD, play, survey
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.moves import Depth, Index, Take
+from market_maker.paper.market.crowd import Step
+from market_maker.paper.market.setup import set_stage
+from market_maker.paper.market.tape import BTC_USD, play, survey
+from market_maker.paper.server.server import serve
 
 Levels = list[list[str]]
 

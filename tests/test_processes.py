@@ -17,9 +17,9 @@ import pytest
 from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
 from conftest import Run, client_of, wait_until
 
-from market_maker.paper.switches import Switches
-from market_maker.paper.venue import PaperExchange
-from market_maker.runfiles import RunFiles
+from market_maker.guard.runfiles import RunFiles
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.server.in_process import PaperExchange
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker import protocol
 from market_maker.errors import BadData
+from market_maker.wire import protocol
 
 GRAMMAR = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?", re.ASCII)
 symbols = st.text(alphabet="0123456789.-+eE_ \uff11NaInf", max_size=25)

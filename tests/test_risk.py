@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker import risk
-from market_maker.convergence import converge
 from market_maker.models import (
     Instrument,
     Leg,
@@ -21,6 +19,8 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
+from market_maker.strategy import risk
+from market_maker.strategy.convergence import converge
 
 BUY, SELL = Side.BUY, Side.SELL
 BTC_USD = Instrument(

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from market_maker import clock, instance_lock, runfiles
+from market_maker import clock
 from market_maker.errors import AlreadyRunning, SettingsError
-from market_maker.instance_lock import Holder
-from market_maker.runfiles import RunFiles
+from market_maker.guard import lock, runfiles
+from market_maker.guard.lock import Holder
+from market_maker.guard.runfiles import RunFiles
 
 KEY = "the-key-of-the-account"
 
@@ -179,7 +180,7 @@ def test_a_start_waits_for_the_guard_of_a_dead_run(log: pytest.LogCaptureFixture
 
 
 def test_a_guard_that_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instance_lock, "GUARD_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "GUARD_SECONDS", 0.2)
     guard = files()
     guard.lock.take()
     guard.lock.sign(is_guard=True)

@@ -16,10 +16,11 @@ import pytest
 from bot import Bot, settings_for
 from conftest import client_of, wait_until
 
-from market_maker import protocol, versions
+from market_maker.app import versions
 from market_maker.errors import BadData, SettingsError
 from market_maker.market_maker import OrderManager
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.wire import protocol
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "market_maker"
@@ -63,7 +64,7 @@ def test_s4_nothing_in_the_tree_turns_verifying_off(name: str) -> None:
 @pytest.mark.parametrize("name", TREES)
 def test_s8_no_data_becomes_code(name: str) -> None:
     forbidden = {"pickle", "marshal", "shelve", "dill", "yaml", "eval", "exec", "__import__"}
-    allowed = {"market_maker/settings.py": {"exec"}}
+    allowed = {"market_maker/settings/store.py": {"exec"}}
     for found, node in names_in(TREES[name]):
         if isinstance(node, ast.Attribute) and found == "exec":
             continue
@@ -80,7 +81,7 @@ def test_s8_code_is_imported_by_name_only_where_the_command_line_names_it() -> N
     importing = {
         name for name, tree in TREES.items() if "import_module" in {f for f, _ in names_in(tree)}
     }
-    assert importing == {"market_maker/cli.py"}
+    assert importing == {"market_maker/app/cli.py"}
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -96,7 +97,7 @@ def test_s15_no_program_is_started_but_the_paper_exchange_and_ourselves() -> Non
         for name, tree in TREES.items()
     }
     started = {name: found for name, found in starting.items() if found}
-    assert set(started) <= {"market_maker/cli.py", "market_maker/child.py"}
+    assert set(started) <= {"market_maker/app/cli.py", "market_maker/guard/child.py"}
     assert not {found for name in started for found, _ in names_in(TREES[name])} & {
         "getoutput",
         "which",
@@ -105,7 +106,7 @@ def test_s15_no_program_is_started_but_the_paper_exchange_and_ourselves() -> Non
 
 @pytest.mark.parametrize("name", TREES)
 def test_s4_connections_are_made_in_one_place(name: str) -> None:
-    if name.startswith("market_maker/paper/") or name == "market_maker/link.py":
+    if name.startswith("market_maker/paper/") or name == "market_maker/wire/tls.py":
         return
     found = {found for found, _ in names_in(TREES[name])}
     assert not found & {"ssl", "wrap_socket", "proxies", "HTTPAdapter", "PoolManager"}
@@ -122,7 +123,7 @@ def test_i25_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> N
     if name.startswith("market_maker/paper/"):
         return
     used = {found for found, _ in names_in(TREES[name])} & MONEY_MOVERS
-    if name == "market_maker/protocol.py":
+    if name == "market_maker/wire/protocol.py":
         assert all(word.isupper() for word in used)
     elif name != "market_maker/rest.py":
         assert not used
@@ -197,7 +198,7 @@ def test_f29_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_f29_the_start_ends_with_2_when_a_version_will_not_do() -> None:
     program = (
-        "from market_maker import cli, versions\n"
+        "from market_maker.app import cli, versions\n"
         "versions.PACKAGES['requests'] = '99.1'\n"
         "raise SystemExit(cli.main(['--paper', '--loops', '1']))"
     )
@@ -318,8 +319,8 @@ def assert_nothing_leaked(text: str) -> None:
 @pytest.fixture
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[PaperExchange]:
     """A paper exchange whose key pair can be recognised anywhere."""
-    monkeypatch.setattr("market_maker.paper.house.PAPER_KEY", CANARY_KEY)
-    monkeypatch.setattr("market_maker.paper.house.PAPER_SECRET", CANARY_SECRET)
+    monkeypatch.setattr("market_maker.paper.server.venue.PAPER_KEY", CANARY_KEY)
+    monkeypatch.setattr("market_maker.paper.server.venue.PAPER_SECRET", CANARY_SECRET)
     with PaperExchange(crowd=False, book=True) as exchange:
         yield exchange
 

@@ -14,18 +14,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from market_maker.cli import CANCEL_NEEDS
+from market_maker.app.cli import CANCEL_NEEDS
 from market_maker.errors import SettingsError
-from market_maker.paper.venue import PaperExchange
-from market_maker.settings import (
-    FIELDS,
-    PAPER,
-    Settings,
-    defaults,
-    environment_without_keys,
-    example_text,
-)
-from market_maker.trust import IGNORED
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings import defaults, environment_without_keys, example_text
+from market_maker.settings.checks import FIELDS, PAPER
+from market_maker.settings.files import IGNORED
+from market_maker.settings.store import Settings
 
 ROOT = Path(__file__).parents[1]
 

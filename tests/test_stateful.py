@@ -16,16 +16,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from market_maker import identity
+from market_maker.client_oid import is_ours
 from market_maker.errors import MarketMakerError, OrdersLeft
-from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
-from market_maker.paper.blotter import Order, Status
-from market_maker.paper.desk import Asked
-from market_maker.paper.engine import Side
-from market_maker.paper.refusal import Refused
-from market_maker.paper.stage import OWNER
-from market_maker.paper.tape import BTC_USD
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.exchange.blotter import Order, Status
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.errors import Refused
+from market_maker.paper.market.setup import OWNER
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.oracle import assert_agrees
 from tests.world.world import World
@@ -113,7 +113,7 @@ class BotAndExchange(RuleBasedStateMachine):
         params = dict(asked.query) | (json.loads(asked.body) if asked.body else {})
         oid = str(params["client_oid"])
         assert oid not in self.oids
-        assert identity.is_ours(oid, settings.ORDERID_PREFIX)
+        assert is_ours(oid, settings.ORDERID_PREFIX)
         self.oids.add(oid)
         assert PLAIN.fullmatch(params["price"]), params
         assert PLAIN.fullmatch(params["qty"]), params

@@ -5,7 +5,7 @@ import heapq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.throttle import SLACK, SLOW_FOR, Throttle
+from market_maker.wire.throttle import SLACK, SLOW_FOR, Throttle
 
 CREATES = {"calls": 20, "seconds": 1.0}
 

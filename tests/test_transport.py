@@ -16,10 +16,11 @@ import pytest
 from conftest import wait_until
 from raw_server import Pair, RawServer, Serve, self_signed, server_context, signed_by
 
-from market_maker import auth, link
+from market_maker import auth
 from market_maker.errors import NotSent, OutcomeUnknown, SettingsError, Temporary
 from market_maker.gte import GTE
 from market_maker.models import OrderRequest, Side
+from market_maker.wire import tls
 from market_maker.ws.ws_thread import GTEWebsocket
 
 TIMEOUT = 0.6
@@ -168,8 +169,8 @@ def test_b08_holds_with_tls_too(
 
 
 def test_b08_an_answer_in_time_and_of_4_mib_is_taken(start: Start, client: Client) -> None:
-    body = ANSWER[:-1] + b" " * (link.BODY_LIMIT - len(ANSWER)) + b"}"
-    assert len(body) == link.BODY_LIMIT
+    body = ANSWER[:-1] + b" " * (tls.BODY_LIMIT - len(ANSWER)) + b"}"
+    assert len(body) == tls.BODY_LIMIT
     server = start(answering(reply(body)))
     gte = client(f"http://127.0.0.1:{server.port}", timeout=5.0)
     assert gte.create_order(ORDER) == "17"
@@ -286,7 +287,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture
 def trusted(ca: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust that authority and no other."""
-    monkeypatch.setattr(link, "CA_FILE", str(ca.certificate))
+    monkeypatch.setattr(tls, "CA_FILE", str(ca.certificate))
 
 
 def bad_context(how: str, ca: Pair, directory: Path) -> ssl.SSLContext:
@@ -353,7 +354,7 @@ def test_b11_a_good_certificate_is_taken_by_both(
 def test_b11_without_ca_certificates_nothing_starts(
     client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(link, "CA_FILE", str(tmp_path / "gone"))
+    monkeypatch.setattr(tls, "CA_FILE", str(tmp_path / "gone"))
     with pytest.raises(SettingsError, match="CA certificates"):
         client("https://localhost:9")
 
@@ -384,7 +385,7 @@ def test_b11_tls_that_breaks_after_the_request_proves_nothing(
 def test_s4_the_rules_of_tls_are_one_for_rest_and_feed(client: Client) -> None:
     pools = client("https://localhost:9")._transport._session.get_adapter("https://localhost:9/")
     for context in (
-        link.tls_context(),
+        tls.tls_context(),
         pools.poolmanager.connection_pool_kw["ssl_context"],  # type: ignore[attr-defined]
     ):
         assert context.verify_mode is ssl.CERT_REQUIRED
@@ -480,7 +481,7 @@ def test_c15_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
 
 
 def test_b08_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("market_maker.ws.vitals.DEAD_AFTER", 1.2)
+    monkeypatch.setattr("market_maker.ws.session.DEAD_AFTER", 1.2)
     with HeadServer(websocket_server(trickle(b" ", b"\x81\x7e\xff\xff"))) as server:
         made = feed(f"ws://127.0.0.1:{server.port}/ws")
         wait_until(lambda: server.connections >= 2)

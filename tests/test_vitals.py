@@ -8,8 +8,7 @@ import pytest
 
 from market_maker import auth
 from market_maker.secrecy import Secret
-from market_maker.ws.login import LOGIN_ANSWER, Login
-from market_maker.ws.vitals import Vitals
+from market_maker.ws.session import LOGIN_ANSWER, Login, Vitals
 
 BEGAN = 100.0
 """Seconds; the tables below count from here."""

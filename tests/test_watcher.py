@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from market_maker.watcher import FileWatcher
+from market_maker.settings.reload import FileWatcher
 
 
 def test_new_content_is_reported_once_it_has_stood_still(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from conftest import client_of, wait_until
 
 from market_maker.errors import AuthError, VenueUnreachable
 from market_maker.models import Side
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.ws.ws_thread import GTEWebsocket
 
 Make = Callable[..., GTEWebsocket]
@@ -110,7 +110,7 @@ def test_every_drop_of_many_is_noticed(make: Make, venue: PaperExchange) -> None
 def test_a_connection_that_never_gives_a_needed_table_is_made_anew(
     make: Make, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.ws.vitals.DEAD_AFTER", 1.5)
+    monkeypatch.setattr("market_maker.ws.session.DEAD_AFTER", 1.5)
     venue.fault("mute", match="position")
     feed = make()
     wait_until(lambda: feed.epoch >= 2)

@@ -6,10 +6,10 @@ from decimal import Decimal
 from sys import intern
 from typing import Any
 
-from market_maker import protocol
 from market_maker.errors import BadData
 from market_maker.models import ZERO, Side
-from market_maker.protocol import Row
+from market_maker.wire import protocol
+from market_maker.wire.protocol import Row
 
 BLOCK = 256
 GONE = 1_000

@@ -13,7 +13,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from market_maker import protocol
 from market_maker.errors import BadData
 from market_maker.models import (
     Instrument,
@@ -25,7 +24,8 @@ from market_maker.models import (
     Side,
     Ticker,
 )
-from market_maker.protocol import Row
+from market_maker.wire import protocol
+from market_maker.wire.protocol import Row
 from market_maker.ws.book import Book
 
 TRADES = 1_000

@@ -9,13 +9,14 @@ from typing import Any
 
 import websocket
 
-from market_maker import clock, identity, link, protocol
+from market_maker import clock
+from market_maker.client_oid import is_ours
 from market_maker.errors import AuthError, BadData, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
 from market_maker.secrecy import Secret
-from market_maker.ws.login import Login
+from market_maker.wire import protocol, tls
+from market_maker.ws.session import Login, Vitals
 from market_maker.ws.tables import Tables
-from market_maker.ws.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class GTEWebsocket:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._line: link.Bounded | None = None
+        self._line: tls.Bounded | None = None
         self._socket: websocket.WebSocket | None = None
         self._connected = False
         self._vitals = Vitals(0.0)  # of no connection yet; only "nothing heard" counts from now
@@ -225,7 +226,7 @@ class GTEWebsocket:
             orders = self._tables.orders()
         if not prefix:
             return orders
-        return tuple(order for order in orders if identity.is_ours(order.client_oid, prefix))
+        return tuple(order for order in orders if is_ours(order.client_oid, prefix))
 
     def drain_news(self) -> list[tuple[OpenOrder, int]]:
         """Return all rows of orders since the last call, with the venue's time of each in ms."""
@@ -256,7 +257,7 @@ class GTEWebsocket:
             self._stop.wait(self._back_off())
 
     def _connect(self) -> None:
-        self._line = link.connect(self._url, CONNECT_TIMEOUT)
+        self._line = tls.connect(self._url, CONNECT_TIMEOUT)
         self._socket = websocket.create_connection(
             self._url,
             socket=self._line,

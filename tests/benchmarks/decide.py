@@ -8,9 +8,6 @@ from decimal import Decimal
 from operator import truediv
 from statistics import median
 
-from market_maker import ladder, risk
-from market_maker._settings_base import SettingsBase as Defaults
-from market_maker.decision import decide
 from market_maker.market_maker import _request
 from market_maker.models import (
     ZERO,
@@ -24,7 +21,10 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
-from market_maker.protocol import BATCH_IDS
+from market_maker.settings.schema import SettingsBase as Defaults
+from market_maker.strategy import ladder, risk
+from market_maker.strategy.decision import decide
+from market_maker.wire.protocol import BATCH_IDS
 from tests.benchmarks.table import Figure, seconds_of
 
 TICK = Decimal("0.5")

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from decimal import Decimal
 from unittest.mock import patch
 
-from market_maker.exchange_interface import EarlierRuns, ExchangeInterface
-from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderRequest, Plan, Side
-from market_maker.paper import engine
-from market_maker.paper.exchange import Order
-from market_maker.paper.house import House
-from market_maker.paper.venue import PaperExchange
-from market_maker.protocol import ORDER_CANCEL_BATCH
+from market_maker.paper.exchange import engine
+from market_maker.paper.exchange.exchange import Order
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.paper.server.venue import House
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from market_maker.trading.exchange_interface import EarlierRuns, ExchangeInterface
+from market_maker.wire.protocol import ORDER_CANCEL_BATCH
 from tests.benchmarks.proxy import Proxy
 from tests.benchmarks.table import Figure, percentile, until
 

@@ -20,9 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from test_paper_client import headers  # noqa: E402
 
 from market_maker import clock  # noqa: E402
-from market_maker.paper.engine import Book, Order, Side  # noqa: E402
-from market_maker.paper.switches import Switches  # noqa: E402
-from market_maker.paper.venue import PaperExchange  # noqa: E402
+from market_maker.paper.exchange.engine import Book, Order, Side  # noqa: E402
+from market_maker.paper.exchange.quirks import Switches  # noqa: E402
+from market_maker.paper.server.in_process import PaperExchange  # noqa: E402
 
 EVENTS = 1_000_000
 SECONDS = 5.0

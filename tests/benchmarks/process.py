@@ -17,9 +17,9 @@ from unittest.mock import patch
 from aiohttp import web
 from bot import ENVIRONMENT, ROOT, Bot, settings_for
 
-from market_maker import resources
+from market_maker.app import resources
 from market_maker.models import Side
-from market_maker.paper.venue import PaperExchange
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.ws import ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.benchmarks import receive

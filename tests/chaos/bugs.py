@@ -8,26 +8,22 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from market_maker import (
-    auth,
-    convergence,
-    exchange_interface,
-    identity,
-    market_maker,
-    protocol,
-    risk,
-)
+from market_maker import auth, market_maker, rest
+from market_maker import client_oid as oids
 from market_maker.errors import OutcomeUnknown, RequestError
-from market_maker.exchange_interface import ExchangeInterface
 from market_maker.gte import GTE
-from market_maker.health import Health, TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
-from market_maker.orders import OwnOrders
-from market_maker.paper.house import PAPER_SECRET
-from market_maker.reconciler import Reconciler
-from market_maker.throttle import Throttle
-from market_maker.transport import Transport
+from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.tracker import OwnOrders
+from market_maker.paper.server.venue import PAPER_SECRET
+from market_maker.safety.trading_state import Health, TradingState
+from market_maker.strategy import convergence, risk
+from market_maker.trading import exchange_interface
+from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.wire import protocol
+from market_maker.wire.throttle import Throttle
+from market_maker.wire.transport import Transport
 from market_maker.ws.tables import Tables
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -240,10 +236,10 @@ BUGS = [
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
     Bug("leaves the grid", around(market_maker, "to_grid", _half_a_tick), "I11 I20"),
-    Bug("uses one id for all", swap(identity, "base36", lambda *_: "0000000"), "I12"),
+    Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
-        around(identity, "new_oid", lambda right, _, *rest: right("", *rest)),
+        around(rest, "new_oid", lambda right, _, *rest: right("", *rest)),
         "I12",
     ),
     Bug(

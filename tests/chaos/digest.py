@@ -3,8 +3,8 @@
 import hashlib
 from typing import TYPE_CHECKING
 
-from market_maker.paper.desk import Asked
-from market_maker.paper.events import Event, Filled
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.exchange.events import Event, Filled
 
 if TYPE_CHECKING:
     from market_maker.market_maker import OrderManager

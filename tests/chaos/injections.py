@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from market_maker.paper.account import Contract, LegKey, Mode, Wallet
-from market_maker.paper.faults import RAW
-from market_maker.paper.refusal import Refused
-from market_maker.paper.stage import OWNER
+from market_maker.paper.exchange.account import Contract, LegKey, Mode, Wallet
+from market_maker.paper.exchange.errors import Refused
+from market_maker.paper.faults.schedule import RAW
+from market_maker.paper.market.setup import OWNER
 
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak

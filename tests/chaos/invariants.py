@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from market_maker import identity
-from market_maker.health import SILENT_AFTER, TradingState
-from market_maker.loop import QUOTE_TTL
+from market_maker.client_oid import is_ours, run_of
 from market_maker.models import Side as OwnSide
-from market_maker.paper.blotter import Order
-from market_maker.paper.desk import Asked, endpoint_name
-from market_maker.paper.engine import Side
-from market_maker.paper.events import Action, Event, Filled, OrderChanged, Traded
-from market_maker.paper.house import PAPER_SECRET
-from market_maker.paper.stage import OWNER
-from market_maker.paper.tape import BTC_USD
+from market_maker.paper.api.dispatch import Asked, endpoint_name
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.events import Action, Event, Filled, OrderChanged, Traded
+from market_maker.paper.market.setup import OWNER
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.paper.server.venue import PAPER_SECRET
+from market_maker.safety.trading_state import SILENT_AFTER, TradingState
+from market_maker.trading.loop import QUOTE_TTL
 
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak
@@ -229,7 +229,7 @@ class Invariants(logging.Handler):
 
     def _check_create(self, params: dict[str, str]) -> None:
         oid = params.get("client_oid", "")
-        if not identity.is_ours(oid, self._soak.prefix) or len(oid) > 40:
+        if not is_ours(oid, self._soak.prefix) or len(oid) > 40:
             self.breach("I12", f"client_oid {oid!r}")
         if oid in self._oids:
             self.breach("I12", f"client_oid {oid} was sent before")
@@ -280,7 +280,7 @@ class Invariants(logging.Handler):
         if bot is None or bot.earlier.replaced is not None or alive < LEFTOVER_SECONDS:
             return
         for order in self._world.orders():
-            run = identity.run_of(order.client_oid or "", self._soak.prefix)
+            run = run_of(order.client_oid or "", self._soak.prefix)
             if run != bot.exchange.gte.run and order.ctime < self._soak.started_at:
                 self.breach("I21", f"{order} of an earlier run rests {alive:.0f} s after the start")
 
@@ -322,7 +322,7 @@ class Invariants(logging.Handler):
             return
         for order in self._world.orders():
             oid = order.client_oid or ""
-            is_of_run = identity.run_of(oid, self._soak.prefix) == bot.exchange.gte.run
+            is_of_run = run_of(oid, self._soak.prefix) == bot.exchange.gte.run
             if is_of_run and bot.exchange.own.get(oid) is None and now - order.ctime > REACT_MS:
                 self.breach("I14", f"the bot gave up {order}")
 
@@ -361,7 +361,7 @@ class Invariants(logging.Handler):
         sums = {(side, ours): Decimal(0) for side in Side for ours in (True, False)}
         for fill in self._world.report.fills:
             oid = fill.client_oid or ""
-            is_of_run = identity.run_of(oid, self._soak.prefix) == run
+            is_of_run = run_of(oid, self._soak.prefix) == run
             is_ours = oid.startswith(self._soak.prefix)
             if is_ours and (is_of_run or fill.time >= self._soak.started_at - SKEW_MS):
                 sums[fill.side, is_of_run] += fill.qty

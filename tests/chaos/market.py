@@ -2,9 +2,9 @@
 
 import random
 
-from market_maker.paper.engine import Side
-from market_maker.paper.market import Depth, Index, Move, Take
-from market_maker.paper.tape import BTC_USD as KEY
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.moves import Depth, Index, Move, Take
+from market_maker.paper.market.tape import BTC_USD as KEY
 from tests.world.world import World
 
 LEVELS = 8

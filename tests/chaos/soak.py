@@ -11,13 +11,13 @@ from typing import Any
 
 from market_maker import clock
 from market_maker.errors import MarketMakerError
-from market_maker.exchange_interface import EarlierRuns
 from market_maker.market_maker import OrderManager
-from market_maker.paper.blotter import Order
-from market_maker.paper.refusal import Refused
-from market_maker.paper.stage import OWNER
-from market_maker.paper.switches import Switches
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.errors import Refused
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER
 from market_maker.settings import settings
+from market_maker.trading.exchange_interface import EarlierRuns
 from tests.chaos.digest import Digest
 from tests.chaos.injections import KINDS, Injection
 from tests.chaos.invariants import Invariants, Violation

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from market_maker.health import TradingState
 from market_maker.models import OrderState
-from market_maker.paper.desk import Asked
-from market_maker.paper.engine import Side
-from market_maker.paper.switches import Switches
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.safety.trading_state import TradingState
 from tests.faults.test_a_creates import (
     CREATE,
     every_venue,

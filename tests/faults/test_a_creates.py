@@ -13,15 +13,15 @@ from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NameResolutionError, SSLError
 
 from market_maker import rest as rest_module
-from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
-from market_maker.paper.blotter import Order
-from market_maker.paper.desk import Asked
-from market_maker.paper.engine import Side
-from market_maker.paper.stage import OWNER
-from market_maker.paper.switches import Switches
-from market_maker.paper.tape import BTC_USD
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.safety.trading_state import TradingState
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.scene import said, state
 from tests.world.world import World

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.health import TradingState
-from market_maker.paper.account import LegKey, Wallet
-from market_maker.paper.desk import Asked
-from market_maker.paper.engine import Side
-from market_maker.paper.stage import OWNER
-from market_maker.paper.switches import Switches
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.exchange.account import LegKey, Wallet
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER
+from market_maker.safety.trading_state import TradingState
 from tests.faults.test_a_cancels import BATCH, CANCEL, FINE, move_bids
 from tests.faults.test_a_creates import (
     CREATE,

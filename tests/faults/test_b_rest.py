@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from conftest import wait_until
 
-from market_maker import protocol
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
-from market_maker.health import TradingState
 from market_maker.market_maker import OrderManager
-from market_maker.paper.desk import Asked
-from market_maker.paper.house import PAPER_READ_KEY, PAPER_READ_SECRET
-from market_maker.transport import Transport
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
+from market_maker.safety.trading_state import TradingState
+from market_maker.wire import protocol
+from market_maker.wire.transport import Transport
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state
 from tests.world.world import World

@@ -20,10 +20,10 @@ from conftest import wait_until
 
 from market_maker import clock
 from market_maker.errors import VenueUnreachable
-from market_maker.health import TradingState
-from market_maker.paper.stage import still_book
-from market_maker.paper.switches import Switches
-from market_maker.ws import vitals, ws_thread
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import still_book
+from market_maker.safety.trading_state import TradingState
+from market_maker.ws import session, ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.network import Socket, Stand
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
@@ -647,7 +647,7 @@ def test_c16_a_frame_that_breaks_the_protocol_ends_only_the_connection(
 def test_c16_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vitals, "DEAD_AFTER", 1.5)
+    monkeypatch.setattr(session, "DEAD_AFTER", 1.5)
     venue, feed = talk([framed(b"", 9)], stays=0.05)
     wait_until(lambda: venue.connections >= 2)
     assert "nothing heard" in feed.last_error()

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from market_maker import audit, ladder, risk
 from market_maker.errors import VenueUnreachable
-from market_maker.health import TradingState
 from market_maker.models import Instrument, OrderRequest, Position, Side, Snapshot, Ticker
-from market_maker.paper.engine import Side as BookSide
-from market_maker.paper.stage import still_book
-from market_maker.paper.switches import Switches
-from market_maker.paper.tape import BTC_USD
-from market_maker.paper.wire import book_side
+from market_maker.paper.api.rows import book_side
+from market_maker.paper.exchange.engine import Side as BookSide
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import still_book
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.safety import book_audit
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from market_maker.strategy import ladder, risk
 from market_maker.ws.tables import NEWS, TRADES
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.scene import state
@@ -67,8 +68,8 @@ def is_book_true(world: World) -> bool:
     assert world.bot
     listing = world.exchange.listing(BTC_USD)
     told = {side: book_side(listing, side, 50) for side in BookSide}
-    true = audit.levels_of({"bids": told[BookSide.BUY], "asks": told[BookSide.SELL]})
-    return audit.levels_of(world.bot.exchange.feed.market_depth(50)) == true
+    true = book_audit.levels_of({"bids": told[BookSide.BUY], "asks": told[BookSide.SELL]})
+    return book_audit.levels_of(world.bot.exchange.feed.market_depth(50)) == true
 
 
 def assert_all_well(world: World, seconds: float = 30) -> None:

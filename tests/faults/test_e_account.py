@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.health import TradingState
-from market_maker.paper.account import Contract, Mode, Wallet
-from market_maker.paper.engine import Side
-from market_maker.paper.stage import OWNER, still_book
-from market_maker.paper.switches import Switches
+from market_maker.paper.exchange.account import Contract, Mode, Wallet
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.market.setup import OWNER, still_book
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.faults.test_d_data import creates, epoch, hit, quoting, reason, state
 from tests.world.oracle import assert_sound, assert_well

@@ -15,15 +15,18 @@ import pytest
 from bot import settings_for
 from conftest import Run
 
-from market_maker import build, clock, identity, resources, twins
-from market_maker.health import TradingState
+from market_maker import clock
+from market_maker.app import build, resources
+from market_maker.app.logs import VARYING, Quiet
+from market_maker.client_oid import new_oid
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
-from market_maker.paper.engine import Side as Bid
-from market_maker.paper.stage import OWNER
-from market_maker.paper.tape import BTC_USD
-from market_maker.paper.venue import PaperExchange
-from market_maker.quiet import VARYING, Quiet
+from market_maker.orders import twins
+from market_maker.paper.exchange.engine import Side as Bid
+from market_maker.paper.market.setup import OWNER
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.world import World
@@ -610,7 +613,7 @@ def twin_order(world: World, number: int, price: str = "8000") -> int:
         close=False,
         price=Decimal(price),
         qty=Decimal(10),
-        client_oid=identity.new_oid(settings.ORDERID_PREFIX, "thetwn", number),
+        client_oid=new_oid(settings.ORDERID_PREFIX, "thetwn", number),
         now=world.house.time(world.timeline.true_ms()),
     )
     world.house.publish(world.timeline.true_ms())
@@ -648,7 +651,7 @@ def row(of: str, age_ms: int, prefix: str = "mm_gte_") -> OpenOrder:
         side=Side.BUY,
         price=to_decimal(8000),
         qty=to_decimal(10),
-        client_oid=identity.new_oid(prefix, of, 1),
+        client_oid=new_oid(prefix, of, 1),
         ctime=0 if age_ms < 0 else 10**12 - age_ms,
     )
     return order
@@ -769,7 +772,7 @@ def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
 
 
 def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
-    logger = logging.getLogger("market_maker.exchange_interface")
+    logger = logging.getLogger("market_maker.trading.exchange_interface")
     for number in range(100_000):
         logger.warning("create Buy %d @ %g failed", number, 8000.5)
         world.timeline.sleep(0.0001)
@@ -810,7 +813,7 @@ def test_f22_other_words_are_another_cause(world: World, shown: io.StringIO) -> 
     ]
 
 
-@pytest.mark.parametrize("name", ["market_maker.cli", "strategies.mine"])
+@pytest.mark.parametrize("name", ["market_maker.app.cli", "strategies.mine"])
 def test_f22_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
     world: World, shown: io.StringIO, name: str
 ) -> None:
@@ -829,7 +832,7 @@ def use(monkeypatch: pytest.MonkeyPatch, memory: float | None) -> None:
 def test_f24_what_is_in_use_is_logged_once_an_hour(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
     world = make()
     world.start()
     world.run(660)
@@ -842,7 +845,7 @@ def test_f24_what_is_in_use_is_logged_once_an_hour(
 def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
     world = make(LOOP_INTERVAL=5)
     bot = world.start()
     restarted: list[str] = []
@@ -864,7 +867,7 @@ def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
     memory: float | None,
     can_restart: bool,
 ) -> None:
-    monkeypatch.setattr("market_maker.upkeep.HOUR", 300.0)
+    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
     world = make()
     bot = world.start()
     if can_restart:

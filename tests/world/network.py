@@ -15,11 +15,11 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 from websocket import ABNF, WebSocketTimeoutException
 
-from market_maker.paper.desk import Asked
-from market_maker.paper.faults import TRANSPORT, Fault
-from market_maker.paper.feed import Session
-from market_maker.paper.house import House
-from market_maker.paper.route import Cut, Route
+from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.feed import Session
+from market_maker.paper.faults.frames import Cut, Route
+from market_maker.paper.faults.schedule import TRANSPORT, Fault
+from market_maker.paper.server.venue import House
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.timeline import Killed, Timeline
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from market_maker.health import TradingState
-from market_maker.paper.blotter import Status
-from market_maker.paper.engine import Side
-from market_maker.paper.stage import OWNER
+from market_maker.paper.exchange.blotter import Status
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.market.setup import OWNER
+from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.world import World
 

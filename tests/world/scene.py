@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from market_maker.health import TradingState
-from market_maker.paper.desk import Asked
+from market_maker.paper.api.dispatch import Asked
+from market_maker.safety.trading_state import TradingState
 from tests.world.world import World
 
 

@@ -11,20 +11,21 @@ from unittest.mock import patch
 
 import websocket
 
-from market_maker import gte, link, rest
+from market_maker import gte, rest
 from market_maker.market_maker import OrderManager
-from market_maker.paper.account import LegKey
-from market_maker.paper.blotter import Order
-from market_maker.paper.engine import Side
-from market_maker.paper.faults import Fault
-from market_maker.paper.house import PAPER_KEY, PAPER_SECRET, House
-from market_maker.paper.judge import Report
-from market_maker.paper.market import Depth, Index, Move, Take
-from market_maker.paper.stage import OWNER, set_stage, still_book
-from market_maker.paper.switches import DEFAULTS, Switches
-from market_maker.paper.tape import BTC_USD
+from market_maker.paper.api.judge import Report
+from market_maker.paper.exchange.account import LegKey
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.moves import Depth, Index, Move, Take
+from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.faults.schedule import Fault
+from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, House
 from market_maker.settings import settings
-from market_maker.throttle import Throttle
+from market_maker.wire import tls
+from market_maker.wire.throttle import Throttle
 from tests.world.network import Line, Network, Pool, Socket, adapter_for, feed_for
 from tests.world.timeline import START_MS, Timeline
 
@@ -83,8 +84,8 @@ class World:
         with ExitStack() as stack:
             stack.enter_context(self.timeline.installed())
             for target, name, stand_in in (
-                (link, "Adapter", adapter_for(self.network)),
-                (link, "connect", lambda *_: Line()),
+                (tls, "Adapter", adapter_for(self.network)),
+                (tls, "connect", lambda *_: Line()),
                 (gte, "ThreadPoolExecutor", Pool),
                 (gte, "GTEWebsocket", feed_for(self.network)),
                 (rest, "secrets", Chances(self.chance)),

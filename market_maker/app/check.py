@@ -1,0 +1,78 @@
+"""What `marketmaker check` looks at, one line for each; it sends no order."""
+
+from collections.abc import Callable, Iterator
+
+from market_maker.client_oid import is_ours
+from market_maker.errors import MarketMakerError, VenueUnreachable
+from market_maker.gte import GTE
+from market_maker.settings import settings
+from market_maker.wire.transport import CLOCK_MS
+
+FEED_SECONDS = 10.0
+
+
+def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:
+    """Yield the name of each check with what was found, or with the error."""
+    checks: dict[str, Callable[[GTE], str]] = {
+        "settings": _settings,
+        "REST": _rest,
+        "clock": _clock,
+        "WebSocket": _feed,
+        "tick": _tick,
+        "key": _key,
+        "orders": _orders,
+    }
+    for name, check in checks.items():
+        try:
+            yield name, check(gte)
+        except MarketMakerError as error:
+            yield name, error
+
+
+def _settings(_gte: GTE) -> str:
+    mode = "dry run" if settings.DRY_RUN else "LIVE: orders will be sent"
+    return f"{settings.path}: {settings.SYMBOL} in {settings.SETTLECURRENCY}, {mode}"
+
+
+def _rest(gte: GTE) -> str:
+    return f"{settings.API_URL_BASE}, last price {gte.instrument_query().last_price}"
+
+
+def _clock(gte: GTE) -> str:
+    offset = gte.clock_offset()
+    if offset is None:
+        raise VenueUnreachable("no answer to compare this machine's clock with")
+    if abs(offset) > CLOCK_MS:
+        raise MarketMakerError(f"{-offset} ms off the venue's: set this machine's clock")
+    return f"{-offset} ms off the venue's"
+
+
+def _feed(gte: GTE) -> str:
+    assert gte.ws
+    gte.ws.start()
+    gte.ws.wait_for_tables(gte.ws.needed, FEED_SECONDS)
+    ticker = gte.ws.get_ticker()
+    return f"{settings.WS_URL}, bid {ticker.bid}, ask {ticker.ask}"
+
+
+def _tick(gte: GTE) -> str:
+    assert gte.ws
+    instrument = gte.ws.get_instrument()
+    if instrument is None:
+        raise VenueUnreachable(f"{settings.SYMBOL} has not been shown")
+    return f"{instrument.tick}, quantities in steps of {instrument.lot}"
+
+
+def _key(gte: GTE) -> str:
+    if not settings.API_KEY:
+        return "none is set; a dry run works without"
+    account = gte.account_query()
+    return f"accepted, balance {account[0].total} {account[0].currency}" if account else "accepted"
+
+
+def _orders(gte: GTE) -> str:
+    if not settings.API_KEY:
+        return "not asked for without a key"
+    orders = gte.query_orders()
+    own = sum(is_ours(order.client_oid, settings.ORDERID_PREFIX) for order in orders)
+    return f"{own} ours ({settings.ORDERID_PREFIX}...), {len(orders) - own} of others"

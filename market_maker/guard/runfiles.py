@@ -1,0 +1,193 @@
+"""What a bot keeps on this machine: lock, halt, starts, runs, ids of orders, orders left."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from market_maker import clock
+from market_maker.errors import SettingsError
+from market_maker.guard.lock import InstanceLock
+from market_maker.guard.private_files import PrivateFiles, default_directory
+
+logger = logging.getLogger(__name__)
+
+KILL_SWITCH = "kill switch"
+"""The reason of a halt that a person asks for."""
+KEPT_RUNS = 100
+KEPT_IDS = 10_000
+STARTS, STARTS_MS = 5, 600_000
+"""More starts than this within so many ms, none of which has ended cleanly, are a crash loop."""
+TEXT_LIMIT = 300
+
+
+class RunFiles:
+    """The files of one account, market and prefix, in a directory that only we can enter.
+
+    What cannot be written is logged, and stops nothing: to cancel, no file is needed. The key is
+    never written, only a short hash of host and key in the names. `lock` is the one against a
+    second instance.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        instrument_type: str,
+        settle_currency: str,
+        symbol: str,
+        prefix: str,
+        directory: Path | None = None,
+    ) -> None:
+        account = hashlib.sha256(f"{urlsplit(base_url).netloc}\n{api_key}".encode()).hexdigest()
+        market = f"{instrument_type}-{settle_currency}-{symbol.replace('/', '_')}"
+        self.name = f"{account[:12]}-{market}-{prefix}"
+        self.directory = directory or default_directory()
+        self._files = PrivateFiles(self.directory, self.name)
+        self.lock = InstanceLock(self._files)
+        self._noted = 0
+
+    def close(self) -> None:
+        """Close what is open. A lock that nobody has inherited ends with it."""
+        self._files.close()
+        self.lock.close()
+
+    # --- the halt latch -------------------------------------------------------------------------
+
+    def halt(self, reason: str) -> bool:
+        """Latch a halt, unless there is one; return whether there is one now."""
+        time = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        return bool(self.halted()) or self._files.write(".halt", f"{reason} ({time:%F %T} UTC)\n")
+
+    def halted(self) -> str:
+        """Return why no bot may quote, with the time; nothing when they may."""
+        if not self._files.exists(".halt"):
+            return ""
+        try:
+            text = self._files.read(".halt", TEXT_LIMIT)
+        except OSError as error:
+            return f"the halt file cannot be read: {error.strerror}"
+        return "".join(c for c in text if c.isprintable()).strip() or "the halt file says no reason"
+
+    def clear_halt(self) -> None:
+        """Take the halt latch away, and count starts anew.
+
+        Raises SettingsError when it cannot be taken away.
+        """
+        self._files.remove(".halt")
+        self._update(starts=[])
+        if self.halted():
+            raise SettingsError(f"the halt stays: take {self._files.path('.halt')} away yourself")
+
+    # --- starts and runs ------------------------------------------------------------------------
+
+    def note_start(self) -> str:
+        """Count a start; return what is wrong when they follow too fast on one another."""
+        now = clock.now_ms()
+        starts = [at for at in self._list("starts", int) if 0 <= now - at <= STARTS_MS] + [now]
+        self._update(starts=starts[-10 * STARTS :])
+        if len(starts) <= STARTS:
+            return ""
+        return f"crash loop: {len(starts)} starts in {STARTS_MS // 60_000} min ended uncleanly"
+
+    def note_clean_end(self) -> None:
+        """Take back the count of our start: it is no crash."""
+        self._update(starts=self._list("starts", int)[:-1])
+
+    def note_run(self, run: str) -> None:
+        """Remember the id of a run of this machine, which may send orders from now on."""
+        runs = [*(known for known in self.runs() if known != run), run][-KEPT_RUNS:]
+        self._update(runs=runs, sends=True)
+
+    def may_be_late(self) -> bool | None:
+        """Say whether an order of a run may still arrive that nobody has seen the end of.
+
+        None when no run of this machine is on record. A record that cannot be read vouches for
+        nothing.
+        """
+        found = self._files.read_json(".json")
+        return None if found is None else found.get("sends") is not False
+
+    def runs(self) -> tuple[str, ...]:
+        """Return the ids of the latest runs of this machine, oldest first.
+
+        An order of ours with another one is another machine's.
+        """
+        return tuple(self._list("runs", str))
+
+    def known_runs(self) -> frozenset[str] | None:
+        """Return the same as a set; None when there is a record that does not tell."""
+        found = self._files.read_json(".json")
+        return None if found == {} else frozenset(self.runs())
+
+    # --- ids of orders --------------------------------------------------------------------------
+
+    def note_order(self, order_id: str) -> None:
+        """Remember the id of an order as soon as the venue has given it; from any thread.
+
+        A venue whose rows show no client_oid (spot) tells by nothing else which orders are ours.
+        """
+        self._files.append(".ids", order_id)
+        self._noted += 1
+
+    def order_ids(self) -> frozenset[str]:
+        """Return the ids that were noted since all was last proven clean."""
+        try:
+            return frozenset(filter(str.isdecimal, self._files.read(".ids").split()))
+        except OSError:
+            return frozenset()
+
+    def keep_orders(self, live: Iterable[str]) -> None:
+        """Forget all ids but these, once many have been noted. Not while orders are being sent."""
+        if self._noted > KEPT_IDS:
+            self._noted = 0
+            self._files.write(".ids", "".join(f"{order_id}\n" for order_id in live))
+
+    # --- orders left ----------------------------------------------------------------------------
+
+    def write_orders_left(self, reason: str, orders: Sequence[str]) -> None:
+        """List the orders that may be left, for a person."""
+        time = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        found = {"time": f"{time:%F %T} UTC", "reason": reason, "orders": list(orders)}
+        self._files.write(".orders_left.json", json.dumps(found, indent=1) + "\n")
+
+    def orders_left(self) -> tuple[str, ...] | None:
+        """Return the orders that may be left, as far as they are known; None when proven clean."""
+        found = self._files.read_json(".orders_left.json")
+        if found is None:
+            return None
+        orders = found.get("orders")
+        return tuple(map(str, orders)) if isinstance(orders, list) else ()
+
+    def clear_orders_left(self) -> None:
+        """Take the list away: none is left."""
+        self._files.remove(".orders_left.json")
+
+    def note_proven_clean(self) -> None:
+        """Note that no order is left, and that none can arrive any more: the run has ended."""
+        self.clear_orders_left()
+        self._files.remove(".ids")
+        self._update(sends=False)
+
+    def discard(self) -> None:
+        """Take all files away, for an account that nobody will ever use again."""
+        for suffix in (".lock", ".json", ".halt", ".ids", ".orders_left.json"):
+            self._files.remove(suffix)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _list(self, name: str, kind: type) -> list[Any]:
+        found = (self._files.read_json(".json") or {}).get(name)
+        items = found if isinstance(found, list) else []
+        return [item for item in items if type(item) is kind]
+
+    def _update(self, **changed: object) -> None:
+        found = self._files.read_json(".json")
+        vouched = {"sends": False} if found is None else {"sends": True} | found
+        if vouched | changed != found:
+            self._files.write(".json", json.dumps(vouched | changed) + "\n")

@@ -1,0 +1,311 @@
+"""The executor: it carries out plans at the venue, and takes all orders back on the way out."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
+
+from market_maker import clock
+from market_maker.auth import EXPIRES_AFTER_MS
+from market_maker.errors import (
+    BadParameter,
+    Fatal,
+    Liquidated,
+    NoFunds,
+    NotClosable,
+    NotSent,
+    OrderGone,
+    OrdersLeft,
+    OutcomeUnknown,
+    RequestError,
+)
+from market_maker.gte import GTE, Outcome
+from market_maker.models import (
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Plan,
+    Side,
+    Snapshot,
+    Ticker,
+    plain,
+)
+from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.tracker import OwnOrders
+from market_maker.safety.trading_state import SILENT_AFTER, Alarms
+from market_maker.strategy import risk
+from market_maker.wire import protocol
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN = 0.5
+FEW_SECONDS = 60.0
+"""Seconds in which no order is added after the margin did not suffice for one."""
+NOT_CLOSABLE_SECONDS = 60.0
+"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
+OLD_AFTER = 2.0
+"""Seconds after which a create that still waits for its turn is looked at once more."""
+
+
+@dataclass(slots=True)
+class Brake:
+    """What holds requests back. May be set from a signal handler."""
+
+    stopping: bool = False
+    """Set when the loop is to end: creates that wait for their turn are not sent any more."""
+    halted: bool = False
+    """Set for good by a halt: no create is sent any more."""
+    hurry: bool = False
+    """Set when leaving must not take long: one round of cancels, one more look, no more."""
+
+
+class Executor:
+    """Sends the creates and cancels of plans, and notes what became of each in `OwnOrders`."""
+
+    def __init__(
+        self,
+        gte: GTE,
+        feed: GTEWebsocket,
+        own: OwnOrders,
+        reconciler: Reconciler,
+        alarms: Alarms,
+        brake: Brake,
+    ) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._own = own
+        self._reconciler = reconciler
+        self._alarms = alarms
+        self._brake = brake
+        self.beat: Callable[[], None] = lambda: None
+        """Called now and then in whatever takes long, as a sign that it goes on."""
+        self._decision = (0, 0.0)
+        self._post_only = False
+        self._few = 0
+        self._few_until = 0.0
+        self._not_closable: dict[tuple[Side, Decimal], float] = {}
+        """Until when a close at a price is left out, because the venue has refused it."""
+        self._busy = 0.0
+
+    def decide_now(self) -> None:
+        """Note that what is decided from now on is decided on what the feed shows now."""
+        self._decision = (self._feed.epoch, clock.monotonic())
+
+    def order_limit(self, most: int) -> int:
+        """Return how many orders may be open: fewer for a while after the margin did not do."""
+        return min(self._few, most) if clock.monotonic() < self._few_until else most
+
+    def take_busy_seconds(self) -> float:
+        """Return the seconds that plans have taken since the last call."""
+        busy, self._busy = self._busy, 0.0
+        return busy
+
+    def execute(self, plan: Plan, snapshot: Snapshot, *, post_only: bool) -> int:
+        """Carry out a plan: cancels first. Return how many creates the venue has refused.
+
+        The most urgent ones go first: see `risk.riskiest_first()` and `risk.nearest_first()`.
+        `post_only` looks at the book once more just before each create leaves. Raises Fatal when
+        the venue does not accept us any more.
+        """
+        begun = clock.monotonic()
+        self._post_only = post_only
+        try:
+            if plan.cancel:
+                logger.info("Cancelling %d orders:", len(plan.cancel))
+                self._log(plan.cancel)
+                self.cancel(risk.riskiest_first(plan.cancel, snapshot.ticker, snapshot.position))
+                self.beat()
+            nearest = risk.nearest_first(plan.create, snapshot.ticker)
+            wanted = [request for request in nearest if not self._was_not_closable(request)]
+            creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
+            if not creates:
+                return 0
+            logger.info("Creating %d orders:", len(creates))
+            self._log(creates)
+            for request in creates:
+                self._own.sending(request, self._gte.now())
+            return self._create(creates)
+        finally:
+            self._busy += clock.monotonic() - begun
+
+    def cancel(self, orders: Sequence[OpenOrder]) -> None:
+        """Ask to cancel orders. Accepted is not ended. Raises Fatal as `execute()` does."""
+        for order in orders:
+            self._own.cancelling(order.client_oid)
+        fatal: Fatal | None = None
+        for outcome in self._gte.cancel_bulk_orders(orders):
+            if outcome.error and not isinstance(outcome.error, OrderGone):
+                logger.warning("%s", outcome.error)
+                self._own.cancel_failed(outcome.client_oid)
+                fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
+        if fatal:
+            raise fatal
+
+    def cancel_all(self, seconds: float) -> None:
+        """Cancel all our orders and prove by query that none is left.
+
+        Raises OrdersLeft with a list of those that may still rest after so many seconds without
+        progress.
+        """
+        deadline = clock.monotonic() + seconds
+        fewest = len(self._own.live())
+        while True:
+            trouble = "their fate is not known"
+            try:
+                known = [order for order in self._own.live() if order.order_id]
+                ticker, position = self._feed.get_ticker(), self._feed.position()
+                for order in self._own.live():
+                    self._own.cancelling(order.client_oid)
+                self._gte.cancel_all_orders(
+                    deadline - clock.monotonic(),
+                    risk.riskiest_first(known, ticker, position),
+                    self._go_on,
+                    self._own.strange_runs,
+                )
+                self._reconciler.take_news()
+                self._reconciler.reconcile()
+                if not self._own.live():
+                    return
+                if len(self._own.live()) < fewest:
+                    fewest, deadline = len(self._own.live()), clock.monotonic() + seconds
+            except Fatal as error:
+                self._alarms.note_fatal(error, clock.monotonic())
+                trouble, deadline = str(error), clock.monotonic()
+            except (RequestError, OrdersLeft) as error:
+                trouble = str(error)
+            if self._brake.hurry or clock.monotonic() >= deadline:
+                left = tuple(order.full for order in self._own.live())
+                raise OrdersLeft(f"own orders may be left: {trouble}", left)
+            clock.sleep(LOOK_AGAIN)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _go_on(self) -> bool:
+        self.beat()
+        return not self._brake.hurry
+
+    def _create(self, creates: Sequence[OrderRequest]) -> int:
+        refused: list[tuple[OrderRequest, RequestError]] = []
+        not_sent: list[NotSent] = []
+        try:
+            outcomes = self._gte.create_bulk_orders(creates, self._is_still_wanted)
+            for request, outcome in zip(creates, outcomes, strict=True):
+                self._note(request, outcome, refused, not_sent)
+        finally:
+            for request in creates:  # whatever happened: what has no outcome may have left
+                self._own.lost(request.client_oid, self._latest_expiry())
+        if not_sent:
+            logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
+        errors = [error for _, error in refused]
+        if any(isinstance(error, NoFunds) for error in errors):
+            self._alarms.note("funds", clock.monotonic())  # once: its outermost orders do not fit
+            self._few = max(len(self._own.live()), 2)
+            self._few_until = clock.monotonic() + FEW_SECONDS
+        for error in errors:
+            if isinstance(error, Fatal):
+                raise error
+        return len(refused)
+
+    def _note(
+        self,
+        request: OrderRequest,
+        outcome: Outcome,
+        refused: list[tuple[OrderRequest, RequestError]],
+        not_sent: list[NotSent],
+    ) -> None:
+        """Note what became of one create, and what that may be a sign of."""
+        error = outcome.error
+        if error is None:
+            self._own.accepted(request.client_oid, outcome.order_id)
+            self._alarms.calm("parameter")
+            self._alarms.calm("metadata")
+        elif isinstance(error, OutcomeUnknown):
+            logger.warning("%s", error)
+            self._own.lost(request.client_oid, error.expires or self._latest_expiry())
+            self._note_refusal(error)
+        elif isinstance(error, NotSent):
+            self._own.refused(request.client_oid)
+            not_sent.append(error)
+        else:
+            logger.warning("%s", error)
+            self._own.refused(request.client_oid)
+            refused.append((request, error))
+            self._note_refusal(error)
+            if isinstance(error, NotClosable):
+                self._leave_out(request)
+
+    def _note_refusal(self, error: RequestError) -> None:
+        """Count what a refusal may be a sign of."""
+        now = clock.monotonic()
+        if isinstance(error, BadParameter):
+            self._alarms.note("parameter", now)
+        elif isinstance(error, Liquidated):
+            self._alarms.note("liquidation", now)
+        elif error.code in protocol.METADATA_FAULTS:
+            self._alarms.note("metadata", now)
+
+    def _leave_out(self, request: OrderRequest) -> None:
+        """Leave a close that the venue has refused out for a while, at this price."""
+        now = clock.monotonic()
+        self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
+        self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
+
+    def _was_not_closable(self, request: OrderRequest) -> bool:
+        until = self._not_closable.get((request.side, request.price), 0.0)
+        return request.close and clock.monotonic() < until
+
+    def _is_still_wanted(self, request: OrderRequest) -> bool:
+        """Say whether a create may still leave.
+
+        Not once the loop is to end, nor when the connection has changed on whose tables it was
+        decided; and one that had to wait must still rest where the market is now.
+        """
+        epoch, decided = self._decision
+        feed, ticker = self._feed, self._feed.get_ticker()
+        if self._brake.stopping or self._brake.halted:
+            return False
+        if not feed.is_connected() or feed.epoch != epoch or feed.missing():
+            return False
+        if feed.silent_for() > SILENT_AFTER or ticker.is_crossed:
+            return False
+        is_old = clock.monotonic() - decided > OLD_AFTER
+        return risk.passive(request, ticker) if is_old or self._post_only else True
+
+    def _latest_expiry(self) -> int:
+        return self._gte.now() + EXPIRES_AFTER_MS
+
+    def _log(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
+        instrument = self._feed.get_instrument()
+        for order in sorted(orders, key=lambda order: -order.price):
+            digits = instrument.price_decimals if instrument else 8
+            logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
+
+
+class DryExecutor(Executor):
+    """Sends nothing: its orders are virtual, and end when they are cancelled or crossed."""
+
+    _ids = count(1)
+
+    def cancel(self, orders: Sequence[OpenOrder]) -> None:
+        """End virtual orders."""
+        for order in orders:
+            self._own.cancelling(order.client_oid)
+            self._own.observe(replace(order, state=OrderState.DONE), 0)
+
+    def cancel_all(self, seconds: float) -> None:  # noqa: ARG002
+        """End all virtual orders."""
+        self.cancel(self._own.live())
+
+    def end_crossed(self, ticker: Ticker) -> None:
+        """End the orders that the market would have filled, and say so."""
+        for order in self._own.live():
+            if not risk.passive(order, ticker):
+                logger.info("Dry run: %s would have been filled.", order)
+                self.cancel([order])
+
+    def _create(self, creates: Sequence[OrderRequest]) -> int:
+        for request in creates:
+            self._own.accepted(request.client_oid, str(next(self._ids)))
+        return 0

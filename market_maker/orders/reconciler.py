@@ -1,0 +1,263 @@
+"""Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from market_maker import clock
+from market_maker.client_oid import is_ours, run_of
+from market_maker.errors import Fatal, RequestError
+from market_maker.gte import GTE
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, plain
+from market_maker.orders.tracker import OwnOrders, id_number
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+FEW = 3
+"""So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
+RECONCILE_EVERY = 10.0
+REPEAT_AFTER = 5.0
+"""Seconds after which a cancel that has not come to its end is asked for again."""
+UNEXPLAINED_SECONDS = 2.0
+"""How long the feed may leave an order of ours unexplained before REST is asked about it."""
+
+
+class Reconciler:
+    """Brings evidence of the venue to `OwnOrders`. It places and cancels nothing."""
+
+    def __init__(
+        self, gte: GTE, feed: GTEWebsocket, own: OwnOrders, on_fill: Callable[[Fill], None]
+    ) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._own = own
+        self._on_fill = on_fill
+        self._fills: list[Fill] = []
+        self._reconciled_epoch = 0
+        self.reconciled_at = clock.monotonic()
+        """When all our orders were last looked up."""
+        self._blind_since: float | None = None
+        self._unexplained_since: dict[str, float] = {}
+        self._repeated_at: dict[str, float] = {}
+
+    def adopt(self, trades: Mapping[str, Any]) -> None:
+        """Take over the orders of the process that this one replaces, and count its trades on.
+
+        `trades` are those of `OwnOrders.trades()`; what has filled since then is counted too.
+        """
+        self._reconciled_epoch = self._feed.epoch
+        self._own.learn(self._gte.newest_orders())
+        rows = {row.order_id: row for row in self._gte.query_orders()}
+        gone = [order_id for order_id in trades.get("filled", {}) if order_id not in rows]
+        ended = [row for order_id in gone if (row := self._gte.get_order(order_id))]
+        self._own.go_on(trades, [*rows.values(), *ended])
+        adopted = self._own.adopt(rows.values())
+        logger.info("Adopted %d orders of the process before this one.", adopted)
+
+    def leftovers(self, order_ids: Collection[str]) -> list[OpenOrder]:
+        """Return the orders that earlier runs have left; those of others are left alone.
+
+        Ours are known by the prefix, or by the ids that the earlier runs have noted.
+        """
+        self._reconciled_epoch = self._feed.epoch
+        self._own.learn(self._gte.newest_orders())
+        rows = self._gte.query_orders()
+        named = [row for row in rows if is_ours(row.client_oid, self._own.prefix)]
+        ours = named + [row for row in rows if row not in named and row.order_id in order_ids]
+        for row in rows:
+            self._own.note_id(row.order_id)
+        self._own.known_runs |= {run_of(row.client_oid, self._own.prefix) for row in named}
+        if len(rows) > len(ours):
+            logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
+        return ours
+
+    def take_news(self) -> bool:
+        """Take what the feed has brought; return whether it is a reason to look at the orders now.
+
+        A fill is one; so is an order that the venue has ended unasked, and the end of the last
+        order that was being cancelled, because what its place was held for can be created then.
+        """
+        waiting, ended = self.is_being_cancelled(), self._own.ended_by_venue
+        fills = self._take(self._feed.drain_news())
+        is_free = waiting and not self.is_being_cancelled()
+        return bool(fills) or is_free or self._own.ended_by_venue > ended
+
+    def look_up_if_needed(self, *, always: bool = False) -> bool:
+        """Take the news, and ask the venue where they are not enough.
+
+        That is on a new connection, for an order in doubt, for one that has long differed from what
+        the feed shows, and every RECONCILE_EVERY seconds, because a feed may lose news without a
+        word. Returns whether all is known; when a question was not answered it is not, and
+        `blind_for()` says for how long. Raises Fatal when the venue does not accept us any more.
+        """
+        self.take_news()
+        self._note_unexplained()
+        epoch = self._feed.epoch
+        now = clock.monotonic()
+        ready = self._feed.is_connected() and not self._feed.missing()
+        is_new = ready and epoch != self._reconciled_epoch
+        is_due = now - self.reconciled_at >= RECONCILE_EVERY
+        if not (always or is_new or is_due or self._needs_look_up()):
+            return True
+        try:
+            self.reconcile()
+        except Fatal:
+            raise
+        except RequestError as error:
+            if self._blind_since is None:
+                logger.warning("Own orders could not be looked up: %s", error)
+                self._blind_since = now
+            return not is_new
+        if ready:
+            self._reconciled_epoch = epoch
+        return True
+
+    def reconcile(self) -> None:
+        """Ask the venue for all our orders, and for the end of each that is not open any more.
+
+        Raises RequestError, with nothing concluded, when a question is not answered.
+        """
+        begun = self._gte.now()
+        known = self._own.live()
+        rows = {order.order_id: order for order in self._gte.query_orders()}
+        self._observe(rows.values())
+        gone = [order for order in known if order.order_id and order.order_id not in rows]
+        ended = {order.order_id: order for order in self._look_up(gone)}
+        self._observe(ended.values())
+        for order in gone:
+            if order.order_id not in ended:
+                self._own.missed(order.client_oid, begun)
+        if self._own.unknown():
+            self._resolve_unknown()
+        self.reconciled_at = clock.monotonic()
+        self._blind_since = None
+
+    def is_of_this_connection(self) -> bool:
+        """Say whether all has been looked up since the feed was last connected."""
+        return self._reconciled_epoch == self._feed.epoch
+
+    def blind_for(self) -> float:
+        """Return the seconds in which the venue's list was needed and could not be had."""
+        return 0.0 if self._blind_since is None else clock.monotonic() - self._blind_since
+
+    def longest_in(self, state: OrderState) -> float:
+        """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
+        now = clock.monotonic()
+        orders = [order for order in self._own.live() if order.state is state]
+        return max(
+            (now - self._unexplained_since.get(order.client_oid, now) for order in orders),
+            default=0.0,
+        )
+
+    def cancels_to_repeat(self) -> tuple[OpenOrder, ...]:
+        """Return the orders whose cancel has been accepted long ago without an end; each now once.
+
+        A cancel may be repeated without harm, and the venue may have lost it.
+        """
+        now = clock.monotonic()
+        due = [
+            order
+            for order in self._own.live()
+            if order.state is OrderState.CANCELLING
+            and now - self._unexplained_since.get(order.client_oid, now) > REPEAT_AFTER
+            and now - self._repeated_at.get(order.client_oid, -REPEAT_AFTER) > REPEAT_AFTER
+        ]
+        live = {order.client_oid for order in self._own.live()}
+        self._repeated_at = {oid: at for oid, at in self._repeated_at.items() if oid in live}
+        self._repeated_at |= {order.client_oid: now for order in due}
+        return tuple(due)
+
+    def take_fills(self) -> list[Fill]:
+        """Return the fills since the last call."""
+        fills, self._fills = self._fills, []
+        return fills
+
+    def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+        """Return the rows of orders that are not open any more, as far as the venue knows them."""
+        if len(orders) <= FEW:
+            found = [self._gte.get_order(order.order_id) for order in orders]
+            return [order for order in found if order]
+        oldest = min(id_number(order.order_id) for order in orders)
+        return self._gte.query_orders((), after=str(oldest - 1))
+
+    def _observe(self, rows: Iterable[OpenOrder]) -> None:
+        """Take rows that REST has shown; a position of before need not show their fills."""
+        rows, now = list(rows), self._gte.now()
+        self._own.claim(rows)
+        self._take((row, now) for row in rows)
+
+    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+        """Take rows, each with its time; say which orders are not in doubt any more."""
+        doubted = self._own.unknown()
+        fills = [fill for row, time in rows if (fill := self._observe_row(row, time))]
+        still = {order.client_oid for order in self._own.unknown()}
+        for order in doubted:
+            if order.client_oid not in still:
+                logger.info("%s did reach the venue.", order)
+        self._report(fills)
+        return fills
+
+    def _observe_row(self, row: OpenOrder, time: int) -> Fill | None:
+        """Take one row; what it changes is logged, so that the log alone tells an order's life."""
+        before = self._own.find(row)
+        fill = self._own.observe(row, time)
+        after = self._own.find(row)
+        if after and after != before:
+            words = after.state.value, plain(after.filled)
+            logger.debug("Order %s: %s, %s filled.", after.full, *words)
+        return fill
+
+    def _resolve_unknown(self) -> None:
+        """Look for the orders in doubt among all orders younger than the oldest could be."""
+        begun = self._gte.now()
+        rows = self._gte.query_orders((), after=self._own.born_after())
+        self._own.learn(rows)
+        self._observe(rows)
+        for order in self._own.unknown():
+            if self._own.missed(order.client_oid, begun):
+                logger.info("%s did not reach the venue.", order)
+
+    def is_being_cancelled(self) -> bool:
+        """Say whether an order is being cancelled and not yet seen to have ended."""
+        return any(order.state is OrderState.CANCELLING for order in self._own.live())
+
+    def _is_long_unexplained(self, order: OpenOrder) -> bool:
+        now = clock.monotonic()
+        return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
+
+    def _note_unexplained(self) -> None:
+        """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
+        shown = {order.order_id for order in self._feed.open_orders()}
+        now = clock.monotonic()
+        odd = {
+            order.client_oid
+            for order in self._own.live()
+            if order.state is not OrderState.OPEN or order.order_id not in shown
+        }
+        self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+
+    def _needs_look_up(self) -> bool:
+        """Say whether an order is in doubt, or has long been unexplained."""
+        return bool(self._own.unknown()) or any(map(self._is_long_unexplained, self._own.live()))
+
+    def _report(self, fills: Sequence[Fill]) -> None:
+        self._fills += fills
+        for fill in fills:
+            self._on_fill(fill)
+            order = fill.order
+            logger.info(
+                "%s %s @ %s (%s of %s filled, order %s)",
+                "Bought" if fill.side is Side.BUY else "Sold",
+                plain(fill.qty),
+                _average(order),
+                plain(order.filled),
+                plain(order.qty),
+                order.order_id,
+            )
+
+
+def _average(order: OpenOrder) -> str:
+    if order.avg_price in (ZERO, order.price):
+        return plain(order.price)
+    return f"{plain(order.avg_price)} on average"

@@ -1,0 +1,113 @@
+"""What the exchange tells of: the changes that subscribers see and the judge counts."""
+
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+from market_maker.paper.exchange.account import LegKey
+from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.history import Trade
+from market_maker.paper.exchange.instrument import Key
+
+
+class Action(Enum):
+    """What a change does to a row, in the words of the wire."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class ExecType(Enum):
+    """Why an execution report is sent, with the numbers of the wire."""
+
+    NEW = 1
+    RESTING = 2
+    TRADE = 4
+    DONE = 8
+    CANCELLED = 16
+
+
+class OrderChanged(NamedTuple):
+    """A user's order appeared, changed, or left the table of live orders."""
+
+    action: Action
+    order: Order
+
+
+class Filled(NamedTuple):
+    """A part of a user's order has traded: the fact, of which reports may be withheld."""
+
+    order: Order
+    trade: Trade
+    maker: bool
+
+
+class Executed(NamedTuple):
+    """An execution report on an order as it was then; `last` is the quantity of this fill."""
+
+    exec_id: int
+    exec_type: ExecType
+    time: int
+    order: Order
+    last: Decimal
+    maker: bool
+    trade: Trade | None
+
+
+class Traded(NamedTuple):
+    """A trade of the public tape, and the owners on its two sides."""
+
+    key: Key
+    trade: Trade
+    maker: str
+    taker: str
+
+
+class LegChanged(NamedTuple):
+    """One side of a user's position changed."""
+
+    owner: str
+    leg: LegKey
+
+
+class MarginChanged(NamedTuple):
+    """The contract account of a user changed in one area."""
+
+    owner: str
+    area: str
+
+
+class Liquidated(NamedTuple):
+    """The insurance fund has taken over a position."""
+
+    owner: str
+    leg: LegKey
+    qty: int
+
+
+class BookChanged(NamedTuple):
+    """Levels of a book changed: (action, side, price in ticks, final size in lots)."""
+
+    key: Key
+    levels: list[tuple[Action, Side, int, int]]
+
+
+class InstrumentChanged(NamedTuple):
+    """The prices or the volume of an instrument changed."""
+
+    key: Key
+
+
+Event = (
+    OrderChanged
+    | Filled
+    | Executed
+    | Traded
+    | LegChanged
+    | MarginChanged
+    | Liquidated
+    | BookChanged
+    | InstrumentChanged
+)

@@ -1,0 +1,49 @@
+"""A listing: one instrument with its book, its past and its prices."""
+
+from decimal import Decimal
+
+from market_maker.paper.exchange.account import ZERO, Contract, worth
+from market_maker.paper.exchange.background import Others
+from market_maker.paper.exchange.engine import Book, Side
+from market_maker.paper.exchange.history import History
+from market_maker.paper.exchange.instrument import Instrument
+
+FUNDING_RATE = Decimal("0.0001")
+
+
+class Listing:
+    """An instrument and all that happens in it. Positions are valued at the index."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.book = Book()
+        self.others = Others(self.book)
+        self.tick = instrument.tick  # a multiple of it when the venue has changed its rules
+        self.history = History()
+        self.told: dict[tuple[Side, int], int] = {}  # sizes of the levels as last told
+        self.last = instrument.start
+        self.funding_rate = FUNDING_RATE
+        self.suspended = False
+        self._index = ZERO
+        self.mark_worth = ZERO
+        self.index = instrument.start
+
+    def check_tick(self, tick: Decimal) -> None:
+        """Raise ValueError for a tick that is no multiple of the instrument's own."""
+        if tick <= 0 or tick % self.instrument.tick:
+            raise ValueError(f"{tick} is not a multiple of {self.instrument.tick}")
+
+    @property
+    def contract(self) -> Contract:
+        """Return the name under which the ledger knows it."""
+        return Contract(self.instrument.key.area, self.instrument.key.symbol)
+
+    @property
+    def index(self) -> Decimal:
+        """Return the price elsewhere, which is the mark price too."""
+        return self._index
+
+    @index.setter
+    def index(self, price: Decimal) -> None:
+        self._index = price
+        self.mark_worth = worth(face=self.instrument.face, price=price)

@@ -1,0 +1,91 @@
+"""Trouble: holds the exchange in the state that the lasting faults want, and in its own without."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from market_maker.paper.exchange import engine
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.exchange import Exchange
+from market_maker.paper.exchange.ledger import INSURANCE
+from market_maker.paper.exchange.listing import Listing
+from market_maker.paper.faults.schedule import Fault
+
+GHOST_LOTS = 10
+
+
+class Trouble:
+    """Works the state out anew from all lasting faults. The exchange itself knows of no faults."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._own_switches = exchange.switches
+        self._empty: set[str] = set()
+        self._ghosts: dict[str, engine.Order] = {}
+        self._ghost_count = 0
+        self.skew_ms = 0
+
+    def check(self, fault: Fault) -> None:
+        """Raise ValueError for a symbol that is not listed, or a tick that does not fit."""
+        listings = [listing for listing in self._listings() if _is_about(fault, listing)]
+        if not listings:
+            raise ValueError(f"there is no symbol {fault.match!r}")
+        if fault.name == "tick_change":
+            for listing in listings:
+                listing.check_tick(Decimal(fault.value))
+
+    def update(self, lasting: Sequence[Fault], now: int) -> None:
+        """Bring the exchange into the state that these faults want."""
+        self.skew_ms = sum(fault.number for fault in lasting if fault.name == "clock_skew")
+        forgets = any(fault.name == "forget_client_oid" for fault in lasting)
+        own = self._own_switches
+        self._exchange.switches = replace(own, forget_client_oid=True) if forgets else own
+        for listing in self._listings():
+            faults = [fault for fault in lasting if _is_about(fault, listing)]
+            names = {fault.name for fault in faults}
+            ticks = [Decimal(fault.value) for fault in faults if fault.name == "tick_change"]
+            listing.suspended = "suspend" in names
+            self._set_tick(listing, ticks[-1] if ticks else listing.instrument.tick)
+            self._set_empty(listing, "book_empty" in names, now)
+            self._set_crossed(listing, "book_cross" in names, now)
+
+    def _listings(self) -> list[Listing]:
+        return list(self._exchange.listings.values())
+
+    def _set_tick(self, listing: Listing, tick: Decimal) -> None:
+        if listing.tick != tick:
+            listing.tick = tick
+            self._exchange.news.instrument(listing)
+
+    def _set_empty(self, listing: Listing, empty: bool, now: int) -> None:
+        name = str(listing.instrument.key)
+        if empty and name not in self._empty:
+            self._empty.add(name)
+            listing.others.leave()
+            self._exchange.settle(listing, [], now)
+        elif not empty and name in self._empty:
+            self._empty.remove(name)
+            self._exchange.settle(listing, listing.others.come_back(), now)
+
+    def _set_crossed(self, listing: Listing, crossed: bool, now: int) -> None:
+        """Keep a buy of the insurance fund above the best sell, without matching the two."""
+        name = str(listing.instrument.key)
+        ghost, best = self._ghosts.get(name), listing.book.best(Side.SELL)
+        holds = ghost is not None and ghost.left > 0 and best is not None and ghost.price > best
+        if crossed and holds:
+            return
+        if ghost is not None:
+            if ghost.left:
+                listing.book.cancel(ghost.order_id)
+            del self._ghosts[name]
+        if crossed and best is not None:
+            self._ghost_count += 1
+            number = -(10**12) - self._ghost_count
+            self._ghosts[name] = engine.Order(number, INSURANCE, Side.BUY, best + 1, GHOST_LOTS)
+            listing.book.rest(self._ghosts[name])
+        if crossed or ghost is not None:
+            self._exchange.settle(listing, [], now)
+
+
+def _is_about(fault: Fault, listing: Listing) -> bool:
+    return fault.match in ("", listing.instrument.key.symbol)

@@ -1,0 +1,80 @@
+"""The control endpoint: plan faults and ask the judge, on a port of its own, by a token per run."""
+
+import hmac
+import json
+from dataclasses import asdict
+from secrets import token_urlsafe
+from typing import Any
+
+from aiohttp import web
+
+from market_maker import clock
+from market_maker.paper.api.auth import is_loopback_name
+from market_maker.paper.api.judge import as_plain
+from market_maker.paper.api.rows import dump
+from market_maker.paper.faults.schedule import Fault
+from market_maker.paper.server.venue import House
+
+MAX_BODY = 64 * 1024
+
+
+class Control:
+    """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._runner: web.AppRunner | None = None
+        self.token = token_urlsafe(24)
+
+    async def start(self, host: str) -> int:
+        """Listen on a free port and return it."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._check])
+        app.router.add_get("/faults", self._show)
+        app.router.add_post("/faults", self._plan)
+        app.router.add_delete("/faults", self._clear)
+        app.router.add_get("/judge", self._judge)
+        app.router.add_get("/journal", self._journal)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, 0).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        given = request.headers.get("x-token", "").encode("utf-8", "replace")
+        known = is_loopback_name(request.headers.get("Host", ""))
+        if not known or not hmac.compare_digest(given, self.token.encode()):
+            raise web.HTTPForbidden
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return _json([asdict(fault) for fault in self._house.faults.planned()])
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        try:
+            wanted = json.loads(await request.read())
+            self._house.plan(Fault(**wanted), clock.now_ms())
+        except (ValueError, TypeError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        return await self._show(request)
+
+    async def _clear(self, request: web.Request) -> web.Response:
+        self._house.clear_faults(clock.now_ms())
+        return await self._show(request)
+
+    async def _judge(self, _: web.Request) -> web.Response:
+        return _json(as_plain(self._house.judge.report))
+
+    async def _journal(self, _: web.Request) -> web.Response:
+        return _json([as_plain(entry) for entry in self._house.judge.journal])
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(text=dump(value), content_type="application/json")

@@ -1,0 +1,126 @@
+"""The house: the whole venue but for its sockets, and with its clock as an argument."""
+
+import logging
+import random
+from collections.abc import Iterable
+
+from market_maker.paper.api.auth import Gate, Pass
+from market_maker.paper.api.dispatch import Asked, Desk, endpoint_name, envelope
+from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.judge import Judge
+from market_maker.paper.api.rest import ENDPOINTS
+from market_maker.paper.api.rows import dump
+from market_maker.paper.exchange.errors import Code
+from market_maker.paper.exchange.exchange import Exchange
+from market_maker.paper.exchange.instrument import Key
+from market_maker.paper.exchange.moves import Move
+from market_maker.paper.faults.frames import with_field
+from market_maker.paper.faults.schedule import CATALOGUE, Fault, Faults, Where
+from market_maker.paper.faults.state import Trouble
+from market_maker.paper.market.setup import OWNER
+
+logger = logging.getLogger(__name__)
+
+PAPER_KEY = "paper-key"
+PAPER_SECRET = "paper-secret"
+PAPER_READ_KEY = "paper-read-key"  # of the same account; it may look, but not trade
+PAPER_READ_SECRET = "paper-read-secret"
+
+TABLES = {
+    *("instrument", "trade", "order_book", "order", "execution", "position", "margin"),
+    *("pong", "status"),
+}
+
+
+class House:
+    """Answers requests and messages, and lets faults strike. All times are ms of the true clock."""
+
+    def __init__(self, exchange: Exchange, seed: int = 1) -> None:
+        self.exchange = exchange
+        self.judge = Judge(OWNER, exchange)
+        passes = [
+            Pass(PAPER_KEY, PAPER_SECRET, OWNER),
+            Pass(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
+        ]
+        self.gate = Gate(passes, exchange.switches.expiry_grace_ms)
+        self.faults = Faults(lambda number: random.Random(f"{seed} fault {number}"))
+        self.feed = Feed(exchange, self.gate)
+        self._trouble = Trouble(exchange)
+        self._desk = Desk(exchange, self.gate, self.judge)
+        self.refusing = False
+        """Whether it wants no connection at all."""
+
+    def time(self, clock: int) -> int:
+        """Return what the venue takes for the time."""
+        return clock + self._trouble.skew_ms
+
+    # What goes wrong
+
+    def plan(self, fault: Fault, clock: int) -> None:
+        """Put a fault on the schedule, or raise ValueError."""
+        known = {name for _, name in ENDPOINTS} | TABLES | {""}
+        if CATALOGUE[fault.name].where is Where.STATE:
+            self._trouble.check(fault)
+        elif fault.match not in known:
+            raise ValueError(f"there is no endpoint or table {fault.match!r}")
+        self.faults.plan(fault, clock)
+        self._stir(clock)
+
+    def clear_faults(self, clock: int) -> None:
+        """End all faults."""
+        self.faults.clear()
+        self._stir(clock)
+
+    def strike(self, path: str, clock: int) -> Fault | None:
+        """Return the fault that strikes a request."""
+        return self.faults.strike(Where.REPLY, endpoint_name(path), clock)
+
+    def _stir(self, clock: int) -> None:
+        """Begin and end what is due, and tell of it."""
+        lasting = self.faults.states(clock)
+        self.refusing = any(fault.name == "refuse" for fault in lasting)
+        others = [fault for fault in lasting if fault.name != "refuse"]
+        self._trouble.update(others, self.time(clock))
+        self.publish(clock)
+
+    # What is asked
+
+    def answer(self, asked: Asked, fault: Fault | None, clock: int) -> tuple[int, str]:
+        """Return the HTTP status and the body of the answer to a request."""
+        try:
+            status, reply = self._desk.answer(asked, self.time(clock), fault, arrived=clock)
+        except Exception:
+            logger.exception("%s %s: the paper exchange has failed", asked.method, asked.path)
+            status, reply = 200, envelope(Code.SERVER_ERROR, now=self.time(clock))
+        self.publish(clock)
+        answer = dump(reply)
+        if fault and fault.name == "reply_field":
+            answer = with_field(answer, fault.value)
+        return status, answer
+
+    def receive(self, session: Session, message: str, clock: int) -> None:
+        """Answer one message of a client of the feed."""
+        self.feed.receive(session, message, self.time(clock))
+
+    # What happens
+
+    def play(self, key: Key, moves: Iterable[Move], clock: int) -> None:
+        """Let the other participants of an instrument act."""
+        self.exchange.play(key, moves, self.time(clock))
+        self.publish(clock)
+
+    def tick(self, clock: int) -> None:
+        """Do what is due."""
+        self.exchange.tick(self.time(clock))
+        self._stir(clock)
+
+    def pulse(self, clock: int) -> None:
+        """Push positions and margins, changed or not."""
+        self.feed.pulse(self.time(clock))
+
+    def publish(self, clock: int) -> None:
+        """Tell the judge and the subscribers what has changed."""
+        events, now = self.exchange.news.drain(), self.time(clock)
+        for event in events:
+            self.judge.see(event, now)
+        self.feed.publish(events, now)

@@ -1,0 +1,138 @@
+"""What is wrong with settings: each by itself, all together, and where they send a key."""
+
+import dataclasses
+import difflib
+import ipaddress
+import re
+from collections.abc import Collection, Iterable, Mapping
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+from urllib.parse import SplitResult, urlsplit
+
+from market_maker.secrecy import revealed
+from market_maker.settings.schema import SettingsBase
+
+SECRET = {"API_KEY": 4, "API_SECRET": 0}
+"""How many characters at the end of each may be shown in the log."""
+PAPER = "paper-"
+"""How the keys of the paper exchange begin."""
+FIELDS = {field.name: field for field in dataclasses.fields(SettingsBase)}
+SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
+"""How each address begins: anywhere, and on this machine where it may do without TLS."""
+_TYPES = get_type_hints(SettingsBase)
+
+
+def problem(name: str, value: Any, levels: Collection[str]) -> str:
+    """Return what is wrong with one setting, or empty text. Never shows a key.
+
+    `levels` are the names that LOG_LEVEL may be.
+    """
+    if name not in FIELDS:
+        near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
+        return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    shown = "the value" if name in SECRET else repr(value)
+    if name in SECRET and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
+        return f"{name} holds a space, a line break or another character that no key has"
+    if not _is_a(value, _TYPES[name]):
+        return f"{name} must be {_type_name(_TYPES[name])}, not {shown}"
+    about = FIELDS[name].metadata
+    if about["choices"] and value not in about["choices"]:
+        return f"{name} must be one of {', '.join(about['choices'])}, not {shown}"
+    if about["pattern"] and not re.fullmatch(about["pattern"], value, re.ASCII):
+        return f"{name} must look like {about['pattern']}, not {shown}"
+    if about["low"] is not None and value < about["low"]:
+        return f"{name} must be at least {about['low']}, not {shown}"
+    if about["high"] is not None and value > about["high"]:
+        return f"{name} must be at most {about['high']}, not {shown}"
+    is_no_level = name == "LOG_LEVEL" and isinstance(value, str) and value not in levels
+    return f"{name}: no such level {shown}" if is_no_level else ""
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if isinstance(kind, UnionType):
+        return any(_is_a(value, each) for each in get_args(kind))
+    if kind is float:
+        finite = isinstance(value, int | float) and abs(value) < 1e15
+        return finite and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if get_args(kind):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, kind)
+
+
+def _type_name(kind: Any) -> str:
+    if isinstance(kind, UnionType):
+        return " or ".join(_type_name(each) for each in get_args(kind))
+    names = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+    return names.get(kind, "a list of texts")
+
+
+def contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with settings that are each right by themselves."""
+    found = []
+    if values["MIN_ORDER_SIZE"] > values["MAX_ORDER_SIZE"]:
+        found.append("MIN_ORDER_SIZE is more than MAX_ORDER_SIZE")
+    if 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:
+        found.append(
+            f"ORDER_PAIRS = {values['ORDER_PAIRS']} needs MAX_OPEN_ORDERS = "
+            f"{2 * values['ORDER_PAIRS']} or more"
+        )
+    if bool(values["API_KEY"]) != bool(values["API_SECRET"]):
+        found.append("API_KEY and API_SECRET go together: set both or none")
+    if not values["DRY_RUN"] and not values["API_KEY"]:
+        found.append(
+            "DRY_RUN = False needs a key: set GTE_API_KEY_FILE and GTE_API_SECRET_FILE, or "
+            "GTE_API_KEY and GTE_API_SECRET, in the environment"
+        )
+    return found
+
+
+def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return what is wrong with the addresses, and with the key for them.
+
+    A key of the paper exchange is for this machine, any other never; nor is one host here and the
+    other elsewhere.
+    """
+    found = []
+    is_here: dict[str, bool] = {}
+    for name in names:
+        secure, plain = SCHEMES[name]
+        url = _split(values[name])
+        if url is None or not url.hostname:
+            found.append(f"{name} holds no host name: {values[name]!r}")
+            continue
+        is_here[name] = _is_loopback(url.hostname)
+        if url.scheme != secure and not (url.scheme == plain and is_here[name]):
+            found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
+        if "@" in url.netloc or "?" in values[name] or "#" in values[name]:
+            found.append(f"{name} must be an address without user, ? and #")
+    if len(set(is_here.values())) > 1:
+        found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
+    key = revealed(values["API_KEY"])
+    if key.startswith(PAPER) and False in is_here.values():
+        found.append(
+            f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only"
+        )
+    if key and not key.startswith(PAPER) and True in is_here.values():
+        found.append(
+            f"API_KEY is not of the paper exchange ({PAPER}...): it must not go to this machine"
+        )
+    return found
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of an address, or None for what is none."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if address.isascii() and address.isprintable() and " " not in address else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

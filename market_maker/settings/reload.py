@@ -1,0 +1,119 @@
+"""What changed files do: settings are taken over, and code calls for a restart."""
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from market_maker import clock
+from market_maker.errors import SettingsError
+from market_maker.settings import settings
+from market_maker.settings.files import read
+
+logger = logging.getLogger(__name__)
+
+REMIND_EVERY = 60.0
+"""Seconds between two reminders that a settings file cannot be taken over."""
+
+
+class FileWatcher:
+    """Tells which of some files have changed, once their new content has stood still for two looks.
+
+    Content counts, not time stamps: a touch, or an old file moved back into place, is what it
+    holds. A file that is away for a moment, as editors do when they save, has not changed.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._seen = {path: _digest(path) for path in paths}
+        self._last = dict(self._seen)
+        self._missing: set[Path] = set()
+
+    def changed(self) -> list[Path]:
+        """Look, and return the files whose content is new and the same as at the last look."""
+        found = []
+        for path, seen in self._seen.items():
+            now = _digest(path)
+            if now is not None and now != seen and now == self._last[path]:
+                self._seen[path] = now
+                found.append(path)
+            self._last[path] = now
+        return found
+
+    def newly_missing(self) -> list[Path]:
+        """Return the files that have been taken away, as of the last look; each absence once."""
+        missing = {path for path, seen in self._seen.items() if seen and self._last[path] is None}
+        found = sorted(missing - self._missing)
+        self._missing = missing
+        return found
+
+
+class Reloader:
+    """Looks at the watched files. It restarts nothing itself."""
+
+    def __init__(self) -> None:
+        watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
+        self._watcher = FileWatcher(watched)
+        self._problem = ""
+        self._remind_at = 0.0
+
+    def look(self) -> tuple[set[str], list[str]]:
+        """Return the settings that have changed, and the code files that have and compile."""
+        changed = set(self._watcher.changed())
+        for path in self._watcher.newly_missing():
+            logger.warning("%s is gone; what was read from it stays in force.", path)
+        files = {path.resolve() for path in settings.watched()}
+        code = {path for path in changed if path.resolve() not in files}
+        names = self._reload_settings() if changed - code else set()
+        self._remind()
+        if code and all(map(_compiles, code)) and self._settings_allow_restart():
+            return names, sorted(path.name for path in code)
+        return names, []
+
+    def _reload_settings(self) -> set[str]:
+        try:
+            changed = settings.reload()
+        except SettingsError as error:
+            self._problem = str(error)
+            self._remind_at = clock.monotonic()
+            return set()
+        self._problem = ""
+        for name, (old, new) in changed.items():
+            logger.info("Setting %s: %r -> %r", name, old, new)
+        return set(changed)
+
+    def _remind(self) -> None:
+        now = clock.monotonic()
+        if self._problem and now >= self._remind_at:
+            self._remind_at = now + REMIND_EVERY
+            logger.error("Settings not reloaded: %s", self._problem)
+
+    def _settings_allow_restart(self) -> bool:
+        """Say whether a new process would find the settings that this one runs on, or fit ones."""
+        try:
+            settings.check_reload()
+        except SettingsError as error:
+            logger.error("Not restarting: %s", error)
+            return False
+        return True
+
+
+def _located(name: str) -> Path:
+    """Return a watched file: relative to where we are, else to the repository."""
+    path = Path(name)
+    return (path if path.exists() else Path(__file__).parents[2] / path).absolute()
+
+
+def _compiles(path: Path) -> bool:
+    try:
+        compile(read(path), str(path), "exec")
+    except (OSError, SyntaxError, ValueError) as error:
+        logger.error("Not restarting: %s does not compile: %s", path, error)
+        return False
+    return True
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(read(path)).digest()
+    except OSError:
+        return None

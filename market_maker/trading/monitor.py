@@ -1,0 +1,282 @@
+"""The monitor: gathers what is known of feed, orders and account, and says what it allows."""
+
+import logging
+from collections import deque
+from decimal import Decimal
+from statistics import median
+
+from market_maker import clock
+from market_maker.errors import RequestError
+from market_maker.gte import GTE
+from market_maker.models import Instrument, OrderState, Snapshot, Ticker
+from market_maker.money.position import Ledger
+from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.tracker import OwnOrders
+from market_maker.safety import book_audit, trading_state
+from market_maker.safety.book_audit import Audit
+from market_maker.safety.trading_state import Alarms, Facts, Health, TradingState
+from market_maker.wire import protocol
+from market_maker.ws.tables import WORTH_TELLING
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+AUDIT_EVERY = 10.0
+AUDIT_QUIET = 5.0
+"""Seconds between audits of a book that has been quiet for so long."""
+AUDIT_AGAIN = 1.0
+"""Seconds to the next audit when one has found something."""
+EMPTY_AFTER = 3.0
+"""Seconds after which a table of the account that does not come is asked about over REST."""
+MINUTE = 60.0
+SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
+FALL = Decimal("0.2")
+"""The available margin must not fall below this part of what it was within a minute."""
+JUMPED, CRASHED = 0.2, 0.5
+"""A mid so far from the median of the last minute, as a fraction, has jumped."""
+
+
+class Monitor:
+    """Looks at everything once a tick. It places and cancels nothing."""
+
+    def __init__(
+        self, gte: GTE, feed: GTEWebsocket, own: OwnOrders, reconciler: Reconciler, alarms: Alarms
+    ) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._own = own
+        self._reconciler = reconciler
+        self._alarms = alarms
+        self.ledger = Ledger()
+        self._audit = Audit()
+        self._audited_at = self._confirmed_at = clock.monotonic()
+        self._valued_at = clock.monotonic()
+        self._epoch = feed.epoch
+        self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
+        self._told: set[str] = set()
+        self._empty_due = 0.0
+        self._setting: dict[str, str] = {}
+        self._setting_due = 0.0
+        self._setting_changed = ""
+        self._mids: deque[tuple[float, float]] = deque()
+        self._free: deque[tuple[float, Decimal]] = deque()
+
+    def is_doubtful(self) -> bool:
+        """Say whether to look again soon: at a book or a position that is not as it should be."""
+        return bool(self._audit.wrong) or self.ledger.is_odd()
+
+    def book_unconfirmed_for(self) -> float:
+        """Return the seconds since a frame changed the book, or REST found it right."""
+        confirmed = clock.monotonic() - self._confirmed_at
+        return min(self._feed.silent_about("order_book"), confirmed)
+
+    def look(
+        self,
+        snapshot: Snapshot | None,
+        ticker: Ticker | None,
+        *,
+        position_limit: Decimal | None,
+        max_loss: Decimal | None,
+    ) -> Health:
+        """Gather the facts and return what they allow.
+
+        `snapshot` is None while the feed has not shown everything, and a limit is None where there
+        is none.
+        """
+        now = clock.monotonic()
+        if self._feed.revive():
+            self._alarms.note("thread", now)
+            logger.critical("The feed's thread had died and was started again.")
+        self._count_drops(now)
+        self._tell_unusable()
+        if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due:
+            self.see_empty_tables()
+        if snapshot:
+            self._look_at_account(snapshot, now)
+            self._look_at_profit(snapshot.instrument, max_loss, now)
+            self._look_at_price(snapshot.ticker, now)
+            self._audit_book(now)
+            self._look_at_setting(snapshot.instrument, now)
+        self._count_orders(now)
+        return trading_state.assess(self._facts(snapshot, ticker, position_limit, now))
+
+    def _facts(
+        self, snapshot: Snapshot | None, ticker: Ticker | None, limit: Decimal | None, now: float
+    ) -> Facts:
+        feed = self._feed
+        return Facts(
+            connected=feed.is_connected(),
+            missing=feed.missing(),
+            silent_for=feed.silent_for(),
+            unconfirmed_for=self.book_unconfirmed_for(),
+            private_for=feed.silent_about("position") if "position" in feed.needed else 0.0,
+            lag_ms=feed.lag_ms(),
+            ticker=ticker,
+            instrument=snapshot.instrument if snapshot else None,
+            last_error=feed.last_error(),
+            blind_for=self._reconciler.blind_for(),
+            doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
+            stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
+            odd_for=self.ledger.odd_for(now),
+            clock_offset_ms=self._gte.clock_offset() or 0,
+            position_limit=limit,
+            position=snapshot.position.net if snapshot else Decimal(0),
+            blocked_for=self._gte.blocked_for(),
+            troubles=[*self._alarms.troubles(now), *self._setting_trouble()],
+        )
+
+    # --- the feed -------------------------------------------------------------------------------
+
+    def _count_drops(self, now: float) -> None:
+        for _ in range(self._feed.epoch - max(self._epoch, 1)):
+            self._alarms.note("drop", now)
+        self._epoch = self._feed.epoch
+
+    def _tell_unusable(self) -> None:
+        """Log what of the feed cannot be used, each sort of it once."""
+        for words in self._feed.counts():
+            if words.startswith(WORTH_TELLING) and words not in self._told:
+                self._told.add(words)
+                logger.warning("The feed brought what cannot be used, %s: dropped.", words)
+
+    def see_empty_tables(self) -> None:
+        """See whether a table of the account does not come because there is nothing in it.
+
+        Whether the venue sends the first image of an empty table, no document tells (faults §0.1,
+        V4). REST has the orders, and of the position that it binds no margin.
+        """
+        self._empty_due = clock.monotonic() + EMPTY_AFTER
+        missing, epoch = self._feed.missing(), self._feed.epoch
+        try:
+            if not set(missing) <= {"order", "position"}:
+                return
+            if "order" in missing and not self._gte.query_orders():
+                self._feed.take_as_empty("order", epoch)
+            if "position" in missing:
+                margins = self._gte.account_query()
+                if margins and not any(margin.position_margin for margin in margins):
+                    self._feed.take_as_empty("position", epoch)
+        except RequestError as error:
+            logger.info("Tables that do not come could not be asked about: %s", error)
+
+    def _audit_book(self, now: float) -> None:
+        """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
+        quiet = self._feed.silent_about("order_book") > AUDIT_QUIET
+        pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
+        if now - self._audited_at < pause or self._feed.missing():
+            return
+        self._audited_at = now
+        epoch = self._feed.epoch
+        before = book_audit.levels_of(self._feed.market_depth(book_audit.LEVELS))
+        try:
+            rest = book_audit.levels_of(self._gte.order_book_query(book_audit.LEVELS))
+        except RequestError as error:
+            logger.info("The order book could not be audited: %s", error)
+            return
+        after = book_audit.levels_of(self._feed.market_depth(book_audit.LEVELS))
+        if epoch != self._feed.epoch:
+            return
+        self._audit = book_audit.follow(self._audit, book_audit.compare(before, rest, after))
+        if not self._audit.wrong:
+            self._confirmed_at = now
+        elif self._audit.is_drift:
+            logger.warning("The feed's book has drifted from the venue's: connecting anew.")
+            self._feed.connect_anew("the order book has drifted")
+            self._audit = Audit()
+
+    def _look_at_price(self, ticker: Ticker, now: float) -> None:
+        """Note a mid that is far from the median of the last minute."""
+        if ticker.bid is None or ticker.ask is None:
+            return
+        mid = float(ticker.bid + ticker.ask) / 2
+        while self._mids and now - self._mids[0][0] > MINUTE:
+            self._mids.popleft()
+        if self._mids:
+            usual = median(price for _, price in self._mids)
+            moved = abs(mid / usual - 1)
+            if moved > JUMPED:
+                self._alarms.note("crash" if moved > CRASHED else "price", now)
+                self._mids.clear()
+        self._mids.append((now, mid))
+
+    # --- the account ----------------------------------------------------------------------------
+
+    def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
+        if snapshot.instrument.is_contract:  # spot has no position but the one we reckon ourselves
+            self._look_at_position(snapshot, now)
+        if snapshot.margin:
+            while self._free and now - self._free[0][0] > MINUTE:
+                self._free.popleft()
+            free = snapshot.margin.total - snapshot.margin.position_margin  # orders give it back
+            if self._free and free < FALL * max(each for _, each in self._free):
+                self._alarms.note("margin", now)
+            self._free.append((now, free))
+
+    def _look_at_position(self, snapshot: Snapshot, now: float) -> None:
+        mark = snapshot.instrument.mark_price
+        jump = self.ledger.see(
+            snapshot.position, mark, now, known_at=self._reconciler.reconciled_at
+        )
+        if jump:
+            logger.error("The position changed without a fill of ours: %s.", jump)
+            self._alarms.note("liquidation" if jump.liquidated else "jump", now)
+        if self.ledger.has_vanished(snapshot.position):
+            logger.warning("A position is shown no more: connecting anew to see whether it is.")
+            self._feed.connect_anew("a position is shown no more")
+
+    def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
+        """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
+        mark = instrument.valuation_price
+        if mark:
+            self._valued_at = now
+        too_much = mark and max_loss and self.ledger.profit(instrument, mark) <= -max_loss
+        if max_loss and (too_much or now - self._valued_at > MINUTE):
+            self._alarms.note("loss", now)
+
+    def _look_at_setting(self, instrument: Instrument, now: float) -> None:
+        """Ask once a minute for margin mode and leverages; compare them with those at the start.
+
+        It never changes them: that is for a person.
+        """
+        is_live = "position" in self._feed.needed
+        if not is_live or not instrument.is_contract or now < self._setting_due:
+            return
+        self._setting_due = now + MINUTE
+        try:
+            found = self._gte.setting_query()
+        except RequestError as error:
+            logger.info("Margin mode and leverage could not be looked up: %s", error)
+            return
+        setting = {name: str(found[name]) for name in SETTING if name in found}
+        self._setting = self._setting or setting
+        self._setting_changed = ", ".join(
+            f"{name} {protocol.escaped(self._setting[name])} -> {protocol.escaped(value)}"
+            for name, value in setting.items()
+            if self._setting.get(name, value) != value
+        )
+
+    def _setting_trouble(self) -> list[Health]:
+        if not self._setting_changed:
+            return []
+        words = f"it was changed outside: {self._setting_changed}; set it back, or start anew"
+        return [Health(TradingState.PAUSED, words)]
+
+    def _count_orders(self, now: float) -> None:
+        """Turn what the orders have counted into alarms, each event once."""
+        counted = {
+            "ended": self._own.ended_by_venue,
+            "ghost": len(self._own.ghosts),
+            "twin": len(self._own.strange_runs),
+            "bad row": self._feed.bad_private_rows(),
+            "taker": self._own.taker_fills,
+        }
+        for kind, count in counted.items():
+            for _ in range(count - self._seen[kind]):
+                self._alarms.note(kind, now)
+        if counted["ghost"] > self._seen["ghost"]:
+            logger.critical(
+                "An order appeared that was thought never to have: %s", self._own.ghosts
+            )
+        if counted["twin"] > self._seen["twin"]:
+            logger.critical("Orders of another run with our prefix: %s", self._own.strange_runs)
+        self._seen = counted
