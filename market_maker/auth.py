@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 from market_maker.secrecy import Secret, revealed
 
 EXPIRES_AFTER_MS = 5_000
@@ -53,7 +53,7 @@ class APIKeyAuthWithExpires(AuthBase):
     `now` gives the venue's time in ms. The secret never leaves this object but as a signature.
     """
 
-    def __init__(self, key: str, secret: str, now: Callable[[], int] = clock.now_ms) -> None:
+    def __init__(self, key: str, secret: str, now: Callable[[], int] = SYSTEM.now_ms) -> None:
         self._key = Secret(key, tail=4)
         self._secret = Secret(secret)
         self._now = now

@@ -85,13 +85,19 @@ class VenueFault(Temporary):
     """The venue says that it is out of order itself (-10002, -16001 to -16003): wait."""
 
 
+class MetadataFault(VenueFault):
+    """The venue says that the data of the symbol or its area is not in order: wait."""
+
+
 class OutcomeUnknown(RequestError):
     """A write may have reached the venue, and its answer is lost: find out, never send it again.
 
     `expires` is when its signature runs out, in ms of the venue's time; 0 where that is not known.
+    `cause` is what the venue said, where it said something.
     """
 
     expires = 0
+    cause: RequestError | None = None
 
 
 class Refused(RequestError):

@@ -1,36 +1,47 @@
-"""GTE: the bulk calls on top of its REST endpoints, and the live feed, which it owns."""
+"""GTE: the venue for one symbol. A method for each documented endpoint, and the live feed."""
 
 import itertools
-import math
+import random
 import threading
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from decimal import Decimal
 from queue import SimpleQueue
+from typing import Any, TypeVar
 
-from market_maker import clock
+from market_maker.client_oid import RUN, base36, is_ours, new_oid
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import (
-    Fatal,
-    NotSent,
-    OrdersLeft,
+    BadData,
+    BadParameter,
     OutcomeUnknown,
     RequestError,
     SettingsError,
     Temporary,
 )
-from market_maker.models import Margin, OpenOrder, OrderRequest, OrderState, Position
-from market_maker.rest import Rest
+from market_maker.models import (
+    Account,
+    Instrument,
+    Margin,
+    OpenOrder,
+    OrderRequest,
+    Position,
+    Side,
+    plain,
+)
 from market_maker.wire import protocol
-from market_maker.wire.transport import CONNECTIONS
+from market_maker.wire.protocol import Endpoint
+from market_maker.wire.tls import Connections
+from market_maker.wire.transport import Transport
+from market_maker.wire.venue_clock import VenueClock
 from market_maker.ws.ws_thread import GTEWebsocket
 
-ASK_AGAIN = 5.0
-"""Seconds after which an order that is still open is asked to be cancelled again."""
-LOOK_AGAIN = 0.15
-TRY_AGAIN = 0.5
-OPEN_STILL = "they are still open"
-CANCEL_AT_ONCE = 90
+MAX_PAGES = 100
+HIGHEST_ID = str(2**63 - 1)
+
+T = TypeVar("T")
+Number = int | float | Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +53,54 @@ class Outcome:
     error: RequestError | None = None
 
 
-class GTE(Rest):
-    """The venue, for one symbol: without a key, public calls only; `read_only`, no POST at all.
+class GTE:
+    """The venue, for one account and symbol; without a key public calls only.
 
-    Methods raise a `RequestError` when the venue refuses or does not answer. Prices and quantities
-    are decimals, times ms.
+    Every method raises a `RequestError` when the venue refuses or does not answer; a write whose
+    answer is lost raises `OutcomeUnknown`. Prices and quantities are decimals, times ms. Nothing is
+    tried again here. `read_only` sends no POST at all.
     """
 
     def __init__(
         self,
-        base_url: str,
+        account: Account,
         *,
-        symbol: str,
-        settle_currency: str,
-        instrument_type: str = "pc",
-        api_key: str = "",
-        api_secret: str = "",
-        orderid_prefix: str = "mm_",
-        ws_url: str = "",
-        timeout: float = 7.0,
-        withdraw_path: str = "",
         read_only: bool = False,
         wake: "SimpleQueue[str] | None" = None,
+        withdraw_path: str = "",
+        clock: Clock = SYSTEM,
+        connections: Connections | None = None,
+        chance: random.Random | None = None,
     ) -> None:
-        super().__init__(
-            base_url,
-            symbol=symbol,
-            settle_currency=settle_currency,
-            instrument_type=instrument_type,
-            api_key=api_key,
-            api_secret=api_secret,
-            orderid_prefix=orderid_prefix,
-            timeout=timeout,
-            withdraw_path=withdraw_path,
+        self.account = account
+        self.symbol = account.symbol
+        self.asset = account.settle_currency
+        self._withdraw_path = withdraw_path
+        self.clock = VenueClock(clock)
+        connections, chance = connections or Connections(), chance or random.SystemRandom()
+        self._transport = Transport(
+            account,
             read_only=read_only,
+            clock=clock,
+            venue_clock=self.clock,
+            connections=connections,
         )
-        self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="GTE")
+        self._pool = connections.pool()
+        self._cancel_id_name = "order_id"
+        self.run = base36(chance.randrange(36**RUN), RUN)
+        """The part of our client_oids that tells this process from all others."""
+        self._sequence = itertools.count(1)
+        self.on_created: Callable[[str], None] = lambda _: None
+        """Is told the id of each order as soon as the venue has given it, in the sending thread."""
         self.ws: GTEWebsocket | None = None
-        if ws_url:
-            has_private_tables = instrument_type != "bb"  # gte-api §6.8
+        if account.ws_url:
             self.ws = GTEWebsocket(
-                ws_url,
-                instrument_type=instrument_type,
-                settle_currency=settle_currency,
-                symbol=symbol,
-                api_key=api_key if has_private_tables else "",
-                api_secret=api_secret if has_private_tables else "",
-                now=self.now,
+                account,
+                now=self.clock.now,
                 wake=wake,
+                clock=clock,
+                connections=connections,
+                chance=chance,
             )
 
     def exit(self) -> None:
@@ -99,7 +110,198 @@ class GTE(Rest):
         self._pool.shutdown()
         self._transport.close()
 
-    # --- orders, in bulk ------------------------------------------------------------------------
+    def make_read_only(self) -> None:
+        """Send no POST from now on."""
+        self._transport.make_read_only()
+
+    def now(self) -> int:
+        """Return the venue's time in ms, as far as its answers tell."""
+        return self.clock.now()
+
+    def learn_time(self) -> None:
+        """Ask the venue for its time, and forget what it was before: our clock stood still."""
+        self.instrument_query()
+        self.clock.believe_latest()
+
+    def blocked_for(self) -> float | None:
+        """Return the seconds since the venue began to answer 403 to all; None when it does not."""
+        return self._transport.blocked_for()
+
+    def new_client_oid(self) -> str:
+        """Return an id never used before (see `client_oid`)."""
+        return new_oid(self.account.prefix, self.run, next(self._sequence))
+
+    # --- accounts (gte-api §4.2, §4.3) ----------------------------------------------------------
+
+    def fund_query(self, asset: str | None = None) -> list[Margin]:
+        """Return the funding account: one entry, for the asset or else for our own currency."""
+        return self._margins(protocol.FUND_QUERY, asset)
+
+    def account_query(self, asset: str | None = None) -> list[Margin]:
+        """Return the trading account of this instrument type: contract (`pc`) or spot (`bb`)."""
+        return self._margins(protocol.ACCOUNT_QUERY, asset)
+
+    def transfer(
+        self, *, volume: Decimal, source: int, target: int, asset: str | None = None
+    ) -> None:
+        """Move an amount between accounts: 1 funding, 2 contract, 3 spot."""
+        params = {"from": str(source), "to": str(target), "volume": plain(volume)}
+        self._call(protocol.TRANSFER, {"asset": asset or self.asset, **params})
+
+    def withdraw(
+        self, *, amount: Decimal, address: str, fee: Decimal | None = None, asset: str | None = None
+    ) -> Any:
+        """Request a withdrawal and return the venue's answer; it still asks the user to confirm.
+
+        The venue's documents hold no such endpoint: the path is the setting WITHDRAW_PATH, and
+        without it a SettingsError says so.
+        """
+        if not self._withdraw_path:
+            raise SettingsError(
+                "the venue documents no withdrawal endpoint: set WITHDRAW_PATH to the path that "
+                "the venue gave you, or withdraw on its web site"
+            )
+        params = {"asset": asset or self.asset, "volume": plain(amount), "address": address}
+        if fee is not None:
+            params["fee"] = plain(fee)
+        return self._send(Endpoint("POST", self._withdraw_path, 1), params, "withdraw")
+
+    # --- market data ----------------------------------------------------------------------------
+
+    def asset_query(self) -> list[str]:
+        """Return the settlement areas (`pc`) or trading areas (`bb`)."""
+        return [protocol.text(row, "asset") for row in self._rows(protocol.ASSET_QUERY, {})]
+
+    def contract_query(self, asset: str | None = None) -> list[dict[str, Any]]:
+        """Return the contracts of an area as rows: symbol, price_precision. `pc` only."""
+        return self._rows(protocol.CONTRACT_QUERY, {"asset": asset or self.asset})
+
+    def symbol_query(self, asset: str | None = None) -> list[dict[str, Any]]:
+        """Return the pairs of an area as rows: symbol, precisions, min_trade_number. `bb` only."""
+        return self._rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
+
+    def instrument_query(self, symbol: str | None = None) -> Instrument:
+        """Return an instrument; its tick is what `price_precision` can show (gte-api §6.1)."""
+        params = {"asset": self.asset, "symbol": symbol or self.symbol}
+        rows = self._rows(protocol.INSTRUMENT_QUERY, params)
+        mine = [row for row in rows if row.get("symbol") == params["symbol"]]
+        if not mine:
+            raise BadParameter(f"the venue knows no {params['symbol']} in {self.asset}")
+        return _parsed(protocol.parse_instrument, mine[0], self.account.instrument_type)
+
+    def candle_query(
+        self,
+        *,
+        interval: int = 1,
+        size: int = 100,
+        start_time: int | None = None,
+        end_time: int | None = None,
+    ) -> list[list[str]]:
+        """Return candles [open time ms, open, high, low, close, volume]; interval in minutes."""
+        params = {"interval": str(interval), "size": str(size)}
+        bounds = {"start_time": start_time, "end_time": end_time}
+        params |= {name: str(bound) for name, bound in bounds.items() if bound is not None}
+        data = self._call(protocol.CANDLE_QUERY, self._symbol_params() | params)
+        return list(data.get("rows") or [])
+
+    def order_book_query(self, size: int = 15) -> dict[str, list[list[str]]]:
+        """Return `{"bids": [[price, size], ...], "asks": ...}`, best first, at most 50 a side."""
+        data = self._call(protocol.BOOK_QUERY, self._symbol_params() | {"size": str(size)})
+        return {"bids": data.get("bids") or [], "asks": data.get("asks") or []}
+
+    def trade_query(self, count: int = 100) -> list[dict[str, Any]]:
+        """Return public trades as rows: trade_id, price, qty, trade_time. `pc` only."""
+        return self._rows(protocol.TRADE_QUERY, self._symbol_params() | {"count": str(count)})
+
+    # --- leverage and margin (gte-api §4.4; `pc` only) ------------------------------------------
+
+    def setting_query(self) -> dict[str, Any]:
+        """Return margin mode and leverages of the symbol."""
+        return self._call(protocol.SETTING_QUERY, self._symbol_params())
+
+    def change_leverage(
+        self, leverage: Decimal, *, mode: int = 2, long: bool | None = None
+    ) -> None:
+        """Set the leverage: mode 1 cross, 2 isolated (then for the long or the short side)."""
+        params = {"mode": str(mode), "leverage": plain(leverage)}
+        if long is not None:
+            params["long_flag"] = _flag(long)
+        self._call(protocol.LEVERAGE_CHANGE, self._symbol_params() | params)
+
+    def isolate_margin(self, leverage: Number) -> None:
+        """Set isolated margin with this leverage on both sides; refused while orders rest."""
+        for long in (True, False):
+            self.change_leverage(Decimal(str(leverage)), mode=2, long=long)
+
+    def increase_margin(self, margin: Decimal, *, long: bool, increase: bool = True) -> None:
+        """Add margin to a position, or remove it."""
+        params = {"long_flag": _flag(long), "increase_flag": _flag(increase)}
+        params |= {"margin": plain(margin)}
+        self._call(protocol.MARGIN_INCREASE, self._symbol_params() | params)
+
+    def auto_margin(self, *, long: bool, on: bool) -> None:
+        """Switch the automatic top-up of a position's margin."""
+        params = {"long_flag": _flag(long), "open_flag": _flag(on)}
+        self._call(protocol.MARGIN_AUTO, self._symbol_params() | params)
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def create_order(
+        self, request: OrderRequest, still_wanted: Callable[[], bool] = lambda: True
+    ) -> str:
+        """Place one limit order and return its order_id; `still_wanted` is asked until it leaves.
+
+        Raises OutcomeUnknown when it may or may not have arrived: then look, never send it again.
+        """
+        params = protocol.order_params(request, self.account)
+        what = f"create {request}"
+        try:
+            data = self._send(protocol.ORDER_CREATE, params, what, still_wanted)
+        except RequestError as error:
+            raise protocol.error_of_create(error) from None
+        order_id = data.get("order_id") if isinstance(data, dict) else None
+        if not isinstance(order_id, str) or not order_id.isdecimal():
+            raise OutcomeUnknown(f"{what}: the answer holds no order_id")
+        self.on_created(order_id)
+        return order_id
+
+    def place_order(self, quantity: Number, price: Number) -> OpenOrder:
+        """Place one order: quantity above zero buys, below zero sells. Returns it as accepted."""
+        qty = Decimal(str(quantity))
+        request = OrderRequest(
+            side=Side.BUY if qty > 0 else Side.SELL,
+            price=Decimal(str(price)),
+            qty=abs(qty),
+            client_oid=self.new_client_oid(),
+        )
+        return request.accepted(self.create_order(request), self.symbol)
+
+    def buy(self, quantity: Number, price: Number) -> OpenOrder:
+        """Place a buy order."""
+        return self.place_order(abs(Decimal(str(quantity))), price)
+
+    def sell(self, quantity: Number, price: Number) -> OpenOrder:
+        """Place a sell order."""
+        return self.place_order(-abs(Decimal(str(quantity))), price)
+
+    def cancel(self, order_id: str) -> str:
+        """Ask to cancel one order and return its id; it may still fill until its row says so."""
+        params, what = self._symbol_params(), f"cancel {order_id}"
+        try:
+            self._send(protocol.ORDER_CANCEL, params | {self._cancel_id_name: order_id}, what)
+        except BadParameter:
+            if self._cancel_id_name == "id":
+                raise
+            self._send(protocol.ORDER_CANCEL, params | {"id": order_id}, what)
+            self._cancel_id_name = "id"  # its name until 2020-05-07 (gte-api §12, row 1)
+        return order_id
+
+    def cancel_batch(self, order_ids: Sequence[str]) -> str:
+        """Ask to cancel up to 50 orders. The venue does not say which ones it did. `pc` only."""
+        ids = protocol.filter_param("order_id", tuple(order_ids))
+        params = self._symbol_params() | {"filter": ids}
+        self._send(protocol.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
+        return ""
 
     def create_bulk_orders(
         self,
@@ -115,7 +317,7 @@ class GTE(Rest):
 
         def create(order: OrderRequest) -> str:
             try:
-                return self._create(order, lambda: not lost.is_set() and still_wanted(order))
+                return self.create_order(order, lambda: not lost.is_set() and still_wanted(order))
             except OutcomeUnknown:
                 lost.set()
                 raise
@@ -128,107 +330,64 @@ class GTE(Rest):
 
         Give the most urgent ones first. As with `cancel()`, accepted is not ended.
         """
-        has_batch = self.instrument_type != "bb"
         batch: Sequence[OpenOrder] = ()
-        if has_batch and len(orders) > 1 and self._transport.is_free(protocol.ORDER_CANCEL_BATCH):
-            batch = orders[: protocol.BATCH_IDS]
+        if self.account.is_contract and len(orders) > 1:
+            if self._transport.is_free(protocol.ORDER_CANCEL_BATCH):
+                batch = orders[: protocol.BATCH_IDS]
         sent: list[tuple[OpenOrder, Future[str]]] = []
         if batch:
-            ids = [order.order_id for order in batch]
-            future = self._pool.submit(self._cancel_batch, ids)
+            future = self._pool.submit(self.cancel_batch, [order.order_id for order in batch])
             sent += [(order, future) for order in batch]
         for order in orders[len(batch) :]:
-            sent.append((order, self._pool.submit(self._cancel, order.order_id)))
+            sent.append((order, self._pool.submit(self.cancel, order.order_id)))
         return [_outcome(order, future) for order, future in sent]
 
-    def amend_bulk_orders(
-        self, changes: Sequence[tuple[OpenOrder, OrderRequest]], seconds: float = 10.0
-    ) -> list[Outcome]:
-        """Change orders, which this venue cannot: cancel, see them ended, create what is left.
+    def query_orders(
+        self, statuses: Sequence[str] = protocol.LIVE_STATUSES, *, after: str = "", count: int = 0
+    ) -> list[OpenOrder]:
+        """Return all orders of the symbol in these statuses (none: in any), oldest first.
 
-        The wanted quantity counts what the old order has filled. An order that is not seen ended
-        within `seconds` keeps its place, and its outcome holds the error.
+        The venue gives 100 rows at a time; this asks on until a page is short, so the list is
+        complete or the call fails. `after` is an order_id to begin behind, `count` ends it after so
+        many rows.
         """
-        self.cancel_bulk_orders([order for order, _ in changes])
-        deadline = clock.monotonic() + seconds
-        waiting = {order.order_id for order, _ in changes}
-        while waiting and clock.monotonic() < deadline:
-            waiting &= {order.order_id for order in self.query_orders()}
-            clock.sleep(LOOK_AGAIN if waiting else 0.0)
-        creates, outcomes = [], []
-        for order, request in changes:
-            last = None if order.order_id in waiting else self.get_order(order.order_id)
-            if last is None or last.state is not OrderState.DONE:
-                error = OutcomeUnknown(f"{order} is not seen to have ended")
-                outcomes.append(Outcome(order.client_oid, order.order_id, error))
-            elif request.qty > last.filled:
-                creates.append(
-                    replace(
-                        request, qty=request.qty - last.filled, client_oid=self.new_client_oid()
-                    )
-                )
-        return outcomes + self.create_bulk_orders(creates)
+        found: dict[str, OpenOrder] = {}
+        for _ in range(MAX_PAGES):
+            page = count or protocol.PAGE_ROWS
+            params = self._symbol_params() | {"count": str(page)}
+            if statuses:
+                params["filter"] = protocol.filter_param("status", tuple(statuses))
+            if after:
+                params["gt_order_id"] = after
+            rows = self._rows(protocol.ORDER_QUERY, params)
+            orders = [_parsed(protocol.parse_order, row) for row in rows]
+            found |= {order.order_id: order for order in orders}
+            if count or len(rows) < page:
+                return list(found.values())
+            after = max((order.order_id for order in orders), key=int)
+        raise Temporary(f"order/query did not end after {MAX_PAGES} pages")
 
-    def cancel_all_orders(
-        self,
-        seconds: float,
-        known: Sequence[OpenOrder] = (),
-        go_on: Callable[[], bool] = lambda: True,
-        spare: Collection[str] = (),
-        ids: Collection[str] = (),
-    ) -> None:
-        """Cancel all our open orders and prove by query that none is left.
+    def newest_orders(self) -> list[OpenOrder]:
+        """Return the orders with the highest ids, in whatever state: one page of them."""
+        params = self._symbol_params() | {"count": str(protocol.PAGE_ROWS)}
+        rows = self._rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
+        return [_parsed(protocol.parse_order, row) for row in rows]
 
-        Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and
-        those that are `known`, or known by `ids`, for a venue that forgets the client_oid or does
-        not list; the `known` ones go first, in their order. Needs key, URL and symbol, nothing
-        else. Raises OrdersLeft with a list after so many seconds without progress, and Fatal when
-        the venue does not accept the key. `go_on` is asked before each round; when it says no,
-        there is one more look and no further cancel.
-        """
-        deadline = clock.monotonic() + seconds
-        orders = list(known)
-        urgency = {order.order_id: place for place, order in enumerate(known)}
-        known_ids = {*urgency, *ids}
-        fewest = math.inf
-        asked: dict[str, float] = {}
-        for rounds in itertools.count():
-            trouble = OPEN_STILL
-            is_last = not go_on() and rounds > 0
-            is_cut_off = False
-            fatal: Fatal | None = None
-            try:
-                found = self.query_orders()
-                orders = [o for o in found if o.order_id in known_ids or self._is_ours(o, spare)]
-                orders.sort(key=lambda order: urgency.get(order.order_id, len(urgency)))
-                if not orders:
-                    return
-                if len(orders) < fewest:
-                    fewest, deadline = len(orders), clock.monotonic() + seconds
-            except Temporary as error:  # then those that are known are cancelled all the same
-                trouble = str(error)
-                is_cut_off = isinstance(error, NotSent)
-            except Fatal as error:
-                trouble, fatal = str(error), error
-            now = clock.monotonic()
-            due = [o for o in orders if now - asked.get(o.order_id, -ASK_AGAIN) >= ASK_AGAIN]
-            due = [] if is_last or is_cut_off else due
-            for outcome in self.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
-                if outcome.error is None:
-                    asked[outcome.order_id] = now
-                elif isinstance(outcome.error, Fatal):
-                    fatal = outcome.error
-            if fatal:
-                raise fatal
-            if is_last or clock.monotonic() >= deadline:
-                raise OrdersLeft(trouble, tuple(order.full for order in orders))
-            clock.sleep(LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN)
+    def get_order(self, order_id: str) -> OpenOrder | None:
+        """Return one order in whatever state; None when the venue does not know it."""
+        rows = self.query_orders((), after=str(int(order_id) - 1), count=1)
+        return next((order for order in rows if order.order_id == order_id), None)
+
+    def open_orders_http(self) -> list[OpenOrder]:
+        """Return our own open orders (by prefix), asked from the venue now."""
+        prefix = self.account.prefix
+        return [order for order in self.query_orders() if is_ours(order.client_oid, prefix)]
 
     # --- the live tables, under the family's names ----------------------------------------------
 
     def open_orders_ws(self) -> tuple[OpenOrder, ...]:
         """Return our own open orders (by prefix) as the live table shows them."""
-        return self._feed().open_orders(self.orderid_prefix)
+        return self._feed().open_orders(self.account.prefix)
 
     def funds(self) -> Margin | None:
         """Return the account as the live table shows it."""
@@ -250,10 +409,51 @@ class GTE(Rest):
         """Return the best levels as the live table shows them."""
         return self._feed().market_depth(size)
 
+    # --- inside ---------------------------------------------------------------------------------
+
     def _feed(self) -> GTEWebsocket:
         if self.ws is None:
-            raise SettingsError("this needs the live feed: give GTE a ws_url")
+            raise SettingsError("this needs the live feed: give the account a ws_url")
         return self.ws
+
+    def _rows(self, endpoint: Endpoint, params: protocol.Params) -> list[dict[str, Any]]:
+        rows = self._call(endpoint, params).get("rows")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Temporary(f"{endpoint.path}: the answer holds no rows")
+        return rows
+
+    def _margins(self, endpoint: Endpoint, asset: str | None) -> list[Margin]:
+        rows = self._rows(endpoint, {"asset": asset or self.asset})
+        return [_parsed(protocol.parse_margin, row) for row in rows]
+
+    def _call(self, endpoint: Endpoint, params: protocol.Params) -> dict[str, Any]:
+        path = endpoint.path.format(type=self.account.instrument_type)
+        data = self._send(endpoint, params, path)
+        if not isinstance(data, dict):
+            raise Temporary(f"{endpoint.path}: the answer holds no data")
+        return data
+
+    def _send(
+        self,
+        endpoint: Endpoint,
+        params: protocol.Params,
+        what: str,
+        still_wanted: Callable[[], bool] = lambda: True,
+    ) -> Any:
+        path = endpoint.path.format(type=self.account.instrument_type)
+        return self._transport.send(
+            endpoint, params, path=path, what=what, still_wanted=still_wanted
+        )
+
+    def _symbol_params(self) -> protocol.Params:
+        return {"asset": self.asset, "symbol": self.symbol}
+
+
+def _parsed(parse: Callable[..., T], *args: Any) -> T:
+    try:
+        return parse(*args)
+    except BadData as error:
+        raise Temporary(f"the answer cannot be read: {error}") from None
 
 
 def _outcome(order: OrderRequest | OpenOrder, future: "Future[str]") -> Outcome:
@@ -262,3 +462,7 @@ def _outcome(order: OrderRequest | OpenOrder, future: "Future[str]") -> Outcome:
         return Outcome(order.client_oid, future.result() or order_id)
     except RequestError as error:
         return Outcome(order.client_oid, order_id, error)
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"

@@ -5,16 +5,18 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
-from market_maker import clock
-from market_maker.errors import InvalidOrder, Temporary
+from market_maker import __version__
+from market_maker.control import Control
+from market_maker.errors import InvalidOrder, OrdersLeft, Temporary
 from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
-from market_maker.safety.trading_state import TradingState
-from market_maker.settings import settings
+from market_maker.safety.trading_state import Health, TradingState
+from market_maker.settings import FILE, settings
+from market_maker.settings.reload import Reloader
 from market_maker.strategy import ladder, risk
 from market_maker.strategy.decision import decide
-from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.exchange_interface import ExchangeInterface, Runtime
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 
@@ -25,27 +27,125 @@ logger = logging.getLogger(__name__)
 LARGEST = 10**15
 """No price or quantity of a strategy is as large as this."""
 REMIND_EVERY = 60.0
+START_EXIT_SECONDS = 3.0
+"""Seconds to leave during the start, when only an earlier run can have left orders."""
 MINUTE = 60.0
 CHURN = 60
 """So many creates in a minute for each wanted order, and it calms down."""
 
 
-class OrderManager(Loop):
+class OrderManager:
     """The loop with its default strategy, a ladder. Subclass it and override `place_orders()`.
 
     A strategy ends in `converge_orders()`, which applies the limits; it places nothing by itself.
     Making one connects to the venue; `run_loop()` runs until it is told to stop, and leaves no
-    order behind.
+    order behind. Every public method may be overridden.
     """
 
+    runtime = Runtime()
+    """What it is given from outside: a live run, unless `made_with()` says otherwise."""
+
+    @classmethod
+    def made_with(cls, runtime: Runtime) -> Self:
+        """Return a bot with this clock and these connections; its constructor takes no arguments."""
+        bot = cls.__new__(cls)
+        bot.runtime = runtime
+        bot.__init__()  # type: ignore[misc]
+        return bot
+
     def __init__(self) -> None:
+        if not settings.loaded:
+            settings.load(FILE)
+        self.clock = self.runtime.clock
+        self.control = Control()
+        """What was asked of this run; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._no_creates_until = self._reminded = 0.0
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
-        self._sizes = RandomSizes()
+        self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reasons: set[str] = set()
-        super().__init__()
+        self._reloader = Reloader(self.clock)
+        self.exchange = ExchangeInterface(
+            settings.DRY_RUN, control=self.control, runtime=self.runtime
+        )
+        self.loop = Loop(self, self.exchange, self.control, self.clock)
+        logger.info("GTE market maker %s.", __version__)
+        logger.info("Using symbol %s.", settings.SYMBOL)
+        logger.info(
+            "Order Manager initializing, connecting to GTE at %s. %s",
+            settings.API_URL_BASE,
+            "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
+        )
+        try:
+            self.exchange.start()
+            self.reset()
+        except BaseException as error:
+            if self.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
+                self.loop.leave(START_EXIT_SECONDS)
+            self.exchange.close()
+            raise
+
+    # --- the run --------------------------------------------------------------------------------
+
+    @property
+    def health(self) -> Health:
+        """The trading state and the reason of it."""
+        return self.loop.health
+
+    def run_loop(self, loops: int | None = None) -> None:
+        """Tick until `stop()`, or so many times; then leave no order behind.
+
+        Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
+        """
+        self.loop.run(loops)
+
+    def tick(self) -> None:
+        """Make one pass; see `Loop.tick()`."""
+        self.loop.tick()
+
+    def stop(self, reason: str) -> None:
+        """Ask the loop to end after the current tick. May be called from a signal handler."""
+        self.control.stop(reason)
+
+    def halt(self, reason: str) -> None:
+        """Place no order any more, pull all at the next tick, until a person restarts.
+
+        May be called from a signal handler.
+        """
+        self.control.halt(reason)
+
+    def restart(self) -> None:
+        """Leave no order behind, and start the program anew. A stop, whenever asked for, wins."""
+        self.control.restart()
+
+    def exit(self) -> None:
+        """Cancel all our orders, prove that none is left, and close the connections.
+
+        Raises OrdersLeft when that is not proven.
+        """
+        self.loop.leave()
+
+    def check_file_change(self) -> bool:
+        """Take changed settings over, and restart for changed code, once files have stood still.
+
+        Returns whether settings have changed.
+        """
+        changed, code = self._reloader.look()
+        if "DRY_RUN" in changed:
+            try:
+                self.exchange.orders.go_dry()
+            except OrdersLeft as error:
+                logger.error("%s", error)
+                self.halt("DRY_RUN was set to True, and orders may be left")
+        if code and self.runtime.can_restart:
+            logger.info("Changed: %s. Restarting.", ", ".join(code))
+            self.restart()
+        elif code:
+            logger.warning("Changed: %s. Restart to run the new code.", ", ".join(code))
+        return bool(changed)
+
+    # --- what to quote --------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Read the instrument and where the position stands. Orders stay as they are."""
@@ -54,10 +154,11 @@ class OrderManager(Loop):
 
     def sanity_check(self) -> None:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
-        before, self.health = self.health, self._judged(self.exchange.refresh())
+        before = self.health
+        self.loop.judge(self.exchange.refresh())
         self._sizes.forget(self.exchange.take_fills())
-        if not self._may_quote():
-            now = clock.monotonic()
+        if not self.loop.may_quote():
+            now = self.clock.monotonic()
             if self.health != before or now >= self._reminded + REMIND_EVERY:
                 self._reminded = now
                 logger.warning("%s, not quoting: %s.", self.health.state.value, self.health.reason)
@@ -159,11 +260,11 @@ class OrderManager(Loop):
         decision = decide(wanted, snapshot, self._limits(), relist=relist)
         self._log_dropped(decision.dropped)
         plan = decision.plan
-        if clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
+        if self.clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
             plan = replace(plan, create=(), hold=plan.hold + plan.create)
         _log_plan(plan)
-        if self.exchange.execute(plan, snapshot):
-            self._no_creates_until = clock.monotonic() + settings.API_ERROR_INTERVAL
+        if self.exchange.execute(plan):
+            self._no_creates_until = self.clock.monotonic() + settings.API_ERROR_INTERVAL
             logger.warning("No new orders for %g s.", settings.API_ERROR_INTERVAL)
 
     def print_status(self) -> None:
@@ -181,7 +282,7 @@ class OrderManager(Loop):
         for name, leg in (("long", position.long), ("short", position.short)):
             if leg.qty:
                 logger.info("Avg Entry Price (%s): %.*f", name, digits, leg.entry_price)
-        own = self.exchange.own
+        own = self.exchange.orders.tracker
         logger.info(
             "Contracts Traded This Run: bought %s, sold %s", plain(own.bought), plain(own.sold)
         )
@@ -220,7 +321,7 @@ class OrderManager(Loop):
             collar=Decimal(str(settings.PRICE_COLLAR)),
             max_order_qty=Decimal(str(settings.MAX_ORDER_QTY)),
             max_open_value=Decimal(str(settings.MAX_OPEN_VALUE or "Infinity")),
-            max_orders=self.exchange.executor.order_limit(settings.MAX_OPEN_ORDERS),
+            max_orders=self.exchange.orders.executor.order_limit(settings.MAX_OPEN_ORDERS),
             reducing=self.health.state is TradingState.REDUCING,
         )
 
@@ -230,13 +331,13 @@ class OrderManager(Loop):
         before, self._rules = self._rules, rules
         if before and before != rules:
             logger.warning("The venue changed tick and lot: %s -> %s.", before, rules)
-            if not self._pull("they stand on the old grid"):
+            if not self.loop.pull("they stand on the old grid"):
                 self._rules = before
                 raise Temporary("orders still stand on the old grid")
 
     def _is_churning(self, plan: Plan, wanted: int) -> bool:
         """Say whether so many orders were created in the last minute that it must calm down."""
-        now = clock.monotonic()
+        now = self.clock.monotonic()
         while self._created and now - self._created[0] > MINUTE:
             self._created.popleft()
         if len(self._created) + len(plan.create) > CHURN * max(wanted, 1):
@@ -247,8 +348,8 @@ class OrderManager(Loop):
 
     def _check_age(self) -> None:
         """Raise Temporary when the strategy has thought so long that the market is another one."""
-        took = 0.0 if self._asked_at is None else clock.monotonic() - self._asked_at
-        if took > self._quote_ttl():
+        took = 0.0 if self.loop.asked_at is None else self.clock.monotonic() - self.loop.asked_at
+        if took > self.loop.quote_ttl():
             raise Temporary(f"the strategy took {took:.0f} s: its orders are not placed")
 
     def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:

@@ -4,9 +4,12 @@ Prices and money are `Decimal`; quantities are `Decimal` too, whole numbers of c
 and base currency for `bb`; times are integer milliseconds UTC.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+
+from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
 BELIEVABLE = Decimal("0.1")
@@ -42,6 +45,33 @@ class OrderState(Enum):
     CANCELLING = "cancelling"
     UNKNOWN = "unknown"
     DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose orders, where and in what: all that cancelling needs, and what every client is given.
+
+    Without a key pair (a dry run) only public calls can be made.
+    """
+
+    base_url: str
+    symbol: str
+    settle_currency: str
+    instrument_type: str = "pc"
+    """`pc` for perpetual contracts, `bb` for spot."""
+    api_key: Secret = Secret("")
+    api_secret: Secret = Secret("")
+    prefix: str = "mm_"
+    """How client_oids of ours begin."""
+    ws_url: str = ""
+    """The feed's address; empty where none is wanted."""
+    timeout: float = 7.0
+    """Seconds to wait for an answer; at most 4 for writes."""
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether it trades contracts, which have positions, private tables and batch cancels."""
+        return self.instrument_type != "bb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +132,17 @@ class Ticker:
         """Whether somebody bids more than somebody asks, which no sound book shows."""
         return self.bid is not None and self.ask is not None and self.bid > self.ask
 
+    @property
+    def middle(self) -> Decimal:
+        """The mid, or the one price that there is; 0 on an empty book."""
+        prices = [price for price in (self.bid, self.ask) if price is not None]
+        return sum(prices, ZERO) / len(prices) if prices else ZERO
+
+    def would_rest(self, side: Side, price: Decimal) -> bool:
+        """Return whether an order would rest: not at or through the known other side."""
+        other = self.ask if side is Side.BUY else self.bid
+        return other is None or side.better(other, price)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
@@ -115,6 +156,18 @@ class OrderRequest:
     qty: Decimal
     close: bool = False
     client_oid: str = ""
+
+    def accepted(self, order_id: str, symbol: str) -> "OpenOrder":
+        """Return the order that the venue has made of it."""
+        return OpenOrder(
+            side=self.side,
+            price=self.price,
+            qty=self.qty,
+            close=self.close,
+            client_oid=self.client_oid,
+            order_id=order_id,
+            symbol=symbol,
+        )
 
     def __str__(self) -> str:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
@@ -252,6 +305,14 @@ class Plan:
     keep: tuple[OpenOrder, ...] = ()
     hold: tuple[OrderRequest, ...] = ()
     """Wanted orders that wait until an order that is in their way is seen to have ended."""
+
+
+def riskiest_first(
+    orders: Iterable[OpenOrder], ticker: Ticker, position: Position
+) -> list[OpenOrder]:
+    """Return orders to cancel, those first that could enlarge the position, the nearest first."""
+    middle, net = ticker.middle, position.net
+    return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
 
 
 def plain(value: Decimal) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from market_maker.client_oid import new_oid
 from market_maker.models import Leg, OpenOrder, OrderRequest, OrderState, Position, Side
-from market_maker.orders.tracker import LATE_MS, LIST_LAG_MS, SCANS_APART_MS, OwnOrders
+from market_maker.orders.tracker import LATE_MS, LIST_LAG_MS, SCANS_APART_MS, OrderTracker
 
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
@@ -29,19 +29,19 @@ def row(
     )
 
 
-def sent() -> OwnOrders:
-    own = OwnOrders("mm_")
+def sent() -> OrderTracker:
+    own = OrderTracker("mm_")
     own.sending(REQUEST)
     return own
 
 
-def accepted() -> OwnOrders:
+def accepted() -> OrderTracker:
     own = sent()
     own.accepted(REQUEST.client_oid, "17")
     return own
 
 
-def state(own: OwnOrders) -> OrderState:
+def state(own: OrderTracker) -> OrderState:
     return own.live()[0].state
 
 
@@ -79,7 +79,7 @@ def test_an_order_that_the_guard_has_pulled_was_not_ended_by_the_venue() -> None
 def test_a_process_that_takes_over_counts_on_with_what_has_filled_meanwhile() -> None:
     before = accepted()
     before.observe(row(filled=30), time=1)
-    after = OwnOrders("mm_")
+    after = OrderTracker("mm_")
     after.go_on(before.trades(), [row(filled=70)])
     assert (after.bought, after.sold) == (70, 0)
     assert after.adopt([row(filled=70, oid="")]) == 1, "a spot row shows no client_oid"
@@ -115,14 +115,14 @@ def test_a_filled_order_has_ended_whatever_its_status_says() -> None:
 
 
 def test_orders_of_others_are_never_taken_for_ours() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     assert own.observe(row(filled=10, oid="someone_else"), time=1) is None
     assert own.adopt([row(oid="someone_else"), row(oid="")]) == 0
     assert own.live() == ()
 
 
 def test_an_unknown_order_of_a_known_run_is_taken_over() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     own.known_runs.add("run000")
     own.observe(row(), time=1)
     assert len(own.live()) == 1
@@ -130,14 +130,14 @@ def test_an_unknown_order_of_a_known_run_is_taken_over() -> None:
 
 
 def test_an_order_of_an_unknown_run_with_our_prefix_is_a_strangers() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     own.observe(row(), time=1)
     assert own.live() == ()
     assert own.strange_runs == {"run000"}
 
 
 def test_an_id_that_was_cut_or_altered_is_not_ours() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     own.known_runs.add("run000")
     own.observe(row(oid=REQUEST.client_oid[:-1]), time=1)
     own.observe(row(oid=REQUEST.client_oid.replace("run000", "run001")), time=1)
@@ -170,7 +170,7 @@ def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> Non
 
 
 def test_leftovers_are_adopted_with_what_they_have_filled_and_that_is_not_booked_again() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     assert own.adopt([row(filled=40)]) == 1
     assert own.observe(row(filled=40), time=1) is None
     assert own.observe(row(filled=50), time=2).qty == 10  # type: ignore[union-attr]
@@ -221,7 +221,7 @@ def history(ids: list[int]) -> list[OpenOrder]:
 
 def test_while_ids_are_not_known_to_rise_all_is_searched_for_an_order_in_doubt() -> None:
     for ids in ([], [5, 6, 7], [9, *range(20, 31), 8]):
-        own = OwnOrders("mm_")
+        own = OrderTracker("mm_")
         own.learn(history(list(ids)))
         own.sending(REQUEST)
         own.lost(REQUEST.client_oid, expires=1)
@@ -240,7 +240,7 @@ def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_b
 
 
 def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     own.learn(history(list(range(20, 40))))
     own.observe(replace(row(oid="someone_else"), order_id="99"), time=1)
     own.sending(REQUEST)
@@ -278,7 +278,7 @@ def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_m
 
 
 def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:
-    own = OwnOrders("mm_")
+    own = OrderTracker("mm_")
     assert own.observe(row(filled=100, state=OrderState.DONE), time=1) is None
     assert (own.bought, own.live()) == (0, ())
 

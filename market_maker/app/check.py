@@ -6,7 +6,7 @@ from market_maker.client_oid import is_ours
 from market_maker.errors import MarketMakerError, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.settings import settings
-from market_maker.wire.transport import CLOCK_MS
+from market_maker.wire.venue_clock import OFF_MS
 
 FEED_SECONDS = 10.0
 
@@ -39,10 +39,10 @@ def _rest(gte: GTE) -> str:
 
 
 def _clock(gte: GTE) -> str:
-    offset = gte.clock_offset()
+    offset = gte.clock.offset()
     if offset is None:
         raise VenueUnreachable("no answer to compare this machine's clock with")
-    if abs(offset) > CLOCK_MS:
+    if abs(offset) > OFF_MS:
         raise MarketMakerError(f"{-offset} ms off the venue's: set this machine's clock")
     return f"{-offset} ms off the venue's"
 

@@ -6,7 +6,7 @@ import re
 from math import inf
 from typing import TextIO
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 
 EVERY = 10.0
 """Seconds in which one of the lines that are alike is enough."""
@@ -30,7 +30,7 @@ class Quiet(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record, or count it."""
-        now = clock.monotonic()
+        now = SYSTEM.monotonic()
         self._tell(before=now - 2 * EVERY)
         if not _may_be_held_back(record):
             super().emit(record)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 
 LOOK_AGAIN = 0.01
 
@@ -36,11 +36,11 @@ class Child:
     def end(self, seconds: float) -> bool:
         """Close the pipe, and wait so long for the child to end; return whether it has."""
         os.close(self.fd)
-        deadline = clock.monotonic() + seconds
+        deadline = SYSTEM.monotonic() + seconds
         while not self.has_ended():
-            if clock.monotonic() >= deadline:
+            if SYSTEM.monotonic() >= deadline:
                 return False
-            clock.sleep(LOOK_AGAIN)
+            SYSTEM.sleep(LOOK_AGAIN)
         return True
 
     def kill(self) -> None:

@@ -11,19 +11,20 @@ import os
 import sys
 import termios
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from market_maker import clock
-from market_maker.errors import OrdersLeft
+from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
 from market_maker.guard import child
 from market_maker.guard.child import Child
 from market_maker.guard.runfiles import RunFiles
-from market_maker.orders.tracker import LATE_SECONDS
+from market_maker.models import Account
+from market_maker.orders.sweep import LATE_SECONDS, OPEN_STILL, Step, Sweep
+from market_maker.secrecy import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +47,6 @@ INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE")
 """What a guard's environment holds of ours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Whose orders a guard cancels, and where: what `GTE` needs, and nothing more."""
-
-    base_url: str
-    symbol: str
-    settle_currency: str
-    instrument_type: str
-    api_key: str = field(repr=False)
-    api_secret: str = field(repr=False)
-    orderid_prefix: str
-    timeout: float
-
-
 # --- the bot's side -----------------------------------------------------------------------------
 
 
@@ -77,20 +64,16 @@ class Guard:
         directory: Path,
         lock: int = -1,
         keep: Sequence[int] = (),
-        inherited: Child | None = None,
     ) -> None:
-        self._charge = {"account": asdict(account), "directory": str(directory), "lock": lock}
+        self._charge = {"account": revealed(account), "directory": str(directory), "lock": lock}
         self._keep = [fd for fd in (lock, *keep) if fd >= 0]
-        self._child = inherited
+        self._child: Child | None = None
         self._deaths: list[float] = []
         self._next_beat = 0.0
         self._reads_by = 0.0
         self.trouble = ""
         """Why nobody guards us; nothing while somebody does."""
-        if self._child:
-            self._child.take_over()
-        else:
-            self._start()
+        self._start()
 
     @property
     def pid(self) -> int:
@@ -99,7 +82,7 @@ class Guard:
 
     def beat(self) -> str:
         """Tell the guard that we live; return why nobody guards us, or nothing."""
-        now = clock.monotonic()
+        now = SYSTEM.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
             if not self._say(BEAT):
@@ -113,18 +96,6 @@ class Guard:
             self._child.end(GOODBYE_SECONDS)
             self._child = None
 
-    def outlive_restart(self) -> dict[str, Any] | None:
-        """Keep the guard when this process is replaced by a new program; return what it inherits.
-
-        The new program has to beat within HANG_SECONDS.
-        """
-        self._next_beat = 0.0
-        self.beat()
-        if self._child is None:
-            return None
-        self._child.outlive_restart()
-        return asdict(self._child)
-
     def _say(self, word: bytes) -> bool:
         """Write to the guard; return whether it can be thought to hear."""
         if self._child is None:
@@ -135,11 +106,11 @@ class Guard:
         except OSError:
             return False
         hears = int.from_bytes(unread, sys.byteorder) < UNREAD_BEATS
-        return hears or clock.monotonic() < self._reads_by
+        return hears or SYSTEM.monotonic() < self._reads_by
 
     def _replace(self) -> None:
         """Start another guard in place of a dead one, unless they die too fast."""
-        now = clock.monotonic()
+        now = SYSTEM.monotonic()
         self._deaths = [at for at in self._deaths if now - at < DEATHS_SECONDS]
         if self._child:
             logger.error("The guard, process %d, has died or hears nothing.", self._child.pid)
@@ -158,10 +129,10 @@ class Guard:
             started, _ = child.start("guard", keep=self._keep, environment=clean)
         except OSError as error:
             logger.error("The guard does not start: %s.", error)
-            self._deaths.append(clock.monotonic())
+            self._deaths.append(SYSTEM.monotonic())
             return
         self._child, self.trouble = started, ""
-        self._reads_by = clock.monotonic() + START_SECONDS
+        self._reads_by = SYSTEM.monotonic() + START_SECONDS
         self._say(json.dumps(self._charge).encode() + b"\n")
         os.set_blocking(started.fd, False)
         logger.info("Guarded by process %d.", started.pid)
@@ -175,27 +146,34 @@ def stand_by(pipe: BinaryIO) -> None:
     line = pipe.readline()
     if line.endswith(b"\n"):
         charge = json.loads(line)
-        account = Account(**charge["account"])
-        _Watch(account, Path(charge["directory"]), charge["lock"], pipe).run()
+        account = account_of(charge["account"])
+        files = RunFiles(account, directory=Path(charge["directory"]))
+        files.lock.inherit(charge["lock"])
+        Watch(GTE(account), files, pipe).run()
 
 
-class _Watch:
+def revealed(account: Account) -> dict[str, Any]:
+    """Return an account as plain values, key pair included: for the guard's pipe only."""
+    plain = {field.name: getattr(account, field.name) for field in fields(account)}
+    keys = {"api_key": account.api_key.reveal(), "api_secret": account.api_secret.reveal()}
+    return plain | keys | {"ws_url": ""}
+
+
+def account_of(plain: Mapping[str, Any]) -> Account:
+    """Return the account that `revealed()` has made plain."""
+    keys = {"api_key": Secret(plain["api_key"], tail=4), "api_secret": Secret(plain["api_secret"])}
+    return Account(**{**plain, **keys})
+
+
+class Watch:
     """One guard's watch. It sends nothing while the bot is well, and never creates an order."""
 
-    def __init__(self, account: Account, directory: Path, lock: int, pipe: BinaryIO) -> None:
-        self._gte = GTE(**asdict(account))
-        self._files = RunFiles(
-            base_url=account.base_url,
-            api_key=account.api_key,
-            instrument_type=account.instrument_type,
-            settle_currency=account.settle_currency,
-            symbol=account.symbol,
-            prefix=account.orderid_prefix,
-            directory=directory,
-        )
-        self._files.lock.inherit(lock)
-        self._what = f"with prefix {account.orderid_prefix} in {account.symbol}"
+    def __init__(self, gte: GTE, files: RunFiles, pipe: BinaryIO, clock: Clock = SYSTEM) -> None:
+        self._gte = gte
+        self._files = files
+        self._what = f"with prefix {gte.account.prefix} in {gte.account.symbol}"
         self._pipe = pipe
+        self._clock = clock
         self._words: SimpleQueue[str] = SimpleQueue()
         self._end = ""
         self._is_back = False
@@ -209,13 +187,58 @@ class _Watch:
                 is_armed = True
             elif is_armed and not self._end:
                 self._is_back = False
-                self._pull("the bot is hung", self._bot_is_back)
+                self.pull("the bot is hung", self._bot_is_back)
                 is_armed = self._is_back
                 if is_armed:
                     logger.warning("guard: the bot is back, standing by again.")
         if self._end == "died":
             self._files.lock.sign(is_guard=True)
-            self._pull("the bot has died", lambda: False)
+            self.pull("the bot has died", lambda: False)
+
+    def pull(self, why: str, is_over: Callable[[], bool]) -> None:
+        """Cancel until the venue shows none of the orders and none can arrive any more.
+
+        `is_over` ends it early: the bot is back.
+        """
+        logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
+        begun, said = self._clock.monotonic(), ""
+        sweep = Sweep(self._gte, late_until=begun + LATE_SECONDS)
+        while not is_over():
+            sweep.add_ids(self._files.order_ids())
+            step = self._step(sweep, begun)
+            if is_over():
+                return
+            if step.is_done:
+                self._files.clear_orders_left()
+                if self._end == "died":
+                    self._files.note_proven_clean()
+                logger.warning("guard: clean, no order %s is left.", self._what)
+                return
+            if step.trouble != OPEN_STILL:
+                news = step.trouble or "no order is left, waiting until none can arrive late"
+                if news != said:
+                    logger.warning("guard: %s.", news)
+                    said = news
+            if self._clock.monotonic() - begun >= GIVE_UP_SECONDS:
+                logger.critical("guard: giving up; orders may be left:")
+                for order in self._files.orders_left() or ():
+                    logger.critical("  %s", order)
+                return
+            self._clock.sleep(step.wait)
+
+    def _step(self, sweep: Sweep, begun: float) -> Step:
+        """Make a step; whatever goes wrong, the next one may do better."""
+        try:
+            step = sweep.step(self._clock.monotonic)
+        except Exception as error:
+            step = Step(wait=LOOK_AGAIN, trouble=str(error) or type(error).__name__)
+        stuck = self._clock.monotonic() - max(begun, sweep.progress_at) > ROUND_SECONDS
+        if step.trouble and (step.left or self._files.orders_left() is None) and stuck:
+            left = tuple(order.full for order in step.left)
+            self._files.write_orders_left(step.trouble, left)
+            trouble = f"orders may be left, {step.trouble}"
+            return Step(wait=LOOK_AGAIN, left=step.left, trouble=trouble)
+        return step
 
     def _listen(self) -> None:
         """Turn what comes through the pipe into words, in a thread of its own."""
@@ -226,49 +249,10 @@ class _Watch:
 
     def _hear(self, seconds: float) -> bool:
         """Take what the bot says within so many seconds; return whether it has beaten."""
-        words = clock.wait(self._words, seconds)
+        words = self._clock.wait(self._words, seconds)
         self._end = next((word for word in words if word != "beat"), self._end)
         return "beat" in words
 
     def _bot_is_back(self) -> bool:
         self._is_back = self._hear(0) or self._is_back
         return self._is_back or bool(self._end)
-
-    def _pull(self, why: str, is_over: Callable[[], bool]) -> None:
-        """Cancel until the venue shows none of the orders and no late one can arrive."""
-        logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
-        begun = clock.monotonic()
-        said = ""
-        while not is_over():
-            asked = clock.monotonic()
-            trouble = self._cancel(lambda: not is_over())
-            if is_over():
-                return
-            if not trouble and asked - begun >= LATE_SECONDS:
-                self._files.clear_orders_left()
-                if self._end == "died":
-                    self._files.note_proven_clean()
-                logger.warning("guard: clean, no order %s is left.", self._what)
-                return
-            news = trouble or "no order is left, waiting until no late one can arrive"
-            if news != said:
-                logger.warning("guard: %s.", news)
-                said = news
-            if clock.monotonic() - begun >= GIVE_UP_SECONDS:
-                logger.critical("guard: giving up; orders may be left:")
-                for order in self._files.orders_left() or ():
-                    logger.critical("  %s", order)
-                return
-            clock.sleep(LOOK_AGAIN)
-
-    def _cancel(self, go_on: Callable[[], bool]) -> str:
-        """Cancel for one round; return what stands in the way of a proof that none is left."""
-        try:
-            self._gte.cancel_all_orders(ROUND_SECONDS, go_on=go_on, ids=self._files.order_ids())
-        except OrdersLeft as error:
-            if go_on() and (error.orders or self._files.orders_left() is None):
-                self._files.write_orders_left(str(error), error.orders)
-            return f"orders may be left, {error}"
-        except Exception as error:  # whatever it is: the next round may do better
-            return f"orders may be left, {error or type(error).__name__}"
-        return ""

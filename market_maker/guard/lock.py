@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from market_maker import clock
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AlreadyRunning
 from market_maker.guard.private_files import PrivateFiles
 
@@ -33,8 +33,9 @@ class InstanceLock:
     `fd` is the open lock file, which keeps the lock for whoever inherits it; -1 without one.
     """
 
-    def __init__(self, files: PrivateFiles) -> None:
+    def __init__(self, files: PrivateFiles, clock: Clock = SYSTEM) -> None:
         self._files = files
+        self._clock = clock
         self.fd = -1
 
     def take(self) -> None:
@@ -60,7 +61,7 @@ class InstanceLock:
         self.sign()
 
     def inherit(self, fd: int) -> None:
-        """Hold the lock that this process had before a restart, or that the bot had; -1: none."""
+        """Hold the lock of the process that has started us; -1: it has none."""
         if fd >= 0:
             os.set_inheritable(fd, False)
         self.fd = fd
@@ -87,12 +88,6 @@ class InstanceLock:
             os.close(self.fd)
         self.fd = -1
 
-    def outlive_restart(self) -> int:
-        """Keep the lock when this process is replaced by a new program; return what it inherits."""
-        if self.fd >= 0:
-            os.set_inheritable(self.fd, True)
-        return self.fd
-
     def holder(self) -> Holder | None:
         """Return who holds the lock now, None when nobody does."""
         try:
@@ -110,7 +105,7 @@ class InstanceLock:
         return None
 
     def _wait_for_lock(self, fd: int) -> None:
-        deadline = clock.monotonic() + GUARD_SECONDS
+        deadline = self._clock.monotonic() + GUARD_SECONDS
         told = False
         while True:
             try:
@@ -124,7 +119,7 @@ class InstanceLock:
                     f"another instance is running with this account, symbol and prefix: "
                     f"process {holder.pid or 'not named'} holds {self._files.path(SUFFIX)}"
                 )
-            if clock.monotonic() >= deadline:
+            if self._clock.monotonic() >= deadline:
                 raise AlreadyRunning(
                     f"the guard of an earlier run is still cancelling its orders: process "
                     f"{holder.pid} holds {self._files.path(SUFFIX)}"
@@ -132,7 +127,7 @@ class InstanceLock:
             if not told:
                 told = True
                 logger.warning("Waiting for the guard of an earlier run, which is cancelling.")
-            clock.sleep(LOOK_AGAIN)
+            self._clock.sleep(LOOK_AGAIN)
 
 
 def _holder(lock: int) -> Holder:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from market_maker import clock
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
 from market_maker.guard.private_files import PrivateFiles, default_directory
+from market_maker.models import Account
 
 logger = logging.getLogger(__name__)
 
@@ -34,22 +35,17 @@ class RunFiles:
     """
 
     def __init__(
-        self,
-        *,
-        base_url: str,
-        api_key: str,
-        instrument_type: str,
-        settle_currency: str,
-        symbol: str,
-        prefix: str,
-        directory: Path | None = None,
+        self, account: Account, *, directory: Path | None = None, clock: Clock = SYSTEM
     ) -> None:
-        account = hashlib.sha256(f"{urlsplit(base_url).netloc}\n{api_key}".encode()).hexdigest()
-        market = f"{instrument_type}-{settle_currency}-{symbol.replace('/', '_')}"
-        self.name = f"{account[:12]}-{market}-{prefix}"
+        key = account.api_key.reveal()
+        who = hashlib.sha256(f"{urlsplit(account.base_url).netloc}\n{key}".encode()).hexdigest()
+        symbol = account.symbol.replace("/", "_")
+        market = f"{account.instrument_type}-{account.settle_currency}-{symbol}"
+        self.name = f"{who[:12]}-{market}-{account.prefix}"
+        self._clock = clock
         self.directory = directory or default_directory()
         self._files = PrivateFiles(self.directory, self.name)
-        self.lock = InstanceLock(self._files)
+        self.lock = InstanceLock(self._files, clock)
         self._noted = 0
 
     def close(self) -> None:
@@ -61,7 +57,7 @@ class RunFiles:
 
     def halt(self, reason: str) -> bool:
         """Latch a halt, unless there is one; return whether there is one now."""
-        time = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        time = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         return bool(self.halted()) or self._files.write(".halt", f"{reason} ({time:%F %T} UTC)\n")
 
     def halted(self) -> str:
@@ -88,7 +84,7 @@ class RunFiles:
 
     def note_start(self) -> str:
         """Count a start; return what is wrong when they follow too fast on one another."""
-        now = clock.now_ms()
+        now = self._clock.now_ms()
         starts = [at for at in self._list("starts", int) if 0 <= now - at <= STARTS_MS] + [now]
         self._update(starts=starts[-10 * STARTS :])
         if len(starts) <= STARTS:
@@ -152,7 +148,7 @@ class RunFiles:
 
     def write_orders_left(self, reason: str, orders: Sequence[str]) -> None:
         """List the orders that may be left, for a person."""
-        time = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        time = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         found = {"time": f"{time:%F %T} UTC", "reason": reason, "orders": list(orders)}
         self._files.write(".orders_left.json", json.dumps(found, indent=1) + "\n")
 

@@ -1,29 +1,96 @@
-"""What stands by a live run: the instance lock, the halt latch, the count of crashes, the guard."""
+"""A live run and what stands by it: the instance lock, the halt latch, the guard, the signals."""
 
 import faulthandler
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from market_maker.app import cancel
+from market_maker.clock import SYSTEM, Clock
+from market_maker.control import Control
 from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
-from market_maker.guard.child import Child
+from market_maker.gte import GTE
 from market_maker.guard.guard import HANG_SECONDS, Guard
-from market_maker.trading.exchange_interface import EarlierRuns
-
-if TYPE_CHECKING:
-    from market_maker.market_maker import OrderManager
+from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
+from market_maker.models import Account
+from market_maker.orders import sweep
 
 logger = logging.getLogger(__name__)
 
 START_CANCEL_SECONDS = 3.0
+CANCEL_SECONDS = 20.0
+"""How long without progress before cancelling over REST is given up."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
 """Ends that are no crash, whatever the venue holds."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HALT_SIGNAL = signal.SIGUSR1
+LEAVE_AT_ONCE = 3
+"""This many times Ctrl-C ends the bot at once."""
 
 
-class Safeguards:
+class Signals:
+    """What signals ask of a run. They set flags; only the third Ctrl-C ends it on the spot."""
+
+    def __init__(self) -> None:
+        self._control: Control | None = None
+        self._early = ""
+        self._interrupts = 0
+        self._is_halted = False
+
+    def install(self) -> None:
+        """Mind the signals from now on, also those that have waited since before this program."""
+        for number in STOP_SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self._stop)
+        signal.signal(HALT_SIGNAL, self._halt)
+
+    def mind(self, control: Control) -> None:
+        """Pass on to a run what has come, and what comes."""
+        self._control = control
+        if self._is_halted:
+            control.halt(KILL_SWITCH)
+        if self._early:
+            control.stop(self._early)
+
+    @staticmethod
+    def hold_back() -> None:
+        """Let signals wait from now on; a program that takes this one's place gets them."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
+
+    @staticmethod
+    def let_through() -> None:
+        """Let signals through that were held back."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self._interrupts += number == signal.SIGINT
+        if self._interrupts >= LEAVE_AT_ONCE:
+            os._exit(130)
+        if self._control is None:
+            self._early = signal.Signals(number).name  # an import may swallow the exception
+            raise KeyboardInterrupt
+        if self._interrupts > 1:
+            self._control.hurry()
+        self._control.stop(signal.Signals(number).name)
+
+    def _halt(self, _number: int, _frame: object) -> None:
+        self._is_halted = True
+        if self._control:
+            self._control.halt(KILL_SWITCH)
+
+
+class Watched(Protocol):
+    """The part of a bot that a session needs (see `market_maker.OrderManager`)."""
+
+    loop: Any
+    control: Control
+    exchange: Any
+
+
+class Session:
     """Holds lock, latch and guard for one live run, and lets go of them only as its end allows.
 
     The guard goes on where the end is not proven clean. Raises AlreadyRunning when another bot
@@ -32,49 +99,41 @@ class Safeguards:
 
     def __init__(
         self,
+        account: Account,
         *,
-        has_guard: bool,
-        clear_halt: bool,
+        has_guard: bool = True,
+        clear_halt: bool = False,
         keep: tuple[int, ...] = (),
-        inherited: dict[str, Any] | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
-        before = inherited or {"lock": -1, "guard": None, "halted": "", "trades": None}
+        self._account = account
+        self._clock = clock
         self._guard: Guard | None = None
-        self.files = cancel.run_files()
-        if inherited:
-            self.files.lock.inherit(before["lock"])
-        else:
-            self.files.lock.take()
-        if clear_halt and not inherited:
+        self.files = RunFiles(account, clock=clock)
+        self.files.lock.take()
+        if clear_halt:
             self.files.clear_halt()
-        self.earlier = EarlierRuns(
-            known=self.files.known_runs(),
-            replaced=before["trades"],
-            may_be_late=bool(self.files.may_be_late()),
-            order_ids=self.files.order_ids(),
-        )
-        self._halted = before["halted"] or ("" if inherited else self.files.note_start())
+        self.known_runs = self.files.known_runs()
+        self.may_be_late = bool(self.files.may_be_late())
+        self.order_ids = self.files.order_ids()
+        self._halted = self.files.note_start()
         if has_guard:
             self._guard = Guard(
-                cancel.account(),
-                directory=self.files.directory,
-                lock=self.files.lock.fd,
-                keep=keep,
-                inherited=Child(**before["guard"]) if before["guard"] else None,
+                account, directory=self.files.directory, lock=self.files.lock.fd, keep=keep
             )
 
-    def end_start(self, error: BaseException, *, is_restart: bool) -> None:
-        """Cancel what an earlier run has left, if a start that failed was to take it over.
+    def end_start(self, error: BaseException) -> None:
+        """Let go after a start that failed; an interrupted one cancels what earlier runs have left.
 
         Raises OrdersLeft when that cannot be proven.
         """
-        if is_restart or isinstance(error, KeyboardInterrupt):
-            logger.warning("The start came to nothing; cancelling what an earlier run has left.")
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("Startup interrupted; cancelling orders of the previous run.")
             self._prove_none_left(START_CANCEL_SECONDS)
         self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
     @contextmanager
-    def watch(self, bot: "OrderManager") -> Iterator[None]:
+    def watch(self, bot: Watched) -> Iterator[None]:
         """Stand by a bot while it runs.
 
         When its own way out fails, cancel over REST alone. Raises OrdersLeft when that fails too.
@@ -87,51 +146,49 @@ class Safeguards:
             raise
         self._see_out(bot, None)
 
-    def outlive_restart(self, bot: "OrderManager") -> dict[str, Any]:
-        """Keep lock, guard, halt and trades over a restart in place; return what is inherited."""
-        faulthandler.cancel_dump_traceback_later()
-        return {
-            "lock": self.files.lock.outlive_restart(),
-            "guard": self._guard.outlive_restart() if self._guard else None,
-            "halted": bot.halted_reason,
-            "trades": bot.exchange.own.trades(),
-        }
-
-    def _see_out(self, bot: "OrderManager", error: BaseException | None) -> None:
+    def _see_out(self, bot: Watched, error: BaseException | None) -> None:
         """Let go after a run, if it is proven that none of its orders is left."""
-        if not bot.left_clean and not isinstance(error, OrdersLeft):
+        if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
-            logger.error("The way out has failed: %s. Cancelling all orders.", why)
-            self._prove_none_left(cancel.SECONDS)
+            logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
+            self._prove_none_left(CANCEL_SECONDS)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
-    def _attend(self, bot: "OrderManager") -> None:
-        self.files.note_run(bot.exchange.gte.run)
-        bot.exchange.gte.on_created = self.files.note_order
-        bot.on_halt = self._latch
+    def _attend(self, bot: Watched) -> None:
+        loop, control, exchange = bot.loop, bot.control, bot.exchange
+        self.files.note_run(exchange.gte.run)
+        exchange.gte.on_created = self.files.note_order
+        loop.on_halt = self._latch
+        loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS
         if self._halted:
-            bot.halt(self._halted)
+            control.halt(self._halted)
 
         def beat() -> str:
             with suppress(OSError, ValueError, AttributeError, RuntimeError):  # without a stderr
                 faulthandler.dump_traceback_later(HANG_SECONDS, file=sys.stderr)
             if reason := self.files.halted():
-                bot.halt(reason)
-            self.files.keep_orders(order.order_id for order in bot.exchange.own.live())
+                control.halt(reason)
+            self.files.keep_orders(order.order_id for order in exchange.orders.live())
             return self._guard.beat() if self._guard else ""
 
         beat()
-        bot.on_beat = beat
+        loop.on_beat = beat
 
     def _prove_none_left(self, seconds: float) -> None:
+        client = GTE(self._account, clock=self._clock)
+        may_be_late = self.files.may_be_late() is not False
         try:
-            cancel.prove_none_left(self.files, seconds)
+            sweep.prove_none_left(
+                client, self._clock, seconds, ids=self.files.order_ids(), may_be_late=may_be_late
+            )
             self.files.note_proven_clean()
         except OrdersLeft as left:
             self._let_go(left, is_clean=False)
             raise
+        finally:
+            client.exit()
 
     def _let_go(self, error: BaseException | None, *, is_clean: bool) -> None:
         """Let go of everything if nothing of ours is left at the venue; else the guard goes on."""

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
-from market_maker import clock
 from market_maker.auth import EXPIRES_AFTER_MS
+from market_maker.clock import Clock
+from market_maker.control import Control
 from market_maker.errors import (
     BadParameter,
     Fatal,
     Liquidated,
+    MetadataFault,
     NoFunds,
     NotClosable,
     NotSent,
@@ -27,19 +29,20 @@ from market_maker.models import (
     OrderState,
     Plan,
     Side,
-    Snapshot,
     Ticker,
     plain,
+    riskiest_first,
 )
+from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.tracker import OwnOrders
-from market_maker.safety.trading_state import SILENT_AFTER, Alarms
-from market_maker.strategy import risk
-from market_maker.wire import protocol
+from market_maker.orders.sweep import Sweep
+from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
+ACCEPTED = "accepted"
+"""The event of a create that the venue has accepted."""
 LOOK_AGAIN = 0.5
 FEW_SECONDS = 60.0
 """Seconds in which no order is added after the margin did not suffice for one."""
@@ -49,36 +52,28 @@ OLD_AFTER = 2.0
 """Seconds after which a create that still waits for its turn is looked at once more."""
 
 
-@dataclass(slots=True)
-class Brake:
-    """What holds requests back. May be set from a signal handler."""
-
-    stopping: bool = False
-    """Set when the loop is to end: creates that wait for their turn are not sent any more."""
-    halted: bool = False
-    """Set for good by a halt: no create is sent any more."""
-    hurry: bool = False
-    """Set when leaving must not take long: one round of cancels, one more look, no more."""
-
-
 class Executor:
-    """Sends the creates and cancels of plans, and notes what became of each in `OwnOrders`."""
+    """Sends the creates and cancels of plans, and notes what became of each in `OrderTracker`."""
 
     def __init__(
         self,
         gte: GTE,
         feed: GTEWebsocket,
-        own: OwnOrders,
+        own: OrderTracker,
         reconciler: Reconciler,
-        alarms: Alarms,
-        brake: Brake,
+        control: Control,
+        clock: Clock,
+        stale_after: float,
     ) -> None:
         self._gte = gte
         self._feed = feed
         self._own = own
         self._reconciler = reconciler
-        self._alarms = alarms
-        self._brake = brake
+        self._control = control
+        self._clock = clock
+        self._stale_after = stale_after
+        self.events: list[tuple[str, float]] = []
+        """What answers may be a sign of, each with its time; the monitor takes them."""
         self.beat: Callable[[], None] = lambda: None
         """Called now and then in whatever takes long, as a sign that it goes on."""
         self._decision = (0, 0.0)
@@ -91,34 +86,32 @@ class Executor:
 
     def decide_now(self) -> None:
         """Note that what is decided from now on is decided on what the feed shows now."""
-        self._decision = (self._feed.epoch, clock.monotonic())
+        self._decision = (self._feed.epoch, self._clock.monotonic())
 
     def order_limit(self, most: int) -> int:
         """Return how many orders may be open: fewer for a while after the margin did not do."""
-        return min(self._few, most) if clock.monotonic() < self._few_until else most
+        return min(self._few, most) if self._clock.monotonic() < self._few_until else most
 
     def take_busy_seconds(self) -> float:
         """Return the seconds that plans have taken since the last call."""
         busy, self._busy = self._busy, 0.0
         return busy
 
-    def execute(self, plan: Plan, snapshot: Snapshot, *, post_only: bool) -> int:
+    def execute(self, plan: Plan, *, post_only: bool) -> int:
         """Carry out a plan: cancels first. Return how many creates the venue has refused.
 
-        The most urgent ones go first: see `risk.riskiest_first()` and `risk.nearest_first()`.
-        `post_only` looks at the book once more just before each create leaves. Raises Fatal when
+        They go in the order in which the plan holds them: the most urgent first. `post_only` looks at the book once more just before each create leaves. Raises Fatal when
         the venue does not accept us any more.
         """
-        begun = clock.monotonic()
+        begun = self._clock.monotonic()
         self._post_only = post_only
         try:
             if plan.cancel:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
-                self.cancel(risk.riskiest_first(plan.cancel, snapshot.ticker, snapshot.position))
+                self.cancel(plan.cancel)
                 self.beat()
-            nearest = risk.nearest_first(plan.create, snapshot.ticker)
-            wanted = [request for request in nearest if not self._was_not_closable(request)]
+            wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             if not creates:
                 return 0
@@ -128,7 +121,7 @@ class Executor:
                 self._own.sending(request, self._gte.now())
             return self._create(creates)
         finally:
-            self._busy += clock.monotonic() - begun
+            self._busy += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
         """Ask to cancel orders. Accepted is not ended. Raises Fatal as `execute()` does."""
@@ -143,13 +136,13 @@ class Executor:
         if fatal:
             raise fatal
 
-    def cancel_all(self, seconds: float) -> None:
+    def cancel_all(self, seconds: float = 20.0) -> None:
         """Cancel all our orders and prove by query that none is left.
 
         Raises OrdersLeft with a list of those that may still rest after so many seconds without
         progress.
         """
-        deadline = clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         fewest = len(self._own.live())
         while True:
             trouble = "their fate is not known"
@@ -158,33 +151,34 @@ class Executor:
                 ticker, position = self._feed.get_ticker(), self._feed.position()
                 for order in self._own.live():
                     self._own.cancelling(order.client_oid)
-                self._gte.cancel_all_orders(
-                    deadline - clock.monotonic(),
-                    risk.riskiest_first(known, ticker, position),
+                known = riskiest_first(known, ticker, position)
+                sweep.run(
+                    Sweep(self._gte, known=known, spare=self._own.strange_runs),
+                    self._clock,
+                    deadline - self._clock.monotonic(),
                     self._go_on,
-                    self._own.strange_runs,
                 )
                 self._reconciler.take_news()
                 self._reconciler.reconcile()
                 if not self._own.live():
                     return
                 if len(self._own.live()) < fewest:
-                    fewest, deadline = len(self._own.live()), clock.monotonic() + seconds
+                    fewest, deadline = len(self._own.live()), self._clock.monotonic() + seconds
             except Fatal as error:
-                self._alarms.note_fatal(error, clock.monotonic())
-                trouble, deadline = str(error), clock.monotonic()
+                self._note_event("liquidation" if isinstance(error, Liquidated) else "auth")
+                trouble, deadline = str(error), self._clock.monotonic()
             except (RequestError, OrdersLeft) as error:
                 trouble = str(error)
-            if self._brake.hurry or clock.monotonic() >= deadline:
+            if self._control.is_hurried or self._clock.monotonic() >= deadline:
                 left = tuple(order.full for order in self._own.live())
                 raise OrdersLeft(f"own orders may be left: {trouble}", left)
-            clock.sleep(LOOK_AGAIN)
+            self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _go_on(self) -> bool:
         self.beat()
-        return not self._brake.hurry
+        return not self._control.is_hurried
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
         refused: list[tuple[OrderRequest, RequestError]] = []
@@ -200,9 +194,9 @@ class Executor:
             logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
         errors = [error for _, error in refused]
         if any(isinstance(error, NoFunds) for error in errors):
-            self._alarms.note("funds", clock.monotonic())  # once: its outermost orders do not fit
+            self._note_event("funds")  # once: its outermost orders do not fit
             self._few = max(len(self._own.live()), 2)
-            self._few_until = clock.monotonic() + FEW_SECONDS
+            self._few_until = self._clock.monotonic() + FEW_SECONDS
         for error in errors:
             if isinstance(error, Fatal):
                 raise error
@@ -219,8 +213,7 @@ class Executor:
         error = outcome.error
         if error is None:
             self._own.accepted(request.client_oid, outcome.order_id)
-            self._alarms.calm("parameter")
-            self._alarms.calm("metadata")
+            self._note_event(ACCEPTED)
         elif isinstance(error, OutcomeUnknown):
             logger.warning("%s", error)
             self._own.lost(request.client_oid, error.expires or self._latest_expiry())
@@ -237,24 +230,27 @@ class Executor:
                 self._leave_out(request)
 
     def _note_refusal(self, error: RequestError) -> None:
-        """Count what a refusal may be a sign of."""
-        now = clock.monotonic()
-        if isinstance(error, BadParameter):
-            self._alarms.note("parameter", now)
-        elif isinstance(error, Liquidated):
-            self._alarms.note("liquidation", now)
-        elif error.code in protocol.METADATA_FAULTS:
-            self._alarms.note("metadata", now)
+        """Record what a refusal may be a sign of."""
+        cause = error.cause if isinstance(error, OutcomeUnknown) else error
+        if isinstance(cause, BadParameter):
+            self._note_event("parameter")
+        elif isinstance(cause, Liquidated):
+            self._note_event("liquidation")
+        elif isinstance(cause, MetadataFault):
+            self._note_event("metadata")
+
+    def _note_event(self, kind: str) -> None:
+        self.events.append((kind, self._clock.monotonic()))
 
     def _leave_out(self, request: OrderRequest) -> None:
         """Leave a close that the venue has refused out for a while, at this price."""
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
         self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
 
     def _was_not_closable(self, request: OrderRequest) -> bool:
         until = self._not_closable.get((request.side, request.price), 0.0)
-        return request.close and clock.monotonic() < until
+        return request.close and self._clock.monotonic() < until
 
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Say whether a create may still leave.
@@ -264,14 +260,14 @@ class Executor:
         """
         epoch, decided = self._decision
         feed, ticker = self._feed, self._feed.get_ticker()
-        if self._brake.stopping or self._brake.halted:
+        if self._control.is_stopping or self._control.is_halted:
             return False
         if not feed.is_connected() or feed.epoch != epoch or feed.missing():
             return False
-        if feed.silent_for() > SILENT_AFTER or ticker.is_crossed:
+        if feed.silent_for() > self._stale_after or ticker.is_crossed:
             return False
-        is_old = clock.monotonic() - decided > OLD_AFTER
-        return risk.passive(request, ticker) if is_old or self._post_only else True
+        is_old = self._clock.monotonic() - decided > OLD_AFTER
+        return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
 
     def _latest_expiry(self) -> int:
         return self._gte.now() + EXPIRES_AFTER_MS
@@ -294,14 +290,14 @@ class DryExecutor(Executor):
             self._own.cancelling(order.client_oid)
             self._own.observe(replace(order, state=OrderState.DONE), 0)
 
-    def cancel_all(self, seconds: float) -> None:  # noqa: ARG002
+    def cancel_all(self, seconds: float = 20.0) -> None:  # noqa: ARG002
         """End all virtual orders."""
         self.cancel(self._own.live())
 
     def end_crossed(self, ticker: Ticker) -> None:
         """End the orders that the market would have filled, and say so."""
         for order in self._own.live():
-            if not risk.passive(order, ticker):
+            if not ticker.would_rest(order.side, order.price):
                 logger.info("Dry run: %s would have been filled.", order)
                 self.cancel([order])
 

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from market_maker import clock
 from market_maker.client_oid import is_ours, run_of
+from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, plain
-from market_maker.orders.tracker import OwnOrders, id_number
+from market_maker.orders.tracker import OrderTracker, id_number
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -24,11 +24,17 @@ UNEXPLAINED_SECONDS = 2.0
 
 
 class Reconciler:
-    """Brings evidence of the venue to `OwnOrders`. It places and cancels nothing."""
+    """Brings evidence of the venue to `OrderTracker`. It places and cancels nothing."""
 
     def __init__(
-        self, gte: GTE, feed: GTEWebsocket, own: OwnOrders, on_fill: Callable[[Fill], None]
+        self,
+        gte: GTE,
+        feed: GTEWebsocket,
+        own: OrderTracker,
+        clock: Clock,
+        on_fill: Callable[[Fill], None],
     ) -> None:
+        self._clock = clock
         self._gte = gte
         self._feed = feed
         self._own = own
@@ -44,7 +50,7 @@ class Reconciler:
     def adopt(self, trades: Mapping[str, Any]) -> None:
         """Take over the orders of the process that this one replaces, and count its trades on.
 
-        `trades` are those of `OwnOrders.trades()`; what has filled since then is counted too.
+        `trades` are those of `OrderTracker.trades()`; what has filled since then is counted too.
         """
         self._reconciled_epoch = self._feed.epoch
         self._own.learn(self._gte.newest_orders())
@@ -94,7 +100,7 @@ class Reconciler:
         self.take_news()
         self._note_unexplained()
         epoch = self._feed.epoch
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         ready = self._feed.is_connected() and not self._feed.missing()
         is_new = ready and epoch != self._reconciled_epoch
         is_due = now - self.reconciled_at >= RECONCILE_EVERY
@@ -130,7 +136,7 @@ class Reconciler:
                 self._own.missed(order.client_oid, begun)
         if self._own.unknown():
             self._resolve_unknown()
-        self.reconciled_at = clock.monotonic()
+        self.reconciled_at = self._clock.monotonic()
         self._blind_since = None
 
     def is_of_this_connection(self) -> bool:
@@ -139,11 +145,11 @@ class Reconciler:
 
     def blind_for(self) -> float:
         """Return the seconds in which the venue's list was needed and could not be had."""
-        return 0.0 if self._blind_since is None else clock.monotonic() - self._blind_since
+        return 0.0 if self._blind_since is None else self._clock.monotonic() - self._blind_since
 
     def longest_in(self, state: OrderState) -> float:
         """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         orders = [order for order in self._own.live() if order.state is state]
         return max(
             (now - self._unexplained_since.get(order.client_oid, now) for order in orders),
@@ -155,7 +161,7 @@ class Reconciler:
 
         A cancel may be repeated without harm, and the venue may have lost it.
         """
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         due = [
             order
             for order in self._own.live()
@@ -223,13 +229,13 @@ class Reconciler:
         return any(order.state is OrderState.CANCELLING for order in self._own.live())
 
     def _is_long_unexplained(self, order: OpenOrder) -> bool:
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
 
     def _note_unexplained(self) -> None:
         """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
         shown = {order.order_id for order in self._feed.open_orders()}
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         odd = {
             order.client_oid
             for order in self._own.live()

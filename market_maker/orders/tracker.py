@@ -16,7 +16,6 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import (
     ZERO,
@@ -27,12 +26,8 @@ from market_maker.models import (
     Position,
     Side,
 )
+from market_maker.orders.sweep import LATE_MS
 
-LATE_MS = 5_200
-"""How long after its expiry a request might still be accepted: the venue's documents tell clients
-to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
-LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
-"""How long after the death of a process an order of its own may still arrive."""
 SCANS_APART_MS = 1_000
 LIST_LAG_MS = 5_000
 """How long the venue's list may lag behind, so that an order that was seen is not in it."""
@@ -56,7 +51,7 @@ class _Unshown:
     """Whether it may be a row that shows no id of ours: then it is never taken for absent."""
 
 
-class OwnOrders:
+class OrderTracker:
     """Our orders by `client_oid`.
 
     It sends nothing and knows no clock: times are the venue's, in ms.

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from market_maker import clock
+from market_maker.clock import Clock
 from market_maker.errors import SettingsError
 from market_maker.settings import settings
 from market_maker.settings.files import read
@@ -50,7 +50,8 @@ class FileWatcher:
 class Reloader:
     """Looks at the watched files. It restarts nothing itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
         self._watcher = FileWatcher(watched)
         self._problem = ""
@@ -74,7 +75,7 @@ class Reloader:
             changed = settings.reload()
         except SettingsError as error:
             self._problem = str(error)
-            self._remind_at = clock.monotonic()
+            self._remind_at = self._clock.monotonic()
             return set()
         self._problem = ""
         for name, (old, new) in changed.items():
@@ -82,7 +83,7 @@ class Reloader:
         return set(changed)
 
     def _remind(self) -> None:
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         if self._problem and now >= self._remind_at:
             self._remind_at = now + REMIND_EVERY
             logger.error("Settings not reloaded: %s", self._problem)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.errors import SettingsError
+from market_maker.models import Account
 from market_maker.secrecy import Secret, revealed
 from market_maker.settings.checks import (
     FIELDS,
@@ -116,6 +117,20 @@ class Settings(SettingsBase):
         """Return the environment as it was, key pair included: for a process that takes over."""
         kept = {variable: value.reveal() for variable, value in self._environment.items()}
         return {**os.environ, **kept}
+
+    def account(self, *, with_key: bool = True) -> Account:
+        """Return whose orders these settings are about; for a dry run without the key pair."""
+        return Account(
+            base_url=self.API_URL_BASE,
+            ws_url=self.WS_URL,
+            symbol=self.SYMBOL,
+            settle_currency=self.SETTLECURRENCY,
+            instrument_type=self.INSTRUMENTTYPE,
+            api_key=Secret(self.API_KEY if with_key else "", tail=4),
+            api_secret=Secret(self.API_SECRET if with_key else ""),
+            prefix=self.ORDERID_PREFIX,
+            timeout=self.TIMEOUT,
+        )
 
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""

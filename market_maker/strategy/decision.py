@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from market_maker.models import OrderRequest, Plan, Snapshot
+from market_maker.models import OrderRequest, Plan, Snapshot, riskiest_first
 from market_maker.strategy import convergence, risk
 
 
@@ -19,7 +19,7 @@ class Decision:
 def decide(
     wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.Limits, *, relist: Decimal
 ) -> Decision:
-    """Return the plan with the fewest requests that keeps the limits.
+    """Return the plan with the fewest requests that keeps the limits, the most urgent ones first.
 
     `relist` is the fraction by which an order may stand off the wanted price.
     """
@@ -28,5 +28,10 @@ def decide(
         trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
     )
     plan = risk.gate(plan, snapshot, limits)
-    plan = replace(plan, create=risk.choose_legs(plan.create, snapshot, limits))
+    creates = risk.choose_legs(plan.create, snapshot, limits)
+    plan = replace(
+        plan,
+        cancel=tuple(riskiest_first(plan.cancel, snapshot.ticker, snapshot.position)),
+        create=tuple(risk.nearest_first(creates, snapshot.ticker)),
+    )
     return Decision(plan, trimmed.dropped)

@@ -14,7 +14,6 @@ from market_maker.models import (
     OpenOrder,
     OrderRequest,
     Plan,
-    Position,
     Side,
     Snapshot,
     Ticker,
@@ -160,27 +159,8 @@ def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
 
 def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
     """Return orders of both sides, those nearest to the middle of the market first."""
-    middle = _middle(ticker)
+    middle = ticker.middle
     return sorted(creates, key=lambda order: abs(order.price - middle))
-
-
-def riskiest_first(
-    orders: Iterable[OpenOrder], ticker: Ticker, position: Position
-) -> list[OpenOrder]:
-    """Return orders to cancel, those first that could enlarge the position, the nearest first."""
-    middle, net = _middle(ticker), position.net
-    return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
-
-
-def _middle(ticker: Ticker) -> Decimal:
-    prices = [price for price in (ticker.bid, ticker.ask) if price is not None]
-    return sum(prices, ZERO) / len(prices) if prices else ZERO
-
-
-def passive(order: OrderRequest | OpenOrder, ticker: Ticker) -> bool:
-    """Say whether an order would rest: it is not at or through the known other side of the book."""
-    other = ticker.ask if order.side is Side.BUY else ticker.bid
-    return other is None or order.side.better(other, order.price)
 
 
 def _closable(side: Side, snapshot: Snapshot) -> Decimal:
@@ -228,7 +208,7 @@ def _fault(order: OrderRequest, snapshot: Snapshot) -> str:
         return "the quantity is not above zero"
     if order.qty % instrument.lot:
         return f"the quantity is not a multiple of {instrument.lot}"
-    if not passive(order, snapshot.ticker):
+    if not snapshot.ticker.would_rest(order.side, order.price):
         return "it is at or through the other side of the book"
     return ""
 

@@ -5,18 +5,16 @@ from collections import deque
 from decimal import Decimal
 from statistics import median
 
-from market_maker import clock
-from market_maker.errors import RequestError
+from market_maker.clock import Clock
+from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import Instrument, OrderState, Snapshot, Ticker
 from market_maker.money.position import Ledger
-from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.tracker import OwnOrders
+from market_maker.orders.executor import ACCEPTED
+from market_maker.orders.orders import Orders
 from market_maker.safety import book_audit, trading_state
 from market_maker.safety.book_audit import Audit
 from market_maker.safety.trading_state import Alarms, Facts, Health, TradingState
-from market_maker.wire import protocol
-from market_maker.ws.tables import WORTH_TELLING
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -40,13 +38,15 @@ class Monitor:
     """Looks at everything once a tick. It places and cancels nothing."""
 
     def __init__(
-        self, gte: GTE, feed: GTEWebsocket, own: OwnOrders, reconciler: Reconciler, alarms: Alarms
+        self, gte: GTE, feed: GTEWebsocket, orders: Orders, clock: Clock, max_fills: int
     ) -> None:
         self._gte = gte
         self._feed = feed
-        self._own = own
-        self._reconciler = reconciler
-        self._alarms = alarms
+        self._orders = orders
+        self._own = orders.tracker
+        self._reconciler = orders.reconciler
+        self._clock = clock
+        self._alarms = Alarms(fills_in_a_minute=max_fills)
         self.ledger = Ledger()
         self._audit = Audit()
         self._audited_at = self._confirmed_at = clock.monotonic()
@@ -61,13 +61,25 @@ class Monitor:
         self._mids: deque[tuple[float, float]] = deque()
         self._free: deque[tuple[float, Decimal]] = deque()
 
+    def note(self, kind: str) -> None:
+        """Count one event of a kind that `trading_state` has a rule for."""
+        self._alarms.note(kind, self._clock.monotonic())
+
+    def calm(self, kind: str) -> None:
+        """Begin counting a kind anew: a success came in between."""
+        self._alarms.calm(kind)
+
+    def note_fatal(self, error: Fatal) -> None:
+        """Count an answer after which trading may have to stop."""
+        self._alarms.note_fatal(error, self._clock.monotonic())
+
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
         return bool(self._audit.wrong) or self.ledger.is_odd()
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
-        confirmed = clock.monotonic() - self._confirmed_at
+        confirmed = self._clock.monotonic() - self._confirmed_at
         return min(self._feed.silent_about("order_book"), confirmed)
 
     def look(
@@ -83,10 +95,10 @@ class Monitor:
         `snapshot` is None while the feed has not shown everything, and a limit is None where there
         is none.
         """
-        now = clock.monotonic()
-        if self._feed.revive():
-            self._alarms.note("thread", now)
-            logger.critical("The feed's thread had died and was started again.")
+        now = self._clock.monotonic()
+        if self._feed.auth_refused():
+            self._alarms.note("auth", now)
+        self._take_events()
         self._count_drops(now)
         self._tell_unusable()
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due:
@@ -118,7 +130,7 @@ class Monitor:
             doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
             stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
             odd_for=self.ledger.odd_for(now),
-            clock_offset_ms=self._gte.clock_offset() or 0,
+            clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
@@ -132,10 +144,20 @@ class Monitor:
             self._alarms.note("drop", now)
         self._epoch = self._feed.epoch
 
+    def _take_events(self) -> None:
+        """Count what the executor has seen; an accepted create calms the refusals before it."""
+        events, self._orders.executor.events = self._orders.executor.events, []
+        for kind, at in events:
+            if kind == ACCEPTED:
+                self._alarms.calm("parameter")
+                self._alarms.calm("metadata")
+            else:
+                self._alarms.note(kind, at)
+
     def _tell_unusable(self) -> None:
         """Log what of the feed cannot be used, each sort of it once."""
-        for words in self._feed.counts():
-            if words.startswith(WORTH_TELLING) and words not in self._told:
+        for words in self._feed.unusable():
+            if words not in self._told:
                 self._told.add(words)
                 logger.warning("The feed brought what cannot be used, %s: dropped.", words)
 
@@ -145,7 +167,7 @@ class Monitor:
         Whether the venue sends the first image of an empty table, no document tells (faults §0.1,
         V4). REST has the orders, and of the position that it binds no margin.
         """
-        self._empty_due = clock.monotonic() + EMPTY_AFTER
+        self._empty_due = self._clock.monotonic() + EMPTY_AFTER
         missing, epoch = self._feed.missing(), self._feed.epoch
         try:
             if not set(missing) <= {"order", "position"}:
@@ -250,7 +272,7 @@ class Monitor:
         setting = {name: str(found[name]) for name in SETTING if name in found}
         self._setting = self._setting or setting
         self._setting_changed = ", ".join(
-            f"{name} {protocol.escaped(self._setting[name])} -> {protocol.escaped(value)}"
+            f"{name} {_shown(self._setting[name])} -> {_shown(value)}"
             for name, value in setting.items()
             if self._setting.get(name, value) != value
         )
@@ -280,3 +302,8 @@ class Monitor:
         if counted["twin"] > self._seen["twin"]:
             logger.critical("Orders of another run with our prefix: %s", self._own.strange_runs)
         self._seen = counted
+
+
+def _shown(text: str) -> str:
+    """Return the venue's text fit for the log, not too long."""
+    return ascii(text)[1:-1][:60]

@@ -1,8 +1,7 @@
 """Random order sizes: one for each level of the ladder, until it has filled."""
 
 import math
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from market_maker.errors import InvalidOrder
@@ -10,9 +9,13 @@ from market_maker.models import Fill, Side
 
 
 class RandomSizes:
-    """Draws the size of a level once; levels below zero are buys."""
+    """Draws the size of a level once; levels below zero are buys.
 
-    def __init__(self) -> None:
+    `draw` gives a whole number from its first argument to its second.
+    """
+
+    def __init__(self, draw: Callable[[int, int], int]) -> None:
+        self._draw = draw
         self._drawn: dict[int, float] = {}
 
     def of(self, index: int, *, low: float, high: float, lot: float) -> float:
@@ -25,7 +28,7 @@ class RandomSizes:
             least, most = math.ceil(Decimal(str(low)) / step), math.floor(Decimal(str(high)) / step)
             if least > most:
                 raise InvalidOrder(f"no multiple of {step} from MIN_ORDER_SIZE to MAX_ORDER_SIZE")
-            self._drawn[index] = float(random.randint(least, most) * step)
+            self._drawn[index] = float(self._draw(least, most) * step)
         return self._drawn[index]
 
     def forget(self, fills: Iterable[Fill]) -> None:

@@ -18,9 +18,12 @@ from market_maker.errors import (
     BadParameter,
     LeverageRefused,
     Liquidated,
+    MetadataFault,
     NoFunds,
     NotClosable,
+    NotSent,
     OrderGone,
+    OutcomeUnknown,
     Refused,
     RequestError,
     Temporary,
@@ -28,6 +31,7 @@ from market_maker.errors import (
     VenueFault,
 )
 from market_maker.models import (
+    Account,
     Instrument,
     Leg,
     Margin,
@@ -126,14 +130,13 @@ ERRORS: dict[int, tuple[type[RequestError], str]] = {
     -13201: (Refused, "record type error"),
     -13202: (Refused, "request inconsistent"),
     -13203: (NoFunds, "the balance does not suffice"),
-    -16001: (VenueFault, "metadata fault"),
-    -16002: (VenueFault, "asset metadata fault"),
-    -16003: (VenueFault, "contract metadata fault"),
+    -16001: (MetadataFault, "metadata fault"),
+    -16002: (MetadataFault, "asset metadata fault"),
+    -16003: (MetadataFault, "contract metadata fault"),
 }
 
 EXPIRED = -10052
 CREATED_ALREADY = -13001
-METADATA_FAULTS = {-16001, -16002, -16003}
 ALREADY_SUBSCRIBED = -10201
 NOT_AUTHENTICATED = -10202
 
@@ -145,6 +148,22 @@ def error_of(code: int, what: str, detail: object = None) -> RequestError:
     param = name.get("paramName") if isinstance(name, Mapping) else None
     about = f" ({printable(param)})" if param else ""
     return kind(f"{what}: {meaning}{about} (code {code})", code)
+
+
+def error_of_create(error: RequestError) -> RequestError:
+    """Return the error with what it means for a create: only a clear refusal ends it.
+
+    A code that is not documented, "created already" (-13001), a fault of the venue and "too
+    frequent" do not prove that the order is not there (faults §0.3, V8).
+    """
+    if isinstance(error, NotSent) or error.code == EXPIRED:
+        return error
+    is_open = isinstance(error, Temporary) or type(error) is RequestError
+    if is_open or error.code == CREATED_ALREADY:
+        unknown = OutcomeUnknown(str(error), error.code)
+        unknown.cause = error
+        return unknown
+    return error
 
 
 # --- text into values ---------------------------------------------------------------------------
@@ -405,18 +424,18 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_
 # --- values into parameters ---------------------------------------------------------------------
 
 
-def order_params(request: OrderRequest, asset: str, symbol: str, is_contract: bool) -> Params:
+def order_params(request: OrderRequest, account: Account) -> Params:
     """Return the parameters of `order/create`: a limit order, which is all this venue knows."""
     params = {
-        "asset": asset,
-        "symbol": symbol,
+        "asset": account.settle_currency,
+        "symbol": account.symbol,
         "side": "1" if request.side is Side.BUY else "0",
         "price": plain(request.price),
         "qty": plain(request.qty),
         "order_type": "1",
         "client_oid": request.client_oid,
     }
-    if is_contract:
+    if account.is_contract:
         params["close_flag"] = "1" if request.close else "0"
     return params
 

@@ -6,20 +6,25 @@ the same rules.
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from requests.adapters import HTTPAdapter
+import websocket
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.response import HTTPResponse
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
 
+PARALLEL = 8
+"""So many requests may be under way at once."""
 HEADERS_LIMIT = 256 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
 READ_AHEAD = 16 * 1024
@@ -31,7 +36,7 @@ class Bounded(socket.socket):
     """A socket that receives until a `deadline`, and no more than an `allowance` of bytes."""
 
     deadline: float | None = None
-    """By `clock.monotonic()`; past it, receiving raises TimeoutError."""
+    """By `SYSTEM.monotonic()`; past it, receiving raises TimeoutError."""
     allowance: int | None = None
     """How many bytes may still come; more of them raise ConnectionError."""
 
@@ -57,7 +62,7 @@ class Bounded(socket.socket):
     def _in_time(self, receive: Callable[..., Any], *args: Any) -> Any:
         if self.deadline is None:
             return receive(*args)
-        left = self.deadline - clock.monotonic()
+        left = self.deadline - SYSTEM.monotonic()
         if left <= 0:
             raise TimeoutError("it comes too slowly")
         usual = self.gettimeout()
@@ -126,7 +131,7 @@ def connect(url: str, seconds: float) -> Bounded:
         except OSError as error:
             made.close()
             raise ConnectionError(in_words(error)) from None
-    made.deadline = clock.monotonic() + seconds
+    made.deadline = SYSTEM.monotonic() + seconds
     made.allowance = HEADERS_LIMIT
     return made
 
@@ -148,7 +153,7 @@ class _Plain(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         assert isinstance(self.sock, Bounded)
-        self.sock.deadline = clock.monotonic() + float(self.timeout or 0)
+        self.sock.deadline = SYSTEM.monotonic() + float(self.timeout or 0)
         self.sock.allowance = HEADERS_LIMIT + BODY_LIMIT
         return super().getresponse()
 
@@ -183,3 +188,62 @@ class Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, *_: object, **__: object) -> None:
         """Leave verifying to the context, which always does."""
         conn.cert_reqs = "CERT_REQUIRED"
+
+
+# --- what a client is given ---------------------------------------------------------------------
+
+
+class Runs(Protocol):
+    """Something that runs until it is told to end."""
+
+    def run(self) -> None:
+        """Run."""
+
+
+class Handle(Protocol):
+    """The part of a thread that its owner needs."""
+
+    def is_alive(self) -> bool:
+        """Return whether it still runs."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+
+
+class Connections:
+    """How a client reaches the venue: over real sockets, in real threads.
+
+    A client is given one; a simulated venue comes with connections of its own.
+    """
+
+    def adapter(self) -> BaseAdapter:
+        """Return what carries the requests of a `requests` session."""
+        return Adapter(pool_connections=1, pool_maxsize=PARALLEL, max_retries=0)
+
+    def pool(self) -> Executor:
+        """Return what sends requests side by side."""
+        return ThreadPoolExecutor(PARALLEL, thread_name_prefix="GTE")
+
+    def open_feed(self, url: str, seconds: float) -> tuple[websocket.WebSocket, Bounded]:
+        """Return an open WebSocket and the socket under it, which bounds it.
+
+        `seconds` bounds each step. Raises ConnectionError for a redirect, which is not followed,
+        and whatever the network raises.
+        """
+        line = connect(url, seconds)
+        made = websocket.create_connection(
+            url,
+            socket=line,
+            redirect_limit=0,
+            skip_utf8_validation=True,  # 2 MB/s in Python; the feed decodes strictly, in C
+            enable_multithread=True,
+        )
+        if made.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
+            raise ConnectionError("no feed but a redirect, which is not followed")
+        return made, line
+
+    def run(self, feed: Runs) -> Handle:
+        """Let a feed run beside us from now on."""
+        thread = threading.Thread(target=feed.run, name=type(feed).__name__, daemon=True)
+        thread.start()
+        return thread

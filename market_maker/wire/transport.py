@@ -7,17 +7,16 @@ fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is t
 import logging
 import re
 import threading
-from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from statistics import median_low
 from typing import Any
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from market_maker import __version__, auth, clock
+from market_maker import __version__, auth
+from market_maker.clock import Clock
 from market_maker.errors import (
     AuthError,
     BadData,
@@ -28,25 +27,23 @@ from market_maker.errors import (
     Temporary,
     TooFrequent,
 )
+from market_maker.models import Account
 from market_maker.wire import protocol, tls
 from market_maker.wire.protocol import Endpoint, Params
 from market_maker.wire.throttle import Throttle
+from market_maker.wire.tls import Connections
+from market_maker.wire.venue_clock import VenueClock
 
 logger = logging.getLogger(__name__)
 
-CONNECTIONS = 8
 CONNECT_SECONDS = 2.0
 LOOK_AGAIN = 0.05
 """Seconds between two looks whether a request that waits for the budget is still wanted."""
 WRITE_SECONDS = 4.0
 """The longest wait for the answer to a write: short, so that its fate is looked up soon."""
 CHUNK = 65_536
-TIMES = 9
-"""So many of the venue's latest times are compared."""
 LONGEST_REST = 1.0
 """Seconds that a request waits at most when the venue has said "too frequent": the tick goes on."""
-CLOCK_MS = 2_000
-"""This machine's clock should not be further off the venue's."""
 PROBE_EVERY = 60.0
 """Seconds between two looks whether a venue that blocks us still does."""
 
@@ -59,28 +56,31 @@ class Transport:
     """
 
     def __init__(
-        self, base_url: str, *, api_key: str, api_secret: str, timeout: float, read_only: bool
+        self,
+        account: Account,
+        *,
+        read_only: bool,
+        clock: Clock,
+        venue_clock: VenueClock,
+        connections: Connections,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._timeout = timeout
+        self._base_url = account.base_url.rstrip("/")
+        self._timeout = account.timeout
         self._read_only = read_only
-        self._auth = auth.APIKeyAuthWithExpires(api_key, api_secret, self.now) if api_key else None
+        self._clock = clock
+        self._venue_clock = venue_clock
+        key, secret = account.api_key, account.api_secret
+        self._auth = auth.APIKeyAuthWithExpires(key, secret, venue_clock.now) if key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
         self._expect_use_by_another(protocol.ORDER_CANCEL_BATCH)
-        self._ahead: deque[int] = deque(maxlen=TIMES)
-        """The venue's clock less our steady one, in ms, by its latest answers."""
-        self._ahead_by: int | None = None
-        """The median of these."""
         self._blocked_since: float | None = None
         self._probe_due = 0.0
-        self._clock_told = False
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.adapters.clear()  # of other hosts
-        adapter = tls.Adapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
-        self._session.mount(self._base_url, adapter)
+        self._session.mount(self._base_url, connections.adapter())
         self._session.headers.update(
             {
                 "user-agent": f"gte-market-maker/{__version__}",
@@ -98,27 +98,11 @@ class Transport:
         """Close all connections."""
         self._session.close()
 
-    def now(self) -> int:
-        """Return the venue's time in ms, as far as its answers tell; our own before the first.
-
-        It goes on by our steady clock, so that nobody's setting of ours can move it; of what the
-        answers say the median counts, so that no single one can.
-        """
-        return clock.now_ms() if self._ahead_by is None else self._ahead_by + _steady_ms()
-
-    def believe_latest_time(self) -> None:
-        """Of what the answers have told of the venue's time, believe the latest only."""
-        latest = list(self._ahead)[-1:]
-        self._ahead = deque(latest, maxlen=TIMES)
-        self._ahead_by = latest[0] if latest else None
-
-    def clock_offset(self) -> int | None:
-        """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
-        return None if self._ahead_by is None else self.now() - clock.now_ms()
-
     def blocked_for(self) -> float | None:
         """Return the seconds since the venue began to answer 403 to all; None when it does not."""
-        return None if self._blocked_since is None else clock.monotonic() - self._blocked_since
+        return (
+            None if self._blocked_since is None else self._clock.monotonic() - self._blocked_since
+        )
 
     def is_free(self, endpoint: Endpoint) -> bool:
         """Say whether a call could leave at once."""
@@ -149,7 +133,8 @@ class Transport:
             raise NotSent(f"{what}: this needs an API key")
         self._check_block(endpoint, what)
         self._start(endpoint, what, still_wanted)
-        begun, expires = _steady_ms(), self.now() + auth.EXPIRES_AFTER_MS
+        theirs = self._venue_clock
+        begun, expires = theirs.steady_ms(), theirs.now() + auth.EXPIRES_AFTER_MS
         try:
             reply = self._exchange(endpoint, self._base_url + path, params)
         except _Status as status:
@@ -159,14 +144,13 @@ class Transport:
         finally:
             self._finish(endpoint)
         self._blocked_since = None
-        self._learn_time(begun, reply.get("time"))
-        self._tell_of_clock()
+        theirs.learn(begun, reply.get("time"))
         if code := reply["code"]:
             refusal = protocol.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
                 self._slow_down(endpoint)
             if code == protocol.EXPIRED:
-                self.believe_latest_time()
+                theirs.believe_latest()
             raise refusal
         return reply.get("data")
 
@@ -174,7 +158,7 @@ class Transport:
         """While the venue blocks us let one question a minute through, and nothing else."""
         if self._blocked_since is None:
             return
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         if endpoint.method != "GET" or now < self._probe_due:
             raise NotSent(f"{what}: not sent, the venue is blocking us (403)")
         self._probe_due = now + PROBE_EVERY
@@ -182,7 +166,7 @@ class Transport:
     def _of_status(self, status: "_Status", endpoint: Endpoint, what: str) -> RequestError:
         """Say what an answer means that has nothing but its HTTP status to tell."""
         if status.number == HTTPStatus.FORBIDDEN:
-            now = clock.monotonic()
+            now = self._clock.monotonic()
             self._blocked_since = self._blocked_since or now
             self._probe_due = now + PROBE_EVERY
             return Blocked(f"{what}: the venue keeps us out ({status})")
@@ -198,26 +182,29 @@ class Transport:
     def _slow_down(self, endpoint: Endpoint, asked_for: float = 0.0) -> None:
         with self._budget:
             self._throttle.slow_down(
-                endpoint.path, calls=endpoint.calls, now=clock.monotonic(), asked_for=asked_for
+                endpoint.path,
+                calls=endpoint.calls,
+                now=self._clock.monotonic(),
+                asked_for=asked_for,
             )
 
     def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
         """Wait for a place in the budget and take it."""
         with self._budget:
             while still_wanted():
-                pause = self._throttle.pause(endpoint.path, clock.monotonic())
+                pause = self._throttle.pause(endpoint.path, self._clock.monotonic())
                 if pause > LONGEST_REST:
                     raise NotSent(f"{what}: not sent, the venue wants a rest of {pause:.0f} s more")
                 wait = self._wait(endpoint)
                 if wait == 0:
                     self._throttle.start(endpoint.path)
                     return
-                clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
+                self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent, it is not wanted any more")
 
     def _finish(self, endpoint: Endpoint) -> None:
         with self._budget:
-            now = clock.monotonic()
+            now = self._clock.monotonic()
             self._throttle.finish(endpoint.path, calls=endpoint.calls, now=now)
             self._budget.notify_all()
 
@@ -226,7 +213,7 @@ class Transport:
             endpoint.path,
             calls=endpoint.calls,
             seconds=endpoint.seconds,
-            now=clock.monotonic(),
+            now=self._clock.monotonic(),
         )
 
     def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
@@ -271,20 +258,6 @@ class Transport:
             return Temporary(f"{what}: {text}")
         return OutcomeUnknown(f"{what}: {text}")
 
-    def _learn_time(self, begun: int, theirs: object) -> None:
-        done = _steady_ms()
-        if type(theirs) is int and 10**12 <= theirs < 10**14:
-            self._ahead.append(theirs - (begun + done) // 2)
-            self._ahead_by = median_low(self._ahead)
-
-    def _tell_of_clock(self) -> None:
-        """Warn once when this machine's clock is off the venue's, and again after it was right."""
-        offset = self.clock_offset() or 0
-        is_off = abs(offset) > CLOCK_MS
-        if is_off and not self._clock_told:
-            logger.warning("This machine's clock is %.1f s off the venue's.", -offset / 1000)
-        self._clock_told = is_off
-
 
 class _Status(Exception):
     """An answer that says nothing but its HTTP status, and why it says no more."""
@@ -300,10 +273,6 @@ def _expiring(error: RequestError, expires: int) -> RequestError:
     if isinstance(error, OutcomeUnknown):
         error.expires = expires
     return error
-
-
-def _steady_ms() -> int:
-    return round(clock.monotonic() * 1000)
 
 
 def _read(response: requests.Response) -> bytes:

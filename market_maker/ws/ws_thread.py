@@ -9,14 +9,14 @@ from typing import Any
 
 import websocket
 
-from market_maker import clock
 from market_maker.client_oid import is_ours
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AuthError, BadData, VenueUnreachable
-from market_maker.models import Instrument, Margin, OpenOrder, Position, Side, Ticker
-from market_maker.secrecy import Secret
-from market_maker.wire import protocol, tls
+from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Side, Ticker
+from market_maker.wire import protocol
+from market_maker.wire.tls import Bounded, Connections, Handle
 from market_maker.ws.session import Login, Vitals
-from market_maker.ws.tables import Tables
+from market_maker.ws.tables import WORTH_TELLING, Tables
 
 logger = logging.getLogger(__name__)
 
@@ -43,25 +43,27 @@ class GTEWebsocket:
 
     def __init__(
         self,
-        url: str,
+        account: Account,
         *,
-        instrument_type: str,
-        settle_currency: str,
-        symbol: str,
-        api_key: str = "",
-        api_secret: str = "",
-        now: Callable[[], int] = clock.now_ms,
+        now: Callable[[], int] | None = None,
         wake: "SimpleQueue[str] | None" = None,
+        clock: Clock = SYSTEM,
+        connections: Connections | None = None,
+        chance: random.Random | None = None,
     ) -> None:
-        self._url = url
-        self._names = (instrument_type, settle_currency, symbol)
-        self._credentials = (Secret(api_key, tail=4), Secret(api_secret)) if api_key else None
-        self._now = now
+        self._url = account.ws_url
+        self._names = (account.instrument_type, account.settle_currency, account.symbol)
+        has_private_tables = bool(account.api_key) and account.is_contract  # gte-api §6.8
+        self._credentials = (account.api_key, account.api_secret) if has_private_tables else None
+        self._clock = clock
+        self._now = now or clock.now_ms
+        self._connections = connections or Connections()
+        self._chance = chance or random.SystemRandom()
         self.wake = wake if wake is not None else SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._line: tls.Bounded | None = None
+        self._line: Bounded | None = None
         self._socket: websocket.WebSocket | None = None
         self._connected = False
         self._vitals = Vitals(0.0)  # of no connection yet; only "nothing heard" counts from now
@@ -73,23 +75,14 @@ class GTEWebsocket:
         self._error = ""
         self._attempts = 0
         self._ping_due = self._beat_due = 0.0
+        self._thread: Handle | None = None
         self.epoch = 0
-        self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
 
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the thread; it connects by itself and stays at it until `exit()`."""
-        self._thread.start()
-
-    def revive(self) -> bool:
-        """Start the thread again if it has died; return whether that was so."""
-        if self._stop.is_set() or self._thread.is_alive():
-            return False
-        self._lost()
-        self._thread = threading.Thread(target=self._run, name="GTEWebsocket", daemon=True)
-        self.start()
-        return True
+        self._thread = self._connections.run(self)
 
     def connect_anew(self, reason: str) -> None:
         """Let go of the connection and of all that it has told; the thread makes a new one."""
@@ -100,7 +93,7 @@ class GTEWebsocket:
         self._stop.set()
         if self._socket:
             self._socket.abort()  # type: ignore[no-untyped-call]
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
+        if self._thread and self._thread is not threading.current_thread():
             self._thread.join(timeout=1)
 
     def wait_for_tables(self, tables: Sequence[str], seconds: float) -> None:
@@ -109,16 +102,16 @@ class GTEWebsocket:
         Raises VenueUnreachable, naming what is missing, when the time is up, and AuthError when the
         venue does not accept the key.
         """
-        deadline = clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         with self._changed:
             while missing := self._missing(tables):
                 if self._login.is_refused:
                     raise AuthError(self._error)
-                left = deadline - clock.monotonic()
+                left = deadline - self._clock.monotonic()
                 if left <= 0:
                     why = self._error or "connected, but no data came"
                     raise VenueUnreachable(f"no {', '.join(missing)} from {self._url}: {why}")
-                clock.wait_on(self._changed, min(left, 1.0))
+                self._clock.wait_on(self._changed, min(left, 1.0))
 
     # --- what a tick reads: copies, under the lock ------------------------------------------------
 
@@ -148,19 +141,19 @@ class GTEWebsocket:
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
-        return clock.monotonic() - self._vitals.began
+        return self._clock.monotonic() - self._vitals.began
 
     def is_connected(self) -> bool:
-        """Say whether the connection stands and its thread lives."""
-        return self._connected and self._thread.is_alive()
+        """Return whether the connection stands."""
+        return self._connected
 
     def silent_for(self) -> float:
         """Return the seconds since the last frame of any kind."""
-        return clock.monotonic() - self._vitals.heard
+        return self._clock.monotonic() - self._vitals.heard
 
     def silent_about(self, table: str) -> float:
         """Return the seconds since the last frame of a table, or since the connection began."""
-        return self._vitals.silent_about(table, clock.monotonic())
+        return self._vitals.silent_about(table, self._clock.monotonic())
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -169,7 +162,7 @@ class GTEWebsocket:
 
     def lag_ms(self) -> int:
         """Return how far the latest frame of the book was behind the venue's clock."""
-        return self._vitals.lag_ms(clock.monotonic())
+        return self._vitals.lag_ms(self._clock.monotonic())
 
     def auth_refused(self) -> bool:
         """Say whether the venue has refused our login for good."""
@@ -179,10 +172,10 @@ class GTEWebsocket:
         """Return why the last connection failed, or empty text."""
         return self._error
 
-    def counts(self) -> dict[str, int]:
-        """Return how many frames and rows were dropped on this connection, by reason."""
+    def unusable(self) -> list[str]:
+        """Return in words what was dropped on this connection that a person should hear of."""
         with self._changed:
-            return dict(self._tables.counts)
+            return [words for words in self._tables.counts if words.startswith(WORTH_TELLING)]
 
     def get_instrument(self) -> Instrument | None:
         """Return the instrument with its latest prices, or None while none is known."""
@@ -245,34 +238,27 @@ class GTEWebsocket:
 
     # --- the thread -----------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Connect and receive, again and again, until `exit()`."""
         while not self._stop.is_set():
             try:
-                self._connect()
+                self.connect()
                 while not self._stop.is_set():
-                    self._beat()
-                    self._receive()
+                    self.beat()
+                    self.receive()
             except Exception as error:  # whatever it was, the feed comes back
-                self._note(error)
-            self._stop.wait(self._back_off())
+                self.lose(error)
+            self._stop.wait(self.back_off())
 
-    def _connect(self) -> None:
-        self._line = tls.connect(self._url, CONNECT_TIMEOUT)
-        self._socket = websocket.create_connection(
-            self._url,
-            socket=self._line,
-            redirect_limit=0,
-            skip_utf8_validation=True,  # 2 MB/s in Python; `_take()` decodes strictly, in C
-            enable_multithread=True,
-        )
-        if self._socket.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
-            raise ConnectionError("no feed but a redirect, which is not followed")
+    def connect(self) -> None:
+        """Make a new connection with new tables. Raises what the network raises."""
+        self._socket, self._line = self._connections.open_feed(self._url, CONNECT_TIMEOUT)
         self._line.allowance = MESSAGE_LIMIT
         self._line.settimeout(WAIT_SECONDS)
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
-            self._vitals = Vitals(clock.monotonic())
+            self._vitals = Vitals(self._clock.monotonic())
             self._login = Login(self._credentials)
             self._wanted_anew = ""
             self._connected = True
@@ -286,10 +272,10 @@ class GTEWebsocket:
         for table in tables:
             self._socket.send(protocol.subscription(self._names[0], table, *self._names[1:]))
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
         assert self._socket
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         if now < self._beat_due:
             return
         self._beat_due = now + BEAT_SECONDS
@@ -312,14 +298,14 @@ class GTEWebsocket:
             needs_position=self._credentials is not None,
         )
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
         """Take the next frame, if one begins within WAIT_SECONDS, and ends within twice as many.
 
         The library answers a ping; neither that nor its own pong says that the venue lives.
         """
         assert self._socket
         assert self._line
-        self._line.deadline = clock.monotonic() + 2 * WAIT_SECONDS
+        self._line.deadline = self._clock.monotonic() + 2 * WAIT_SECONDS
         try:
             opcode, data = self._socket.recv_data(control_frame=True)
         except websocket.WebSocketTimeoutException:
@@ -330,7 +316,7 @@ class GTEWebsocket:
         if opcode not in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
             self._take(data)
 
-    def _note(self, error: Exception) -> None:
+    def lose(self, error: Exception) -> None:
         """Note why the connection is lost, and let it go."""
         described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
         if described != self._error and not self._stop.is_set():
@@ -338,14 +324,14 @@ class GTEWebsocket:
         self._error = described
         self._lost()
 
-    def _back_off(self) -> float:
+    def back_off(self) -> float:
         """Return the seconds until the next attempt, longer after each that failed."""
         pause = BACK_OFF[min(self._attempts, len(BACK_OFF) - 1)]
         self._attempts += 1
-        return pause * random.uniform(0.5, 1.0)
+        return pause * self._chance.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         self._vitals.hear(now)
         try:
             frame = protocol.parse_json(data.decode())

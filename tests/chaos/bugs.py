@@ -15,7 +15,7 @@ from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.tracker import OwnOrders
+from market_maker.orders.tracker import OrderTracker
 from market_maker.paper.server.venue import PAPER_SECRET
 from market_maker.safety.trading_state import Health, TradingState
 from market_maker.strategy import convergence, risk
@@ -77,11 +77,11 @@ def _resend_anew(right: Any, self: GTE, request: Any, *rest: Any) -> str:
         return str(right(self, replace(request, client_oid=self.new_client_oid()), *rest))
 
 
-def _forget(self: OwnOrders, client_oid: str, _expires: int) -> None:
+def _forget(self: OrderTracker, client_oid: str, _expires: int) -> None:
     self._orders.pop(client_oid, None)
 
 
-def _trust_the_ack(self: OwnOrders, client_oid: str) -> None:
+def _trust_the_ack(self: OrderTracker, client_oid: str) -> None:
     order = self._orders.get(client_oid)
     if order:
         self._end(order)
@@ -98,19 +98,19 @@ def _errors_are_empty(right: Any, self: GTE, *args: Any, **options: Any) -> list
         return []
 
 
-def _one_scan(self: OwnOrders, client_oid: str, _begun: int) -> bool:
+def _one_scan(self: OrderTracker, client_oid: str, _begun: int) -> bool:
     order = self._orders.get(client_oid)
     if order:
         self._end(order)
     return True
 
 
-def _book_twice(right: Any, self: OwnOrders, *args: Any) -> Any:
+def _book_twice(right: Any, self: OrderTracker, *args: Any) -> Any:
     right(self, *args)
     return right(self, *args)
 
 
-def _only_open_fills(right: Any, self: OwnOrders, known: Any, order: Any, time: int) -> Any:
+def _only_open_fills(right: Any, self: OrderTracker, known: Any, order: Any, time: int) -> Any:
     return None if known.state is OrderState.CANCELLING else right(self, known, order, time)
 
 
@@ -198,14 +198,17 @@ ACTIVE = Health(TradingState.ACTIVE)
 BUGS = [
     Bug("sends again under the same id", around(GTE, "_create", _resend), "I12 I1", LOST),
     Bug("sends again under a new id", around(GTE, "_create", _resend_anew), "I1 I14", LOST),
-    Bug("forgets an order in doubt", swap(OwnOrders, "lost", _forget), "I1 I14 I2", LOST),
+    Bug("forgets an order in doubt", swap(OrderTracker, "lost", _forget), "I1 I14 I2", LOST),
     Bug(
-        "takes a cancel for done", swap(OwnOrders, "cancelling", _trust_the_ack), "I1 I14", CANCELS
+        "takes a cancel for done",
+        swap(OrderTracker, "cancelling", _trust_the_ack),
+        "I1 I14",
+        CANCELS,
     ),
     Bug("does not page", around(GTE, "query_orders", _first_page), "I1 I14", DOUBT),
     Bug(
         "one scan proves absence",
-        swap(OwnOrders, "missed", _one_scan),
+        swap(OrderTracker, "missed", _one_scan),
         "I14 I1",
         (*LOST, "list lags", "list churns"),
     ),
@@ -260,8 +263,8 @@ BUGS = [
         "I1 I13 I21 I22",
         ("kill -9",),
     ),
-    Bug("books fills twice", around(OwnOrders, "_book", _book_twice), "I16"),
-    Bug("misses fills in cancels", around(OwnOrders, "_book", _only_open_fills), "I16 I20"),
+    Bug("books fills twice", around(OrderTracker, "_book", _book_twice), "I16"),
+    Bug("misses fills in cancels", around(OrderTracker, "_book", _only_open_fills), "I16 I20"),
     Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
     Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18 I20"),
     Bug("signs for ten minutes", swap(auth, "EXPIRES_AFTER_MS", 600_000), "I23"),

@@ -176,7 +176,7 @@ class Invariants(logging.Handler):
         if bot is None or name != "pc/order/create":
             return
         state = bot.health.state
-        if state in (TradingState.PAUSED, TradingState.HALTED) or bot.halted_reason:
+        if state in (TradingState.PAUSED, TradingState.HALTED) or bot.control.halt_reason:
             self.breach("I8", f"a create left while {state.value}")
         feed = bot.exchange.feed
         if not feed.is_connected() or feed.missing():
@@ -277,7 +277,7 @@ class Invariants(logging.Handler):
     def check_leftovers(self, alive: float) -> None:
         """Check that a start has left no older order of an earlier run (I21)."""
         bot = self._world.bot
-        if bot is None or bot.earlier.replaced is not None or alive < LEFTOVER_SECONDS:
+        if bot is None or alive < LEFTOVER_SECONDS:
             return
         for order in self._world.orders():
             run = run_of(order.client_oid or "", self._soak.prefix)
@@ -323,7 +323,11 @@ class Invariants(logging.Handler):
         for order in self._world.orders():
             oid = order.client_oid or ""
             is_of_run = run_of(oid, self._soak.prefix) == bot.exchange.gte.run
-            if is_of_run and bot.exchange.own.get(oid) is None and now - order.ctime > REACT_MS:
+            if (
+                is_of_run
+                and bot.exchange.orders.tracker.get(oid) is None
+                and now - order.ctime > REACT_MS
+            ):
                 self.breach("I14", f"the bot gave up {order}")
 
     def check_gone(self, seconds: float) -> None:
@@ -341,7 +345,7 @@ class Invariants(logging.Handler):
             self.breach("I20", f"{bot.health.state.value}: {bot.health.reason}")
             return
         truth = {order.client_oid for order in world.orders()}
-        known = {order.client_oid for order in bot.exchange.own.live()}
+        known = {order.client_oid for order in bot.exchange.orders.tracker.live()}
         if truth != known:
             self.breach("I13", f"orders differ: {truth ^ known}")
         shown = bot.exchange.feed.position()
@@ -355,9 +359,7 @@ class Invariants(logging.Handler):
         """Check what the bot says it traded in this run against the exchange (I16)."""
         bot = self._world.bot
         assert bot
-        if bot.earlier.replaced is not None:  # it does not count what was filled before it looked
-            return
-        own, run = bot.exchange.own, bot.exchange.gte.run
+        own, run = bot.exchange.orders.tracker, bot.exchange.gte.run
         sums = {(side, ours): Decimal(0) for side in Side for ours in (True, False)}
         for fill in self._world.report.fills:
             oid = fill.client_oid or ""

@@ -9,7 +9,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from market_maker import clock
 from market_maker.errors import MarketMakerError
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.blotter import Order
@@ -17,7 +16,6 @@ from market_maker.paper.exchange.errors import Refused
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.market.setup import OWNER
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import EarlierRuns
 from tests.chaos.digest import Digest
 from tests.chaos.injections import KINDS, Injection
 from tests.chaos.invariants import Invariants, Violation
@@ -103,7 +101,7 @@ class Spoilt(OrderManager):
             case "takes":
                 self.converge_orders([{"price": mid * 1.002, "orderQty": 10}], [])
             case "slow":
-                clock.sleep(8)
+                self.clock.sleep(8)
                 super().place_orders()
             case _:
                 super().place_orders()
@@ -225,10 +223,9 @@ class Soak:
         world.bot.tick()
         self.digest.tick(world.bot)
         self.invariants.check_known()
-        world.bot._wait()
+        world.bot.loop.wait()
 
-    def _start(self, *, takes_over: bool = False) -> None:
-        self._strategy.earlier = EarlierRuns(replaced={} if takes_over else None)
+    def _start(self) -> None:
         self._strategy.misdeed = ""
         self.outcome.starts += 1
         self.started_at = self.world.house.time(self.world.timeline.true_ms())
@@ -247,21 +244,15 @@ class Soak:
         bot, why = self.world.bot, self._stopping
         assert bot
         self._stopping = ""
-        if why == "hand over":
-            bot.restart()
-            bot.on_restart = lambda: None
-        else:
-            bot.stop(why)
+        bot.stop(why)
         try:
             bot.run_loop()
         except MarketMakerError as error:
             self._note(f"left with {error}")
         else:
-            if why != "hand over" and self.world.orders():
+            if self.world.orders():
                 self.invariants.breach("I3", f"a clean end left {len(self.world.orders())} orders")
         self.world.bury()
-        if why == "hand over":
-            self._start(takes_over=True)
 
     # --- faults ---------------------------------------------------------------------------------
 
@@ -313,16 +304,16 @@ class Soak:
     def _clear_halt(self) -> None:
         """Do what a person does about a halt: look, and start the bot anew."""
         bot = self.world.bot
-        if bot and bot.halted_reason:
-            self.outcome.halts[bot.halted_reason] += 1
+        if bot and bot.control.halt_reason:
+            self.outcome.halts[bot.control.halt_reason] += 1
             if self._now() - (self._unhealthy_since or self._now()) > 60:
                 self._stopping = "a person"
-                bot.exchange.wake.put("look")
+                bot.control.wake.put("look")
 
     def _look(self) -> None:
         """Check once a second what must hold over time."""
         bot, now = self.world.bot, self._now()
-        if bot is None or bot._may_quote():
+        if bot is None or bot.loop.may_quote():
             self._unhealthy_since = None
         elif self._unhealthy_since is None:
             self._unhealthy_since = now
@@ -332,12 +323,12 @@ class Soak:
         if self._quiet_since is None or bot is None:
             return
         quiet = now - self._quiet_since
-        if 20 <= quiet < 21 and bot.halted_reason:
+        if 20 <= quiet < 21 and bot.control.halt_reason:
             self.invariants.check_gone(quiet)
         if 40 <= quiet < 41:
             self._clear_halt()
         self.walk.still = quiet > SETTLED_AFTER
-        if SETTLED_AFTER + 20 <= quiet < SETTLED_AFTER + 21 and not bot.halted_reason:
+        if SETTLED_AFTER + 20 <= quiet < SETTLED_AFTER + 21 and not bot.control.halt_reason:
             self.invariants.check_converged()
             self.invariants.check_books()
 
@@ -354,20 +345,15 @@ class Soak:
         if self.world.bot:
             self._stopping = why
             self._start_at = self._now() + 1.0
-            self.world.bot.exchange.wake.put("look")
+            self.world.bot.control.wake.put("look")
 
-    def hand_over(self) -> None:
-        """Restart the bot with its orders in the book."""
-        self.stop("hand over")
+    def restart(self) -> None:
+        """Restart the bot for new code: a clean stop, and a start."""
+        self.stop("new code")
 
     def stand_still(self, seconds: float) -> None:
         """Let the world go on while the bot's process does not (SIGSTOP)."""
         self.world.timeline.freeze(seconds)
-
-    def kill_thread(self) -> None:
-        """Let the feed's thread die."""
-        if self.world.bot:
-            self.world.bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
 
     def spoil_strategy(self, misdeed: str) -> None:
         """Let the strategy misbehave until the next quiet time or start."""

@@ -20,6 +20,7 @@ from market_maker.paper.api.feed import Session
 from market_maker.paper.faults.frames import Cut, Route
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
 from market_maker.paper.server.venue import House
+from market_maker.wire.tls import Connections
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.timeline import Killed, Timeline
 
@@ -206,22 +207,17 @@ class Trickle(BytesIO):
     read1 = read
 
 
-def adapter_for(network: Network) -> Callable[..., BaseAdapter]:
-    """Return what stands in for `HTTPAdapter`."""
+class Adapter(Rest):
+    """The same, with answers that are spoilt before the request takes effect."""
 
-    class Adapter(Rest):
-        def __init__(self, **_: Any) -> None:
-            super().__init__(network)
-
-        def send(self, request: requests.PreparedRequest, *a: Any, **k: Any) -> requests.Response:
-            try:
-                return super().send(request, *a, **k)
-            except Answered as answered:
-                network.timeline.sleep(network.way())
-                raw = BytesIO(answered.body)
-                return _response(request, answered.status, raw, network.headers)
-
-    return Adapter
+    def send(self, request: requests.PreparedRequest, *a: Any, **k: Any) -> requests.Response:  # type: ignore[override]
+        try:
+            return super().send(request, *a, **k)
+        except Answered as answered:
+            network = self._network
+            network.timeline.sleep(network.way())
+            raw = BytesIO(answered.body)
+            return _response(request, answered.status, raw, network.headers)
 
 
 def _discard(network: Network, asked: Asked) -> None:
@@ -381,60 +377,70 @@ class Socket:
         self.on_arrival()
 
 
-def feed_for(network: Network) -> type[GTEWebsocket]:
-    """Return a `GTEWebsocket` whose steps are driven by the timeline instead of a thread."""
+class SimulatedConnections(Connections):
+    """What a bot is given in place of real sockets and threads."""
 
-    class Feed(GTEWebsocket):
-        def start(self) -> None:
-            self._thread = Stand()  # type: ignore[assignment]
-            self._open()
-            network.timeline.every(BEAT, self._catch_up)
+    def __init__(self, network: Network) -> None:
+        self._network = network
 
-        def exit(self) -> None:
-            self._stop.set()
-            if self._socket:
-                self._socket.abort()
+    def adapter(self) -> BaseAdapter:
+        return Adapter(self._network)
 
-        def _open(self) -> None:
-            if not self._stop.is_set() and self._thread.is_alive():
-                try:
-                    self._connect()
-                except Exception as error:
-                    self._fail(error)
-                else:
-                    self._socket.on_arrival = lambda: self._step(self._receive)  # type: ignore[union-attr]
-                    self._step(self._beat)
+    def pool(self) -> Pool:  # type: ignore[override]
+        return Pool()
 
-        def _catch_up(self) -> None:
-            """Take what has arrived while the process stood still, and do what is due."""
-            while self._socket and self._socket._arrived and not network.stopped:
-                before = len(self._socket._arrived)
-                self._step(self._receive)
-                if not self._socket or len(self._socket._arrived) >= before:
-                    break
-            self._step(self._beat)
+    def open_feed(self, url: str, seconds: float) -> Any:  # noqa: ARG002
+        return Socket(self._network), Line()
 
-        def _step(self, step: Callable[[], None]) -> None:
-            if network.stopped:
-                return
-            if not self._stop.is_set() and self._connected and self._thread.is_alive():
-                try:
-                    step()
-                except Exception as error:
-                    self._fail(error)
-
-        def _fail(self, error: Exception) -> None:
-            self._note(error)
-            network.timeline.after(self._back_off(), self._open)
-
-    return Feed
+    def run(self, feed: GTEWebsocket) -> "Driver":  # type: ignore[override]
+        return Driver(feed, self._network)
 
 
-class Stand:
-    """In the place of the feed's thread."""
+class Driver:
+    """Makes a feed's steps when the timeline says so, in place of the feed's thread."""
 
-    def __init__(self) -> None:
-        self.alive = True
+    def __init__(self, feed: GTEWebsocket, network: Network) -> None:
+        self._feed = feed
+        self._network = network
+        self._open()
+        network.timeline.every(BEAT, self._catch_up)
 
     def is_alive(self) -> bool:
-        return self.alive
+        return True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Do nothing: it has no thread."""
+
+    def _open(self) -> None:
+        feed = self._feed
+        if not feed._stop.is_set():
+            try:
+                feed.connect()
+            except Exception as error:
+                self._fail(error)
+            else:
+                feed._socket.on_arrival = lambda: self._step(feed.receive)  # type: ignore[union-attr]
+                self._step(feed.beat)
+
+    def _catch_up(self) -> None:
+        """Take what has arrived while the process stood still, and do what is due."""
+        feed = self._feed
+        while feed._socket and feed._socket._arrived and not self._network.stopped:
+            before = len(feed._socket._arrived)
+            self._step(feed.receive)
+            if not feed._socket or len(feed._socket._arrived) >= before:
+                break
+        self._step(feed.beat)
+
+    def _step(self, step: Callable[[], None]) -> None:
+        if self._network.stopped:
+            return
+        if not self._feed._stop.is_set() and self._feed.is_connected():
+            try:
+                step()
+            except Exception as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._feed.lose(error)
+        self._network.timeline.after(self._feed.back_off(), self._open)

@@ -38,7 +38,7 @@ def assert_agrees(world: World) -> None:
     """The bot knows its orders, its fills and its position as the exchange does."""
     bot = world.bot
     assert bot
-    own = bot.exchange.own
+    own = bot.exchange.orders.tracker
     known = {(int(order.order_id), order.filled) for order in own.live()}
     assert known == {(order.order_id, order.filled) for order in world.orders()}
     sums = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}

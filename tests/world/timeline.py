@@ -1,16 +1,13 @@
-"""Simulated time: what is to happen, in order; it takes the place of `market_maker.clock`."""
+"""Simulated time: what is to happen, in order. A bot is given it as its clock."""
 
 import heapq
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Condition
-from typing import Any
-from unittest.mock import patch
 
-from market_maker import clock
+from market_maker.clock import Clock
 
 START_MS = 1_577_836_805_000
 MICRO = 1_000_000
@@ -22,7 +19,7 @@ class Killed(BaseException):
     """The bot's process is gone: from now on nothing that it does has an effect."""
 
 
-class Timeline:
+class Timeline(Clock):
     """A clock that stands still until somebody waits; then what is due happens, in order.
 
     Time is counted in whole microseconds, and equal times in the order of their planning, so that
@@ -83,14 +80,7 @@ class Timeline:
         if suspended:
             self._asleep += self._now - begun
 
-    def installed(self) -> AbstractContextManager[Any]:
-        """Put this clock in the place of the real one."""
-        stack = ExitStack()
-        for name in ("now_ms", "monotonic", "sleep", "wait", "wait_on"):
-            stack.enter_context(patch.object(clock, name, getattr(self, name)))
-        return stack
-
-    # --- in the place of `clock` ----------------------------------------------------------------
+    # --- what a clock has ------------------------------------------------------------------------
 
     def now_ms(self) -> int:
         return self.true_ms() + self._wall_offset_ms

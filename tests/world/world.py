@@ -3,16 +3,15 @@
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import websocket
-
-from market_maker import gte, rest
+from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
+from market_maker.orders.startup import EarlierRuns
 from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
@@ -24,9 +23,9 @@ from market_maker.paper.market.setup import OWNER, set_stage, still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, House
 from market_maker.settings import settings
-from market_maker.wire import tls
+from market_maker.trading.exchange_interface import Runtime
 from market_maker.wire.throttle import Throttle
-from tests.world.network import Line, Network, Pool, Socket, adapter_for, feed_for
+from tests.world.network import Network, SimulatedConnections
 from tests.world.timeline import START_MS, Timeline
 
 HOUSE_TICK = 0.25
@@ -59,6 +58,7 @@ class World:
         self.exchange = exchange
         self.house = House(exchange, seed)
         self.network = Network(self.timeline, self.house, random.Random(f"network {seed}"))
+        self._bots_chance = Chance(self.chance)
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
         self._had_bot = False
@@ -79,36 +79,42 @@ class World:
 
     @contextmanager
     def installed(self) -> Iterator["World"]:
-        """Put this world in the place of clock, network and threads."""
+        """Put the settings back at the end."""
         saved = dict(vars(settings))
-        with ExitStack() as stack:
-            stack.enter_context(self.timeline.installed())
-            for target, name, stand_in in (
-                (tls, "Adapter", adapter_for(self.network)),
-                (tls, "connect", lambda *_: Line()),
-                (gte, "ThreadPoolExecutor", Pool),
-                (gte, "GTEWebsocket", feed_for(self.network)),
-                (rest, "secrets", Chances(self.chance)),
-                (websocket, "create_connection", lambda *_, **__: Socket(self.network)),
-            ):
-                stack.enter_context(patch.object(target, name, stand_in))
-            state = random.getstate()
-            random.seed(self.chance.random())
-            try:
-                yield self
-            finally:
-                random.setstate(state)
-                vars(settings).clear()
-                vars(settings).update(saved)
+        try:
+            yield self
+        finally:
+            vars(settings).clear()
+            vars(settings).update(saved)
+
+    def runtime(self, earlier: EarlierRuns | None = None) -> Runtime:
+        """Return what a bot of this world is given."""
+        client = partial(
+            GTE,
+            clock=self.timeline,
+            connections=SimulatedConnections(self.network),
+            chance=self._bots_chance,
+        )
+        return Runtime(
+            clock=self.timeline,
+            client=client,
+            chance=self._bots_chance,
+            earlier=earlier or EarlierRuns(),
+        )
 
     # --- the bot --------------------------------------------------------------------------------
 
     def start(
-        self, kind: type[OrderManager] = OrderManager, *, file: Path | None = None, **changed: Any
+        self,
+        kind: type[OrderManager] = OrderManager,
+        *,
+        file: Path | None = None,
+        earlier: EarlierRuns | None = None,
+        **changed: Any,
     ) -> OrderManager:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
         settings.load(file, overrides={} if file else self.settings | changed)
-        self.bot = kind()
+        self.bot = kind.made_with(self.runtime(earlier))
         if not self._had_bot:  # nobody before it can have used up a budget
             self.bot.exchange.gte._transport._throttle = Throttle()
         self._had_bot = True
@@ -118,10 +124,10 @@ class World:
         """Let the bot do its loop for so long."""
         assert self.bot
         end = self.timeline.monotonic() + seconds
-        self.timeline.after(seconds, lambda: self.bot and self.bot.exchange.wake.put("look"))
+        self.timeline.after(seconds, lambda: self.bot and self.bot.control.wake.put("look"))
         while self.timeline.monotonic() < end:
             self.bot.tick()
-            self.bot._wait()
+            self.bot.loop.wait()
 
     def run_until(self, condition: Callable[[], Any], seconds: float = 60.0) -> float:
         """Let the bot do its loop until something is true, and return how long that took.
@@ -243,14 +249,15 @@ class World:
         return ticks
 
 
-class Chances:
-    """In the place of `secrets`, where a run must be repeatable."""
+class Chance(random.Random):
+    """What a bot draws from: its run's id apart from all else, so that a run can be repeated."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
+    def __init__(self, world: random.Random) -> None:
+        super().__init__(world.random())
+        self._world = world
 
-    def randbelow(self, limit: int) -> int:
-        return self._chance.randrange(limit)
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        return self._world.randrange(start, stop, step)
 
 
 def silence() -> None:

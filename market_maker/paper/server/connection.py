@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from market_maker import clock
+from market_maker.clock import SYSTEM as clock
 from market_maker.paper.faults.frames import Cut, Route
 from market_maker.paper.faults.schedule import Faults
 

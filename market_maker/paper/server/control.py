@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from market_maker import clock
+from market_maker.clock import SYSTEM as clock
 from market_maker.paper.api.auth import is_loopback_name
 from market_maker.paper.api.judge import as_plain
 from market_maker.paper.api.rows import dump

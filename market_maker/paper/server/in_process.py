@@ -10,7 +10,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
-from market_maker import clock
+from market_maker.clock import SYSTEM as clock
 from market_maker.paper.api.auth import check_loopback
 from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.account import LegKey

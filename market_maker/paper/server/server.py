@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from market_maker import clock
+from market_maker.clock import SYSTEM as clock
 from market_maker.paper.api.auth import check_loopback, is_loopback_name
 from market_maker.paper.api.dispatch import Asked, envelope
 from market_maker.paper.api.feed import Session

@@ -1,0 +1,35 @@
+"""The settings as a command needs them, and the log with them."""
+
+import argparse
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from market_maker.errors import SettingsError
+from market_maker.settings import FILE, settings
+
+
+def load(
+    arguments: argparse.Namespace,
+    overrides: dict[str, Any],
+    *,
+    may_be_missing: bool = False,
+    only: Collection[str] = (),
+) -> None:
+    """Read the settings that the command line names. Raises SettingsError without a file.
+
+    `may_be_missing` does without one; `only` reads no other names than these.
+    """
+    path: Path | None = arguments.settings or FILE
+    if path == FILE and not FILE.exists():
+        if not may_be_missing:
+            raise SettingsError(
+                f"There is no {FILE} here. `python marketmaker setup` writes one; "
+                "`python marketmaker --paper` runs without, on the built-in paper exchange."
+            )
+        path = None
+    settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
+    logging.getLogger().setLevel(settings.log_level())
+    for noisy in ("urllib3", "websocket"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)  # their warnings quote the venue at length

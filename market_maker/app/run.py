@@ -1,0 +1,129 @@
+"""`marketmaker`: run a strategy, with all that stands by a live run, and start anew for new code."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from market_maker.app.load import load
+from market_maker.errors import SettingsError
+from market_maker.guard.session import Session, Signals
+from market_maker.settings import environment_without_keys, settings
+
+if TYPE_CHECKING:
+    from market_maker.app.paper_child import PaperChild
+    from market_maker.market_maker import OrderManager
+
+logger = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run until told to stop; for changed code leave cleanly and start anew."""
+    signals = Signals()
+    signals.install()
+    session: Session | None = None
+    paper: PaperChild | None = None
+    try:
+        paper = _paper_exchange(arguments) if arguments.paper else None
+        load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
+        if not settings.DRY_RUN:
+            session = Session(
+                settings.account(),
+                has_guard=not arguments.no_guard,
+                clear_halt=arguments.clear_halt,
+                keep=(paper.child.fd,) if paper else (),
+            )
+        signals.let_through()
+        bot = _made(arguments.strategy, session)
+    except BaseException as error:
+        if session:
+            session.end_start(error)
+        if isinstance(error, KeyboardInterrupt):
+            logger.info("Stopped before anything was sent.")
+            return
+        raise
+    signals.mind(bot.control)
+    try:
+        with session.watch(bot) if session else nullcontext():
+            bot.run_loop(arguments.loops)
+        signals.hold_back()  # what comes from here on reaches the new program
+        if bot.control.is_restarting and not bot.control.stop_reason:
+            _start_anew(paper)
+    finally:
+        signals.let_through()
+        if paper:
+            paper.end()
+            if session:
+                session.files.discard()
+
+
+def _made(strategy: str, session: Session | None) -> "OrderManager":
+    from market_maker.orders.startup import EarlierRuns
+    from market_maker.trading.exchange_interface import Runtime
+
+    earlier = EarlierRuns()
+    if session:
+        earlier = EarlierRuns(
+            known=session.known_runs,
+            may_be_late=session.may_be_late,
+            order_ids=session.order_ids,
+        )
+    return _strategy(strategy).made_with(Runtime(earlier=earlier, can_restart=True))
+
+
+def _strategy(name: str) -> "type[OrderManager]":
+    """Return the class that `--strategy` names."""
+    from market_maker.market_maker import OrderManager
+
+    module_name, _, class_name = name.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise SettingsError(f"--strategy {name}: {error}; it is MODULE:CLASS") from error
+    if not (isinstance(found, type) and issubclass(found, OrderManager)):
+        raise SettingsError(f"--strategy {name}: it is not a subclass of OrderManager")
+    return found
+
+
+def _overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dict[str, Any]:
+    """Return the settings that the command line decides."""
+    decided: dict[str, Any] = {}
+    if arguments.log_level:
+        decided["LOG_LEVEL"] = arguments.log_level.upper()
+    if paper:
+        decided |= {
+            "API_URL_BASE": paper.rest,
+            "WS_URL": paper.ws,
+            "API_KEY": paper.key,
+            "API_SECRET": paper.secret,
+            "DRY_RUN": False,
+        }
+    if arguments.dry_run:
+        decided["DRY_RUN"] = True
+    return decided
+
+
+def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
+    """Return a paper exchange of our own: new, or the one from before a restart."""
+    from market_maker.app.paper_child import PaperChild
+
+    options = ["--seed", str(arguments.seed), "--speed", str(arguments.speed)]
+    options += ["--volatility", str(arguments.volatility)]
+    if arguments.tape:
+        options += ["--tape", str(arguments.tape)]
+    return PaperChild.start(options, environment_without_keys())
+
+
+def _start_anew(paper: "PaperChild | None") -> None:
+    """Replace this process by a new one with the same command line. Nothing of ours rests.
+
+    A signal that comes meanwhile reaches the new process. Raises OSError when there is no program
+    to start.
+    """
+    environment = settings.environment() | (paper.outlive_restart() if paper else {})
+    logging.shutdown()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)

@@ -1,0 +1,106 @@
+"""Our orders: tracked, reconciled with the venue, and acted on."""
+
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+
+from market_maker.clock import Clock
+from market_maker.control import Control
+from market_maker.gte import GTE
+from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
+from market_maker.orders.executor import DryExecutor, Executor
+from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.startup import EarlierRuns, Startup
+from market_maker.orders.tracker import OrderTracker
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+
+class Orders:
+    """The door of the room: everything that is done with our orders goes through it.
+
+    It touches no order of others. No create leaves when the feed has been silent for `stale_after`
+    seconds.
+    """
+
+    def __init__(
+        self,
+        gte: GTE,
+        feed: GTEWebsocket,
+        control: Control,
+        clock: Clock,
+        *,
+        on_fill: Callable[[Fill], None],
+        dry_run: bool,
+        stale_after: float,
+    ) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._is_spot = not gte.account.is_contract
+        self.tracker = OrderTracker(gte.account.prefix)
+        self.tracker.known_runs.add(gte.run)
+        self.reconciler = Reconciler(gte, feed, self.tracker, clock, on_fill)
+        self._startup = Startup(gte, feed, self.tracker, self.reconciler, clock)
+        self._parts = (gte, feed, self.tracker, self.reconciler, control, clock, stale_after)
+        self.executor: Executor = (DryExecutor if dry_run else Executor)(*self._parts)
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether nothing is sent."""
+        return isinstance(self.executor, DryExecutor)
+
+    def start(self, earlier: EarlierRuns) -> None:
+        """Deal with what earlier runs have left; see `Startup.run()` for what it raises."""
+        self.executor.decide_now()
+        self.tracker.known_runs |= (
+            earlier.known or set()
+        )  # a late order of theirs is ours to cancel
+        if not self.is_dry:
+            self._startup.run(earlier)
+
+    def go_dry(self) -> None:
+        """Cancel our orders, prove it, and send nothing from now on. Raises OrdersLeft."""
+        self.executor.cancel_all()
+        self._gte.make_read_only()
+        self.executor = DryExecutor(*self._parts)
+
+    def decide_now(self) -> None:
+        """Record that what is decided from now on is decided on what the feed shows now."""
+        self.executor.decide_now()
+
+    def refresh(self) -> bool:
+        """Bring our orders up to date; return whether all is known of them.
+
+        Raises Fatal when the venue does not accept us any more.
+        """
+        if isinstance(self.executor, DryExecutor):
+            self.executor.end_crossed(self._feed.get_ticker())
+            return True
+        known = self.reconciler.look_up_if_needed(always=self._is_spot)
+        if again := self.reconciler.cancels_to_repeat():
+            logger.warning(
+                "Cancelling %d orders again: their cancels were not confirmed.", len(again)
+            )
+            self.executor.cancel(again)
+        return known
+
+    def execute(self, plan: Plan, *, post_only: bool) -> int:
+        """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
+        return self.executor.execute(plan, post_only=post_only)
+
+    def live(self) -> tuple[OpenOrder, ...]:
+        """Return every order that rests or may rest at the venue."""
+        return self.tracker.live()
+
+    def is_unsettled(self) -> bool:
+        """Return whether an outcome is unknown or a cancel not confirmed: look again soon."""
+        return bool(self.tracker.unknown()) or self.reconciler.is_being_cancelled()
+
+    def own_quantity(self) -> dict[tuple[Side, Decimal], Decimal]:
+        """Return our own quantity at each (side, price) of the book; virtual orders are in none."""
+        own: dict[tuple[Side, Decimal], Decimal] = {}
+        for order in () if self.is_dry else self.tracker.live():
+            place = (order.side, order.price)
+            own[place] = own.get(place, ZERO) + order.remaining
+        return own

@@ -1,0 +1,182 @@
+"""The sweep: cancel all our orders and prove, by the venue's own list, that none is left.
+
+The way out, a pull, a start, the guard and `marketmaker cancel` all do it by this. It takes a step at
+a time; whoever owns it owns the waiting.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from market_maker.auth import EXPIRES_AFTER_MS
+from market_maker.client_oid import is_ours, run_of
+from market_maker.clock import Clock
+from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
+from market_maker.models import Account, OpenOrder
+
+logger = logging.getLogger(__name__)
+
+LATE_MS = 5_200
+"""How long after its expiry a request might still be accepted: the venue's documents tell clients
+to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
+LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
+"""How long after the death of a process an order of its own may still arrive."""
+ASK_AGAIN = 5.0
+"""Seconds after which an order that is still open is asked to be cancelled again."""
+LOOK_AGAIN = 0.15
+TRY_AGAIN = 0.5
+LATE_LOOK = 1.0
+"""Seconds from look to look while an order may still arrive."""
+OPEN_STILL = "they are still open"
+CANCEL_AT_ONCE = 90
+
+
+class Client(Protocol):
+    """The part of a client of the venue that cancelling needs."""
+
+    account: Account
+
+    def query_orders(self) -> list[OpenOrder]:
+        """Return all open orders of the symbol, whoever they belong to."""
+
+    def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> Sequence[Any]:
+        """Ask to cancel orders; the outcome of each has `order_id` and `error`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step came to: done, or to be gone on with after `wait` seconds."""
+
+    is_done: bool = False
+    wait: float = 0.0
+    left: tuple[OpenOrder, ...] = ()
+    """The orders that are known to rest."""
+    trouble: str = ""
+    """What stands in the way; empty while nothing does but that an order may still arrive."""
+
+
+class Sweep:
+    """Cancels our orders of one account and symbol until a complete list shows none.
+
+    Ours are those with the prefix, but for the runs to `spare`, which are another bot's; those that
+    are `known`, which go first in their order; and those with noted `ids`, for a venue whose rows
+    show no client_oid. It needs no settings and no feed. `late_until` is the time on the steady
+    clock until when an order may still arrive: a list is a proof only if it was asked for after it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        known: Sequence[OpenOrder] = (),
+        spare: Collection[str] = (),
+        ids: Collection[str] = (),
+        late_until: float = -math.inf,
+    ) -> None:
+        self._client = client
+        self._spare = spare
+        self._late_until = late_until
+        self._orders = list(known)
+        self._urgency = {order.order_id: place for place, order in enumerate(known)}
+        self._known_ids = {*self._urgency, *ids}
+        self._asked: dict[str, float] = {}
+        self._fewest = math.inf
+        self.progress_at = -math.inf
+        """When fewer orders were left than ever before, on the steady clock."""
+
+    def add_ids(self, ids: Collection[str]) -> None:
+        """Take the orders with these ids for ours too."""
+        self._known_ids.update(ids)
+
+    def step(self, now: Callable[[], float], *, is_last: bool = False) -> Step:
+        """Ask for the list, and cancel what it shows; `is_last` only looks.
+
+        Raises Fatal when the venue does not accept the key.
+        """
+        begun, trouble, is_cut_off, fatal = now(), OPEN_STILL, False, None
+        try:
+            self._take(self._client.query_orders(), now)
+            if not self._orders and begun < self._late_until:
+                return Step(wait=min(LATE_LOOK, self._late_until - begun))
+            if not self._orders:
+                return Step(is_done=True)
+        except Temporary as error:  # then those that are known are cancelled all the same
+            trouble, is_cut_off = str(error), isinstance(error, NotSent)
+        except Fatal as error:
+            trouble, fatal = str(error), error
+        if not is_last and not is_cut_off:
+            fatal = self._cancel(now()) or fatal
+        if fatal:
+            raise fatal
+        wait = LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN
+        return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
+
+    def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
+        self._orders = [o for o in found if o.order_id in self._known_ids or self._is_ours(o)]
+        self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
+        if len(self._orders) < self._fewest:
+            self._fewest, self.progress_at = len(self._orders), now()
+
+    def _cancel(self, now: float) -> Fatal | None:
+        """Ask to cancel what was not asked for just now; return what a person must look at."""
+        long_ago = now - ASK_AGAIN
+        due = [o for o in self._orders if self._asked.get(o.order_id, long_ago) <= long_ago]
+        fatal = None
+        for outcome in self._client.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
+            if outcome.error is None:
+                self._asked[outcome.order_id] = now
+            elif isinstance(outcome.error, Fatal):
+                fatal = outcome.error
+        return fatal
+
+    def _is_ours(self, order: OpenOrder) -> bool:
+        oid, prefix = order.client_oid, self._client.account.prefix
+        return is_ours(oid, prefix) and run_of(oid, prefix) not in self._spare
+
+
+def run(
+    sweep: Sweep, clock: Clock, seconds: float, go_on: Callable[[], bool] = lambda: True
+) -> None:
+    """Step until none is left. Raises OrdersLeft after so many seconds without progress.
+
+    `go_on` is asked before each step but the first; when it says no, there is one more look and no
+    further cancel. Raises Fatal as `Sweep.step()` does.
+    """
+    begun = clock.monotonic()
+    is_first = True
+    while True:
+        is_last = not go_on() and not is_first
+        step = sweep.step(clock.monotonic, is_last=is_last)
+        if step.is_done:
+            return
+        deadline = max(begun, sweep.progress_at) + seconds
+        if is_last or (step.trouble and clock.monotonic() >= deadline):
+            trouble = step.trouble or "an order may still arrive"
+            raise OrdersLeft(trouble, tuple(order.full for order in step.left))
+        clock.sleep(step.wait)
+        is_first = False
+
+
+def prove_none_left(
+    client: Client, clock: Clock, seconds: float, *, ids: Collection[str], may_be_late: bool
+) -> None:
+    """Cancel all our orders over REST alone, and where one may be late, until none can arrive.
+
+    Raises OrdersLeft, whatever stands in the way, when that is not proven after so many seconds
+    without progress.
+    """
+    late_until = clock.monotonic() + LATE_SECONDS if may_be_late else -math.inf
+    if may_be_late:
+        logger.warning("An order may be in flight: looking for %.0f s.", LATE_SECONDS)
+    try:
+        run(Sweep(client, ids=ids, late_until=late_until), clock, seconds)
+        nameless = sum(not order.client_oid for order in client.query_orders())
+    except (RequestError, OrdersLeft) as error:
+        listed = getattr(error, "orders", ())
+        raise OrdersLeft(f"own orders may be left: {error}", listed) from None
+    account = client.account
+    logger.info("No order with prefix %s is left in %s.", account.prefix, account.symbol)
+    if nameless:
+        logger.warning("%d open orders have no client_oid; owner unknown.", nameless)

@@ -1,0 +1,67 @@
+"""How the venue's clock stands to ours, as far as its answers tell."""
+
+import logging
+from collections import deque
+from statistics import median_low
+
+from market_maker.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+SAMPLES = 9
+"""So many of the venue's latest times are compared; of these the median counts."""
+OFF_MS = 2_000
+"""This machine's clock should not be further off the venue's."""
+
+
+class VenueClock:
+    """Tells the venue's time in ms. It signs requests and ages frames; nothing else.
+
+    It goes on by our steady clock, so that setting our wall clock cannot move it, and by the median
+    of the latest answers, so that no single one can. What is newer is never decided by it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead: deque[int] = deque(maxlen=SAMPLES)
+        """The venue's clock less our steady one, in ms, by its latest answers."""
+        self._ahead_by: int | None = None
+        self._is_told = False
+
+    def now(self) -> int:
+        """Return the venue's time in ms; our own before its first answer."""
+        if self._ahead_by is None:
+            return self._clock.now_ms()
+        return self._ahead_by + self.steady_ms()
+
+    def offset(self) -> int | None:
+        """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
+        return None if self._ahead_by is None else self.now() - self._clock.now_ms()
+
+    def steady_ms(self) -> int:
+        """Return our steady clock in ms."""
+        return round(self._clock.monotonic() * 1000)
+
+    def learn(self, begun: int, time: object) -> None:
+        """Take the `time` of an answer to a request that left at `begun` on the steady clock.
+
+        Anything but a time in ms is ignored.
+        """
+        if type(time) is int and 10**12 <= time < 10**14:
+            self._ahead.append(time - (begun + self.steady_ms()) // 2)
+            self._ahead_by = median_low(self._ahead)
+        self._warn()
+
+    def believe_latest(self) -> None:
+        """Of all samples keep the latest only: our clock stood still, or theirs was set."""
+        latest = list(self._ahead)[-1:]
+        self._ahead = deque(latest, maxlen=SAMPLES)
+        self._ahead_by = latest[0] if latest else None
+
+    def _warn(self) -> None:
+        """Warn once when this machine's clock is off, and again after it was right."""
+        offset = self.offset() or 0
+        is_off = abs(offset) > OFF_MS
+        if is_off and not self._is_told:
+            logger.warning("This machine's clock is %.1f s off the venue's.", -offset / 1000)
+        self._is_told = is_off
