@@ -14,6 +14,8 @@ HOURS = 30.0
 SEEDS = 30
 BUG_SECONDS = 900.0
 BUG_SEEDS = 4
+WIDE = {"MIN_POSITION": -3_000, "MAX_POSITION": 3_000}
+"""Limits that leave a bot room to show what is wrong with it."""
 
 
 def test_there_are_many_kinds_of_trouble() -> None:
@@ -43,7 +45,8 @@ def test_a_seeded_bug_is_caught(bug: Bug) -> None:
     assert len(kinds) == len(bug.kinds)
     with bug.made():
         for seed in range(BUG_SEEDS):
-            shape = {"swarm": False, "pairs": bug.pairs, "gap": 12.0, "given": dict(bug.given)}
+            given = WIDE | dict(bug.given)
+            shape = {"swarm": False, "pairs": bug.pairs, "gap": 12.0, "given": given}
             soak = Soak(seed, kinds=kinds, **shape)  # type: ignore[arg-type]
             found = {each.invariant for each in soak.run(BUG_SECONDS).violations}
             if found:

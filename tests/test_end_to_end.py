@@ -59,7 +59,10 @@ def assert_behaved(bot: OrderManager, venue: PaperExchange) -> None:
     assert judge.doubled == []
     assert judge.self_trades == 0
     assert judge.breaches == {}
-    assert (bot.exchange.own.bought, bot.exchange.own.sold) == (judge.bought, judge.sold)
+    assert (bot.exchange.orders.tracker.bought, bot.exchange.orders.tracker.sold) == (
+        judge.bought,
+        judge.sold,
+    )
 
 
 def test_what_the_bot_says_it_traded_is_what_the_exchange_says(
@@ -153,4 +156,4 @@ def test_a_recorded_market_is_traded_on_its_own_grid(
         assert Decimal(str(bot.instrument["tickSize"])) == Decimal("0.1")
         run_until(bot, lambda: venue.judge().fills, lambda: None)
         assert_behaved(bot, venue)
-        assert bot.exchange.own.bought > 0
+        assert bot.exchange.orders.tracker.bought > 0

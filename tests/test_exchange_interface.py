@@ -44,15 +44,15 @@ def sell(price: str, qty: int = 100) -> OrderRequest:
 
 
 def listed(exchange: ExchangeInterface) -> list[str]:
-    return sorted(str(order) for order in exchange.own.live())
+    return sorted(str(order) for order in exchange.orders.tracker.live())
 
 
 def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: ExchangeInterface) -> None:
     assert exchange.execute(Plan(create=(buy("8400"), sell("8600"))), exchange.snapshot()) == 0
     assert listed(exchange) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
-    order = exchange.own.live()[0]
+    order = exchange.orders.tracker.live()[0]
     exchange.execute(Plan(cancel=(order,)), exchange.snapshot())
-    wait_until(lambda: exchange.take_news() or len(exchange.own.live()) == 1)
+    wait_until(lambda: exchange.take_news() or len(exchange.orders.tracker.live()) == 1)
 
 
 def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
@@ -67,10 +67,10 @@ def test_fills_are_reported_once_and_equal_the_venues(
     exchange.execute(Plan(create=(buy("8491", 100),)), exchange.snapshot())
     for qty in (30, 30, 40):
         venue.take("sell", "8491", qty)
-    wait_until(lambda: exchange.take_news() or not exchange.own.live())
+    wait_until(lambda: exchange.take_news() or not exchange.orders.tracker.live())
     exchange.reconcile()
     fills = exchange.take_fills()
-    assert sum(fill.qty for fill in fills) == exchange.own.bought == 100
+    assert sum(fill.qty for fill in fills) == exchange.orders.tracker.bought == 100
     assert venue.judge().bought == 100
     assert log.text.count("Bought") == len(fills)
 
@@ -93,10 +93,10 @@ def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
     leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
     exchange.start(EarlierRuns())
-    assert exchange.own.live() == ()
+    assert exchange.orders.tracker.live() == ()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.refresh()
-    assert not exchange.own.strange_runs
+    assert not exchange.orders.tracker.strange_runs
     exchange.close()
 
 
@@ -107,7 +107,7 @@ def test_a_start_in_place_of_another_process_takes_its_orders_over(
     left = leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
     exchange.start(EarlierRuns(replaced={}))
-    assert [order.order_id for order in exchange.own.live()] == [left]
+    assert [order.order_id for order in exchange.orders.tracker.live()] == [left]
     exchange.cancel_all_orders()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.close()
@@ -115,7 +115,7 @@ def test_a_start_in_place_of_another_process_takes_its_orders_over(
 
 def test_a_refused_create_frees_its_place(exchange: ExchangeInterface) -> None:
     assert exchange.execute(Plan(create=(buy("8400.3"),)), exchange.snapshot()) == 1
-    assert exchange.own.live() == ()
+    assert exchange.orders.tracker.live() == ()
 
 
 def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
@@ -123,15 +123,15 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
 ) -> None:
     venue.freeze()
     assert exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot()) == 0
-    assert [order.state for order in exchange.own.live()] == [OrderState.UNKNOWN]
+    assert [order.state for order in exchange.orders.tracker.live()] == [OrderState.UNKNOWN]
     venue.thaw()
 
     def resolved() -> bool:
         exchange.refresh()
-        return not exchange.own.unknown()
+        return not exchange.orders.tracker.unknown()
 
     wait_until(resolved, seconds=20)
-    assert len(exchange.own.live()) == len(venue.open_orders()) == 1
+    assert len(exchange.orders.tracker.live()) == len(venue.open_orders()) == 1
 
 
 def test_a_lost_connection_pauses_and_its_return_reconciles_first(
@@ -143,8 +143,8 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     venue.take("sell", "8491", 100)
     venue.start()
     wait_until(lambda: exchange.refresh().state is TradingState.ACTIVE)
-    assert exchange.own.live() == ()
-    assert exchange.own.bought == 100
+    assert exchange.orders.tracker.live() == ()
+    assert exchange.orders.tracker.bought == 100
 
 
 def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
@@ -155,7 +155,7 @@ def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
     with monkeypatch.context() as patched:
         patched.setattr(exchange.feed, "get_instrument", lambda: None)
         venue.take("sell", "8491", 100)
-        wait_until(lambda: exchange.take_news() or exchange.own.bought == 100)
+        wait_until(lambda: exchange.take_news() or exchange.orders.tracker.bought == 100)
     at_twice_the_price = exchange.monitor.ledger.profit(instrument, Decimal(2 * 8491))
     worth = [instrument.value(Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
     assert at_twice_the_price == worth[0] - worth[1]
@@ -168,7 +168,7 @@ def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
     exchange.feed.connect_anew("the test says so")
     wait_until(lambda: exchange.feed.epoch > epoch and not exchange.feed.missing())
     with monkeypatch.context() as patched:  # it was not back yet when this was asked
-        patched.setattr(exchange._reconciler, "look_up_if_needed", lambda **_: True)
+        patched.setattr(exchange.orders.reconciler, "look_up_if_needed", lambda **_: True)
         assert exchange.refresh().state is TradingState.PAUSED
     assert exchange.refresh().state is TradingState.ACTIVE
 
@@ -178,9 +178,9 @@ def test_an_order_that_someone_else_cancels_is_noticed(
 ) -> None:
     exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot())
     by_hand = client_of(venue)
-    by_hand.cancel(exchange.own.live()[0].order_id)
+    by_hand.cancel(exchange.orders.tracker.live()[0].order_id)
     by_hand.exit()
-    wait_until(lambda: exchange.take_news() or not exchange.own.live())
+    wait_until(lambda: exchange.take_news() or not exchange.orders.tracker.live())
 
 
 def test_leaving_cancels_all_and_proves_it(
@@ -189,7 +189,7 @@ def test_leaving_cancels_all_and_proves_it(
     exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))), exchange.snapshot())
     exchange.cancel_all_orders()
     assert venue.open_orders() == []
-    assert exchange.own.live() == ()
+    assert exchange.orders.tracker.live() == ()
 
 
 def test_leaving_begins_with_the_orders_nearest_to_the_market(
@@ -227,7 +227,7 @@ def test_what_a_strategy_of_the_family_reads(
     venue.take("buy", "8497", 100)
     wait_until(lambda: exchange.get_position()["currentQty"] == -100)
     wait_until(lambda: exchange.get_ticker()["last"] == 8497)
-    wait_until(lambda: exchange.take_news() or len(exchange.own.live()) == 2)
+    wait_until(lambda: exchange.take_news() or len(exchange.orders.tracker.live()) == 2)
     assert exchange.get_ticker() == {"last": 8497, "buy": 8490, "sell": 8497.5, "mid": 8494}
     instrument = exchange.get_instrument()
     assert (instrument["symbol"], instrument["tickSize"], instrument["tickLog"]) == (

@@ -129,7 +129,7 @@ def test_a_filled_level_alone_is_put_up_again(start: Start, venue: PaperExchange
     bot.tick()
     venue.put("buy", "8539.5", 60_000)
     venue.put("buy", "8539.5", 0)
-    wait_until(lambda: bot.exchange.take_news() or bot.exchange.own.sold == 100)
+    wait_until(lambda: bot.exchange.take_news() or bot.exchange.orders.tracker.sold == 100)
     creates = venue.judge().requests["pc/order/create"]
     bot.tick()
     assert venue.judge().requests["pc/order/create"] == creates + 1
@@ -335,10 +335,10 @@ def test_a_frozen_venue_doubles_and_orphans_nothing(start: Start, venue: PaperEx
     bot = start(TIMEOUT=0.3)
     venue.freeze()
     bot.tick()
-    assert {order.state for order in bot.exchange.own.live()} == {OrderState.UNKNOWN}
+    assert {order.state for order in bot.exchange.orders.tracker.live()} == {OrderState.UNKNOWN}
     bot.tick()
     venue.thaw()
-    wait_until(lambda: bot.tick() or not bot.exchange.own.unknown(), seconds=20)
+    wait_until(lambda: bot.tick() or not bot.exchange.orders.tracker.unknown(), seconds=20)
     settle(bot)
     assert ladder(venue) == GOLDEN
     judge = venue.judge()
@@ -390,8 +390,8 @@ def test_a_batch_that_the_venue_only_half_applies_is_finished(
     monkeypatch.setattr("market_maker.orders.reconciler.UNEXPLAINED_SECONDS", 0.2)
     bot = start(RELIST_INTERVAL=0.0, LOOP_INTERVAL=0.1)
     bot.tick()
-    for order in bot.exchange.own.live()[:3]:
-        bot.exchange.own.cancelling(order.client_oid)  # accepted, and nothing came of it
+    for order in bot.exchange.orders.tracker.live()[:3]:
+        bot.exchange.orders.tracker.cancelling(order.client_oid)  # accepted, and nothing came of it
     wait_until(lambda: bot.tick() or not bot.exchange.is_unsettled())
     settle(bot)
     assert ladder(venue) == GOLDEN

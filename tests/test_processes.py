@@ -291,7 +291,7 @@ def test_f09_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
         "class Hangs(OrderManager):\n"
         "    def place_orders(self):\n"
         "        super().place_orders()\n"
-        "        if len(self.exchange.own.live()) == 6:\n"
+        "        if len(self.exchange.orders.tracker.live()) == 6:\n"
         "            sleeping_beauty('a secret of hers')\n\n\n"
         "def sleeping_beauty(secret):\n"
         "    time.sleep(3600)\n"
@@ -312,7 +312,7 @@ def test_f23_a_bot_without_file_descriptors_leaves_no_order(
         "class Greedy(OrderManager):\n"
         "    def place_orders(self):\n"
         "        super().place_orders()\n"
-        "        if len(self.exchange.own.live()) == 6:\n"
+        "        if len(self.exchange.orders.tracker.live()) == 6:\n"
         "            while True:\n"
         "                os.dup(2)\n"
     )

@@ -261,7 +261,7 @@ class BotAndExchange(RuleBasedStateMachine):
         self.world.kill_bot()
         self._start()
 
-    @precondition(lambda self: self.bot.halted_reason)
+    @precondition(lambda self: self.bot.control.halt_reason)
     @rule()
     def a_person_clears_the_halt(self) -> None:
         self._leave()
@@ -325,7 +325,7 @@ class BotAndExchange(RuleBasedStateMachine):
 
     @invariant()
     def no_fill_is_undone(self) -> None:  # I16
-        for order in self.bot.exchange.own.live():
+        for order in self.bot.exchange.orders.tracker.live():
             known = self.filled.get(int(order.order_id or 0), Decimal(0))
             assert order.filled >= known
             if order.order_id:
@@ -348,7 +348,7 @@ class BotAndExchange(RuleBasedStateMachine):
             settings.MAX_POSITION, settings.MIN_POSITION = LIMIT, -LIMIT
             self._move(8490)  # others may have been taken out of the book
             self.world.run(60)
-            if self.bot.halted_reason:
+            if self.bot.control.halt_reason:
                 self._leave()
                 self._start()
             self.world.run(75)  # the longest time for which an alarm is held, and a little

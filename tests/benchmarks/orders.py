@@ -126,7 +126,7 @@ def replace() -> Iterator[Figure]:
                 venue.put(side, price, qty)
             assert until(lambda: _is_replaced(venue, before), 20)
             took = time.monotonic() - begun
-            assert bot.halted_reason == ""
+            assert bot.control.halt_reason == ""
         report = venue.judge()
         worst = max(max(each.net_long, each.net_short) for each in report.exposure.values())
         assert worst <= LIMIT

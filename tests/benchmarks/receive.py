@@ -169,7 +169,7 @@ def reads() -> Iterator[Figure]:
         bot = world.start()
         world.run(20)
         exchange = bot.exchange
-        own = exchange.own.live()
+        own = exchange.orders.tracker.live()
         assert len(own) == 60
         for depth in (DEPTHS[0], DEPTHS[-1]):
             exchange.feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)

@@ -8,22 +8,26 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from market_maker import auth, market_maker, rest
+from market_maker import auth, gte, market_maker
 from market_maker import client_oid as oids
 from market_maker.errors import OutcomeUnknown, RequestError
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
-from market_maker.models import OrderState
+from market_maker.models import OrderState, Ticker
+from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.sweep import Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.paper.server.venue import PAPER_SECRET
 from market_maker.safety.trading_state import Health, TradingState
 from market_maker.strategy import convergence, risk
 from market_maker.trading import exchange_interface
 from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.loop import Loop
 from market_maker.wire import protocol
 from market_maker.wire.throttle import Throttle
 from market_maker.wire.transport import Transport
+from market_maker.wire.venue_clock import VenueClock
 from market_maker.ws.tables import Tables
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -165,15 +169,14 @@ def _half_a_tick(right: Any, price: Any, tick: Any) -> Any:
 
 @contextmanager
 def _wall_clock() -> Iterator[None]:
-    from market_maker import clock
-
-    def now(self: Transport) -> int:
+    def now(self: VenueClock) -> int:
         if not self._ahead:
-            return clock.now_ms()
-        theirs = self._ahead[-1] + round(clock.monotonic() * 1000)
-        return clock.now_ms() + int(self.__dict__.setdefault("_first", theirs - clock.now_ms()))
+            return self._clock.now_ms()
+        theirs = self._ahead[-1] + self.steady_ms()
+        ours = self._clock.now_ms()
+        return ours + int(self.__dict__.setdefault("_first", theirs - ours))
 
-    with patch.object(Transport, "now", now):
+    with patch.object(VenueClock, "now", now):
         yield
 
 
@@ -196,8 +199,8 @@ def _crossing() -> Iterator[None]:
 ACTIVE = Health(TradingState.ACTIVE)
 
 BUGS = [
-    Bug("sends again under the same id", around(GTE, "_create", _resend), "I12 I1", LOST),
-    Bug("sends again under a new id", around(GTE, "_create", _resend_anew), "I1 I14", LOST),
+    Bug("sends again under the same id", around(GTE, "create_order", _resend), "I12 I1", LOST),
+    Bug("sends again under a new id", around(GTE, "create_order", _resend_anew), "I1 I14", LOST),
     Bug("forgets an order in doubt", swap(OrderTracker, "lost", _forget), "I1 I14 I2", LOST),
     Bug(
         "takes a cancel for done",
@@ -231,7 +234,7 @@ BUGS = [
     ),
     Bug(
         "cancels strangers' orders",
-        swap(GTE, "_is_ours", lambda *_: True),
+        swap(Sweep, "_is_ours", lambda *_: True),
         "I4",
         (*("foreign order", "SIGTERM"),),
     ),
@@ -242,7 +245,7 @@ BUGS = [
     Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
-        around(rest, "new_oid", lambda right, _, *rest: right("", *rest)),
+        around(gte, "new_oid", lambda right, _, *rest: right("", *rest)),
         "I12",
     ),
     Bug(
@@ -253,7 +256,7 @@ BUGS = [
     ),
     Bug(
         "does not look what is left",
-        swap(GTE, "cancel_all_orders", lambda *_, **__: None),
+        swap(sweep, "run", lambda *_, **__: None),
         "I3 I20 I1",
         ("SIGTERM", "kill -9"),
     ),
@@ -277,16 +280,18 @@ BUGS = [
     ),
     Bug(
         "places while paused",
-        swap(OrderManager, "_may_quote", lambda _: True),
+        swap(Loop, "may_quote", lambda _: True),
         "I8",
         (*("book empty", "all mute", "feed lags 4 s"),),
     ),
-    Bug("never pulls", swap(OrderManager, "_pull", lambda *_: None), "I22", ("all mute",)),
+    Bug("never pulls", swap(Loop, "pull", lambda *_: None), "I22", ("all mute",)),
     Bug(
-        "never connects again", swap(GTEWebsocket, "_back_off", lambda _: 1e9), "I20 I13", FEED_GONE
+        "never connects again", swap(GTEWebsocket, "back_off", lambda _: 1e9), "I20 I13", FEED_GONE
     ),
     Bug("crosses itself", _crossing, "I15 I1", ("price +3 %", "price -3 %", *CANCELS)),
-    Bug("crosses the book", swap(risk, "passive", lambda *_: True), "I10", ("strategy takes",)),
+    Bug(
+        "crosses the book", swap(Ticker, "would_rest", lambda *_: True), "I10", ("strategy takes",)
+    ),
     Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
     Bug("always closes", around(risk, "choose_legs", _all_close), "I18"),
 ]

@@ -107,7 +107,9 @@ def test_a16_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_hal
         move_bids(world)
         world.run(29)
         assert state(world) is TradingState.ACTIVE
-        assert [o.state for o in world.bot.exchange.own.live()].count(OrderState.CANCELLING) == 1
+        assert [o.state for o in world.bot.exchange.orders.tracker.live()].count(
+            OrderState.CANCELLING
+        ) == 1
         world.run(10)
         assert state(world) is TradingState.PAUSED
         assert creates == []
@@ -143,7 +145,7 @@ def test_a17_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
         assert_well(world)
         assert world.report.refusals[-13003] == 1
         assert len(cancels) <= 3
-        assert world.bot.exchange.own.bought == world.report.bought == 100
+        assert world.bot.exchange.orders.tracker.bought == world.report.bought == 100
 
 
 @every_venue
@@ -154,7 +156,7 @@ def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switche
         world.timeline.after(3.5, lambda: hit_buys(world) if world.report.bought == 0 else None)
         world.run(40)
         assert_well(world)
-        assert world.bot.exchange.own.bought == world.report.bought
+        assert world.bot.exchange.orders.tracker.bought == world.report.bought
 
 
 @pytest.mark.parametrize("unknown_order", [-13004, -11066])

@@ -101,7 +101,7 @@ def when(world: World, condition: Callable[[], Any]) -> list[float]:
 
 
 def unknown(world: World) -> int:
-    return len(world.bot.exchange.own.unknown())
+    return len(world.bot.exchange.orders.tracker.unknown())
 
 
 class OneBuy(OrderManager):
@@ -483,7 +483,7 @@ def test_a09_a_clear_refusal_frees_the_slot_at_once(
         free_a_slot(world)
         world.run_until(lambda: creates, 5)
         assert not unknown(world)
-        assert len(world.bot.exchange.own.live()) == 5
+        assert len(world.bot.exchange.orders.tracker.live()) == 5
         world.run(75)
         assert_well(world)
         assert len(world.orders()) == 6
@@ -549,7 +549,7 @@ def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
             world.fault("mute", match=muted, for_ms=10_000)
         world.fault("late", match=CREATE, done=True, value="2000", times=1)
         old = free_a_slot(world)
-        bought = world.bot.exchange.own.bought
+        bought = world.bot.exchange.orders.tracker.bought
 
         def fill() -> None:
             for order in world.orders():
@@ -562,7 +562,7 @@ def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
         world.run(40)
         assert world.report.bought > 0
         assert_well(world)
-        assert world.bot.exchange.own.bought - bought == world.report.bought
+        assert world.bot.exchange.orders.tracker.bought - bought == world.report.bought
 
 
 @every_venue
@@ -593,7 +593,7 @@ def test_a13_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
         best = max(order.price for order in world.orders() if order.side is Side.BUY)
         world.take("sell", str(best), 40)
         world.run(15)
-        assert world.bot.exchange.own.bought == 40
+        assert world.bot.exchange.orders.tracker.bought == 40
         world.foreign_order("buy", str(best), 100)  # as ours, but made by hand
         world.report.doubled.clear()
         world.network.drop_all()  # so that all rows are shown anew
@@ -624,5 +624,5 @@ def test_a13_orders_without_an_id_are_others_and_said_so_once(
     with quoting() as world:
         world.run(30)
         assert_well(world)
-        assert all(o.state is OrderState.OPEN for o in world.bot.exchange.own.live())
+        assert all(o.state is OrderState.OPEN for o in world.bot.exchange.orders.tracker.live())
     assert said(log, "orders are not ours; they are left alone") == 1

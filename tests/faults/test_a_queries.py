@@ -144,7 +144,7 @@ def test_a24_orders_of_others_stay_whatever_the_bot_does(way: str) -> None:
 
 def assert_well_but_one(world: World, other: int) -> None:
     """All is well beside an order whose id begins like ours."""
-    known = {int(order.order_id) for order in world.bot.exchange.own.live()}
+    known = {int(order.order_id) for order in world.bot.exchange.orders.tracker.live()}
     assert known == {o.order_id for o in world.orders()} - {other}
     assert state(world) is TradingState.ACTIVE
 
@@ -214,11 +214,11 @@ def test_a27_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
             world.run(3)
             assert_agrees(world)
         assert creates == []
-        assert world.bot.exchange.own.bought == 70
+        assert world.bot.exchange.orders.tracker.bought == 70
         take_buys(world, 30)
         world.run(30)
         assert_well(world)
-        assert world.bot.exchange.own.bought == 100
+        assert world.bot.exchange.orders.tracker.bought == 100
         assert len(creates) >= 1
 
 
@@ -233,10 +233,10 @@ def test_a28_an_impossible_row_is_refused(source: str, value: str) -> None:
             world.fault("frame_field", match=table, value=value, for_ms=20_000)
         take_buys(world, 40)
         world.run(25)
-        assert all(order.remaining >= 0 for order in world.bot.exchange.own.live())
+        assert all(order.remaining >= 0 for order in world.bot.exchange.orders.tracker.live())
         world.run(60)
         assert_well(world)
-        assert world.bot.exchange.own.bought == world.report.bought
+        assert world.bot.exchange.orders.tracker.bought == world.report.bought
 
 
 def long_position(world: World, qty: int) -> None:
@@ -392,7 +392,7 @@ def test_a33_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
             take_buys(world, 100)
             world.run(4)
         taken = [fill for fill in world.report.fills if not fill.maker]
-        assert world.bot.exchange.own.taker_fills == len(taken) >= 5
+        assert world.bot.exchange.orders.tracker.taker_fills == len(taken) >= 5
         world.network.watchers.clear()
         world.run(120)
         assert state(world) is TradingState.ACTIVE

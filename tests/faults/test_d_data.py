@@ -126,7 +126,7 @@ def test_d03_a_frame_that_comes_twice_changes_nothing_twice() -> None:
         hit(world)
         world.run(10)
         assert world.bot
-        assert world.bot.exchange.own.bought == world.report.bought > 0
+        assert world.bot.exchange.orders.tracker.bought == world.report.bought > 0
         assert is_book_true(world)
         assert_all_well(world)
 
@@ -152,7 +152,7 @@ def test_d04_an_older_row_of_an_order_does_not_bring_it_back() -> None:
         hit(world, 60)  # the rest has, and is told at once
         world.run(10)
         assert world.bot
-        assert world.bot.exchange.own.bought == world.report.bought > 0
+        assert world.bot.exchange.orders.tracker.bought == world.report.bought > 0
         assert_all_well(world)
 
 

@@ -257,7 +257,7 @@ def test_e09_an_execution_that_comes_again_is_counted_once() -> None:
         world.run(5)
         lift(world)
         world.run(20)
-        own = world.bot.exchange.own
+        own = world.bot.exchange.orders.tracker
         assert (own.bought, own.sold) == (world.report.bought, world.report.sold)
         assert own.bought >= 100
         assert own.sold > 0
@@ -274,7 +274,7 @@ def test_e10_executions_that_were_lost_are_found_and_counted_once(
             world.fault("frame_late", match=table, value="25000", for_ms=3_000)
         hit(world, 40)
         world.run(15)
-        own = world.bot.exchange.own
+        own = world.bot.exchange.orders.tracker
         assert own.bought == world.report.bought == 40  # REST has told of it
         world.run(30)  # and the feed now has, too
         assert own.bought == world.report.bought == 40

@@ -175,7 +175,7 @@ def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     world.fault("status", value="503", for_ms=120_000)
     file.write_text(text_of(world, DRY_RUN=True))
     world.run(60)
-    assert bot.halted_reason == "DRY_RUN was set to True, and orders may be left"
+    assert bot.control.halt_reason == "DRY_RUN was set to True, and orders may be left"
     assert len(world.orders()) == 6
     accepted = world.report.accepted
     world.run(90)
@@ -195,14 +195,14 @@ def test_f27_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known
     leave = bot.restart
 
     def restart() -> None:
-        in_doubt.append(len(bot.exchange.own.unknown()))
+        in_doubt.append(len(bot.exchange.orders.tracker.unknown()))
         leave()
 
     bot.restart = restart  # type: ignore[method-assign]
     world.run(10)
     world.fault("late", match="pc/order/create", done=False, value="8500")
     world.take("buy", "8539.5", 31_000)
-    world.run_until(lambda: bot.exchange.own.unknown(), 20)
+    world.run_until(lambda: bot.exchange.orders.tracker.unknown(), 20)
     code.write_text("A = 2\n")
     world.run_until(lambda: in_doubt, 40)
     assert in_doubt == [0]
@@ -223,7 +223,7 @@ def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     assert lines(log, "settings.py is gone; what was read from it stays in force.") == 1
     assert lines(log, "mine.py is gone") == 1
     assert world.ladder() == GOLDEN
-    assert not bot.exchange.brake.stopping
+    assert not bot.control.is_stopping
     file.write_text(text_of(world, WATCHED_FILES=[str(code)], ORDER_PAIRS=2))
     world.run(10)
     assert len(world.orders()) == 4
@@ -355,7 +355,7 @@ def test_f08_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_
 def test_f08_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
     bot = naughty(world, LOOP_INTERVAL=5)
     bot.act = fail
-    bot.exchange.alarms.note = lambda *_: None  # type: ignore[method-assign]
+    bot.exchange.monitor._alarms.note = lambda *_: None  # type: ignore[method-assign]
     world.run_until(lambda: not world.orders(), 17)
 
 
@@ -707,7 +707,7 @@ def test_f20_a_thread_that_keeps_dying_halts(world: World) -> None:
         world.run(30)
         bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
     world.run(5)
-    assert bot.halted_reason == "the feed's thread keeps dying"
+    assert bot.control.halt_reason == "the feed's thread keeps dying"
     assert world.orders() == []
     assert_sound(world)
 
