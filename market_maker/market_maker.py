@@ -290,7 +290,7 @@ class OrderManager:
             logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
         mark = snapshot.instrument.valuation_price
         if mark and own.fill_count:
-            profit = self.exchange.monitor.ledger.profit(snapshot.instrument, mark)
+            profit = self.exchange.monitor.money.profit(snapshot.instrument, mark)
             logger.info("Profit of this run before fees: %.6f %s", profit, currency)
         if snapshot.instrument.is_contract:
             delta = self.exchange.calc_delta()["spot"]

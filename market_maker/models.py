@@ -12,8 +12,6 @@ from enum import Enum
 from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
-BELIEVABLE = Decimal("0.1")
-"""A fill is not believed to be further from its order's price, as a fraction."""
 
 
 class Side(Enum):
@@ -98,11 +96,6 @@ class Instrument:
         return self.instrument_type != "bb"
 
     @property
-    def is_inverse(self) -> bool:
-        """Whether profit is paid in the currency that the contract prices (BTC_USD paid in BTC)."""
-        return self.is_contract and self.symbol.startswith(self.settle_currency)
-
-    @property
     def price_decimals(self) -> int:
         exponent = self.tick.normalize().as_tuple().exponent
         return max(0, -int(exponent))
@@ -111,12 +104,6 @@ class Instrument:
     def valuation_price(self) -> Decimal | None:
         """The price at which a position is valued: the mark, else the last."""
         return self.mark_price or self.last_price
-
-    def value(self, qty: Decimal, price: Decimal) -> Decimal:
-        """Return what so many contracts are worth in the settlement currency."""
-        if self.is_inverse:
-            return qty * self.face_value / price
-        return qty * self.face_value * price if self.is_contract else qty * price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +174,9 @@ class OpenOrder:
     state: OrderState = OrderState.OPEN
     avg_price: Decimal = ZERO
     ctime: int = 0
+    """The venue's time of its creation in ms; nothing that is newer is told by it."""
+    arrival: int = 0
+    """The number of frames that had arrived when the venue first acknowledged it."""
     symbol: str = ""
     took: bool = False
     """Whether the row tells of a fill that took liquidity instead of giving it."""
@@ -215,27 +205,11 @@ class Fill:
     qty: Decimal
     before: OpenOrder
     order: OpenOrder
-    time: int
 
     @property
     def is_long(self) -> bool:
         """Whether it changed the long leg."""
         return (self.side is Side.BUY) is not self.order.close
-
-    def value(self, instrument: Instrument) -> Decimal:
-        """Return what was paid or received, in the settlement currency.
-
-        It is what the order's averages before and after make of it, and what its own price makes of
-        it where they say nothing that can be believed.
-        """
-        plain_value = instrument.value(self.qty, self.order.price)
-        averages = [o.avg_price for o in (self.before, self.order) if o.filled]
-        if not all(averages):
-            return plain_value
-        after = instrument.value(self.order.filled, self.order.avg_price)
-        if self.before.filled:
-            after -= instrument.value(self.before.filled, self.before.avg_price)
-        return after if abs(after / plain_value - 1) < BELIEVABLE else plain_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +223,10 @@ class Leg:
     pnl: Decimal = ZERO
     realised_pnl: Decimal = ZERO
     liquidation_price: Decimal | None = None
-    time: int = 0
-    """The venue's time in ms at which the leg was so."""
+    arrival: int = 0
+    """The number of the frame that has shown it (see `ws_thread.GTEWebsocket.arrivals`)."""
+    at: float = 0.0
+    """When that frame arrived, in seconds of our steady clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +235,38 @@ class Position:
 
     long: Leg = field(default_factory=Leg)
     short: Leg = field(default_factory=Leg)
-    time: int = 0
-    """The venue's time in ms of the latest frame of the table, whichever leg it showed."""
+    at: float = 0.0
+    """When the latest frame of the table arrived, whichever leg it showed."""
 
     @property
     def net(self) -> Decimal:
         return self.long.qty - self.short.qty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """How long and how short we may be, by the worse of several views of the position."""
+
+    long_low: Decimal
+    long_high: Decimal
+    short_low: Decimal
+    short_high: Decimal
+    net_low: Decimal
+    net_high: Decimal
+
+    @classmethod
+    def of(cls, *views: tuple[Decimal, Decimal]) -> "Exposure":
+        """Return the exposure of views, each the quantities of the (long, short) leg."""
+        longs, shorts = [view[0] for view in views], [view[1] for view in views]
+        nets = [long - short for long, short in views]
+        return cls(
+            long_low=min(longs),
+            long_high=max(longs),
+            short_low=min(shorts),
+            short_high=max(shorts),
+            net_low=min(nets),
+            net_high=max(nets),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,9 +292,8 @@ class Snapshot:
     orders: tuple[OpenOrder, ...]
     """Own orders that rest or may rest: open, sent, being cancelled, or of unknown outcome."""
     position: Position
-    unseen_bought: Decimal = ZERO
-    """Own fills that the position does not show yet, as far as the venue's clock tells."""
-    unseen_sold: Decimal = ZERO
+    exposure: Exposure
+    """The worse of the position as shown and as our own fills make it."""
     margin: Margin | None = None
 
 

@@ -1,21 +1,25 @@
-"""The ledger of the position: which of its changes our own fills explain, and what they earned.
+"""The position, seen twice: what the venue shows, and what our own fills make of it.
 
-No REST call of this venue gives positions or fills, so what the feed shows is checked against what
-our own orders say. The gap between the two is what was there before us; it moves only when somebody
-else trades on the account, or the venue itself does.
+No REST call of this venue gives positions, and the feed's rows of fills and positions come by
+separate ways. So each leg has two views: the latest row that has *arrived*, and a base plus our own
+fills since. Limits count the worse of the two. No clock of the venue has a say in which is newer.
+
+A difference that lasts is the work of somebody else, or of the venue. The base is then set anew,
+but only from the first image of a new connection, with all our orders looked up after it, none of
+unknown outcome, and the same difference found twice. Time alone never sets it.
 """
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from market_maker.models import ZERO, Fill, Instrument, Leg, Position
+from market_maker.models import ZERO, Exposure, Fill, Leg, Position
 
 SETTLE = 5.0
-"""Seconds that a gap must stand before it is taken for the work of another."""
+"""Seconds that a difference must stand before it is looked into."""
 GOES_ON = 12.0
-"""Seconds after which a gap that keeps changing is taken for the work of another, too."""
-VANISHED_MS = 5_000
-"""A leg that is not shown for so long, while frames of the table go on, may be no more."""
+"""Seconds after which a difference that keeps changing is looked into, too."""
+VANISHED = 5.0
+"""Seconds without a row of a leg, while the table's frames go on: it may be no more."""
 NEAR = Decimal("0.005")
 """How near the mark must have come to the liquidation price, as a fraction."""
 
@@ -34,108 +38,130 @@ class Jump:
 
 @dataclass(slots=True)
 class _Line:
-    """One leg: what our fills have added, and what else there is."""
+    """One leg: what there was before us, and what our fills have added since."""
 
+    base: Decimal | None = None
     own: Decimal = ZERO
-    gap: Decimal | None = None
-    odd_gap: Decimal | None = None
-    odd_since: float = 0.0
-    """When the odd gap became what it is."""
+    difference: Decimal = ZERO
+    """The leg as it is shown, less base and own fills."""
+    changed_at: float = 0.0
+    """When the difference became what it is."""
     odd_from: float = 0.0
-    """When the gap began to be odd, whatever it was then."""
-    filled_at: int = 0
-    before: Leg = field(default_factory=Leg)
+    """When there began to be one, whatever it was then."""
+    proposed: Decimal | None = None
+    """The difference that a new connection has shown once."""
+    agreed: Leg = field(default_factory=Leg)
+    """The leg when it was last as expected."""
     asked_about: Decimal = ZERO
 
+    @property
+    def expected(self) -> Decimal:
+        return (self.base or ZERO) + self.own
 
-class Ledger:
-    """Follows both legs and the money. Times are seconds of a steady clock."""
+
+class PositionLedger:
+    """Holds both views of both legs. `now` is seconds on a steady clock."""
 
     def __init__(self) -> None:
-        self._lines = {True: _Line(), False: _Line()}
-        self._net = ZERO
-        self._value = ZERO
+        self._long = _Line()
+        self._short = _Line()
 
-    def book(self, fill: Fill, instrument: Instrument) -> None:
+    def book(self, fill: Fill) -> None:
         """Book one of our fills, each once."""
-        line = self._lines[fill.is_long]
+        line = self._long if fill.is_long else self._short
         line.own += -fill.qty if fill.order.close else fill.qty
-        line.filled_at = max(line.filled_at, fill.time)
-        self._net += fill.side.sign * fill.qty
-        self._value += fill.side.sign * fill.value(instrument)
 
-    def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
-        """Return what this run has earned before fees, open position at `price` included.
+    def exposure(self, shown: Position) -> Exposure:
+        """Return the worse of both views: the position as it is shown, and as we expect it."""
+        views = [(shown.long.qty, shown.short.qty)]
+        if self._long.base is not None:
+            views.append((self._long.expected, self._short.expected))
+        return Exposure.of(*views)
 
-        In the settlement currency. An inverse contract is worth less of it the higher the price.
-        """
-        worth = instrument.value(abs(self._net), price)
-        earned = (worth if self._net > 0 else -worth) - self._value
-        return -earned if instrument.is_inverse else earned
+    def see(self, shown: Position, now: float) -> None:
+        """Compare with what the feed shows now. The first that is ever shown is the base."""
+        for line, leg in self._with(shown):
+            if line.base is None:
+                line.base = leg.qty - line.own
+            difference = leg.qty - line.expected
+            if not difference:
+                line.proposed, line.agreed = None, leg
+            elif not line.difference:
+                line.odd_from = now
+            if difference != line.difference:
+                line.difference, line.changed_at = difference, now
 
     def is_odd(self) -> bool:
-        """Say whether a leg is not what our fills make of it; they may be still on their way."""
-        return any(line.odd_gap is not None for line in self._lines.values())
+        """Return whether the two views differ; a row or a fill may still be on its way."""
+        return bool(self._odd())
 
     def odd_for(self, now: float) -> float:
-        """Return the seconds since a leg began to be so."""
-        odd = [line.odd_from for line in self._lines.values() if line.odd_gap is not None]
-        return now - min(odd, default=now)
+        """Return the seconds since they began to differ."""
+        return now - min((line.odd_from for line in self._odd()), default=now)
 
-    def see(
-        self, position: Position, mark: Decimal | None, now: float, *, known_at: float
-    ) -> Jump | None:
-        """Compare with what the feed shows; return a change that is not ours, once it has stood.
+    def needs_new_image(self, now: float, known_at: float) -> bool:
+        """Return whether a difference has lasted so long that only a new connection can tell.
 
-        `known_at` is when our orders were last looked up: a change since may be a fill of ours that
-        nobody has told us of.
+        `known_at` is when our orders were last looked up: a difference since may be a fill of ours
+        that nobody has told us of.
         """
-        for is_long, leg in ((True, position.long), (False, position.short)):
-            if jump := self._see_leg(is_long, leg, mark, now, known_at):
-                return jump
-        return None
+        return any(
+            (now - line.changed_at >= SETTLE and known_at >= line.changed_at)
+            or (now - line.odd_from >= GOES_ON and known_at >= line.odd_from)
+            for line in self._odd()
+        )
 
-    def has_vanished(self, position: Position) -> bool:
-        """Say, once for each quantity, that a leg is shown no more: it may be flat or only quiet.
+    def propose_base(self, shown: Position, mark: Decimal | None) -> list[Jump] | None:
+        """Take the difference for the work of another, if it is the same as the time before.
+
+        Call it only for the first image of a new connection, when all our orders have been looked
+        up since, and none is of unknown outcome. Returns the changes that no fill of ours explains
+        once the base is set anew; None while it is not.
+        """
+        lines = self._with(shown)
+        is_second = all(line.proposed == line.difference for line, _ in lines)
+        if not is_second:
+            for line, _ in lines:
+                line.proposed = line.difference
+            return None
+        jumps = []
+        for line, leg in lines:
+            if line.difference:
+                is_long = line is self._long
+                liquidated = leg.qty == 0 and _was_near(line.agreed, mark, is_long)
+                jumps.append(Jump(is_long, line.difference, liquidated))
+                line.base = leg.qty - line.own
+                line.difference, line.agreed = ZERO, leg
+            line.proposed = None
+        return jumps
+
+    def withdraw_proposal(self) -> None:
+        """Forget what was proposed: the connection that has shown it is gone."""
+        self._long.proposed = self._short.proposed = None
+
+    def has_vanished(self, shown: Position) -> bool:
+        """Return, once for each quantity, whether a leg is shown no more: flat, or only quiet.
 
         Silence alone does not make it flat; the first image of a new connection tells.
         """
         found = False
-        for is_long, leg in ((True, position.long), (False, position.short)):
-            line = self._lines[is_long]
+        for line, leg in self._with(shown):
             if not leg.qty:
                 line.asked_about = ZERO
-            elif position.time - leg.time >= VANISHED_MS and leg.qty != line.asked_about:
+            elif shown.at - leg.at >= VANISHED and leg.qty != line.asked_about:
                 line.asked_about = leg.qty
                 found = True
         return found
 
-    def _see_leg(
-        self, is_long: bool, leg: Leg, mark: Decimal | None, now: float, known_at: float
-    ) -> Jump | None:
-        line = self._lines[is_long]
-        if leg.time <= line.filled_at:
-            return None  # it may have been so before our latest fill, and tells nothing yet
-        gap = leg.qty - line.own
-        if line.gap is None or gap == line.gap:
-            line.gap, line.odd_gap, line.before = gap, None, leg
-            return None
-        if line.odd_gap is None:
-            line.odd_from = now
-        if gap != line.odd_gap:
-            line.odd_gap, line.odd_since = gap, now
-        has_settled = now - line.odd_since >= SETTLE and known_at >= line.odd_since
-        goes_on = now - line.odd_from >= GOES_ON and known_at >= line.odd_from
-        if not (has_settled or goes_on):
-            return None
-        liquidated = leg.qty == 0 and _was_near(line.before, mark, is_long)
-        jump = Jump(is_long, gap - line.gap, liquidated)
-        line.gap, line.odd_gap, line.before = gap, None, leg
-        return jump
+    def _odd(self) -> list[_Line]:
+        return [line for line in (self._long, self._short) if line.difference]
+
+    def _with(self, shown: Position) -> tuple[tuple[_Line, Leg], tuple[_Line, Leg]]:
+        return (self._long, shown.long), (self._short, shown.short)
 
 
 def _was_near(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
-    """Say whether the mark had come to the liquidation price of a leg, or beyond it."""
+    """Return whether the mark had come to the liquidation price of a leg, or beyond it."""
     price = leg.liquidation_price
     if not price or mark is None:
         return False

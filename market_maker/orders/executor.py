@@ -212,7 +212,7 @@ class Executor:
         """Note what became of one create, and what that may be a sign of."""
         error = outcome.error
         if error is None:
-            self._own.accepted(request.client_oid, outcome.order_id)
+            self._own.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
             self._note_event(ACCEPTED)
         elif isinstance(error, OutcomeUnknown):
             logger.warning("%s", error)
@@ -288,7 +288,7 @@ class DryExecutor(Executor):
         """End virtual orders."""
         for order in orders:
             self._own.cancelling(order.client_oid)
-            self._own.observe(replace(order, state=OrderState.DONE), 0)
+            self._own.observe(replace(order, state=OrderState.DONE))
 
     def cancel_all(self, seconds: float = 20.0) -> None:  # noqa: ARG002
         """End all virtual orders."""

@@ -44,6 +44,7 @@ class Reconciler:
         self.reconciled_at = clock.monotonic()
         """When all our orders were last looked up."""
         self._blind_since: float | None = None
+        self._is_asked = False
         self._unexplained_since: dict[str, float] = {}
         self._repeated_at: dict[str, float] = {}
 
@@ -104,7 +105,7 @@ class Reconciler:
         ready = self._feed.is_connected() and not self._feed.missing()
         is_new = ready and epoch != self._reconciled_epoch
         is_due = now - self.reconciled_at >= RECONCILE_EVERY
-        if not (always or is_new or is_due or self._needs_look_up()):
+        if not (always or is_new or is_due or self._is_asked or self._needs_look_up()):
             return True
         try:
             self.reconcile()
@@ -138,6 +139,11 @@ class Reconciler:
             self._resolve_unknown()
         self.reconciled_at = self._clock.monotonic()
         self._blind_since = None
+        self._is_asked = False
+
+    def ask_again(self) -> None:
+        """Look all our orders up at the next chance."""
+        self._is_asked = True
 
     def is_of_this_connection(self) -> bool:
         """Say whether all has been looked up since the feed was last connected."""
@@ -188,15 +194,15 @@ class Reconciler:
         return self._gte.query_orders((), after=str(oldest - 1))
 
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
-        """Take rows that REST has shown; a position of before need not show their fills."""
-        rows, now = list(rows), self._gte.now()
+        """Take rows that REST has shown."""
+        rows = list(rows)
         self._own.claim(rows)
-        self._take((row, now) for row in rows)
+        self._take(rows)
 
-    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
-        """Take rows, each with its time; say which orders are not in doubt any more."""
+    def _take(self, rows: Iterable[OpenOrder]) -> list[Fill]:
+        """Take rows; log which orders are not of unknown outcome any more."""
         doubted = self._own.unknown()
-        fills = [fill for row, time in rows if (fill := self._observe_row(row, time))]
+        fills = [fill for row in rows if (fill := self._observe_row(row))]
         still = {order.client_oid for order in self._own.unknown()}
         for order in doubted:
             if order.client_oid not in still:
@@ -204,10 +210,10 @@ class Reconciler:
         self._report(fills)
         return fills
 
-    def _observe_row(self, row: OpenOrder, time: int) -> Fill | None:
+    def _observe_row(self, row: OpenOrder) -> Fill | None:
         """Take one row; what it changes is logged, so that the log alone tells an order's life."""
         before = self._own.find(row)
-        fill = self._own.observe(row, time)
+        fill = self._own.observe(row, self._feed.arrivals)
         after = self._own.find(row)
         if after and after != before:
             words = after.state.value, plain(after.filled)

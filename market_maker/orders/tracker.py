@@ -9,7 +9,7 @@ refusal, a row that says so, or two complete scans of the venue that do not show
 when it can no longer arrive.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -23,7 +23,6 @@ from market_maker.models import (
     OpenOrder,
     OrderRequest,
     OrderState,
-    Position,
     Side,
 )
 from market_maker.orders.sweep import LATE_MS
@@ -85,7 +84,6 @@ class OrderTracker:
         self._missed: dict[str, list[int]] = {}
         self._cancels_asked: set[str] = set()
         self._took: dict[str, Decimal] = {}
-        self._recent: deque[Fill] = deque(maxlen=REMEMBER)
 
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""
@@ -118,14 +116,19 @@ class OrderTracker:
             state=OrderState.SENT,
         )
 
-    def accepted(self, client_oid: str, order_id: str) -> None:
-        """Note the venue's answer to a create. A row that came before it has said more already."""
+    def accepted(self, client_oid: str, order_id: str, arrival: int = 0) -> None:
+        """Record the venue's answer to a create. A row that came before it has said more already.
+
+        `arrival` is how many frames of the feed had arrived by then.
+        """
         self._oid_of[order_id] = client_oid
         self.note_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
             self._check_growth(client_oid, order_id)
-            self._orders[client_oid] = replace(order, order_id=order_id, state=OrderState.OPEN)
+            self._orders[client_oid] = replace(
+                order, order_id=order_id, state=OrderState.OPEN, arrival=arrival
+            )
             self._forget_doubt(client_oid)
 
     def refused(self, client_oid: str) -> None:
@@ -159,10 +162,11 @@ class OrderTracker:
 
     # --- what the venue shows -------------------------------------------------------------------
 
-    def observe(self, row: OpenOrder, time: int) -> Fill | None:
+    def observe(self, row: OpenOrder, arrival: int = 0) -> Fill | None:
         """Take a row of the venue, from whichever source and however old; return its new fill.
 
-        Rows of others, and rows older than what is known, change nothing.
+        Rows of others, and rows older than what is known, change nothing: what is filled never goes
+        down. `arrival` is how many frames of the feed had arrived by then.
         """
         self.note_id(row.order_id)
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
@@ -194,6 +198,7 @@ class OrderTracker:
             filled=filled,
             avg_price=newest.avg_price or known.avg_price,
             ctime=row.ctime or known.ctime,
+            arrival=known.arrival or arrival,
             symbol=row.symbol or known.symbol,
             state=state,
         )
@@ -204,7 +209,7 @@ class OrderTracker:
             self._end(order)
         else:
             self._orders[client_oid] = order
-        return self._book(known, order, time)
+        return self._book(known, order)
 
     def trades(self) -> dict[str, Any]:
         """Return what was traded so far, in text, for a process that takes our orders over."""
@@ -329,28 +334,13 @@ class OrderTracker:
         self._end_unseen(order)
         return True
 
-    def unseen(self, position: Position) -> tuple[Decimal, Decimal]:
-        """Return what was (bought, sold) by fills that the position need not show yet.
-
-        A leg shows the fills before its time; one of the very same time may have come after it.
-        """
-        oldest = min(position.long.time, position.short.time)
-        while self._recent and self._recent[0].time < oldest:
-            self._recent.popleft()
-        unseen = {Side.BUY: ZERO, Side.SELL: ZERO}
-        for fill in self._recent:
-            if fill.time >= (position.long if fill.is_long else position.short).time:
-                unseen[fill.side] += fill.qty
-        return unseen[Side.BUY], unseen[Side.SELL]
-
     # --- inside ---------------------------------------------------------------------------------
 
-    def _book(self, known: OpenOrder, order: OpenOrder, time: int) -> Fill | None:
+    def _book(self, known: OpenOrder, order: OpenOrder) -> Fill | None:
         qty = order.filled - known.filled
         if qty <= 0:
             return None
-        fill = Fill(side=order.side, qty=qty, before=known, order=order, time=time)
-        self._recent.append(fill)
+        fill = Fill(side=order.side, qty=qty, before=known, order=order)
         self.fill_count += 1
         if order.side is Side.BUY:
             self.bought += qty

@@ -18,6 +18,7 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
+from market_maker.money import value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +95,17 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
     rooms = {side: room_for(side, snapshot, limits, snapshot.orders) for side in Side}
     places = limits.max_orders - len(snapshot.orders)
     instrument = snapshot.instrument
-    value = limits.max_open_value - sum(
-        (instrument.value(o.remaining, o.price) for o in snapshot.orders), ZERO
+    worth = limits.max_open_value - sum(
+        (value(instrument, o.remaining, o.price) for o in snapshot.orders), ZERO
     )
     passed = set()
     for order in nearest_first(plan.create, snapshot.ticker):
         room = rooms[order.side]
         if room is not None:
             rooms[order.side] = room = room - order.qty
-        value -= instrument.value(order.qty, order.price)
+        worth -= value(instrument, order.qty, order.price)
         places -= 1
-        if (room is None or room >= 0) and value >= 0 and places >= 0:
+        if (room is None or room >= 0) and worth >= 0 and places >= 0:
             passed.add(id(order))
     allowed = tuple(order for order in plan.create if id(order) in passed)
     late = tuple(order for order in plan.create if id(order) not in passed)
@@ -116,21 +117,21 @@ def room_for(
 ) -> Decimal | None:
     """Return how much may still be added on a side when all `orders` fill; None without limits.
 
-    Fills that the position does not show yet count on top of it: the worse of both views.
+    The position counts by the worse of its views.
     """
     if not limits.check and not limits.reducing:
         return None
-    position = snapshot.position
+    exposure = snapshot.exposure
     if side is Side.BUY:
-        held = position.long.qty if limits.hedge else position.net
-        most, unseen = limits.max_position, snapshot.unseen_bought
+        held = exposure.long_high if limits.hedge else exposure.net_high
+        most = limits.max_position
     else:
-        held = position.short.qty if limits.hedge else -position.net
-        most, unseen = -limits.min_position, snapshot.unseen_sold
+        held = exposure.short_high if limits.hedge else -exposure.net_low
+        most = -limits.min_position
     if limits.reducing:
         most = max(held, ZERO) if not limits.check else min(most, max(held, ZERO))
     resting = sum((o.remaining for o in orders if o.side is side), ZERO)
-    return most - held - unseen - resting
+    return most - held - resting
 
 
 def choose_legs(
@@ -164,18 +165,19 @@ def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[Order
 
 
 def _closable(side: Side, snapshot: Snapshot) -> Decimal:
-    """Return how much an order of this side can close: what no other order or fill has taken."""
-    position = snapshot.position
-    leg, unseen = (
-        (position.short, snapshot.unseen_bought)
-        if side is Side.BUY
-        else (position.long, snapshot.unseen_sold)
-    )
+    """Return how much an order of this side can close: what no other order or fill has taken.
+
+    What the venue shows as available counts without those of our orders that it may not know of.
+    """
+    exposure, is_buy = snapshot.exposure, side is Side.BUY
+    leg = snapshot.position.short if is_buy else snapshot.position.long
+    held = exposure.short_low if is_buy else exposure.long_low
     closing = [o for o in snapshot.orders if o.side is side and o.close]
-    unbound = [o for o in closing if not 0 < o.ctime < leg.time]
+    unbound = [o for o in closing if not 0 < o.arrival < leg.arrival]
+    filled = leg.qty - held  # by fills that the leg does not show
     return min(
-        leg.qty - sum((o.remaining for o in closing), unseen),
-        leg.available - sum((o.remaining for o in unbound), unseen),
+        held - sum((o.remaining for o in closing), ZERO),
+        leg.available - filled - sum((o.remaining for o in unbound), ZERO),
     )
 
 

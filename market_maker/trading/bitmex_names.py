@@ -13,6 +13,7 @@ from market_maker.models import (
     Ticker,
     to_grid,
 )
+from market_maker.money import value
 
 
 def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def position_of(position: Position, symbol: str) -> dict[str, Any]:
 def delta_of(instrument: Instrument, position: Position) -> dict[str, Any]:
     """Return the worth of the position at the mark price as spot, in the settlement currency."""
     price = instrument.valuation_price
-    worth = instrument.value(position.net, price) if price else ZERO
+    worth = value(instrument, position.net, price) if price else ZERO
     return {"spot": float(worth), "mark_price": _float(price)}
 
 

@@ -169,7 +169,7 @@ class ExchangeInterface:
     def _on_fill(self, fill: Fill) -> None:
         self._instrument = self.feed.get_instrument() or self._instrument
         if self._instrument:
-            self.monitor.ledger.book(fill, self._instrument)
+            self.monitor.money.book(fill, self._instrument)
         self.monitor.note("fill")
 
     def take_news(self) -> bool:
@@ -219,14 +219,12 @@ class ExchangeInterface:
         self._instrument = instrument
         if self._is_spot:
             position = self._spot_position()
-        bought, sold = self.orders.tracker.unseen(position)
         return Snapshot(
             instrument=instrument,
             ticker=ticker,
             orders=orders,
             position=position,
-            unseen_bought=bought,
-            unseen_sold=sold,
+            exposure=self.monitor.money.position.exposure(position),
             margin=self._dry_margin() if self.dry_run else margin or self._margin,
         )
 
@@ -330,9 +328,8 @@ class ExchangeInterface:
 
     def _spot_position(self) -> Position:
         """Return what this run has bought less what it has sold: spot has balances, no position."""
-        net, now = self.orders.tracker.bought - self.orders.tracker.sold, self.gte.now() + 1
-        long, short = Leg(qty=max(net, ZERO), time=now), Leg(qty=max(-net, ZERO), time=now)
-        return Position(long=long, short=short)
+        net = self.orders.tracker.bought - self.orders.tracker.sold
+        return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
 
     def _poll_margin(self) -> None:
         """Ask REST for the account now and then, where the feed does not show it."""

@@ -9,7 +9,7 @@ from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import Instrument, OrderState, Snapshot, Ticker
-from market_maker.money.position import Ledger
+from market_maker.money import Money
 from market_maker.orders.executor import ACCEPTED
 from market_maker.orders.orders import Orders
 from market_maker.safety import book_audit, trading_state
@@ -26,6 +26,8 @@ AUDIT_AGAIN = 1.0
 """Seconds to the next audit when one has found something."""
 EMPTY_AFTER = 3.0
 """Seconds after which a table of the account that does not come is asked about over REST."""
+NEW_IMAGE_EVERY = 30.0
+"""Seconds between two new connections because the position does not match our own fills."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 FALL = Decimal("0.2")
@@ -47,7 +49,14 @@ class Monitor:
         self._reconciler = orders.reconciler
         self._clock = clock
         self._alarms = Alarms(fills_in_a_minute=max_fills)
-        self.ledger = Ledger()
+        self.money = Money()
+        self._new_image_due = 0.0
+        self._asked_epoch: int | None = None
+        """The connection that was given up to see the position anew; None while that is not due."""
+        self._image_epoch = 0
+        """The connection whose image of the position is looked at instead."""
+        self._proposed_at = -1.0
+        """When our orders were last looked up before the base was proposed; below 0, it was not."""
         self._audit = Audit()
         self._audited_at = self._confirmed_at = clock.monotonic()
         self._valued_at = clock.monotonic()
@@ -75,7 +84,7 @@ class Monitor:
 
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
-        return bool(self._audit.wrong) or self.ledger.is_odd()
+        return bool(self._audit.wrong) or self.money.position.is_odd()
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
@@ -129,7 +138,7 @@ class Monitor:
             blind_for=self._reconciler.blind_for(),
             doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
             stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
-            odd_for=self.ledger.odd_for(now),
+            odd_for=self.money.position.odd_for(now),
             clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
@@ -235,23 +244,62 @@ class Monitor:
             self._free.append((now, free))
 
     def _look_at_position(self, snapshot: Snapshot, now: float) -> None:
-        mark = snapshot.instrument.mark_price
-        jump = self.ledger.see(
-            snapshot.position, mark, now, known_at=self._reconciler.reconciled_at
-        )
-        if jump:
+        """Compare the position with our own fills; a lasting difference is looked into."""
+        ledger, shown = self.money.position, snapshot.position
+        ledger.see(shown, now)
+        if self._asked_epoch is not None and self._feed.epoch > self._asked_epoch:
+            self._set_base_anew(snapshot)
+        elif ledger.needs_new_image(now, self._reconciler.reconciled_at):
+            if now >= self._new_image_due:
+                self._new_image_due = now + NEW_IMAGE_EVERY
+                self._ask_for_new_image("the position does not match our own fills")
+        if ledger.has_vanished(shown):
+            logger.warning("Position no longer updated; reconnecting to verify.")
+            self._feed.connect_anew("position no longer updated")
+
+    def _ask_for_new_image(self, reason: str) -> None:
+        """Connect anew: the first image of the position tells what it is."""
+        logger.warning("Reconnecting to verify: %s.", reason)
+        self._asked_epoch = self._feed.epoch
+        self._feed.connect_anew(reason)
+
+    def _set_base_anew(self, snapshot: Snapshot) -> None:
+        """Take a difference that the new connection shows, too, for the work of another.
+
+        All our orders must have been looked up since the image came, twice, and none may be of
+        unknown outcome or on its way.
+        """
+        ledger = self.money.position
+        if not ledger.is_odd():
+            self._asked_epoch = None
+            return
+        if self._image_epoch != self._feed.epoch:
+            ledger.withdraw_proposal()
+            self._image_epoch, self._proposed_at = self._feed.epoch, -1.0
+        states = {order.state for order in self._orders.live()}
+        looked_at = self._reconciler.reconciled_at
+        is_known = self._reconciler.is_of_this_connection()
+        if not is_known or states & {OrderState.SENT, OrderState.UNKNOWN}:
+            return
+        if looked_at == self._proposed_at:
+            self._reconciler.ask_again()
+            return
+        self._proposed_at = looked_at
+        jumps = ledger.propose_base(snapshot.position, snapshot.instrument.mark_price)
+        self._reconciler.ask_again()
+        for jump in jumps or ():
             logger.error("The position changed without a fill of ours: %s.", jump)
-            self._alarms.note("liquidation" if jump.liquidated else "jump", now)
-        if self.ledger.has_vanished(snapshot.position):
-            logger.warning("A position is shown no more: connecting anew to see whether it is.")
-            self._feed.connect_anew("a position is shown no more")
+            self.note("liquidation" if jump.liquidated else "jump")
+        if jumps is not None:
+            logger.warning("Position base set anew; own fills count from here.")
+            self._asked_epoch = None
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
         mark = instrument.valuation_price
         if mark:
             self._valued_at = now
-        too_much = mark and max_loss and self.ledger.profit(instrument, mark) <= -max_loss
+        too_much = mark and max_loss and self.money.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             self._alarms.note("loss", now)
 

@@ -13,7 +13,7 @@ from market_maker.wire.protocol import Row
 
 BLOCK = 256
 GONE = 1_000
-"""So many levels that have gone are remembered, lest a late row bring one back."""
+"""So many levels that have gone are remembered: their names mostly come back."""
 UNCHECKED: Any = object()
 """A spelling that no row has."""
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
@@ -22,14 +22,12 @@ SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 class Level:
     """One price of one side; it is in the book while its size is not zero."""
 
-    __slots__ = ("price", "side", "size", "spelt_price", "spelt_side", "time")
+    __slots__ = ("price", "side", "size", "spelt_price", "spelt_side")
 
     def __init__(self, side: Side, price: Decimal) -> None:
         self.side = side
         self.price = price
         self.size = ZERO
-        self.time = 0
-        """The venue's time of its latest change, in ms."""
         self.spelt_side = self.spelt_price = UNCHECKED
         """How rows spell them, once that has been checked together with their id."""
 
@@ -100,8 +98,8 @@ class Book:
         self.misfits = 0
         """Rows that were refused because their id does not fit their price."""
 
-    def put(self, row: Row, time: int = 0) -> None:
-        """Set a level from a row of this time in ms, unless a later one has come before it.
+    def put(self, row: Row) -> None:
+        """Set a level from a row; what arrives later is newer.
 
         A row with an `id` may leave out side and price (gte-api §6.3). Raises BadData.
         """
@@ -112,23 +110,17 @@ class Book:
         except KeyError:
             is_known = False
         if not is_known:
-            named = self._named(row, size, time)
-            if named is None:
-                return
-            level = named
-        if time < level.time:
-            return
+            level = self._named(row, size)
         if size and level.size:  # nearly always; a call less
             level.size = size
-            level.time = time
         else:
-            self._set(level, size, time)
+            self._set(level, size)
 
-    def delete(self, row: Row, time: int = 0) -> None:
-        """Remove a level, if it is there, unless a later row has set it. Raises BadData."""
+    def delete(self, row: Row) -> None:
+        """Remove a level, if it is there. Raises BadData."""
         level = self._level(row)
-        if level and time >= level.time:
-            self._set(level, ZERO, time)
+        if level:
+            self._set(level, ZERO)
 
     def is_crossed(self) -> bool:
         """Say whether the best bid is above the best ask."""
@@ -178,42 +170,31 @@ class Book:
             level = self._levels[side][price] = Level(side, price)
         return level
 
-    def _named(self, row: Row, size: Decimal, time: int) -> Level | None:
-        """Return the level of a row that is not known as it is spelt; None for one overtaken."""
+    def _named(self, row: Row, size: Decimal) -> Level:
+        """Return the level of a row that is not known as it is spelt."""
         level = self._level(row)
         if level is None:
             raise BadData("an unknown level without side and price")
-        if size:  # a side that ends has nothing to do with what has come to its price or id since
-            if self._is_overtaken(level, row, time):
-                return None
+        if size:  # a delete must not touch a newer level at the same price or id
             self._name(level, row)
         return level
-
-    def _is_overtaken(self, level: Level, row: Row, time: int) -> bool:
-        """Say whether a later row has been about this price of the other side, or about its id."""
-        others = (
-            self._levels[level.side.opposite].get(level.price),
-            self._by_id.get(row.get("id") or ""),
-        )
-        return any(other is not None and other.time > time for other in others)
 
     def _name(self, level: Level, row: Row) -> None:
         """Let the id of a row stand for its level and no other, and remember how both are spelt."""
         level_id = row.get("id")
         before = self._by_id.get(level_id) if level_id else None
         if before is not None and before is not level:
-            self._set(before, ZERO, before.time)
+            self._set(before, ZERO)
         if level_id:
             self._by_id[level_id] = level
             if "side" in row and "price" in row:
                 level.spelt_side, level.spelt_price = intern(row["side"]), row["price"]
 
-    def _set(self, level: Level, size: Decimal, time: int) -> None:
+    def _set(self, level: Level, size: Decimal) -> None:
         if bool(size) is not bool(level.size):
             prices = self._prices[level.side]
             (prices.add if size else prices.remove)(level.price)
         level.size = size
-        level.time = time
 
     def _forget_the_gone(self) -> None:
         """Forget levels that are not in the book, and names beyond measure, once they are many."""

@@ -30,8 +30,6 @@ from market_maker.ws.book import Book
 
 TRADES = 1_000
 NEWS = 10_000
-SKEW_MS = 60_000
-"""A frame whose time is further off than this has none."""
 MISFITS = 3
 """So many levels whose id does not fit their price, and the book cannot be believed."""
 SAMPLE = 100
@@ -46,7 +44,10 @@ class Entry:
 
     row: dict[str, Any]
     value: Any
-    time: int
+    arrival: int
+    """The number of the frame that brought it."""
+    at: float
+    """When that frame arrived, in seconds of a steady clock."""
 
 
 class Tables:
@@ -57,15 +58,17 @@ class Tables:
         self._area = area
         self.book = Book(self._id_fits)
         self.trades: deque[dict[str, str]] = deque(maxlen=TRADES)
-        self.news: deque[tuple[OpenOrder, int]] = deque(maxlen=NEWS)
+        self.news: deque[OpenOrder] = deque(maxlen=NEWS)
         """Rows of own orders, in order of arrival, until `drain_news()` takes them."""
         self.counts: Counter[str] = Counter()
         self.broken = ""
         """Why the tables cannot be believed any more; a new connection mends it."""
         self._id_rule: protocol.IdRule | None = None
         self._ids_fit: bool | None = None
-        self.times: dict[str, int] = {}
-        """The venue's time of the last frame of each table that has had its partial, in ms."""
+        self.heard: dict[str, float] = {}
+        """When the last frame of each table arrived that has had its partial, in seconds."""
+        self._arrival = 0
+        self._at = 0.0
         self._rows: dict[str, dict[tuple[Any, ...], Entry]] = {}
         self._parse: dict[str, Callable[[Row], Any]] = {
             "instrument": lambda row: protocol.parse_instrument(row, instrument_type),
@@ -77,55 +80,51 @@ class Tables:
 
     # --- frames in ------------------------------------------------------------------------------
 
-    def apply(self, frame: Row, received: int) -> bool:
+    def apply(self, frame: Row, arrival: int = 0, at: float = 0.0) -> bool:
         """Take a data frame; return whether it brought news of the account's orders.
 
-        `received` in ms stands for the venue's time in a frame that has none. A table that is not
-        known, and rows that are not fit, are counted and dropped; an action that is not known is
-        `broken`.
+        `arrival` is its number, which rises from frame to frame, and `at` when it arrived, in
+        seconds of a steady clock. What arrives later is newer. A table that is not known, and rows
+        that are not fit, are counted and dropped; an action that is not known is `broken`.
         """
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
             self.counts["bad frame"] += 1
             return False
-        time = protocol.millis(frame, "time")
-        if abs(time - received) > SKEW_MS:
-            time = received
+        self._arrival, self._at = arrival, at
         if table == "trade":
-            self._each(table, data, self._trade, time)
+            self._each(table, data, self._trade)
         elif table not in self._parse and table != "order_book":
             self.counts["unknown table"] += 1
         elif action not in ("partial", "insert", "update", "delete"):
             self.counts["unknown action"] += 1
             self.broken = f"an unknown action in table {table}"
         else:
-            return self._apply(table, action, data, time)
+            return self._apply(table, action, data)
         return False
 
-    def _apply(self, table: str, action: str, data: list[Row], time: int) -> bool:
+    def _apply(self, table: str, action: str, data: list[Row]) -> bool:
         if action == "partial" or table == "execution":
-            self.times.setdefault(table, time)
-        if table not in self.times:
+            self.heard.setdefault(table, self._at)
+        if table not in self.heard:
             self.counts["before partial"] += len(data)
             return False
-        self.times[table] = time
+        self.heard[table] = self._at
         if table == "order_book":
-            self._apply_book(action, data, time)
+            self._apply_book(action, data)
             return False
         news, refused = len(self.news), self.counts[f"row refused: {table}"]
         if action == "partial":
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
-        self._each(table, data, partial(take, table), time)
+        self._each(table, data, partial(take, table))
         says_nothing = table == "instrument" and self.instrument() is None
         is_spoilt = action == "partial" and self.counts[f"row refused: {table}"] > refused
         if says_nothing or (table == "position" and is_spoilt):
-            del self.times[table]  # such a first image is none
+            del self.heard[table]  # such a first image is none
         return len(self.news) != news
 
-    def _each(
-        self, table: str, data: list[Row], take: Callable[[Row, int], None], time: int
-    ) -> None:
+    def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
         area, symbol = self._key
         for row in data:
             try:
@@ -134,20 +133,20 @@ class Tables:
                 elif row.get("settle_currency", area) != area:
                     self.counts["other area"] += 1
                 else:
-                    take(row, time)
+                    take(row)
             except (BadData, KeyError, TypeError) as error:
                 why = str(error).partition(":")[0] if isinstance(error, BadData) else "odd form"
                 self.counts["row refused"] += 1
                 self.counts[f"row refused: {table}"] += 1
                 self.counts[f"row of {table}: {why}"] += 1
 
-    def _apply_book(self, action: str, data: list[Row], time: int) -> None:
+    def _apply_book(self, action: str, data: list[Row]) -> None:
         if action == "partial":
             self.book, self._ids_fit = Book(self._id_fits), None
         if self._ids_fit is None:
             self._ids_fit = self._learn_ids(data[:SAMPLE])
         change = self.book.delete if action == "delete" else self.book.put
-        self._each("order_book", data, change, time)
+        self._each("order_book", data, change)
         if self.book.misfits >= MISFITS:
             self.broken = "levels of the book whose id does not fit their price"
 
@@ -169,7 +168,7 @@ class Tables:
             return None
         return protocol.id_fits(row, self._id_rule)
 
-    def _trade(self, row: Row, _time: int) -> None:
+    def _trade(self, row: Row) -> None:
         self.trades.append(
             {
                 "time": protocol.text(row, "trade_time"),
@@ -179,34 +178,31 @@ class Tables:
             }
         )
 
-    def _merge(self, table: str, row: Row, time: int) -> None:
+    def _merge(self, table: str, row: Row) -> None:
         rows = self._rows.setdefault(table, {})
         key = protocol.ROW_KEYS[table](row)
         known = rows.get(key)
-        if known and time < known.time and table in ("instrument", "position", "margin"):
-            self.counts["late row"] += 1
-            return
         merged = {**known.row, **row} if known else dict(row)
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
             self._id_rule, self._ids_fit = rule, None
             self.book.check_anew()
         if table in ("order", "execution"):
-            self.news.append((value, time))
+            self.news.append(value)
             if table == "execution":
                 return
             if value.state is OrderState.DONE:
                 rows.pop(key, None)
                 return
-        rows[key] = Entry(merged, value, time)
+        rows[key] = Entry(merged, value, self._arrival, self._at)
 
-    def _delete(self, table: str, row: Row, _time: int) -> None:
+    def _delete(self, table: str, row: Row) -> None:
         self._rows.setdefault(table, {}).pop(protocol.ROW_KEYS[table](row), None)
 
     # --- values out -----------------------------------------------------------------------------
 
-    def drain_news(self) -> list[tuple[OpenOrder, int]]:
-        """Return the rows of own orders since the last call, with the venue's time of each."""
+    def drain_news(self) -> list[OpenOrder]:
+        """Return the rows of own orders since the last call, in order of arrival."""
         news = list(self.news)
         self.news.clear()
         return news
@@ -240,12 +236,14 @@ class Tables:
         return tuple(entry.value for entry in self._rows.get("order", {}).values())
 
     def position(self) -> Position:
-        """Return both legs, each with the venue's time of the frame that showed it."""
-        rows = self._rows.get("position", {}).items()
-        legs = {side: replace(entry.value, time=entry.time) for (_, _, side), entry in rows}
-        time = self.times.get("position", 0)
-        long, short = (legs.get(side, Leg(time=time)) for side in (Side.BUY, Side.SELL))
-        return Position(long=long, short=short, time=time)
+        """Return both legs, each with the number and the time of the frame that showed it."""
+        legs = {
+            side: replace(entry.value, arrival=entry.arrival, at=entry.at)
+            for (_, _, side), entry in self._rows.get("position", {}).items()
+        }
+        at = self.heard.get("position", 0.0)
+        long, short = (legs.get(side, Leg(at=at)) for side in (Side.BUY, Side.SELL))
+        return Position(long=long, short=short, at=at)
 
     def margin(self) -> Margin | None:
         """Return the account in the settlement currency, once a frame has shown it."""

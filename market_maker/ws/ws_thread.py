@@ -77,6 +77,8 @@ class GTEWebsocket:
         self._ping_due = self._beat_due = 0.0
         self._thread: Handle | None = None
         self.epoch = 0
+        self.arrivals = 0
+        """How many data frames have arrived, on all connections together: the order of all news."""
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -134,9 +136,9 @@ class GTEWebsocket:
         with self._changed:
             was_told = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
             has_stalled = table == "position" and was_told
-            is_missing = self._connected and table not in self._tables.times
+            is_missing = self._connected and table not in self._tables.heard
             if is_missing and self.epoch == epoch and not has_stalled:
-                self._tables.apply({"table": table, "action": "partial", "data": []}, self._now())
+                self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
 
     def connected_for(self) -> float:
@@ -221,13 +223,13 @@ class GTEWebsocket:
             return orders
         return tuple(order for order in orders if is_ours(order.client_oid, prefix))
 
-    def drain_news(self) -> list[tuple[OpenOrder, int]]:
-        """Return all rows of orders since the last call, with the venue's time of each in ms."""
+    def drain_news(self) -> list[OpenOrder]:
+        """Return all rows of orders since the last call, in order of arrival."""
         with self._changed:
             return self._tables.drain_news()
 
     def position(self) -> Position:
-        """Return both legs, each with the venue's time in ms at which it was so."""
+        """Return both legs, each with the number and time of the frame that has shown it."""
         with self._changed:
             return self._tables.position()
 
@@ -345,7 +347,7 @@ class GTEWebsocket:
             elif "table" in frame:
                 waiting = self._missing(self.needed)
                 self._note_time(frame, now)
-                news = self._tables.apply(frame, self._now())
+                news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
@@ -357,6 +359,10 @@ class GTEWebsocket:
                 self._take_status(frame, now)
         if news:
             self.wake.put("news")
+
+    def _apply(self, frame: dict[str, Any]) -> bool:
+        self.arrivals += 1
+        return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
     def _note_time(self, frame: dict[str, Any], now: float) -> None:
         """Note when a table was heard of, and how late the venue's own time says that it is."""
@@ -386,7 +392,7 @@ class GTEWebsocket:
     def _missing(self, tables: Sequence[str]) -> list[str]:
         if not self._connected:
             return list(tables)
-        return [table for table in tables if table not in self._tables.times]
+        return [table for table in tables if table not in self._tables.heard]
 
 
 def _why_closed(data: bytes) -> str:

@@ -1,0 +1,30 @@
+"""What a run has earned with its own fills, before fees."""
+
+from decimal import Decimal
+
+from market_maker.models import ZERO, Fill, Instrument
+from market_maker.money.valuation import is_inverse, value, value_of_fill
+
+
+class ProfitLedger:
+    """Adds up what was paid for and received by our fills, each booked once."""
+
+    def __init__(self) -> None:
+        self.net = ZERO
+        """Bought less sold, in contracts or base currency."""
+        self.paid = ZERO
+        """Paid less received, in the settlement currency."""
+
+    def book(self, fill: Fill, instrument: Instrument) -> None:
+        """Book one of our fills."""
+        self.net += fill.side.sign * fill.qty
+        self.paid += fill.side.sign * value_of_fill(fill, instrument)
+
+    def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
+        """Return what was earned, what is open valued at `price`, in the settlement currency.
+
+        An inverse contract is worth less of it the higher the price.
+        """
+        worth = value(instrument, abs(self.net), price)
+        earned = (worth if self.net > 0 else -worth) - self.paid
+        return -earned if is_inverse(instrument) else earned
