@@ -48,8 +48,6 @@ class _Line:
     """When the difference became what it is."""
     odd_from: float = 0.0
     """When there began to be one, whatever it was then."""
-    proposed: Decimal | None = None
-    """The difference that a new connection has shown once."""
     agreed: Leg = field(default_factory=Leg)
     """The leg when it was last as expected."""
     asked_about: Decimal = ZERO
@@ -65,6 +63,8 @@ class PositionLedger:
     def __init__(self) -> None:
         self._long = _Line()
         self._short = _Line()
+        self._proposed: tuple[Decimal, Decimal] | None = None
+        """The differences that a new connection has shown once."""
 
     def book(self, fill: Fill) -> None:
         """Book one of our fills, each once."""
@@ -85,7 +85,7 @@ class PositionLedger:
                 line.base = leg.qty - line.own
             difference = leg.qty - line.expected
             if not difference:
-                line.proposed, line.agreed = None, leg
+                line.agreed = leg
             elif not line.difference:
                 line.odd_from = now
             if difference != line.difference:
@@ -118,26 +118,24 @@ class PositionLedger:
         up since, and none is of unknown outcome. Returns the changes that no fill of ours explains
         once the base is set anew; None while it is not.
         """
-        lines = self._with(shown)
-        is_second = all(line.proposed == line.difference for line, _ in lines)
-        if not is_second:
-            for line, _ in lines:
-                line.proposed = line.difference
+        found = self._long.difference, self._short.difference
+        if self._proposed != found:
+            self._proposed = found
             return None
+        self._proposed = None
         jumps = []
-        for line, leg in lines:
+        for line, leg in self._with(shown):
             if line.difference:
                 is_long = line is self._long
                 liquidated = leg.qty == 0 and _was_near(line.agreed, mark, is_long)
                 jumps.append(Jump(is_long, line.difference, liquidated))
                 line.base = leg.qty - line.own
                 line.difference, line.agreed = ZERO, leg
-            line.proposed = None
         return jumps
 
     def withdraw_proposal(self) -> None:
         """Forget what was proposed: the connection that has shown it is gone."""
-        self._long.proposed = self._short.proposed = None
+        self._proposed = None
 
     def has_vanished(self, shown: Position) -> bool:
         """Return, once for each quantity, whether a leg is shown no more: flat, or only quiet.
