@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from market_maker.client_oid import RUN, base36, is_ours, new_oid
 from market_maker.clock import SYSTEM, Clock
@@ -53,6 +53,32 @@ class Outcome:
     error: RequestError | None = None
 
 
+class OrderNotes(Protocol):
+    """What keeps a record of our creates for whoever outlives this process."""
+
+    def leaving(self, request: OrderRequest, time: int) -> None:
+        """Record a create before its first byte leaves; `time` is the venue's, in ms."""
+
+    def created(self, client_oid: str, order_id: str) -> None:
+        """Record the id that the venue has given it."""
+
+    def refused(self, client_oid: str) -> None:
+        """Record that it came to nothing."""
+
+
+class NoNotes:
+    """Keeps no record."""
+
+    def leaving(self, request: OrderRequest, time: int) -> None:
+        """Do nothing."""
+
+    def created(self, client_oid: str, order_id: str) -> None:
+        """Do nothing."""
+
+    def refused(self, client_oid: str) -> None:
+        """Do nothing."""
+
+
 class GTE:
     """The venue, for one account and symbol; without a key public calls only.
 
@@ -90,8 +116,8 @@ class GTE:
         self.run = base36(chance.randrange(36**RUN), RUN)
         """The part of our client_oids that tells this process from all others."""
         self._sequence = itertools.count(1)
-        self.on_created: Callable[[str], None] = lambda _: None
-        """Is told the id of each order as soon as the venue has given it, in the sending thread."""
+        self.notes: OrderNotes = NoNotes()
+        """Is told of each create in the sending thread: when it leaves, and what became of it."""
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
             self.ws = GTEWebsocket(
@@ -256,13 +282,22 @@ class GTE:
         params = protocol.order_params(request, self.account)
         what = f"create {request}"
         try:
-            data = self._send(protocol.ORDER_CREATE, params, what, still_wanted)
+            data = self._send(
+                protocol.ORDER_CREATE,
+                params,
+                what,
+                still_wanted,
+                lambda: self.notes.leaving(request, self.now()),
+            )
         except RequestError as error:
-            raise protocol.error_of_create(error) from None
+            found = protocol.error_of_create(error)
+            if not isinstance(found, OutcomeUnknown):
+                self.notes.refused(request.client_oid)
+            raise found from None
         order_id = data.get("order_id") if isinstance(data, dict) else None
         if not isinstance(order_id, str) or not order_id.isdecimal():
             raise OutcomeUnknown(f"{what}: the answer holds no order_id")
-        self.on_created(order_id)
+        self.notes.created(request.client_oid, order_id)
         return order_id
 
     def place_order(self, quantity: Number, price: Number) -> OpenOrder:
@@ -284,11 +319,12 @@ class GTE:
         """Place a sell order."""
         return self.place_order(-abs(Decimal(str(quantity))), price)
 
-    def cancel(self, order_id: str) -> str:
+    def cancel(self, order_id: str, still_wanted: Callable[[], bool] = lambda: True) -> str:
         """Ask to cancel one order and return its id; it may still fill until its row says so."""
         params, what = self._symbol_params(), f"cancel {order_id}"
+        named = params | {self._cancel_id_name: order_id}
         try:
-            self._send(protocol.ORDER_CANCEL, params | {self._cancel_id_name: order_id}, what)
+            self._send(protocol.ORDER_CANCEL, named, what, still_wanted)
         except BadParameter:
             if self._cancel_id_name == "id":
                 raise
@@ -325,10 +361,13 @@ class GTE:
         sent = [self._pool.submit(create, order) for order in wanted]
         return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
 
-    def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
+    def cancel_bulk_orders(
+        self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool] = lambda: True
+    ) -> list[Outcome]:
         """Ask to cancel many orders with the fewest requests: a batch if one is free, then singles.
 
-        Give the most urgent ones first. As with `cancel()`, accepted is not ended.
+        Give the most urgent ones first. As with `cancel()`, accepted is not ended. `still_wanted`
+        is asked just before each single cancel leaves.
         """
         batch: Sequence[OpenOrder] = ()
         if self.account.is_contract and len(orders) > 1:
@@ -339,7 +378,7 @@ class GTE:
             future = self._pool.submit(self.cancel_batch, [order.order_id for order in batch])
             sent += [(order, future) for order in batch]
         for order in orders[len(batch) :]:
-            sent.append((order, self._pool.submit(self.cancel, order.order_id)))
+            sent.append((order, self._pool.submit(self.cancel, order.order_id, still_wanted)))
         return [_outcome(order, future) for order, future in sent]
 
     def query_orders(
@@ -377,6 +416,12 @@ class GTE:
         """Return one order in whatever state; None when the venue does not know it."""
         rows = self.query_orders((), after=str(int(order_id) - 1), count=1)
         return next((order for order in rows if order.order_id == order_id), None)
+
+    def get_orders(self, order_ids: Sequence[str]) -> list[OpenOrder]:
+        """Return orders in whatever state, asked for side by side; those that are known."""
+        asked = [self._pool.submit(self.get_order, order_id) for order_id in order_ids]
+        found = [future.result() for future in asked]
+        return [order for order in found if order]
 
     def open_orders_http(self) -> list[OpenOrder]:
         """Return our own open orders (by prefix), asked from the venue now."""
@@ -439,10 +484,16 @@ class GTE:
         params: protocol.Params,
         what: str,
         still_wanted: Callable[[], bool] = lambda: True,
+        leaving: Callable[[], None] = lambda: None,
     ) -> Any:
         path = endpoint.path.format(type=self.account.instrument_type)
         return self._transport.send(
-            endpoint, params, path=path, what=what, still_wanted=still_wanted
+            endpoint,
+            params,
+            path=path,
+            what=what,
+            still_wanted=still_wanted,
+            leaving=leaving,
         )
 
     def _symbol_params(self) -> protocol.Params:

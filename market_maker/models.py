@@ -194,6 +194,16 @@ class OpenOrder:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What was noted of our creates, for whoever outlives the run that has sent them."""
+
+    ids: frozenset[str] = frozenset()
+    """The order_ids that the venue has given."""
+    open_creates: tuple[OpenOrder, ...] = ()
+    """Creates that left and whose answer was not noted; `ctime` is the venue's time of sending."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """An increase of the filled quantity of one of our orders.

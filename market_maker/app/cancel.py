@@ -8,7 +8,7 @@ from market_maker.clock import SYSTEM
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
-from market_maker.models import Account
+from market_maker.models import Account, Notes
 from market_maker.orders import sweep
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def run(account: Account, *, and_halt: bool) -> None:
             client,
             SYSTEM,
             SECONDS,
-            ids=files.order_ids() if files else frozenset(),
+            notes=files.notes() if files else Notes(),
             may_be_late=files is None or files.may_be_late() is not False,
         )
     finally:

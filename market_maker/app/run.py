@@ -69,7 +69,7 @@ def _made(strategy: str, session: Session | None) -> "OrderManager":
         earlier = EarlierRuns(
             known=session.known_runs,
             may_be_late=session.may_be_late,
-            order_ids=session.order_ids,
+            notes=session.notes,
         )
     return _strategy(strategy).made_with(Runtime(earlier=earlier, can_restart=True))
 

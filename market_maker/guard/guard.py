@@ -204,7 +204,7 @@ class Watch:
         begun, said = self._clock.monotonic(), ""
         sweep = Sweep(self._gte, late_until=begun + LATE_SECONDS)
         while not is_over():
-            sweep.add_ids(self._files.order_ids())
+            sweep.take_notes(self._files.notes())
             step = self._step(sweep, begun)
             if is_over():
                 return

@@ -12,15 +12,16 @@ from urllib.parse import urlsplit
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
+from market_maker.guard.notes import read_notes
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.models import Account
+from market_maker.models import Account, Notes, OpenOrder, OrderRequest, plain
 
 logger = logging.getLogger(__name__)
 
 KILL_SWITCH = "kill switch"
 """The reason of a halt that a person asks for."""
 KEPT_RUNS = 100
-KEPT_IDS = 10_000
+KEPT_NOTES = 10_000
 STARTS, STARTS_MS = 5, 600_000
 """More starts than this within so many ms, none of which has ended cleanly, are a crash loop."""
 TEXT_LIMIT = 300
@@ -121,28 +122,45 @@ class RunFiles:
         found = self._files.read_json(".json")
         return None if found == {} else frozenset(self.runs())
 
-    # --- ids of orders --------------------------------------------------------------------------
+    # --- notes of creates -----------------------------------------------------------------------
 
-    def note_order(self, order_id: str) -> None:
-        """Remember the id of an order as soon as the venue has given it; from any thread.
+    def leaving(self, request: OrderRequest, time: int) -> None:
+        """Record a create before its first byte leaves; from any thread. Written, not synced.
 
-        A venue whose rows show no client_oid (spot) tells by nothing else which orders are ours.
+        A venue whose rows show no client_oid (spot, and some rows of contracts) tells by nothing
+        else which orders are ours.
         """
-        self._files.append(".ids", order_id)
+        shown = [request.side.value, plain(request.price), plain(request.qty), str(time)]
+        self._files.append(".notes", " ".join(["create", request.client_oid, *shown]))
         self._noted += 1
 
-    def order_ids(self) -> frozenset[str]:
-        """Return the ids that were noted since all was last proven clean."""
-        try:
-            return frozenset(filter(str.isdecimal, self._files.read(".ids").split()))
-        except OSError:
-            return frozenset()
+    def created(self, client_oid: str, order_id: str) -> None:
+        """Record the id of an order as soon as the venue has given it; from any thread."""
+        self._files.append(".notes", f"id {client_oid} {order_id}")
 
-    def keep_orders(self, live: Iterable[str]) -> None:
-        """Forget all ids but these, once many have been noted. Not while orders are being sent."""
-        if self._noted > KEPT_IDS:
+    def refused(self, client_oid: str) -> None:
+        """Record that a create came to nothing; from any thread."""
+        self._files.append(".notes", f"refused {client_oid}")
+
+    def notes(self) -> Notes:
+        """Return what was noted since all was last proven clean. A torn line is no note."""
+        try:
+            text = self._files.read(".notes")
+        except OSError:
+            return Notes()
+        return read_notes(text.splitlines())
+
+    def keep_notes(self, live: Iterable[OpenOrder]) -> None:
+        """Forget all notes but those of these orders, once they are many.
+
+        Not while orders are being sent.
+        """
+        if self._noted > KEPT_NOTES:
             self._noted = 0
-            self._files.write(".ids", "".join(f"{order_id}\n" for order_id in live))
+            lines = [
+                f"id {order.client_oid} {order.order_id}\n" for order in live if order.order_id
+            ]
+            self._files.write(".notes", "".join(lines))
 
     # --- orders left ----------------------------------------------------------------------------
 
@@ -167,12 +185,12 @@ class RunFiles:
     def note_proven_clean(self) -> None:
         """Note that no order is left, and that none can arrive any more: the run has ended."""
         self.clear_orders_left()
-        self._files.remove(".ids")
+        self._files.remove(".notes")
         self._update(sends=False)
 
     def discard(self) -> None:
         """Take all files away, for an account that nobody will ever use again."""
-        for suffix in (".lock", ".json", ".halt", ".ids", ".orders_left.json"):
+        for suffix in (".lock", ".json", ".halt", ".notes", ".orders_left.json"):
             self._files.remove(suffix)
 
     # --- inside ---------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Session:
             self.files.clear_halt()
         self.known_runs = self.files.known_runs()
         self.may_be_late = bool(self.files.may_be_late())
-        self.order_ids = self.files.order_ids()
+        self.notes = self.files.notes()
         self._halted = self.files.note_start()
         if has_guard:
             self._guard = Guard(
@@ -159,7 +159,7 @@ class Session:
     def _attend(self, bot: Watched) -> None:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
         self.files.note_run(exchange.gte.run)
-        exchange.gte.on_created = self.files.note_order
+        exchange.gte.notes = self.files
         loop.on_halt = self._latch
         loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS
         if self._halted:
@@ -170,7 +170,7 @@ class Session:
                 faulthandler.dump_traceback_later(HANG_SECONDS, file=sys.stderr)
             if reason := self.files.halted():
                 control.halt(reason)
-            self.files.keep_orders(order.order_id for order in exchange.orders.live())
+            self.files.keep_notes(exchange.orders.live())
             return self._guard.beat() if self._guard else ""
 
         beat()
@@ -181,7 +181,7 @@ class Session:
         may_be_late = self.files.may_be_late() is not False
         try:
             sweep.prove_none_left(
-                client, self._clock, seconds, ids=self.files.order_ids(), may_be_late=may_be_late
+                client, self._clock, seconds, notes=self.files.notes(), may_be_late=may_be_late
             )
             self.files.note_proven_clean()
         except OrdersLeft as left:

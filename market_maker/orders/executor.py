@@ -35,7 +35,7 @@ from market_maker.models import (
 )
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.sweep import Sweep
+from market_maker.orders.sweep import SLICE_SECONDS, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -76,6 +76,9 @@ class Executor:
         """What answers may be a sign of, each with its time; the monitor takes them."""
         self.beat: Callable[[], None] = lambda: None
         """Called now and then in whatever takes long, as a sign that it goes on."""
+        self.is_cut_short = False
+        """Whether a plan was sent in part only, because its slice of time was over: tick at once."""
+        self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
         self._few = 0
@@ -100,17 +103,21 @@ class Executor:
     def execute(self, plan: Plan, *, post_only: bool) -> int:
         """Carry out a plan: cancels first. Return how many creates the venue has refused.
 
-        They go in the order in which the plan holds them: the most urgent first. `post_only` looks at the book once more just before each create leaves. Raises Fatal when
-        the venue does not accept us any more.
+        They go in the order in which the plan holds them, the most urgent first, for a slice of
+        time; what has not left by then is left to the next tick, which plans anew. `post_only`
+        looks at the book once more just before each create leaves. Raises Fatal when the venue does
+        not accept us any more.
         """
         begun = self._clock.monotonic()
         self._post_only = post_only
+        self._slice_ends, self.is_cut_short = begun + SLICE_SECONDS, False
         try:
             if plan.cancel:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
                 self.cancel(plan.cancel)
                 self.beat()
+                self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
             wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             if not creates:
@@ -124,13 +131,18 @@ class Executor:
             self._busy += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """Ask to cancel orders. Accepted is not ended. Raises Fatal as `execute()` does."""
+        """Ask to cancel orders, for a slice of time; those not asked for by then are open as before.
+
+        Accepted is not ended. Raises Fatal as `execute()` does.
+        """
         for order in orders:
             self._own.cancelling(order.client_oid)
         fatal: Fatal | None = None
-        for outcome in self._gte.cancel_bulk_orders(orders):
+        self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
+        for outcome in self._gte.cancel_bulk_orders(orders, self._is_in_time):
             if outcome.error and not isinstance(outcome.error, OrderGone):
-                logger.warning("%s", outcome.error)
+                if not (self.is_cut_short and isinstance(outcome.error, NotSent)):
+                    logger.warning("%s", outcome.error)
                 self._own.cancel_failed(outcome.client_oid)
                 fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
         if fatal:
@@ -190,7 +202,9 @@ class Executor:
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
                 self._own.lost(request.client_oid, self._latest_expiry())
-        if not_sent:
+        if self.is_cut_short:
+            logger.info("%d orders left for the next tick.", len(not_sent))
+        elif not_sent:
             logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
         errors = [error for _, error in refused]
         if any(isinstance(error, NoFunds) for error in errors):
@@ -255,9 +269,11 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Say whether a create may still leave.
 
-        Not once the loop is to end, nor when the connection has changed on whose tables it was
+        Not once the slice of time is over, or the loop is to end, nor when the connection has changed on whose tables it was
         decided; and one that had to wait must still rest where the market is now.
         """
+        if not self._is_in_time():
+            return False
         epoch, decided = self._decision
         feed, ticker = self._feed, self._feed.get_ticker()
         if self._control.is_stopping or self._control.is_halted:
@@ -268,6 +284,13 @@ class Executor:
             return False
         is_old = self._clock.monotonic() - decided > OLD_AFTER
         return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
+
+    def _is_in_time(self) -> bool:
+        """Return whether a further request may leave in this slice of time."""
+        if self._clock.monotonic() < self._slice_ends:
+            return True
+        self.is_cut_short = True
+        return False
 
     def _latest_expiry(self) -> int:
         return self._gte.now() + EXPIRES_AFTER_MS

@@ -45,6 +45,10 @@ class Orders:
         self._parts = (gte, feed, self.tracker, self.reconciler, control, clock, stale_after)
         self.executor: Executor = (DryExecutor if dry_run else Executor)(*self._parts)
 
+    def set_beat(self, beat: Callable[[], None]) -> None:
+        """Have this called now and then in whatever takes long, as a sign that it goes on."""
+        self.executor.beat = self.reconciler.beat = beat
+
     @property
     def is_dry(self) -> bool:
         """Whether nothing is sent."""
@@ -63,7 +67,8 @@ class Orders:
         """Cancel our orders, prove it, and send nothing from now on. Raises OrdersLeft."""
         self.executor.cancel_all()
         self._gte.make_read_only()
-        self.executor = DryExecutor(*self._parts)
+        beat, self.executor = self.executor.beat, DryExecutor(*self._parts)
+        self.executor.beat = beat
 
     def decide_now(self) -> None:
         """Record that what is decided from now on is decided on what the feed shows now."""

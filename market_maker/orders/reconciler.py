@@ -1,14 +1,15 @@
 """Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, plain
+from market_maker.models import ZERO, Fill, Notes, OpenOrder, OrderState, Side, plain
+from market_maker.orders.sweep import claimed
 from market_maker.orders.tracker import OrderTracker, id_number
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -45,6 +46,8 @@ class Reconciler:
         """When all our orders were last looked up."""
         self._blind_since: float | None = None
         self._is_asked = False
+        self.beat: Callable[[], None] = lambda: None
+        """Called after each answer: looking our orders up may take several."""
         self._unexplained_since: dict[str, float] = {}
         self._repeated_at: dict[str, float] = {}
 
@@ -62,16 +65,17 @@ class Reconciler:
         adopted = self._own.adopt(rows.values())
         logger.info("Adopted %d orders of the process before this one.", adopted)
 
-    def leftovers(self, order_ids: Collection[str]) -> list[OpenOrder]:
+    def leftovers(self, notes: Notes) -> list[OpenOrder]:
         """Return the orders that earlier runs have left; those of others are left alone.
 
-        Ours are known by the prefix, or by the ids that the earlier runs have noted.
+        Ours are known by the prefix, or by what the earlier runs have noted of their creates.
         """
         self._reconciled_epoch = self._feed.epoch
         self._own.learn(self._gte.newest_orders())
         rows = self._gte.query_orders()
         named = [row for row in rows if is_ours(row.client_oid, self._own.prefix)]
-        ours = named + [row for row in rows if row not in named and row.order_id in order_ids]
+        noted, _ = claimed(rows, notes)
+        ours = named + [row for row in rows if row not in named and row.order_id in noted]
         for row in rows:
             self._own.note_id(row.order_id)
         self._own.known_runs |= {run_of(row.client_oid, self._own.prefix) for row in named}
@@ -128,6 +132,7 @@ class Reconciler:
         begun = self._gte.now()
         known = self._own.live()
         rows = {order.order_id: order for order in self._gte.query_orders()}
+        self.beat()
         self._observe(rows.values())
         gone = [order for order in known if order.order_id and order.order_id not in rows]
         ended = {order.order_id: order for order in self._look_up(gone)}
@@ -135,8 +140,10 @@ class Reconciler:
         for order in gone:
             if order.order_id not in ended:
                 self._own.missed(order.client_oid, begun)
+        self.beat()
         if self._own.unknown():
             self._resolve_unknown()
+            self.beat()
         self.reconciled_at = self._clock.monotonic()
         self._blind_since = None
         self._is_asked = False
@@ -188,8 +195,7 @@ class Reconciler:
     def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
         """Return the rows of orders that are not open any more, as far as the venue knows them."""
         if len(orders) <= FEW:
-            found = [self._gte.get_order(order.order_id) for order in orders]
-            return [order for order in found if order]
+            return self._gte.get_orders([order.order_id for order in orders])
         oldest = min(id_number(order.order_id) for order in orders)
         return self._gte.query_orders((), after=str(oldest - 1))
 
@@ -207,6 +213,8 @@ class Reconciler:
         for order in doubted:
             if order.client_oid not in still:
                 logger.info("%s did reach the venue.", order)
+                if found := self._own.find(order):
+                    self._gte.notes.created(order.client_oid, found.order_id)
         self._report(fills)
         return fills
 
@@ -229,6 +237,7 @@ class Reconciler:
         for order in self._own.unknown():
             if self._own.missed(order.client_oid, begun):
                 logger.info("%s did not reach the venue.", order)
+                self._gte.notes.refused(order.client_oid)
 
     def is_being_cancelled(self) -> bool:
         """Say whether an order is being cancelled and not yet seen to have ended."""

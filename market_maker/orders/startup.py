@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import AlreadyRunning, Temporary, VenueUnreachable
 from market_maker.gte import GTE
-from market_maker.models import OpenOrder
+from market_maker.models import Notes, OpenOrder
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.sweep import LATE_SECONDS, Sweep
@@ -36,8 +36,8 @@ class EarlierRuns:
     """What the latest one had traded, if it left its orders in the book for this one on purpose."""
     may_be_late: bool = False
     """Whether one has ended so that one of its orders may still be on its way."""
-    order_ids: frozenset[str] = frozenset()
-    """The ids of their orders, as far as they may be left."""
+    notes: Notes = field(default_factory=Notes)
+    """What is noted of their creates, as far as their orders may be left."""
 
 
 class Startup:
@@ -68,7 +68,7 @@ class Startup:
             self._patiently(lambda: self._reconciler.adopt(trades))
             return
         begun = self._clock.monotonic()
-        leftovers = self._patiently(lambda: self._reconciler.leftovers(earlier.order_ids))
+        leftovers = self._patiently(lambda: self._reconciler.leftovers(earlier.notes))
         if earlier.known is not None:
             self._refuse_other_bots(leftovers, earlier.known)
         if leftovers:
@@ -80,7 +80,7 @@ class Startup:
             )
         if leftovers or earlier.may_be_late:
             late_until = begun + LATE_SECONDS if earlier.may_be_late else begun
-            left = Sweep(self._gte, known=leftovers, ids=earlier.order_ids, late_until=late_until)
+            left = Sweep(self._gte, known=leftovers, notes=earlier.notes, late_until=late_until)
             sweep.run(left, self._clock, START_SECONDS)
             self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's budget
             self._feed.drain_news()  # what it told of them is over

@@ -6,6 +6,7 @@ a time; whoever owns it owns the waiting.
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
-from market_maker.models import Account, OpenOrder
+from market_maker.models import Account, Notes, OpenOrder
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,11 @@ TRY_AGAIN = 0.5
 LATE_LOOK = 1.0
 """Seconds from look to look while an order may still arrive."""
 OPEN_STILL = "they are still open"
-CANCEL_AT_ONCE = 90
+OWNER_UNKNOWN = "open orders without client_oid may be ours, owner unknown"
+NEARLY_MS = 60_000
+"""How much older than its note an order's time may be: the venue's clock may have been set."""
+SLICE_SECONDS = 1.0
+"""Seconds after which no further request of a batch leaves: the loop goes on, and then they may."""
 
 
 class Client(Protocol):
@@ -41,8 +46,42 @@ class Client(Protocol):
     def query_orders(self) -> list[OpenOrder]:
         """Return all open orders of the symbol, whoever they belong to."""
 
-    def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> Sequence[Any]:
+    def cancel_bulk_orders(
+        self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
+    ) -> Sequence[Any]:
         """Ask to cancel orders; the outcome of each has `order_id` and `error`."""
+
+
+NO_NOTES = Notes()
+
+
+def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[OpenOrder, ...]]:
+    """Return the ids of the rows that the notes say are ours, and the rows that may be.
+
+    Ours are those with a noted id. A row without client_oid is ours, too, if it is alike in side,
+    price and quantity to a create whose answer was not noted, and not older, as long as there are
+    no more such rows than such creates. If there are, whose they are cannot be told.
+    """
+    ours = {row.order_id for row in rows if row.order_id in notes.ids}
+    doubtful: list[OpenOrder] = []
+    creates: dict[object, list[OpenOrder]] = defaultdict(list)
+    for create in notes.open_creates:
+        creates[create.side, create.price, create.qty].append(create)
+    for shape, alike in creates.items():
+        since = min(create.ctime for create in alike) - NEARLY_MS
+        nameless = [
+            row
+            for row in rows
+            if not row.client_oid
+            and row.order_id not in ours
+            and (row.side, row.price, row.qty) == shape
+            and row.ctime >= since
+        ]
+        if len(nameless) <= len(alike):
+            ours |= {row.order_id for row in nameless}
+        else:
+            doubtful += nameless
+    return ours, tuple(doubtful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +100,9 @@ class Sweep:
     """Cancels our orders of one account and symbol until a complete list shows none.
 
     Ours are those with the prefix, but for the runs to `spare`, which are another bot's; those that
-    are `known`, which go first in their order; and those with noted `ids`, for a venue whose rows
-    show no client_oid. It needs no settings and no feed. `late_until` is the time on the steady
+    are `known`, which go first in their order; and those that the `notes` of our creates tell, for
+    rows that show no client_oid. Rows that may be ours or another's are not cancelled, and stand in
+    the way of a proof. It needs no settings and no feed. `late_until` is the time on the steady
     clock until when an order may still arrive: a list is a proof only if it was asked for after it.
     """
 
@@ -72,23 +112,25 @@ class Sweep:
         *,
         known: Sequence[OpenOrder] = (),
         spare: Collection[str] = (),
-        ids: Collection[str] = (),
+        notes: Notes = NO_NOTES,
         late_until: float = -math.inf,
     ) -> None:
         self._client = client
         self._spare = spare
+        self._notes = notes
         self._late_until = late_until
         self._orders = list(known)
         self._urgency = {order.order_id: place for place, order in enumerate(known)}
-        self._known_ids = {*self._urgency, *ids}
+        self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
         self._fewest = math.inf
+        self._doubtful: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
         """When fewer orders were left than ever before, on the steady clock."""
 
-    def add_ids(self, ids: Collection[str]) -> None:
-        """Take the orders with these ids for ours too."""
-        self._known_ids.update(ids)
+    def take_notes(self, notes: Notes) -> None:
+        """Take what is noted now in place of what was noted before."""
+        self._notes = notes
 
     def step(self, now: Callable[[], float], *, is_last: bool = False) -> Step:
         """Ask for the list, and cancel what it shows; `is_last` only looks.
@@ -100,6 +142,8 @@ class Sweep:
             self._take(self._client.query_orders(), now)
             if not self._orders and begun < self._late_until:
                 return Step(wait=min(LATE_LOOK, self._late_until - begun))
+            if not self._orders and self._doubtful:
+                return Step(wait=LATE_LOOK, left=self._doubtful, trouble=OWNER_UNKNOWN)
             if not self._orders:
                 return Step(is_done=True)
         except Temporary as error:  # then those that are known are cancelled all the same
@@ -107,24 +151,28 @@ class Sweep:
         except Fatal as error:
             trouble, fatal = str(error), error
         if not is_last and not is_cut_off:
-            fatal = self._cancel(now()) or fatal
+            fatal = self._cancel(now) or fatal
         if fatal:
             raise fatal
         wait = LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN
         return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
 
     def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
-        self._orders = [o for o in found if o.order_id in self._known_ids or self._is_ours(o)]
+        ours, self._doubtful = claimed(found, self._notes)
+        ours |= self._known_ids
+        self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
         if len(self._orders) < self._fewest:
             self._fewest, self.progress_at = len(self._orders), now()
 
-    def _cancel(self, now: float) -> Fatal | None:
+    def _cancel(self, clock: Callable[[], float]) -> Fatal | None:
         """Ask to cancel what was not asked for just now; return what a person must look at."""
+        now = clock()
         long_ago = now - ASK_AGAIN
         due = [o for o in self._orders if self._asked.get(o.order_id, long_ago) <= long_ago]
         fatal = None
-        for outcome in self._client.cancel_bulk_orders(due[:CANCEL_AT_ONCE]):
+        outcomes = self._client.cancel_bulk_orders(due, lambda: clock() < now + SLICE_SECONDS)
+        for outcome in outcomes:
             if outcome.error is None:
                 self._asked[outcome.order_id] = now
             elif isinstance(outcome.error, Fatal):
@@ -160,7 +208,7 @@ def run(
 
 
 def prove_none_left(
-    client: Client, clock: Clock, seconds: float, *, ids: Collection[str], may_be_late: bool
+    client: Client, clock: Clock, seconds: float, *, notes: Notes, may_be_late: bool
 ) -> None:
     """Cancel all our orders over REST alone, and where one may be late, until none can arrive.
 
@@ -171,7 +219,7 @@ def prove_none_left(
     if may_be_late:
         logger.warning("An order may be in flight: looking for %.0f s.", LATE_SECONDS)
     try:
-        run(Sweep(client, ids=ids, late_until=late_until), clock, seconds)
+        run(Sweep(client, notes=notes, late_until=late_until), clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:
         listed = getattr(error, "orders", ())

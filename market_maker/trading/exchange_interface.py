@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 MARGIN_SECONDS = 10.0
+SLOW_SECONDS = 1.0
+"""Seconds after which a tick asks for nothing more that can wait for the next one."""
 NO_INSTRUMENT = "the feed has not shown the instrument yet"
 
 
@@ -133,10 +135,16 @@ class ExchangeInterface:
     def refresh(self) -> Health:
         """Bring our orders up to date, and say what their state and the feed's allow."""
         self.orders.decide_now()
+        slow_at = self._clock.monotonic() + SLOW_SECONDS
+
+        def has_time() -> bool:
+            """Return whether no read of this tick was slow: then one more may be asked for."""
+            return self._clock.monotonic() < slow_at
+
         try:
-            if not self.dry_run:
-                self._poll_margin()
             known = self.orders.refresh()
+            if not self.dry_run and has_time():
+                self._poll_margin()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.note_fatal(error)
@@ -146,6 +154,7 @@ class ExchangeInterface:
             self._ticker_if_any(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
+            has_time=has_time,
         )
         known = known and (self.dry_run or self.orders.reconciler.is_of_this_connection())
         if not known and found.state.severity < TradingState.PAUSED.severity:

@@ -87,7 +87,7 @@ class Loop:
         self._beaten = clock.monotonic()
         self._look_due = clock.monotonic() + LOOK_EVERY
         self._wall_ahead = self._wall_clock_ahead()
-        exchange.orders.executor.beat = self.beat
+        exchange.orders.set_beat(self.beat)
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -213,6 +213,8 @@ class Loop:
         interval = settings.LOOP_INTERVAL
         if exchange.is_unsettled() or exchange.is_doubtful() or not self.may_quote():
             interval = min(interval, SETTLE_SECONDS)
+        if exchange.orders.executor.is_cut_short:
+            interval = 0.0  # what was left of the plan is planned anew at once
         due = clock.monotonic() + interval
         while not self._control.is_stopping and (now := clock.monotonic()) < due:
             until = max(now, min(due, self._look_due))  # a look is overdue after a long tick

@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from statistics import median
 
@@ -98,11 +99,12 @@ class Monitor:
         *,
         position_limit: Decimal | None,
         max_loss: Decimal | None,
+        has_time: Callable[[], bool],
     ) -> Health:
         """Gather the facts and return what they allow.
 
         `snapshot` is None while the feed has not shown everything, and a limit is None where there
-        is none.
+        is none. What can wait is asked for only while `has_time()`.
         """
         now = self._clock.monotonic()
         if self._feed.auth_refused():
@@ -110,14 +112,16 @@ class Monitor:
         self._take_events()
         self._count_drops(now)
         self._tell_unusable()
-        if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due:
+        if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
             self.see_empty_tables()
         if snapshot:
             self._look_at_account(snapshot, now)
             self._look_at_profit(snapshot.instrument, max_loss, now)
             self._look_at_price(snapshot.ticker, now)
-            self._audit_book(now)
-            self._look_at_setting(snapshot.instrument, now)
+            if has_time():
+                self._audit_book(now)
+            if has_time():
+                self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
         return trading_state.assess(self._facts(snapshot, ticker, position_limit, now))
 

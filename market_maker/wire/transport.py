@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 2.0
 LOOK_AGAIN = 0.05
 """Seconds between two looks whether a request that waits for the budget is still wanted."""
-WRITE_SECONDS = 4.0
-"""The longest wait for the answer to a write: short, so that its fate is looked up soon."""
+ANSWER_SECONDS = 4.0
+"""The longest wait for an answer: short, so that the loop goes on and an outcome is known soon."""
 CHUNK = 65_536
 LONGEST_REST = 1.0
 """Seconds that a request waits at most when the venue has said "too frequent": the tick goes on."""
@@ -121,11 +121,13 @@ class Transport:
         path: str,
         what: str,
         still_wanted: Callable[[], bool] = lambda: True,
+        leaving: Callable[[], None] = lambda: None,
     ) -> Any:
         """Send one request when the budget allows it, and return the `data` of the answer.
 
-        `what` names the request in errors; `still_wanted` is asked until the request leaves. Raises
-        the RequestError that tells what became of it.
+        `what` names the request in errors; `still_wanted` is asked until the request leaves, and
+        `leaving` is called just before its first byte does. Raises the RequestError that tells what
+        became of it.
         """
         if self._read_only and endpoint.method != "GET":
             raise NotSent(f"{what}: a dry run sends nothing")
@@ -136,6 +138,7 @@ class Transport:
         theirs = self._venue_clock
         begun, expires = theirs.steady_ms(), theirs.now() + auth.EXPIRES_AFTER_MS
         try:
+            leaving()
             reply = self._exchange(endpoint, self._base_url + path, params)
         except _Status as status:
             raise _expiring(self._of_status(status, endpoint, what), expires) from None
@@ -217,16 +220,12 @@ class Transport:
         )
 
     def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
-        is_read = endpoint.method == "GET"
         with self._session.request(
             endpoint.method,
             url,
             params=params,
             auth=self._auth if endpoint.signed else None,
-            timeout=(
-                CONNECT_SECONDS,
-                self._timeout if is_read else min(self._timeout, WRITE_SECONDS),
-            ),
+            timeout=(CONNECT_SECONDS, min(self._timeout, ANSWER_SECONDS)),
             allow_redirects=False,
             stream=True,
         ) as response:

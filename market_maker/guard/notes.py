@@ -1,0 +1,44 @@
+"""The notes of our creates, by which whoever outlives a run knows orders that show no client_oid."""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+from market_maker.models import Notes, OpenOrder, OrderState, Side
+
+ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def read_notes(lines: Iterable[str]) -> Notes:
+    """Return what lines of notes say: the ids that are known, and the creates without one.
+
+    A line that cannot be read, as the last one before a crash, is left out.
+    """
+    ids: set[str] = set()
+    open_creates: dict[str, OpenOrder] = {}
+    for line in lines:
+        match line.split():
+            case ["create", client_oid, side, price, qty, time]:
+                order = _create(client_oid, side, price, qty, time)
+                if order:
+                    open_creates[client_oid] = order
+            case ["id", client_oid, order_id] if ID.fullmatch(order_id):
+                ids.add(order_id)
+                open_creates.pop(client_oid, None)
+            case ["refused", client_oid]:
+                open_creates.pop(client_oid, None)
+    return Notes(frozenset(ids), tuple(open_creates.values()))
+
+
+def _create(client_oid: str, side: str, price: str, qty: str, time: str) -> OpenOrder | None:
+    try:
+        return OpenOrder(
+            side=Side(side),
+            price=Decimal(price),
+            qty=Decimal(qty),
+            client_oid=client_oid,
+            ctime=int(time),
+            state=OrderState.UNKNOWN,
+        )
+    except (ValueError, InvalidOperation):
+        return None
