@@ -215,6 +215,8 @@ class Fill:
     qty: Decimal
     before: OpenOrder
     order: OpenOrder
+    arrival: int = 0
+    """How many frames of the feed had arrived when it was told."""
 
     @property
     def is_long(self) -> bool:

@@ -1,14 +1,16 @@
 """The position, seen twice: what the venue shows, and what our own fills make of it.
 
 No REST call of this venue gives positions, and the feed's rows of fills and positions come by
-separate ways. So each leg has two views: the latest row that has *arrived*, and a base plus our own
-fills since. Limits count the worse of the two. No clock of the venue has a say in which is newer.
+separate ways. So each leg has two views: the latest row that has *arrived*, with our own fills that
+were told after it; and a base plus all our own fills since. Limits count the worst of them. No clock
+of the venue has a say in which is newer.
 
 A difference that lasts is the work of somebody else, or of the venue. The base is then set anew,
 but only from the first image of a new connection, with all our orders looked up after it, none of
 unknown outcome, and the same difference found twice. Time alone never sets it.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -20,6 +22,7 @@ GOES_ON = 12.0
 """Seconds after which a difference that keeps changing is looked into, too."""
 VANISHED = 5.0
 """Seconds without a row of a leg, while the table's frames go on: it may be no more."""
+RECENT = 10_000
 NEAR = Decimal("0.005")
 """How near the mark must have come to the liquidation price, as a fraction."""
 
@@ -63,17 +66,28 @@ class PositionLedger:
     def __init__(self) -> None:
         self._long = _Line()
         self._short = _Line()
+        self._recent: deque[Fill] = deque(maxlen=RECENT)
+        """Our fills that the legs, as they were last shown, may not show yet."""
         self._proposed: tuple[Decimal, Decimal] | None = None
         """The differences that a new connection has shown once."""
 
     def book(self, fill: Fill) -> None:
         """Book one of our fills, each once."""
         line = self._long if fill.is_long else self._short
-        line.own += -fill.qty if fill.order.close else fill.qty
+        line.own += _change(fill)
+        self._recent.append(fill)
 
     def exposure(self, shown: Position) -> Exposure:
-        """Return the worse of both views: the position as it is shown, and as we expect it."""
-        views = [(shown.long.qty, shown.short.qty)]
+        """Return the worst of all views: shown, shown with later fills, and as we expect it."""
+        oldest = min(shown.long.arrival, shown.short.arrival)
+        while self._recent and self._recent[0].arrival < oldest:
+            self._recent.popleft()
+        later = {True: ZERO, False: ZERO}
+        for fill in self._recent:
+            if fill.arrival >= (shown.long if fill.is_long else shown.short).arrival:
+                later[fill.is_long] += _change(fill)
+        long, short = shown.long.qty, shown.short.qty
+        views = [(long, short), (long + later[True], short + later[False])]
         if self._long.base is not None:
             views.append((self._long.expected, self._short.expected))
         return Exposure.of(*views)
@@ -156,6 +170,10 @@ class PositionLedger:
 
     def _with(self, shown: Position) -> tuple[tuple[_Line, Leg], tuple[_Line, Leg]]:
         return (self._long, shown.long), (self._short, shown.short)
+
+
+def _change(fill: Fill) -> Decimal:
+    return -fill.qty if fill.order.close else fill.qty
 
 
 def _was_near(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:

@@ -201,14 +201,14 @@ class Reconciler:
 
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
         """Take rows that REST has shown."""
-        rows = list(rows)
+        rows, arrivals = list(rows), self._feed.arrivals
         self._own.claim(rows)
-        self._take(rows)
+        self._take((row, arrivals) for row in rows)
 
-    def _take(self, rows: Iterable[OpenOrder]) -> list[Fill]:
-        """Take rows; log which orders are not of unknown outcome any more."""
+    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+        """Take rows, each with how many frames had arrived by then; log which orders are not of unknown outcome any more."""
         doubted = self._own.unknown()
-        fills = [fill for row in rows if (fill := self._observe_row(row))]
+        fills = [fill for each in rows if (fill := self._observe_row(*each))]
         still = {order.client_oid for order in self._own.unknown()}
         for order in doubted:
             if order.client_oid not in still:
@@ -218,10 +218,10 @@ class Reconciler:
         self._report(fills)
         return fills
 
-    def _observe_row(self, row: OpenOrder) -> Fill | None:
+    def _observe_row(self, row: OpenOrder, arrival: int) -> Fill | None:
         """Take one row; what it changes is logged, so that the log alone tells an order's life."""
         before = self._own.find(row)
-        fill = self._own.observe(row, self._feed.arrivals)
+        fill = self._own.observe(row, arrival)
         after = self._own.find(row)
         if after and after != before:
             words = after.state.value, plain(after.filled)

@@ -209,7 +209,7 @@ class OrderTracker:
             self._end(order)
         else:
             self._orders[client_oid] = order
-        return self._book(known, order)
+        return self._book(known, order, arrival)
 
     def trades(self) -> dict[str, Any]:
         """Return what was traded so far, in text, for a process that takes our orders over."""
@@ -336,11 +336,11 @@ class OrderTracker:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _book(self, known: OpenOrder, order: OpenOrder) -> Fill | None:
+    def _book(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
         qty = order.filled - known.filled
         if qty <= 0:
             return None
-        fill = Fill(side=order.side, qty=qty, before=known, order=order)
+        fill = Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
         self.fill_count += 1
         if order.side is Side.BUY:
             self.bought += qty

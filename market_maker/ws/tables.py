@@ -58,7 +58,7 @@ class Tables:
         self._area = area
         self.book = Book(self._id_fits)
         self.trades: deque[dict[str, str]] = deque(maxlen=TRADES)
-        self.news: deque[OpenOrder] = deque(maxlen=NEWS)
+        self.news: deque[tuple[OpenOrder, int]] = deque(maxlen=NEWS)
         """Rows of own orders, in order of arrival, until `drain_news()` takes them."""
         self.counts: Counter[str] = Counter()
         self.broken = ""
@@ -69,6 +69,7 @@ class Tables:
         """When the last frame of each table arrived that has had its partial, in seconds."""
         self._arrival = 0
         self._at = 0.0
+        self._position_arrival = 0
         self._rows: dict[str, dict[tuple[Any, ...], Entry]] = {}
         self._parse: dict[str, Callable[[Row], Any]] = {
             "instrument": lambda row: protocol.parse_instrument(row, instrument_type),
@@ -110,6 +111,8 @@ class Tables:
             self.counts["before partial"] += len(data)
             return False
         self.heard[table] = self._at
+        if table == "position":
+            self._position_arrival = self._arrival
         if table == "order_book":
             self._apply_book(action, data)
             return False
@@ -188,7 +191,7 @@ class Tables:
             self._id_rule, self._ids_fit = rule, None
             self.book.check_anew()
         if table in ("order", "execution"):
-            self.news.append(value)
+            self.news.append((value, self._arrival))
             if table == "execution":
                 return
             if value.state is OrderState.DONE:
@@ -201,8 +204,8 @@ class Tables:
 
     # --- values out -----------------------------------------------------------------------------
 
-    def drain_news(self) -> list[OpenOrder]:
-        """Return the rows of own orders since the last call, in order of arrival."""
+    def drain_news(self) -> list[tuple[OpenOrder, int]]:
+        """Return the rows of own orders since the last call, each with its frame's number."""
         news = list(self.news)
         self.news.clear()
         return news
@@ -242,7 +245,8 @@ class Tables:
             for (_, _, side), entry in self._rows.get("position", {}).items()
         }
         at = self.heard.get("position", 0.0)
-        long, short = (legs.get(side, Leg(at=at)) for side in (Side.BUY, Side.SELL))
+        none = Leg(arrival=self._position_arrival, at=at)
+        long, short = (legs.get(side, none) for side in (Side.BUY, Side.SELL))
         return Position(long=long, short=short, at=at)
 
     def margin(self) -> Margin | None:

@@ -223,8 +223,8 @@ class GTEWebsocket:
             return orders
         return tuple(order for order in orders if is_ours(order.client_oid, prefix))
 
-    def drain_news(self) -> list[OpenOrder]:
-        """Return all rows of orders since the last call, in order of arrival."""
+    def drain_news(self) -> list[tuple[OpenOrder, int]]:
+        """Return all rows of orders since the last call, each with its frame's number."""
         with self._changed:
             return self._tables.drain_news()
 
