@@ -282,15 +282,16 @@ class OrderManager:
         for name, leg in (("long", position.long), ("short", position.short)):
             if leg.qty:
                 logger.info("Avg Entry Price (%s): %.*f", name, digits, leg.entry_price)
-        own = self.exchange.orders.tracker
+        trades = self.exchange.money.trades
         logger.info(
-            "Contracts Traded This Run: bought %s, sold %s", plain(own.bought), plain(own.sold)
+            "Contracts Traded This Run: bought %s, sold %s",
+            *(plain(trades.bought), plain(trades.sold)),
         )
         if self.health.state is not TradingState.ACTIVE:
             logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
         mark = snapshot.instrument.valuation_price
-        if mark and own.fill_count:
-            profit = self.exchange.monitor.money.profit(snapshot.instrument, mark)
+        if mark and trades.fills:
+            profit = self.exchange.money.profit(snapshot.instrument, mark)
             logger.info("Profit of this run before fees: %.6f %s", profit, currency)
         if snapshot.instrument.is_contract:
             delta = self.exchange.calc_delta()["spot"]

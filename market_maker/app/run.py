@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RESTARTED = "GTE_MARKETMAKER_RESTARTED"
+"""Environment variable that tells a program that it takes the place of one with older code."""
+
 
 def run(arguments: argparse.Namespace) -> None:
     """Run until told to stop; for changed code leave cleanly and start anew."""
+    is_restart = os.environ.pop(RESTARTED, "") == "1"
     signals = Signals()
     signals.install()
     session: Session | None = None
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
                 keep=(paper.child.fd,) if paper else (),
             )
         signals.let_through()
-        bot = _made(arguments.strategy, session)
+        bot = _made(arguments.strategy, session, is_restart=is_restart)
     except BaseException as error:
         if session:
             session.end_start(error)
@@ -60,16 +64,21 @@ def run(arguments: argparse.Namespace) -> None:
                 session.files.discard()
 
 
-def _made(strategy: str, session: Session | None) -> "OrderManager":
+def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
+    """Connect; after a restart the run's money is counted on."""
     from market_maker.orders.startup import EarlierRuns
     from market_maker.trading.exchange_interface import Runtime
 
     earlier = EarlierRuns()
     if session:
+        money = session.files.money() if is_restart else None
+        if not is_restart:
+            session.files.forget_money()
         earlier = EarlierRuns(
             known=session.known_runs,
             may_be_late=session.may_be_late,
             notes=session.notes,
+            money=money or None,
         )
     return _strategy(strategy).made_with(Runtime(earlier=earlier, can_restart=True))
 
@@ -124,6 +133,8 @@ def _start_anew(paper: "PaperChild | None") -> None:
     A signal that comes meanwhile reaches the new process. Raises OSError when there is no program
     to start.
     """
-    environment = settings.environment() | (paper.outlive_restart() if paper else {})
+    environment = settings.environment() | {RESTARTED: "1"}
+    if paper:
+        environment |= paper.outlive_restart()
     logging.shutdown()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)

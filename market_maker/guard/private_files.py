@@ -69,8 +69,11 @@ class PrivateFiles:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def write(self, suffix: str, text: str) -> bool:
-        """Write a file whole or not at all; return whether that was done."""
+    def write(self, suffix: str, text: str, *, sync: bool = True) -> bool:
+        """Write a file whole or not at all; return whether that was done.
+
+        Without `sync` it outlives this process, but maybe not the machine.
+        """
         new = self._file(suffix + ".new")
         try:
             with suppress(FileNotFoundError):
@@ -78,7 +81,8 @@ class PrivateFiles:
             with open(self.open(suffix + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as f:
                 f.write(text)
                 f.flush()
-                os.fsync(f.fileno())
+                if sync:
+                    os.fsync(f.fileno())
             os.rename(new, self._file(suffix), src_dir_fd=self._at, dst_dir_fd=self._at)
         except OSError as error:
             logger.error("%s cannot be written: %s.", self.path(suffix), error.strerror)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,21 @@ class RunFiles:
             ]
             self._files.write(".notes", "".join(lines))
 
+    # --- the run's money ------------------------------------------------------------------------
+
+    def write_money(self, trades: Mapping[str, str]) -> None:
+        """Record what the run has traded so far. Written, not synced."""
+        self._files.write(".money", json.dumps(dict(trades)) + "\n", sync=False)
+
+    def money(self) -> dict[str, str]:
+        """Return what the run before has traded, as it was recorded; nothing if it was not."""
+        found = self._files.read_json(".money") or {}
+        return {str(name): str(value) for name, value in found.items()}
+
+    def forget_money(self) -> None:
+        """Take the record away: a new run begins."""
+        self._files.remove(".money")
+
     # --- orders left ----------------------------------------------------------------------------
 
     def write_orders_left(self, reason: str, orders: Sequence[str]) -> None:
@@ -190,7 +205,7 @@ class RunFiles:
 
     def discard(self) -> None:
         """Take all files away, for an account that nobody will ever use again."""
-        for suffix in (".lock", ".json", ".halt", ".notes", ".orders_left.json"):
+        for suffix in (".lock", ".json", ".halt", ".notes", ".money", ".orders_left.json"):
             self._files.remove(suffix)
 
     # --- inside ---------------------------------------------------------------------------------

@@ -160,6 +160,7 @@ class Session:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
         self.files.note_run(exchange.gte.run)
         exchange.gte.notes = self.files
+        exchange.on_trade = self.files.write_money
         loop.on_halt = self._latch
         loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS
         if self._halted:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from market_maker.models import ZERO, Fill, Instrument
+from market_maker.models import ZERO, Fill, Instrument, Side
 from market_maker.money.valuation import is_inverse, value, value_of_fill
 
 
@@ -10,14 +10,25 @@ class ProfitLedger:
     """Adds up what was paid for and received by our fills, each booked once."""
 
     def __init__(self) -> None:
-        self.net = ZERO
-        """Bought less sold, in contracts or base currency."""
+        self.bought = ZERO
+        self.sold = ZERO
+        """In contracts or base currency."""
+        self.fills = 0
         self.paid = ZERO
         """Paid less received, in the settlement currency."""
 
+    @property
+    def net(self) -> Decimal:
+        """Bought less sold."""
+        return self.bought - self.sold
+
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Book one of our fills."""
-        self.net += fill.side.sign * fill.qty
+        self.fills += 1
+        if fill.side is Side.BUY:
+            self.bought += fill.qty
+        else:
+            self.sold += fill.qty
         self.paid += fill.side.sign * value_of_fill(fill, instrument)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:

@@ -1,8 +1,7 @@
 """Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
@@ -50,20 +49,6 @@ class Reconciler:
         """Called after each answer: looking our orders up may take several."""
         self._unexplained_since: dict[str, float] = {}
         self._repeated_at: dict[str, float] = {}
-
-    def adopt(self, trades: Mapping[str, Any]) -> None:
-        """Take over the orders of the process that this one replaces, and count its trades on.
-
-        `trades` are those of `OrderTracker.trades()`; what has filled since then is counted too.
-        """
-        self._reconciled_epoch = self._feed.epoch
-        self._own.learn(self._gte.newest_orders())
-        rows = {row.order_id: row for row in self._gte.query_orders()}
-        gone = [order_id for order_id in trades.get("filled", {}) if order_id not in rows]
-        ended = [row for order_id in gone if (row := self._gte.get_order(order_id))]
-        self._own.go_on(trades, [*rows.values(), *ended])
-        adopted = self._own.adopt(rows.values())
-        logger.info("Adopted %d orders of the process before this one.", adopted)
 
     def leftovers(self, notes: Notes) -> list[OpenOrder]:
         """Return the orders that earlier runs have left; those of others are left alone.

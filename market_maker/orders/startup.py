@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
@@ -32,8 +32,8 @@ class EarlierRuns:
 
     known: frozenset[str] | None = None
     """Those of this host; None while nobody keeps them."""
-    replaced: Mapping[str, Any] | None = None
-    """What the latest one had traded, if it left its orders in the book for this one on purpose."""
+    money: Mapping[str, str] | None = None
+    """What the program had traded whose place this one takes after a restart for new code."""
     may_be_late: bool = False
     """Whether one has ended so that one of its orders may still be on its way."""
     notes: Notes = field(default_factory=Notes)
@@ -58,15 +58,11 @@ class Startup:
         self._clock = clock
 
     def run(self, earlier: EarlierRuns) -> None:
-        """Cancel what earlier runs have left; adopt what was left for this one on purpose.
+        """Cancel what earlier runs have left.
 
         Raises AlreadyRunning for another bot at work with our prefix, VenueUnreachable when the
         venue does not answer, OrdersLeft when leftovers cannot be cancelled.
         """
-        if earlier.replaced is not None:
-            trades = earlier.replaced
-            self._patiently(lambda: self._reconciler.adopt(trades))
-            return
         begun = self._clock.monotonic()
         leftovers = self._patiently(lambda: self._reconciler.leftovers(earlier.notes))
         if earlier.known is not None:

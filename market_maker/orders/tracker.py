@@ -10,11 +10,10 @@ when it can no longer arrive.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import (
@@ -58,9 +57,6 @@ class OrderTracker:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self.bought = ZERO
-        self.sold = ZERO
-        self.fill_count = 0
         self.taker_fills = 0
         self.ended_by_venue = 0
         """Orders that were cancelled by somebody else."""
@@ -211,30 +207,6 @@ class OrderTracker:
             self._orders[client_oid] = order
         return self._book(known, order, arrival)
 
-    def trades(self) -> dict[str, Any]:
-        """Return what was traded so far, in text, for a process that takes our orders over."""
-        orders = [order for order in self._orders.values() if order.order_id]
-        return {
-            "bought": str(self.bought),
-            "sold": str(self.sold),
-            "filled": {order.order_id: str(order.filled) for order in orders},
-            "names": {order.order_id: order.client_oid for order in orders},
-        }
-
-    def go_on(self, trades: Mapping[str, Any], rows: Iterable[OpenOrder]) -> None:
-        """Count on from the trades of the process before, with what its orders have filled since.
-
-        `rows` are its orders as they are now, among others.
-        """
-        self.bought, self.sold = Decimal(trades.get("bought", 0)), Decimal(trades.get("sold", 0))
-        self._oid_of |= trades.get("names", {})  # the venue's rows may not show them (spot)
-        for row in rows:
-            before = trades.get("filled", {}).get(row.order_id)
-            if before is not None:
-                since = row.filled - Decimal(before)
-                self.bought += since if row.side is Side.BUY else ZERO
-                self.sold += since if row.side is Side.SELL else ZERO
-
     def adopt(self, rows: Iterable[OpenOrder]) -> int:
         """Take over live orders of an earlier run, whose fills so far were its; say how many."""
         before = len(self._orders)
@@ -340,13 +312,7 @@ class OrderTracker:
         qty = order.filled - known.filled
         if qty <= 0:
             return None
-        fill = Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
-        self.fill_count += 1
-        if order.side is Side.BUY:
-            self.bought += qty
-        else:
-            self.sold += qty
-        return fill
+        return Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
 
     def _turn(self, client_oid: str, before: OrderState, after: OrderState) -> None:
         order = self._orders.get(client_oid)

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +10,13 @@ from typing import Any
 
 from market_maker.clock import SYSTEM, Clock
 from market_maker.control import Control
-from market_maker.errors import Fatal, RequestError, Temporary, VenueUnreachable
+from market_maker.errors import (
+    Fatal,
+    RequestError,
+    SettingsError,
+    Temporary,
+    VenueUnreachable,
+)
 from market_maker.gte import GTE
 from market_maker.models import (
     ZERO,
@@ -23,6 +29,7 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
+from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.orders.startup import EarlierRuns
 from market_maker.safety.trading_state import SILENT_AFTER, Health, TradingState
@@ -93,7 +100,12 @@ class ExchangeInterface:
             dry_run=dry_run,
             stale_after=SILENT_AFTER,
         )
-        self.monitor = Monitor(self.gte, self.feed, self.orders, self._clock, settings.MAX_FILLS)
+        self.money = Money()
+        self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
+        """Is told what this run has traded, after each fill; `guard.session` sets it."""
+        self.monitor = Monitor(
+            self.gte, self.feed, self.orders, self.money, self._clock, settings.MAX_FILLS
+        )
 
     @property
     def dry_run(self) -> bool:
@@ -113,9 +125,24 @@ class ExchangeInterface:
             self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
         except Temporary as error:
             raise VenueUnreachable(str(error)) from None
+        self._go_on_from(self._runtime.earlier.money)
         self.feed.start()
         self._wait_for_tables()
         self.orders.start(self._runtime.earlier)
+
+    def _go_on_from(self, trades: Mapping[str, str] | None) -> None:
+        """Count the run's money on after a restart. Raises SettingsError if that cannot be."""
+        if trades is None:
+            return
+        try:
+            self.money.go_on_from(trades)
+        except (ValueError, ArithmeticError):
+            if settings.MAX_LOSS:
+                raise SettingsError(
+                    "what was traded before the restart cannot be read, and MAX_LOSS counts it: "
+                    "start anew by hand"
+                ) from None
+            logger.error("What was traded before the restart cannot be read; counting from zero.")
 
     def _wait_for_tables(self) -> None:
         """Wait for every needed table; raise VenueUnreachable or AuthError without one."""
@@ -178,7 +205,8 @@ class ExchangeInterface:
     def _on_fill(self, fill: Fill) -> None:
         self._instrument = self.feed.get_instrument() or self._instrument
         if self._instrument:
-            self.monitor.money.book(fill, self._instrument)
+            self.money.book(fill, self._instrument)
+            self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
     def take_news(self) -> bool:
@@ -233,7 +261,7 @@ class ExchangeInterface:
             ticker=ticker,
             orders=orders,
             position=position,
-            exposure=self.monitor.money.position.exposure(position),
+            exposure=self.money.position.exposure(position),
             margin=self._dry_margin() if self.dry_run else margin or self._margin,
         )
 
@@ -337,7 +365,7 @@ class ExchangeInterface:
 
     def _spot_position(self) -> Position:
         """Return what this run has bought less what it has sold: spot has balances, no position."""
-        net = self.orders.tracker.bought - self.orders.tracker.sold
+        net = self.money.trades.net
         return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
 
     def _poll_margin(self) -> None:

@@ -178,10 +178,10 @@ class Loop:
             self._exchange.cancel_all_orders(seconds)
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
-            own = self._exchange.orders.tracker
+            trades = self._exchange.money.trades
             logger.info(
                 "This run: %d fills, bought %s, sold %s contracts.",
-                *(own.fill_count, plain(own.bought), plain(own.sold)),
+                *(trades.fills, plain(trades.bought), plain(trades.sold)),
             )
         finally:
             self._exchange.close()

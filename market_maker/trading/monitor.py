@@ -41,7 +41,13 @@ class Monitor:
     """Looks at everything once a tick. It places and cancels nothing."""
 
     def __init__(
-        self, gte: GTE, feed: GTEWebsocket, orders: Orders, clock: Clock, max_fills: int
+        self,
+        gte: GTE,
+        feed: GTEWebsocket,
+        orders: Orders,
+        money: Money,
+        clock: Clock,
+        max_fills: int,
     ) -> None:
         self._gte = gte
         self._feed = feed
@@ -50,7 +56,7 @@ class Monitor:
         self._reconciler = orders.reconciler
         self._clock = clock
         self._alarms = Alarms(fills_in_a_minute=max_fills)
-        self.money = Money()
+        self._money = money
         self._new_image_due = 0.0
         self._asked_epoch: int | None = None
         """The connection that was given up to see the position anew; None while that is not due."""
@@ -85,7 +91,7 @@ class Monitor:
 
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
-        return bool(self._audit.wrong) or self.money.position.is_odd()
+        return bool(self._audit.wrong) or self._money.position.is_odd()
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
@@ -142,7 +148,7 @@ class Monitor:
             blind_for=self._reconciler.blind_for(),
             doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
             stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
-            odd_for=self.money.position.odd_for(now),
+            odd_for=self._money.position.odd_for(now),
             clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
@@ -249,7 +255,7 @@ class Monitor:
 
     def _look_at_position(self, snapshot: Snapshot, now: float) -> None:
         """Compare the position with our own fills; a lasting difference is looked into."""
-        ledger, shown = self.money.position, snapshot.position
+        ledger, shown = self._money.position, snapshot.position
         ledger.see(shown, now)
         if self._asked_epoch is not None and self._feed.epoch > self._asked_epoch:
             self._set_base_anew(snapshot)
@@ -273,7 +279,7 @@ class Monitor:
         All our orders must have been looked up since the image came, twice, and none may be of
         unknown outcome or on its way.
         """
-        ledger = self.money.position
+        ledger = self._money.position
         if not ledger.is_odd():
             self._asked_epoch = None
             return
@@ -303,7 +309,7 @@ class Monitor:
         mark = instrument.valuation_price
         if mark:
             self._valued_at = now
-        too_much = mark and max_loss and self.money.profit(instrument, mark) <= -max_loss
+        too_much = mark and max_loss and self._money.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             self._alarms.note("loss", now)
 

@@ -359,7 +359,7 @@ class Invariants(logging.Handler):
         """Check what the bot says it traded in this run against the exchange (I16)."""
         bot = self._world.bot
         assert bot
-        own, run = bot.exchange.orders.tracker, bot.exchange.gte.run
+        own, run = bot.exchange.money.trades, bot.exchange.gte.run
         sums = {(side, ours): Decimal(0) for side in Side for ours in (True, False)}
         for fill in self._world.report.fills:
             oid = fill.client_oid or ""

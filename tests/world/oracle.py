@@ -45,7 +45,8 @@ def assert_agrees(world: World) -> None:
     for fill in world.report.fills:
         if (fill.client_oid or "").startswith(settings.ORDERID_PREFIX + bot.exchange.gte.run):
             sums[fill.side] += fill.qty
-    assert (own.bought, own.sold) == (sums[Side.BUY], sums[Side.SELL])
+    trades = bot.exchange.money.trades
+    assert (trades.bought, trades.sold) == (sums[Side.BUY], sums[Side.SELL])
     position = bot.exchange.feed.position()
     assert (position.long.qty, position.short.qty) == world.position()
 
