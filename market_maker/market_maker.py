@@ -10,12 +10,21 @@ from typing import Any, Self
 from market_maker import __version__
 from market_maker.control import Control
 from market_maker.errors import InvalidOrder, OrdersLeft, Temporary
-from market_maker.models import Instrument, OrderRequest, Plan, Position, Side, plain, to_grid
+from market_maker.models import (
+    Instrument,
+    OrderRequest,
+    Plan,
+    Position,
+    Side,
+    Snapshot,
+    plain,
+    to_grid,
+)
 from market_maker.safety.trading_state import Health, TradingState
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader
 from market_maker.strategy import ladder, risk
-from market_maker.strategy.decision import decide
+from market_maker.strategy.decision import Decision, decide
 from market_maker.trading.exchange_interface import ExchangeInterface, Runtime
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
@@ -65,6 +74,8 @@ class OrderManager:
         self._created: deque[float] = deque()
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reasons: set[str] = set()
+        self._decided: tuple[object, Decision] | None = None
+        """What the last decision depended on, and what it was."""
         self._reloader = Reloader(self.clock)
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.runtime
@@ -249,15 +260,14 @@ class OrderManager:
         first counts. Raises InvalidOrder, with nothing sent, for one that makes no sense.
         """
         self._check_age()
-        snapshot = self.exchange.snapshot()
+        snapshot = self.exchange.look()
         wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         if len(wanted) > settings.MAX_OPEN_ORDERS:
             raise InvalidOrder(
                 f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
             )
-        relist = Decimal(str(settings.RELIST_INTERVAL))
-        decision = decide(wanted, snapshot, self._limits(), relist=relist)
+        decision = self._decide(tuple(wanted), snapshot)
         self._log_dropped(decision.dropped)
         plan = decision.plan
         if self.clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
@@ -313,15 +323,23 @@ class OrderManager:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
+        """Decide, unless everything that it depends on is as it was the last time."""
+        limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
+        asked = (wanted, snapshot, limits, relist)
+        if self._decided is None or self._decided[0] != asked:
+            self._decided = asked, decide(wanted, snapshot, limits, relist=relist)
+        return self._decided[1]
+
     def _limits(self) -> risk.Limits:
-        return risk.Limits(
+        return risk.limits(
             check=settings.CHECK_POSITION_LIMITS,
-            min_position=Decimal(str(settings.MIN_POSITION)),
-            max_position=Decimal(str(settings.MAX_POSITION)),
+            min_position=settings.MIN_POSITION,
+            max_position=settings.MAX_POSITION,
             hedge=settings.POSITION_MODE == "hedge",
-            collar=Decimal(str(settings.PRICE_COLLAR)),
-            max_order_qty=Decimal(str(settings.MAX_ORDER_QTY)),
-            max_open_value=Decimal(str(settings.MAX_OPEN_VALUE or "Infinity")),
+            collar=settings.PRICE_COLLAR,
+            max_order_qty=settings.MAX_ORDER_QTY,
+            max_open_value=settings.MAX_OPEN_VALUE,
             max_orders=self.exchange.orders.executor.order_limit(settings.MAX_OPEN_ORDERS),
             reducing=self.health.state is TradingState.REDUCING,
         )

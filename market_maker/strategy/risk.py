@@ -7,6 +7,7 @@ everything fills at once.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 
 from market_maker.models import (
     ZERO,
@@ -37,6 +38,33 @@ class Limits:
     max_orders: int = 10**6
     reducing: bool = False
     """Whether the position may only come nearer to zero."""
+
+
+@lru_cache(8)
+def limits(
+    *,
+    check: bool,
+    min_position: float,
+    max_position: float,
+    hedge: bool,
+    collar: float,
+    max_order_qty: float,
+    max_open_value: float,
+    max_orders: int,
+    reducing: bool,
+) -> Limits:
+    """Return the limits that settings (floats) mean, exact; a `max_open_value` of 0 is none."""
+    return Limits(
+        check=check,
+        min_position=Decimal(str(min_position)),
+        max_position=Decimal(str(max_position)),
+        hedge=hedge,
+        collar=Decimal(str(collar)),
+        max_order_qty=Decimal(str(max_order_qty)),
+        max_open_value=Decimal(str(max_open_value or "Infinity")),
+        max_orders=max_orders,
+        reducing=reducing,
+    )
 
 
 @dataclass(frozen=True, slots=True)

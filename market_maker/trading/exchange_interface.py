@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from market_maker.clock import SYSTEM, Clock
@@ -24,10 +25,11 @@ from market_maker.models import (
     Instrument,
     Leg,
     Margin,
+    OpenOrder,
     Plan,
     Position,
+    Side,
     Snapshot,
-    Ticker,
 )
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
@@ -41,9 +43,11 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 MARGIN_SECONDS = 10.0
+SEEN_SECONDS = 2.0
+"""Seconds after which what a tick has read is read anew: its strategy takes long."""
+PRICE = attrgetter("price")
 SLOW_SECONDS = 1.0
 """Seconds after which a tick asks for nothing more that can wait for the next one."""
-NO_INSTRUMENT = "the feed has not shown the instrument yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,10 @@ class ExchangeInterface:
         """The latest that was shown; a fill may be found while a new connection shows none yet."""
         self._margin: Margin | None = None
         self._margin_due = 0.0
+        self._is_ticking = False
+        self._seen: Snapshot | None = None
+        """What the tick has read; None outside a tick."""
+        self._seen_at = 0.0
         self.orders = Orders(
             self.gte,
             self.feed,
@@ -177,8 +185,7 @@ class ExchangeInterface:
             self.monitor.note_fatal(error)
             known = False
         found = self.monitor.look(
-            self._snapshot_if_any(),
-            self._ticker_if_any(),
+            self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
             has_time=has_time,
@@ -188,14 +195,14 @@ class ExchangeInterface:
             return Health(TradingState.PAUSED, "own orders are still being looked up")
         return found
 
-    def _snapshot_if_any(self) -> Snapshot | None:
+    def _own_orders(self) -> tuple[OpenOrder, ...]:
+        return self._seen.orders if self._seen else self.orders.live()
+
+    def _look_if_possible(self) -> Snapshot | None:
         try:
-            return None if self.feed.missing() else self.snapshot()
+            return self.look()
         except Temporary:
             return None
-
-    def _ticker_if_any(self) -> Ticker | None:
-        return None if self.feed.missing() else self.ticker()
 
     def _limit(self) -> Decimal | None:
         if not settings.CHECK_POSITION_LIMITS:
@@ -247,16 +254,36 @@ class ExchangeInterface:
 
     # --- what a tick reads ----------------------------------------------------------------------
 
+    def begin_tick(self) -> None:
+        """Show what `refresh()` reads from now on, until it is SEEN_SECONDS old."""
+        self._is_ticking, self._seen = True, None
+
+    def end_tick(self) -> None:
+        """Show what is there at each question from now on."""
+        self._is_ticking, self._seen = False, None
+
     def snapshot(self) -> Snapshot:
-        """Return all that a tick needs, as values. Raises Temporary without an instrument."""
+        """Return all that a tick needs, as values read at one moment.
+
+        Inside a tick it is what the tick has read, outside what is there now. Raises Temporary
+        while the feed has not shown everything.
+        """
+        if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
+            return self._seen
+        return self.look()
+
+    def look(self) -> Snapshot:
+        """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
+        if missing := self.feed.missing():
+            raise Temporary(f"the feed has not shown {', '.join(missing)} yet")
         orders = self.orders.live()
         instrument, ticker, position, margin = self.feed.view(self.orders.own_quantity())
         if instrument is None:
-            raise Temporary(NO_INSTRUMENT)
+            raise Temporary("the feed has not shown the instrument yet")
         self._instrument = instrument
         if self._is_spot:
             position = self._spot_position()
-        return Snapshot(
+        found = Snapshot(
             instrument=instrument,
             ticker=ticker,
             orders=orders,
@@ -264,23 +291,9 @@ class ExchangeInterface:
             exposure=self.money.position.exposure(position),
             margin=self._dry_margin() if self.dry_run else margin or self._margin,
         )
-
-    def ticker(self) -> Ticker:
-        """Return best bid and ask of the others."""
-        return self.feed.get_ticker(self.orders.own_quantity())
-
-    def position(self) -> Position:
-        """Return both legs. Raises Temporary while the feed has not shown them."""
-        if "position" in self.feed.missing():
-            raise Temporary("the feed has not shown the position yet")
-        return self._spot_position() if self._is_spot else self.feed.position()
-
-    def instrument(self) -> Instrument:
-        """Return the instrument. Raises Temporary while the feed has not shown it."""
-        instrument = self.feed.get_instrument()
-        if instrument is None:
-            raise Temporary(NO_INSTRUMENT)
-        return instrument
+        if self._is_ticking:
+            self._seen, self._seen_at = found, self._clock.monotonic()
+        return found
 
     def margin(self) -> Margin | None:
         """Return the account; in a dry run the balance of DRY_BTC."""
@@ -291,19 +304,24 @@ class ExchangeInterface:
     def get_instrument(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the instrument; see `bitmex_names.instrument_of()`."""
         self._mind_symbol(symbol)
-        return bitmex_names.instrument_of(self.instrument(), self.feed.get_instrument_row())
+        row = self.feed.get_instrument_row()
+        return bitmex_names.instrument_of(self.snapshot().instrument, row)
 
     def get_ticker(self, symbol: str | None = None) -> dict[str, Any]:
-        """Return the others' best prices; see `bitmex_names.ticker_of()`. Temporary without them."""
+        """Return best bid and ask of the others; see `bitmex_names.ticker_of()`.
+
+        Raises Temporary when a side is empty.
+        """
         self._mind_symbol(symbol)
-        ticker = bitmex_names.ticker_of(self.ticker(), self.instrument().tick)
+        seen = self.snapshot()
+        ticker = bitmex_names.ticker_of(seen.ticker, seen.instrument.tick)
         if ticker is None:
             raise Temporary("the order book is empty on one side or both")
         return ticker
 
     def get_position(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the position; see `bitmex_names.position_of()`."""
-        return bitmex_names.position_of(self.position(), symbol or settings.SYMBOL)
+        return bitmex_names.position_of(self.snapshot().position, symbol or settings.SYMBOL)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short in contracts."""
@@ -311,10 +329,14 @@ class ExchangeInterface:
 
     def calc_delta(self) -> dict[str, Any]:
         """Return the worth of the position; see `bitmex_names.delta_of()`."""
-        return bitmex_names.delta_of(self.instrument(), self.position())
+        seen = self.snapshot()
+        return bitmex_names.delta_of(seen.instrument, seen.position)
 
     def get_margin(self) -> dict[str, Any]:
-        """Return the account; see `bitmex_names.margin_of()`. Raises Temporary while it is not known."""
+        """Return the account; see `bitmex_names.margin_of()`.
+
+        Raises Temporary while it is not known.
+        """
         margin = self.margin()
         if margin is None:
             raise Temporary("the venue has not shown the account yet")
@@ -322,17 +344,21 @@ class ExchangeInterface:
 
     def get_orders(self) -> list[dict[str, Any]]:
         """Return our open orders; see `bitmex_names.orders_of()`."""
-        return bitmex_names.orders_of(self.orders.live(), settings.SYMBOL)
+        return bitmex_names.orders_of(self._own_orders(), settings.SYMBOL)
 
     def get_highest_buy(self) -> dict[str, Any]:
         """Return our highest buy order; without one, an order at -2**32."""
-        buys = [order for order in self.get_orders() if order["side"] == "Buy"]
-        return max(buys, key=lambda order: order["price"], default={"price": -(2**32)})
+        buys = [order for order in self._own_orders() if order.side is Side.BUY]
+        if not buys:
+            return {"price": -(2**32)}
+        return bitmex_names.orders_of([max(buys, key=PRICE)], settings.SYMBOL)[0]
 
     def get_lowest_sell(self) -> dict[str, Any]:
         """Return our lowest sell order; without one, an order at 2**32."""
-        sells = [order for order in self.get_orders() if order["side"] == "Sell"]
-        return min(sells, key=lambda order: order["price"], default={"price": 2**32})
+        sells = [order for order in self._own_orders() if order.side is Side.SELL]
+        if not sells:
+            return {"price": 2**32}
+        return bitmex_names.orders_of([min(sells, key=PRICE)], settings.SYMBOL)[0]
 
     def recent_trades(self) -> list[dict[str, str]]:
         """Return the latest public trades, oldest first."""
@@ -346,6 +372,9 @@ class ExchangeInterface:
 
     def execute(self, plan: Plan) -> int:
         """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
+        if not plan.cancel and not plan.create:
+            return 0
+        self._seen = None
         return self.orders.execute(plan, post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:

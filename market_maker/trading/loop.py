@@ -121,6 +121,7 @@ class Loop:
         """
         begun = self._clock.monotonic()
         self.beat()
+        self._exchange.begin_tick()
         try:
             self._bot.sanity_check()
             if self.may_quote():
@@ -136,6 +137,8 @@ class Loop:
         except RequestError as error:
             logger.warning("This tick is skipped: %s", error)
             self._pull_what_must_not_rest(begun)
+        finally:
+            self._exchange.end_tick()
 
     def may_quote(self) -> bool:
         """Return whether the trading state allows orders."""

@@ -101,7 +101,6 @@ class Monitor:
     def look(
         self,
         snapshot: Snapshot | None,
-        ticker: Ticker | None,
         *,
         position_limit: Decimal | None,
         max_loss: Decimal | None,
@@ -129,11 +128,9 @@ class Monitor:
             if has_time():
                 self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
-        return trading_state.assess(self._facts(snapshot, ticker, position_limit, now))
+        return trading_state.assess(self._facts(snapshot, position_limit, now))
 
-    def _facts(
-        self, snapshot: Snapshot | None, ticker: Ticker | None, limit: Decimal | None, now: float
-    ) -> Facts:
+    def _facts(self, snapshot: Snapshot | None, limit: Decimal | None, now: float) -> Facts:
         feed = self._feed
         return Facts(
             connected=feed.is_connected(),
@@ -142,7 +139,7 @@ class Monitor:
             unconfirmed_for=self.book_unconfirmed_for(),
             private_for=feed.silent_about("position") if "position" in feed.needed else 0.0,
             lag_ms=feed.lag_ms(),
-            ticker=ticker,
+            ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
             last_error=feed.last_error(),
             blind_for=self._reconciler.blind_for(),
