@@ -92,11 +92,9 @@ class MetadataFault(VenueFault):
 class OutcomeUnknown(RequestError):
     """A write may have reached the venue, and its answer is lost: find out, never send it again.
 
-    `expires` is when its signature runs out, in ms of the venue's time; 0 where that is not known.
     `cause` is what the venue said, where it said something.
     """
 
-    expires = 0
     cause: RequestError | None = None
 
 

@@ -7,34 +7,33 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Self
 
-from market_maker import __version__
+from market_maker import __version__, strategy
 from market_maker.control import Control
 from market_maker.errors import InvalidOrder, OrdersLeft, Temporary
 from market_maker.models import (
-    Instrument,
     OrderRequest,
     Plan,
-    Position,
     Side,
     Snapshot,
-    plain,
     to_grid,
 )
-from market_maker.safety.trading_state import Health, TradingState
+from market_maker.safety import Health, TradingState
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader
-from market_maker.strategy import ladder, risk
-from market_maker.strategy.decision import Decision, decide
-from market_maker.trading.exchange_interface import ExchangeInterface, Runtime
-from market_maker.trading.loop import Loop
-from market_maker.trading.random_sizes import RandomSizes
+from market_maker.strategy import Decision
+from market_maker.trading import (
+    ExchangeInterface,
+    Loop,
+    RandomSizes,
+    Runtime,
+    request_of,
+    status,
+)
 
 __all__ = ["ExchangeInterface", "OrderManager"]
 
 logger = logging.getLogger(__name__)
 
-LARGEST = 10**15
-"""No price or quantity of a strategy is as large as this."""
 REMIND_EVERY = 60.0
 START_EXIT_SECONDS = 3.0
 """Seconds to leave during the start, when only an earlier run can have left orders."""
@@ -44,7 +43,7 @@ CHURN = 60
 
 
 class OrderManager:
-    """The loop with its default strategy, a ladder. Subclass it and override `place_orders()`.
+    """The loop with its default strategy, a strategy. Subclass it and override `place_orders()`.
 
     A strategy ends in `converge_orders()`, which applies the limits; it places nothing by itself.
     Making one connects to the venue; `run_loop()` runs until it is told to stop, and leaves no
@@ -73,7 +72,7 @@ class OrderManager:
         self._rules: tuple[float, float] | None = None
         self._created: deque[float] = deque()
         self._sizes = RandomSizes(self.runtime.chance.randint)
-        self._reasons: set[str] = set()
+        self._dropped = status.Dropped()
         self._decided: tuple[object, Decision] | None = None
         """What the last decision depended on, and what it was."""
         self._reloader = Reloader(self.clock)
@@ -167,7 +166,7 @@ class OrderManager:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
         before = self.health
         self.loop.judge(self.exchange.refresh())
-        self._sizes.forget(self.exchange.take_fills())
+        self._sizes.forget(self.exchange.orders.take_fills())
         if not self.loop.may_quote():
             now = self.clock.monotonic()
             if self.health != before or now >= self._reminded + REMIND_EVERY:
@@ -189,7 +188,7 @@ class OrderManager:
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker and set the start prices of the ladder from it; return the ticker."""
         ticker = self.exchange.get_ticker()
-        start = ladder.start_prices(
+        start = strategy.start_prices(
             bid=ticker["buy"],
             ask=ticker["sell"],
             tick=self.instrument["tickSize"],
@@ -214,8 +213,8 @@ class OrderManager:
 
     def get_price_offset(self, index: int) -> float:
         """Return the price of a level: -1, -2, ... are buys and 1, 2, ... are sells."""
-        return ladder.level_price(
-            ladder.Start(buy=self.start_position_buy, sell=self.start_position_sell),
+        return strategy.level_price(
+            strategy.Start(buy=self.start_position_buy, sell=self.start_position_sell),
             index,
             interval=settings.INTERVAL,
             maintain_spreads=settings.MAINTAIN_SPREADS,
@@ -232,7 +231,7 @@ class OrderManager:
                 lot=self.instrument["lotSize"],
             )
         else:
-            qty = ladder.level_qty(
+            qty = strategy.level_qty(
                 index,
                 start_size=settings.ORDER_START_SIZE,
                 step_size=settings.ORDER_STEP_SIZE,
@@ -261,60 +260,35 @@ class OrderManager:
         """
         self._check_age()
         snapshot = self.exchange.look()
-        wanted = [_request(order, Side.BUY, snapshot.instrument) for order in buy_orders]
-        wanted += [_request(order, Side.SELL, snapshot.instrument) for order in sell_orders]
+        wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
+        wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         if len(wanted) > settings.MAX_OPEN_ORDERS:
             raise InvalidOrder(
                 f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
             )
         decision = self._decide(tuple(wanted), snapshot)
-        self._log_dropped(decision.dropped)
+        self._dropped.log(decision.dropped)
         plan = decision.plan
         if self.clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
-            plan = replace(plan, create=(), hold=plan.hold + plan.create)
-        _log_plan(plan)
+            plan = replace(plan, create=(), deferred=plan.deferred + plan.create)
+        status.log_plan(plan)
         if self.exchange.execute(plan):
             self._no_creates_until = self.clock.monotonic() + settings.API_ERROR_INTERVAL
             logger.warning("No new orders for %g s.", settings.API_ERROR_INTERVAL)
 
     def print_status(self) -> None:
         """Log the account and the position."""
-        snapshot = self.exchange.snapshot()
-        position = snapshot.position
         self.running_qty = self.exchange.get_delta()
-        currency = settings.SETTLECURRENCY
-        if snapshot.margin:
-            logger.info("Current %s Balance: %.6f", currency, snapshot.margin.total)
-        logger.info("Current Contract Position: %s", _shown(position))
-        if settings.CHECK_POSITION_LIMITS:
-            logger.info("Position limits: %s/%s", settings.MIN_POSITION, settings.MAX_POSITION)
-        digits = self.instrument["tickLog"]
-        for name, leg in (("long", position.long), ("short", position.short)):
-            if leg.qty:
-                logger.info("Avg Entry Price (%s): %.*f", name, digits, leg.entry_price)
-        trades = self.exchange.money.trades
-        logger.info(
-            "Contracts Traded This Run: bought %s, sold %s",
-            *(plain(trades.bought), plain(trades.sold)),
-        )
-        if self.health.state is not TradingState.ACTIVE:
-            logger.info("Trading state: %s, %s", self.health.state.value, self.health.reason)
-        mark = snapshot.instrument.valuation_price
-        if mark and trades.fills:
-            profit = self.exchange.money.profit(snapshot.instrument, mark)
-            logger.info("Profit of this run before fees: %.6f %s", profit, currency)
-        if snapshot.instrument.is_contract:
-            delta = self.exchange.calc_delta()["spot"]
-            logger.info("Total Contract Delta: %.4f %s", delta, currency)
+        status.log_status(self.exchange.snapshot(), self.exchange.money, self.health)
 
     def short_position_limit_exceeded(self) -> bool:
         """Say whether the position is so short that nothing more may be sold."""
-        room = risk.room_for(Side.SELL, self.exchange.snapshot(), self._limits(), ())
+        room = strategy.room_for(Side.SELL, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def long_position_limit_exceeded(self) -> bool:
         """Say whether the position is so long that nothing more may be bought."""
-        room = risk.room_for(Side.BUY, self.exchange.snapshot(), self._limits(), ())
+        room = strategy.room_for(Side.BUY, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def check_connection(self) -> bool:
@@ -328,11 +302,11 @@ class OrderManager:
         limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
         asked = (wanted, snapshot, limits, relist)
         if self._decided is None or self._decided[0] != asked:
-            self._decided = asked, decide(wanted, snapshot, limits, relist=relist)
+            self._decided = asked, strategy.decide(wanted, snapshot, limits, relist=relist)
         return self._decided[1]
 
-    def _limits(self) -> risk.Limits:
-        return risk.limits(
+    def _limits(self) -> strategy.Limits:
+        return strategy.limits(
             check=settings.CHECK_POSITION_LIMITS,
             min_position=settings.MIN_POSITION,
             max_position=settings.MAX_POSITION,
@@ -370,45 +344,3 @@ class OrderManager:
         took = 0.0 if self.loop.asked_at is None else self.clock.monotonic() - self.loop.asked_at
         if took > self.loop.quote_ttl():
             raise Temporary(f"the strategy took {took:.0f} s: its orders are not placed")
-
-    def _log_dropped(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
-        """Log which orders are not placed, a line for each reason that is new."""
-        reasons = dict.fromkeys(reason for _, reason in dropped)
-        for why in reasons:
-            if why not in self._reasons:
-                orders = [str(order) for order, reason in dropped if reason == why]
-                shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
-                logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
-        self._reasons = set(reasons)
-
-
-def _request(order: object, side: Side, instrument: Instrument) -> OrderRequest:
-    """Return a strategy's order as an exact one on the grid, or raise InvalidOrder."""
-    if not isinstance(order, Mapping):
-        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
-    if str(order.get("side", side.value)).lower() != side.value.lower():
-        raise InvalidOrder(f"{dict(order)} is among the {side.value} orders")
-    price = _number(order, "price")
-    qty = _number(order, "orderQty" if "orderQty" in order else "qty")
-    return OrderRequest(
-        side=side, price=to_grid(price, instrument.tick), qty=to_grid(qty, instrument.lot)
-    )
-
-
-def _number(order: Mapping[str, Any], name: str) -> float | Decimal:
-    value: object = order.get(name)
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        if 0 < value < LARGEST:
-            return value
-    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")
-
-
-def _log_plan(plan: Plan) -> None:
-    if not plan.cancel and not plan.create:
-        waiting = f", {len(plan.hold)} waiting" if plan.hold else ""
-        logger.info("%d orders open as wanted%s.", len(plan.keep), waiting)
-
-
-def _shown(position: Position) -> str:
-    long, short = plain(position.long.qty), plain(position.short.qty)
-    return f"{plain(position.net)} (long {long}, short {short})"

@@ -316,7 +316,7 @@ class Plan:
     cancel: tuple[OpenOrder, ...] = ()
     create: tuple[OrderRequest, ...] = ()
     keep: tuple[OpenOrder, ...] = ()
-    hold: tuple[OrderRequest, ...] = ()
+    deferred: tuple[OrderRequest, ...] = ()
     """Wanted orders that wait until an order that is in their way is seen to have ended."""
 
 
@@ -347,3 +347,12 @@ def to_grid(price: float | Decimal, tick: Decimal) -> Decimal:
     Decimal('8494.0')
     """
     return Decimal(round(float(price) / float(tick))) * tick
+
+
+def to_lot(qty: float | Decimal, lot: Decimal) -> Decimal:
+    """Return the largest multiple of `lot` that is not above `qty`, a float taken as it is written.
+
+    >>> to_lot(0.3, Decimal("0.1")), to_lot(99.9, Decimal(1))
+    (Decimal('0.3'), Decimal('99'))
+    """
+    return Decimal(str(qty)) // lot * lot

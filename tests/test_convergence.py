@@ -76,7 +76,7 @@ def test_an_order_in_doubt_keeps_its_place_and_is_not_cancelled_or_doubled() -> 
     doubtful = has(SELL, 1000, state=OrderState.UNKNOWN)
     assert converge([want(SELL, 1000)], [doubtful]) == Plan(keep=(doubtful,))
     moved = converge([want(SELL, 1100)], [doubtful])
-    assert moved == Plan(hold=(want(SELL, 1100),))
+    assert moved == Plan(deferred=(want(SELL, 1100),))
 
 
 def test_orders_are_matched_by_price_and_not_by_arrival() -> None:
@@ -95,13 +95,13 @@ def test_a_part_filled_order_counts_with_its_original_size() -> None:
 def test_a_wanted_order_waits_while_it_would_trade_with_an_own_order_that_is_leaving() -> None:
     leaving = has(SELL, 995, state=OrderState.CANCELLING)
     plan = converge([want(BUY, 1000)], [leaving])
-    assert plan == Plan(hold=(want(BUY, 1000),))
+    assert plan == Plan(deferred=(want(BUY, 1000),))
 
 
 def test_an_order_that_reaches_the_other_sides_wanted_prices_is_not_kept() -> None:
     plan = converge([want(BUY, 1000), want(SELL, 1003)], [has(SELL, 999)])
     assert plan.cancel
-    assert want(BUY, 1000) in plan.hold
+    assert want(BUY, 1000) in plan.deferred
 
 
 def test_of_two_orders_that_fit_the_nearer_is_kept() -> None:
@@ -157,10 +157,10 @@ def test_every_order_and_wish_appears_once_in_the_plan(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
     plan = converge(wanted, orders)
-    assert len(plan.keep) + len(plan.create) + len(plan.hold) <= len(wanted) + len(orders)
+    assert len(plan.keep) + len(plan.create) + len(plan.deferred) <= len(wanted) + len(orders)
     kept = {o.client_oid for o in plan.keep}
     assert not kept & {o.client_oid for o in plan.cancel}
-    assert len(plan.create) + len(plan.hold) == len(wanted) - len(plan.keep)
+    assert len(plan.create) + len(plan.deferred) == len(wanted) - len(plan.keep)
     assert all(o.state is OrderState.OPEN for o in plan.cancel)
 
 
@@ -169,7 +169,7 @@ def test_no_plan_crosses_itself_or_what_still_rests(
     wanted: list[OrderRequest], orders: list[OpenOrder]
 ) -> None:
     plan = converge(wanted, orders)
-    assert not crosses([*plan.keep, *plan.create, *plan.hold])
+    assert not crosses([*plan.keep, *plan.create, *plan.deferred])
     for new in plan.create:
         assert not any(crosses([new, order]) for order in orders)
 
@@ -202,7 +202,7 @@ def test_a_plan_applied_twice_changes_nothing_the_second_time(
     plan = converge(wanted, orders)
     created = [
         has(o.side, str(o.price), int(o.qty), oid=f"n{n}")
-        for n, o in enumerate((*plan.create, *plan.hold))
+        for n, o in enumerate((*plan.create, *plan.deferred))
     ]
     again = converge(wanted, [*plan.keep, *created])
     assert (again.cancel, again.create, again.hold) == ((), (), ())
@@ -236,4 +236,4 @@ def test_no_other_plan_needs_fewer_requests_or_deviates_less(
     assert best(plan.keep, tuple(wanted)) == optimum
     assert len(plan.keep) == optimum[0]
     assert len(plan.cancel) == len(orders) - optimum[0]
-    assert len(plan.create) + len(plan.hold) == len(wanted) - optimum[0]
+    assert len(plan.create) + len(plan.deferred) == len(wanted) - optimum[0]

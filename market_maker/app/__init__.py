@@ -1,0 +1,1 @@
+"""The program: the command line, its commands, the log and the exit status."""

@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
     """Connect; after a restart the run's money is counted on."""
-    from market_maker.orders.startup import EarlierRuns
-    from market_maker.trading.exchange_interface import Runtime
+    from market_maker.orders.orders import EarlierRuns
+    from market_maker.trading import Runtime
 
     earlier = EarlierRuns()
     if session:

@@ -23,7 +23,7 @@ from market_maker.guard import child
 from market_maker.guard.child import Child
 from market_maker.guard.runfiles import RunFiles
 from market_maker.models import Account
-from market_maker.orders.sweep import LATE_SECONDS, OPEN_STILL, Step, Sweep
+from market_maker.orders.sweep import OPEN_STILL, Step, Sweep
 from market_maker.secrecy import Secret
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ class Watch:
         """
         logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
         begun, said = self._clock.monotonic(), ""
-        sweep = Sweep(self._gte, late_until=begun + LATE_SECONDS)
+        sweep = Sweep(self._gte, late_since=begun)
         while not is_over():
             sweep.take_notes(self._files.notes())
             step = self._step(sweep, begun)

@@ -1,7 +1,7 @@
 """Pure: what contracts are worth, what we hold, what was earned."""
 
 from market_maker.money.money import Money
-from market_maker.money.position import Jump
+from market_maker.money.position import Jump, PositionLedger
 from market_maker.money.valuation import value
 
-__all__ = ["Jump", "Money", "value"]
+__all__ = ["Jump", "Money", "PositionLedger", "value"]

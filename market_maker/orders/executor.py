@@ -6,7 +6,6 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
-from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.errors import (
@@ -125,7 +124,7 @@ class Executor:
             logger.info("Creating %d orders:", len(creates))
             self._log(creates)
             for request in creates:
-                self._own.sending(request, self._gte.now())
+                self._own.sending(request)
             return self._create(creates)
         finally:
             self._busy += self._clock.monotonic() - begun
@@ -201,7 +200,7 @@ class Executor:
                 self._note(request, outcome, refused, not_sent)
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
-                self._own.lost(request.client_oid, self._latest_expiry())
+                self._own.lost(request.client_oid, self._clock.monotonic())
         if self.is_cut_short:
             logger.info("%d orders left for the next tick.", len(not_sent))
         elif not_sent:
@@ -230,7 +229,7 @@ class Executor:
             self._note_event(ACCEPTED)
         elif isinstance(error, OutcomeUnknown):
             logger.warning("%s", error)
-            self._own.lost(request.client_oid, error.expires or self._latest_expiry())
+            self._own.lost(request.client_oid, self._clock.monotonic())
             self._note_refusal(error)
         elif isinstance(error, NotSent):
             self._own.refused(request.client_oid)
@@ -291,9 +290,6 @@ class Executor:
             return True
         self.is_cut_short = True
         return False
-
-    def _latest_expiry(self) -> int:
-        return self._gte.now() + EXPIRES_AFTER_MS
 
     def _log(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
         instrument = self._feed.get_instrument()

@@ -8,13 +8,16 @@ from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
-from market_maker.orders.executor import DryExecutor, Executor
+from market_maker.orders.executor import ACCEPTED, DryExecutor, Executor
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.startup import EarlierRuns, Startup
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
+
+
+__all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 
 
 class Orders:
@@ -89,6 +92,14 @@ class Orders:
             )
             self.executor.cancel(again)
         return known
+
+    def take_news(self) -> bool:
+        """Take what the feed has brought; return whether it is a reason to tick now."""
+        return not self.is_dry and self.reconciler.take_news()
+
+    def take_fills(self) -> list[Fill]:
+        """Return the fills since the last call."""
+        return self.reconciler.take_fills()
 
     def execute(self, plan: Plan, *, post_only: bool) -> int:
         """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""

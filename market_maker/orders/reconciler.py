@@ -8,7 +8,7 @@ from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, Notes, OpenOrder, OrderState, Side, plain
-from market_maker.orders.sweep import claimed
+from market_maker.orders.sweep import LATE_SECONDS, claimed
 from market_maker.orders.tracker import OrderTracker, id_number
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -56,14 +56,15 @@ class Reconciler:
         Ours are known by the prefix, or by what the earlier runs have noted of their creates.
         """
         self._reconciled_epoch = self._feed.epoch
-        self._own.learn(self._gte.newest_orders())
-        rows = self._gte.query_orders()
-        named = [row for row in rows if is_ours(row.client_oid, self._own.prefix)]
-        noted, _ = claimed(rows, notes)
-        ours = named + [row for row in rows if row not in named and row.order_id in noted]
-        for row in rows:
+        for row in self._gte.newest_orders():
             self._own.note_id(row.order_id)
-        self._own.known_runs |= {run_of(row.client_oid, self._own.prefix) for row in named}
+        rows = self._gte.query_orders()
+        named = {row.order_id for row in rows if is_ours(row.client_oid, self._own.prefix)}
+        noted, _ = claimed(rows, notes)
+        ours = [row for row in rows if row.order_id in named | noted]
+        self._own.known_runs |= {
+            run_of(row.client_oid, self._own.prefix) for row in ours if row.order_id in named
+        }
         if len(rows) > len(ours):
             logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
         return ours
@@ -114,7 +115,7 @@ class Reconciler:
 
         Raises RequestError, with nothing concluded, when a question is not answered.
         """
-        begun = self._gte.now()
+        begun = self._clock.monotonic()
         known = self._own.live()
         rows = {order.order_id: order for order in self._gte.query_orders()}
         self.beat()
@@ -124,7 +125,9 @@ class Reconciler:
         self._observe(ended.values())
         for order in gone:
             if order.order_id not in ended:
-                self._own.missed(order.client_oid, begun)
+                self._own.missed(
+                    order.client_oid, begun, lambda since: self._may_be_late(since, begun)
+                )
         self.beat()
         if self._own.unknown():
             self._resolve_unknown()
@@ -215,14 +218,22 @@ class Reconciler:
 
     def _resolve_unknown(self) -> None:
         """Look for the orders in doubt among all orders younger than the oldest could be."""
-        begun = self._gte.now()
+        begun = self._clock.monotonic()
         rows = self._gte.query_orders((), after=self._own.born_after())
-        self._own.learn(rows)
         self._observe(rows)
         for order in self._own.unknown():
-            if self._own.missed(order.client_oid, begun):
+            if self._own.missed(
+                order.client_oid, begun, lambda since: self._may_be_late(since, begun)
+            ):
                 logger.info("%s did not reach the venue.", order)
                 self._gte.notes.refused(order.client_oid)
+
+    def _may_be_late(self, since: float, begun: float) -> bool:
+        """Return whether an order whose last byte left by `since` may arrive after `begun`.
+
+        A step back of the venue's clock makes signatures good for longer: it begins anew then.
+        """
+        return begun <= max(since, self._gte.clock.stepped_back_at) + LATE_SECONDS
 
     def is_being_cancelled(self) -> bool:
         """Say whether an order is being cancelled and not yet seen to have ended."""

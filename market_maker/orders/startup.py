@@ -1,6 +1,7 @@
 """The start: what earlier runs have left is cancelled before this one places anything."""
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -75,8 +76,8 @@ class Startup:
                 LATE_SECONDS,
             )
         if leftovers or earlier.may_be_late:
-            late_until = begun + LATE_SECONDS if earlier.may_be_late else begun
-            left = Sweep(self._gte, known=leftovers, notes=earlier.notes, late_until=late_until)
+            late_since = begun if earlier.may_be_late else -math.inf
+            left = Sweep(self._gte, known=leftovers, notes=earlier.notes, late_since=late_since)
             sweep.run(left, self._clock, START_SECONDS)
             self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's budget
             self._feed.drain_news()  # what it told of them is over

@@ -38,10 +38,21 @@ SLICE_SECONDS = 1.0
 """Seconds after which no further request of a batch leaves: the loop goes on, and then they may."""
 
 
+class TheirClock(Protocol):
+    """The part of the venue's clock that tells how long an order may be late."""
+
+    stepped_back_at: float
+    """When it last stepped back, on our steady clock."""
+
+
 class Client(Protocol):
     """The part of a client of the venue that cancelling needs."""
 
     account: Account
+
+    @property
+    def clock(self) -> TheirClock:
+        """The venue's clock."""
 
     def query_orders(self) -> list[OpenOrder]:
         """Return all open orders of the symbol, whoever they belong to."""
@@ -102,8 +113,9 @@ class Sweep:
     Ours are those with the prefix, but for the runs to `spare`, which are another bot's; those that
     are `known`, which go first in their order; and those that the `notes` of our creates tell, for
     rows that show no client_oid. Rows that may be ours or another's are not cancelled, and stand in
-    the way of a proof. It needs no settings and no feed. `late_until` is the time on the steady
-    clock until when an order may still arrive: a list is a proof only if it was asked for after it.
+    the way of a proof. It needs no settings and no feed. `late_since` is when the last byte of an
+    order may have left, on the steady clock: a list is a proof only if it was asked for when that
+    order could no longer arrive.
     """
 
     def __init__(
@@ -113,12 +125,12 @@ class Sweep:
         known: Sequence[OpenOrder] = (),
         spare: Collection[str] = (),
         notes: Notes = NO_NOTES,
-        late_until: float = -math.inf,
+        late_since: float = -math.inf,
     ) -> None:
         self._client = client
         self._spare = spare
         self._notes = notes
-        self._late_until = late_until
+        self._late_since = late_since
         self._orders = list(known)
         self._urgency = {order.order_id: place for place, order in enumerate(known)}
         self._known_ids = set(self._urgency)
@@ -140,8 +152,9 @@ class Sweep:
         begun, trouble, is_cut_off, fatal = now(), OPEN_STILL, False, None
         try:
             self._take(self._client.query_orders(), now)
-            if not self._orders and begun < self._late_until:
-                return Step(wait=min(LATE_LOOK, self._late_until - begun))
+            late_until = self._late_until()
+            if not self._orders and begun < late_until:
+                return Step(wait=min(LATE_LOOK, late_until - begun))
             if not self._orders and self._doubtful:
                 return Step(wait=LATE_LOOK, left=self._doubtful, trouble=OWNER_UNKNOWN)
             if not self._orders:
@@ -156,6 +169,12 @@ class Sweep:
             raise fatal
         wait = LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN
         return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
+
+    def _late_until(self) -> float:
+        """Return until when an order may still arrive; a step back of their clock begins it anew."""
+        if self._late_since == -math.inf:
+            return self._late_since
+        return max(self._late_since, self._client.clock.stepped_back_at) + LATE_SECONDS
 
     def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
         ours, self._doubtful = claimed(found, self._notes)
@@ -215,11 +234,11 @@ def prove_none_left(
     Raises OrdersLeft, whatever stands in the way, when that is not proven after so many seconds
     without progress.
     """
-    late_until = clock.monotonic() + LATE_SECONDS if may_be_late else -math.inf
+    late_since = clock.monotonic() if may_be_late else -math.inf
     if may_be_late:
         logger.warning("An order may be in flight: looking for %.0f s.", LATE_SECONDS)
     try:
-        run(Sweep(client, notes=notes, late_until=late_until), clock, seconds)
+        run(Sweep(client, notes=notes, late_since=late_since), clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:
         listed = getattr(error, "orders", ())

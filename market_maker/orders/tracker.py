@@ -10,10 +10,9 @@ when it can no longer arrive.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import pairwise
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import (
@@ -24,35 +23,30 @@ from market_maker.models import (
     OrderState,
     Side,
 )
-from market_maker.orders.sweep import LATE_MS
 
-SCANS_APART_MS = 1_000
-LIST_LAG_MS = 5_000
-"""How long the venue's list may lag behind, so that an order that was seen is not in it."""
+SCANS_APART = 1.0
+"""Seconds that two complete lists must be apart to prove that an order is absent."""
+LIST_LAG = 5.0
+"""Seconds that the venue's list may lag behind, so that an order that was seen is not in it."""
 REMEMBER = 10_000
-NEARLY_MS = 1_000
-"""How wrong our idea of the venue's time may be."""
-STEP_MS, STEPS = 100, 10
-"""Rows so far apart in time show whether ids rise with it; so many in order prove that they do."""
 
 
 @dataclass(slots=True)
 class _Unshown:
     """What is known of an order that the venue has not shown yet."""
 
-    sent: int
     born_after: str
-    """The highest id when it was sent."""
-    expires: int | None = None
-    """When its signature runs out, if the answer is lost."""
+    """The highest id when it was sent: its own will be higher (gte-api §3.2)."""
+    given_up_at: float | None = None
+    """When its answer was given up, on the steady clock: no byte of it left later."""
     is_alike: bool = False
-    """Whether it may be a row that shows no id of ours: then it is never taken for absent."""
+    """Whether a row without client_oid may be it: then it is not taken for absent."""
 
 
 class OrderTracker:
     """Our orders by `client_oid`.
 
-    It sends nothing and knows no clock: times are the venue's, in ms.
+    It sends nothing; times are seconds of a steady clock.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -61,7 +55,7 @@ class OrderTracker:
         self.ended_by_venue = 0
         """Orders that were cancelled by somebody else."""
         self.ghosts: list[OpenOrder] = []
-        """Orders that turned up after a refusal, or after a proof that they were absent."""
+        """Late orders: they turned up after a refusal, or after a proof that they were absent."""
         self.known_runs: set[str] = set()
         self.strange_runs: set[str] = set()
         """Runs that are none of ours but use our prefix."""
@@ -70,14 +64,15 @@ class OrderTracker:
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
         self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
         """Orders that ended without a row of the venue: refused, or absent by proof."""
-        self._venue_forgets: bool | None = None
-        """Whether rows of our orders come without our client_oid; None while none has come."""
-        self._ids_grow: bool | None = None
-        """Whether ids are known to rise with time (faults §0.1, V3); None while that is open."""
+        self._rows_lack_oid: bool | None = None
+        """Whether rows of our orders come without client_oid, as captured rows of contracts do.
+
+        None while none has come.
+        """
         self._highest_id = ""
         self._unshown: dict[str, _Unshown] = {}
         """What is known of live orders that the venue has not shown yet."""
-        self._missed: dict[str, list[int]] = {}
+        self._missed: dict[str, list[float]] = {}
         self._cancels_asked: set[str] = set()
         self._took: dict[str, Decimal] = {}
 
@@ -100,9 +95,9 @@ class OrderTracker:
 
     # --- what we did ----------------------------------------------------------------------------
 
-    def sending(self, request: OrderRequest, time: int = 0) -> None:
+    def sending(self, request: OrderRequest) -> None:
         """Enter an order before its first byte leaves."""
-        self._unshown[request.client_oid] = _Unshown(time, self._highest_id)
+        self._unshown[request.client_oid] = _Unshown(self._highest_id)
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -121,7 +116,6 @@ class OrderTracker:
         self.note_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
-            self._check_growth(client_oid, order_id)
             self._orders[client_oid] = replace(
                 order, order_id=order_id, state=OrderState.OPEN, arrival=arrival
             )
@@ -133,12 +127,12 @@ class OrderTracker:
         if order and order.state is OrderState.SENT:
             self._end_unseen(order)
 
-    def lost(self, client_oid: str, expires: int) -> None:
-        """Note that the answer to a create is lost; `expires` is when its signature ran out."""
+    def lost(self, client_oid: str, now: float) -> None:
+        """Record that the answer to a create is lost, and was given up `now`."""
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
-            self._unshown[client_oid].expires = expires
+            self._unshown[client_oid].given_up_at = now
 
     def cancelling(self, client_oid: str) -> None:
         """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
@@ -176,8 +170,6 @@ class OrderTracker:
             self._see_stranger(row)
             return None
         self._oid_of[row.order_id] = client_oid
-        if not known.order_id:
-            self._check_growth(client_oid, row.order_id)
         if row.took and row.filled > self._took.get(client_oid, ZERO):
             self._took[client_oid] = row.filled
             self.taker_fills += 1
@@ -207,101 +199,59 @@ class OrderTracker:
             self._orders[client_oid] = order
         return self._book(known, order, arrival)
 
-    def adopt(self, rows: Iterable[OpenOrder]) -> int:
-        """Take over live orders of an earlier run, whose fills so far were its; say how many."""
-        before = len(self._orders)
-        for row in rows:
-            self.note_id(row.order_id)
-            client_oid = self._oid_of.get(row.order_id) or row.client_oid
-            is_new = client_oid not in self._orders and row.state is not OrderState.DONE
-            if is_ours(client_oid, self.prefix) and is_new:
-                self.known_runs.add(run_of(client_oid, self.prefix))
-                self._oid_of[row.order_id] = client_oid
-                self._orders[client_oid] = replace(row, client_oid=client_oid)
-        return len(self._orders) - before
-
-    def _see_stranger(self, row: OpenOrder) -> None:
-        """Note a live order with our prefix that is not of this run: somebody else uses it."""
-        run = run_of(row.client_oid, self.prefix)
-        if run not in self.known_runs and row.state is not OrderState.DONE:
-            self.strange_runs.add(run)
-        elif row.state is not OrderState.DONE:
-            self.adopt([row])
-
     def note_id(self, order_id: str) -> None:
-        """Note an id of the venue, of whosever order."""
+        """Record the highest order id seen, of whosever order."""
         self._highest_id = max(self._highest_id, order_id, key=id_number)
 
-    def learn(self, rows: Iterable[OpenOrder]) -> None:
-        """Learn from rows of whatever orders how high ids are, and whether they rise with time."""
-        times = []
-        for row in sorted(rows, key=lambda row: id_number(row.order_id)):
-            self.note_id(row.order_id)
-            times.append(row.ctime)
-        steps = [later - earlier for earlier, later in pairwise(times)]
-        if any(step < -STEP_MS for step in steps):
-            self._ids_grow = False
-        elif self._ids_grow is None and sum(step > STEP_MS for step in steps) >= STEPS:
-            self._ids_grow = True
-
     def born_after(self) -> str:
-        """Return an id that is older than every order in doubt; empty when none is known.
-
-        None is unless ids are known to rise: then all that the venue has must be looked through.
-        """
-        if not self._ids_grow:
-            return ""
-        lost = [unshown for unshown in self._unshown.values() if unshown.expires is not None]
+        """Return an id that is lower than that of every order of unknown outcome."""
+        lost = [unshown for unshown in self._unshown.values() if unshown.given_up_at is not None]
         return min((unshown.born_after for unshown in lost), key=id_number, default="")
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
-        """Find orders in doubt among the rows of a list, on a venue that forgets the client_oid.
+        """Find orders of unknown outcome among rows that show no client_oid.
 
-        That it does is known by an order of ours whose row has none. Then a row without one,
-        younger than the order in doubt and alike in side, price, quantity and leg, is that order.
-        While it is not known, or the row has another id, such a row proves nothing; but as long as
-        it is there the order in doubt is not taken for absent.
+        A row without one, with a higher id than any that was known when the order was sent, and
+        alike in side, price, quantity and leg, is that order, where rows of our own orders show
+        none either. While that is not known such a row proves nothing, but the order is not taken
+        for absent.
         """
         rows = list(rows)
         for row in rows:
             if row.order_id in self._oid_of:
-                self._venue_forgets = not is_ours(row.client_oid, self.prefix)
-        strange = [r for r in rows if not is_ours(r.client_oid, self.prefix)]
-        for order in self.unknown() if self._venue_forgets is not False else ():
-            alike = [row for row in strange if self._may_be(row, order)]
-            ours = [r for r in alike if not r.client_oid or r.client_oid.startswith(self.prefix)]
-            if self._venue_forgets and ours:
-                self._oid_of[ours[0].order_id] = order.client_oid
-            elif alike:
-                self._unshown[order.client_oid].is_alike = True
+                self._rows_lack_oid = not row.client_oid
+        nameless = [row for row in rows if not row.client_oid]
+        for order in self.unknown() if self._rows_lack_oid is not False else ():
+            unshown = self._unshown[order.client_oid]
+            alike = [
+                row
+                for row in nameless
+                if row.order_id not in self._oid_of
+                and id_number(row.order_id) > id_number(unshown.born_after)
+                and _shape(row) == _shape(order)
+            ]
+            if alike and self._rows_lack_oid:
+                self._oid_of[alike[0].order_id] = order.client_oid
+            unshown.is_alike = bool(alike)
 
-    def _may_be(self, row: OpenOrder, order: OpenOrder) -> bool:
-        """Say whether a row may show an order in doubt, by all but its client_oid."""
-        if row.order_id in self._oid_of or _shape(row) != _shape(order):
-            return False
-        unshown = self._unshown[order.client_oid]
-        if self._ids_grow and id_number(row.order_id) <= id_number(unshown.born_after):
-            return False
-        return row.ctime >= unshown.sent - NEARLY_MS
+    def missed(self, client_oid: str, begun: float, may_be_late: Callable[[float], bool]) -> bool:
+        """Record that a complete list, asked for at `begun`, did not show an order at all.
 
-    def missed(self, client_oid: str, begun: int) -> bool:
-        """Note that a complete scan, begun at `begun`, did not show an order at all.
-
-        Returns whether that proves its absence, and then ends it: two such scans, apart from each
-        other, both begun when the request could no longer be accepted.
+        `may_be_late` says of a time whether an order whose last byte left by then may still arrive.
+        Returns whether that proves its absence, and then ends it: two such lists, apart from each
+        other, both asked for when it could no longer arrive.
         """
         order = self._orders.get(client_oid)
         if not order:
             return False
         unshown = self._unshown.get(client_oid)
-        if unshown and unshown.is_alike:
-            return False
-        if unshown and unshown.expires is not None and begun <= unshown.expires + LATE_MS:
-            return False
-        scans = self._missed.setdefault(client_oid, [])
-        scans.append(begun)
-        apart = SCANS_APART_MS if order.state is OrderState.UNKNOWN else LIST_LAG_MS
-        if scans[-1] - scans[0] < apart:
+        if unshown and unshown.given_up_at is not None:
+            if unshown.is_alike or may_be_late(unshown.given_up_at):
+                return False
+        lists = self._missed.setdefault(client_oid, [])
+        lists.append(begun)
+        apart = SCANS_APART if order.state is OrderState.UNKNOWN else LIST_LAG
+        if lists[-1] - lists[0] < apart:
             return False
         self._end_unseen(order)
         return True
@@ -314,16 +264,28 @@ class OrderTracker:
             return None
         return Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
 
+    def _adopt(self, row: OpenOrder) -> None:
+        """Take over a live order of an earlier run, whose fills so far were its."""
+        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        if client_oid not in self._orders:
+            self._oid_of[row.order_id] = client_oid
+            self._orders[client_oid] = replace(row, client_oid=client_oid)
+
+    def _see_stranger(self, row: OpenOrder) -> None:
+        """Record a live order with our prefix that is not of this run.
+
+        One of an earlier run of this machine is ours to cancel; else somebody else uses the prefix.
+        """
+        run = run_of(row.client_oid, self.prefix)
+        if run not in self.known_runs and row.state is not OrderState.DONE:
+            self.strange_runs.add(run)
+        elif row.state is not OrderState.DONE:
+            self._adopt(row)
+
     def _turn(self, client_oid: str, before: OrderState, after: OrderState) -> None:
         order = self._orders.get(client_oid)
         if order and order.state is before:
             self._orders[client_oid] = replace(order, state=after)
-
-    def _check_growth(self, client_oid: str, order_id: str) -> None:
-        """See whether the id of an order is higher than all that were known when it was sent."""
-        unshown = self._unshown.get(client_oid)
-        if unshown and id_number(order_id) <= id_number(unshown.born_after):
-            self._ids_grow = False
 
     def _forget_doubt(self, client_oid: str) -> None:
         self._unshown.pop(client_oid, None)

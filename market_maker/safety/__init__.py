@@ -1,0 +1,25 @@
+"""Pure: from facts to a trading state, and what the audits of the book have found."""
+
+from market_maker.safety.book_audit import LEVELS, Audit, compare, follow, levels_of
+from market_maker.safety.trading_state import (
+    SILENT_AFTER,
+    Alarms,
+    Facts,
+    Health,
+    TradingState,
+    assess,
+)
+
+__all__ = [
+    "LEVELS",
+    "SILENT_AFTER",
+    "Alarms",
+    "Audit",
+    "Facts",
+    "Health",
+    "TradingState",
+    "assess",
+    "compare",
+    "follow",
+    "levels_of",
+]

@@ -1,0 +1,17 @@
+"""Pure: what we want, and the plan that makes the open orders so. The door is `decide()`."""
+
+from market_maker.strategy.decision import Decision, decide
+from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices
+from market_maker.strategy.risk import Limits, limits, room_for
+
+__all__ = [
+    "Decision",
+    "Limits",
+    "Start",
+    "decide",
+    "level_price",
+    "level_qty",
+    "limits",
+    "room_for",
+    "start_prices",
+]

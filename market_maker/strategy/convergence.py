@@ -42,7 +42,7 @@ def converge(
         cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
         create=tuple(w for w in missing if id(w) not in held),
         keep=tuple(order for order, _ in pairs),
-        hold=tuple(w for w in missing if id(w) in held),
+        deferred=tuple(w for w in missing if id(w) in held),
     )
 
 

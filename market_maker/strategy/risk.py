@@ -137,7 +137,7 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
             passed.add(id(order))
     allowed = tuple(order for order in plan.create if id(order) in passed)
     late = tuple(order for order in plan.create if id(order) not in passed)
-    return replace(plan, create=allowed, hold=plan.hold + late)
+    return replace(plan, create=allowed, deferred=plan.deferred + late)
 
 
 def room_for(

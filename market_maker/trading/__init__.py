@@ -1,0 +1,16 @@
+"""Who acts, and when: the exchange as a strategy sees it, and the loop that an OrderManager has.
+
+exchange_interface   a snapshot out, a plan in     runtime          what a run is given
+loop                 ticks, pulls, the way out     status           what a tick logs
+monitor              gathers the facts             position_watch   position against own fills
+bitmex_names         the family's names            random_sizes     sizes drawn once a level
+"""
+
+from market_maker.trading import status
+from market_maker.trading.bitmex_names import request_of
+from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.loop import Loop
+from market_maker.trading.random_sizes import RandomSizes
+from market_maker.trading.runtime import Runtime
+
+__all__ = ["ExchangeInterface", "Loop", "RandomSizes", "Runtime", "request_of", "status"]

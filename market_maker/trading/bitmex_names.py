@@ -4,16 +4,23 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from market_maker.errors import InvalidOrder
 from market_maker.models import (
     ZERO,
     Instrument,
     Margin,
     OpenOrder,
+    OrderRequest,
     Position,
+    Side,
     Ticker,
     to_grid,
+    to_lot,
 )
 from market_maker.money import value
+
+LARGEST = 10**15
+"""No price or quantity of a strategy is as large as this."""
 
 
 def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,3 +112,24 @@ def _number(value: Decimal) -> float:
 
 def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
+
+
+def request_of(order: object, side: Side, instrument: Instrument) -> OrderRequest:
+    """Return a strategy's order as an exact one on the grid, or raise InvalidOrder."""
+    if not isinstance(order, Mapping):
+        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
+    if str(order.get("side", side.value)).lower() != side.value.lower():
+        raise InvalidOrder(f"{dict(order)} is among the {side.value} orders")
+    price = _quantity(order, "price")
+    qty = _quantity(order, "orderQty" if "orderQty" in order else "qty")
+    return OrderRequest(
+        side=side, price=to_grid(price, instrument.tick), qty=to_lot(qty, instrument.lot)
+    )
+
+
+def _quantity(order: Mapping[str, Any], name: str) -> float | Decimal:
+    value: object = order.get(name)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        if 0 < value < LARGEST:
+            return value
+    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")

@@ -1,15 +1,12 @@
 """The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from market_maker.clock import SYSTEM, Clock
 from market_maker.control import Control
 from market_maker.errors import (
     Fatal,
@@ -18,7 +15,6 @@ from market_maker.errors import (
     Temporary,
     VenueUnreachable,
 )
-from market_maker.gte import GTE
 from market_maker.models import (
     ZERO,
     Fill,
@@ -33,35 +29,20 @@ from market_maker.models import (
 )
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
-from market_maker.orders.startup import EarlierRuns
-from market_maker.safety.trading_state import SILENT_AFTER, Health, TradingState
+from market_maker.safety import SILENT_AFTER, Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names
 from market_maker.trading.monitor import EMPTY_AFTER, Monitor
+from market_maker.trading.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
-MARGIN_SECONDS = 10.0
 SEEN_SECONDS = 2.0
 """Seconds after which what a tick has read is read anew: its strategy takes long."""
 PRICE = attrgetter("price")
 SLOW_SECONDS = 1.0
 """Seconds after which a tick asks for nothing more that can wait for the next one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """What a run is given from outside. Live, paper and simulated runs differ in nothing else."""
-
-    clock: Clock = SYSTEM
-    client: Callable[..., GTE] = GTE
-    """Makes the client of the venue, with the connections that it is to use."""
-    chance: random.Random = field(default_factory=random.SystemRandom)
-    earlier: EarlierRuns = field(default_factory=EarlierRuns)
-    """What is known of the runs before this one."""
-    can_restart: bool = False
-    """Whether this program can be started anew for changed code."""
 
 
 class ExchangeInterface:
@@ -93,8 +74,6 @@ class ExchangeInterface:
         self._is_spot = not account.is_contract
         self._instrument: Instrument | None = None
         """The latest that was shown; a fill may be found while a new connection shows none yet."""
-        self._margin: Margin | None = None
-        self._margin_due = 0.0
         self._is_ticking = False
         self._seen: Snapshot | None = None
         """What the tick has read; None outside a tick."""
@@ -179,7 +158,7 @@ class ExchangeInterface:
         try:
             known = self.orders.refresh()
             if not self.dry_run and has_time():
-                self._poll_margin()
+                self.monitor.poll_margin()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.note_fatal(error)
@@ -216,22 +195,6 @@ class ExchangeInterface:
             self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
-    def take_news(self) -> bool:
-        """Take what the feed has brought; return whether it is a reason to tick now."""
-        return not self.dry_run and self.orders.reconciler.take_news()
-
-    def reconcile(self) -> None:
-        """Ask the venue for all our orders now; raises RequestError when it does not answer."""
-        self.orders.reconciler.reconcile()
-
-    def is_unsettled(self) -> bool:
-        """Return whether an outcome is unknown or a cancel not confirmed: look again soon."""
-        return self.orders.is_unsettled()
-
-    def is_doubtful(self) -> bool:
-        """Say whether the position is not what our fills make of it, or the book is in doubt."""
-        return self.monitor.is_doubtful()
-
     def look_anew(self, reason: str) -> None:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
         try:
@@ -247,10 +210,6 @@ class ExchangeInterface:
     def unconfirmed_for(self) -> float:
         """Return the seconds since the feed last told anything, or its book was found right."""
         return max(self.feed.silent_for(), self.monitor.book_unconfirmed_for())
-
-    def take_fills(self) -> list[Fill]:
-        """Return the fills since the last call."""
-        return self.orders.reconciler.take_fills()
 
     # --- what a tick reads ----------------------------------------------------------------------
 
@@ -289,7 +248,7 @@ class ExchangeInterface:
             orders=orders,
             position=position,
             exposure=self.money.position.exposure(position),
-            margin=self._dry_margin() if self.dry_run else margin or self._margin,
+            margin=self._dry_margin() if self.dry_run else margin or self.monitor.margin,
         )
         if self._is_ticking:
             self._seen, self._seen_at = found, self._clock.monotonic()
@@ -297,7 +256,7 @@ class ExchangeInterface:
 
     def margin(self) -> Margin | None:
         """Return the account; in a dry run the balance of DRY_BTC."""
-        return self._dry_margin() if self.dry_run else self.feed.funds() or self._margin
+        return self._dry_margin() if self.dry_run else self.feed.funds() or self.monitor.margin
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
@@ -396,18 +355,6 @@ class ExchangeInterface:
         """Return what this run has bought less what it has sold: spot has balances, no position."""
         net = self.money.trades.net
         return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
-
-    def _poll_margin(self) -> None:
-        """Ask REST for the account now and then, where the feed does not show it."""
-        now = self._clock.monotonic()
-        if self.feed.funds() is None and now >= self._margin_due:
-            self._margin_due = now + MARGIN_SECONDS
-            try:
-                self._margin = next(iter(self.gte.account_query()), None)
-            except Fatal:
-                raise
-            except RequestError as error:
-                logger.info("The account could not be looked up: %s", error)
 
     def _dry_margin(self) -> Margin:
         balance = Decimal(str(settings.DRY_BTC))

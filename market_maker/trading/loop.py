@@ -8,7 +8,7 @@ from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
 from market_maker.models import plain
-from market_maker.safety.trading_state import Health, TradingState
+from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
 
@@ -214,7 +214,7 @@ class Loop:
         exchange, clock = self._exchange, self._clock
         self._was_open = exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        if exchange.is_unsettled() or exchange.is_doubtful() or not self.may_quote():
+        if exchange.orders.is_unsettled() or exchange.monitor.is_doubtful() or not self.may_quote():
             interval = min(interval, SETTLE_SECONDS)
         if exchange.orders.executor.is_cut_short:
             interval = 0.0  # what was left of the plan is planned anew at once
@@ -308,7 +308,7 @@ class Loop:
 
     def _is_worth_a_tick(self) -> bool:
         """Return whether the news that has come should not wait for LOOP_INTERVAL."""
-        moved = self._exchange.take_news() and settings.WAKE_ON_FILL
+        moved = self._exchange.orders.take_news() and settings.WAKE_ON_FILL
         is_new_halt = self._control.is_halted and not self._halt_told
         return bool(moved or is_new_halt or self._exchange.is_open() != self._was_open)
 

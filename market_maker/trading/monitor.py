@@ -6,16 +6,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from statistics import median
 
+from market_maker import safety
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import Instrument, OrderState, Snapshot, Ticker
+from market_maker.models import Instrument, Margin, OrderState, Snapshot, Ticker
 from market_maker.money import Money
-from market_maker.orders.executor import ACCEPTED
-from market_maker.orders.orders import Orders
-from market_maker.safety import book_audit, trading_state
-from market_maker.safety.book_audit import Audit
-from market_maker.safety.trading_state import Alarms, Facts, Health, TradingState
+from market_maker.orders.orders import ACCEPTED, Orders
+from market_maker.safety import Alarms, Audit, Facts, Health, TradingState
+from market_maker.trading.position_watch import PositionWatch
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -25,10 +24,9 @@ AUDIT_QUIET = 5.0
 """Seconds between audits of a book that has been quiet for so long."""
 AUDIT_AGAIN = 1.0
 """Seconds to the next audit when one has found something."""
+MARGIN_EVERY = 10.0
 EMPTY_AFTER = 3.0
 """Seconds after which a table of the account that does not come is asked about over REST."""
-NEW_IMAGE_EVERY = 30.0
-"""Seconds between two new connections because the position does not match our own fills."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 FALL = Decimal("0.2")
@@ -57,13 +55,10 @@ class Monitor:
         self._clock = clock
         self._alarms = Alarms(fills_in_a_minute=max_fills)
         self._money = money
-        self._new_image_due = 0.0
-        self._asked_epoch: int | None = None
-        """The connection that was given up to see the position anew; None while that is not due."""
-        self._image_epoch = 0
-        """The connection whose image of the position is looked at instead."""
-        self._proposed_at = -1.0
-        """When our orders were last looked up before the base was proposed; below 0, it was not."""
+        self._position = PositionWatch(feed, orders, money.position)
+        self.margin: Margin | None = None
+        """The account as REST has told it last, where the feed does not show it."""
+        self._margin_due = 0.0
         self._audit = Audit()
         self._audited_at = self._confirmed_at = clock.monotonic()
         self._valued_at = clock.monotonic()
@@ -128,7 +123,7 @@ class Monitor:
             if has_time():
                 self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
-        return trading_state.assess(self._facts(snapshot, position_limit, now))
+        return safety.assess(self._facts(snapshot, position_limit, now))
 
     def _facts(self, snapshot: Snapshot | None, limit: Decimal | None, now: float) -> Facts:
         feed = self._feed
@@ -205,16 +200,16 @@ class Monitor:
             return
         self._audited_at = now
         epoch = self._feed.epoch
-        before = book_audit.levels_of(self._feed.market_depth(book_audit.LEVELS))
+        before = safety.levels_of(self._feed.market_depth(safety.LEVELS))
         try:
-            rest = book_audit.levels_of(self._gte.order_book_query(book_audit.LEVELS))
+            rest = safety.levels_of(self._gte.order_book_query(safety.LEVELS))
         except RequestError as error:
             logger.info("The order book could not be audited: %s", error)
             return
-        after = book_audit.levels_of(self._feed.market_depth(book_audit.LEVELS))
+        after = safety.levels_of(self._feed.market_depth(safety.LEVELS))
         if epoch != self._feed.epoch:
             return
-        self._audit = book_audit.follow(self._audit, book_audit.compare(before, rest, after))
+        self._audit = safety.follow(self._audit, safety.compare(before, rest, after))
         if not self._audit.wrong:
             self._confirmed_at = now
         elif self._audit.is_drift:
@@ -239,9 +234,22 @@ class Monitor:
 
     # --- the account ----------------------------------------------------------------------------
 
+    def poll_margin(self) -> None:
+        """Ask REST for the account now and then, where the feed does not show it. Raises Fatal."""
+        now = self._clock.monotonic()
+        if self._feed.funds() is None and now >= self._margin_due:
+            self._margin_due = now + MARGIN_EVERY
+            try:
+                self.margin = next(iter(self._gte.account_query()), None)
+            except Fatal:
+                raise
+            except RequestError as error:
+                logger.info("The account could not be looked up: %s", error)
+
     def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
         if snapshot.instrument.is_contract:  # spot has no position but the one we reckon ourselves
-            self._look_at_position(snapshot, now)
+            for kind in self._position.look(snapshot, now):
+                self.note(kind)
         if snapshot.margin:
             while self._free and now - self._free[0][0] > MINUTE:
                 self._free.popleft()
@@ -249,57 +257,6 @@ class Monitor:
             if self._free and free < FALL * max(each for _, each in self._free):
                 self._alarms.note("margin", now)
             self._free.append((now, free))
-
-    def _look_at_position(self, snapshot: Snapshot, now: float) -> None:
-        """Compare the position with our own fills; a lasting difference is looked into."""
-        ledger, shown = self._money.position, snapshot.position
-        ledger.see(shown, now)
-        if self._asked_epoch is not None and self._feed.epoch > self._asked_epoch:
-            self._set_base_anew(snapshot)
-        elif ledger.needs_new_image(now, self._reconciler.reconciled_at):
-            if now >= self._new_image_due:
-                self._new_image_due = now + NEW_IMAGE_EVERY
-                self._ask_for_new_image("the position does not match our own fills")
-        if ledger.has_vanished(shown):
-            logger.warning("Position no longer updated; reconnecting to verify.")
-            self._feed.connect_anew("position no longer updated")
-
-    def _ask_for_new_image(self, reason: str) -> None:
-        """Connect anew: the first image of the position tells what it is."""
-        logger.warning("Reconnecting to verify: %s.", reason)
-        self._asked_epoch = self._feed.epoch
-        self._feed.connect_anew(reason)
-
-    def _set_base_anew(self, snapshot: Snapshot) -> None:
-        """Take a difference that the new connection shows, too, for the work of another.
-
-        All our orders must have been looked up since the image came, twice, and none may be of
-        unknown outcome or on its way.
-        """
-        ledger = self._money.position
-        if not ledger.is_odd():
-            self._asked_epoch = None
-            return
-        if self._image_epoch != self._feed.epoch:
-            ledger.withdraw_proposal()
-            self._image_epoch, self._proposed_at = self._feed.epoch, -1.0
-        states = {order.state for order in self._orders.live()}
-        looked_at = self._reconciler.reconciled_at
-        is_known = self._reconciler.is_of_this_connection()
-        if not is_known or states & {OrderState.SENT, OrderState.UNKNOWN}:
-            return
-        if looked_at == self._proposed_at:
-            self._reconciler.ask_again()
-            return
-        self._proposed_at = looked_at
-        jumps = ledger.propose_base(snapshot.position, snapshot.instrument.mark_price)
-        self._reconciler.ask_again()
-        for jump in jumps or ():
-            logger.error("The position changed without a fill of ours: %s.", jump)
-            self.note("liquidation" if jump.liquidated else "jump")
-        if jumps is not None:
-            logger.warning("Position base set anew; own fills count from here.")
-            self._asked_epoch = None
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""

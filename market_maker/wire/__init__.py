@@ -1,0 +1,1 @@
+"""How the venue is reached: its texts, its limits, its clock, connections with TLS."""

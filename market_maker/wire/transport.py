@@ -136,14 +136,14 @@ class Transport:
         self._check_block(endpoint, what)
         self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
-        begun, expires = theirs.steady_ms(), theirs.now() + auth.EXPIRES_AFTER_MS
+        begun = theirs.steady_ms()
         try:
             leaving()
             reply = self._exchange(endpoint, self._base_url + path, params)
         except _Status as status:
-            raise _expiring(self._of_status(status, endpoint, what), expires) from None
+            raise self._of_status(status, endpoint, what) from None
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
-            raise _expiring(self._classify(error, endpoint, what), expires) from None
+            raise self._classify(error, endpoint, what) from None
         finally:
             self._finish(endpoint)
         self._blocked_since = None
@@ -266,12 +266,6 @@ class _Status(Exception):
         self.number = response.status_code
         header = response.headers.get("retry-after", "")
         self.retry_after = float(header) if re.fullmatch(r"[0-9]{1,6}", header, re.ASCII) else 0.0
-
-
-def _expiring(error: RequestError, expires: int) -> RequestError:
-    if isinstance(error, OutcomeUnknown):
-        error.expires = expires
-    return error
 
 
 def _read(response: requests.Response) -> bytes:

@@ -1,6 +1,7 @@
 """How the venue's clock stands to ours, as far as its answers tell."""
 
 import logging
+import math
 from collections import deque
 from statistics import median_low
 
@@ -10,6 +11,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLES = 9
 """So many of the venue's latest times are compared; of these the median counts."""
+STEP_MS = 300
+"""A step back of the venue's clock by more than this is taken for one."""
 OFF_MS = 2_000
 """This machine's clock should not be further off the venue's."""
 
@@ -26,6 +29,10 @@ class VenueClock:
         self._ahead: deque[int] = deque(maxlen=SAMPLES)
         """The venue's clock less our steady one, in ms, by its latest answers."""
         self._ahead_by: int | None = None
+        self._latest: tuple[int, int] | None = None
+        """The latest sample, and by how many ms it may be wrong: half its round trip."""
+        self.stepped_back_at = -math.inf
+        """When the venue's clock was last seen to step back, on our steady clock."""
         self._is_told = False
 
     def now(self) -> int:
@@ -48,7 +55,12 @@ class VenueClock:
         Anything but a time in ms is ignored.
         """
         if type(time) is int and 10**12 <= time < 10**14:
-            self._ahead.append(time - (begun + self.steady_ms()) // 2)
+            done = self.steady_ms()
+            sample, error = time - (begun + done) // 2, (done - begun) // 2 + 1
+            if self._latest and sample + error < self._latest[0] - self._latest[1] - STEP_MS:
+                self.stepped_back_at = self._clock.monotonic()
+            self._latest = sample, error
+            self._ahead.append(sample)
             self._ahead_by = median_low(self._ahead)
         self._warn()
 

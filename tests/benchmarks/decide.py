@@ -206,7 +206,7 @@ def requests_of_a_day(match: Match, seed: int = 7) -> Counter[str]:
             gone = {order.client_oid for order in plan.cancel}
             orders = [o for o in orders if o.client_oid not in gone] + opened(plan.create, number)
             number += len(plan.create)
-            if not plan.hold:
+            if not plan.deferred:
                 break
     return counts
 

@@ -23,7 +23,7 @@ from market_maker.paper.market.setup import OWNER, set_stage, still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, House
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import Runtime
+from market_maker.trading import Runtime
 from market_maker.wire.throttle import Throttle
 from tests.world.network import Network, SimulatedConnections
 from tests.world.timeline import START_MS, Timeline
