@@ -5,15 +5,13 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from decimal import Decimal
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from market_maker.client_oid import RUN, base36, is_ours, new_oid
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import (
-    BadData,
     BadParameter,
     OutcomeUnknown,
     RequestError,
@@ -32,51 +30,18 @@ from market_maker.models import (
 )
 from market_maker.wire import protocol
 from market_maker.wire.protocol import Endpoint
+from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
 from market_maker.wire.venue_clock import VenueClock
 from market_maker.ws.ws_thread import GTEWebsocket
 
+__all__ = ["GTE", "Outcome"]
+
 MAX_PAGES = 100
 HIGHEST_ID = str(2**63 - 1)
 
-T = TypeVar("T")
 Number = int | float | Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one create or cancel of a bulk call: done when `error` is None."""
-
-    client_oid: str
-    order_id: str = ""
-    error: RequestError | None = None
-
-
-class OrderNotes(Protocol):
-    """What keeps a record of our creates for whoever outlives this process."""
-
-    def leaving(self, request: OrderRequest, time: int) -> None:
-        """Record a create before its first byte leaves; `time` is the venue's, in ms."""
-
-    def created(self, client_oid: str, order_id: str) -> None:
-        """Record the id that the venue has given it."""
-
-    def refused(self, client_oid: str) -> None:
-        """Record that it came to nothing."""
-
-
-class NoNotes:
-    """Keeps no record."""
-
-    def leaving(self, request: OrderRequest, time: int) -> None:
-        """Do nothing."""
-
-    def created(self, client_oid: str, order_id: str) -> None:
-        """Do nothing."""
-
-    def refused(self, client_oid: str) -> None:
-        """Do nothing."""
 
 
 class GTE:
@@ -111,23 +76,22 @@ class GTE:
             venue_clock=self.clock,
             connections=connections,
         )
+        self._rest = Rest(account, self._transport)
         self._pool = connections.pool()
         self._cancel_id_name = "order_id"
         self.run = base36(chance.randrange(36**RUN), RUN)
         """The part of our client_oids that tells this process from all others."""
         self._sequence = itertools.count(1)
-        self.notes: OrderNotes = NoNotes()
-        """Is told of each create in the sending thread: when it leaves, and what became of it."""
+        self.on_create: Callable[[str, OrderRequest | OpenOrder, str], None] = lambda *_: None
+        """Is told, in the sending thread, what becomes of each create.
+
+        "leaving" with the venue's time in ms before its first byte leaves, then "created" with its
+        order_id, or "refused".
+        """
+        given: dict[str, Any] = {"clock": clock, "connections": connections, "chance": chance}
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
-            self.ws = GTEWebsocket(
-                account,
-                now=self.clock.now,
-                wake=wake,
-                clock=clock,
-                connections=connections,
-                chance=chance,
-            )
+            self.ws = GTEWebsocket(account, now=self.clock.now, wake=wake, **given)
 
     def exit(self) -> None:
         """Close all connections. Nothing is cancelled here."""
@@ -144,13 +108,8 @@ class GTE:
         """Return the venue's time in ms, as far as its answers tell."""
         return self.clock.now()
 
-    def learn_time(self) -> None:
-        """Ask the venue for its time, and forget what it was before: our clock stood still."""
-        self.instrument_query()
-        self.clock.believe_latest()
-
     def blocked_for(self) -> float | None:
-        """Return the seconds since the venue began to answer 403 to all; None when it does not."""
+        """Return the seconds since the venue began to answer 403; None when it does not."""
         return self._transport.blocked_for()
 
     def new_client_oid(self) -> str:
@@ -161,26 +120,25 @@ class GTE:
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
         """Return the funding account: one entry, for the asset or else for our own currency."""
-        return self._margins(protocol.FUND_QUERY, asset)
+        return self._rest.margins(protocol.FUND_QUERY, asset)
 
     def account_query(self, asset: str | None = None) -> list[Margin]:
         """Return the trading account of this instrument type: contract (`pc`) or spot (`bb`)."""
-        return self._margins(protocol.ACCOUNT_QUERY, asset)
+        return self._rest.margins(protocol.ACCOUNT_QUERY, asset)
 
     def transfer(
         self, *, volume: Decimal, source: int, target: int, asset: str | None = None
     ) -> None:
         """Move an amount between accounts: 1 funding, 2 contract, 3 spot."""
         params = {"from": str(source), "to": str(target), "volume": plain(volume)}
-        self._call(protocol.TRANSFER, {"asset": asset or self.asset, **params})
+        self._rest.data(protocol.TRANSFER, {"asset": asset or self.asset, **params})
 
     def withdraw(
         self, *, amount: Decimal, address: str, fee: Decimal | None = None, asset: str | None = None
     ) -> Any:
         """Request a withdrawal and return the venue's answer; it still asks the user to confirm.
 
-        The venue's documents hold no such endpoint: the path is the setting WITHDRAW_PATH, and
-        without it a SettingsError says so.
+        No document of the venue names the endpoint: without WITHDRAW_PATH a SettingsError says so.
         """
         if not self._withdraw_path:
             raise SettingsError(
@@ -188,71 +146,64 @@ class GTE:
                 "the venue gave you, or withdraw on its web site"
             )
         params = {"asset": asset or self.asset, "volume": plain(amount), "address": address}
-        if fee is not None:
-            params["fee"] = plain(fee)
-        return self._send(Endpoint("POST", self._withdraw_path, 1), params, "withdraw")
+        params |= {"fee": plain(fee)} if fee is not None else {}
+        return self._rest.send(Endpoint("POST", self._withdraw_path, 1), params, "withdraw")
 
     # --- market data ----------------------------------------------------------------------------
 
     def asset_query(self) -> list[str]:
         """Return the settlement areas (`pc`) or trading areas (`bb`)."""
-        return [protocol.text(row, "asset") for row in self._rows(protocol.ASSET_QUERY, {})]
+        return [protocol.text(row, "asset") for row in self._rest.rows(protocol.ASSET_QUERY, {})]
 
     def contract_query(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Return the contracts of an area as rows: symbol, price_precision. `pc` only."""
-        return self._rows(protocol.CONTRACT_QUERY, {"asset": asset or self.asset})
+        return self._rest.rows(protocol.CONTRACT_QUERY, {"asset": asset or self.asset})
 
     def symbol_query(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Return the pairs of an area as rows: symbol, precisions, min_trade_number. `bb` only."""
-        return self._rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
+        return self._rest.rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
 
     def instrument_query(self, symbol: str | None = None) -> Instrument:
         """Return an instrument; its tick is what `price_precision` can show (gte-api §6.1)."""
-        params = {"asset": self.asset, "symbol": symbol or self.symbol}
-        rows = self._rows(protocol.INSTRUMENT_QUERY, params)
+        params = self._rest.area | {"symbol": symbol or self.symbol}
+        rows = self._rest.rows(protocol.INSTRUMENT_QUERY, params)
         mine = [row for row in rows if row.get("symbol") == params["symbol"]]
         if not mine:
             raise BadParameter(f"the venue knows no {params['symbol']} in {self.asset}")
-        return _parsed(protocol.parse_instrument, mine[0], self.account.instrument_type)
+        kind = self.account.instrument_type
+        return parsed(lambda row: protocol.parse_instrument(row, kind), mine[:1])[0]
 
-    def candle_query(
-        self,
-        *,
-        interval: int = 1,
-        size: int = 100,
-        start_time: int | None = None,
-        end_time: int | None = None,
-    ) -> list[list[str]]:
-        """Return candles [open time ms, open, high, low, close, volume]; interval in minutes."""
-        params = {"interval": str(interval), "size": str(size)}
-        bounds = {"start_time": start_time, "end_time": end_time}
-        params |= {name: str(bound) for name, bound in bounds.items() if bound is not None}
-        data = self._call(protocol.CANDLE_QUERY, self._symbol_params() | params)
-        return list(data.get("rows") or [])
+    def candle_query(self, *, interval: int = 1, size: int = 100, **bounds: int) -> list[list[str]]:
+        """Return candles [open time ms, open, high, low, close, volume].
+
+        `interval` is in minutes; `start_time` and `end_time`, in ms, may bound them.
+        """
+        params = {"interval": interval, "size": size} | bounds
+        named = {name: str(value) for name, value in params.items()}
+        return self._rest.data(protocol.CANDLE_QUERY, self._rest.symbol | named).get("rows") or []
 
     def order_book_query(self, size: int = 15) -> dict[str, list[list[str]]]:
         """Return `{"bids": [[price, size], ...], "asks": ...}`, best first, at most 50 a side."""
-        data = self._call(protocol.BOOK_QUERY, self._symbol_params() | {"size": str(size)})
+        data = self._rest.data(protocol.BOOK_QUERY, self._rest.symbol | {"size": str(size)})
         return {"bids": data.get("bids") or [], "asks": data.get("asks") or []}
 
     def trade_query(self, count: int = 100) -> list[dict[str, Any]]:
         """Return public trades as rows: trade_id, price, qty, trade_time. `pc` only."""
-        return self._rows(protocol.TRADE_QUERY, self._symbol_params() | {"count": str(count)})
+        return self._rest.rows(protocol.TRADE_QUERY, self._rest.symbol | {"count": str(count)})
 
     # --- leverage and margin (gte-api §4.4; `pc` only) ------------------------------------------
 
     def setting_query(self) -> dict[str, Any]:
         """Return margin mode and leverages of the symbol."""
-        return self._call(protocol.SETTING_QUERY, self._symbol_params())
+        return self._rest.data(protocol.SETTING_QUERY, self._rest.symbol)
 
     def change_leverage(
         self, leverage: Decimal, *, mode: int = 2, long: bool | None = None
     ) -> None:
         """Set the leverage: mode 1 cross, 2 isolated (then for the long or the short side)."""
         params = {"mode": str(mode), "leverage": plain(leverage)}
-        if long is not None:
-            params["long_flag"] = _flag(long)
-        self._call(protocol.LEVERAGE_CHANGE, self._symbol_params() | params)
+        params |= {} if long is None else {"long_flag": protocol.flag(long)}
+        self._rest.data(protocol.LEVERAGE_CHANGE, self._rest.symbol | params)
 
     def isolate_margin(self, leverage: Number) -> None:
         """Set isolated margin with this leverage on both sides; refused while orders rest."""
@@ -261,14 +212,14 @@ class GTE:
 
     def increase_margin(self, margin: Decimal, *, long: bool, increase: bool = True) -> None:
         """Add margin to a position, or remove it."""
-        params = {"long_flag": _flag(long), "increase_flag": _flag(increase)}
-        params |= {"margin": plain(margin)}
-        self._call(protocol.MARGIN_INCREASE, self._symbol_params() | params)
+        params = {"margin": plain(margin), "long_flag": protocol.flag(long)}
+        params |= {"increase_flag": protocol.flag(increase)}
+        self._rest.data(protocol.MARGIN_INCREASE, self._rest.symbol | params)
 
     def auto_margin(self, *, long: bool, on: bool) -> None:
         """Switch the automatic top-up of a position's margin."""
-        params = {"long_flag": _flag(long), "open_flag": _flag(on)}
-        self._call(protocol.MARGIN_AUTO, self._symbol_params() | params)
+        params = {"long_flag": protocol.flag(long), "open_flag": protocol.flag(on)}
+        self._rest.data(protocol.MARGIN_AUTO, self._rest.symbol | params)
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -279,25 +230,22 @@ class GTE:
 
         Raises OutcomeUnknown when it may or may not have arrived: then look, never send it again.
         """
-        params = protocol.order_params(request, self.account)
-        what = f"create {request}"
+
+        def leaving() -> None:
+            self.on_create("leaving", request, str(self.now()))
+
+        params, what = protocol.order_params(request, self.account), f"create {request}"
         try:
-            data = self._send(
-                protocol.ORDER_CREATE,
-                params,
-                what,
-                still_wanted,
-                lambda: self.notes.leaving(request, self.now()),
-            )
+            data = self._rest.send(protocol.ORDER_CREATE, params, what, still_wanted, leaving)
         except RequestError as error:
             found = protocol.error_of_create(error)
             if not isinstance(found, OutcomeUnknown):
-                self.notes.refused(request.client_oid)
+                self.on_create("refused", request, "")
             raise found from None
         order_id = data.get("order_id") if isinstance(data, dict) else None
         if not isinstance(order_id, str) or not order_id.isdecimal():
             raise OutcomeUnknown(f"{what}: the answer holds no order_id")
-        self.notes.created(request.client_oid, order_id)
+        self.on_create("created", request, order_id)
         return order_id
 
     def place_order(self, quantity: Number, price: Number) -> OpenOrder:
@@ -321,22 +269,22 @@ class GTE:
 
     def cancel(self, order_id: str, still_wanted: Callable[[], bool] = lambda: True) -> str:
         """Ask to cancel one order and return its id; it may still fill until its row says so."""
-        params, what = self._symbol_params(), f"cancel {order_id}"
+        params, what = self._rest.symbol, f"cancel {order_id}"
         named = params | {self._cancel_id_name: order_id}
         try:
-            self._send(protocol.ORDER_CANCEL, named, what, still_wanted)
+            self._rest.send(protocol.ORDER_CANCEL, named, what, still_wanted)
         except BadParameter:
             if self._cancel_id_name == "id":
                 raise
-            self._send(protocol.ORDER_CANCEL, params | {"id": order_id}, what)
+            self._rest.send(protocol.ORDER_CANCEL, params | {"id": order_id}, what)
             self._cancel_id_name = "id"  # its name until 2020-05-07 (gte-api §12, row 1)
         return order_id
 
     def cancel_batch(self, order_ids: Sequence[str]) -> str:
         """Ask to cancel up to 50 orders. The venue does not say which ones it did. `pc` only."""
         ids = protocol.filter_param("order_id", tuple(order_ids))
-        params = self._symbol_params() | {"filter": ids}
-        self._send(protocol.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
+        params = self._rest.symbol | {"filter": ids}
+        self._rest.send(protocol.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
         return ""
 
     def create_bulk_orders(
@@ -346,8 +294,8 @@ class GTE:
     ) -> list[Outcome]:
         """Place many orders in parallel, nearly in this order where the budget delays them.
 
-        `still_wanted` is asked about each order just before it leaves, in the thread that sends it.
-        Once an answer has been lost the orders that have not left yet do not leave any more.
+        `still_wanted` is asked just before each leaves, in the thread that sends it. Once an answer
+        has been lost, those that have not left yet do not leave any more.
         """
         lost = threading.Event()
 
@@ -359,15 +307,14 @@ class GTE:
                 raise
 
         sent = [self._pool.submit(create, order) for order in wanted]
-        return [_outcome(order, future) for order, future in zip(wanted, sent, strict=True)]
+        return [outcome_of(order, future) for order, future in zip(wanted, sent, strict=True)]
 
     def cancel_bulk_orders(
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool] = lambda: True
     ) -> list[Outcome]:
-        """Ask to cancel many orders with the fewest requests: a batch if one is free, then singles.
+        """Ask to cancel many orders, the most urgent first: a batch if one is free, then singles.
 
-        Give the most urgent ones first. As with `cancel()`, accepted is not ended. `still_wanted`
-        is asked just before each single cancel leaves.
+        Accepted is not ended. `still_wanted` is asked just before each single cancel leaves.
         """
         batch: Sequence[OpenOrder] = ()
         if self.account.is_contract and len(orders) > 1:
@@ -379,27 +326,26 @@ class GTE:
             sent += [(order, future) for order in batch]
         for order in orders[len(batch) :]:
             sent.append((order, self._pool.submit(self.cancel, order.order_id, still_wanted)))
-        return [_outcome(order, future) for order, future in sent]
+        return [outcome_of(order, future) for order, future in sent]
 
     def query_orders(
         self, statuses: Sequence[str] = protocol.LIVE_STATUSES, *, after: str = "", count: int = 0
     ) -> list[OpenOrder]:
         """Return all orders of the symbol in these statuses (none: in any), oldest first.
 
-        The venue gives 100 rows at a time; this asks on until a page is short, so the list is
-        complete or the call fails. `after` is an order_id to begin behind, `count` ends it after so
-        many rows.
+        It asks on until a page is short, so the list is complete or the call fails. `after` is an
+        order_id to begin behind, `count` ends it after so many rows.
         """
         found: dict[str, OpenOrder] = {}
+        page = count or protocol.PAGE_ROWS
         for _ in range(MAX_PAGES):
-            page = count or protocol.PAGE_ROWS
-            params = self._symbol_params() | {"count": str(page)}
+            params = self._rest.symbol | {"count": str(page)}
             if statuses:
                 params["filter"] = protocol.filter_param("status", tuple(statuses))
             if after:
                 params["gt_order_id"] = after
-            rows = self._rows(protocol.ORDER_QUERY, params)
-            orders = [_parsed(protocol.parse_order, row) for row in rows]
+            rows = self._rest.rows(protocol.ORDER_QUERY, params)
+            orders = parsed(protocol.parse_order, rows)
             found |= {order.order_id: order for order in orders}
             if count or len(rows) < page:
                 return list(found.values())
@@ -408,9 +354,9 @@ class GTE:
 
     def newest_orders(self) -> list[OpenOrder]:
         """Return the orders with the highest ids, in whatever state: one page of them."""
-        params = self._symbol_params() | {"count": str(protocol.PAGE_ROWS)}
-        rows = self._rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
-        return [_parsed(protocol.parse_order, row) for row in rows]
+        params = self._rest.symbol | {"count": str(protocol.PAGE_ROWS)}
+        rows = self._rest.rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
+        return parsed(protocol.parse_order, rows)
 
     def get_order(self, order_id: str) -> OpenOrder | None:
         """Return one order in whatever state; None when the venue does not know it."""
@@ -432,15 +378,15 @@ class GTE:
 
     def open_orders_ws(self) -> tuple[OpenOrder, ...]:
         """Return our own open orders (by prefix) as the live table shows them."""
-        return self._feed().open_orders(self.account.prefix)
+        return self._feed.open_orders(self.account.prefix)
 
     def funds(self) -> Margin | None:
         """Return the account as the live table shows it."""
-        return self._feed().funds()
+        return self._feed.funds()
 
     def position_ws(self) -> Position:
         """Return both legs as the live table shows them; REST has no position (gte-api §11)."""
-        return self._feed().position()
+        return self._feed.position()
 
     def delta(self) -> Decimal:
         """Return long - short in contracts."""
@@ -448,72 +394,16 @@ class GTE:
 
     def recent_trades(self) -> list[dict[str, str]]:
         """Return the latest public trades as the live table shows them."""
-        return self._feed().recent_trades()
+        return self._feed.recent_trades()
 
     def market_depth(self, size: int = 25) -> dict[str, list[list[str]]]:
         """Return the best levels as the live table shows them."""
-        return self._feed().market_depth(size)
+        return self._feed.market_depth(size)
 
     # --- inside ---------------------------------------------------------------------------------
 
+    @property
     def _feed(self) -> GTEWebsocket:
         if self.ws is None:
             raise SettingsError("this needs the live feed: give the account a ws_url")
         return self.ws
-
-    def _rows(self, endpoint: Endpoint, params: protocol.Params) -> list[dict[str, Any]]:
-        rows = self._call(endpoint, params).get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Temporary(f"{endpoint.path}: the answer holds no rows")
-        return rows
-
-    def _margins(self, endpoint: Endpoint, asset: str | None) -> list[Margin]:
-        rows = self._rows(endpoint, {"asset": asset or self.asset})
-        return [_parsed(protocol.parse_margin, row) for row in rows]
-
-    def _call(self, endpoint: Endpoint, params: protocol.Params) -> dict[str, Any]:
-        path = endpoint.path.format(type=self.account.instrument_type)
-        data = self._send(endpoint, params, path)
-        if not isinstance(data, dict):
-            raise Temporary(f"{endpoint.path}: the answer holds no data")
-        return data
-
-    def _send(
-        self,
-        endpoint: Endpoint,
-        params: protocol.Params,
-        what: str,
-        still_wanted: Callable[[], bool] = lambda: True,
-        leaving: Callable[[], None] = lambda: None,
-    ) -> Any:
-        path = endpoint.path.format(type=self.account.instrument_type)
-        return self._transport.send(
-            endpoint,
-            params,
-            path=path,
-            what=what,
-            still_wanted=still_wanted,
-            leaving=leaving,
-        )
-
-    def _symbol_params(self) -> protocol.Params:
-        return {"asset": self.asset, "symbol": self.symbol}
-
-
-def _parsed(parse: Callable[..., T], *args: Any) -> T:
-    try:
-        return parse(*args)
-    except BadData as error:
-        raise Temporary(f"the answer cannot be read: {error}") from None
-
-
-def _outcome(order: OrderRequest | OpenOrder, future: "Future[str]") -> Outcome:
-    order_id = order.order_id if isinstance(order, OpenOrder) else ""
-    try:
-        return Outcome(order.client_oid, future.result() or order_id)
-    except RequestError as error:
-        return Outcome(order.client_oid, order_id, error)
-
-
-def _flag(value: bool) -> str:
-    return "1" if value else "0"

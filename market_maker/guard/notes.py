@@ -4,9 +4,18 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
-from market_maker.models import Notes, OpenOrder, OrderState, Side
+from market_maker.models import Notes, OpenOrder, OrderRequest, OrderState, Side, plain
 
+LEAVING, CREATED, REFUSED = "leaving", "created", "refused"
 ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def note_of(what: str, order: OrderRequest | OpenOrder, detail: str) -> str:
+    """Return the line that notes what became of a create (see `GTE.on_create`)."""
+    if what != LEAVING:
+        return f"{what} {order.client_oid} {detail}".rstrip()
+    shown = order.side.value, plain(order.price), plain(order.qty)
+    return " ".join([what, order.client_oid, *shown, detail])
 
 
 def read_notes(lines: Iterable[str]) -> Notes:
@@ -18,11 +27,11 @@ def read_notes(lines: Iterable[str]) -> Notes:
     open_creates: dict[str, OpenOrder] = {}
     for line in lines:
         match line.split():
-            case ["create", client_oid, side, price, qty, time]:
+            case ["leaving", client_oid, side, price, qty, time]:
                 order = _create(client_oid, side, price, qty, time)
                 if order:
                     open_creates[client_oid] = order
-            case ["id", client_oid, order_id] if ID.fullmatch(order_id):
+            case ["created", client_oid, order_id] if ID.fullmatch(order_id):
                 ids.add(order_id)
                 open_creates.pop(client_oid, None)
             case ["refused", client_oid]:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
-from market_maker.guard.notes import read_notes
+from market_maker.guard.notes import CREATED, LEAVING, note_of, read_notes
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.models import Account, Notes, OpenOrder, OrderRequest, plain
+from market_maker.models import Account, Notes, OpenOrder, OrderRequest
 
 logger = logging.getLogger(__name__)
 
@@ -124,23 +124,14 @@ class RunFiles:
 
     # --- notes of creates -----------------------------------------------------------------------
 
-    def leaving(self, request: OrderRequest, time: int) -> None:
-        """Record a create before its first byte leaves; from any thread. Written, not synced.
+    def note_create(self, what: str, order: OrderRequest | OpenOrder, detail: str) -> None:
+        """Record what becomes of a create (see `GTE.on_create`); from any thread, not synced.
 
         A venue whose rows show no client_oid (spot, and some rows of contracts) tells by nothing
         else which orders are ours.
         """
-        shown = [request.side.value, plain(request.price), plain(request.qty), str(time)]
-        self._files.append(".notes", " ".join(["create", request.client_oid, *shown]))
-        self._noted += 1
-
-    def created(self, client_oid: str, order_id: str) -> None:
-        """Record the id of an order as soon as the venue has given it; from any thread."""
-        self._files.append(".notes", f"id {client_oid} {order_id}")
-
-    def refused(self, client_oid: str) -> None:
-        """Record that a create came to nothing; from any thread."""
-        self._files.append(".notes", f"refused {client_oid}")
+        self._files.append(".notes", note_of(what, order, detail))
+        self._noted += what == LEAVING
 
     def notes(self) -> Notes:
         """Return what was noted since all was last proven clean. A torn line is no note."""
@@ -157,10 +148,8 @@ class RunFiles:
         """
         if self._noted > KEPT_NOTES:
             self._noted = 0
-            lines = [
-                f"id {order.client_oid} {order.order_id}\n" for order in live if order.order_id
-            ]
-            self._files.write(".notes", "".join(lines))
+            lines = [note_of(CREATED, order, order.order_id) for order in live if order.order_id]
+            self._files.write(".notes", "".join(f"{line}\n" for line in lines))
 
     # --- the run's money ------------------------------------------------------------------------
 

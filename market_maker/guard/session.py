@@ -159,7 +159,7 @@ class Session:
     def _attend(self, bot: Watched) -> None:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
         self.files.note_run(exchange.gte.run)
-        exchange.gte.notes = self.files
+        exchange.gte.on_create = self.files.note_create
         exchange.on_trade = self.files.write_money
         loop.on_halt = self._latch
         loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS

@@ -202,7 +202,7 @@ class Reconciler:
             if order.client_oid not in still:
                 logger.info("%s did reach the venue.", order)
                 if found := self._own.find(order):
-                    self._gte.notes.created(order.client_oid, found.order_id)
+                    self._gte.on_create("created", order, found.order_id)
         self._report(fills)
         return fills
 
@@ -226,7 +226,7 @@ class Reconciler:
                 order.client_oid, begun, lambda since: self._may_be_late(since, begun)
             ):
                 logger.info("%s did not reach the venue.", order)
-                self._gte.notes.refused(order.client_oid)
+                self._gte.on_create("refused", order, "")
 
     def _may_be_late(self, since: float, begun: float) -> bool:
         """Return whether an order whose last byte left by `since` may arrive after `begun`.

@@ -198,7 +198,8 @@ class ExchangeInterface:
     def look_anew(self, reason: str) -> None:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
         try:
-            self.gte.learn_time()
+            self.gte.instrument_query()  # whose answer tells the venue's time
+            self.gte.clock.believe_latest()
         except RequestError as error:
             logger.warning("The venue's time is not known: %s", error)
         self.feed.connect_anew(reason)

@@ -440,6 +440,11 @@ def order_params(request: OrderRequest, account: Account) -> Params:
     return params
 
 
+def flag(value: bool) -> str:
+    """Return a truth as the venue spells it."""
+    return "1" if value else "0"
+
+
 def filter_param(name: str, values: tuple[str, ...]) -> str:
     """Return the JSON text of a `filter`, without a space, as the signature needs it."""
     return json.dumps({name: list(values)}, separators=(",", ":"))
