@@ -295,7 +295,7 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
 ) -> None:
     settings_for(venue, tmp_path, DRY_RUN=True)
     for prefix in ("mm_gte_", "manual"):
-        client = client_of(venue, orderid_prefix=prefix)
+        client = client_of(venue, prefix=prefix)
         client.buy(10, 8000)
         client.exit()
     bot = run("cancel")
@@ -323,7 +323,7 @@ def test_no_other_setting_stands_in_the_way_of_cancel(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, ORDER_PAIRS="six", UNKNOWN=1)
-    client = client_of(venue, orderid_prefix="mm_gte_")
+    client = client_of(venue, prefix="mm_gte_")
     client.buy(10, 8000)
     client.exit()
     assert run("cancel").end() == 0

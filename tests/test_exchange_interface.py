@@ -77,10 +77,10 @@ def test_fills_are_reported_once_and_equal_the_venues(
 
 def leave_orders(venue: PaperExchange) -> str:
     """Leave an order of an earlier run and one of somebody else; return the id of ours."""
-    earlier = client_of(venue, orderid_prefix=settings.ORDERID_PREFIX)
+    earlier = client_of(venue, prefix=settings.ORDERID_PREFIX)
     left = earlier.buy(10, 8000)
     earlier.exit()
-    stranger = client_of(venue, orderid_prefix="manual")
+    stranger = client_of(venue, prefix="manual")
     stranger.buy(10, 8000)
     stranger.exit()
     return left.order_id

@@ -120,7 +120,7 @@ def test_it_sends_nothing_while_the_bot_beats_and_when_it_says_goodbye(
 def test_f15_when_the_bot_dies_its_orders_go_and_those_of_others_stay(
     watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
 ) -> None:
-    stranger = client_of(venue, orderid_prefix="manual_")
+    stranger = client_of(venue, prefix="manual_")
     stranger.buy(10, 7000)
     stranger.exit()
     for number in range(12):

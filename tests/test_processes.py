@@ -130,7 +130,7 @@ def forgetful() -> Iterator[PaperExchange]:
     """
     switches = Switches(forget_client_oid=True)
     with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
-        stranger = client_of(exchange, orderid_prefix="stranger_")
+        stranger = client_of(exchange, prefix="stranger_")
         stranger.buy(1, 7000)
         stranger.exit()
         yield exchange
@@ -647,7 +647,7 @@ def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
         "        os._exit(1)\n"
     )
     settings_for(venue, tmp_path)
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
     account = {"base_url": venue.rest_url, "api_key": venue.key}
@@ -752,7 +752,7 @@ def test_f35_the_kill_switch_needs_no_running_bot(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, ORDER_PAIRS="six")
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
     assert run("cancel", "--halt").end() == 0
@@ -783,7 +783,7 @@ def test_f35_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
     bot = run("cancel", "--halt", XDG_STATE_HOME="/dev/null")

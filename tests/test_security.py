@@ -466,7 +466,7 @@ def test_s9_cancel_goes_on_with_settings_that_others_can_write(
 ) -> None:
     settings_for(venue, tmp_path)
     (tmp_path / "settings.py").chmod(0o666)
-    client = client_of(venue, orderid_prefix="mm_gte_")
+    client = client_of(venue, prefix="mm_gte_")
     client.buy(10, 8000)
     client.exit()
     bot = run("cancel", SSLKEYLOGFILE=str(tmp_path / "keys"))
