@@ -18,6 +18,7 @@ from market_maker.models import (
     Side,
     Snapshot,
     Ticker,
+    riskiest_first,
 )
 from market_maker.strategy import risk
 from market_maker.strategy.convergence import converge
@@ -272,7 +273,7 @@ def test_cancels_begin_with_what_enlarges_the_position_and_is_nearest(
         for name, price in prices.items()
     }
     now = snapshot(**held)
-    found = risk.riskiest_first(orders.values(), now.ticker, now.position)
+    found = riskiest_first(orders.values(), now.ticker, now.position)
     assert found == [orders[name] for name in first]
 
 
