@@ -84,7 +84,7 @@ class Sweep:
         self._asked: dict[str, float] = {}
         self._fewest = math.inf
         self.progress_at = -math.inf
-        """When fewer orders were left than ever before, on the steady clock."""
+        """When fewer orders were left than ever before, or none, on the steady clock."""
 
     def add_ids(self, ids: Collection[str]) -> None:
         """Take the orders with these ids for ours too."""
@@ -116,7 +116,7 @@ class Sweep:
     def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
         self._orders = [o for o in found if o.order_id in self._known_ids or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
-        if len(self._orders) < self._fewest:
+        if len(self._orders) < self._fewest or not self._orders:
             self._fewest, self.progress_at = len(self._orders), now()
 
     def _cancel(self, now: float) -> Fatal | None:
