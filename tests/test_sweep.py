@@ -70,6 +70,13 @@ def test_it_cancels_ours_by_prefix_or_id_and_spares_others() -> None:
     assert venue.orders == [strange, theirs, twin]
 
 
+def test_of_given_runs_alone_it_cancels_no_other_one_with_our_prefix() -> None:
+    twin = order(6, run="thetwn")
+    venue = Venue(order(1), twin, order(7, run="run001"))
+    sweep.run(Sweep(venue, runs={"run000", "run001"}), venue.timeline, 5)
+    assert venue.orders == [twin]
+
+
 def test_what_is_known_goes_first_in_its_order_and_also_while_no_list_can_be_had() -> None:
     venue = Venue(order(1), order(2), order(3))
     sweep.run(Sweep(venue, known=[order(3), order(1)]), venue.timeline, 5)

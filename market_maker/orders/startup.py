@@ -79,8 +79,14 @@ class Startup:
                 LATE_SECONDS,
             )
         if leftovers or earlier.may_be_late:
-            late_until = begun + LATE_SECONDS if earlier.may_be_late else begun
-            left = Sweep(self._gte, known=leftovers, ids=earlier.order_ids, late_until=late_until)
+            left = Sweep(
+                self._gte,
+                known=leftovers,
+                # another bot that comes up meanwhile is not ours to cancel; the first tick halts
+                runs=None if earlier.known is None else frozenset(self._tracker.known_runs),
+                ids=earlier.order_ids,
+                late_until=begun + LATE_SECONDS if earlier.may_be_late else begun,
+            )
             sweep.run(left, self._clock, START_SECONDS)
             self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's budget
             self._feed.drain_news()  # what it told of them is over

@@ -60,10 +60,11 @@ class Step:
 class Sweep:
     """Cancels our orders of one account and symbol until a complete list shows none.
 
-    Ours are those with the prefix, but for the runs to `spare`, which are another bot's; those that
-    are `known`, which go first in their order; and those with noted `ids`, for a venue whose rows
-    show no client_oid. It needs no settings and no feed. `late_until` is the time on the steady
-    clock until when an order may still arrive: a list is a proof only if it was asked for after it.
+    Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and of no
+    other than these `runs` where they are given; those that are `known`, which go first in their
+    order; and those with noted `ids`, for a venue whose rows show no client_oid. It needs no
+    settings and no feed. `late_until` is the time on the steady clock until when an order may still
+    arrive: a list is a proof only if it was asked for after it.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class Sweep:
         *,
         known: Sequence[OpenOrder] = (),
         spare: Collection[str] = (),
+        runs: Collection[str] | None = None,
         ids: Collection[str] = (),
         late_until: float = -math.inf,
     ) -> None:
         self._client = client
         self._spare = spare
+        self._runs = runs
         self._late_until = late_until
         self._orders = list(known)
         self._urgency = {order.order_id: place for place, order in enumerate(known)}
@@ -133,7 +136,9 @@ class Sweep:
 
     def _is_ours(self, order: OpenOrder) -> bool:
         oid, prefix = order.client_oid, self._client.account.prefix
-        return is_ours(oid, prefix) and run_of(oid, prefix) not in self._spare
+        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._spare:
+            return False
+        return self._runs is None or run_of(oid, prefix) in self._runs
 
 
 def run(

@@ -23,7 +23,7 @@ from market_maker.clock import SYSTEM
 from market_maker.errors import OrdersLeft
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
-from market_maker.orders.startup import runs_at_work
+from market_maker.orders.startup import EarlierRuns, runs_at_work
 from market_maker.paper.exchange.engine import Side as Bid
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
@@ -679,6 +679,18 @@ def test_f19_there_is_no_cancel_war_with_a_twin(world: World) -> None:
     bot.stop("the test is over")
     bot.run_loop()
     assert [order.order_id for order in world.orders()] == theirs
+
+
+def test_f19_a_twin_that_comes_up_while_a_start_waits_for_late_orders_is_left_alone(
+    world: World,
+) -> None:
+    theirs: list[int] = []
+    world.timeline.after(5, lambda: theirs.append(twin_order(world, 1)))
+    bot = world.start(earlier=EarlierRuns(known=frozenset({"before"}), may_be_late=True))
+    world.run(5)
+    assert [order.order_id for order in world.orders()] == theirs
+    assert bot.health.state is TradingState.HALTED
+    assert world.report.accepted == 1, "theirs"
 
 
 def row(of: str, age_ms: int, prefix: str = "mm_gte_") -> OpenOrder:
