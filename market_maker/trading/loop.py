@@ -113,7 +113,7 @@ class Loop:
             logger.info("Stopping: interrupted.")
         finally:
             self._bot.exit()
-            if not self.left_clean:
+            if not self.left_clean and not self._exchange.is_closed:
                 self.leave()
 
     def tick(self) -> None:
