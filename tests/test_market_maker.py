@@ -447,6 +447,36 @@ def test_the_loop_ends_after_the_asked_number_of_ticks_and_leaves_nothing(
     assert "This run: 0 fills, bought 0, sold 0 contracts." in log.text
 
 
+def test_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
+    start: Start, venue: PaperExchange
+) -> None:
+    class Forgets(OrderManager):
+        def exit(self) -> None:
+            assert len(venue.open_orders()) == 6
+
+    bot = start(Forgets)
+    bot.run_loop(loops=1)
+    assert bot.loop.left_clean
+    assert venue.open_orders() == []
+
+
+def test_every_pass_of_the_loop_is_the_tick_of_the_strategy(
+    start: Start, venue: PaperExchange
+) -> None:
+    class Counting(OrderManager):
+        ticks = 0
+
+        def tick(self) -> None:
+            self.ticks += 1
+            super().tick()
+
+    bot = start(Counting)
+    assert isinstance(bot, Counting)
+    bot.run_loop(loops=3)
+    assert bot.ticks == 3
+    assert venue.judge().accepted == 6
+
+
 def test_the_loop_wakes_on_a_fill_long_before_its_interval(
     start: Start, venue: PaperExchange
 ) -> None:
