@@ -139,7 +139,7 @@ class OrderManager:
     def check_file_change(self) -> bool:
         """Take changed settings over, and restart for changed code, once files have stood still.
 
-        Returns whether settings have changed.
+        A bot that is halted waits for a person. Returns whether settings have changed.
         """
         changed, code = self._reloader.look()
         if "DRY_RUN" in changed:
@@ -148,7 +148,7 @@ class OrderManager:
             except OrdersLeft as error:
                 logger.error("%s", error)
                 self.halt("DRY_RUN was set to True, and orders may be left")
-        if code and self.runtime.can_restart:
+        if code and self.runtime.can_restart and not self.control.is_halted:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
         elif code:

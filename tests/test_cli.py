@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 from bot import Bot, ended, settings_for, watched_code
-from conftest import Run, client_of, wait_until
+from conftest import Run, account_of, client_of, wait_until
 
 from market_maker import __version__
 from market_maker.guard.runfiles import RunFiles
@@ -40,7 +40,7 @@ def test_on_paper_the_ladder_of_the_example_goes_up_and_comes_down(run: Run) -> 
     bot.wait_for("60 orders open as wanted|Bought|Sold", 30)
     assert bot.end(signal.SIGINT) == 0
     assert "Stopping: SIGINT." in bot.text
-    assert "No order of ours is left" in bot.text
+    assert "All own orders cancelled (confirmed by order query)." in bot.text
     assert "Traceback" not in bot.text
     line = (
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - market_maker - get_ticker: - BTC_USD Ticker"
@@ -211,7 +211,10 @@ def test_a_strategy_in_the_directory_of_the_user_runs(
     assert bot.end(signal.SIGTERM) == 0
 
 
-def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
+CANCELLED = r"All own orders cancelled \(confirmed by order query\)\."
+
+
+def test_changed_code_restarts_the_bot_with_no_order_between_and_its_paper_exchange(
     run: Run, tmp_path: Path
 ) -> None:
     code = tmp_path / "watched.py"
@@ -223,14 +226,18 @@ def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
     bot.wait_for("Creating 6 orders:")
     pid = paper_pid(bot)
     code.write_text("A = 2\n")
-    bot.wait_for("Adopted 6 orders of the process before this one.")
+    bot.wait_for(f"(?s)Restarting.*{CANCELLED}.*Creating 6 orders:")
     assert not ended(pid)
+    assert paper_pid(bot) == pid
     assert bot.end(signal.SIGTERM) == 0
-    assert "No order of ours is left" in bot.text
+    assert len(re.findall(CANCELLED, bot.text)) == 2
+    assert "of an earlier run" not in bot.text
+    assert "judge: orders: 12 accepted, " in bot.text
+    assert ", 0 left open" in bot.text
     wait_until(lambda: ended(pid))
 
 
-def test_a_restart_that_fails_takes_the_orders_with_it(
+def test_a_restart_that_fails_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, WATCHED_FILES=["mine.py"])
@@ -241,21 +248,27 @@ def test_a_restart_that_fails_takes_the_orders_with_it(
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text(good + "import no_such_module\n")
     assert bot.end() == 2
-    assert "The start came to nothing" in bot.text
-    assert "no_such_module" in bot.text
+    assert re.search(f"(?s){CANCELLED}.*no_such_module", bot.text)
     assert venue.open_orders() == []
+    assert bot.guards == []
 
 
-def test_a_signal_during_a_restart_takes_the_orders_with_it(
-    run: Run, venue: PaperExchange, tmp_path: Path
+@pytest.mark.parametrize(
+    "moment",
+    ["Restarting", CANCELLED, "(?s)Guarded.*Guarded", "(?s)initializing.*initializing"],
+)
+def test_a_signal_during_a_restart_ends_it_with_no_order_left(
+    run: Run, venue: PaperExchange, tmp_path: Path, moment: str
 ) -> None:
     code = watched_code(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text("A = 2\n")
-    bot.wait_for("Restarting")
+    bot.wait_for(moment)
     assert bot.end(signal.SIGTERM) == 0
+    assert "Traceback" not in bot.text
     assert venue.open_orders() == []
+    assert bot.guards == []
 
 
 def test_settings_by_an_absolute_path_are_reloaded_and_not_taken_for_code(
@@ -295,7 +308,7 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
 ) -> None:
     settings_for(venue, tmp_path, DRY_RUN=True)
     for prefix in ("mm_gte_", "manual"):
-        client = client_of(venue, orderid_prefix=prefix)
+        client = client_of(venue, prefix=prefix)
         client.buy(10, 8000)
         client.exit()
     bot = run("cancel")
@@ -308,10 +321,9 @@ def test_cancel_warns_of_a_bot_that_runs_and_may_place_orders_again(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
-    market = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
-    account = {"base_url": venue.rest_url, "api_key": venue.key, "prefix": "mm_gte_"}
     (tmp_path / "state").mkdir(exist_ok=True)
-    files = RunFiles(**account, **market, directory=tmp_path / "state" / "gte-marketmaker")
+    account = account_of(venue, prefix="mm_gte_")
+    files = RunFiles(account, directory=tmp_path / "state" / "gte-marketmaker")
     files.lock.take()  # as a bot does that runs in this process
     cancel = run("cancel")
     assert cancel.end() == 0
@@ -323,7 +335,7 @@ def test_no_other_setting_stands_in_the_way_of_cancel(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, ORDER_PAIRS="six", UNKNOWN=1)
-    client = client_of(venue, orderid_prefix="mm_gte_")
+    client = client_of(venue, prefix="mm_gte_")
     client.buy(10, 8000)
     client.exit()
     assert run("cancel").end() == 0

@@ -12,7 +12,7 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import EarlierRuns, ExchangeInterface
+from market_maker.trading.exchange_interface import ExchangeInterface
 
 Configure = Callable[..., None]
 
@@ -21,7 +21,7 @@ Configure = Callable[..., None]
 def exchange(configure: Configure) -> Iterator[ExchangeInterface]:
     configure()
     made = ExchangeInterface(dry_run=False)
-    made.start(EarlierRuns())
+    made.start()
     yield made
     made.close()
 
@@ -30,7 +30,7 @@ def exchange(configure: Configure) -> Iterator[ExchangeInterface]:
 def dry(configure: Configure) -> Iterator[ExchangeInterface]:
     configure(DRY_RUN=True, API_KEY="", API_SECRET="")
     made = ExchangeInterface(dry_run=True)
-    made.start(EarlierRuns())
+    made.start()
     yield made
     made.close()
 
@@ -48,15 +48,15 @@ def listed(exchange: ExchangeInterface) -> list[str]:
 
 
 def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: ExchangeInterface) -> None:
-    assert exchange.execute(Plan(create=(buy("8400"), sell("8600"))), exchange.snapshot()) == 0
+    assert exchange.execute(Plan(create=(buy("8400"), sell("8600")))) == 0
     assert listed(exchange) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
     order = exchange.orders.tracker.live()[0]
-    exchange.execute(Plan(cancel=(order,)), exchange.snapshot())
+    exchange.execute(Plan(cancel=(order,)))
     wait_until(lambda: exchange.take_news() or len(exchange.orders.tracker.live()) == 1)
 
 
 def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
-    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8491"),)))
     wait_until(lambda: exchange.feed.get_ticker().bid == 8491)
     assert exchange.ticker().bid == 8490
 
@@ -64,7 +64,7 @@ def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
 def test_fills_are_reported_once_and_equal_the_venues(
     exchange: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    exchange.execute(Plan(create=(buy("8491", 100),)), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8491", 100),)))
     for qty in (30, 30, 40):
         venue.take("sell", "8491", qty)
     wait_until(lambda: exchange.take_news() or not exchange.orders.tracker.live())
@@ -77,10 +77,10 @@ def test_fills_are_reported_once_and_equal_the_venues(
 
 def leave_orders(venue: PaperExchange) -> str:
     """Leave an order of an earlier run and one of somebody else; return the id of ours."""
-    earlier = client_of(venue, orderid_prefix=settings.ORDERID_PREFIX)
+    earlier = client_of(venue, prefix=settings.ORDERID_PREFIX)
     left = earlier.buy(10, 8000)
     earlier.exit()
-    stranger = client_of(venue, orderid_prefix="manual")
+    stranger = client_of(venue, prefix="manual")
     stranger.buy(10, 8000)
     stranger.exit()
     return left.order_id
@@ -92,7 +92,7 @@ def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
     configure()
     leave_orders(venue)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start(EarlierRuns())
+    exchange.start()
     assert exchange.orders.tracker.live() == ()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.refresh()
@@ -100,21 +100,28 @@ def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
     exchange.close()
 
 
-def test_a_start_in_place_of_another_process_takes_its_orders_over(
-    configure: Configure, venue: PaperExchange
+def test_a_start_after_a_run_that_left_clean_finds_nothing_to_cancel(
+    exchange: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    configure()
-    left = leave_orders(venue)
-    exchange = ExchangeInterface(dry_run=False)
-    exchange.start(EarlierRuns(replaced={}))
-    assert [order.order_id for order in exchange.orders.tracker.live()] == [left]
+    exchange.execute(Plan(create=(buy("8400"),)))
     exchange.cancel_all_orders()
-    assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.close()
+    assert venue.open_orders() == []
+    before = venue.judge().requests["pc/order/cancel"]
+    log.clear()
+    after = ExchangeInterface(dry_run=False)
+    after.start()
+    assert after.orders.live() == ()
+    assert "of an earlier run" not in log.text
+    after.execute(Plan(create=(buy("8400"),)))
+    assert listed(after) == ["Buy 100 @ 8400"]
+    assert venue.judge().requests["pc/order/cancel"] == before
+    after.cancel_all_orders()
+    after.close()
 
 
 def test_a_refused_create_frees_its_place(exchange: ExchangeInterface) -> None:
-    assert exchange.execute(Plan(create=(buy("8400.3"),)), exchange.snapshot()) == 1
+    assert exchange.execute(Plan(create=(buy("8400.3"),))) == 1
     assert exchange.orders.tracker.live() == ()
 
 
@@ -122,7 +129,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
     venue.freeze()
-    assert exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot()) == 0
+    assert exchange.execute(Plan(create=(buy("8400"),))) == 0
     assert [order.state for order in exchange.orders.tracker.live()] == [OrderState.UNKNOWN]
     venue.thaw()
 
@@ -137,7 +144,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_doubled(
 def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8491"),)))
     venue.stop()
     wait_until(lambda: exchange.refresh().state is TradingState.PAUSED)
     venue.take("sell", "8491", 100)
@@ -150,8 +157,8 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
 def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
     exchange: ExchangeInterface, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange.execute(Plan(create=(buy("8491"),)), exchange.snapshot())
-    instrument = exchange.instrument()
+    instrument = exchange.snapshot().instrument  # as each tick takes one before it acts
+    exchange.execute(Plan(create=(buy("8491"),)))
     with monkeypatch.context() as patched:
         patched.setattr(exchange.feed, "get_instrument", lambda: None)
         venue.take("sell", "8491", 100)
@@ -176,7 +183,7 @@ def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
 def test_an_order_that_someone_else_cancels_is_noticed(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8400"),)))
     by_hand = client_of(venue)
     by_hand.cancel(exchange.orders.tracker.live()[0].order_id)
     by_hand.exit()
@@ -186,7 +193,7 @@ def test_an_order_that_someone_else_cancels_is_noticed(
 def test_leaving_cancels_all_and_proves_it(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))), exchange.snapshot())
+    exchange.execute(Plan(create=tuple(buy(str(8400 - n)) for n in range(5))))
     exchange.cancel_all_orders()
     assert venue.open_orders() == []
     assert exchange.orders.tracker.live() == ()
@@ -196,7 +203,7 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
     exchange: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = [buy("8300"), buy("8480"), buy("8400")]
-    exchange.execute(Plan(create=tuple(wanted)), exchange.snapshot())
+    exchange.execute(Plan(create=tuple(wanted)))
     asked: list[Decimal] = []
     cancel_bulk = exchange.gte.cancel_bulk_orders
 
@@ -212,7 +219,7 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
 def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"),)), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8400"),)))
     venue.freeze()
     with pytest.raises(OrdersLeft) as raised:
         exchange.cancel_all_orders(seconds=1)
@@ -223,7 +230,7 @@ def test_leaving_a_venue_that_does_not_answer_lists_the_orders(
 def test_what_a_strategy_of_the_family_reads(
     exchange: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))), exchange.snapshot())
+    exchange.execute(Plan(create=(buy("8400"), buy("8300"), sell("8497"))))
     venue.take("buy", "8497", 100)
     wait_until(lambda: exchange.get_position()["currentQty"] == -100)
     wait_until(lambda: exchange.get_ticker()["last"] == 8497)
@@ -251,32 +258,32 @@ def test_what_a_strategy_of_the_family_reads(
 def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
     dry: ExchangeInterface, venue: PaperExchange
 ) -> None:
-    dry.execute(Plan(create=(buy("8400"), sell("8600"))), dry.snapshot())
+    dry.execute(Plan(create=(buy("8400"), sell("8600"))))
     assert listed(dry) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
-    dry.execute(Plan(cancel=dry.own.live()[:1]), dry.snapshot())
+    dry.execute(Plan(cancel=dry.orders.tracker.live()[:1]))
     assert listed(dry) == ["Sell 100 @ 8600"]
     margin = dry.margin()
     assert margin
     assert margin.total == 50
     dry.cancel_all_orders()
-    assert dry.own.live() == ()
+    assert dry.orders.tracker.live() == ()
     assert not [name for name in venue.judge().requests if "order" in name]
 
 
 def test_a_dry_run_says_when_the_market_would_have_filled_an_order(
     dry: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
-    dry.execute(Plan(create=(sell("8498"),)), dry.snapshot())
+    dry.execute(Plan(create=(sell("8498"),)))
     venue.put("buy", "8498", 100_000)
-    wait_until(lambda: dry.refresh() and not dry.own.live())
+    wait_until(lambda: dry.refresh() and not dry.orders.tracker.live())
     assert "Sell 100 @ 8498 would have been filled" in log.text
 
 
 def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: PaperExchange) -> None:
     configure(POST_ONLY=True)
     exchange = ExchangeInterface(dry_run=False)
-    exchange.start(EarlierRuns())
-    exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))), exchange.snapshot())
+    exchange.start()
+    exchange.execute(Plan(create=(buy("8497.5"), buy("8497"))))
     assert listed(exchange) == ["Buy 100 @ 8497"]
     exchange.cancel_all_orders()
     exchange.close()

@@ -5,18 +5,21 @@ import threading
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import requests
 import responses
-from conftest import client_of, wait_until
+from conftest import account, client_of, wait_until
 from responses.matchers import query_param_matcher
 
+from market_maker.clock import SYSTEM
 from market_maker.errors import (
     AuthError,
     BadParameter,
     LeverageRefused,
     Liquidated,
+    MetadataFault,
     NoFunds,
     NotClosable,
     NotSent,
@@ -32,6 +35,8 @@ from market_maker.errors import (
 )
 from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders import sweep
+from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.wire import protocol
 from market_maker.wire.throttle import Throttle
@@ -48,12 +53,12 @@ def request(
     return OrderRequest(side=side, price=Decimal(price), qty=Decimal(qty), client_oid=oid)
 
 
-def offline(**changed: object) -> GTE:
+def offline(*, read_only: bool = False, withdraw_path: str = "", **changed: Any) -> GTE:
     given = {
-        **{"symbol": "BTC_USD", "settle_currency": "BTC"},
+        **{"base_url": URL, "symbol": "BTC_USD", "settle_currency": "BTC"},
         **{"api_key": "the-key", "api_secret": "the-secret-of-the-key"},
     }
-    return GTE(URL, **(given | changed))  # type: ignore[arg-type]
+    return GTE(account(**(given | changed)), read_only=read_only, withdraw_path=withdraw_path)
 
 
 def answer(code: int = 0, data: object = None, **more: object) -> dict[str, object]:
@@ -162,11 +167,11 @@ def test_a_client_without_a_key_says_what_needs_one() -> None:
 
 
 def test_every_client_oid_is_new_and_fits_the_venue() -> None:
-    client = offline(orderid_prefix="thirteen_char")
+    client = offline(prefix="thirteen_char")
     made = {client.new_client_oid() for _ in range(1000)}
     assert len(made) == 1000
     assert all(protocol.CLIENT_OID.fullmatch(oid) for oid in made)
-    assert not made & {offline(orderid_prefix="thirteen_char").new_client_oid()}
+    assert not made & {offline(prefix="thirteen_char").new_client_oid()}
 
 
 # --- what an answer means -----------------------------------------------------------------------
@@ -178,7 +183,8 @@ def test_every_client_oid_is_new_and_fits_the_venue() -> None:
     [
         *((code, BadParameter) for code in (-10011, -10012, -10013, -11060)),
         *((code, AuthError) for code in (-10051, -10054, -10055, -10202, -11061)),
-        *((code, VenueFault) for code in (-10002, -16001, -16002, -16003)),
+        (-10002, VenueFault),
+        *((code, MetadataFault) for code in (-16001, -16002, -16003)),
         *((code, OrderGone) for code in (-11066, -13002, -13003, -13004)),
         *((code, NoFunds) for code in (-11003, -11065, -13203)),
         *((code, NotClosable) for code in (-13005, -13101)),
@@ -310,9 +316,9 @@ def test_the_venues_clock_is_learnt_from_its_answers() -> None:
     ahead = int(time.time() * 1000) + 60_000
     responses.get(f"{URL}/v1/api/pc/asset/query", json=answer(data={"rows": []}) | {"time": ahead})
     client = offline()
-    assert client.clock_offset() is None
+    assert client.clock.offset() is None
     client.asset_query()
-    assert abs((client.clock_offset() or 0) - 60_000) < 1_000
+    assert abs((client.clock.offset() or 0) - 60_000) < 1_000
 
 
 # --- on the paper exchange ----------------------------------------------------------------------
@@ -373,19 +379,15 @@ def test_bulk_cancels_take_the_fewest_requests(
     assert gte.open_orders_http() == []
 
 
-def test_an_amend_cancels_and_creates_what_is_left_to_fill(venue: PaperExchange, gte: GTE) -> None:
-    old = gte.buy(100, 8490)
-    venue.take("sell", "8490", 1030)  # 1000 of others stand before us
-    outcomes = gte.amend_bulk_orders([(old, request("8480", qty=100))])
-    assert not any(outcome.error for outcome in outcomes)
-    assert [str(order) for order in gte.open_orders_http()] == ["Buy 70 @ 8480"]
+def cancel_all(gte: GTE, seconds: float, known: Sequence[OpenOrder] = ()) -> None:
+    sweep.run(Sweep(gte, known=known), SYSTEM, seconds)
 
 
 def test_cancel_all_leaves_the_orders_of_others(venue: PaperExchange, gte: GTE) -> None:
-    other = client_of(venue, orderid_prefix="manual")
+    other = client_of(venue, prefix="manual")
     theirs = other.buy(10, 8000)
     gte.create_bulk_orders([request(str(8000 - n), oid=gte.new_client_oid()) for n in range(5)])
-    gte.cancel_all_orders(seconds=10)
+    cancel_all(gte, 10)
     assert [order.order_id for order in gte.query_orders()] == [theirs.order_id]
     other.exit()
 
@@ -402,7 +404,7 @@ def test_cancel_all_begins_with_the_known_ones_in_their_order(
         return cancel_bulk(orders)
 
     monkeypatch.setattr(gte, "cancel_bulk_orders", noted)
-    gte.cancel_all_orders(10, known=[made[2], made[0]])
+    cancel_all(gte, 10, [made[2], made[0]])
     assert asked == [made[n].order_id for n in (2, 0, 1)]
     assert gte.query_orders() == []
 
@@ -414,9 +416,9 @@ def test_cancel_all_that_cannot_be_proven_lists_what_may_be_left(
     made = client.buy(10, 8000)
     venue.freeze()
     with pytest.raises(OrdersLeft):
-        client.cancel_all_orders(seconds=0.5)
+        cancel_all(client, 0.5)
     venue.thaw()
-    client.cancel_all_orders(seconds=10)
+    cancel_all(client, 10)
     ended = client.get_order(made.order_id)
     assert ended
     assert ended.state is OrderState.DONE

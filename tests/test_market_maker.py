@@ -19,7 +19,7 @@ from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import EarlierRuns
+from market_maker.trading.exchange_interface import Runtime
 from tests.world.world import World
 
 Configure = Callable[..., None]
@@ -443,8 +443,38 @@ def test_the_loop_ends_after_the_asked_number_of_ticks_and_leaves_nothing(
     start().run_loop(loops=2)
     assert venue.open_orders() == []
     assert venue.judge().accepted == 6
-    assert "No order of ours is left" in log.text
+    assert "All own orders cancelled (confirmed by order query)." in log.text
     assert "This run: 0 fills, bought 0, sold 0 contracts." in log.text
+
+
+def test_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
+    start: Start, venue: PaperExchange
+) -> None:
+    class Forgets(OrderManager):
+        def exit(self) -> None:
+            assert len(venue.open_orders()) == 6
+
+    bot = start(Forgets)
+    bot.run_loop(loops=1)
+    assert bot.loop.left_clean
+    assert venue.open_orders() == []
+
+
+def test_every_pass_of_the_loop_is_the_tick_of_the_strategy(
+    start: Start, venue: PaperExchange
+) -> None:
+    class Counting(OrderManager):
+        ticks = 0
+
+        def tick(self) -> None:
+            self.ticks += 1
+            super().tick()
+
+    bot = start(Counting)
+    assert isinstance(bot, Counting)
+    bot.run_loop(loops=3)
+    assert bot.ticks == 3
+    assert venue.judge().accepted == 6
 
 
 def test_the_loop_wakes_on_a_fill_long_before_its_interval(
@@ -486,10 +516,13 @@ def test_a_pause_ends_long_before_the_loop_interval(start: Start, venue: PaperEx
 
 
 def test_leaving_a_dead_venue_says_which_orders_may_be_left(
-    start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+    start: Start, venue: PaperExchange
 ) -> None:
-    monkeypatch.setattr("market_maker.trading.loop.EXIT_SECONDS", 0.5)
-    bot = start(TIMEOUT=0.3)
+    class Impatient(OrderManager):
+        def exit(self) -> None:
+            self.loop.leave(seconds=0.5)
+
+    bot = start(Impatient, TIMEOUT=0.3)
     bot.tick()
     venue.freeze()
     bot.stop("the test is over")
@@ -579,33 +612,53 @@ def test_turning_to_a_dry_run_takes_the_real_orders_away(
     bot.exit()
 
 
-def test_changed_code_restarts_with_the_orders_in_the_book(
-    start: Start,
-    venue: PaperExchange,
-    tmp_path: Path,
-    log: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+def test_changed_code_ends_the_loop_for_a_restart_with_no_order_left(
+    configure: Configure, venue: PaperExchange, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     code = tmp_path / "my_strategy.py"
     code.write_text("A = 1\n")
-    bot = start(WATCHED_FILES=[str(code)])
-    restarted = threading.Event()
-    bot.on_restart = restarted.set
+    configure(WATCHED_FILES=[str(code)])
+    bot = OrderManager.made_with(Runtime(can_restart=True))
     loop = threading.Thread(target=bot.run_loop, daemon=True)
     loop.start()
     wait_until(lambda: len(venue.open_orders()) == 6)
     code.write_text("A = (\n")
     wait_until(lambda: "does not compile" in log.text)
+    assert len(venue.open_orders()) == 6
     code.write_text("A = 2\n")
-    wait_until(restarted.is_set)
+    wait_until(lambda: bot.control.is_restarting)
     loop.join(timeout=10)
+    assert not loop.is_alive()
+    assert "Stopping: restart for new code." in log.text
+    assert bot.control.stop_reason == ""
+    assert bot.loop.left_clean
+    assert venue.open_orders() == []
+    assert ladder_of(OrderManager(), venue) == GOLDEN
+    assert venue.judge().accepted == 12
+
+
+def test_where_the_program_cannot_be_started_anew_changed_code_is_said_and_the_bot_goes_on(
+    start: Start, venue: PaperExchange, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    code = tmp_path / "my_strategy.py"
+    code.write_text("A = 1\n")
+    bot = start(WATCHED_FILES=[str(code)])
+    bot.tick()
+    code.write_text("A = 2\n")
+    bot.check_file_change()
+    bot.check_file_change()
+    assert "Changed: my_strategy.py. Restart to run the new code." in log.text
+    assert not bot.control.is_stopping
     assert ladder(venue) == GOLDEN
-    monkeypatch.setattr(OrderManager, "earlier", EarlierRuns(replaced={}))
-    after = OrderManager()
-    assert "Adopted 6 orders of the process before this one." in log.text
-    after.tick()
-    assert venue.judge().accepted == 6
-    after.exit()
+
+
+def ladder_of(bot: OrderManager, venue: PaperExchange) -> list[str]:
+    """Let a bot tick once, and leave; return what it has put up."""
+    bot.tick()
+    found = ladder(venue)
+    bot.exit()
+    assert venue.open_orders() == []
+    return found
 
 
 def test_ctrl_c_in_a_script_of_ones_own_leaves_clean(start: Start, venue: PaperExchange) -> None:

@@ -10,7 +10,7 @@ import pytest
 import requests
 import websocket
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 from market_maker.paper.server.in_process import PaperExchange
 
 Row = dict[str, Any]
@@ -54,7 +54,7 @@ class Client:
     def call(self, method: str, path: str, **given: object) -> Row:
         """Send a signed request with its parameters in the query; return the reply."""
         params = {name: str(value) for name, value in given.items()}
-        signed = headers(self.venue.key, self.venue.secret, params, clock.now_ms() + 5000)
+        signed = headers(self.venue.key, self.venue.secret, params, SYSTEM.now_ms() + 5000)
         url = f"{self.venue.rest_url}/v1/api/{path}"
         reply = self.http.request(method, url, params=params, headers=signed, timeout=5)
         assert reply.status_code == 200
@@ -95,7 +95,7 @@ class Socket:
 
     def auth(self) -> str:
         """Authenticate."""
-        return self.send(login(self.venue.key, self.venue.secret, clock.now_ms() + 5000))
+        return self.send(login(self.venue.key, self.venue.secret, SYSTEM.now_ms() + 5000))
 
     def sub(self, table: str, symbol: str = "BTC_USD", kind: str = "pc", area: str = "BTC") -> str:
         """Subscribe; without a symbol to all of the area."""

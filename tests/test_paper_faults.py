@@ -13,7 +13,7 @@ import requests
 import websocket
 from test_paper_client import Client, Socket
 
-from market_maker import clock
+from market_maker.clock import SYSTEM
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.faults import schedule
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
@@ -206,9 +206,9 @@ def test_connections_may_be_cut_and_refused_for_a_while(
         socket.until(lambda _: False)
     with pytest.raises(requests.ConnectionError):
         client.orders()
-    deadline = clock.monotonic() + 5
+    deadline = SYSTEM.monotonic() + 5
     rows = []
-    while not rows and clock.monotonic() < deadline:
+    while not rows and SYSTEM.monotonic() < deadline:
         with suppress(requests.ConnectionError):
             rows = client.orders()
     assert [row["price"] for row in rows] == ["8400"]
@@ -256,10 +256,10 @@ def test_limits_count_by_the_true_clock_while_the_venues_is_wrong(
     for _ in range(5):
         client.create(1, "8400", 1)
     venue.clear_faults()
-    deadline = clock.monotonic() + 5
-    while client.create(1, "8400", 1)["code"] and clock.monotonic() < deadline:
+    deadline = SYSTEM.monotonic() + 5
+    while client.create(1, "8400", 1)["code"] and SYSTEM.monotonic() < deadline:
         pass
-    assert clock.monotonic() < deadline
+    assert SYSTEM.monotonic() < deadline
 
 
 def test_faults_that_overlap_end_each_in_its_own_time(venue: PaperExchange, client: Client) -> None:
@@ -346,8 +346,8 @@ def test_a_fault_of_state_ends_by_itself() -> None:
         client = Client(venue)
         venue.fault("suspend", for_ms=50)
         assert client.create(1, "8400", 1)["code"] == -16003
-        deadline = clock.monotonic() + 5
-        while client.create(1, "8400", 1)["code"] and clock.monotonic() < deadline:
+        deadline = SYSTEM.monotonic() + 5
+        while client.create(1, "8400", 1)["code"] and SYSTEM.monotonic() < deadline:
             pass
         assert venue.open_orders()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
-from conftest import Run, client_of, wait_until
+from conftest import Run, account_of, client_of, wait_until
 
 from market_maker.guard.runfiles import RunFiles
 from market_maker.paper.exchange.quirks import Switches
@@ -130,7 +130,7 @@ def forgetful() -> Iterator[PaperExchange]:
     """
     switches = Switches(forget_client_oid=True)
     with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
-        stranger = client_of(exchange, orderid_prefix="stranger_")
+        stranger = client_of(exchange, prefix="stranger_")
         stranger.buy(1, 7000)
         stranger.exit()
         yield exchange
@@ -205,12 +205,12 @@ def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_ha
     by_hand = run("cancel")
     assert by_hand.end() == 0
     assert time.monotonic() > arrives
-    assert "Looking again in 10 s: an order may be on its way." in by_hand.text
+    assert "An order may be in flight: looking for 10 s." in by_hand.text
     assert venue.judge().accepted == 6
     assert venue.open_orders() == []
     again = run("cancel")
     assert again.end() == 0
-    assert "Looking again" not in again.text, "all is proven by now"
+    assert "in flight" not in again.text, "all is proven by now"
 
 
 def test_f16_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
@@ -229,7 +229,7 @@ def test_f16_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
 ) -> None:
     kill_with_a_create_on_its_way(run, venue, tmp_path)
     bot = run("--no-guard")
-    bot.wait_for("An earlier run has died: waiting 10 s")
+    bot.wait_for("Previous run crashed; waiting 10 s for its in-flight orders to expire.")
     assert bot.end(signal.SIGINT) == 0
     assert venue.judge().accepted == 6
     assert venue.open_orders() == []
@@ -248,7 +248,7 @@ def test_f28_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
     bot = run("--strategy", "forgets:Forgets")
     wait_until(lambda: len(venue.open_orders()) == 6)
     assert bot.end(signal.SIGTERM) == 0
-    assert "The way out has failed: it has proven nothing." in bot.text
+    assert "Shutdown failed: it has proven nothing." in bot.text
     assert venue.open_orders() == []
     assert bot.guards == []
 
@@ -260,7 +260,8 @@ def test_f16_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     bot = run("--loops", "1")
     assert bot.end() == 0
     assert time.monotonic() > arrives
-    assert bot.text.count("that an earlier run has left.") == 2, "the five, and the late one"
+    assert "Cancelling 5 orders of an earlier run." in bot.text
+    assert venue.judge().accepted == 12, "the five, the late one, and its own"
     assert venue.open_orders() == []
     assert venue.judge().doubled == []
 
@@ -467,7 +468,8 @@ def test_f14_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
 
 SLOW_LOG = """
 import logging, time
-from market_maker import cli, guard
+from market_maker.app import cli
+from market_maker.guard import guard
 
 class Slow(logging.StreamHandler):
     def emit(self, record):
@@ -571,7 +573,7 @@ def test_f28_a_way_out_that_fails_does_not_keep_the_orders(
     bot = run("--strategy", "broken:Broken")
     wait_until(lambda: len(venue.open_orders()) == 6)
     assert bot.end(signal.SIGTERM) == 1
-    assert "The way out has failed: no way out" in bot.text
+    assert "Shutdown failed: no way out" in bot.text
     assert venue.open_orders() == []
     assert bot.guards == []
 
@@ -597,25 +599,46 @@ def test_f18_a_second_instance_ends_with_5_and_names_the_first(
     assert venue.open_orders() == []
 
 
-def test_f27_a_planned_restart_keeps_orders_lock_and_guard(
+def test_f27_a_planned_restart_leaves_no_order_between_and_is_guarded_anew(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     code = watched_code(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
+    before = runs_of(venue)
     (guard,) = bot.guards
     code.write_text("A = 2\n")
     bot.wait_for("Restarting")
-    bot.wait_for("Adopted 6 orders")
-    assert len(venue.open_orders()) == 6
+    wait_until(lambda: venue.open_orders() == [])
+    bot.wait_for(r"(?s)All own orders cancelled.*Guarded by.*Creating 6 orders:")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    assert not before & runs_of(venue)
+    assert ended(guard)
+    assert len(bot.guards) == 1
     assert run().end() == 5
-    assert bot.guards == [guard]
     time.sleep(11)  # longer than a guard lets a hung bot be
     assert "hung" not in bot.text
-    assert bot.text.count("Guarded by") == 1
+    assert "guard:" not in bot.text
+    assert bot.text.count("Guarded by") == 2
+    assert venue.judge().accepted == 12
+    assert venue.judge().doubled == []
     bot.process.kill()
     gone_after(venue, time.monotonic())
     bot.wait_for("guard: clean", 20)
+
+
+def test_f27_many_restarts_are_no_crash_loop(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    code = watched_code(venue, tmp_path)
+    bot = run("--no-guard")
+    for number in range(1, 8):
+        wait_until(lambda: bot.text.count("Creating 6 orders:") == number, 20)  # noqa: B023
+        code.write_text(f"A = {number + 1}\n")
+    wait_until(lambda: bot.text.count("Creating 6 orders:") == 8, 20)
+    assert "HALTED" not in bot.text
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
 
 
 def test_f27_a_restart_without_a_program_to_start_leaves_no_order(
@@ -647,12 +670,10 @@ def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
         "        os._exit(1)\n"
     )
     settings_for(venue, tmp_path)
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
-    account = {"base_url": venue.rest_url, "api_key": venue.key}
-    market = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
-    files = RunFiles(**account, **market, prefix=PREFIX)
+    files = RunFiles(account_of(venue, prefix=PREFIX))
     files.note_run(client.run)
     for _ in range(4):  # that many have crashed before; the fifth does it here
         files.note_start()
@@ -677,7 +698,7 @@ def test_f34_a_dead_guard_is_replaced_and_two_deaths_are_said(
     settings_for(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
-    for outcome in (r"(?s)Guarded by.*Guarded by", "No guard: 2 guards have died"):
+    for outcome in (r"(?s)Guarded by.*Guarded by", "No guard process: 2 guards have died"):
         (guard,) = bot.guards
         os.kill(guard, signal.SIGKILL)
         wait_until(lambda guard=guard: ended(guard))
@@ -748,11 +769,50 @@ def test_f35_a_halt_file_made_by_hand_is_seen_within_a_second_or_two(
     assert bot.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.parametrize("state", ["state", "/dev/null"])
+def test_f35_a_halt_outlives_changed_code_whatever_the_command_line_says(
+    run: Run, venue: PaperExchange, tmp_path: Path, state: str
+) -> None:
+    code = watched_code(venue, tmp_path)
+    bot = run("--no-guard", "--clear-halt", XDG_STATE_HOME=str(tmp_path / state))
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    bot.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: not venue.open_orders())
+    accepted = venue.judge().accepted
+    code.write_text("A = 2\n")
+    bot.wait_for("Changed: watched.py")
+    time.sleep(3)  # long enough for a process that starts anew to quote
+    assert venue.judge().accepted == accepted
+    assert bot.process.poll() is None
+    assert bot.end(signal.SIGTERM) == 0
+
+
+def test_f35_a_kill_switch_during_a_restart_is_not_forgotten(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n\nfrom market_maker.market_maker import OrderManager\n\n\n"
+        "class Mine(OrderManager):\n"
+        "    def exit(self):\n"
+        "        os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "        super().exit()\n"
+    )
+    code = watched_code(venue, tmp_path)
+    bot = run("--strategy", "mine:Mine", "--clear-halt")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text("A = 2\n")
+    bot.wait_for("Restarting")
+    assert bot.end() == 0
+    assert venue.judge().accepted == 6
+    assert venue.open_orders() == []
+    assert ".halt" in run_files(tmp_path)
+
+
 def test_f35_the_kill_switch_needs_no_running_bot(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, ORDER_PAIRS="six")
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
     assert run("cancel", "--halt").end() == 0
@@ -783,7 +843,7 @@ def test_f35_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
-    client = client_of(venue, orderid_prefix=PREFIX)
+    client = client_of(venue, prefix=PREFIX)
     client.buy(10, 8000)
     client.exit()
     bot = run("cancel", "--halt", XDG_STATE_HOME="/dev/null")

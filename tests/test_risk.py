@@ -18,9 +18,11 @@ from market_maker.models import (
     Side,
     Snapshot,
     Ticker,
+    riskiest_first,
 )
 from market_maker.strategy import risk
 from market_maker.strategy.convergence import converge
+from market_maker.strategy.decision import decide
 
 BUY, SELL = Side.BUY, Side.SELL
 BTC_USD = Instrument(
@@ -272,8 +274,20 @@ def test_cancels_begin_with_what_enlarges_the_position_and_is_nearest(
         for name, price in prices.items()
     }
     now = snapshot(**held)
-    found = risk.riskiest_first(orders.values(), now.ticker, now.position)
+    found = riskiest_first(orders.values(), now.ticker, now.position)
     assert found == [orders[name] for name in first]
+
+
+def test_a_plan_holds_the_most_urgent_requests_first() -> None:
+    far, near = (
+        replace(has(BUY, 10), price=Decimal(price), client_oid=str(price), order_id=str(price))
+        for price in (900, 980)
+    )
+    wanted = [want(BUY, 930, 10), want(SELL, 1060, 10), want(BUY, 985, 10), want(SELL, 1020, 10)]
+    plan = decide(wanted, snapshot(far, near, long=50), OFF, relist=Decimal(0)).plan
+    assert plan.cancel == (near, far)
+    plan = decide(wanted, snapshot(), OFF, relist=Decimal(0)).plan
+    assert [order.price for order in plan.create] == [985, 1020, 1060, 930]
 
 
 @given(open_orders, st.integers(0, 300), st.integers(0, 300), st.integers(0, 50), st.booleans())

@@ -8,17 +8,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from conftest import account
 
-from market_maker import clock
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AlreadyRunning, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
+from tests.world.timeline import Timeline
 
 KEY = "the-key-of-the-account"
 
 
-def files(**changed: str) -> RunFiles:
+def files(*, clock: Clock = SYSTEM, **changed: str) -> RunFiles:
     given = {
         "base_url": "https://api.example.org",
         "api_key": KEY,
@@ -27,7 +29,7 @@ def files(**changed: str) -> RunFiles:
         "symbol": "BTC_USD",
         "prefix": "mm_",
     }
-    return RunFiles(**(given | changed))
+    return RunFiles(account(**(given | changed)), clock=clock)
 
 
 # --- names and the directory --------------------------------------------------------------------
@@ -152,17 +154,18 @@ def test_an_unlocked_lock_is_free_though_a_child_has_it_open() -> None:
     os.close(inherited)
 
 
-def test_f27_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
+def test_the_lock_of_a_dead_process_is_held_on_by_the_one_that_has_inherited_it() -> None:
     first = files()
     first.lock.take()
-    fd = first.lock.outlive_restart()
-    assert os.get_inheritable(fd)
-    restarted = files()
-    restarted.lock.inherit(fd)
+    fd = os.dup(first.lock.fd)  # as a guard has it open
+    os.set_inheritable(fd, True)
+    guard = files()
+    guard.lock.inherit(fd)
     assert not os.get_inheritable(fd)
+    first.close()
     with pytest.raises(AlreadyRunning):
         files().lock.take()
-    restarted.lock.release()
+    guard.lock.release()
     files().lock.take()
 
 
@@ -238,17 +241,14 @@ def test_a_halt_file_that_cannot_be_read_halts() -> None:
 # --- starts, runs, orders left ------------------------------------------------------------------
 
 
-def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = clock.now_ms()
-    monkeypatch.setattr(clock, "now_ms", lambda: now)
-    assert [files().note_start() for _ in range(5)] == [""] * 5
-    assert "6 starts in 10 min" in files().note_start()
-    files().clear_halt()
-    assert files().note_start() == ""
-    now += 11 * 60_000
-    assert [files().note_start() for _ in range(5)] == [""] * 5
+def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop() -> None:
+    time = Timeline()
+    assert [files(clock=time).note_start() for _ in range(5)] == [""] * 5
+    assert "6 starts in 10 min" in files(clock=time).note_start()
+    files(clock=time).clear_halt()
+    assert files(clock=time).note_start() == ""
+    time.sleep(11 * 60)
+    assert [files(clock=time).note_start() for _ in range(5)] == [""] * 5
 
 
 def test_f25_a_clean_end_is_no_crash() -> None:

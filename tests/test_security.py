@@ -81,7 +81,7 @@ def test_s8_code_is_imported_by_name_only_where_the_command_line_names_it() -> N
     importing = {
         name for name, tree in TREES.items() if "import_module" in {f for f, _ in names_in(tree)}
     }
-    assert importing == {"market_maker/app/cli.py"}
+    assert importing == {"market_maker/app/run.py"}
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -97,7 +97,7 @@ def test_s15_no_program_is_started_but_the_paper_exchange_and_ourselves() -> Non
         for name, tree in TREES.items()
     }
     started = {name: found for name, found in starting.items() if found}
-    assert set(started) <= {"market_maker/app/cli.py", "market_maker/guard/child.py"}
+    assert set(started) <= {"market_maker/app/run.py", "market_maker/guard/child.py"}
     assert not {found for name in started for found, _ in names_in(TREES[name])} & {
         "getoutput",
         "which",
@@ -125,13 +125,13 @@ def test_i25_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> N
     used = {found for found, _ in names_in(TREES[name])} & MONEY_MOVERS
     if name == "market_maker/wire/protocol.py":
         assert all(word.isupper() for word in used)
-    elif name != "market_maker/rest.py":
+    elif name != "market_maker/gte.py":
         assert not used
 
 
 def test_i25_inside_the_client_each_of_them_is_used_by_its_own_method_alone() -> None:
     users: dict[str, set[str]] = {}
-    for node in ast.walk(TREES["market_maker/rest.py"]):
+    for node in ast.walk(TREES["market_maker/gte.py"]):
         if isinstance(node, ast.FunctionDef):
             for found, _ in names_in(node):
                 if found in MONEY_MOVERS or found == "_withdraw_path":
@@ -423,7 +423,7 @@ def test_s1_a_restart_hands_the_key_on(
     wait_until(lambda: len(venue.open_orders()) == 6)
     for number in (2, 3):  # twice: the successor's successor too
         code.write_text(f"A = {number}\n")
-        wait_until(lambda: bot.text.count("Adopted 6 orders") == number - 1, 20)  # noqa: B023
+        wait_until(lambda: bot.text.count("Creating 6 orders:") == number, 20)  # noqa: B023
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []
 
@@ -466,7 +466,7 @@ def test_s9_cancel_goes_on_with_settings_that_others_can_write(
 ) -> None:
     settings_for(venue, tmp_path)
     (tmp_path / "settings.py").chmod(0o666)
-    client = client_of(venue, orderid_prefix="mm_gte_")
+    client = client_of(venue, prefix="mm_gte_")
     client.buy(10, 8000)
     client.exit()
     bot = run("cancel", SSLKEYLOGFILE=str(tmp_path / "keys"))

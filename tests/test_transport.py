@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import account, wait_until
 from raw_server import Pair, RawServer, Serve, self_signed, server_context, signed_by
 
 from market_maker import auth
@@ -25,6 +26,10 @@ from market_maker.ws.ws_thread import GTEWebsocket
 
 TIMEOUT = 0.6
 KEY, SECRET = "key-of-the-account", "secret-of-the-account"
+OURS: dict[str, Any] = {
+    **{"symbol": "BTC_USD", "settle_currency": "BTC"},
+    **{"api_key": KEY, "api_secret": SECRET},
+}
 ORDER = OrderRequest(side=Side.BUY, price=Decimal(8000), qty=Decimal(1), client_oid="mm_1")
 ANSWER = b'{"code":0,"data":{"rows":[],"order_id":"17"},"error":null,"time":1577836805012}'
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
@@ -55,12 +60,9 @@ def client() -> Iterator[Client]:
     """Make REST clients with a key, and end them."""
     made = []
 
-    def make(url: str, **changed: object) -> GTE:
-        given: dict[str, object] = {
-            **{"symbol": "BTC_USD", "settle_currency": "BTC", "timeout": TIMEOUT},
-            **{"api_key": KEY, "api_secret": SECRET},
-        }
-        made.append(GTE(url, **(given | changed)))  # type: ignore[arg-type]
+    def make(url: str, **changed: Any) -> GTE:
+        given = {"base_url": url, "timeout": TIMEOUT}
+        made.append(GTE(account(**(OURS | given | changed))))
         return made[-1]
 
     yield make
@@ -74,8 +76,7 @@ def feed() -> Iterator[Callable[[str], GTEWebsocket]]:
     made = []
 
     def make(url: str) -> GTEWebsocket:
-        names = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
-        made.append(GTEWebsocket(url, **names, api_key=KEY, api_secret=SECRET))
+        made.append(GTEWebsocket(account(**OURS, base_url="http://127.0.0.1:9", ws_url=url)))
         made[-1].start()
         return made[-1]
 
@@ -475,7 +476,7 @@ def test_c15_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
 
     with HeadServer(websocket_server(serve)) as server:
         made = feed(f"ws://127.0.0.1:{server.port}/ws")
-        wait_until(lambda: made.counts().get("bad frame") == 3)
+        wait_until(lambda: made._tables.counts["bad frame"] == 3)
         assert made.epoch == 1
         made.exit()
 

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from conftest import client_of, wait_until
+from conftest import account_of, client_of, wait_until
 
 from market_maker.errors import AuthError, VenueUnreachable
 from market_maker.models import Side
@@ -23,12 +23,9 @@ def make(venue: PaperExchange) -> Iterator[Make]:
     made = []
 
     def feed(**changed: Any) -> GTEWebsocket:
-        given = {
-            **{"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"},
-            **{"api_key": venue.key, "api_secret": venue.secret},
-        }
-        url = changed.pop("url", venue.ws_url)
-        made.append(GTEWebsocket(url, **(given | changed)))
+        wake = changed.pop("wake", None)
+        account = account_of(venue, **({"ws_url": venue.ws_url} | changed))
+        made.append(GTEWebsocket(account, wake=wake))
         made[-1].start()
         return made[-1]
 
@@ -56,7 +53,8 @@ def test_all_needed_tables_come_up(make: Make) -> None:
     assert margin.currency == "BTC"
     assert feed.position().net == 0
     assert feed.market_depth(2)["bids"][0] == ["8490", "1000"]
-    assert feed.counts() == {}
+    assert feed.unusable() == []
+    assert not feed._tables.counts
 
 
 def test_without_a_key_only_public_tables_are_needed(make: Make) -> None:
@@ -130,7 +128,7 @@ def test_a_venue_that_restarts_is_found_again(make: Make, venue: PaperExchange) 
 
 
 def test_a_venue_that_is_not_there_is_named_with_what_is_missing(make: Make) -> None:
-    feed = make(url="ws://127.0.0.1:9")
+    feed = make(ws_url="ws://127.0.0.1:9")
     with pytest.raises(VenueUnreachable) as raised:
         feed.wait_for_tables(feed.needed, 0.5)
     assert "order_book" in str(raised.value)
@@ -176,7 +174,7 @@ def test_frames_that_mean_nothing_are_counted_and_harmless(make: Make) -> None:
         feed._take(data)
     assert feed.is_connected()
     assert feed.get_ticker().bid == 8490
-    assert feed.counts()["bad frame"] >= 7
+    assert feed._tables.counts["bad frame"] >= 7
 
 
 def test_the_order_book_excludes_our_own_quantity(make: Make, venue: PaperExchange) -> None:

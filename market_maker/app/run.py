@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
         with session.watch(bot) if session else nullcontext():
             bot.run_loop(arguments.loops)
         signals.hold_back()  # what comes from here on reaches the new program
-        if bot.control.is_restarting and not bot.control.stop_reason:
+        control = bot.control
+        if control.is_restarting and not control.stop_reason and not control.is_halted:
             _start_anew(paper)
     finally:
         signals.let_through()

@@ -117,6 +117,7 @@ class Session:
         self.may_be_late = bool(self.files.may_be_late())
         self.notes = self.files.notes()
         self._halted = self.files.note_start()
+        self._is_latched = False
         if has_guard:
             self._guard = Guard(
                 account, directory=self.files.directory, lock=self.files.lock.fd, keep=keep
@@ -148,6 +149,8 @@ class Session:
 
     def _see_out(self, bot: Watched, error: BaseException | None) -> None:
         """Let go after a run, if it is proven that none of its orders is left."""
+        if bot.control.is_halted and not self._is_latched:  # it came after the last tick
+            self._latch(bot.control.halt_reason)
         if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
             logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
@@ -205,4 +208,5 @@ class Session:
         self.files.lock.release()
 
     def _latch(self, reason: str) -> None:
+        self._is_latched = True
         self.files.halt(reason)

@@ -76,8 +76,14 @@ class Startup:
                 LATE_SECONDS,
             )
         if leftovers or earlier.may_be_late:
-            late_since = begun if earlier.may_be_late else -math.inf
-            left = Sweep(self._gte, known=leftovers, notes=earlier.notes, late_since=late_since)
+            left = Sweep(
+                self._gte,
+                known=leftovers,
+                # another bot that comes up meanwhile is not ours to cancel; the first tick halts
+                runs=None if earlier.known is None else frozenset(self._tracker.known_runs),
+                notes=earlier.notes,
+                late_since=begun if earlier.may_be_late else -math.inf,
+            )
             sweep.run(left, self._clock, START_SECONDS)
             self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's budget
             self._feed.drain_news()  # what it told of them is over

@@ -110,12 +110,12 @@ class Step:
 class Sweep:
     """Cancels our orders of one account and symbol until a complete list shows none.
 
-    Ours are those with the prefix, but for the runs to `spare`, which are another bot's; those that
-    are `known`, which go first in their order; and those that the `notes` of our creates tell, for
-    rows that show no client_oid. Rows that may be ours or another's are not cancelled, and stand in
-    the way of a proof. It needs no settings and no feed. `late_since` is when the last byte of an
-    order may have left, on the steady clock: a list is a proof only if it was asked for when that
-    order could no longer arrive.
+    Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and of no
+    other than these `runs` where they are given; those that are `known`, which go first in their
+    order; and those that the `notes` of our creates tell, for rows that show no client_oid. Rows
+    that may be ours or another's are not cancelled, and stand in the way of a proof. It needs no
+    settings and no feed. `late_since` is when the last byte of an order may have left, on the
+    steady clock: a list is a proof only if it was asked for when that order could no longer arrive.
     """
 
     def __init__(
@@ -124,11 +124,13 @@ class Sweep:
         *,
         known: Sequence[OpenOrder] = (),
         spare: Collection[str] = (),
+        runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
     ) -> None:
         self._client = client
         self._spare = spare
+        self._runs = runs
         self._notes = notes
         self._late_since = late_since
         self._orders = list(known)
@@ -138,7 +140,7 @@ class Sweep:
         self._fewest = math.inf
         self._doubtful: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
-        """When fewer orders were left than ever before, on the steady clock."""
+        """When fewer orders were left than ever before, or none, on the steady clock."""
 
     def take_notes(self, notes: Notes) -> None:
         """Take what is noted now in place of what was noted before."""
@@ -181,7 +183,7 @@ class Sweep:
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
-        if len(self._orders) < self._fewest:
+        if len(self._orders) < self._fewest or not self._orders:
             self._fewest, self.progress_at = len(self._orders), now()
 
     def _cancel(self, clock: Callable[[], float]) -> Fatal | None:
@@ -200,7 +202,9 @@ class Sweep:
 
     def _is_ours(self, order: OpenOrder) -> bool:
         oid, prefix = order.client_oid, self._client.account.prefix
-        return is_ours(oid, prefix) and run_of(oid, prefix) not in self._spare
+        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._spare:
+            return False
+        return self._runs is None or run_of(oid, prefix) in self._runs
 
 
 def run(

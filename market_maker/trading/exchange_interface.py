@@ -60,6 +60,8 @@ class ExchangeInterface:
         runtime: Runtime | None = None,
     ) -> None:
         self._runtime = runtime or Runtime()
+        self.is_closed = False
+        """Whether nothing can be sent any more."""
         self._clock = self._runtime.clock
         control = control or Control()
         account = settings.account(with_key=not dry_run)
@@ -142,6 +144,7 @@ class ExchangeInterface:
 
     def close(self) -> None:
         """Close all connections. Orders stay as they are."""
+        self.is_closed = True
         self.gte.exit()
 
     # --- keeping up -----------------------------------------------------------------------------

@@ -34,6 +34,9 @@ SETTLE_SECONDS = 1.0
 class Hooks(Protocol):
     """What the loop calls on an `OrderManager`; a strategy may override each of them."""
 
+    def tick(self) -> None:
+        """Make one pass; ends in `Loop.tick()`."""
+
     def sanity_check(self) -> None:
         """Bring our orders up to date, and see whether quoting is allowed."""
 
@@ -98,7 +101,7 @@ class Loop:
         """
         try:
             while not self._control.is_stopping:
-                self.tick()
+                self._bot.tick()
                 if loops is not None:
                     loops -= 1
                     if loops <= 0:
@@ -110,7 +113,7 @@ class Loop:
             logger.info("Stopping: interrupted.")
         finally:
             self._bot.exit()
-            if not self.left_clean:
+            if not self.left_clean and not self._exchange.is_closed:
                 self.leave()
 
     def tick(self) -> None:

@@ -15,7 +15,7 @@ from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.venue import House
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import EarlierRuns, ExchangeInterface
+from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.wire.protocol import ORDER_CANCEL_BATCH
 from tests.benchmarks.proxy import Proxy
 from tests.benchmarks.table import Figure, percentile, until
@@ -64,10 +64,10 @@ def place_and_cancel() -> Iterator[Figure]:
     """Place 58 orders, then 60, and cancel 60 with proof."""
     with venue_with(far=True) as venue:
         exchange = ExchangeInterface(dry_run=False)
-        exchange.start(EarlierRuns())
+        exchange.start()
         exchange.refresh()
         begun = time.monotonic()
-        exchange.execute(Plan(create=far_orders(29)), exchange.snapshot())
+        exchange.execute(Plan(create=far_orders(29)))
         took = time.monotonic() - begun
         assert len(venue.open_orders()) == 58
         breaches = venue.judge().refusals[-10053]
@@ -83,7 +83,7 @@ def place_and_cancel() -> Iterator[Figure]:
             for price in (7000, 7001)
         )
         exchange.refresh()
-        exchange.execute(Plan(create=more), exchange.snapshot())
+        exchange.execute(Plan(create=more))
         assert until(lambda: exchange.gte._transport.is_free(ORDER_CANCEL_BATCH), 15)
         assert len(venue.open_orders()) == 60
         begun = time.monotonic()

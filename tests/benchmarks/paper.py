@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from test_paper_client import headers  # noqa: E402
 
-from market_maker import clock  # noqa: E402
+from market_maker.clock import SYSTEM  # noqa: E402
 from market_maker.paper.exchange.engine import Book, Order, Side  # noqa: E402
 from market_maker.paper.exchange.quirks import Switches  # noqa: E402
 from market_maker.paper.server.in_process import PaperExchange  # noqa: E402
@@ -66,7 +66,7 @@ async def rest(url: str, key: str, secret: str) -> None:
     async def call(
         http: aiohttp.ClientSession, method: str, path: str, params: dict[str, str]
     ) -> dict:
-        signed = headers(key, secret, params, clock.now_ms() + 5000)
+        signed = headers(key, secret, params, SYSTEM.now_ms() + 5000)
         async with http.request(
             method, f"{url}/v1/api/pc/order/{path}", params=params, headers=signed
         ) as reply:

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from statistics import median
 from typing import Any
 
-from market_maker.models import OpenOrder, Side
+from market_maker.models import Account, OpenOrder, Side
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.benchmarks.table import Figure, seconds_of
 from tests.world.world import World
@@ -34,14 +34,8 @@ def row(side: str, ticks: int, size: str, tick: Decimal = Decimal("0.5")) -> dic
 
 def feed_of(url: str) -> GTEWebsocket:
     """Return a feed without a key."""
-    return GTEWebsocket(
-        url,
-        instrument_type="pc",
-        settle_currency=AREA,
-        symbol=SYMBOL,
-        now=lambda: TIME,
-        wake=SimpleQueue(),
-    )
+    account = Account(base_url="", ws_url=url, settle_currency=AREA, symbol=SYMBOL)
+    return GTEWebsocket(account, now=lambda: TIME, wake=SimpleQueue())
 
 
 def frame(action: str, rows: list[dict[str, str]]) -> str:

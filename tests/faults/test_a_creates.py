@@ -12,7 +12,6 @@ import requests
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NameResolutionError, SSLError
 
-from market_maker import rest as rest_module
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
 from market_maker.paper.api.dispatch import Asked
@@ -201,7 +200,7 @@ def old_orders(world: World, count: int) -> None:
 def test_a01_the_search_does_not_go_through_the_whole_history_of_an_old_account(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rest_module, "MAX_PAGES", 3)
+    monkeypatch.setattr("market_maker.gte.MAX_PAGES", 3)
     world = World(**LIMITED)
     with world.installed():
         old_orders(world, 400)

@@ -10,15 +10,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import account, wait_until
 
+from market_maker.clock import SYSTEM
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.paper.api.dispatch import Asked
 from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
 from market_maker.safety.trading_state import TradingState
 from market_maker.wire import protocol
+from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
+from market_maker.wire.venue_clock import VenueClock
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state
 from tests.world.world import World
@@ -320,7 +323,14 @@ def closing() -> Iterator[Callable[[bool], Closing]]:
 
 
 def transport_to(url: str) -> Transport:
-    return Transport(url, api_key="k", api_secret="s", timeout=2.0, read_only=False)
+    ours = {"symbol": "BTC_USD", "settle_currency": "BTC", "api_key": "k", "api_secret": "s"}
+    return Transport(
+        account(base_url=url, timeout=2.0, **ours),
+        read_only=False,
+        clock=SYSTEM,
+        venue_clock=VenueClock(SYSTEM),
+        connections=Connections(),
+    )
 
 
 def create(transport: Transport) -> None:

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 import websocket
-from conftest import wait_until
+from conftest import account, wait_until
 
-from market_maker import clock
 from market_maker.errors import VenueUnreachable
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.market.setup import still_book
-from market_maker.safety.trading_state import TradingState
+from market_maker.safety.trading_state import SILENT_AFTER, TradingState
+from market_maker.wire import tls
 from market_maker.ws import session, ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
-from tests.world.network import Socket, Stand
+from tests.world.network import SimulatedConnections, Socket
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state
 from tests.world.world import World
@@ -76,7 +76,7 @@ def test_c01_a_feed_that_cannot_be_reached_at_the_start_is_tried_again_and_again
         raise ConnectionRefusedError("connection refused")
 
     with monkeypatch.context() as patch:
-        patch.setattr(websocket, "create_connection", refuse)
+        patch.setattr(SimulatedConnections, "open_feed", refuse)
         with pytest.raises(VenueUnreachable, match="connection refused"):
             empty.start()
     gaps = [later - earlier for earlier, later in pairwise(tried)]
@@ -178,7 +178,7 @@ def test_c05_a_ping_is_sent_every_five_seconds(
 
     def see(self: Socket, text: str) -> None:
         if '"ping"' in text:
-            sent.append(clock.monotonic())
+            sent.append(world.timeline.monotonic())
         send(self, text)
 
     monkeypatch.setattr(Socket, "send", see)
@@ -372,7 +372,7 @@ def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
         world.network.drop_all()
         back_to_active(world)
         with monkeypatch.context() as patch:
-            patch.setattr(websocket, "create_connection", refuse)
+            patch.setattr(SimulatedConnections, "open_feed", refuse)
             world.network.drop_all()
             world.run(25)
         assert world.orders() == [], "pulled, so that both tables are empty now"
@@ -437,7 +437,7 @@ def test_c16_a_frame_that_cannot_be_read_is_dropped_and_counted(
     counted: list[int] = []
     world.fault("frame_raw", match=table, value=how, times=1)
     move_market(world)
-    world.timeline.after(1.1, lambda: counted.append(feed_of(world).counts().get("bad frame", 0)))
+    world.timeline.after(1.1, lambda: counted.append(feed_of(world)._tables.counts["bad frame"]))
     world.run(45)
     assert counted == [1]
     assert_well(world)
@@ -452,42 +452,20 @@ def test_c16_many_frames_that_cannot_be_read_end_the_connection(world: World, lo
     back_to_active(world)
 
 
-def test_c17_a_thread_that_dies_is_started_again(world: World, log: Log) -> None:
-    epoch = feed_of(world).epoch
-    requests = Requests(world)
-    kill_thread(world)
-    world.run(2)
-    assert feed_of(world).epoch == epoch + 1
-    assert said(log, "thread had died", logging.CRITICAL) == 1
-    assert looks_up_before_it_creates(world, requests)
-    back_to_active(world)
-
-
-def test_c17_a_thread_that_keeps_dying_halts(world: World) -> None:
-    for _ in range(3):
-        kill_thread(world)
-        world.run(20)
-    assert state(world) is HALTED
-    world.run(5)
-    assert world.orders() == []
-    assert_sound(world)
-
-
-def test_c17_a_dead_thread_is_noticed_long_before_the_next_tick(empty: World) -> None:
-    empty.start(LOOP_INTERVAL=30)
+@pytest.mark.parametrize("interval", [2, 30])
+def test_c17_when_the_thread_dies_no_quote_outlives_its_time(empty: World, interval: int) -> None:
+    # Nothing that a frame can do ends it, so that it is not started again; but it is noticed.
+    empty.start(LOOP_INTERVAL=interval)
     empty.run(31)
-    epoch = feed_of(empty).epoch
-    seen: list[int] = []
-    empty.timeline.after(1, lambda: kill_thread(empty))
-    empty.timeline.after(3, lambda: seen.append(feed_of(empty).epoch))
-    empty.run(5)
-    assert seen == [epoch + 1]
-
-
-def kill_thread(world: World) -> None:
-    thread = feed_of(world)._thread
-    assert isinstance(thread, Stand)
-    thread.alive = False
+    assert len(empty.orders()) == 6
+    requests = Requests(empty)
+    empty.network.stopped = True  # the feed makes no step any more, while the loop goes on
+    took = empty.run_until(lambda: state(empty) is PAUSED, 15)
+    assert took <= SILENT_AFTER + 2, "long before the next tick"
+    empty.run(max(15, 3 * interval) - took)
+    assert empty.orders() == []
+    assert requests.of("order/create") == []
+    assert_sound(empty)
 
 
 def test_c18_the_library_has_all_that_is_used_of_it() -> None:
@@ -507,7 +485,7 @@ def test_c18_the_library_has_all_that_is_used_of_it() -> None:
 
 def test_c18_no_callback_of_the_library_is_used() -> None:
     # So none can be called with another signature, and none can swallow an error.
-    source = inspect.getsource(ws_thread)
+    source = inspect.getsource(ws_thread) + inspect.getsource(tls)
     assert "WebSocketApp" not in source
     assert "on_message" not in source
     declared = (Path(__file__).parents[2] / "setup.py").read_text("utf-8")
@@ -608,8 +586,8 @@ def talk() -> Iterator[Talk]:
 
     def start(frames: list[bytes], **options: float) -> tuple[Rude, GTEWebsocket]:
         venue = Rude(frames, **options)  # type: ignore[arg-type]
-        names = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
-        feed = GTEWebsocket(venue.url, **names)  # type: ignore[arg-type]
+        names = {"settle_currency": "BTC", "symbol": "BTC_USD"}
+        feed = GTEWebsocket(account(base_url="http://127.0.0.1:9", ws_url=venue.url, **names))
         feed.start()
         made.append((venue, feed))
         return made[-1]
@@ -641,6 +619,7 @@ def test_c16_a_frame_that_breaks_the_protocol_ends_only_the_connection(
 ) -> None:
     venue, feed = talk([frame])
     wait_until(lambda: venue.connections >= 2)
+    assert feed._thread
     assert feed._thread.is_alive()
 
 

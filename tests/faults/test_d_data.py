@@ -60,7 +60,7 @@ def epoch(world: World) -> int:
 
 def counts(world: World) -> dict[str, int]:
     assert world.bot
-    return world.bot.exchange.feed.counts()
+    return world.bot.exchange.feed._tables.counts
 
 
 def is_book_true(world: World) -> bool:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import pytest
 from bot import settings_for
 from conftest import Run
 
-from market_maker import clock
-from market_maker.app import build, resources
+from market_maker import __version__
 from market_maker.app.logs import VARYING, Quiet
 from market_maker.client_oid import new_oid
+from market_maker.clock import SYSTEM
+from market_maker.errors import OrdersLeft
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
-from market_maker.orders import twins
+from market_maker.orders.startup import EarlierRuns, runs_at_work
 from market_maker.paper.exchange.engine import Side as Bid
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
@@ -57,12 +59,13 @@ def shown() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def make(log: pytest.LogCaptureFixture) -> Iterator[Make]:
+def make(log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make a world and put it in place; a bot in it starts with `start()`."""
     installed = []
 
     def enter(**given: Any) -> World:
         world = World(**({"CHECK_POSITION_LIMITS": True} | given))
+        monkeypatch.setattr("market_maker.app.logs.SYSTEM", world.timeline)
         context = world.installed()
         context.__enter__()
         installed.append(context)
@@ -183,39 +186,71 @@ def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     assert world.report.accepted == accepted
 
 
-def test_f27_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known(
-    world: World, file: Path, tmp_path: Path
+def let_restart(bot: OrderManager) -> None:
+    """Let changed code end the loop, as it does where the program can be started anew."""
+    bot.runtime = replace(bot.runtime, can_restart=True)
+
+
+@pytest.fixture
+def code(world: World, file: Path, tmp_path: Path) -> Path:
+    """A file of code that the bot in the world watches."""
+    path = tmp_path / "mine.py"
+    path.write_text("A = 1\n")
+    file.write_text(text_of(world, WATCHED_FILES=[str(path)]))
+    return path
+
+
+def test_f27_a_restart_for_new_code_leaves_when_the_fate_of_every_order_is_known(
+    world: World, file: Path, code: Path
 ) -> None:
-    code = tmp_path / "mine.py"
-    code.write_text("A = 1\n")
-    file.write_text(text_of(world, WATCHED_FILES=[str(code)]))
     bot = world.start(file=file)
-    in_doubt: list[int] = []
-    bot.on_restart = lambda: None
-    leave = bot.restart
-
-    def restart() -> None:
-        in_doubt.append(len(bot.exchange.orders.tracker.unknown()))
-        leave()
-
-    bot.restart = restart  # type: ignore[method-assign]
+    let_restart(bot)
     world.run(10)
     world.fault("late", match="pc/order/create", done=False, value="8500")
     world.take("buy", "8539.5", 31_000)
     world.run_until(lambda: bot.exchange.orders.tracker.unknown(), 20)
     code.write_text("A = 2\n")
-    world.run_until(lambda: in_doubt, 40)
-    assert in_doubt == [0]
+    bot.run_loop()
+    assert bot.control.is_restarting
+    assert not bot.control.stop_reason
+    assert bot.loop.left_clean
+    assert bot.exchange.orders.live() == ()
+    assert world.orders() == []
+    world.timeline.sleep(30)
+    assert world.orders() == [], "nothing can arrive any more"
+    assert_sound(world)
+
+
+def test_f27_there_is_no_restart_for_new_code_while_orders_may_be_left(
+    world: World, file: Path, code: Path
+) -> None:
+    bot = world.start(file=file)
+    let_restart(bot)
+    world.run(10)
+    world.fault("status", value="503")
+    code.write_text("A = 2\n")
+    with pytest.raises(OrdersLeft) as left:
+        bot.run_loop()
+    assert len(left.value.orders) == len(world.orders()) == 6
+    assert not bot.loop.left_clean
+
+
+def test_f27_a_stop_wins_over_a_restart(world: World, file: Path, code: Path) -> None:
+    bot = world.start(file=file)
+    let_restart(bot)
+    world.run(10)
+    bot.restart()
+    bot.stop("SIGTERM")
+    bot.run_loop()
+    assert bot.control.stop_reason == "SIGTERM"
+    assert world.orders() == []
 
 
 def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
-    world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
+    world: World, file: Path, code: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    code = tmp_path / "mine.py"
-    code.write_text("A = 1\n")
-    file.write_text(text_of(world, WATCHED_FILES=[str(code)]))
     bot = world.start(file=file)
-    bot.on_restart = lambda: pytest.fail("nothing is to be restarted")
+    let_restart(bot)
     world.run(10)
     file.unlink()
     code.unlink()
@@ -365,7 +400,7 @@ def test_f09_a_slow_strategy_is_said_so_and_quotes_on(
     bot = naughty(world)
 
     def think(bot: Naughty) -> None:
-        clock.sleep(8)
+        bot.clock.sleep(8)
         OrderManager.place_orders(bot)
 
     bot.act = think
@@ -388,7 +423,7 @@ def test_f09_what_a_strategy_wants_after_a_minute_is_not_placed_and_its_quotes_a
 
     def hang(bot: Naughty) -> None:
         prices = bot.start_position_sell
-        clock.sleep(60)
+        bot.clock.sleep(60)
         bot.converge_orders([], [{"price": prices + 1, "orderQty": 7, "side": "Sell"}])
 
     bot.act = hang
@@ -555,7 +590,7 @@ def test_f17_after_five_minutes_of_standstill_all_is_looked_at_anew(
     world.stop_bot(300, suspended=suspended)
     creates_before = world.report.requests["pc/order/create"]
     world.run_until(lambda: "stood still" in log.text, 330)
-    assert re.search(r"stood still for (299|300) s: looking anew\.", log.text)
+    assert re.search(r"stood still for (299|300) s: resyncing\.", log.text)
     assert world.report.requests["pc/order/create"] == creates_before
     run_well(world)
     assert bot.exchange.feed.epoch > epoch
@@ -590,11 +625,11 @@ def test_f17_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     bot = run()
     bot.wait_for("6 orders open as wanted")
     bot.process.send_signal(signal.SIGSTOP)
-    clock.sleep(6.5)  # the fault itself: a standstill has to last
+    SYSTEM.sleep(6.5)  # the fault itself: a standstill has to last
     venue.put("sell", "8490.5", 5000)
     bot.process.send_signal(signal.SIGCONT)
-    bot.wait_for("stood still for [56] s: looking anew")
-    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
+    bot.wait_for("stood still for [56] s: resyncing")
+    bot.wait_for("(?s)resyncing.*ACTIVE: quoting")
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []
     report = venue.judge()
@@ -646,6 +681,18 @@ def test_f19_there_is_no_cancel_war_with_a_twin(world: World) -> None:
     assert [order.order_id for order in world.orders()] == theirs
 
 
+def test_f19_a_twin_that_comes_up_while_a_start_waits_for_late_orders_is_left_alone(
+    world: World,
+) -> None:
+    theirs: list[int] = []
+    world.timeline.after(5, lambda: theirs.append(twin_order(world, 1)))
+    bot = world.start(earlier=EarlierRuns(known=frozenset({"before"}), may_be_late=True))
+    world.run(5)
+    assert [order.order_id for order in world.orders()] == theirs
+    assert bot.health.state is TradingState.HALTED
+    assert world.report.accepted == 1, "theirs"
+
+
 def row(of: str, age_ms: int, prefix: str = "mm_gte_") -> OpenOrder:
     order = OpenOrder(
         side=Side.BUY,
@@ -680,36 +727,8 @@ def to_decimal(number: int) -> Decimal:
 def test_f19_at_the_start_young_orders_of_a_strange_run_are_a_twin(
     rows: list[OpenOrder], known: set[str], found: set[str]
 ) -> None:
-    at_work = twins.at_work(rows, prefix="mm_gte_", known_runs=known, now_ms=10**12)
+    at_work = runs_at_work(rows, prefix="mm_gte_", known_runs=known, now_ms=10**12)
     assert at_work == found
-
-
-# --- threads ------------------------------------------------------------------------------------
-
-
-def test_f20_a_dead_thread_of_the_feed_is_noticed_at_once_and_started_again(
-    make: Make, log: pytest.LogCaptureFixture
-) -> None:
-    world = make(LOOP_INTERVAL=30)
-    bot = world.start()
-    world.run(40)
-    assert world.ladder() == GOLDEN
-    bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
-    took = world.run_until(lambda: "The feed's thread had died" in log.text, 5)
-    assert took <= 2
-    run_well(world)
-    assert_sound(world)
-
-
-def test_f20_a_thread_that_keeps_dying_halts(world: World) -> None:
-    bot = world.start()
-    for _ in range(3):
-        world.run(30)
-        bot.exchange.feed._thread.alive = False  # type: ignore[attr-defined]
-    world.run(5)
-    assert bot.control.halt_reason == "the feed's thread keeps dying"
-    assert world.orders() == []
-    assert_sound(world)
 
 
 # --- the log ------------------------------------------------------------------------------------
@@ -822,70 +841,6 @@ def test_f22_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
     assert shown.getvalue().splitlines() == ["ERROR the same"] * 2
 
 
-# --- days of running ----------------------------------------------------------------------------
-
-
-def use(monkeypatch: pytest.MonkeyPatch, memory: float | None) -> None:
-    monkeypatch.setattr(resources, "used", lambda: resources.Resources(memory, 5, 20))
-
-
-def test_f24_what_is_in_use_is_logged_once_an_hour(
-    make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
-    world = make()
-    world.start()
-    world.run(660)
-    found = [r.getMessage() for r in log.records if r.getMessage().startswith("In use: ")]
-    assert len(found) == 2
-    assert re.fullmatch(r"In use: \d+ MiB of memory, \d+ threads, \d+ open files\.", found[0])
-    assert_sound(world)
-
-
-def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
-    make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
-    world = make(LOOP_INTERVAL=5)
-    bot = world.start()
-    restarted: list[str] = []
-    bot.on_restart = lambda: restarted.append("anew")
-    use(monkeypatch, 301)
-    world.timeline.after(290, lambda: world.fault("book_empty", for_ms=60_000))
-    world.timeline.after(340, lambda: restarted.append("the book is back"))
-    bot.run_loop(loops=400)
-    assert restarted == ["the book is back", "anew"]
-    assert world.ladder() == GOLDEN  # for the process that comes to adopt
-    assert "Restarting for its memory; the orders stay in the book." in log.text
-
-
-@pytest.mark.parametrize(("memory", "can_restart"), [(301, False), (299, True), (None, True)])
-def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
-    make: Make,
-    log: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    memory: float | None,
-    can_restart: bool,
-) -> None:
-    monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
-    world = make()
-    bot = world.start()
-    if can_restart:
-        bot.on_restart = lambda: pytest.fail("there is no reason to")
-    use(monkeypatch, memory)
-    world.run(660)
-    assert lines(log, "More than 300 MiB of memory in use: start it anew some time.") == (
-        0 if can_restart else 2
-    )
-    run_well(world)
-
-
-def test_f24_a_system_that_tells_nothing_is_not_guessed_at(tmp_path: Path) -> None:
-    found = resources.used(tmp_path)
-    assert (found.memory, found.files) == (None, None)
-    assert str(found).startswith("? MiB of memory")
-
-
 # --- the wall clock -----------------------------------------------------------------------------
 
 
@@ -948,37 +903,9 @@ def test_f31_a_dry_run_sends_no_post_whatever_happens(
     assert world.report.accepted == 0
 
 
-# --- the build ----------------------------------------------------------------------------------
+# --- the version --------------------------------------------------------------------------------
 
 
-def test_f33_the_banner_shows_version_and_build_and_changed_files_are_said_once(
-    world: World, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_f33_the_banner_shows_the_version(world: World, log: pytest.LogCaptureFixture) -> None:
     world.start()
-    assert f"GTE market maker {build_version()}, build {build.digest()}." in log.text
-    world.run(200)
-    assert "files have changed" not in log.text
-    monkeypatch.setattr(build, "digest", lambda: "0123456789ab")
-    world.run(400)
-    assert lines(log, "-> 0123456789ab), this process runs the old ones") == 1
-    run_well(world)
-    assert_sound(world)
-
-
-def build_version() -> str:
-    from market_maker import __version__
-
-    return __version__
-
-
-def test_f33_the_build_is_known_by_content_and_name_of_every_file(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    seen = {build.digest(tmp_path)}
-    for path, text in (("a.py", "1"), ("a.py", "2"), ("sub/b.py", "2"), ("sub/b.py", "")):
-        (tmp_path / path).write_text(text)
-        seen.add(build.digest(tmp_path))
-    (tmp_path / "a.py").rename(tmp_path / "c.py")
-    seen.add(build.digest(tmp_path))
-    assert len(seen) == 6
-    (tmp_path / "notes.txt").write_text("no part of the program")
-    assert build.digest(tmp_path) in seen
+    assert f"GTE market maker {__version__}." in log.text
