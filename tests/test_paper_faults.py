@@ -14,7 +14,7 @@ import websocket
 from test_paper_client import Client, Socket
 
 from market_maker import clock
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.faults import schedule
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
 from market_maker.paper.server.in_process import PaperExchange
@@ -342,7 +342,7 @@ def test_the_client_oid_may_be_forgotten(venue: PaperExchange, client: Client) -
 
 
 def test_a_fault_of_state_ends_by_itself() -> None:
-    with PaperExchange(crowd=False, switches=Switches(rate_limits=False)) as venue:
+    with PaperExchange(crowd=False, quirks=Quirks(rate_limits=False)) as venue:
         client = Client(venue)
         venue.fault("suspend", for_ms=50)
         assert client.create(1, "8400", 1)["code"] == -16003

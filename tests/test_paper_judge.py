@@ -44,7 +44,7 @@ class Watched:
         )
 
     def see(self) -> None:
-        for event in self.exchange.news.drain():
+        for event in self.exchange.outbox.drain():
             self.judge.see(event, 0)
 
 
@@ -139,7 +139,7 @@ def test_a_liquidation_that_bares_the_other_leg_counts_as_exposure() -> None:
 def test_a_fill_of_an_order_placed_before_the_judge_came_counts_as_exposure() -> None:
     watched = Watched()
     watched.order(BTC_USD, Side.BUY, "10000", "100")
-    watched.exchange.news.drain()
+    watched.exchange.outbox.drain()
     watched.exchange.play(BTC_USD, [Take(Side.SELL, 20000, 40)], 0)
     watched.see()
     assert watched.judge.report.exposure[BTC_USD].long == 100

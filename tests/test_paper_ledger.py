@@ -17,10 +17,10 @@ from market_maker.paper.exchange.account import (
     order_margin,
     worth,
 )
-from market_maker.paper.exchange.background import OTHERS
+from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import Filled, Liquidated
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key, listed
@@ -138,7 +138,7 @@ class Venue:
 
 
 def refusal(act: Any, *args: Any, **named: Any) -> Code:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ApiError) as caught:
         act(*args, **named)
     return caught.value.code
 
@@ -396,8 +396,10 @@ class Life:
     def attempt(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except Refused:
-            assert not [e for e in self.exchange.news.drain() if isinstance(e, Filled | Liquidated)]
+        except ApiError:
+            assert not [
+                e for e in self.exchange.outbox.drain() if isinstance(e, Filled | Liquidated)
+            ]
         self.check()
 
     def key(self) -> Key:
@@ -516,7 +518,7 @@ class Life:
         marks = self.exchange.marks()
         for asset in ("BTC", "USDT"):
             assert self.ledger.imbalance(asset, marks) == 0
-        for event in self.exchange.news.drain():
+        for event in self.exchange.outbox.drain():
             if isinstance(event, Filled) and event.order.instrument.key.kind == CONTRACT:
                 order, sign = event.order, -1 if event.order.close else 1
                 key = order.instrument.key
@@ -537,7 +539,7 @@ class Life:
             assert bid is None or ask is None or bid < ask
 
     def accounts(self) -> Any:
-        assert set(self.ledger.accounts) == {*USERS, OTHERS, INSURANCE}
+        assert set(self.ledger.accounts) == {*USERS, BACKGROUND, INSURANCE}
         return self.ledger.accounts.values()
 
     def check_owner(self, owner: str) -> None:

@@ -8,12 +8,12 @@ The venue as a value, without I/O; time is an argument:
     blotter, events, news           the users' orders, and what has changed
     exchange                        all of it together, one method for each request
     market, tape, others, stage     the other participants: a crowd or a recording
-    judge, switches, refusal        what one key did; what no document tells; why the venue says no
+    judge, quirks, refusal        what one key did; what no document tells; why the venue says no
 
 What makes a service of it:
 
     wire, parameters, rest, desk    texts, requests and replies, without HTTP
-    gate, feed                      who may come in; who hears which frames
+    auth, feed                      who may come in; who hears which frames
     faults, trouble, route          what goes wrong: in requests, in the state, on the way
     house                           all of it together: the venue but for its sockets
     line, server, control           one client's queue; one loopback port; the port for faults

@@ -13,8 +13,8 @@ from market_maker import clock
 from market_maker.errors import MarketMakerError
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.blotter import Order
-from market_maker.paper.exchange.errors import Refused
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.errors import ApiError
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import EarlierRuns
@@ -63,9 +63,9 @@ class Outcome:
     """The latest faults, and what happened to the process."""
 
 
-def switches_of(chance: random.Random) -> Switches:
+def quirks_of(chance: random.Random) -> Quirks:
     """Draw what no document tells of the venue."""
-    return Switches(
+    return Quirks(
         expiry_grace_ms=chance.choice((0, 5_000)),
         oid_unique=chance.choice(("none", "open", "forever")),
         position_push=chance.choice(("changed", "full")),
@@ -141,7 +141,7 @@ class Soak:
         self.limit = random.Random(f"limit {seed}").choice(LIMITS)
         self.min_position, self.max_position = -self.limit, self.limit
         self.limits_changed_at = -(10**9)
-        self.world = World(seed=seed, switches=switches_of(chance), still=False)
+        self.world = World(seed=seed, quirks=quirks_of(chance), still=False)
         self.walk = Walk(self.world, random.Random(f"walk {seed}"))
         self.foreign_net = Decimal(0)
         self.foreign_busy = False
@@ -231,7 +231,7 @@ class Soak:
         self._strategy.earlier = EarlierRuns(replaced={} if takes_over else None)
         self._strategy.misdeed = ""
         self.outcome.starts += 1
-        self.started_at = self.world.house.time(self.world.timeline.true_ms())
+        self.started_at = self.world.venue.time(self.world.timeline.true_ms())
         try:
             self.world.start(self._strategy, **self._given)
         except MarketMakerError as error:
@@ -298,7 +298,7 @@ class Soak:
     def _be_quiet(self) -> None:
         """End all faults; some time later bot and exchange must agree, and faults begin again."""
         self._quiet_since = self._now()
-        self.world.house.clear_faults(self.world.timeline.true_ms())
+        self.world.venue.clear_faults(self.world.timeline.true_ms())
         for ender in self._enders:
             ender()
         self._enders.clear()
@@ -391,7 +391,7 @@ class Soak:
         self.foreign_busy = True
         try:
             self.world.foreign_order(side, price, qty)
-        except Refused:
+        except ApiError:
             pass
         finally:
             self.foreign_busy = False
@@ -412,7 +412,7 @@ class Soak:
     def clock_is_right(self) -> bool:
         """Say whether the venue's clock has been right for long enough to be known."""
         long_ago = self.world.timeline.true_ms() - self._clock_wrong_at > RIGHT_CLOCK_AFTER_MS
-        return long_ago and self.world.house.time(0) == 0
+        return long_ago and self.world.venue.time(0) == 0
 
     def struck(self, endpoint: str) -> bool:
         """Say whether a fault of an endpoint lasts."""

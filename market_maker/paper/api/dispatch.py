@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from market_maker.paper.api.auth import Gate, readings
+from market_maker.paper.api.auth import Auth, signable_texts
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.parameters import Parameters
 from market_maker.paper.api.rest import ALIASES, ENDPOINTS, Endpoint, Request, create, kind_of
 from market_maker.paper.api.rows import Row, dump
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.faults.schedule import Fault
 
@@ -20,7 +20,7 @@ MAX_FIELDS = 100
 Pairs = list[tuple[str, str]]
 
 
-class Asked(NamedTuple):
+class RawRequest(NamedTuple):
     """A request as it came; the header names are in any case, the path has no outer slashes."""
 
     method: str
@@ -31,16 +31,16 @@ class Asked(NamedTuple):
     client: str = ""
 
 
-class Desk:
+class Dispatcher:
     """Answers one request at a time, each completely before the next."""
 
-    def __init__(self, exchange: Exchange, gate: Gate, judge: Judge) -> None:
+    def __init__(self, exchange: Exchange, auth: Auth, judge: Judge) -> None:
         self._exchange = exchange
-        self._gate = gate
+        self._auth = auth
         self._judge = judge
 
     def answer(
-        self, asked: Asked, now: int, fault: Fault | None = None, *, arrived: int | None = None
+        self, asked: RawRequest, now: int, fault: Fault | None = None, *, arrived: int | None = None
     ) -> tuple[int, Row]:
         """Return the HTTP status and the reply; refusals have status 200, as all of GTE's do.
 
@@ -53,7 +53,7 @@ class Desk:
             return 404, envelope(Code.PARAM_VALUE, "path", now=now)
         try:
             reply = envelope(0, data=self._act(asked, name, endpoint, now, fault, arrived), now=now)
-        except Refused as refusal:
+        except ApiError as refusal:
             reply = envelope(refusal.code, refusal.subject, now=now)
         if endpoint.private:
             self._judge.requested(name, reply["code"], now)
@@ -61,7 +61,7 @@ class Desk:
 
     def _act(
         self,
-        asked: Asked,
+        asked: RawRequest,
         name: str,
         endpoint: Endpoint,
         now: int,
@@ -71,19 +71,19 @@ class Desk:
         params, body = parameters(asked)
         owner = ""
         if endpoint.private:
-            known = self._gate.admit(asked.headers, readings(params, body), now)
+            known = self._auth.admit(asked.headers, signable_texts(params, body), now)
             if asked.method != "GET" and not known.may_trade:
-                raise Refused(Code.NO_RIGHT)
+                raise ApiError(Code.NO_RIGHT)
             owner = known.owner
         request = Request(self._exchange, kind_of(name), owner, Parameters(params), now)
-        switches = self._exchange.switches
+        quirks = self._exchange.quirks
         try:
-            if switches.rate_limits:
+            if quirks.rate_limits:
                 limit, window = endpoint.limit, endpoint.window
                 who = owner or asked.client
-                self._gate.count(who, name, limit=limit, window=window, now=arrived)
-        except Refused:
-            if switches.limited_create_placed and endpoint.act is create:
+                self._auth.count(who, name, limit=limit, window=window, now=arrived)
+        except ApiError:
+            if quirks.limited_create_placed and endpoint.act is create:
                 endpoint.act(request)
             raise
         return endpoint.act(request) if fault is None else _distorted(endpoint, request, fault)
@@ -92,7 +92,7 @@ class Desk:
 def _distorted(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
     """Do what is asked for the way a fault has it."""
     if fault.name == "code" and not fault.done:
-        raise Refused(_code(fault))
+        raise ApiError(_code(fault))
     if fault.name == "cancel_pending":
         request = request._replace(pending_ms=fault.number)
     if fault.name == "batch_half":
@@ -100,7 +100,7 @@ def _distorted(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
         request = request._replace(params=request.params.changed(filter=ids))
     data = endpoint.act(request)
     if fault.name == "code":
-        raise Refused(_code(fault))
+        raise ApiError(_code(fault))
     rows = data.get("rows")
     if fault.name == "query_lag" and rows:
         latest = request.now - fault.number
@@ -122,7 +122,7 @@ def endpoint_name(path: str) -> str:
     return ALIASES.get(name, name)
 
 
-def parameters(asked: Asked) -> tuple[dict[str, str], dict[str, Any] | None]:
+def parameters(asked: RawRequest) -> tuple[dict[str, str], dict[str, Any] | None]:
     """Return all parameters as text, and the JSON body as it is, if there is one."""
     given, body = list(asked.query), None
     raw = asked.body.strip()
@@ -134,7 +134,7 @@ def parameters(asked: Asked) -> tuple[dict[str, str], dict[str, Any] | None]:
         given += [(name, _plain(value)) for name, value in texts.items()]
     params = dict(given)
     if len(params) != len(given):
-        raise Refused(Code.PARAM_VALUE, "repeated parameter")
+        raise ApiError(Code.PARAM_VALUE, "repeated parameter")
     return params, body
 
 
@@ -142,16 +142,16 @@ def _form(raw: bytes) -> Pairs:
     try:
         return parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
 
 
 def _json_object(raw: bytes, **options: Any) -> dict[str, Any]:
     try:
         body = json.loads(raw, parse_constant=_refuse, **options)
     except (ValueError, RecursionError):
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
     if not isinstance(body, dict):
-        raise Refused(Code.PARAM_TYPE, "body")
+        raise ApiError(Code.PARAM_TYPE, "body")
     return body
 
 
@@ -165,7 +165,7 @@ def _plain(value: object) -> str:
     try:
         return value if isinstance(value, str) else dump(value)
     except RecursionError:
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
 
 
 def envelope(code: int, subject: str = "", *, data: Row | None = None, now: int = 0) -> Row:

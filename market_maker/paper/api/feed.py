@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from market_maker.paper.api.auth import Gate
+from market_maker.paper.api.auth import Auth
 from market_maker.paper.api.rows import (
     Row,
     book_row,
@@ -21,7 +21,7 @@ from market_maker.paper.api.rows import (
 )
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import (
     Action,
     BookChanged,
@@ -77,9 +77,9 @@ class Session:
 class Feed:
     """Turns what changed into frames, once, and hands each to those who subscribed."""
 
-    def __init__(self, exchange: Exchange, gate: Gate) -> None:
+    def __init__(self, exchange: Exchange, auth: Auth) -> None:
         self._exchange = exchange
-        self._gate = gate
+        self._auth = auth
         self.sessions: dict[Session, None] = {}  # in order of arrival
 
     # Messages of a client
@@ -98,7 +98,7 @@ class Feed:
             return
         try:
             topic = self._act(session, request, now)
-        except Refused as refusal:
+        except ApiError as refusal:
             session.send(_status(refusal.code, message), "status")
             return
         session.send(_status(0, message), "status")
@@ -108,22 +108,22 @@ class Feed:
     def _act(self, session: Session, request: dict[str, Any], now: int) -> Topic | None:
         args = request.get("args")
         if not isinstance(args, dict):
-            raise Refused(Code.PARAM_TYPE, "args")
+            raise ApiError(Code.PARAM_TYPE, "args")
         match request.get("op"):
             case "auth_key_expires":
-                session.owner = self._gate.admit_socket(args, now).owner
+                session.owner = self._auth.authenticate_socket(args, now).owner
                 return None
             case "sub":
                 topic = self._topic(session, args)
                 if topic in session.topics:
-                    raise Refused(Code.ALREADY_SUBSCRIBED)
+                    raise ApiError(Code.ALREADY_SUBSCRIBED)
                 session.topics[topic] = None
                 return topic
             case "unsub":
                 session.topics.pop(self._topic(session, args), None)
                 return None
             case _:
-                raise Refused(Code.PARAM_VALUE, "op")
+                raise ApiError(Code.PARAM_VALUE, "op")
 
     def _topic(self, session: Session, args: dict[str, Any]) -> Topic:
         names = ("instrument_type", "table", ("settle_currency", "asset"), "symbol")
@@ -131,23 +131,23 @@ class Feed:
         for name in names:
             value = args.get(name) if isinstance(name, str) else _either(args, *name)
             if value is not None and not isinstance(value, str):
-                raise Refused(Code.PARAM_TYPE, str(name))
+                raise ApiError(Code.PARAM_TYPE, str(name))
             values.append(value or "")
         topic = Topic(*values)
         if topic.table == "margin":
             topic = topic._replace(symbol="")
         if topic.table not in PUBLIC | PRIVATE:
-            raise Refused(Code.PARAM_VALUE, "table")
+            raise ApiError(Code.PARAM_VALUE, "table")
         if topic.table in PRIVATE and not session.owner:
-            raise Refused(Code.NOT_AUTHENTICATED)
+            raise ApiError(Code.NOT_AUTHENTICATED)
         if topic.table in PUBLIC and not topic.symbol:
-            raise Refused(Code.PARAM_EMPTY, "symbol")
+            raise ApiError(Code.PARAM_EMPTY, "symbol")
         if topic.table in PRIVATE and topic.kind != CONTRACT:
-            raise Refused(Code.PARAM_VALUE, "instrument_type")
+            raise ApiError(Code.PARAM_VALUE, "instrument_type")
         if topic.symbol:
             self._exchange.listing(Key(topic.kind, topic.area, topic.symbol))
         elif not any(key[:2] == (topic.kind, topic.area) for key in self._exchange.listings):
-            raise Refused(Code.UNKNOWN_ASSET, "settle_currency")
+            raise ApiError(Code.UNKNOWN_ASSET, "settle_currency")
         return topic
 
     def _first_image(self, session: Session, topic: Topic, now: int) -> None:
@@ -166,9 +166,9 @@ class Feed:
                 more = {"keys": []}
             case _:
                 return
-        if topic.table == "margin" and not self._exchange.switches.margin_frames:
+        if topic.table == "margin" and not self._exchange.quirks.margin_frames:
             return
-        if rows or self._exchange.switches.empty_partial:
+        if rows or self._exchange.quirks.empty_partial:
             session.send(_frame(topic.table, "partial", rows, now, **more), topic.table)
 
     def _rows(self, owner: str, topic: Topic) -> list[Row]:
@@ -195,11 +195,11 @@ class Feed:
 
     def _order(self, order: Order) -> Row:
         row = pushed_order_row(order)
-        return row | {"client_oid": None} if self._exchange.switches.forget_client_oid else row
+        return row | {"client_oid": None} if self._exchange.quirks.forget_client_oid else row
 
     def _shows(self, owner: str, leg: LegKey) -> bool:
         flat = not self._exchange.ledger.accounts[owner].qty(leg)
-        return not flat or self._exchange.switches.flat_position == "zero"
+        return not flat or self._exchange.quirks.flat_position == "zero"
 
     def _position(self, owner: str, leg: LegKey) -> Row:
         listing = self._exchange.listing(Key(CONTRACT, *leg.contract))
@@ -210,7 +210,7 @@ class Feed:
         listing = self._exchange.listing(key)
         interest = self._exchange.ledger.open_interest(listing.contract)
         row = pushed_instrument_row(listing, interest, now)
-        if self._exchange.switches.withhold_tick_size and key.kind == CONTRACT:
+        if self._exchange.quirks.withhold_tick_size and key.kind == CONTRACT:
             del row["tick_size"], row["symbol_id"]
         return row
 
@@ -228,11 +228,11 @@ class Feed:
                     topic = _topic(event.order.instrument.key, "execution")
                     self._push(topic, "insert", [execution_row(event)], now, event.order.owner)
                 case Traded(key, trade):
-                    action_word = self._exchange.switches.trade_action
+                    action_word = self._exchange.quirks.trade_action
                     self._push(_topic(key, "trade"), action_word, [trade_row(key, trade)], now)
                 case LegChanged(owner, leg):
                     self._push_position(owner, leg, now)
-                case MarginChanged(owner, area) if self._exchange.switches.margin_frames:
+                case MarginChanged(owner, area) if self._exchange.quirks.margin_frames:
                     row = margin_row(self._exchange.ledger.accounts[owner], area)
                     self._push(Topic(CONTRACT, "margin", area, ""), "update", [row], now, owner)
                 case BookChanged():
@@ -251,7 +251,7 @@ class Feed:
                     self._first_image(session, topic, now)
 
     def _push_order(self, action: Action, order: Order, now: int) -> None:
-        end = self._exchange.switches.order_end
+        end = self._exchange.quirks.order_end
         if action is Action.DELETE and end == "update":
             return
         if action is Action.UPDATE and order.status.final and end == "delete":
@@ -262,7 +262,7 @@ class Feed:
     def _push_position(self, owner: str, leg: LegKey, now: int) -> None:
         topic = Topic(CONTRACT, "position", leg.area, leg.symbol)
         legs = [leg]
-        if self._exchange.switches.position_push == "full":
+        if self._exchange.quirks.position_push == "full":
             account = self._exchange.ledger.accounts[owner]
             legs = [key for key in account.legs if key.contract == leg.contract]
         rows = [self._position(owner, key) for key in legs if self._shows(owner, key)]
@@ -280,7 +280,7 @@ class Feed:
                 for done, side, price, size in event.levels
                 if done is action
             ]
-            if self._exchange.switches.id_only_deltas and action is not Action.INSERT:
+            if self._exchange.quirks.id_only_deltas and action is not Action.INSERT:
                 rows = [_without(row, "price", "side") for row in rows]
             if rows:
                 self._push(topic, action.value, rows, now)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeVar
 
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.instrument import Key
 
 T = TypeVar("T")
@@ -25,28 +25,28 @@ class Parameters:
         """Return a required text that may go under several names; those given must agree."""
         value = self.optional(*names)
         if value is None:
-            raise Refused(Code.PARAM_EMPTY, names[0])
+            raise ApiError(Code.PARAM_EMPTY, names[0])
         return value
 
     def optional(self, *names: str) -> str | None:
         """Return a text, None when it is missing or empty."""
         given = {self._values[name] for name in names if self._values.get(name)}
         if len(given) > 1:
-            raise Refused(Code.PARAM_VALUE, names[0])
+            raise ApiError(Code.PARAM_VALUE, names[0])
         return given.pop() if given else None
 
     def number(self, *names: str) -> Decimal:
         """Return a required plain decimal."""
         value = self.text(*names)
         if not _NUMBER.fullmatch(value):
-            raise Refused(Code.PARAM_TYPE, names[0])
+            raise ApiError(Code.PARAM_TYPE, names[0])
         return Decimal(value)
 
     def integer(self, *names: str) -> int:
         """Return a required whole number that is not negative."""
         value = self.text(*names)
         if not _INTEGER.fullmatch(value):
-            raise Refused(Code.PARAM_TYPE, names[0])
+            raise ApiError(Code.PARAM_TYPE, names[0])
         return int(value)
 
     def integer_or(self, default: T, name: str) -> int | T:
@@ -57,7 +57,7 @@ class Parameters:
         """Return what a required whole number stands for."""
         value = self.integer(*names)
         if value not in choices:
-            raise Refused(Code.PARAM_VALUE, names[0])
+            raise ApiError(Code.PARAM_VALUE, names[0])
         return choices[value]
 
     def filter(self, name: str) -> list[str] | None:
@@ -68,16 +68,16 @@ class Parameters:
         try:
             content = json.loads(value)
         except (ValueError, RecursionError):
-            raise Refused(Code.PARAM_TYPE, "filter") from None
+            raise ApiError(Code.PARAM_TYPE, "filter") from None
         if not isinstance(content, dict):
-            raise Refused(Code.PARAM_TYPE, "filter")
+            raise ApiError(Code.PARAM_TYPE, "filter")
         items = content.get(name)
         if items is None:
             return None
         if isinstance(items, str | int):
             items = [items]
         if not isinstance(items, list):
-            raise Refused(Code.PARAM_TYPE, "filter")
+            raise ApiError(Code.PARAM_TYPE, "filter")
         return [_filter_item(item) for item in items]
 
     def changed(self, **values: str) -> "Parameters":
@@ -91,8 +91,8 @@ class Parameters:
 
 def _filter_item(item: object) -> str:
     if isinstance(item, bool) or not isinstance(item, str | int):
-        raise Refused(Code.PARAM_TYPE, "filter")
+        raise ApiError(Code.PARAM_TYPE, "filter")
     value = str(item)
     if not _INTEGER.fullmatch(value):
-        raise Refused(Code.PARAM_TYPE, "filter")
+        raise ApiError(Code.PARAM_TYPE, "filter")
     return value

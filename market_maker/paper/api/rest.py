@@ -19,7 +19,7 @@ from market_maker.paper.api.rows import (
 from market_maker.paper.exchange.account import Contract, LegKey, Mode, Wallet
 from market_maker.paper.exchange.blotter import Order, Status
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.exchange import MAX_OID, Exchange
 from market_maker.paper.exchange.history import MINUTE
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key
@@ -65,7 +65,7 @@ class Request(NamedTuple):
         """Return the settlement or trading area that the parameters name."""
         area = self.params.text("asset", "settle_currency")
         if area not in areas(self.exchange, self.kind):
-            raise Refused(Code.UNKNOWN_ASSET, "asset")
+            raise ApiError(Code.UNKNOWN_ASSET, "asset")
         return area
 
     def listings(self) -> list[Listing]:
@@ -117,7 +117,7 @@ def _assets(request: Request, wallet: Wallet) -> list[str]:
     if asset is None:
         return known
     if asset not in known:
-        raise Refused(Code.UNKNOWN_ASSET, "asset")
+        raise ApiError(Code.UNKNOWN_ASSET, "asset")
     return [asset]
 
 
@@ -139,7 +139,7 @@ def withdraw(request: Request) -> Row:
     params = request.params
     address = params.text("address")
     if len(address) > MAX_TEXT:
-        raise Refused(Code.PARAM_VALUE, "address")
+        raise ApiError(Code.PARAM_VALUE, "address")
     number = request.exchange.withdraw(
         request.owner, params.text("asset"), params.number("volume"), request.now
     )
@@ -269,10 +269,10 @@ def create(request: Request) -> Row:
     side = params.choice(SIDES, *names)
     close = params.choice(FLAGS, "close_flag") if request.kind == CONTRACT else False
     if params.integer("order_type") != 1:
-        raise Refused(Code.PARAM_VALUE, "order_type")
+        raise ApiError(Code.PARAM_VALUE, "order_type")
     oid = params.optional("client_oid")
     if oid is not None and not (len(oid) <= MAX_OID and oid.isascii() and oid.isprintable()):
-        raise Refused(Code.PARAM_VALUE, "client_oid")
+        raise ApiError(Code.PARAM_VALUE, "client_oid")
     order_id = request.exchange.create(
         request.owner,
         key,
@@ -291,7 +291,7 @@ def cancel(request: Request) -> Row:
 
     The id may go under its name of before or after 2020-05-07.
     """
-    names = request.exchange.switches.cancel_names
+    names = request.exchange.quirks.cancel_names
     key, order_id = request.params.key(request.kind), request.params.integer(*names)
     pending = request.pending_ms
     request.exchange.cancel(request.owner, key, order_id, request.now, pending_ms=pending)
@@ -303,7 +303,7 @@ def cancel_batch(request: Request) -> Row:
     """Answer pc/order/cancel_batch, which tells nothing of the single orders."""
     key, ids = request.params.key(request.kind), request.params.filter("order_id")
     if ids is None:
-        raise Refused(Code.PARAM_EMPTY, "filter")
+        raise ApiError(Code.PARAM_EMPTY, "filter")
     order_ids, pending = [int(value) for value in ids], request.pending_ms
     request.exchange.cancel_batch(request.owner, key, order_ids, request.now, pending_ms=pending)
     return {"time": text(request.now)}
@@ -327,18 +327,18 @@ def orders(request: Request) -> Row:
 
 
 def _order_row(request: Request, order: Order) -> Row:
-    switches = request.exchange.switches
+    quirks = request.exchange.quirks
     if request.kind == CONTRACT:
-        return order_row(order) | ({"client_oid": None} if switches.forget_client_oid else {})
+        return order_row(order) | ({"client_oid": None} if quirks.forget_client_oid else {})
     row = spot_order_row(order)
-    if not switches.bb_side_too:
+    if not quirks.bb_side_too:
         del row["side"]
     return row
 
 
 def _status(value: str) -> Status:
     if int(value) not in STATUSES:
-        raise Refused(Code.PARAM_VALUE, "filter")
+        raise ApiError(Code.PARAM_VALUE, "filter")
     return STATUSES[int(value)]
 
 
@@ -373,7 +373,7 @@ def margin(request: Request) -> Row:
     sign = request.params.choice(SIGNS, "increase_flag")
     amount = request.params.number("margin")
     if amount <= 0:
-        raise Refused(Code.AMOUNT_NOT_POSITIVE, "margin")
+        raise ApiError(Code.AMOUNT_NOT_POSITIVE, "margin")
     request.exchange.change_margin(request.owner, _leg(request), sign * amount)
     return {"time": text(request.now)}
 
@@ -397,7 +397,7 @@ def areas(exchange: Exchange, kind: str) -> list[str]:
 def _bounded(params: Parameters, name: str, default: int, most: int) -> int:
     value = params.integer_or(default, name)
     if not 0 < value <= most:
-        raise Refused(Code.PARAM_VALUE, name)
+        raise ApiError(Code.PARAM_VALUE, name)
     return value
 
 

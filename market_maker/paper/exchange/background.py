@@ -4,10 +4,10 @@ from itertools import takewhile
 
 from market_maker.paper.exchange.engine import Book, Fill, Order, Side
 
-OTHERS = "others"
+BACKGROUND = "background"
 
 
-class Others:
+class BackgroundOrders:
     """Keeps their quantity at each price what it was said to be; it queues among the users'."""
 
     def __init__(self, book: Book) -> None:
@@ -24,15 +24,15 @@ class Others:
             self._away[side, price] = size
             return []
         queue = self._book.queue(side, price)
-        theirs = [order for order in queue if order.owner == OTHERS]
+        theirs = [order for order in queue if order.owner == BACKGROUND]
         more = size - sum(order.left for order in theirs)
         if more > 0:
             self._retreat(side.other, price)
-            if queue and queue[-1].owner == OTHERS:
+            if queue and queue[-1].owner == BACKGROUND:
                 self._book.resize(queue[-1].order_id, queue[-1].left + more)
                 return []
             self._last_id -= 1
-            return self._book.place(Order(self._last_id, OTHERS, side, price, more))
+            return self._book.place(Order(self._last_id, BACKGROUND, side, price, more))
         while more < 0:
             last = theirs.pop()
             if last.left <= -more:
@@ -51,7 +51,7 @@ class Others:
             self._withdraw(side, price)
 
     def _withdraw(self, side: Side, price: int) -> int:
-        theirs = [order for order in self._book.queue(side, price) if order.owner == OTHERS]
+        theirs = [order for order in self._book.queue(side, price) if order.owner == BACKGROUND]
         for order in theirs:
             self._book.cancel(order.order_id)
         return sum(order.left for order in theirs)

@@ -19,7 +19,7 @@ from market_maker.paper.exchange.account import (
 )
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.history import Trade
 from market_maker.paper.exchange.instrument import Instrument
 from market_maker.paper.exchange.ledger import Ledger, Party
@@ -62,12 +62,12 @@ class ContractClearing:
     def _check_close(self, listing: Listing, key: LegKey, order: engine.Order, mode: Mode) -> None:
         leg = self._ledger.accounts[order.owner].leg(key)
         if leg.liquidated:
-            raise Refused(Code.LIQUIDATED)
+            raise ApiError(Code.LIQUIDATED)
         if order.left > leg.qty - leg.bound:
-            raise Refused(Code.NOT_CLOSABLE, "qty")
+            raise ApiError(Code.NOT_CLOSABLE, "qty")
         price = listing.instrument.price(order.price)
         if mode is Mode.ISOLATED and leg.bankrupt(worth(face=listing.instrument.face, price=price)):
-            raise Refused(Code.BEYOND_BANKRUPTCY, "price")
+            raise ApiError(Code.BEYOND_BANKRUPTCY, "price")
 
     def _check_open(self, listing: Listing, order: engine.Order, leverage: Decimal) -> None:
         """The part that would trade at once needs margin at the prices it would trade at."""
@@ -80,7 +80,7 @@ class ContractClearing:
         needed += order_margin(qty=left, face=face, price=price(order.price), leverage=leverage)
         area = listing.contract.area
         if needed > self._ledger.accounts[order.owner].usable(area, self._marks()):
-            raise Refused(Code.MARGIN_INSUFFICIENT)
+            raise ApiError(Code.MARGIN_INSUFFICIENT)
 
     def bind(self, order: Order, before: Order | None) -> Order:
         """Bind what an order now needs instead of what it needed before; return it with that."""
@@ -123,7 +123,7 @@ class SpotClearing:
         price, qty = instrument.price(order.price), instrument.qty(order.left)
         asset, needed = _bound(instrument, order.side, price, qty)
         if close or needed > self._ledger.accounts[order.owner].available(Wallet.SPOT, asset):
-            raise Refused(Code.BALANCE_INSUFFICIENT)
+            raise ApiError(Code.BALANCE_INSUFFICIENT)
         return Decimal(1)
 
     def bind(self, order: Order, before: Order | None) -> Order:

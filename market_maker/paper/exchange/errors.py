@@ -43,7 +43,7 @@ class Code(IntEnum):
         return f"{'VALIDATE_' if self.name.startswith('PARAM_') else ''}{self.name}_ERROR"
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The request is refused and nothing has changed; `subject` names the parameter at fault."""
 
     def __init__(self, code: Code, subject: str = "") -> None:

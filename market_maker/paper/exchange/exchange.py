@@ -1,6 +1,6 @@
 """The venue as a value: instruments, books, orders and accounts, one method per request.
 
-It knows nothing of HTTP or sockets, and time is an argument. A method either raises `Refused` and
+It knows nothing of HTTP or sockets, and time is an argument. A method either raises `ApiError` and
 has changed nothing, or has done all it promises when it returns. What it changed is told once, in
 order, by `news.drain()`.
 """
@@ -22,11 +22,11 @@ from market_maker.paper.exchange.account import (
     Wallet,
     worth,
 )
-from market_maker.paper.exchange.background import OTHERS
+from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Blotter, Order, Status
 from market_maker.paper.exchange.clearing import Clearing, ContractClearing, SpotClearing, leg_key
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import (
     Action,
     ExecType,
@@ -41,10 +41,10 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger, Party
 from market_maker.paper.exchange.listing import Listing
 from market_maker.paper.exchange.moves import Depth, Index, Move, Take
-from market_maker.paper.exchange.outbox import News
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.outbox import Outbox
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 
-HOUSE_DEPOSIT = Decimal(1_000_000)
+BACKGROUND_DEPOSIT = Decimal(1_000_000)
 ID_EPOCH = 1_546_272_000_000  # of ids, seen in the capture: 2019-01-01 in Beijing
 ID_BASE = 32_768  # in the low 22 bits of the documented ids
 FUNDING_PERIOD = 8 * 3_600_000
@@ -53,10 +53,10 @@ MAX_OID = 40
 
 
 class Exchange:
-    """The paper venue. `OTHERS` are all its other participants taken together."""
+    """The paper venue. `BACKGROUND` are all its other participants taken together."""
 
-    def __init__(self, instruments: Iterable[Instrument], switches: Switches = DEFAULTS) -> None:
-        self.switches = switches
+    def __init__(self, instruments: Iterable[Instrument], quirks: Quirks = DEFAULTS) -> None:
+        self.quirks = quirks
         self.ledger = Ledger()
         self.blotter = Blotter()
         self.listings = {instrument.key: Listing(instrument) for instrument in instruments}
@@ -67,18 +67,18 @@ class Exchange:
         self._last_id = 0
         self._funded: int | None = None  # number of the last funding period
         self._pending: list[tuple[int, Order]] = []  # cancels, and when they are due
-        self.news = News()
-        self._open_the_house()
+        self.outbox = Outbox()
+        self._open_background_accounts()
 
-    def _open_the_house(self) -> None:
-        self.ledger.open_account(OTHERS, Mode.CROSS)
+    def _open_background_accounts(self) -> None:
+        self.ledger.open_account(BACKGROUND, Mode.CROSS)
         for key, listing in self.listings.items():
             if key.kind == CONTRACT:
-                self.ledger.deposit(OTHERS, Wallet.CONTRACT, key.area, HOUSE_DEPOSIT)
-                self.ledger.deposit(INSURANCE, Wallet.CONTRACT, key.area, HOUSE_DEPOSIT)
+                self.ledger.deposit(BACKGROUND, Wallet.CONTRACT, key.area, BACKGROUND_DEPOSIT)
+                self.ledger.deposit(INSURANCE, Wallet.CONTRACT, key.area, BACKGROUND_DEPOSIT)
             else:
                 for asset in (key.area, listing.instrument.base):
-                    self.ledger.deposit(OTHERS, Wallet.SPOT, asset, HOUSE_DEPOSIT)
+                    self.ledger.deposit(BACKGROUND, Wallet.SPOT, asset, BACKGROUND_DEPOSIT)
 
     # What users ask for
 
@@ -99,11 +99,11 @@ class Exchange:
         instrument = listing.instrument
         ticks, lots = instrument.ticks(price), instrument.lots(qty)
         if listing.suspended:
-            raise Refused(Code.UNKNOWN_SYMBOL, "symbol")
+            raise ApiError(Code.UNKNOWN_SYMBOL, "symbol")
         if ticks is None or price % listing.tick:
-            raise Refused(Code.PARAM_VALUE, "price")
+            raise ApiError(Code.PARAM_VALUE, "price")
         if lots is None:
-            raise Refused(Code.PARAM_VALUE, "qty")
+            raise ApiError(Code.PARAM_VALUE, "qty")
         self._check_oid(owner, client_oid)
         resting = engine.Order(0, owner, side, ticks, lots)
         leverage = self._clearing[key.kind].admit(listing, resting, close)
@@ -129,22 +129,22 @@ class Exchange:
         return order.order_id
 
     def _check_oid(self, owner: str, client_oid: str | None) -> None:
-        if client_oid is None or self.switches.oid_unique == "none":
+        if client_oid is None or self.quirks.oid_unique == "none":
             return
         other = self.blotter.by_client_oid(owner, client_oid)
-        if other and (self.switches.oid_unique == "forever" or other.resting):
-            raise Refused(Code.ALREADY_CREATED, "client_oid")
+        if other and (self.quirks.oid_unique == "forever" or other.resting):
+            raise ApiError(Code.ALREADY_CREATED, "client_oid")
 
     def cancel(self, owner: str, key: Key, order_id: int, now: int, *, pending_ms: int = 0) -> None:
         """Cancel a live order; it may trade on while the cancel is pending."""
         listing = self.listing(key)
         order = self.blotter.find(owner, order_id)
         if order is None or order.instrument is not listing.instrument:
-            raise Refused(Code(self.switches.unknown_order), "order_id")
+            raise ApiError(Code(self.quirks.unknown_order), "order_id")
         if order.status is Status.CANCELLED:
-            raise Refused(Code.ALREADY_CANCELLED, "order_id")
+            raise ApiError(Code.ALREADY_CANCELLED, "order_id")
         if order.status is Status.FILLED:
-            raise Refused(Code.ALREADY_FILLED, "order_id")
+            raise ApiError(Code.ALREADY_FILLED, "order_id")
         if pending_ms:
             self._put(replace(order, status=Status.CANCELLING), order)
             self._pending.append((now + pending_ms, order))
@@ -163,11 +163,11 @@ class Exchange:
         """Cancel those of at most 50 orders that are live; the others are passed over."""
         self.listing(key)
         if not 0 < len(order_ids) <= MAX_BATCH:
-            raise Refused(Code.PARAM_VALUE, "filter")
+            raise ApiError(Code.PARAM_VALUE, "filter")
         for order_id in order_ids:
             try:
                 self.cancel(owner, key, order_id, now, pending_ms=pending_ms)
-            except Refused:
+            except ApiError:
                 continue
 
     def orders(
@@ -210,14 +210,14 @@ class Exchange:
         self.listing(key)
         self.ledger.check_leverage(leverage)
         if any(order.instrument.key == key for order in self.blotter.live(owner)):
-            raise Refused(Code.ORDERS_REST)
+            raise ApiError(Code.ORDERS_REST)
         self.ledger.change_leverage(
             owner, contract, mode=mode, long=long, leverage=leverage, marks=self.marks()
         )
         for leg in self.ledger.accounts[owner].legs:
             if leg.contract == contract:
-                self.news.leg(owner, leg)
-        self.news.margin(owner, contract.area)
+                self.outbox.leg(owner, leg)
+        self.outbox.margin(owner, contract.area)
 
     def change_margin(self, owner: str, leg: LegKey, amount: Decimal) -> None:
         """Add margin to an isolated position, or remove it when the amount is negative."""
@@ -228,13 +228,13 @@ class Exchange:
             if order.instrument.key.kind == CONTRACT and order.close and leg_key(order) == leg
         ]
         self.ledger.change_margin(owner, leg, amount, self.marks(), exits=exits)
-        self.news.position(owner, leg)
+        self.outbox.position(owner, leg)
 
     def set_top_up(self, owner: str, leg: LegKey, on: bool) -> None:
         """Let a position take margin from what is available before it is liquidated, or not."""
         self.listing(Key(CONTRACT, *leg.contract))
         self.ledger.accounts[owner].leg(leg).top_up = on
-        self.news.leg(owner, leg)
+        self.outbox.leg(owner, leg)
 
     def transfer(
         self, owner: str, asset: str, *, source: Wallet, target: Wallet, amount: Decimal
@@ -242,17 +242,17 @@ class Exchange:
         """Move coins between two wallets of one owner."""
         for wallet in (source, target):
             if asset not in self.assets(wallet):
-                raise Refused(Code.UNKNOWN_ASSET, "asset")
+                raise ApiError(Code.UNKNOWN_ASSET, "asset")
         self.ledger.transfer(
             owner, asset, source=source, target=target, amount=amount, marks=self.marks()
         )
         if Wallet.CONTRACT in (source, target):
-            self.news.margin(owner, asset)
+            self.outbox.margin(owner, asset)
 
     def withdraw(self, owner: str, asset: str, amount: Decimal, now: int) -> int:
         """Ask for a withdrawal, which waits for ever for its confirmation; return its id."""
         if asset not in self.assets(Wallet.FUNDING):
-            raise Refused(Code.UNKNOWN_ASSET, "asset")
+            raise ApiError(Code.UNKNOWN_ASSET, "asset")
         self.ledger.withdraw(owner, asset, amount)
         return self._next_id(now)
 
@@ -276,7 +276,7 @@ class Exchange:
         listing = self.listings.get(key)
         if listing is None:
             known = any(other[:2] == key[:2] for other in self.listings)
-            raise Refused(Code.UNKNOWN_SYMBOL if known else Code.UNKNOWN_ASSET)
+            raise ApiError(Code.UNKNOWN_SYMBOL if known else Code.UNKNOWN_ASSET)
         return listing
 
     # What others do
@@ -287,13 +287,13 @@ class Exchange:
         for move in moves:
             match move:
                 case Depth(side, price, size):
-                    self.settle(listing, listing.others.rest(side, price, size), now)
+                    self.settle(listing, listing.background.rest(side, price, size), now)
                 case Take(side, price, qty):
-                    taker = engine.Order(0, OTHERS, side, price, qty)
+                    taker = engine.Order(0, BACKGROUND, side, price, qty)
                     self.settle(listing, listing.book.take(taker), now)
                 case Index(price):
                     listing.index = price
-                    self.news.instrument(listing)
+                    self.outbox.instrument(listing)
                     if key.kind == CONTRACT:
                         self._liquidate(now)
 
@@ -320,14 +320,14 @@ class Exchange:
                 listing.contract, each=listing.mark_worth, rate=listing.funding_rate
             )
             for owner, leg in paid:
-                self.news.position(owner, leg)
+                self.outbox.position(owner, leg)
         self._liquidate(now)
 
     def _liquidate(self, now: int) -> None:
         """Move positions that their margin no longer carries to the insurance fund."""
         marks = self.marks()
         for owner, leg in self.ledger.top_up(marks):
-            self.news.position(owner, leg)
+            self.outbox.position(owner, leg)
         for owner, legs in self.ledger.doomed(marks):
             crossed = len(legs) > 1 or self.setting(owner, legs[0].contract).mode is Mode.CROSS
             for order in self.blotter.live(owner):
@@ -337,8 +337,8 @@ class Exchange:
             sizes = {leg: self.ledger.accounts[owner].leg(leg).qty for leg in legs}
             self.ledger.take_over(owner, legs, marks)
             for leg, qty in sizes.items():
-                self.news.position(owner, leg)
-                self.news.add(Liquidated(owner, leg, qty))
+                self.outbox.position(owner, leg)
+                self.outbox.add(Liquidated(owner, leg, qty))
                 self._unload(leg, qty, now)
 
     def _unload(self, leg: LegKey, qty: int, now: int) -> None:
@@ -359,11 +359,11 @@ class Exchange:
             trade = Trade(self._next_id(now), now, taker.side, price, instrument.qty(lots))
             listing.last = price
             listing.history.add(trade)
-            self.news.add(Traded(instrument.key, trade, maker.owner, taker.owner))
-            if maker.owner != OTHERS or taker.owner != OTHERS:
+            self.outbox.add(Traded(instrument.key, trade, maker.owner, taker.owner))
+            if maker.owner != BACKGROUND or taker.owner != BACKGROUND:
                 self._clear(listing, trade, maker, taker)
-            self.news.instrument(listing)
-        self.news.book(listing)
+            self.outbox.instrument(listing)
+        self.outbox.book(listing)
 
     def _clear(
         self, listing: Listing, trade: Trade, maker: engine.Order, taker: engine.Order
@@ -390,30 +390,30 @@ class Exchange:
                 self._tell_fill(self._put(after, order), trade)
 
     def _tell_fill(self, order: Order, trade: Trade) -> None:
-        self.news.add(Filled(order, trade, trade.side is not order.side))
-        both = self.switches.done_report == "both"
+        self.outbox.add(Filled(order, trade, trade.side is not order.side))
+        both = self.quirks.done_report == "both"
         if order.status is not Status.FILLED or both:
             self._report(ExecType.TRADE, order, trade.time, trade)
         if order.status is Status.FILLED:
             self._report(ExecType.DONE, order, trade.time, trade)
-            self.news.add(OrderChanged(Action.DELETE, order))
+            self.outbox.add(OrderChanged(Action.DELETE, order))
 
     def _cancel(self, listing: Listing, order: Order, now: int) -> None:
         listing.book.cancel(order.order_id)
         order = self._put(replace(order, status=Status.CANCELLED), order)
         self._report(ExecType.CANCELLED, order, now)
-        self.news.add(OrderChanged(Action.DELETE, order))
-        self.news.book(listing)
+        self.outbox.add(OrderChanged(Action.DELETE, order))
+        self.outbox.book(listing)
 
     def _put(self, order: Order, before: Order | None) -> Order:
         """Keep an order with what it now binds, and tell of it."""
         order = self._clearing[order.instrument.key.kind].bind(order, before)
         self.blotter.put(order)
-        self.news.add(OrderChanged(Action.UPDATE if before else Action.INSERT, order))
+        self.outbox.add(OrderChanged(Action.UPDATE if before else Action.INSERT, order))
         if order.instrument.key.kind == CONTRACT:
-            self.news.margin(order.owner, order.instrument.key.area)
+            self.outbox.margin(order.owner, order.instrument.key.area)
             if order.close or order.filled:
-                self.news.leg(order.owner, leg_key(order))
+                self.outbox.leg(order.owner, leg_key(order))
         return order
 
     def _report(
@@ -421,12 +421,12 @@ class Exchange:
     ) -> None:
         last = trade.qty if trade else ZERO
         maker = trade is not None and trade.side is not order.side
-        self.news.add(Executed(self._next_id(now), exec_type, now, order, last, maker, trade))
+        self.outbox.add(Executed(self._next_id(now), exec_type, now, order, last, maker, trade))
 
     def _next_order_id(self, now: int) -> int:
         """Return the id of a new order; they need not grow (V3)."""
         number = self._next_id(now)
-        if self.switches.ids_grow:
+        if self.quirks.ids_grow:
             return number
         return int(f"1{number % 10**17:017d}"[::-1])
 

@@ -27,7 +27,7 @@ from market_maker.paper.exchange.account import (
     Wallet,
     money,
 )
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 
 INSURANCE = "insurance"
 SMALLEST_TRANSFER = Decimal("0.00000001")
@@ -233,14 +233,14 @@ class Ledger:
     ) -> None:
         """Move coins between two wallets of an account."""
         if source is target:
-            raise Refused(Code.SAME_ACCOUNT, "to")
+            raise ApiError(Code.SAME_ACCOUNT, "to")
         self._check_amount(amount, "volume")
         account = self.accounts[owner]
         free = account.available(source, asset)
         if source is Wallet.CONTRACT:
             free = account.usable(asset, marks)
         if amount > free:
-            raise Refused(Code.BALANCE_INSUFFICIENT, "volume")
+            raise ApiError(Code.BALANCE_INSUFFICIENT, "volume")
         account.balance(source, asset).total -= amount
         account.balance(target, asset).total += amount
 
@@ -248,15 +248,15 @@ class Ledger:
         """Hold coins of the funding wallet for a withdrawal that waits to be confirmed."""
         self._check_amount(amount, "volume")
         if amount > self.accounts[owner].available(Wallet.FUNDING, asset):
-            raise Refused(Code.BALANCE_INSUFFICIENT, "volume")
+            raise ApiError(Code.BALANCE_INSUFFICIENT, "volume")
         self.hold(owner, Wallet.FUNDING, asset, amount)
 
     def check_leverage(self, leverage: Decimal) -> None:
         """Refuse a leverage that no contract can have."""
         if leverage > MAX_LEVERAGE:
-            raise Refused(Code.LEVERAGE_TOO_HIGH, "leverage")
+            raise ApiError(Code.LEVERAGE_TOO_HIGH, "leverage")
         if leverage < 1 or leverage % Decimal("0.01"):
-            raise Refused(Code.PARAM_VALUE, "leverage")
+            raise ApiError(Code.PARAM_VALUE, "leverage")
 
     def change_leverage(
         self,
@@ -286,7 +286,7 @@ class Ledger:
             if key.contract == contract and (switched or mode is Mode.CROSS or key.long is long):
                 leg.margin = money(leg.cost / setting.leverage(key.long))
         if trial.usable(contract.area, marks) < 0 or self._falls(trial, marks):
-            raise Refused(Code.MARGIN_INSUFFICIENT, "leverage")
+            raise ApiError(Code.MARGIN_INSUFFICIENT, "leverage")
         self.accounts[owner] = trial
 
     def change_margin(
@@ -301,23 +301,23 @@ class Ledger:
         account = self.accounts[owner]
         leg, setting = account.leg(key), account.setting(key.contract)
         if not leg.qty or setting.mode is Mode.CROSS:
-            raise Refused(Code.PARAM_VALUE, "long_flag")
+            raise ApiError(Code.PARAM_VALUE, "long_flag")
         if amount > account.usable(key.area, marks):
-            raise Refused(Code.MARGIN_INSUFFICIENT, "margin")
+            raise ApiError(Code.MARGIN_INSUFFICIENT, "margin")
         if amount < 0:
             each = marks[key.contract]
             initial = money(leg.qty * each / setting.leverage(key.long))
             spare = leg.margin + min(leg.profit(each), ZERO) - initial
             stays = leg.margin + amount
             if -amount > spare or any(leg.bankrupt(exit_each, stays) for exit_each in exits):
-                raise Refused(Code.MARGIN_NOT_REMOVABLE, "margin")
+                raise ApiError(Code.MARGIN_NOT_REMOVABLE, "margin")
         leg.margin += amount
 
     def _check_amount(self, amount: Decimal, subject: str) -> None:
         if amount <= 0:
-            raise Refused(Code.AMOUNT_NOT_POSITIVE, subject)
+            raise ApiError(Code.AMOUNT_NOT_POSITIVE, subject)
         if amount % SMALLEST_TRANSFER:
-            raise Refused(Code.PARAM_VALUE, subject)
+            raise ApiError(Code.PARAM_VALUE, subject)
 
     # Looking
 

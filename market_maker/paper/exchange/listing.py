@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from market_maker.paper.exchange.account import ZERO, Contract, worth
-from market_maker.paper.exchange.background import Others
+from market_maker.paper.exchange.background import BackgroundOrders
 from market_maker.paper.exchange.engine import Book, Side
 from market_maker.paper.exchange.history import History
 from market_maker.paper.exchange.instrument import Instrument
@@ -17,7 +17,7 @@ class Listing:
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.book = Book()
-        self.others = Others(self.book)
+        self.background = BackgroundOrders(self.book)
         self.tick = instrument.tick  # a multiple of it when the venue has changed its rules
         self.history = History()
         self.told: dict[tuple[Side, int], int] = {}  # sizes of the levels as last told

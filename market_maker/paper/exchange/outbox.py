@@ -14,7 +14,7 @@ from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.listing import Listing
 
 
-class News:
+class Outbox:
     """Keeps events in order; of books, prices, positions and margins only that they changed."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Switches: what no document tells of GTE, as named choices with a stated default (gte-api 15).
+"""Quirks: what no document tells of GTE, as named choices with a stated default (gte-api 15).
 
 A bot has to live with every setting of every switch.
 """
@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
+class Quirks:
     """The undocumented points of the venue. V1 to V8 are those of faults.md 0.1."""
 
     expiry_grace_ms: int = 5_000
@@ -55,4 +55,4 @@ class Switches:
     """How often positions and margins are pushed without a change."""
 
 
-DEFAULTS = Switches()
+DEFAULTS = Quirks()

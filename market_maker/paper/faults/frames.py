@@ -24,7 +24,7 @@ class Cut(NamedTuple):
     code: int = 0
 
 
-class Route:
+class FrameFaults:
     """Says what becomes of each frame. It sends nothing."""
 
     def __init__(self, faults: Faults) -> None:

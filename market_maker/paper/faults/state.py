@@ -1,4 +1,4 @@
-"""Trouble: holds the exchange in the state that the lasting faults want, and in its own without."""
+"""State faults: hold the exchange in the state that the lasting faults want."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +14,12 @@ from market_maker.paper.faults.schedule import Fault
 GHOST_LOTS = 10
 
 
-class Trouble:
+class StateFaults:
     """Works the state out anew from all lasting faults. The exchange itself knows of no faults."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._own_switches = exchange.switches
+        self._own_quirks = exchange.quirks
         self._empty: set[str] = set()
         self._ghosts: dict[str, engine.Order] = {}
         self._ghost_count = 0
@@ -38,8 +38,8 @@ class Trouble:
         """Bring the exchange into the state that these faults want."""
         self.skew_ms = sum(fault.number for fault in lasting if fault.name == "clock_skew")
         forgets = any(fault.name == "forget_client_oid" for fault in lasting)
-        own = self._own_switches
-        self._exchange.switches = replace(own, forget_client_oid=True) if forgets else own
+        own = self._own_quirks
+        self._exchange.quirks = replace(own, forget_client_oid=True) if forgets else own
         for listing in self._listings():
             faults = [fault for fault in lasting if _is_about(fault, listing)]
             names = {fault.name for fault in faults}
@@ -55,17 +55,17 @@ class Trouble:
     def _set_tick(self, listing: Listing, tick: Decimal) -> None:
         if listing.tick != tick:
             listing.tick = tick
-            self._exchange.news.instrument(listing)
+            self._exchange.outbox.instrument(listing)
 
     def _set_empty(self, listing: Listing, empty: bool, now: int) -> None:
         name = str(listing.instrument.key)
         if empty and name not in self._empty:
             self._empty.add(name)
-            listing.others.leave()
+            listing.background.leave()
             self._exchange.settle(listing, [], now)
         elif not empty and name in self._empty:
             self._empty.remove(name)
-            self._exchange.settle(listing, listing.others.come_back(), now)
+            self._exchange.settle(listing, listing.background.come_back(), now)
 
     def _set_crossed(self, listing: Listing, crossed: bool, now: int) -> None:
         """Keep a buy of the insurance fund above the best sell, without matching the two."""

@@ -13,7 +13,7 @@ from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import Instrument, Key, listed
 from market_maker.paper.exchange.moves import Depth, Move
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.market.crowd import Crowd, Step
 from market_maker.paper.market.tape import Survey, play, survey
 
@@ -46,22 +46,22 @@ class Market:
         self._next = None
 
 
-class Stage(NamedTuple):
+class Setup(NamedTuple):
     """A venue before its first moment."""
 
     exchange: Exchange
     markets: list[Market]
 
 
-def set_stage(
+def set_up(
     *,
     seed: int = 1,
     crowd: bool = True,
     tape: Path | None = None,
     volatility: float = 1.0,
     speed: float = 1.0,
-    switches: Switches = DEFAULTS,
-) -> Stage:
+    quirks: Quirks = DEFAULTS,
+) -> Setup:
     """Return a fresh venue with a crowd in every instrument; a tape takes one crowd's place.
 
     A tape that cannot be read, or not understood, is a ValueError. `volatility` multiplies that of
@@ -71,7 +71,7 @@ def set_stage(
         recorded = survey(read(tape), str(tape)) if tape else None
     except (OSError, EOFError) as error:
         raise ValueError(f"{tape} cannot be read: {error}") from None
-    exchange = Exchange(_listed(recorded), switches)
+    exchange = Exchange(_listed(recorded), quirks)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
         for asset, amount in amounts.items():
@@ -93,7 +93,7 @@ def set_stage(
                 speed=speed,
             )
             markets.append(Market(key, members.steps()))
-    return Stage(exchange, markets)
+    return Setup(exchange, markets)
 
 
 def read(tape: Path) -> Iterator[str]:

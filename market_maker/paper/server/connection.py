@@ -7,27 +7,27 @@ from contextlib import suppress
 from aiohttp import web
 
 from market_maker import clock
-from market_maker.paper.faults.frames import Cut, Route
+from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.paper.faults.schedule import Faults
 
 MAX_UNSENT = 16 * 1024 * 1024  # characters; a client that lets more pile up is cut off
 
 
-class Line:
+class Connection:
     """Sends frames in the background, so that nobody waits for a slow client."""
 
     def __init__(
         self, socket: web.WebSocketResponse, cut: Callable[[], None], faults: Faults
     ) -> None:
         self._socket = socket
-        self._route = Route(faults)
+        self._frame_faults = FrameFaults(faults)
         self._queue: asyncio.Queue[str | bytes | Cut] = asyncio.Queue()
         self._unsent = 0
         self.cut = cut
 
     def send(self, frame: str, table: str) -> None:
         """Put a frame on the line."""
-        deliveries = self._route.take(frame, table, clock.now_ms())
+        deliveries = self._frame_faults.take(frame, table, clock.now_ms())
         if isinstance(deliveries, Cut):
             self._end(deliveries)
             return

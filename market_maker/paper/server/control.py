@@ -13,7 +13,7 @@ from market_maker.paper.api.auth import is_loopback_name
 from market_maker.paper.api.judge import as_plain
 from market_maker.paper.api.rows import dump
 from market_maker.paper.faults.schedule import Fault
-from market_maker.paper.server.venue import House
+from market_maker.paper.server.venue import Venue
 
 MAX_BODY = 64 * 1024
 
@@ -21,8 +21,8 @@ MAX_BODY = 64 * 1024
 class Control:
     """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
         self._runner: web.AppRunner | None = None
         self.token = token_urlsafe(24)
 
@@ -55,25 +55,25 @@ class Control:
         return answer
 
     async def _show(self, _: web.Request) -> web.Response:
-        return _json([asdict(fault) for fault in self._house.faults.planned()])
+        return _json([asdict(fault) for fault in self._venue.faults.planned()])
 
     async def _plan(self, request: web.Request) -> web.Response:
         try:
             wanted = json.loads(await request.read())
-            self._house.plan(Fault(**wanted), clock.now_ms())
+            self._venue.plan(Fault(**wanted), clock.now_ms())
         except (ValueError, TypeError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         return await self._show(request)
 
     async def _clear(self, request: web.Request) -> web.Response:
-        self._house.clear_faults(clock.now_ms())
+        self._venue.clear_faults(clock.now_ms())
         return await self._show(request)
 
     async def _judge(self, _: web.Request) -> web.Response:
-        return _json(as_plain(self._house.judge.report))
+        return _json(as_plain(self._venue.judge.report))
 
     async def _journal(self, _: web.Request) -> web.Response:
-        return _json([as_plain(entry) for entry in self._house.judge.journal])
+        return _json([as_plain(entry) for entry in self._venue.judge.journal])
 
 
 def _json(value: object) -> web.Response:

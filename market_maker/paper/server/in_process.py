@@ -18,9 +18,9 @@ from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.moves import Depth, Take
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import Fault
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.server import Server, urls
 from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
@@ -46,17 +46,17 @@ class PaperExchange:
         crowd: bool = True,
         book: bool = False,
         tape: Path | None = None,
-        switches: Switches = DEFAULTS,
+        quirks: Quirks = DEFAULTS,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         check_loopback(host)
-        exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape, switches=switches)
+        exchange, markets = set_up(seed=seed, crowd=crowd, tape=tape, quirks=quirks)
         self._server = Server(exchange, markets, seed)
-        self._house = self._server.house
+        self._venue = self._server.venue
         if book:
             exchange.play(BTC_USD, still_book(), clock.now_ms())
-            exchange.news.drain()
+            exchange.outbox.drain()
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -128,12 +128,12 @@ class PaperExchange:
 
     def open_orders(self) -> list[Order]:
         """Return the live orders of the paper key, oldest first."""
-        return self._do(lambda: self._house.exchange.blotter.live(OWNER))
+        return self._do(lambda: self._venue.exchange.blotter.live(OWNER))
 
     def position(self, key: Key = BTC_USD) -> tuple[int, int]:
         """Return the contracts the paper key holds long and short."""
         sides = [LegKey(key.area, key.symbol, long) for long in (True, False)]
-        accounts = self._house.exchange.ledger.accounts
+        accounts = self._venue.exchange.ledger.accounts
         long, short = self._do(lambda: [accounts[OWNER].qty(side) for side in sides])
         return long, short
 
@@ -141,7 +141,7 @@ class PaperExchange:
         """Return all (price, quantity) levels of a side of the book, best first."""
 
         def look() -> list[tuple[Decimal, Decimal]]:
-            listing = self._house.exchange.listing(key)
+            listing = self._venue.exchange.listing(key)
             name = listing.instrument
             return [
                 (name.price(price), name.qty(listing.book.size(WORDS[side], price)))
@@ -152,18 +152,18 @@ class PaperExchange:
 
     def judge(self) -> Report:
         """Return what the paper key has done so far, as the venue saw it."""
-        return self._do(lambda: deepcopy(self._house.judge.report))
+        return self._do(lambda: deepcopy(self._venue.judge.report))
 
     def _play(
         self, side: str, price: str, qty: int, key: Key, move: type[Depth] | type[Take]
     ) -> None:
-        instrument = self._house.exchange.listing(key).instrument
+        instrument = self._venue.exchange.listing(key).instrument
         ticks = instrument.ticks(Decimal(price))
         if ticks is None:
             raise ValueError(f"{price} is not a price of {key.symbol}")
 
         def act() -> None:
-            self._house.play(key, [move(WORDS[side], ticks, qty)], clock.now_ms())
+            self._venue.play(key, [move(WORDS[side], ticks, qty)], clock.now_ms())
 
         self._do(act)
 

@@ -11,17 +11,17 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from market_maker import clock
 from market_maker.paper.api.auth import check_loopback, is_loopback_name
-from market_maker.paper.api.dispatch import Asked, envelope
+from market_maker.paper.api.dispatch import RawRequest, envelope
 from market_maker.paper.api.feed import Session
 from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.errors import Code
 from market_maker.paper.exchange.exchange import Exchange
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
-from market_maker.paper.market.setup import Market, set_stage
-from market_maker.paper.server.connection import Line
+from market_maker.paper.market.setup import Market, set_up
+from market_maker.paper.server.connection import Connection
 from market_maker.paper.server.control import Control
-from market_maker.paper.server.venue import House
+from market_maker.paper.server.venue import Venue
 
 logger = logging.getLogger(__name__)
 http_logger = logging.getLogger(f"{__name__}.http")
@@ -46,10 +46,10 @@ class Server:
     """One venue behind one port. `start` and `stop` may alternate; the venue's state stays."""
 
     def __init__(self, exchange: Exchange, markets: Iterable[Market], seed: int = 1) -> None:
-        self.house = House(exchange, seed)
-        self._switches = exchange.switches
+        self.venue = Venue(exchange, seed)
+        self._switches = exchange.quirks
         self._markets = list(markets)
-        self._lines: set[Line] = set()
+        self._connections: set[Connection] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -103,7 +103,7 @@ class Server:
 
     async def drop_sockets(self) -> None:
         """Cut every WebSocket connection without a closing word."""
-        for line in list(self._lines):
+        for line in list(self._connections):
             line.cut()
 
     def freeze(self) -> None:
@@ -116,11 +116,11 @@ class Server:
 
     def plan(self, fault: Fault) -> None:
         """Put a fault on the schedule, or raise ValueError."""
-        self.house.plan(fault, clock.now_ms())
+        self.venue.plan(fault, clock.now_ms())
 
     def clear_faults(self) -> None:
         """End all faults."""
-        self.house.clear_faults(clock.now_ms())
+        self.venue.clear_faults(clock.now_ms())
 
     # The life of the venue
 
@@ -134,7 +134,7 @@ class Server:
             elif now < began + due:
                 await asyncio.sleep(began + due - now)
             await self._thawed.wait()
-            self.house.play(market.key, step.moves, clock.now_ms())
+            self.venue.play(market.key, step.moves, clock.now_ms())
             market.done()
         logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
 
@@ -142,15 +142,15 @@ class Server:
         while True:
             await asyncio.sleep(self._switches.push_period_s)
             await self._thawed.wait()
-            self.house.pulse(clock.now_ms())
+            self.venue.pulse(clock.now_ms())
 
     async def _tick(self) -> None:
         while True:
             await self._thawed.wait()
-            self.house.tick(clock.now_ms())
-            if self.house.refusing and self._site:
+            self.venue.tick(clock.now_ms())
+            if self.venue.refusing and self._site:
                 await self._close()
-            elif not self.house.refusing and not self._site:
+            elif not self.venue.refusing and not self._site:
                 await self._open()
             await asyncio.sleep(TICK)
 
@@ -170,13 +170,13 @@ class Server:
         except web.RequestPayloadError:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
         await self._thawed.wait()
-        asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
-        fault = self.house.strike(path, clock.now_ms())
+        asked = RawRequest(request.method, path, request.headers, query, body, request.remote or "")
+        fault = self.venue.strike(path, clock.now_ms())
         if fault and fault.name in TRANSPORT and not fault.done:
             spoilt = await self._spoil(request, fault, "")
             if spoilt is not None:
                 return spoilt
-        status, answer = self.house.answer(asked, fault, clock.now_ms())
+        status, answer = self.venue.answer(asked, fault, clock.now_ms())
         if fault and fault.name in TRANSPORT and fault.done:
             spoilt = await self._spoil(request, fault, answer)
             if spoilt is not None:
@@ -222,16 +222,16 @@ class Server:
         transport = request.transport
         if transport is None:  # it has gone already
             return socket
-        line = Line(socket, transport.abort, self.house.faults)
+        line = Connection(socket, transport.abort, self.venue.faults)
         session = Session(line.send)
         writer = asyncio.create_task(line.run(self._thawed))
-        self._lines.add(line)
-        self.house.feed.sessions[session] = None
+        self._connections.add(line)
+        self.venue.feed.sessions[session] = None
         try:
             await self._read(socket, session)
         finally:
-            self.house.feed.sessions.pop(session, None)
-            self._lines.discard(line)
+            self.venue.feed.sessions.pop(session, None)
+            self._connections.discard(line)
             writer.cancel()
         return socket
 
@@ -250,7 +250,7 @@ class Server:
             else:
                 return
             try:
-                self.house.receive(session, text, clock.now_ms())
+                self.venue.receive(session, text, clock.now_ms())
             except Exception:
                 logger.exception("a message: the paper exchange has failed")
                 return
@@ -283,7 +283,7 @@ def serve(
     tape: Path | None = None,
     volatility: float = 1.0,
     speed: float = 1.0,
-    switches: Switches = DEFAULTS,
+    quirks: Quirks = DEFAULTS,
     faults: Sequence[Fault] = (),
     ready: Callable[[str, str], None],
     control: Callable[[str, str], None] | None = None,
@@ -296,11 +296,11 @@ def serve(
     planned from the start. Returned is what the judge found about the paper key.
     """
     check_loopback(host)
-    stage = set_stage(seed=seed, tape=tape, volatility=volatility, speed=speed, switches=switches)
+    stage = set_up(seed=seed, tape=tape, volatility=volatility, speed=speed, quirks=quirks)
 
     async def main() -> Report:
         server = Server(*stage, seed)
-        controls = Control(server.house)
+        controls = Control(server.venue)
         for fault in faults:
             server.plan(fault)
         await server.start(host, port)
@@ -312,7 +312,7 @@ def serve(
             await asyncio.sleep(0.05)
         await controls.stop()
         await server.stop()
-        return server.house.judge.report
+        return server.venue.judge.report
 
     loop = asyncio.new_event_loop()  # not asyncio.run, which would take over SIGINT
     try:

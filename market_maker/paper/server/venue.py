@@ -4,8 +4,8 @@ import logging
 import random
 from collections.abc import Iterable
 
-from market_maker.paper.api.auth import Gate, Pass
-from market_maker.paper.api.dispatch import Asked, Desk, endpoint_name, envelope
+from market_maker.paper.api.auth import ApiKey, Auth
+from market_maker.paper.api.dispatch import Dispatcher, RawRequest, endpoint_name, envelope
 from market_maker.paper.api.feed import Feed, Session
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rest import ENDPOINTS
@@ -16,7 +16,7 @@ from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.moves import Move
 from market_maker.paper.faults.frames import with_field
 from market_maker.paper.faults.schedule import CATALOGUE, Fault, Faults, Where
-from market_maker.paper.faults.state import Trouble
+from market_maker.paper.faults.state import StateFaults
 from market_maker.paper.market.setup import OWNER
 
 logger = logging.getLogger(__name__)
@@ -32,27 +32,27 @@ TABLES = {
 }
 
 
-class House:
+class Venue:
     """Answers requests and messages, and lets faults strike. All times are ms of the true clock."""
 
     def __init__(self, exchange: Exchange, seed: int = 1) -> None:
         self.exchange = exchange
         self.judge = Judge(OWNER, exchange)
         passes = [
-            Pass(PAPER_KEY, PAPER_SECRET, OWNER),
-            Pass(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
+            ApiKey(PAPER_KEY, PAPER_SECRET, OWNER),
+            ApiKey(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
         ]
-        self.gate = Gate(passes, exchange.switches.expiry_grace_ms)
+        self.auth = Auth(passes, exchange.quirks.expiry_grace_ms)
         self.faults = Faults(lambda number: random.Random(f"{seed} fault {number}"))
-        self.feed = Feed(exchange, self.gate)
-        self._trouble = Trouble(exchange)
-        self._desk = Desk(exchange, self.gate, self.judge)
+        self.feed = Feed(exchange, self.auth)
+        self._state_faults = StateFaults(exchange)
+        self._dispatcher = Dispatcher(exchange, self.auth, self.judge)
         self.refusing = False
         """Whether it wants no connection at all."""
 
     def time(self, clock: int) -> int:
         """Return what the venue takes for the time."""
-        return clock + self._trouble.skew_ms
+        return clock + self._state_faults.skew_ms
 
     # What goes wrong
 
@@ -60,7 +60,7 @@ class House:
         """Put a fault on the schedule, or raise ValueError."""
         known = {name for _, name in ENDPOINTS} | TABLES | {""}
         if CATALOGUE[fault.name].where is Where.STATE:
-            self._trouble.check(fault)
+            self._state_faults.check(fault)
         elif fault.match not in known:
             raise ValueError(f"there is no endpoint or table {fault.match!r}")
         self.faults.plan(fault, clock)
@@ -80,15 +80,15 @@ class House:
         lasting = self.faults.states(clock)
         self.refusing = any(fault.name == "refuse" for fault in lasting)
         others = [fault for fault in lasting if fault.name != "refuse"]
-        self._trouble.update(others, self.time(clock))
+        self._state_faults.update(others, self.time(clock))
         self.publish(clock)
 
     # What is asked
 
-    def answer(self, asked: Asked, fault: Fault | None, clock: int) -> tuple[int, str]:
+    def answer(self, asked: RawRequest, fault: Fault | None, clock: int) -> tuple[int, str]:
         """Return the HTTP status and the body of the answer to a request."""
         try:
-            status, reply = self._desk.answer(asked, self.time(clock), fault, arrived=clock)
+            status, reply = self._dispatcher.answer(asked, self.time(clock), fault, arrived=clock)
         except Exception:
             logger.exception("%s %s: the paper exchange has failed", asked.method, asked.path)
             status, reply = 200, envelope(Code.SERVER_ERROR, now=self.time(clock))
@@ -120,7 +120,7 @@ class House:
 
     def publish(self, clock: int) -> None:
         """Tell the judge and the subscribers what has changed."""
-        events, now = self.exchange.news.drain(), self.time(clock)
+        events, now = self.exchange.outbox.drain(), self.time(clock)
         for event in events:
             self.judge.see(event, now)
         self.feed.publish(events, now)
