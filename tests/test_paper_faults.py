@@ -18,7 +18,7 @@ from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.faults import schedule
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 CREATE = "pc/order/create"
 QUERY = "pc/order/query"

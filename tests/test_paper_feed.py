@@ -8,7 +8,8 @@ import pytest
 from test_paper_client import login
 
 from market_maker.paper.api.auth import ApiKey, Auth
-from market_maker.paper.api.feed import MAX_ECHO, Feed, Session
+from market_maker.paper.api.feed import MAX_ECHO, Feed
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT, Key
 from market_maker.paper.exchange.moves import Depth, Take

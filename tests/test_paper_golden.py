@@ -14,9 +14,10 @@ from test_paper_client import headers
 
 from market_maker.paper.api.auth import ApiKey, Auth
 from market_maker.paper.api.dispatch import Dispatcher, RawRequest
-from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.feed import Feed
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rows import margin_amounts, setting_row, spot_order_row
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side

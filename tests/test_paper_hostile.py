@@ -15,9 +15,10 @@ from test_paper_client import Client, Socket, headers, login
 
 from market_maker.paper.api.auth import ApiKey, Auth
 from market_maker.paper.api.dispatch import Dispatcher, RawRequest
-from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.feed import Feed
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rest import ENDPOINTS
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.account import Contract
 from market_maker.paper.exchange.instrument import CONTRACT, Key
 from market_maker.paper.exchange.quirks import Quirks

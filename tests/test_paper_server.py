@@ -12,7 +12,7 @@ from test_paper_client import Client, Socket
 
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 
 @pytest.fixture

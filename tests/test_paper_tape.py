@@ -13,7 +13,7 @@ from market_maker.paper.exchange.moves import Depth, Index, Take
 from market_maker.paper.market.crowd import Step
 from market_maker.paper.market.setup import set_up
 from market_maker.paper.market.tape import BTC_USD, play, survey
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 Levels = list[list[str]]
 

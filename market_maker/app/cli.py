@@ -323,7 +323,7 @@ def _paper(arguments: argparse.Namespace) -> None:
     need_aiohttp()
     from market_maker.paper.api import judge
     from market_maker.paper.faults import schedule
-    from market_maker.paper.server.server import serve
+    from market_maker.paper.server.service import serve
     from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
 
     stop = threading.Event()

@@ -16,7 +16,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 from websocket import ABNF, WebSocketTimeoutException
 
 from market_maker.paper.api.dispatch import RawRequest
-from market_maker.paper.api.feed import Session
+from market_maker.paper.api.session import Session
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
 from market_maker.paper.server.venue import Venue
@@ -354,7 +354,7 @@ class Socket:
     def _on_frame(self, frame: str, table: str) -> None:
         if self._lost:
             return
-        deliveries = self._frame_faults.take(frame, table, self._network.timeline.true_ms())
+        deliveries = self._frame_faults.apply(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
             self._lost = True
             self._network.timeline.after(0, self._leave)  # the venue is amid telling all sessions

@@ -1,4 +1,4 @@
-"""Clearing: what orders bind and what trades move, for contracts and for spot."""
+"""Clearing: what orders reserve and what trades move, for contracts and for spot."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,29 +27,32 @@ from market_maker.paper.exchange.listing import Listing
 
 
 class Clearing(Protocol):
-    """One way to clear. The exchange calls `admit`, then `bind` at each change of an order."""
+    """One way to clear. The exchange calls `admit`, then `bind` at each change of an order.
+
+    Amounts are in coins, except the quantity of contracts.
+    """
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return the leverage of a new order, or refuse it."""
+        """Return the leverage of a new order, or raise ApiError if it is not covered."""
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
 
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
 
 
 class ContractClearing:
-    """Contracts: an opening order binds margin, a closing one a part of its leg."""
+    """Contracts: an opening order reserves margin, a closing order a part of its leg."""
 
     def __init__(self, ledger: Ledger, marks: Callable[[], Marks]) -> None:
         self._ledger = ledger
         self._marks = marks
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return the leverage of a new order, or refuse it."""
+        """Return the leverage of a new order, or raise ApiError if it is not covered."""
         setting = self._ledger.accounts[order.owner].setting(listing.contract)
         key = LegKey(*listing.contract, (order.side is Side.BUY) != close)
         leverage = setting.leverage(key.long)
@@ -70,7 +73,7 @@ class ContractClearing:
             raise ApiError(Code.BEYOND_BANKRUPTCY, "price")
 
     def _check_open(self, listing: Listing, order: engine.Order, leverage: Decimal) -> None:
-        """The part that would trade at once needs margin at the prices it would trade at."""
+        """Check the margin; the part that would trade at once needs it at its trade prices."""
         face, price = listing.instrument.face, listing.instrument.price
         needed, left = ZERO, order.left
         for ticks, lots in listing.book.reach(side=order.side, price=order.price, qty=left):
@@ -83,7 +86,7 @@ class ContractClearing:
             raise ApiError(Code.MARGIN_INSUFFICIENT)
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
         if order.close:
             more = int(order.resting - (before.resting if before else ZERO))
             self._ledger.accounts[order.owner].leg(leg_key(order)).bound += more
@@ -104,7 +107,7 @@ class ContractClearing:
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
         each = worth(face=listing.instrument.face, price=trade.price)
         qty = int(trade.qty)
         fees = self._ledger.trade(listing.contract, qty=qty, each=each, buyer=buyer, seller=seller)
@@ -112,13 +115,13 @@ class ContractClearing:
 
 
 class SpotClearing:
-    """Spot: a buy binds what it may cost, a sell what it sells."""
+    """Spot: a buy reserves the most it may cost, a sell the coins it sells."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return 1, or refuse an order that its owner's coins do not cover."""
+        """Return 1, or raise ApiError if the owner's coins do not cover the order."""
         instrument = listing.instrument
         price, qty = instrument.price(order.price), instrument.qty(order.left)
         asset, needed = _bound(instrument, order.side, price, qty)
@@ -127,7 +130,7 @@ class SpotClearing:
         return Decimal(1)
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
         asset, held = _bound(order.instrument, order.side, order.price, order.resting)
         more = held - (before.held if before else ZERO)
         self._ledger.hold(order.owner, Wallet.SPOT, asset, more)
@@ -136,7 +139,7 @@ class SpotClearing:
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
         fees = self._ledger.swap(
             base=listing.instrument.base,
             quote=listing.instrument.key.area,

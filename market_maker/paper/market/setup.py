@@ -1,4 +1,4 @@
-"""The stage: what a fresh paper exchange lists, who has an account there, and who else trades."""
+"""The setup of a new paper exchange: instruments, the user's account and the markets."""
 
 import gzip
 import random
@@ -24,11 +24,11 @@ DEPOSITS = {
     Wallet.SPOT: {"BTC": 10, "ETH": 100, "USDT": 100_000},
 }
 TYPICAL_LOTS = 600
-GRID = Decimal("0.0003")  # distance of the crowd's levels, as a part of the price
+GRID = Decimal("0.0003")  # distance of the crowd's levels, as a fraction of the price
 
 
 class Market:
-    """What the other participants of one instrument do next. It may be interrupted at any time."""
+    """The steps of the other participants of one instrument. It never skips or repeats a step."""
 
     def __init__(self, key: Key, steps: Iterator[Step]) -> None:
         self.key = key
@@ -36,7 +36,7 @@ class Market:
         self._next: Step | None = None
 
     def upcoming(self) -> Step | None:
-        """Return the step that is next, the same until it is `done`; None at the end."""
+        """Return the next step, the same one until `done` is called; None at the end."""
         if self._next is None:
             self._next = next(self._steps, None)
         return self._next
@@ -47,7 +47,7 @@ class Market:
 
 
 class Setup(NamedTuple):
-    """A venue before its first moment."""
+    """A new exchange and its markets, before the first step."""
 
     exchange: Exchange
     markets: list[Market]
@@ -62,10 +62,10 @@ def set_up(
     speed: float = 1.0,
     quirks: Quirks = DEFAULTS,
 ) -> Setup:
-    """Return a fresh venue with a crowd in every instrument; a tape takes one crowd's place.
+    """Return a new exchange with a crowd in every instrument; a tape replaces one of the crowds.
 
-    A tape that cannot be read, or not understood, is a ValueError. `volatility` multiplies that of
-    the crowds, `speed` is how much faster than the clock they live.
+    `volatility` and `speed` multiply those of the crowds. Raise ValueError for a tape that cannot
+    be read or is not valid.
     """
     try:
         recorded = survey(read(tape), str(tape)) if tape else None
@@ -119,7 +119,7 @@ def _listed(recorded: Survey | None) -> list[Instrument]:
 
 
 def still_book() -> list[Move]:
-    """Return 25 levels a side round 8490 and 8497.5 that others rest in BTC_USD, for tests."""
+    """Return 25 levels a side of BTC_USD, from 8490 down and from 8497.5 up, for tests."""
     moves: list[Move] = []
     for level in range(25):
         moves.append(Depth(Side.BUY, 16980 - 5 * level, 1000 + 100 * level))
