@@ -1,4 +1,4 @@
-"""Faults on request: each does what it says, for as long as it was asked to, and then no more."""
+"""Faults on request: each does what its description says, for the time asked for."""
 
 import json
 import random
@@ -341,7 +341,7 @@ def test_the_client_oid_may_be_forgotten(venue: PaperExchange, client: Client) -
     assert client.orders()[0]["client_oid"] == "mine"
 
 
-def test_a_fault_of_state_ends_by_itself() -> None:
+def test_a_state_fault_ends_by_itself() -> None:
     with PaperExchange(crowd=False, quirks=Quirks(rate_limits=False)) as venue:
         client = Client(venue)
         venue.fault("suspend", for_ms=50)

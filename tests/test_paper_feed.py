@@ -1,4 +1,4 @@
-"""The feed: who hears what, and what the quirks change in it; without sockets."""
+"""The feed: who gets which frames, and what the quirks change in them; without sockets."""
 
 import json
 from decimal import Decimal
@@ -236,7 +236,7 @@ def test_the_book_is_never_crossed_between_two_frames() -> None:
     assert [action for action, _ in listener.heard("order_book")] == ["delete", "insert"]
 
 
-def test_the_switches_change_what_is_pushed() -> None:
+def test_the_quirks_change_what_is_pushed() -> None:
     listener = Listener(empty_partial=False, margin_frames=False)
     listener.subs(*PRIVATE)
     listener.feed.pulse(NOW)

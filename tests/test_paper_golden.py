@@ -147,7 +147,7 @@ def test_a_level_of_the_book_comes_and_goes_as_in_the_examples(golden: Venue) ->
     golden.check_pushed("book_delete")
 
 
-def test_a_refusal_has_the_shape_of_the_example(golden: Venue) -> None:
+def test_an_error_has_the_shape_of_the_example(golden: Venue) -> None:
     params = {**SENT["create"]["params"], "price": "7250.55"}
     signed = headers(SENT["key"], SENT["secret"], params, NOW)
     check(golden.ask("POST", SENT["create"]["path"], params, **signed), REST["refused"])

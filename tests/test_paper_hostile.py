@@ -149,7 +149,7 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
     exchange, _ = set_up(crowd=False, quirks=Quirks(rate_limits=False))
     exchange.play(Key(CONTRACT, "BTC", "BTC_USD"), still_book(), NOW)
     auth = Auth([ApiKey(KEY, SECRET, OWNER)], 5000)
-    desk, feed = Dispatcher(exchange, auth, Judge(OWNER, exchange)), Feed(exchange, auth)
+    dispatcher, feed = Dispatcher(exchange, auth, Judge(OWNER, exchange)), Feed(exchange, auth)
     frames: list[str] = []
     session = Session(lambda frame, _: frames.append(frame))
     feed.sessions[session] = None
@@ -159,7 +159,7 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
     for _ in range(5000):
         asked, message = attacker.request(), attacker.frame()
         began = time.thread_time()
-        status, reply = desk.answer(asked, NOW)
+        status, reply = dispatcher.answer(asked, NOW)
         codes.add((status, reply["code"]))
         json.dumps(reply)
         feed.publish(exchange.outbox.drain(), NOW)

@@ -1,4 +1,4 @@
-"""Every REST endpoint, every refusal, every way to send parameters; without sockets."""
+"""Every REST endpoint, every error, every way to send parameters; without sockets."""
 
 import json
 from decimal import Decimal
@@ -31,14 +31,14 @@ Params = dict[str, str]
 
 
 class Front:
-    """The desk of a venue with a still book, at a time the test holds."""
+    """The dispatcher of a venue with a still book, at a time set by the test."""
 
     def __init__(self, **quirks: Any) -> None:
         given = {"rate_limits": False} | quirks
         self.exchange, _ = set_up(crowd=False, quirks=Quirks(**given))
         self.exchange.play(BTC_USD, still_book(), NOW)
-        passes = [ApiKey(KEY, SECRET, OWNER), ApiKey("paper-look", SECRET, OWNER, may_trade=False)]
-        auth = Auth(passes, self.exchange.quirks.expiry_grace_ms)
+        keys = [ApiKey(KEY, SECRET, OWNER), ApiKey("paper-look", SECRET, OWNER, may_trade=False)]
+        auth = Auth(keys, self.exchange.quirks.expiry_grace_ms)
         self.dispatcher = Dispatcher(self.exchange, auth, Judge(OWNER, self.exchange))
         self.now = NOW
 
@@ -436,7 +436,7 @@ def test_each_endpoint_has_the_documented_limit(endpoint: tuple[str, str]) -> No
     assert front.ask(*endpoint)["code"] != -10053
 
 
-def test_the_switches_change_what_rest_does() -> None:
+def test_the_quirks_change_what_rest_does() -> None:
     front = Front(
         oid_unique="open", forget_client_oid=True, cancel_names=("id",), unknown_order=-11066
     )

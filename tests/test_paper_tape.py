@@ -1,4 +1,4 @@
-"""Recorded markets: both dialects, and what is said of a tape that is not sound."""
+"""Recorded markets: both formats, and the error message of an invalid tape."""
 
 import gzip
 import json

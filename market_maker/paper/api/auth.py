@@ -36,7 +36,7 @@ def check_loopback(host: str) -> None:
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return whether a Host header names this machine; a foreign web page cannot send such one."""
+    """Return whether a Host header names this machine; a page of another site cannot send one."""
     name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
     return name in LOOPBACK_NAMES
 

@@ -41,7 +41,7 @@ MAX_OID = 40  # characters
 
 
 class Exchange:
-    """All requests of users, moves of other participants, and what falls due."""
+    """All books and accounts of the venue. It never reads a clock and does no I/O."""
 
     def __init__(self, instruments: Iterable[Instrument], quirks: Quirks = DEFAULTS) -> None:
         self.quirks = quirks
@@ -97,7 +97,11 @@ class Exchange:
         client_oid: str | None,
         now: int,
     ) -> int:
-        """Place a limit order, match it, and return its id."""
+        """Place a limit order, match it, and return its id.
+
+        `price` is in the quote currency, `qty` in contracts or, in spot, in coins. Raise ApiError
+        for a wrong price, quantity or client_oid, or if the owner cannot cover the order.
+        """
         listing = self.listing(key)
         instrument = listing.instrument
         ticks, lots = instrument.ticks(price), instrument.lots(qty)
@@ -139,7 +143,10 @@ class Exchange:
             raise ApiError(Code.ALREADY_CREATED, "client_oid")
 
     def cancel(self, owner: str, key: Key, order_id: int, now: int, *, pending_ms: int = 0) -> None:
-        """Cancel a live order, after `pending_ms`; it may still be filled until then."""
+        """Cancel a live order after `pending_ms`, until when it may still be filled.
+
+        Raise ApiError if the order is unknown or finished.
+        """
         listing = self.listing(key)
         order = self.blotter.find(owner, order_id)
         if order is None or order.instrument is not listing.instrument:
@@ -181,7 +188,10 @@ class Exchange:
     def change_leverage(
         self, owner: str, contract: Contract, *, mode: Mode, long: bool, leverage: Decimal
     ) -> None:
-        """Set margin mode and leverage; none of the owner's orders may rest in the contract."""
+        """Set margin mode and leverage of a contract; `long` selects the side in isolated mode.
+
+        Raise ApiError while an order of the owner rests in it, or if the margin is insufficient.
+        """
         key = Key(CONTRACT, *contract)
         self.listing(key)
         self.ledger.check_leverage(leverage)
@@ -196,7 +206,7 @@ class Exchange:
         self.outbox.margin(owner, contract.area)
 
     def change_margin(self, owner: str, leg: LegKey, amount: Decimal) -> None:
-        """Add margin to an isolated leg, in coins, or remove some if the amount is negative."""
+        """Add coins to the margin of an isolated leg, or remove some if the amount is negative."""
         face = self.listing(Key(CONTRACT, *leg.contract)).instrument.face
         exits = [
             worth(face=face, price=order.price)
@@ -215,7 +225,7 @@ class Exchange:
     def transfer(
         self, owner: str, asset: str, *, source: Wallet, target: Wallet, amount: Decimal
     ) -> None:
-        """Move coins between two wallets of one owner."""
+        """Move coins between two wallets of one owner; raise ApiError if they are not available."""
         for wallet in (source, target):
             if asset not in self.assets(wallet):
                 raise ApiError(Code.UNKNOWN_ASSET, "asset")
@@ -226,7 +236,7 @@ class Exchange:
             self.outbox.margin(owner, asset)
 
     def withdraw(self, owner: str, asset: str, amount: Decimal, now: int) -> int:
-        """Request a withdrawal, which is never confirmed; return its id."""
+        """Request a withdrawal of coins, which is never confirmed, and return its id."""
         if asset not in self.assets(Wallet.FUNDING):
             raise ApiError(Code.UNKNOWN_ASSET, "asset")
         self.ledger.withdraw(owner, asset, amount)

@@ -189,7 +189,7 @@ class Ledger:
         account.balance(target, asset).total += amount
 
     def withdraw(self, owner: str, asset: str, amount: Decimal) -> None:
-        """Reserve coins of the funding wallet for a withdrawal that waits for confirmation."""
+        """Reserve coins of the funding wallet for a withdrawal, or raise ApiError."""
         self._check_amount(amount, "volume")
         if amount > self.accounts[owner].available(Wallet.FUNDING, asset):
             raise ApiError(Code.BALANCE_INSUFFICIENT, "volume")
@@ -212,7 +212,10 @@ class Ledger:
         leverage: Decimal,
         marks: Marks,
     ) -> None:
-        """Set mode and leverage; `long` selects the side in isolated mode. No order may rest."""
+        """Set mode and leverage; `long` selects the side in isolated mode.
+
+        No order may rest in the contract. Raise ApiError if the margin is insufficient.
+        """
         self.check_leverage(leverage)
         trial = deepcopy(self.accounts[owner])
         setting = trial.setting(contract)

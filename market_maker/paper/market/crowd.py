@@ -143,7 +143,7 @@ class Crowd:
         return moves
 
     def _burst(self, moved: float) -> list[Move]:
-        """Take in bursts: recent takes make more likely, and more of them with the price move."""
+        """Take in bursts: each take makes the next more likely; most go with the price move."""
         chance = self._chance
         self._urge *= math.exp(-STEP_MS * self._speed / 2000)
         moves: list[Move] = []

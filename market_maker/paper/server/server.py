@@ -41,7 +41,7 @@ class Server:
     ) -> None:
         self.venue = Venue(exchange, seed)
         self.clock = clock
-        self._switches = exchange.quirks
+        self._quirks = exchange.quirks
         self._markets = list(markets)
         self._connections: set[Connection] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -135,7 +135,7 @@ class Server:
 
     async def _pulse(self) -> None:
         while True:
-            await asyncio.sleep(self._switches.push_period_s)
+            await asyncio.sleep(self._quirks.push_period_s)
             await self._thawed.wait()
             self.venue.pulse(self.clock())
 
@@ -203,7 +203,7 @@ class Server:
     async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
         while not socket.closed:
             try:
-                message = await socket.receive(self._switches.silence_s)
+                message = await socket.receive(self._quirks.silence_s)
             except TimeoutError:
                 await socket.close(code=WSCloseCode.GOING_AWAY)
                 return
