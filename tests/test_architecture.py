@@ -135,10 +135,6 @@ def test_arrows_between_rooms_go_down() -> None:
 
 NOT_YET = {
     "guard.session -> app.cancel",
-    "paper.server.connection -> clock",
-    "paper.server.control -> clock",
-    "paper.server.in_process -> clock",
-    "paper.server.server -> clock",
     "trading.loop -> app.upkeep",
     "trading.loop -> guard.guard",
 }
@@ -150,9 +146,8 @@ WINDOWS = {
     "trading.monitor -> ws.tables",
 }
 TOO_LONG = set(
-    "rest orders.executor orders.tracker app.cli paper.server.server paper.api.feed paper.api.rows "
-    "paper.api.rest paper.exchange.ledger paper.exchange.exchange trading.loop "
-    "trading.exchange_interface settings.store ws.ws_thread wire.protocol wire.transport".split()
+    "rest orders.executor orders.tracker app.cli trading.loop trading.exchange_interface "
+    "settings.store ws.ws_thread wire.protocol wire.transport".split()
 )
 
 

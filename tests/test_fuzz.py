@@ -23,7 +23,7 @@ def frames() -> list[str]:
     world = World(CHECK_POSITION_LIMITS=True)
     with world.installed():
         world.start()
-        feed = world.house.feed
+        feed = world.venue.feed
         (session,) = feed.sessions
         send = session.send
 

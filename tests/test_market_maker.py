@@ -15,7 +15,7 @@ from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
 from market_maker.paper.exchange.instrument import Key
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
@@ -363,8 +363,8 @@ def test_a_wrong_key_ends_the_start(configure: Configure) -> None:
 @pytest.fixture
 def forgetful() -> Iterator[PaperExchange]:
     """A paper exchange that shows no client_oid, as the captured rows of 2020 have none."""
-    switches = Switches(forget_client_oid=True)
-    with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
+    quirks = Quirks(forget_client_oid=True)
+    with PaperExchange(crowd=False, book=True, quirks=quirks) as exchange:
         yield exchange
 
 

@@ -62,7 +62,7 @@ class Client:
         return content
 
     def data(self, method: str, path: str, **given: object) -> Row:
-        """Do the same and return the data of a reply that is no refusal."""
+        """Do the same and return the data of a reply without an error."""
         reply = self.call(method, path, **given)
         assert reply["code"] == 0, reply
         data: Row = reply["data"]
@@ -81,7 +81,7 @@ class Client:
 
 
 class Socket:
-    """A WebSocket; it waits for frames and passes over what it is not asked for."""
+    """A WebSocket; it waits for the wanted frame and ignores all others."""
 
     def __init__(self, client: Client, path: str = "/ws") -> None:
         url = client.venue.rest_url.replace("http", "ws") + path

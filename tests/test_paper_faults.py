@@ -1,4 +1,4 @@
-"""Faults on request: each does what it says, for as long as it was asked to, and then no more."""
+"""Faults on request: each does what its description says, for the time asked for."""
 
 import json
 import random
@@ -14,11 +14,11 @@ import websocket
 from test_paper_client import Client, Socket
 
 from market_maker.clock import SYSTEM
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.faults import schedule
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 CREATE = "pc/order/create"
 QUERY = "pc/order/query"
@@ -341,8 +341,8 @@ def test_the_client_oid_may_be_forgotten(venue: PaperExchange, client: Client) -
     assert client.orders()[0]["client_oid"] == "mine"
 
 
-def test_a_fault_of_state_ends_by_itself() -> None:
-    with PaperExchange(crowd=False, switches=Switches(rate_limits=False)) as venue:
+def test_a_state_fault_ends_by_itself() -> None:
+    with PaperExchange(crowd=False, quirks=Quirks(rate_limits=False)) as venue:
         client = Client(venue)
         venue.fault("suspend", for_ms=50)
         assert client.create(1, "8400", 1)["code"] == -16003

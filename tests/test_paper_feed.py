@@ -1,4 +1,4 @@
-"""The feed: who hears what, and what the switches change in it; without sockets."""
+"""The feed: who gets which frames, and what the quirks change in them; without sockets."""
 
 import json
 from decimal import Decimal
@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from test_paper_client import login
 
-from market_maker.paper.api.auth import Gate, Pass
-from market_maker.paper.api.feed import MAX_ECHO, Feed, Session
+from market_maker.paper.api.auth import ApiKey, Auth
+from market_maker.paper.api.feed import MAX_ECHO, Feed
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT, Key
 from market_maker.paper.exchange.moves import Depth, Take
-from market_maker.paper.exchange.quirks import Switches
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.exchange.quirks import Quirks
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000
@@ -24,11 +25,11 @@ PRIVATE = ("order", "execution", "position", "margin")
 class Listener:
     """One client of a venue with a still book."""
 
-    def __init__(self, **switches: Any) -> None:
-        self.exchange, _ = set_stage(crowd=False, switches=Switches(**switches))
+    def __init__(self, **quirks: Any) -> None:
+        self.exchange, _ = set_up(crowd=False, quirks=Quirks(**quirks))
         self.exchange.play(BTC_USD, still_book(), NOW)
-        self.exchange.news.drain()
-        self.feed = Feed(self.exchange, Gate([Pass(KEY, SECRET, OWNER)], 5000))
+        self.exchange.outbox.drain()
+        self.feed = Feed(self.exchange, Auth([ApiKey(KEY, SECRET, OWNER)], 5000))
         self.frames: list[Any] = []
         self.session = Session(lambda frame, _: self.frames.append(json.loads(frame)))
         self.feed.sessions[self.session] = None
@@ -71,7 +72,7 @@ class Listener:
         return order_id
 
     def publish(self) -> None:
-        self.feed.publish(self.exchange.news.drain(), NOW)
+        self.feed.publish(self.exchange.outbox.drain(), NOW)
 
     def heard(self, table: str) -> list[tuple[str, Any]]:
         """Return (action, first row) of the frames of a table so far, and forget them all."""
@@ -235,7 +236,7 @@ def test_the_book_is_never_crossed_between_two_frames() -> None:
     assert [action for action, _ in listener.heard("order_book")] == ["delete", "insert"]
 
 
-def test_the_switches_change_what_is_pushed() -> None:
+def test_the_quirks_change_what_is_pushed() -> None:
     listener = Listener(empty_partial=False, margin_frames=False)
     listener.subs(*PRIVATE)
     listener.feed.pulse(NOW)

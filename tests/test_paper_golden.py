@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from test_paper_client import headers
 
-from market_maker.paper.api.auth import Gate, Pass
-from market_maker.paper.api.dispatch import Asked, Desk
-from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.auth import ApiKey, Auth
+from market_maker.paper.api.dispatch import Dispatcher, RawRequest
+from market_maker.paper.api.feed import Feed
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rows import margin_amounts, setting_row, spot_order_row
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
@@ -47,9 +48,9 @@ class Venue:
         self.account = self.exchange.ledger.open_account("demo")
         self.exchange.ledger.deposit("demo", Wallet.CONTRACT, "BTC", Decimal("1.207663"))
         self.exchange.ledger.deposit("demo", Wallet.SPOT, "USDT", Decimal(1000))
-        gate = Gate([Pass(SENT["key"], SENT["secret"], "demo")], 5000)
-        self.desk = Desk(self.exchange, gate, Judge("demo", self.exchange))
-        self.feed = Feed(self.exchange, gate)
+        auth = Auth([ApiKey(SENT["key"], SENT["secret"], "demo")], 5000)
+        self.dispatcher = Dispatcher(self.exchange, auth, Judge("demo", self.exchange))
+        self.feed = Feed(self.exchange, auth)
         self.frames: list[str] = []
         self.session = Session(lambda frame, _: self.frames.append(frame))
         self.feed.sessions[self.session] = None
@@ -57,7 +58,7 @@ class Venue:
 
     def play(self, moves: list[Move], key: Key = BTC_USD, now: int = NOW) -> None:
         self.exchange.play(key, moves, now)
-        self.feed.publish(self.exchange.news.drain(), now)
+        self.feed.publish(self.exchange.outbox.drain(), now)
 
     def order(self, key: Key, side: Side, price: str, qty: str, close: bool = False) -> Order:
         order_id = self.exchange.create(
@@ -75,10 +76,10 @@ class Venue:
         return order
 
     def ask(self, method: str, path: str, params: dict[str, str], **signed: str) -> Any:
-        asked = Asked(method, path, signed, list(params.items()))
-        status, reply = self.desk.answer(asked, NOW)
+        asked = RawRequest(method, path, signed, list(params.items()))
+        status, reply = self.dispatcher.answer(asked, NOW)
         assert status == 200
-        self.feed.publish(self.exchange.news.drain(), NOW)
+        self.feed.publish(self.exchange.outbox.drain(), NOW)
         return reply
 
     def send(self, example: dict[str, Any]) -> Any:
@@ -146,7 +147,7 @@ def test_a_level_of_the_book_comes_and_goes_as_in_the_examples(golden: Venue) ->
     golden.check_pushed("book_delete")
 
 
-def test_a_refusal_has_the_shape_of_the_example(golden: Venue) -> None:
+def test_an_error_has_the_shape_of_the_example(golden: Venue) -> None:
     params = {**SENT["create"]["params"], "price": "7250.55"}
     signed = headers(SENT["key"], SENT["secret"], params, NOW)
     check(golden.ask("POST", SENT["create"]["path"], params, **signed), REST["refused"])

@@ -13,15 +13,16 @@ import requests
 import websocket
 from test_paper_client import Client, Socket, headers, login
 
-from market_maker.paper.api.auth import Gate, Pass
-from market_maker.paper.api.dispatch import Asked, Desk
-from market_maker.paper.api.feed import Feed, Session
+from market_maker.paper.api.auth import ApiKey, Auth
+from market_maker.paper.api.dispatch import Dispatcher, RawRequest
+from market_maker.paper.api.feed import Feed
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rest import ENDPOINTS
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.account import Contract
 from market_maker.paper.exchange.instrument import CONTRACT, Key
-from market_maker.paper.exchange.quirks import Switches
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.exchange.quirks import Quirks
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.server.in_process import PaperExchange
 
 KEY, SECRET = "paper-key", "paper-secret"
@@ -107,7 +108,7 @@ class Attacker:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
 
-    def request(self) -> Asked:
+    def request(self) -> RawRequest:
         chance = self.chance
         method, name = chance.choice(list(ENDPOINTS))
         params = dict(SOUND)
@@ -124,7 +125,7 @@ class Attacker:
         if chance.random() < 0.05:
             method, name = chance.choice(["PUT", "GET", "\x00"]), chance.choice(BAD)
         body = chance.choice(BODIES) if chance.random() < 0.2 else b""
-        return Asked(method, f"v1/api/{name}", signed, list(params.items()), body)
+        return RawRequest(method, f"v1/api/{name}", signed, list(params.items()), body)
 
     def frame(self) -> str:
         chance = self.chance
@@ -145,10 +146,10 @@ class Attacker:
 
 
 def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None:
-    exchange, _ = set_stage(crowd=False, switches=Switches(rate_limits=False))
+    exchange, _ = set_up(crowd=False, quirks=Quirks(rate_limits=False))
     exchange.play(Key(CONTRACT, "BTC", "BTC_USD"), still_book(), NOW)
-    gate = Gate([Pass(KEY, SECRET, OWNER)], 5000)
-    desk, feed = Desk(exchange, gate, Judge(OWNER, exchange)), Feed(exchange, gate)
+    auth = Auth([ApiKey(KEY, SECRET, OWNER)], 5000)
+    dispatcher, feed = Dispatcher(exchange, auth, Judge(OWNER, exchange)), Feed(exchange, auth)
     frames: list[str] = []
     session = Session(lambda frame, _: frames.append(frame))
     feed.sessions[session] = None
@@ -158,10 +159,10 @@ def test_ten_thousand_malformed_requests_and_frames_get_an_answer_each() -> None
     for _ in range(5000):
         asked, message = attacker.request(), attacker.frame()
         began = time.thread_time()
-        status, reply = desk.answer(asked, NOW)
+        status, reply = dispatcher.answer(asked, NOW)
         codes.add((status, reply["code"]))
         json.dumps(reply)
-        feed.publish(exchange.news.drain(), NOW)
+        feed.publish(exchange.outbox.drain(), NOW)
         frames.clear()
         feed.receive(session, message, NOW)
         assert frames

@@ -1,4 +1,4 @@
-"""The judge: counts what a client did from the venue's own truth."""
+"""The judge: audits what a client did from the venue's own records."""
 
 import json
 from decimal import Decimal
@@ -20,7 +20,7 @@ SPOT_BTC = Key(SPOT, "USDT", "BTC/USDT")
 
 
 class Watched:
-    """An exchange whose user ann is judged."""
+    """An exchange whose user ann is audited."""
 
     def __init__(self) -> None:
         self.exchange = Exchange(listed())
@@ -44,7 +44,7 @@ class Watched:
         )
 
     def see(self) -> None:
-        for event in self.exchange.news.drain():
+        for event in self.exchange.outbox.drain():
             self.judge.see(event, 0)
 
 
@@ -133,21 +133,21 @@ def test_a_liquidation_that_bares_the_other_leg_counts_as_exposure() -> None:
     watched.exchange.play(BTC_USD, [Index(D(12000))], 0)
     watched.see()
     assert worst.net_long == 100
-    assert "refusals: none, liquidations: 1" in in_words(watched.judge.report)
+    assert "errors: none, liquidations: 1" in in_words(watched.judge.report)
 
 
 def test_a_fill_of_an_order_placed_before_the_judge_came_counts_as_exposure() -> None:
     watched = Watched()
     watched.order(BTC_USD, Side.BUY, "10000", "100")
-    watched.exchange.news.drain()
+    watched.exchange.outbox.drain()
     watched.exchange.play(BTC_USD, [Take(Side.SELL, 20000, 40)], 0)
     watched.see()
     assert watched.judge.report.exposure[BTC_USD].long == 100
 
 
-def test_refusals_are_named_by_code(client: Client) -> None:
+def test_errors_are_counted_by_code(client: Client) -> None:
     for _ in range(12):
         client.call("GET", "account/fund/query")
     client.create(0, "8400", 10, close_flag=1)
     lines = in_words(client.venue.judge())
-    assert "refusals: -13101 1, -10053 2, liquidations: 0" in lines
+    assert "errors: -13101 1, -10053 2, liquidations: 0" in lines

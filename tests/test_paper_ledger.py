@@ -17,10 +17,10 @@ from market_maker.paper.exchange.account import (
     order_margin,
     worth,
 )
-from market_maker.paper.exchange.background import OTHERS
+from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import Filled, Liquidated
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key, listed
@@ -137,8 +137,8 @@ class Venue:
         return self.exchange.marks()
 
 
-def refusal(act: Any, *args: Any, **named: Any) -> Code:
-    with pytest.raises(Refused) as caught:
+def error_of(act: Any, *args: Any, **named: Any) -> Code:
+    with pytest.raises(ApiError) as caught:
         act(*args, **named)
     return caught.value.code
 
@@ -153,8 +153,8 @@ def test_a_liquidated_position_costs_its_margin_and_no_more() -> None:
     venue.index(9100)
     assert venue.leg() == Leg(True, realised=venue.leg().realised, liquidated=True)
     assert venue.total == before - margin
-    assert refusal(venue.exchange.cancel, "ann", BTC_USD, rest, 0) is Code.ALREADY_CANCELLED
-    assert refusal(venue.sell, 1, close=True) is Code.LIQUIDATED
+    assert error_of(venue.exchange.cancel, "ann", BTC_USD, rest, 0) is Code.ALREADY_CANCELLED
+    assert error_of(venue.sell, 1, close=True) is Code.LIQUIDATED
     assert venue.ledger.imbalance("BTC", venue.marks()) == 0
 
 
@@ -215,13 +215,13 @@ def test_leverage_changes_margin_but_not_while_orders_rest() -> None:
     venue.buy(1000)
     venue.leverage("20")
     assert venue.leg().margin == (venue.leg().cost / 20).quantize(D("1e-18"))
-    assert refusal(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
-    assert refusal(venue.leverage, "0.5") is Code.PARAM_VALUE
-    assert refusal(venue.leverage, "2.001") is Code.PARAM_VALUE
+    assert error_of(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
+    assert error_of(venue.leverage, "0.5") is Code.PARAM_VALUE
+    assert error_of(venue.leverage, "2.001") is Code.PARAM_VALUE
     venue.buy(1, "9000")
-    assert refusal(venue.leverage, "10") is Code.ORDERS_REST
-    assert refusal(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
-    assert refusal(venue.leverage, "0.5") is Code.PARAM_VALUE
+    assert error_of(venue.leverage, "10") is Code.ORDERS_REST
+    assert error_of(venue.leverage, "100.5") is Code.LEVERAGE_TOO_HIGH
+    assert error_of(venue.leverage, "0.5") is Code.PARAM_VALUE
 
 
 @pytest.mark.parametrize("long", [True, False])
@@ -244,7 +244,7 @@ def test_leverage_that_the_balance_does_not_carry_changes_nothing() -> None:
     venue = Venue("0.02")
     venue.buy(1000)
     margin = venue.leg().margin
-    assert refusal(venue.leverage, "2") is Code.MARGIN_INSUFFICIENT
+    assert error_of(venue.leverage, "2") is Code.MARGIN_INSUFFICIENT
     assert venue.leg().margin == margin
     assert venue.exchange.setting("ann", LONG.contract).long == 10
 
@@ -252,13 +252,13 @@ def test_leverage_that_the_balance_does_not_carry_changes_nothing() -> None:
 def test_margin_is_added_from_and_removed_to_what_is_available() -> None:
     venue = Venue()
     change = venue.exchange.change_margin
-    assert refusal(change, "ann", LONG, D("0.01")) is Code.PARAM_VALUE
+    assert error_of(change, "ann", LONG, D("0.01")) is Code.PARAM_VALUE
     venue.buy(1000)
     before = venue.leg().margin
     change("ann", LONG, D("0.05"))
     assert venue.leg().margin == before + D("0.05")
-    assert refusal(change, "ann", LONG, D("-0.06")) is Code.MARGIN_NOT_REMOVABLE
-    assert refusal(change, "ann", LONG, D("2")) is Code.MARGIN_INSUFFICIENT
+    assert error_of(change, "ann", LONG, D("-0.06")) is Code.MARGIN_NOT_REMOVABLE
+    assert error_of(change, "ann", LONG, D("2")) is Code.MARGIN_INSUFFICIENT
     change("ann", LONG, D("-0.04"))
     assert venue.leg().margin == before + D("0.01")
 
@@ -266,34 +266,34 @@ def test_margin_is_added_from_and_removed_to_what_is_available() -> None:
 def test_what_is_bound_or_lost_cannot_be_moved_away() -> None:
     venue = Venue()
     venue.buy(5000, "9000")
-    assert refusal(venue.transfer, "0.99") is Code.BALANCE_INSUFFICIENT
-    assert refusal(venue.transfer, "0") is Code.AMOUNT_NOT_POSITIVE
+    assert error_of(venue.transfer, "0.99") is Code.BALANCE_INSUFFICIENT
+    assert error_of(venue.transfer, "0") is Code.AMOUNT_NOT_POSITIVE
     venue.transfer("0.5")
     assert venue.total == D("0.5")
     venue = Venue()
     venue.leverage("10", Mode.CROSS)
     venue.buy(5000)
     venue.index(8000)
-    assert refusal(venue.transfer, "0.9") is Code.BALANCE_INSUFFICIENT
+    assert error_of(venue.transfer, "0.9") is Code.BALANCE_INSUFFICIENT
     venue.transfer("0.7")
 
 
 def test_an_order_needs_margin_for_what_it_would_trade_at_now() -> None:
     venue = Venue("0.1")
-    assert refusal(venue.buy, 11000) is Code.MARGIN_INSUFFICIENT
+    assert error_of(venue.buy, 11000) is Code.MARGIN_INSUFFICIENT
     # 19,000 at 20,000 would fit, but it trades at 10,001, where a contract is worth twice as much.
-    assert refusal(venue.buy, 19000, "20000") is Code.MARGIN_INSUFFICIENT
+    assert error_of(venue.buy, 19000, "20000") is Code.MARGIN_INSUFFICIENT
     venue.buy(9000, "20000")
     assert venue.leg().qty == 9000
 
 
 def test_a_close_needs_a_position_that_no_other_close_has_taken() -> None:
     venue = Venue()
-    assert refusal(venue.sell, 1, close=True) is Code.NOT_CLOSABLE
+    assert error_of(venue.sell, 1, close=True) is Code.NOT_CLOSABLE
     venue.buy(100)
     venue.sell(60, "10500", close=True)
-    assert refusal(venue.sell, 41, "10500", close=True) is Code.NOT_CLOSABLE
-    assert refusal(venue.sell, 40, "9000", close=True) is Code.BEYOND_BANKRUPTCY
+    assert error_of(venue.sell, 41, "10500", close=True) is Code.NOT_CLOSABLE
+    assert error_of(venue.sell, 40, "9000", close=True) is Code.BEYOND_BANKRUPTCY
     venue.sell(40, close=True)
     assert (venue.leg().qty, venue.leg().bound) == (60, 60)
 
@@ -310,7 +310,7 @@ def test_margin_that_a_resting_close_order_needs_is_not_removable() -> None:
     venue.exchange.play(BTC_USD, [Depth(Side.BUY, 19998, 0)], 0)
     rest = venue.sell(1000, "1000", close=True)
     venue.index(10000)
-    assert refusal(change, "ann", LONG, D("-1.39")) is Code.MARGIN_NOT_REMOVABLE
+    assert error_of(change, "ann", LONG, D("-1.39")) is Code.MARGIN_NOT_REMOVABLE
     change("ann", LONG, D("-0.5"))
     venue.exchange.cancel("ann", BTC_USD, rest, 0)
     change("ann", LONG, D("-0.89"))
@@ -396,8 +396,10 @@ class Life:
     def attempt(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except Refused:
-            assert not [e for e in self.exchange.news.drain() if isinstance(e, Filled | Liquidated)]
+        except ApiError:
+            assert not [
+                e for e in self.exchange.outbox.drain() if isinstance(e, Filled | Liquidated)
+            ]
         self.check()
 
     def key(self) -> Key:
@@ -516,7 +518,7 @@ class Life:
         marks = self.exchange.marks()
         for asset in ("BTC", "USDT"):
             assert self.ledger.imbalance(asset, marks) == 0
-        for event in self.exchange.news.drain():
+        for event in self.exchange.outbox.drain():
             if isinstance(event, Filled) and event.order.instrument.key.kind == CONTRACT:
                 order, sign = event.order, -1 if event.order.close else 1
                 key = order.instrument.key
@@ -537,7 +539,7 @@ class Life:
             assert bid is None or ask is None or bid < ask
 
     def accounts(self) -> Any:
-        assert set(self.ledger.accounts) == {*USERS, OTHERS, INSURANCE}
+        assert set(self.ledger.accounts) == {*USERS, BACKGROUND, INSURANCE}
         return self.ledger.accounts.values()
 
     def check_owner(self, owner: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.moves import Depth, Index
 from market_maker.paper.market.crowd import Crowd, Step
-from market_maker.paper.market.setup import OWNER, set_stage
+from market_maker.paper.market.setup import OWNER, set_up
 from market_maker.paper.market.tape import BTC_USD
 
 MINUTE = 600  # steps
@@ -57,7 +57,7 @@ def test_volatility_and_speed_can_be_changed() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_book_is_deep_on_both_sides_and_never_crossed(seed: int) -> None:
-    exchange, markets = set_stage(seed=seed)
+    exchange, markets = set_up(seed=seed)
     market = next(market for market in markets if market.key == BTC_USD)
     book = exchange.listings[BTC_USD].book
     for number in range(10 * MINUTE):
@@ -75,7 +75,7 @@ def test_the_book_is_deep_on_both_sides_and_never_crossed(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_inner_levels_of_a_ladder_are_traded_within_two_minutes(seed: int) -> None:
-    exchange, markets = set_stage(seed=seed)
+    exchange, markets = set_up(seed=seed)
     market = next(market for market in markets if market.key == BTC_USD)
     for level in range(1, 11):
         for side, sign in ((Side.BUY, -1), (Side.SELL, 1)):

@@ -1,4 +1,4 @@
-"""Every REST endpoint, every refusal, every way to send parameters; without sockets."""
+"""Every REST endpoint, every error, every way to send parameters; without sockets."""
 
 import json
 from decimal import Decimal
@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 import pytest
 from test_paper_client import headers, sign
 
-from market_maker.paper.api.auth import Gate, Pass
-from market_maker.paper.api.dispatch import Asked, Desk
+from market_maker.paper.api.auth import ApiKey, Auth
+from market_maker.paper.api.dispatch import Dispatcher, RawRequest
 from market_maker.paper.api.judge import Judge
 from market_maker.paper.api.rest import ENDPOINTS
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key
 from market_maker.paper.exchange.moves import Depth, Index, Take
-from market_maker.paper.exchange.quirks import Switches
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.exchange.quirks import Quirks
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000
@@ -31,24 +31,26 @@ Params = dict[str, str]
 
 
 class Front:
-    """The desk of a venue with a still book, at a time the test holds."""
+    """The dispatcher of a venue with a still book, at a time set by the test."""
 
-    def __init__(self, **switches: Any) -> None:
-        given = {"rate_limits": False} | switches
-        self.exchange, _ = set_stage(crowd=False, switches=Switches(**given))
+    def __init__(self, **quirks: Any) -> None:
+        given = {"rate_limits": False} | quirks
+        self.exchange, _ = set_up(crowd=False, quirks=Quirks(**given))
         self.exchange.play(BTC_USD, still_book(), NOW)
-        passes = [Pass(KEY, SECRET, OWNER), Pass("paper-look", SECRET, OWNER, may_trade=False)]
-        gate = Gate(passes, self.exchange.switches.expiry_grace_ms)
-        self.desk = Desk(self.exchange, gate, Judge(OWNER, self.exchange))
+        keys = [ApiKey(KEY, SECRET, OWNER), ApiKey("paper-look", SECRET, OWNER, may_trade=False)]
+        auth = Auth(keys, self.exchange.quirks.expiry_grace_ms)
+        self.dispatcher = Dispatcher(self.exchange, auth, Judge(OWNER, self.exchange))
         self.now = NOW
 
     def ask(self, method: str, path: str, params: Params | None = None, **signed: str) -> Any:
         params = params or {}
         signed = signed or headers(KEY, SECRET, params, self.now)
-        return self.send(Asked(method, f"v1/api/{path}", signed, list(params.items()), client="c"))
+        return self.send(
+            RawRequest(method, f"v1/api/{path}", signed, list(params.items()), client="c")
+        )
 
-    def send(self, asked: Asked) -> Any:
-        status, reply = self.desk.answer(asked, self.now)
+    def send(self, asked: RawRequest) -> Any:
+        status, reply = self.dispatcher.answer(asked, self.now)
         assert status == 200
         return reply
 
@@ -395,13 +397,13 @@ def test_parameters_may_come_in_the_query_in_a_form_or_as_json(front: Front) -> 
     dumped = json.dumps(native, sort_keys=True, separators=(",", ":"))
     by_json = {**signed, "api-signature": sign(SECRET, f"{KEY}{NOW}{dumped}")}
     for asked in (
-        Asked("POST", path, signed, list(ORDER.items())),
-        Asked("POST", path, form, [], urlencode(ORDER).encode()),
-        Asked("POST", path, signed, [], json.dumps(ORDER).encode()),
-        Asked("POST", path, by_json, [], json.dumps(native).encode()),
+        RawRequest("POST", path, signed, list(ORDER.items())),
+        RawRequest("POST", path, form, [], urlencode(ORDER).encode()),
+        RawRequest("POST", path, signed, [], json.dumps(ORDER).encode()),
+        RawRequest("POST", path, by_json, [], json.dumps(native).encode()),
     ):
         assert front.send(asked)["code"] == 0
-    twice = Asked("POST", path, signed, list(ORDER.items()), json.dumps(ORDER).encode())
+    twice = RawRequest("POST", path, signed, list(ORDER.items()), json.dumps(ORDER).encode())
     assert front.send(twice)["code"] == -10013
     assert len(front.exchange.blotter.live(OWNER)) == 4
 
@@ -415,7 +417,7 @@ def test_a_request_without_parameters_may_be_signed_in_both_ways(front: Front, t
 
 def test_what_is_not_there_is_not_found(front: Front) -> None:
     for method, path in (("GET", "pc/order/create"), ("DELETE", "pc/asset/query"), ("GET", "x")):
-        status, reply = front.desk.answer(Asked(method, f"v1/api/{path}", {}, []), NOW)
+        status, reply = front.dispatcher.answer(RawRequest(method, f"v1/api/{path}", {}, []), NOW)
         assert (status, reply["code"]) == (404, -10013)
 
 
@@ -434,7 +436,7 @@ def test_each_endpoint_has_the_documented_limit(endpoint: tuple[str, str]) -> No
     assert front.ask(*endpoint)["code"] != -10053
 
 
-def test_the_switches_change_what_rest_does() -> None:
+def test_the_quirks_change_what_rest_does() -> None:
     front = Front(
         oid_unique="open", forget_client_oid=True, cancel_names=("id",), unknown_order=-11066
     )

@@ -10,9 +10,9 @@ import requests
 import websocket
 from test_paper_client import Client, Socket
 
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_a_private_table_needs_authentication(client: Client) -> None:
 
 
 def test_position_and_margin_are_pushed_without_a_change() -> None:
-    switches = Switches(push_period_s=0.01)
-    with PaperExchange(crowd=False, switches=switches) as venue:
+    quirks = Quirks(push_period_s=0.01)
+    with PaperExchange(crowd=False, quirks=quirks) as venue:
         opened = Socket(Client(venue))
         opened.auth()
         opened.sub("position", "")
@@ -75,7 +75,7 @@ def test_position_and_margin_are_pushed_without_a_change() -> None:
 
 
 def test_a_client_that_says_nothing_is_cut_off() -> None:
-    with PaperExchange(crowd=False, switches=Switches(silence_s=0.05)) as venue:
+    with PaperExchange(crowd=False, quirks=Quirks(silence_s=0.05)) as venue:
         opened = Socket(Client(venue))
         assert opened.ws.recv() == ""
         assert not opened.ws.connected

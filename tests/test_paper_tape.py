@@ -1,4 +1,4 @@
-"""Recorded markets: both dialects, and what is said of a tape that is not sound."""
+"""Recorded markets: both formats, and the error message of an invalid tape."""
 
 import gzip
 import json
@@ -11,9 +11,9 @@ import pytest
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.moves import Depth, Index, Take
 from market_maker.paper.market.crowd import Step
-from market_maker.paper.market.setup import set_stage
+from market_maker.paper.market.setup import set_up
 from market_maker.paper.market.tape import BTC_USD, play, survey
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.service import serve
 
 Levels = list[list[str]]
 
@@ -150,7 +150,7 @@ def test_a_tape_without_a_market_is_refused_before_anything_listens(
 def test_a_packed_tape_takes_the_place_of_the_crowd(tmp_path: Path) -> None:
     tape = tmp_path / "tape.gz"
     tape.write_bytes(gzip.compress("\n".join(PERPETUAL).encode()))
-    exchange, markets = set_stage(tape=tape, crowd=False)
+    exchange, markets = set_up(tape=tape, crowd=False)
     listing = exchange.listings[BTC_USD]
     assert (listing.instrument.tick, listing.last) == (Decimal("0.1"), Decimal("100.4"))
     for market in markets:

@@ -18,7 +18,7 @@ from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_c
 from conftest import Run, account_of, client_of, wait_until
 
 from market_maker.guard.runfiles import RunFiles
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 
 logger = logging.getLogger(__name__)
@@ -128,8 +128,8 @@ def forgetful() -> Iterator[PaperExchange]:
 
     An order is known there by its id alone, so the tests wait until the bot has all its answers.
     """
-    switches = Switches(forget_client_oid=True)
-    with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
+    quirks = Quirks(forget_client_oid=True)
+    with PaperExchange(crowd=False, book=True, quirks=quirks) as exchange:
         stranger = client_of(exchange, prefix="stranger_")
         stranger.buy(1, 7000)
         stranger.exit()

@@ -19,10 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from market_maker.client_oid import is_ours
 from market_maker.errors import MarketMakerError, OrdersLeft
 from market_maker.market_maker import OrderManager
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.blotter import Order, Status
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Refused
+from market_maker.paper.exchange.errors import ApiError
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
@@ -101,12 +101,12 @@ class BotAndExchange(RuleBasedStateMachine):
 
     def _end_troubles(self) -> None:
         world = self.world
-        world.house.clear_faults(world.timeline.true_ms())
+        world.venue.clear_faults(world.timeline.true_ms())
         world.network.black_hole = world.network.cut_off = False
         world.timeline.step_wall_clock(-self.stepped_ms)
         self.stepped_ms = 0
 
-    def _see(self, asked: Asked) -> None:
+    def _see(self, asked: RawRequest) -> None:
         """Look at each create on its way (I12, I17)."""
         if not asked.path.endswith("order/create"):
             return
@@ -209,7 +209,7 @@ class BotAndExchange(RuleBasedStateMachine):
         self._by_hand("buy" if buys else "sell", str(7000 - far if buys else 10000 + far), 10)
 
     def _by_hand(self, side: str, price: str, qty: int) -> None:
-        with suppress(Refused):  # off the grid of the moment
+        with suppress(ApiError):  # off the grid of the moment
             self.foreign.append(self.world.foreign_order(side, price, qty))
             self.foreign_qty += qty
 

@@ -12,7 +12,7 @@ from market_maker.models import OrderRequest, Plan, Side
 from market_maker.paper.exchange import engine
 from market_maker.paper.exchange.exchange import Order
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.venue import House
+from market_maker.paper.server.venue import Venue
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
@@ -196,14 +196,14 @@ def _best(venue: PaperExchange, side: str) -> Order:
 def fill_to_replacement() -> Iterator[Figure]:
     """Take an order again and again; see when the one in its place arrives."""
     arrived: list[float] = []
-    answer = House.answer
+    answer = Venue.answer
 
-    def noting(house: House, asked: object, *rest: object) -> object:
+    def noting(venue: Venue, asked: object, *rest: object) -> object:
         if asked.path.endswith("order/create"):  # type: ignore[attr-defined]
             arrived.append(time.perf_counter())
-        return answer(house, asked, *rest)  # type: ignore[arg-type]
+        return answer(venue, asked, *rest)  # type: ignore[arg-type]
 
-    House.answer = noting  # type: ignore[method-assign,assignment]
+    Venue.answer = noting  # type: ignore[method-assign,assignment]
     delays = []
     try:
         with venue_with(far=False, **FIRST) as venue, running():
@@ -219,7 +219,7 @@ def fill_to_replacement() -> Iterator[Figure]:
                 delays.append((arrived[0] - begun) * 1e3 if arrived else 6e3)
                 time.sleep(0.4)
     finally:
-        House.answer = answer  # type: ignore[method-assign]
+        Venue.answer = answer  # type: ignore[method-assign]
     for part, most in ((0.5, 15), (0.99, 60)):
         yield Figure(
             what=f"fill to the arrival of its replacement, p{part * 100:.0f}",

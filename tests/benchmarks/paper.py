@@ -21,7 +21,7 @@ from test_paper_client import headers  # noqa: E402
 
 from market_maker.clock import SYSTEM  # noqa: E402
 from market_maker.paper.exchange.engine import Book, Order, Side  # noqa: E402
-from market_maker.paper.exchange.quirks import Switches  # noqa: E402
+from market_maker.paper.exchange.quirks import Quirks  # noqa: E402
 from market_maker.paper.server.in_process import PaperExchange  # noqa: E402
 
 EVENTS = 1_000_000
@@ -116,8 +116,8 @@ async def websocket(url: str) -> None:
 
 def venue() -> None:
     """Serve, tell where, and trade as fast as possible once the first line has been read."""
-    switches = Switches(rate_limits=False, oid_unique="none")
-    with PaperExchange(crowd=False, book=True, switches=switches) as exchange:
+    quirks = Quirks(rate_limits=False, oid_unique="none")
+    with PaperExchange(crowd=False, book=True, quirks=quirks) as exchange:
         exchange.put("sell", "8497.5", 9_000_000)
         print(exchange.rest_url, exchange.ws_url, exchange.key, exchange.secret, flush=True)
         sys.stdin.readline()

@@ -3,7 +3,7 @@
 import hashlib
 from typing import TYPE_CHECKING
 
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.events import Event, Filled
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Digest:
         self._world = world
         self._hashes = {name: hashlib.sha256() for name in ("requests", "fills", "states")}
         world.network.watchers.append(self._request)
-        judge = world.house.judge
+        judge = world.venue.judge
         see = judge.see
 
         def watch(event: Event, now: int) -> None:
@@ -38,7 +38,7 @@ class Digest:
         """Return the first digits of each hash."""
         return " ".join(each.hexdigest()[:DIGITS] for each in self._hashes.values())
 
-    def _request(self, asked: Asked) -> None:
+    def _request(self, asked: RawRequest) -> None:
         self._note("requests", asked.method, asked.path, sorted(asked.query))
 
     def _note(self, name: str, *what: object) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from market_maker.paper.exchange.account import Contract, LegKey, Mode, Wallet
-from market_maker.paper.exchange.errors import Refused
+from market_maker.paper.exchange.errors import ApiError
 from market_maker.paper.faults.schedule import RAW
 from market_maker.paper.market.setup import OWNER
 
@@ -176,7 +176,7 @@ def _funds_leave(soak: "Soak", _: random.Random, __: float) -> Callable[[], None
     amounts = {"source": Wallet.CONTRACT, "target": Wallet.FUNDING, "amount": Decimal(45)}
     try:
         exchange.transfer(OWNER, "BTC", **amounts)
-    except Refused:
+    except ApiError:
         return None
     back = {**amounts, "source": Wallet.FUNDING, "target": Wallet.CONTRACT}
     return lambda: exchange.transfer(OWNER, "BTC", **back)
@@ -190,7 +190,7 @@ def _leverage(soak: "Soak", _: random.Random, __: float) -> None:
         soak.world.exchange.change_leverage(
             OWNER, contract, mode=Mode.ISOLATED, long=leg.long, leverage=before
         )
-    except Refused:
+    except ApiError:
         return
 
 

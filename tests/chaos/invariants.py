@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import Side as OwnSide
-from market_maker.paper.api.dispatch import Asked, endpoint_name
+from market_maker.paper.api.dispatch import RawRequest, endpoint_name
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.events import Action, Event, Filled, OrderChanged, Traded
@@ -79,7 +79,7 @@ class Invariants(logging.Handler):
         self._tick = Decimal("0.5")
         self.closes_refused = 0
         self._fills: deque[float] = deque()
-        judge = self._world.house.judge
+        judge = self._world.venue.judge
         see, requested = judge.see, judge.requested
 
         def note(endpoint: str, code: int, now: int) -> None:
@@ -169,7 +169,7 @@ class Invariants(logging.Handler):
 
     # --- requests -------------------------------------------------------------------------------
 
-    def _leaves(self, asked: Asked) -> None:
+    def _leaves(self, asked: RawRequest) -> None:
         """Look at a request in the moment at which the bot lets it go."""
         bot = self._world.bot
         name = endpoint_name(asked.path)
@@ -197,7 +197,7 @@ class Invariants(logging.Handler):
         if mark and side.sign * (price / mark - 1) > self._soak.collar:
             self.breach("I10", f"{side.value} @ {price} is beyond the collar of {mark}")
 
-    def _arrives(self, asked: Asked) -> None:
+    def _arrives(self, asked: RawRequest) -> None:
         """Look at a request as it reaches the exchange."""
         name, now = endpoint_name(asked.path), self._world.timeline.true_ms()
         self.requests[name] += 1

@@ -12,8 +12,8 @@ from typing import Any
 from market_maker.errors import MarketMakerError
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.blotter import Order
-from market_maker.paper.exchange.errors import Refused
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.errors import ApiError
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.settings import settings
 from tests.chaos.digest import Digest
@@ -61,9 +61,9 @@ class Outcome:
     """The latest faults, and what happened to the process."""
 
 
-def switches_of(chance: random.Random) -> Switches:
+def quirks_of(chance: random.Random) -> Quirks:
     """Draw what no document tells of the venue."""
-    return Switches(
+    return Quirks(
         expiry_grace_ms=chance.choice((0, 5_000)),
         oid_unique=chance.choice(("none", "open", "forever")),
         position_push=chance.choice(("changed", "full")),
@@ -139,7 +139,7 @@ class Soak:
         self.limit = random.Random(f"limit {seed}").choice(LIMITS)
         self.min_position, self.max_position = -self.limit, self.limit
         self.limits_changed_at = -(10**9)
-        self.world = World(seed=seed, switches=switches_of(chance), still=False)
+        self.world = World(seed=seed, quirks=quirks_of(chance), still=False)
         self.walk = Walk(self.world, random.Random(f"walk {seed}"))
         self.foreign_net = Decimal(0)
         self.foreign_busy = False
@@ -228,7 +228,7 @@ class Soak:
     def _start(self) -> None:
         self._strategy.misdeed = ""
         self.outcome.starts += 1
-        self.started_at = self.world.house.time(self.world.timeline.true_ms())
+        self.started_at = self.world.venue.time(self.world.timeline.true_ms())
         try:
             self.world.start(self._strategy, **self._given)
         except MarketMakerError as error:
@@ -289,7 +289,7 @@ class Soak:
     def _be_quiet(self) -> None:
         """End all faults; some time later bot and exchange must agree, and faults begin again."""
         self._quiet_since = self._now()
-        self.world.house.clear_faults(self.world.timeline.true_ms())
+        self.world.venue.clear_faults(self.world.timeline.true_ms())
         for ender in self._enders:
             ender()
         self._enders.clear()
@@ -377,7 +377,7 @@ class Soak:
         self.foreign_busy = True
         try:
             self.world.foreign_order(side, price, qty)
-        except Refused:
+        except ApiError:
             pass
         finally:
             self.foreign_busy = False
@@ -398,7 +398,7 @@ class Soak:
     def clock_is_right(self) -> bool:
         """Say whether the venue's clock has been right for long enough to be known."""
         long_ago = self.world.timeline.true_ms() - self._clock_wrong_at > RIGHT_CLOCK_AFTER_MS
-        return long_ago and self.world.house.time(0) == 0
+        return long_ago and self.world.venue.time(0) == 0
 
     def struck(self, endpoint: str) -> bool:
         """Say whether a fault of an endpoint lasts."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from market_maker.models import OrderState
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.safety.trading_state import TradingState
 from tests.faults.test_a_creates import (
     CREATE,
@@ -42,7 +42,7 @@ def bought_at(world: World) -> set[Decimal]:
     return {order.price for order in world.orders() if order.side is Side.BUY}
 
 
-def ids_of(asked: Asked) -> list[str]:
+def ids_of(asked: RawRequest) -> list[str]:
     return list(json.loads(dict(asked.query)["filter"])["order_id"])
 
 
@@ -56,9 +56,9 @@ def never_two_buys(world: World) -> list[int]:
 @every_venue
 @pytest.mark.parametrize("fault", ["lost", "reset", "status", "truncated"])
 def test_a14_a_cancel_whose_answer_is_lost_is_asked_again_until_the_order_is_seen_ended(
-    switches: Switches, fault: str
+    quirks: Quirks, fault: str
 ) -> None:
-    with single(switches=switches) as world:
+    with single(quirks=quirks) as world:
         counts = never_two_buys(world)
         world.fault(fault, match=CANCEL, done=True, times=1, value="502")
         move_bids(world)
@@ -70,10 +70,8 @@ def test_a14_a_cancel_whose_answer_is_lost_is_asked_again_until_the_order_is_see
 
 @every_venue
 @pytest.mark.parametrize("fault", ["lost", "reset"])
-def test_a15_a_cancel_that_did_not_arrive_keeps_the_slot_taken(
-    switches: Switches, fault: str
-) -> None:
-    with single(switches=switches) as world:
+def test_a15_a_cancel_that_did_not_arrive_keeps_the_slot_taken(quirks: Quirks, fault: str) -> None:
+    with single(quirks=quirks) as world:
         counts, cancels = never_two_buys(world), watch(world, CANCEL)
         world.fault(fault, match=CANCEL, times=3)
         move_bids(world)
@@ -86,7 +84,7 @@ def test_a15_a_cancel_that_did_not_arrive_keeps_the_slot_taken(
 
 @pytest.mark.parametrize("names", [("order_id", "id"), ("order_id",), ("id",)])
 def test_a15_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ...]) -> None:
-    with single(switches=Switches(cancel_names=names)) as world:
+    with single(quirks=Quirks(cancel_names=names)) as world:
         move_bids(world)
         world.run(20)
         assert_well(world)
@@ -95,9 +93,9 @@ def test_a15_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ..
 
 @every_venue
 def test_a16_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_minute(
-    switches: Switches, log: pytest.LogCaptureFixture
+    quirks: Quirks, log: pytest.LogCaptureFixture
 ) -> None:
-    with single(switches=switches) as world:
+    with single(quirks=quirks) as world:
         counts, creates = never_two_buys(world), watch(world, CREATE)
         at: list[float] = []
         world.network.watchers.append(
@@ -130,12 +128,12 @@ def hit_buys(world: World) -> None:
 
 @every_venue
 def test_a17_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
-    switches: Switches,
+    quirks: Quirks,
 ) -> None:
-    with single(switches=switches) as world:
+    with single(quirks=quirks) as world:
         cancels = watch(world, CANCEL)
 
-        def race(asked: Asked) -> None:
+        def race(asked: RawRequest) -> None:
             if asked.path.endswith(CANCEL) and len(cancels) == 1:
                 hit_buys(world)
 
@@ -149,8 +147,8 @@ def test_a17_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
 
 
 @every_venue
-def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switches) -> None:
-    with single(switches=switches) as world:
+def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(quirks: Quirks) -> None:
+    with single(quirks=quirks) as world:
         world.fault("cancel_pending", match=CANCEL, value="3000", times=1)
         move_bids(world)
         world.timeline.after(3.5, lambda: hit_buys(world) if world.report.bought == 0 else None)
@@ -164,7 +162,7 @@ def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switche
 def test_a18_an_order_said_to_be_gone_is_looked_up_and_cancelled_again_if_it_is_not(
     code: int, unknown_order: Any
 ) -> None:
-    with single(switches=Switches(unknown_order=unknown_order)) as world:
+    with single(quirks=Quirks(unknown_order=unknown_order)) as world:
         counts = never_two_buys(world)
         world.fault("code", match=CANCEL, value=str(code), times=2)
         move_bids(world)
@@ -178,7 +176,7 @@ def test_a18_an_order_said_to_be_gone_is_looked_up_and_cancelled_again_if_it_is_
 def test_a18_an_order_that_the_venue_has_forgotten_ends_after_two_scans(
     unknown_order: Any, log: pytest.LogCaptureFixture
 ) -> None:
-    with single(switches=Switches(unknown_order=unknown_order)) as world:
+    with single(quirks=Quirks(unknown_order=unknown_order)) as world:
         buy = next(order for order in world.orders() if order.side is Side.BUY)
         world.exchange.listing(buy.instrument.key).book.cancel(buy.order_id)
         world.exchange.blotter._live[buy.owner].pop(buy.order_id)
@@ -194,9 +192,9 @@ def test_a18_an_order_that_the_venue_has_forgotten_ends_after_two_scans(
 
 @every_venue
 def test_a19_a_batch_that_cancelled_only_some_is_finished_one_by_one(
-    switches: Switches, log: pytest.LogCaptureFixture
+    quirks: Quirks, log: pytest.LogCaptureFixture
 ) -> None:
-    with quoting(switches=switches, **FINE) as world:
+    with quoting(quirks=quirks, **FINE) as world:
         singles, batches = watch(world, CANCEL), watch(world, BATCH)
         world.fault("batch_half", match=BATCH, times=1)
         move_bids(world)
@@ -211,11 +209,11 @@ def test_a19_a_batch_that_cancelled_only_some_is_finished_one_by_one(
 WIDE = {"ORDER_PAIRS": 35, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10} | FINE
 
 
-def timed(world: World, path: str) -> list[tuple[float, Asked]]:
+def timed(world: World, path: str) -> list[tuple[float, RawRequest]]:
     """Collect the requests to an endpoint with the moment of each."""
-    seen: list[tuple[float, Asked]] = []
+    seen: list[tuple[float, RawRequest]] = []
 
-    def note(asked: Asked) -> None:
+    def note(asked: RawRequest) -> None:
         if asked.path.endswith(path):
             seen.append((world.timeline.monotonic(), asked))
 

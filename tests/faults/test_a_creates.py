@@ -14,10 +14,10 @@ from urllib3.exceptions import MaxRetryError, NameResolutionError, SSLError
 
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
@@ -30,27 +30,27 @@ LIMITED = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -1000, "MAX_POSITION":
 """A ladder of 819 contracts a side fits once into these limits, but not twice."""
 ANSWER_LOST = "ReadTimeout"
 
-SWITCHES = [
-    Switches(),
-    *(Switches(oid_unique=unique) for unique in ("none", "open")),
-    Switches(ids_grow=False),
-    Switches(expiry_grace_ms=0),
-    Switches(order_end="update"),
-    Switches(order_end="delete"),
-    Switches(done_report="alone"),
-    Switches(forget_client_oid=True),
-    Switches(forget_client_oid=True, ids_grow=False),
-    Switches(flat_position="vanish"),
+QUIRKS = [
+    Quirks(),
+    *(Quirks(oid_unique=unique) for unique in ("none", "open")),
+    Quirks(ids_grow=False),
+    Quirks(expiry_grace_ms=0),
+    Quirks(order_end="update"),
+    Quirks(order_end="delete"),
+    Quirks(done_report="alone"),
+    Quirks(forget_client_oid=True),
+    Quirks(forget_client_oid=True, ids_grow=False),
+    Quirks(flat_position="vanish"),
 ]
 
 
-def named(switches: Switches) -> str:
+def named(quirks: Quirks) -> str:
     """Return what is not as by default, as the id of a case."""
-    given = {n: getattr(switches, n) for n in switches.__slots__}
-    return " ".join(f"{n}={v}" for n, v in given.items() if v != getattr(Switches(), n)) or "plain"
+    given = {n: getattr(quirks, n) for n in quirks.__slots__}
+    return " ".join(f"{n}={v}" for n, v in given.items() if v != getattr(Quirks(), n)) or "plain"
 
 
-every_venue = pytest.mark.parametrize("switches", SWITCHES, ids=named)
+every_venue = pytest.mark.parametrize("quirks", QUIRKS, ids=named)
 
 
 @contextmanager
@@ -74,16 +74,16 @@ def free_a_slot(world: World) -> Order:
     return best
 
 
-def watch(world: World, path: str) -> list[Asked]:
+def watch(world: World, path: str) -> list[RawRequest]:
     """Collect the requests to an endpoint from now on."""
-    seen: list[Asked] = []
+    seen: list[RawRequest] = []
     world.network.watchers.append(
         lambda asked: seen.append(asked) if asked.path.endswith(path) else None
     )
     return seen
 
 
-def oids(requests_seen: list[Asked]) -> list[str]:
+def oids(requests_seen: list[RawRequest]) -> list[str]:
     return [dict(asked.query)["client_oid"] for asked in requests_seen]
 
 
@@ -113,9 +113,9 @@ class OneBuy(OrderManager):
 @every_venue
 @pytest.mark.parametrize("first", [True, False], ids=["the first of all", "a later one"])
 def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
-    switches: Switches, first: bool, log: pytest.LogCaptureFixture
+    quirks: Quirks, first: bool, log: pytest.LogCaptureFixture
 ) -> None:
-    world = World(switches=switches, **LIMITED)
+    world = World(quirks=quirks, **LIMITED)
     with world.installed():
         world.start()
         world.run(0.0 if first else 5.0)
@@ -127,7 +127,7 @@ def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
         found = when(world, lambda: lost and not unknown(world))
         world.run(40)
         assert_well(world)
-        takes_another = first and switches.forget_client_oid  # to show that the venue forgets
+        takes_another = first and quirks.forget_client_oid  # to show that the venue forgets
         assert found[0] - lost[0] <= (4 if takes_another else 1.5)
         assert len(world.orders()) == 6
         assert len(creates) == (6 if first else 1)
@@ -139,8 +139,8 @@ def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
 def test_a01_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_forgets_its_id(
     ids_grow: bool, alone: bool
 ) -> None:
-    switches = Switches(forget_client_oid=True, ids_grow=ids_grow)
-    world = World(switches=switches, ORDER_PAIRS=1, **LIMITED)
+    quirks = Quirks(forget_client_oid=True, ids_grow=ids_grow)
+    world = World(quirks=quirks, ORDER_PAIRS=1, **LIMITED)
     with world.installed():
         world.start(OneBuy if alone else OrderManager)
         creates = watch(world, CREATE)
@@ -159,16 +159,16 @@ def test_a01_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_for
 @every_venue
 @pytest.mark.parametrize("ended", ["filled", "cancelled"])
 def test_a01_an_order_that_has_ended_before_it_is_found_is_booked(
-    switches: Switches, ended: str
+    quirks: Quirks, ended: str
 ) -> None:
-    with quoting(switches=switches) as world:
+    with quoting(quirks=quirks) as world:
         free_a_slot(world)
         world.fault("lost", match=CREATE, done=True, times=1)
         for table in ("order", "execution"):  # so that only a scan of ended orders can tell
             world.fault("mute", match=table, for_ms=8_000)
         known = {order.order_id for order in world.orders()}
 
-        def end(asked: Asked) -> None:
+        def end(asked: RawRequest) -> None:
             for order in world.orders():
                 if asked.path.endswith(QUERY) and order.order_id not in known and ended:
                     if ended == "filled":
@@ -194,7 +194,7 @@ def old_orders(world: World, count: int) -> None:
         number = world.foreign_order("buy", "8000", 1)
         world.exchange.cancel(OWNER, BTC_USD, number, world.timeline.true_ms())
         world.timeline.sleep(0.2)
-    world.house.publish(world.timeline.true_ms())
+    world.venue.publish(world.timeline.true_ms())
 
 
 def test_a01_the_search_does_not_go_through_the_whole_history_of_an_old_account(
@@ -217,9 +217,9 @@ def test_a01_the_search_does_not_go_through_the_whole_history_of_an_old_account(
 
 @every_venue
 def test_a02_a_create_that_never_arrived_is_absent_by_two_scans_within_12_seconds(
-    switches: Switches, log: pytest.LogCaptureFixture
+    quirks: Quirks, log: pytest.LogCaptureFixture
 ) -> None:
-    with quoting(switches=switches) as world:
+    with quoting(quirks=quirks) as world:
         creates = watch(world, CREATE)
         world.fault("lost", match=CREATE, times=1)
         free_a_slot(world)
@@ -249,9 +249,9 @@ def test_a02_a_scan_that_failed_proves_nothing() -> None:
 
 @every_venue
 def test_a03_a_connection_closed_after_the_request_is_no_proof_that_it_was_not_sent(
-    switches: Switches, log: pytest.LogCaptureFixture
+    quirks: Quirks, log: pytest.LogCaptureFixture
 ) -> None:
-    with quoting(switches=switches) as world:
+    with quoting(quirks=quirks) as world:
         creates = watch(world, CREATE)
         world.fault("reset", match=CREATE, done=True, times=1)
         free_a_slot(world)
@@ -339,7 +339,7 @@ def test_a05_a_late_answer_in_time_is_an_answer(late_ms: int) -> None:
 def test_a05_a_create_that_arrives_late_is_adopted_or_refused_by_the_venue(
     late_ms: int, ids_grow: bool
 ) -> None:
-    with quoting(switches=Switches(ids_grow=ids_grow)) as world:
+    with quoting(quirks=Quirks(ids_grow=ids_grow)) as world:
         world.fault("late", match=CREATE, times=1, value=str(late_ms))
         free_a_slot(world)
         world.run(60)
@@ -352,8 +352,8 @@ def test_a05_a_create_that_arrives_late_is_adopted_or_refused_by_the_venue(
 def test_a05_a_ghost_is_cancelled_and_halts_the_bot(
     ids_grow: bool, order_end: str, log: pytest.LogCaptureFixture
 ) -> None:
-    switches = Switches(expiry_grace_ms=60_000, ids_grow=ids_grow, order_end=order_end)
-    with quoting(switches=switches) as world:
+    quirks = Quirks(expiry_grace_ms=60_000, ids_grow=ids_grow, order_end=order_end)
+    with quoting(quirks=quirks) as world:
         creates = watch(world, CREATE)
         free_a_slot(world)
         world.fault("late", match=CREATE, times=1, value="20000")
@@ -373,9 +373,9 @@ def test_a05_a_ghost_is_cancelled_and_halts_the_bot(
 @every_venue
 @pytest.mark.parametrize("done", [True, False], ids=["placed", "not placed"])
 def test_a06_created_already_on_the_first_send_leaves_it_in_doubt(
-    switches: Switches, done: bool
+    quirks: Quirks, done: bool
 ) -> None:
-    with quoting(switches=switches) as world:
+    with quoting(quirks=quirks) as world:
         creates = watch(world, CREATE)
         world.fault("code", match=CREATE, done=done, times=1, value="-13001")
         free_a_slot(world)
@@ -437,17 +437,17 @@ def test_a08_an_answer_that_cannot_be_read_is_doubt_for_a_create_and_a_new_try_f
 
 def answer_with(world: World, path: str, code: int, *, done: bool) -> None:
     """Let the next request to an endpoint be answered with a code of which no document tells."""
-    answer = world.house.answer
+    answer = world.venue.answer
     left = [1]
 
-    def odd(asked: Asked, *rest: Any) -> tuple[int, str]:
+    def odd(asked: RawRequest, *rest: Any) -> tuple[int, str]:
         if not asked.path.endswith(path) or not left:
             return answer(asked, *rest)
         left.pop()
         status, body = answer(asked, *rest) if done else (200, "{}")
         return status, json.dumps(json.loads(body) | {"code": code, "data": None})
 
-    world.house.answer = odd  # type: ignore[method-assign]
+    world.venue.answer = odd  # type: ignore[method-assign]
 
 
 IN_DOUBT = [-10002, -10053, -13001, -16001, -16002, -16003]
@@ -492,18 +492,18 @@ def test_a09_a_clear_refusal_frees_the_slot_at_once(
 
 @pytest.mark.parametrize("placed", [True, False])
 def test_a09_too_frequent_proves_nothing_about_a_create(placed: bool) -> None:
-    world = World(switches=Switches(limited_create_placed=placed), **LIMITED)
+    world = World(quirks=Quirks(limited_create_placed=placed), **LIMITED)
     with world.installed():
         world.start()
         world.run(5)
         creates = watch(world, CREATE)
-        count = world.house.gate.count
+        count = world.venue.auth.count
         left = [1]
 
         def full(who: str, name: str, *, limit: int, **rest: Any) -> None:
             count(who, name, limit=0 if name == CREATE and left and left.pop() else limit, **rest)
 
-        world.house.gate.count = full  # type: ignore[method-assign,assignment]
+        world.venue.auth.count = full  # type: ignore[method-assign,assignment]
         free_a_slot(world)
         world.run(60)
         assert_well(world, breaches={CREATE: 1})
@@ -541,9 +541,9 @@ TABLES = pytest.mark.parametrize("muted", ["order", "execution", ""])
 @every_venue
 @TABLES
 def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
-    switches: Switches, muted: str
+    quirks: Quirks, muted: str
 ) -> None:
-    with quoting(switches=switches, POSITION_MODE="hedge") as world:
+    with quoting(quirks=quirks, POSITION_MODE="hedge") as world:
         if muted:
             world.fault("mute", match=muted, for_ms=10_000)
         world.fault("late", match=CREATE, done=True, value="2000", times=1)
@@ -566,9 +566,9 @@ def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
 
 @every_venue
 def test_a12_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order(
-    switches: Switches,
+    quirks: Quirks,
 ) -> None:
-    with quoting(switches=switches) as world:
+    with quoting(quirks=quirks) as world:
         creates = watch(world, CREATE)
         world.fault("late", match=CREATE, done=True, value="3000", times=1)
         free_a_slot(world)

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.account import LegKey, Wallet
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.safety.trading_state import TradingState
 from tests.faults.test_a_cancels import BATCH, CANCEL, FINE, move_bids
@@ -31,11 +31,13 @@ INSIDE = {"MIN_SPREAD": 0.0, "INTERVAL": 0.005}
 """The innermost orders stand alone at the best prices, so that takers meet them first."""
 
 
-def refuse(world: World, path: str, code: int, times: int = 10**6, **params: str) -> list[Asked]:
+def refuse(
+    world: World, path: str, code: int, times: int = 10**6, **params: str
+) -> list[RawRequest]:
     """Refuse the next requests to an endpoint with these parameters; return a list of them."""
-    refused: list[Asked] = []
+    refused: list[RawRequest] = []
 
-    def strike(asked: Asked) -> None:
+    def strike(asked: RawRequest) -> None:
         given = dict(asked.query)
         if asked.path.endswith(path) and params.items() <= given.items() and len(refused) < times:
             refused.append(asked)
@@ -56,8 +58,8 @@ def take_buys(world: World, qty: int) -> None:
 
 
 @every_venue
-def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switches) -> None:
-    with quoting(switches=switches, **MANY) as world:
+def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(quirks: Quirks) -> None:
+    with quoting(quirks=quirks, **MANY) as world:
         assert len(world.orders()) == 120
         queries = watch(world, QUERY)
         world.fault("lost", match=CREATE, done=True, times=1)
@@ -70,8 +72,8 @@ def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switch
 
 
 @every_venue
-def test_a22_a_row_left_out_and_one_repeated_end_and_double_nothing(switches: Switches) -> None:
-    with quoting(switches=switches, **MANY) as world:
+def test_a22_a_row_left_out_and_one_repeated_end_and_double_nothing(quirks: Quirks) -> None:
+    with quoting(quirks=quirks, **MANY) as world:
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
         world.fault("query_churn", match=QUERY, for_ms=60_000)
         world.run(60)
@@ -85,7 +87,7 @@ def test_a22_a_failed_second_page_voids_the_scan() -> None:
     with quoting(**MANY) as world:
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
 
-        def fail(asked: Asked) -> None:
+        def fail(asked: RawRequest) -> None:
             if asked.path.endswith(QUERY) and "gt_order_id" in dict(asked.query):
                 world.fault("status", match=QUERY, value="502", times=1)
 
@@ -100,8 +102,8 @@ def test_a22_a_failed_second_page_voids_the_scan() -> None:
 
 @every_venue
 @pytest.mark.parametrize("lag_ms", [1000, 3000, 4900])
-def test_a23_a_list_that_lags_ends_no_order_that_lives(switches: Switches, lag_ms: int) -> None:
-    with quoting(switches=switches, **FINE) as world:
+def test_a23_a_list_that_lags_ends_no_order_that_lives(quirks: Quirks, lag_ms: int) -> None:
+    with quoting(quirks=quirks, **FINE) as world:
         creates = watch(world, CREATE)
         world.fault("query_lag", match=QUERY, value=str(lag_ms), for_ms=40_000)
         world.fault("mute", match="order", for_ms=4_000)  # the feed does not help either
@@ -127,7 +129,7 @@ def test_a24_orders_of_others_stay_whatever_the_bot_does(way: str) -> None:
             client_oid="mm_gte",  # begins like ours, and is not
             now=world.timeline.true_ms(),
         )
-        world.house.publish(world.timeline.true_ms())
+        world.venue.publish(world.timeline.true_ms())
         world.run(15)
         assert_well_but_one(world, other)
         if way == "halt":
@@ -151,8 +153,8 @@ def assert_well_but_one(world: World, other: int) -> None:
 
 @every_venue
 @pytest.mark.parametrize("stale", ['filled_qty="0"', 'status="2"', 'status="1"'])
-def test_a25_rows_older_than_what_is_known_change_nothing(switches: Switches, stale: str) -> None:
-    with quoting(switches=switches, **INSIDE) as world:
+def test_a25_rows_older_than_what_is_known_change_nothing(quirks: Quirks, stale: str) -> None:
+    with quoting(quirks=quirks, **INSIDE) as world:
         world.fault("reply_field", match=QUERY, value=stale, for_ms=30_000)
         take_buys(world, 40)  # in part
         take_sells(world, 100)  # to the end
@@ -162,8 +164,8 @@ def test_a25_rows_older_than_what_is_known_change_nothing(switches: Switches, st
 
 
 @every_venue
-def test_a25_frames_that_come_late_bring_no_ended_order_back(switches: Switches) -> None:
-    with quoting(switches=switches, **INSIDE) as world:
+def test_a25_frames_that_come_late_bring_no_ended_order_back(quirks: Quirks) -> None:
+    with quoting(quirks=quirks, **INSIDE) as world:
         world.fault("frame_late", match="order", value="3000", chance=0.5, for_ms=20_000)
         for _ in range(4):
             take_buys(world, 60)
@@ -205,9 +207,9 @@ def test_a26_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> N
 
 @every_venue
 def test_a27_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
-    switches: Switches,
+    quirks: Quirks,
 ) -> None:
-    with quoting(switches=switches, **INSIDE) as world:
+    with quoting(quirks=quirks, **INSIDE) as world:
         creates = watch(world, CREATE)
         for part in (10, 1, 29, 30):
             take_buys(world, part)
@@ -360,7 +362,7 @@ def test_a33_no_price_is_sent_at_or_through_the_known_other_side(post_only: bool
     with quoting(POST_ONLY=post_only, **(INSIDE | FINE)) as world:
         crossing: list[dict[str, str]] = []
 
-        def look(asked: Asked) -> None:
+        def look(asked: RawRequest) -> None:
             if asked.path.endswith(CREATE):
                 given, ticker = dict(asked.query), world.bot.exchange.feed.get_ticker()
                 price = Decimal(given["price"])
@@ -381,7 +383,7 @@ def test_a33_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
 ) -> None:
     with quoting(**(INSIDE | {"MIN_POSITION": -50_000, "MAX_POSITION": 50_000})) as world:
 
-        def meet(asked: Asked) -> None:
+        def meet(asked: RawRequest) -> None:
             given = dict(asked.query)
             if asked.path.endswith(CREATE) and given["side"] == "1":
                 world.put("sell", given["price"], 10)
@@ -404,11 +406,11 @@ def test_a33_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
 @pytest.mark.parametrize("to", ["up", "down"])
 @pytest.mark.parametrize("fault", ["pending", "lost", "in doubt"])
 def test_a34_own_orders_never_meet_while_they_are_repriced(
-    switches: Switches, to: str, fault: str
+    quirks: Quirks, to: str, fault: str
 ) -> None:
     # Buys are wanted where sells rest, and these cannot be got out of the way at once.
     wide = {"MIN_POSITION": -5000, "MAX_POSITION": 5000}
-    with quoting(switches=switches, PRICE_COLLAR=0.05, **(INSIDE | wide)) as world:
+    with quoting(quirks=quirks, PRICE_COLLAR=0.05, **(INSIDE | wide)) as world:
         if fault == "pending":
             for path in (CANCEL, BATCH):
                 world.fault("cancel_pending", match=path, value="6000", for_ms=10_000)

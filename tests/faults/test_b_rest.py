@@ -15,7 +15,7 @@ from conftest import account, wait_until
 from market_maker.clock import SYSTEM
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
 from market_maker.market_maker import OrderManager
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
 from market_maker.safety.trading_state import TradingState
 from market_maker.wire import protocol
@@ -252,7 +252,7 @@ def test_b13_a_create_that_has_waited_is_looked_at_again(world: World, log: Log)
             world.put("buy", price, 0)
         world.put("sell", "8497.5", 1000)
 
-    def watch(_: Asked) -> None:
+    def watch(_: RawRequest) -> None:
         if len(requests.of(CREATE)) == 1:  # the buys are still to come
             world.timeline.after(0.1, fall_back)
 

@@ -19,7 +19,7 @@ import websocket
 from conftest import account, wait_until
 
 from market_maker.errors import VenueUnreachable
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
 from market_maker.safety.trading_state import SILENT_AFTER, TradingState
 from market_maker.wire import tls
@@ -364,7 +364,7 @@ def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
     def refuse(*_: object, **__: object) -> None:
         raise ConnectionRefusedError("connection refused")
 
-    world = World(switches=Switches(empty_partial=False, flat_position="vanish"))
+    world = World(quirks=Quirks(empty_partial=False, flat_position="vanish"))
     with world.installed():
         world.start()
         world.run(6)

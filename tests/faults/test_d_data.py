@@ -12,7 +12,7 @@ from market_maker.errors import VenueUnreachable
 from market_maker.models import Instrument, OrderRequest, Position, Side, Snapshot, Ticker
 from market_maker.paper.api.rows import book_side
 from market_maker.paper.exchange.engine import Side as BookSide
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety import book_audit
@@ -161,7 +161,7 @@ def test_d04_an_older_row_of_an_order_does_not_bring_it_back() -> None:
 
 @pytest.mark.parametrize("ids_only", [False, True])
 def test_d05_a_delete_of_an_unknown_level_is_ignored(ids_only: bool) -> None:
-    with quoting(switches=Switches(id_only_deltas=ids_only)) as world:
+    with quoting(quirks=Quirks(id_only_deltas=ids_only)) as world:
         for price in ("8491", "8491.5", "8492", "8492.5", "8493", "8493.5", "8494"):
             world.fault("frame_lost", match="order_book", times=1)
             world.put("buy", price, 5)
@@ -183,7 +183,7 @@ def test_d06_an_update_of_an_unknown_level_that_says_all_sets_it() -> None:
 
 
 def test_d06_an_update_by_an_unknown_id_alone_changes_no_level_and_the_audit_finds_it() -> None:
-    with quoting(switches=Switches(id_only_deltas=True)) as world:
+    with quoting(quirks=Quirks(id_only_deltas=True)) as world:
         assert world.bot
         before = world.bot.exchange.feed.market_depth(50)
         world.fault("frame_lost", match="order_book", times=1)
@@ -384,7 +384,7 @@ def test_d10_a_row_that_lacks_a_field_is_refused(
 
 
 def test_d10_without_tick_and_precision_nothing_is_started() -> None:
-    world = World(switches=Switches(withhold_tick_size=True))
+    world = World(quirks=Quirks(withhold_tick_size=True))
     world.fault("frame_field", match="instrument", value="price_precision=")
     with world.installed():
         with pytest.raises(VenueUnreachable, match="instrument"):

@@ -6,7 +6,7 @@ import pytest
 
 from market_maker.paper.exchange.account import Contract, Mode, Wallet
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.quirks import Switches
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER, still_book
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
@@ -16,7 +16,7 @@ from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
 PC = Contract("BTC", "BTC_USD")
-VANISH = Switches(flat_position="vanish")
+VANISH = Quirks(flat_position="vanish")
 
 
 def lift(world: World) -> None:
@@ -91,8 +91,8 @@ def test_e02_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
 
 @pytest.mark.parametrize("push", ["changed", "full"])
 def test_e03_both_legs_are_kept_apart(push: str) -> None:
-    switches = Switches(position_push=push)  # type: ignore[arg-type]
-    with quoting(switches=switches, POSITION_MODE="hedge") as world:
+    quirks = Quirks(position_push=push)  # type: ignore[arg-type]
+    with quoting(quirks=quirks, POSITION_MODE="hedge") as world:
         hit(world, 60)
         world.run(5)
         lift(world)
@@ -108,8 +108,8 @@ def test_e03_both_legs_are_kept_apart(push: str) -> None:
 def test_e04_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
     push: str, log: pytest.LogCaptureFixture
 ) -> None:
-    switches = Switches(flat_position="vanish", position_push=push)  # type: ignore[arg-type]
-    with quoting(switches=switches, ORDER_PAIRS=1) as world:
+    quirks = Quirks(flat_position="vanish", position_push=push)  # type: ignore[arg-type]
+    with quoting(quirks=quirks, ORDER_PAIRS=1) as world:
         hit(world)
         world.run(5)
         world.venue_cancels(next(o for o in world.orders() if o.side is Side.SELL))
@@ -130,7 +130,7 @@ def test_e04_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
 
 
 def test_e04_a_leg_that_somebody_else_has_closed_does_not_stay_either() -> None:
-    with quoting(switches=VANISH) as world:
+    with quoting(quirks=VANISH) as world:
         by_hand(world)
         world.run(90)
         assert shown(world) == (50, 0)

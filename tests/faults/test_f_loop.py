@@ -562,7 +562,7 @@ def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
 
     bot.act = waver
     world.run(300)
-    created = [e.time for e in world.house.judge.journal if e.what == "order" and e.result == 2]
+    created = [e.time for e in world.venue.judge.journal if e.what == "order" and e.result == 2]
     minute = 60_000 - 50  # two may arrive so many ms nearer than they were sent
     in_a_minute = [sum(0 <= late - early < minute for late in created) for early in created]
     assert 100 < max(in_a_minute) <= 60 * 2
@@ -649,9 +649,9 @@ def twin_order(world: World, number: int, price: str = "8000") -> int:
         price=Decimal(price),
         qty=Decimal(10),
         client_oid=new_oid(settings.ORDERID_PREFIX, "thetwn", number),
-        now=world.house.time(world.timeline.true_ms()),
+        now=world.venue.time(world.timeline.true_ms()),
     )
-    world.house.publish(world.timeline.true_ms())
+    world.venue.publish(world.timeline.true_ms())
     return order_id
 
 
@@ -787,7 +787,7 @@ def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     assert max(alike.values(), default=0) <= 61, alike.most_common(3)
     assert len(loud) <= 360  # all that follows from it together: six lines in ten seconds
     assert loud
-    world.house.clear_faults(world.timeline.true_ms())
+    world.venue.clear_faults(world.timeline.true_ms())
 
 
 def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:

@@ -1,4 +1,4 @@
-"""The way between a bot and a house on simulated time: REST requests and WebSocket frames."""
+"""The way between a bot and a venue on simulated time: REST requests and WebSocket frames."""
 
 import random
 from collections import deque
@@ -15,11 +15,11 @@ from urllib3 import HTTPConnectionPool, HTTPResponse
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 from websocket import ABNF, WebSocketTimeoutException
 
-from market_maker.paper.api.dispatch import Asked
-from market_maker.paper.api.feed import Session
-from market_maker.paper.faults.frames import Cut, Route
+from market_maker.paper.api.dispatch import RawRequest
+from market_maker.paper.api.session import Session
+from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
-from market_maker.paper.server.venue import House
+from market_maker.paper.server.venue import Venue
 from market_maker.wire.tls import Connections
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.timeline import Killed, Timeline
@@ -32,9 +32,9 @@ BEAT = 0.5
 class Network:
     """Carries requests and frames; `alive` says whether the bot's process still lives."""
 
-    def __init__(self, timeline: Timeline, house: House, chance: random.Random) -> None:
+    def __init__(self, timeline: Timeline, venue: Venue, chance: random.Random) -> None:
         self.timeline = timeline
-        self.house = house
+        self.venue = venue
         self._chance = chance
         self.latency = (0.005, 0.03)
         self.black_hole = False
@@ -45,7 +45,7 @@ class Network:
         """Whether the bot's process stands still: what arrives waits for it."""
         self.lag = 0.0
         """Seconds that frames pile up on top of the latency."""
-        self.senders: list[Callable[[Asked], None]] = []
+        self.senders: list[Callable[[RawRequest], None]] = []
         """Are told of each request when it leaves the bot."""
         self.headers: Mapping[str, str] = {}
         """Headers of every REST answer."""
@@ -53,7 +53,7 @@ class Network:
         """What becomes of the body of a REST answer."""
         self.attempts = 0
         """How many requests and connections were tried, whether they got through or not."""
-        self.watchers: list[Callable[[Asked], None]] = []
+        self.watchers: list[Callable[[RawRequest], None]] = []
         """Are told of each request when it arrives at the exchange."""
         self.sockets: list[Socket] = []
         self.frames = 0
@@ -76,7 +76,7 @@ class Network:
 
     def is_refusing(self) -> bool:
         """Say whether a connection cannot be made."""
-        return self.house.refusing or self.cut_off
+        return self.venue.refusing or self.cut_off
 
 
 class Rest(BaseAdapter):
@@ -115,11 +115,11 @@ class Rest(BaseAdapter):
         timeline.sleep(network.way())
         for watch in network.watchers:
             watch(asked)
-        fault = network.house.strike(asked.path, timeline.true_ms())
+        fault = network.venue.strike(asked.path, timeline.true_ms())
         begun = timeline.monotonic()
         if fault and fault.name in TRANSPORT and not fault.done:
             self._spoil_before(fault, asked, read_seconds)
-        status, answer = network.house.answer(asked, fault, timeline.true_ms())
+        status, answer = network.venue.answer(asked, fault, timeline.true_ms())
         body = answer.encode()
         if fault and fault.name in TRANSPORT and fault.done:
             status, body = self._spoil_after(fault, status, body, read_seconds)
@@ -135,7 +135,7 @@ class Rest(BaseAdapter):
         )
         return _response(request, status, raw, network.headers)
 
-    def _spoil_before(self, fault: Fault, asked: Asked, read_seconds: float) -> None:
+    def _spoil_before(self, fault: Fault, asked: RawRequest, read_seconds: float) -> None:
         """Do what a fault does that strikes before the request takes effect."""
         network, timeline = self._network, self._network.timeline
         late = fault.number / 1000 if fault.name == "late" else 0.0
@@ -220,17 +220,17 @@ class Adapter(Rest):
             return _response(request, answered.status, raw, network.headers)
 
 
-def _discard(network: Network, asked: Asked) -> None:
-    network.house.answer(asked, None, network.timeline.true_ms())
+def _discard(network: Network, asked: RawRequest) -> None:
+    network.venue.answer(asked, None, network.timeline.true_ms())
 
 
-def _asked(request: requests.PreparedRequest) -> Asked:
+def _asked(request: requests.PreparedRequest) -> RawRequest:
     url = urlsplit(str(request.url))
     path = "/".join(part for part in url.path.split("/") if part)
     headers: Mapping[str, str] = CaseInsensitiveDict(request.headers)
     query = parse_qsl(url.query, keep_blank_values=True)
     body = request.body or b""
-    return Asked(
+    return RawRequest(
         str(request.method), path, headers, query, body if isinstance(body, bytes) else b""
     )
 
@@ -288,13 +288,13 @@ class Socket:
         if network.black_hole:
             raise TimeoutError("timed out")
         self._network = network
-        self._route = Route(network.house.faults)
+        self._frame_faults = FrameFaults(network.venue.faults)
         self._session = Session(self._on_frame)
         self._arrived: deque[str | bytes | Cut] = deque()
         self._last_at = 0.0
         self._lost = False
         self.on_arrival: Callable[[], None] = lambda: None
-        network.house.feed.sessions[self._session] = None
+        network.venue.feed.sessions[self._session] = None
         network.sockets.append(self)
 
     # What the bot calls
@@ -337,7 +337,7 @@ class Socket:
 
     def _leave(self) -> None:
         self._lost = True
-        sessions = self._network.house.feed.sessions
+        sessions = self._network.venue.feed.sessions
         self._network.timeline.after(0, lambda: sessions.pop(self._session, None))
         if self in self._network.sockets:
             self._network.sockets.remove(self)
@@ -345,12 +345,12 @@ class Socket:
     def _reach(self, text: str) -> None:
         network = self._network
         if not self._lost and not network.black_hole and not network.cut_off:
-            network.house.receive(self._session, text, network.timeline.true_ms())
+            network.venue.receive(self._session, text, network.timeline.true_ms())
 
     def _on_frame(self, frame: str, table: str) -> None:
         if self._lost:
             return
-        deliveries = self._route.take(frame, table, self._network.timeline.true_ms())
+        deliveries = self._frame_faults.apply(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
             self._lost = True
             self._network.timeline.after(0, self._leave)  # the venue is amid telling all sessions

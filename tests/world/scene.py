@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from market_maker.paper.api.dispatch import Asked
+from market_maker.paper.api.dispatch import RawRequest
 from market_maker.safety.trading_state import TradingState
 from tests.world.world import World
 
@@ -14,10 +14,10 @@ class Requests:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.seen: list[tuple[float, Asked]] = []
+        self.seen: list[tuple[float, RawRequest]] = []
         world.network.watchers.append(self._see)
 
-    def _see(self, asked: Asked) -> None:
+    def _see(self, asked: RawRequest) -> None:
         self.seen.append((self.world.timeline.monotonic(), asked))
 
     def of(self, *names: str) -> list[float]:

@@ -17,18 +17,18 @@ from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.moves import Depth, Index, Move, Take
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import Fault
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.market.tape import BTC_USD
-from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, House
+from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, Venue
 from market_maker.settings import settings
 from market_maker.trading import Runtime
 from market_maker.wire.throttle import Throttle
 from tests.world.network import Network, SimulatedConnections
 from tests.world.timeline import START_MS, Timeline
 
-HOUSE_TICK = 0.25
+VENUE_TICK = 0.25
 GIVEN: dict[str, Any] = {
     "API_URL_BASE": "http://127.0.0.1:1",
     "WS_URL": "ws://127.0.0.1:1",
@@ -47,17 +47,17 @@ class World:
         self,
         *,
         seed: int = 1,
-        switches: Switches = DEFAULTS,
+        quirks: Quirks = DEFAULTS,
         still: bool = True,
         start_ms: int = START_MS,
         **changed: Any,
     ) -> None:
         self.chance = random.Random(f"world {seed}")
         self.timeline = Timeline(start_ms)
-        exchange, _ = set_stage(crowd=False, switches=switches)
+        exchange, _ = set_up(crowd=False, quirks=quirks)
         self.exchange = exchange
-        self.house = House(exchange, seed)
-        self.network = Network(self.timeline, self.house, random.Random(f"network {seed}"))
+        self.venue = Venue(exchange, seed)
+        self.network = Network(self.timeline, self.venue, random.Random(f"network {seed}"))
         self._bots_chance = Chance(self.chance)
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
@@ -66,12 +66,12 @@ class World:
         """The orders that the owner of the account placed by hand."""
         if still:
             self.play(still_book())
-        self.timeline.every(switches.push_period_s, lambda: self.house.pulse(self._clock()))
-        self.timeline.every(HOUSE_TICK, self._tick)
+        self.timeline.every(quirks.push_period_s, lambda: self.venue.pulse(self._clock()))
+        self.timeline.every(VENUE_TICK, self._tick)
 
     def _tick(self) -> None:
-        self.house.tick(self._clock())
-        if self.house.refusing:
+        self.venue.tick(self._clock())
+        if self.venue.refusing:
             self.network.drop_all()
 
     def _clock(self) -> int:
@@ -174,11 +174,11 @@ class World:
 
     def fault(self, name: str, **options: Any) -> None:
         """Put a fault on the schedule; the options are those of `faults.Fault`."""
-        self.house.plan(Fault(name=name, **options), self._clock())
+        self.venue.plan(Fault(name=name, **options), self._clock())
 
     def play(self, moves: list[Move]) -> None:
         """Let the others act."""
-        self.house.play(BTC_USD, moves, self._clock())
+        self.venue.play(BTC_USD, moves, self._clock())
 
     def put(self, side: str, price: str, qty: int) -> None:
         """Let others rest this quantity at a price, in all."""
@@ -210,16 +210,16 @@ class World:
             price=Decimal(price),
             qty=Decimal(qty),
             client_oid=None,
-            now=self.house.time(self._clock()),
+            now=self.venue.time(self._clock()),
         )
-        self.house.publish(self._clock())
+        self.venue.publish(self._clock())
         self.foreign.append(order_id)
         return order_id
 
     def venue_cancels(self, order: Order) -> None:
         """Let the venue itself end an order of ours."""
-        self.exchange.cancel(OWNER, BTC_USD, order.order_id, self.house.time(self._clock()))
-        self.house.publish(self._clock())
+        self.exchange.cancel(OWNER, BTC_USD, order.order_id, self.venue.time(self._clock()))
+        self.venue.publish(self._clock())
 
     def orders(self) -> list[Order]:
         """Return the live orders with our prefix, oldest first."""
@@ -241,7 +241,7 @@ class World:
     @property
     def report(self) -> Report:
         """What the judge has found."""
-        return self.house.judge.report
+        return self.venue.judge.report
 
     def _ticks(self, price: str) -> int:
         ticks = self.exchange.listing(BTC_USD).instrument.ticks(Decimal(price))

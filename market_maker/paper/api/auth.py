@@ -1,4 +1,7 @@
-"""The gate: who may come in, and how often. Written apart from the bot's own signer, on purpose."""
+"""Authentication: API keys, signatures, expiry and rate limits.
+
+This shares no code with the bot's own signer, so that each checks the other.
+"""
 
 import hmac
 import json
@@ -7,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 
 WEBSOCKET_TEXT = "GET/ws"
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """A key pair, whose account it opens, and whether it may do more than look."""
+class ApiKey:
+    """A key pair, the owner of its account, and whether it may trade or only read."""
 
     key: str
     secret: str
@@ -23,23 +26,23 @@ class Pass:
     may_trade: bool = True
 
     def __repr__(self) -> str:
-        return f"Pass(owner={self.owner!r})"
+        return f"ApiKey(owner={self.owner!r})"
 
 
 def check_loopback(host: str) -> None:
-    """Raise ValueError for an address other machines could reach."""
+    """Raise ValueError for an address that other machines could reach."""
     if host not in LOOPBACK_NAMES:
         raise ValueError(f"the paper exchange serves loopback only, not {host!r}")
 
 
 def is_loopback_name(host: str) -> bool:
-    """Return whether a Host header names this machine; a web page from elsewhere cannot do that."""
+    """Return whether a Host header names this machine; a page of another site cannot send one."""
     name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
     return name in LOOPBACK_NAMES
 
 
-def readings(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[str]:
-    """Return every parameter text a client may have signed in good faith (gte-api 3.5)."""
+def signable_texts(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[str]:
+    """Return every parameter text that a client may have signed correctly (gte-api 3.5)."""
     given = sorted((name, value) for name, value in params.items() if value)
     plain = "{" + ",".join(f'"{name}":"{value}"' for name, value in given) + "}"
     texts = [plain, plain.replace(" ", "").replace("\\", "")]
@@ -51,59 +54,61 @@ def readings(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[
     return texts
 
 
-class Gate:
-    """Knows the keys, checks signatures and expiry, and counts requests.
+class Auth:
+    """Checks the signature, the expiry and the rate of requests. It never looks at rights.
 
-    The grace after the expiry is there because the documents tell users to sign with the time it is
-    now.
+    A request is accepted until `grace_ms` after its expiry, because the documents tell users to
+    sign with the current time.
     """
 
-    def __init__(self, passes: list[Pass], grace_ms: int) -> None:
-        self._passes = {known.key: known for known in passes}
+    def __init__(self, keys: list[ApiKey], grace_ms: int) -> None:
+        self._keys = {known.key: known for known in keys}
         self._grace = grace_ms
         self._arrivals: dict[tuple[str, str], deque[int]] = {}
 
-    def admit(self, headers: Mapping[str, str], texts: list[str], now: int) -> Pass:
-        """Return the pass that a request carries."""
+    def authenticate(self, headers: Mapping[str, str], texts: list[str], now: int) -> ApiKey:
+        """Return the API key that signed a request, or raise ApiError; `now` is ms UTC."""
         key = headers.get("api-key", "")
         expires = headers.get("api-expires", "")
         signature = headers.get("api-signature", "")
         return self._check(key, expires, signature, [key + expires + text for text in texts], now)
 
-    def admit_socket(self, args: Mapping[str, object], now: int) -> Pass:
-        """Return the pass that an `auth_key_expires` message carries."""
+    def authenticate_socket(self, args: Mapping[str, object], now: int) -> ApiKey:
+        """Return the API key that signed an `auth_key_expires` message, or raise ApiError."""
         key, expires, signature = (
             str(args.get(name) or "") for name in ("api_key", "expires", "signature")
         )
         return self._check(key, expires, signature, [WEBSOCKET_TEXT + expires], now)
 
-    def _check(self, key: str, expires: str, signature: str, messages: list[str], now: int) -> Pass:
+    def _check(
+        self, key: str, expires: str, signature: str, messages: list[str], now: int
+    ) -> ApiKey:
         for name, value in (("key", key), ("expires", expires), ("signature", signature)):
             if not value:
-                raise Refused(Code.PARAM_EMPTY, f"api-{name}")
-        known = self._passes.get(key)
+                raise ApiError(Code.PARAM_EMPTY, f"api-{name}")
+        known = self._keys.get(key)
         if known is None:
-            raise Refused(Code.UNKNOWN_KEY)
+            raise ApiError(Code.UNKNOWN_KEY)
         if not (expires.isascii() and expires.isdigit() and len(expires) <= 16):
-            raise Refused(Code.PARAM_TYPE, "api-expires")
+            raise ApiError(Code.PARAM_TYPE, "api-expires")
         given = signature.encode("utf-8", "replace")
         if not any(hmac.compare_digest(given, _sign(known, text)) for text in messages):
-            raise Refused(Code.BAD_SIGNATURE)
+            raise ApiError(Code.BAD_SIGNATURE)
         if int(expires) < now - self._grace:
-            raise Refused(Code.EXPIRED)
+            raise ApiError(Code.EXPIRED)
         return known
 
     def count(self, who: str, endpoint: str, *, limit: int, window: int, now: int) -> None:
-        """Refuse a request beyond `limit` in the last `window` ms; a refused one does not count."""
+        """Count a request, or raise ApiError if it is one above `limit` in the last `window` ms."""
         arrivals = self._arrivals.setdefault((who, endpoint), deque())
         while arrivals and arrivals[0] <= now - window:
             arrivals.popleft()
         if len(arrivals) >= limit:
-            raise Refused(Code.TOO_FREQUENT)
+            raise ApiError(Code.TOO_FREQUENT)
         arrivals.append(now)
 
 
-def _sign(known: Pass, message: str) -> bytes:
+def _sign(known: ApiKey, message: str) -> bytes:
     return (
         hmac.new(known.secret.encode(), message.encode("utf-8", "replace"), "sha256")
         .hexdigest()

@@ -1,16 +1,18 @@
-"""The desk: takes a request as it came, checks it, has it done, and writes the reply. No HTTP."""
+"""The dispatcher: checks a request, calls its endpoint and builds the reply. No HTTP here."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from market_maker.paper.api.auth import Gate, readings
+from market_maker.paper.api.auth import Auth, signable_texts
+from market_maker.paper.api.encoding import Row, dump
 from market_maker.paper.api.judge import Judge
+from market_maker.paper.api.orders import create
 from market_maker.paper.api.parameters import Parameters
-from market_maker.paper.api.rest import ALIASES, ENDPOINTS, Endpoint, Request, create, kind_of
-from market_maker.paper.api.rows import Row, dump
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.api.request import Request
+from market_maker.paper.api.rest import ALIASES, ENDPOINTS, Endpoint, kind_of
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.faults.schedule import Fault
 
@@ -20,8 +22,8 @@ MAX_FIELDS = 100
 Pairs = list[tuple[str, str]]
 
 
-class Asked(NamedTuple):
-    """A request as it came; the header names are in any case, the path has no outer slashes."""
+class RawRequest(NamedTuple):
+    """A request as it arrived: header names in any case, a path without outer slashes."""
 
     method: str
     path: str
@@ -31,68 +33,69 @@ class Asked(NamedTuple):
     client: str = ""
 
 
-class Desk:
+class Dispatcher:
     """Answers one request at a time, each completely before the next."""
 
-    def __init__(self, exchange: Exchange, gate: Gate, judge: Judge) -> None:
+    def __init__(self, exchange: Exchange, auth: Auth, judge: Judge) -> None:
         self._exchange = exchange
-        self._gate = gate
+        self._auth = auth
         self._judge = judge
 
     def answer(
-        self, asked: Asked, now: int, fault: Fault | None = None, *, arrived: int | None = None
+        self, raw: RawRequest, now: int, fault: Fault | None = None, *, arrived: int | None = None
     ) -> tuple[int, Row]:
-        """Return the HTTP status and the reply; refusals have status 200, as all of GTE's do.
+        """Return the HTTP status and the reply; a reply with an error has status 200, as GTE's do.
 
-        `now` is what the venue takes for the time; limits count by when a request has `arrived`.
+        `now` is the time of the venue's clock, `arrived` the true time by which rate limits count;
+        both are ms UTC.
         """
         arrived = now if arrived is None else arrived
-        name = endpoint_name(asked.path)
-        endpoint = ENDPOINTS.get((asked.method, name))
+        name = endpoint_name(raw.path)
+        endpoint = ENDPOINTS.get((raw.method, name))
         if endpoint is None:
             return 404, envelope(Code.PARAM_VALUE, "path", now=now)
         try:
-            reply = envelope(0, data=self._act(asked, name, endpoint, now, fault, arrived), now=now)
-        except Refused as refusal:
-            reply = envelope(refusal.code, refusal.subject, now=now)
+            reply = envelope(0, data=self._act(raw, name, endpoint, now, fault, arrived), now=now)
+        except ApiError as error:
+            reply = envelope(error.code, error.subject, now=now)
         if endpoint.private:
             self._judge.requested(name, reply["code"], now)
         return 200, reply
 
     def _act(
         self,
-        asked: Asked,
+        raw: RawRequest,
         name: str,
         endpoint: Endpoint,
         now: int,
         fault: Fault | None,
         arrived: int,
     ) -> Row:
-        params, body = parameters(asked)
+        params, body = parameters(raw)
         owner = ""
         if endpoint.private:
-            known = self._gate.admit(asked.headers, readings(params, body), now)
-            if asked.method != "GET" and not known.may_trade:
-                raise Refused(Code.NO_RIGHT)
+            known = self._auth.authenticate(raw.headers, signable_texts(params, body), now)
+            if raw.method != "GET" and not known.may_trade:
+                raise ApiError(Code.NO_RIGHT)
             owner = known.owner
         request = Request(self._exchange, kind_of(name), owner, Parameters(params), now)
-        switches = self._exchange.switches
+        quirks = self._exchange.quirks
         try:
-            if switches.rate_limits:
+            if quirks.rate_limits:
                 limit, window = endpoint.limit, endpoint.window
-                who = owner or asked.client
-                self._gate.count(who, name, limit=limit, window=window, now=arrived)
-        except Refused:
-            if switches.limited_create_placed and endpoint.act is create:
+                who = owner or raw.client
+                self._auth.count(who, name, limit=limit, window=window, now=arrived)
+        except ApiError:
+            if quirks.limited_create_placed and endpoint.act is create:
                 endpoint.act(request)
             raise
-        return endpoint.act(request) if fault is None else _distorted(endpoint, request, fault)
+        return endpoint.act(request) if fault is None else _with_fault(endpoint, request, fault)
 
 
-def _distorted(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
-    """Do what is asked for the way a fault has it."""
+def _with_fault(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
+    """Call an endpoint with a fault applied to the request or to its data."""
     if fault.name == "code" and not fault.done:
-        raise Refused(_code(fault))
+        raise ApiError(_code(fault))
     if fault.name == "cancel_pending":
         request = request._replace(pending_ms=fault.number)
     if fault.name == "batch_half":
@@ -100,7 +103,7 @@ def _distorted(endpoint: Endpoint, request: Request, fault: Fault) -> Row:
         request = request._replace(params=request.params.changed(filter=ids))
     data = endpoint.act(request)
     if fault.name == "code":
-        raise Refused(_code(fault))
+        raise ApiError(_code(fault))
     rows = data.get("rows")
     if fault.name == "query_lag" and rows:
         latest = request.now - fault.number
@@ -117,45 +120,45 @@ def _code(fault: Fault) -> Code:
 
 
 def endpoint_name(path: str) -> str:
-    """Return the path without what all paths begin with, under its latest name."""
+    """Return the path without the common prefix, as the latest name of the endpoint."""
     name = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
     return ALIASES.get(name, name)
 
 
-def parameters(asked: Asked) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Return all parameters as text, and the JSON body as it is, if there is one."""
-    given, body = list(asked.query), None
-    raw = asked.body.strip()
-    if raw and "form-urlencoded" in asked.headers.get("Content-Type", ""):
-        given += _form(raw)
-    elif raw:
-        # Numbers are taken as they are written, but signed as a client's JSON library writes them.
-        texts, body = _json_object(raw, parse_float=str, parse_int=str), _json_object(raw)
+def parameters(raw: RawRequest) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Return all parameters as text, and the JSON body if there is one; or raise ApiError."""
+    given, body = list(raw.query), None
+    content = raw.body.strip()
+    if content and "form-urlencoded" in raw.headers.get("Content-Type", ""):
+        given += _form(content)
+    elif content:
+        # values are used as written, but signed as a client's JSON library writes them
+        texts, body = _json_object(content, parse_float=str, parse_int=str), _json_object(content)
         given += [(name, _plain(value)) for name, value in texts.items()]
     params = dict(given)
     if len(params) != len(given):
-        raise Refused(Code.PARAM_VALUE, "repeated parameter")
+        raise ApiError(Code.PARAM_VALUE, "repeated parameter")
     return params, body
 
 
-def _form(raw: bytes) -> Pairs:
+def _form(content: bytes) -> Pairs:
     try:
-        return parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        return parse_qsl(content.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
 
 
-def _json_object(raw: bytes, **options: Any) -> dict[str, Any]:
+def _json_object(content: bytes, **options: Any) -> dict[str, Any]:
     try:
-        body = json.loads(raw, parse_constant=_refuse, **options)
+        body = json.loads(content, parse_constant=_reject_constant, **options)
     except (ValueError, RecursionError):
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
     if not isinstance(body, dict):
-        raise Refused(Code.PARAM_TYPE, "body")
+        raise ApiError(Code.PARAM_TYPE, "body")
     return body
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
@@ -165,11 +168,11 @@ def _plain(value: object) -> str:
     try:
         return value if isinstance(value, str) else dump(value)
     except RecursionError:
-        raise Refused(Code.PARAM_TYPE, "body") from None
+        raise ApiError(Code.PARAM_TYPE, "body") from None
 
 
 def envelope(code: int, subject: str = "", *, data: Row | None = None, now: int = 0) -> Row:
-    """Return a reply in the shape all of them have."""
+    """Return a reply in the form that all replies have; `now` is ms UTC."""
     error = None
     if code:
         at_fault = {"paramName": subject} if subject else None

@@ -1,4 +1,4 @@
-"""The judge: what one key did, counted and written down from the venue's own truth."""
+"""The judge: audits what one owner did, from the venue's own records."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field, fields
@@ -26,7 +26,7 @@ KEPT_ENTRIES = 100_000
 
 @dataclass(frozen=True)
 class OwnFill:
-    """One fill of the judged key's orders."""
+    """One fill of the audited owner's orders; `time` is ms UTC."""
 
     order_id: int
     client_oid: str | None
@@ -40,7 +40,7 @@ class OwnFill:
 
 @dataclass
 class Exposure:
-    """The most that could have been held in one contract if every live order had filled."""
+    """The largest exposure in one symbol, in contracts, if every live order had been filled."""
 
     long: Decimal = ZERO
     short: Decimal = ZERO
@@ -58,20 +58,20 @@ class Turnover:
 
 @dataclass
 class Report:
-    """What the judge found about one key."""
+    """The audit report on one owner."""
 
-    requests: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[int] = field(default_factory=Counter)
-    breaches: Counter[str] = field(default_factory=Counter)  # -10053 by endpoint
+    requests: Counter[str] = field(default_factory=Counter)  # by endpoint
+    refusals: Counter[int] = field(default_factory=Counter)  # by error code
+    breaches: Counter[str] = field(default_factory=Counter)  # of rate limits (-10053), by endpoint
     accepted: int = 0
-    filled: int = 0  # orders filled to the end
+    filled: int = 0  # orders filled completely
     cancelled: int = 0
     open: int = 0  # orders left in the book
     bought: Decimal = ZERO  # contracts
     sold: Decimal = ZERO
     coins: dict[Key, Turnover] = field(default_factory=dict)  # spot
-    fills: list[OwnFill] = field(default_factory=list)  # the latest, as many as are kept
-    doubled: list[tuple[int, int]] = field(default_factory=list)  # two live orders, one level
+    fills: list[OwnFill] = field(default_factory=list)  # the latest KEPT_ENTRIES
+    doubled: list[tuple[int, int]] = field(default_factory=list)  # two live ids, one price
     self_trades: int = 0
     liquidations: int = 0
     exposure: dict[Key, Exposure] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the journal: a request and its code, or an order and its status."""
+    """One entry of the journal: a request and its code, or an order and its status."""
 
     time: int
     what: str
@@ -88,13 +88,13 @@ class Entry:
 
 
 def in_words(report: Report) -> list[str]:
-    """Return a report as lines for a person."""
-    asked = ", ".join(f"{name} {count}" for name, count in sorted(report.requests.items()))
-    refused = ", ".join(f"{code} {count}" for code, count in sorted(report.refusals.items()))
+    """Return an audit report as lines of text."""
+    requests = ", ".join(f"{name} {count}" for name, count in sorted(report.requests.items()))
+    errors = ", ".join(f"{code} {count}" for code, count in sorted(report.refusals.items()))
     lines = [
-        f"requests: {asked or 'none'}",
+        f"requests: {requests or 'none'}",
         f"limit breaches: {sum(report.breaches.values())}",
-        f"refusals: {refused or 'none'}, liquidations: {report.liquidations}",
+        f"errors: {errors or 'none'}, liquidations: {report.liquidations}",
         f"orders: {report.accepted} accepted, {report.filled} filled, "
         f"{report.cancelled} cancelled, {report.open} left open",
         f"contracts: bought {_short(report.bought)}, sold {_short(report.sold)}",
@@ -113,7 +113,7 @@ def in_words(report: Report) -> list[str]:
 
 
 def as_plain(value: Any) -> Any:
-    """Return a report or an entry as JSON can hold it, with decimals as text."""
+    """Return a report or an entry as a JSON value, with decimals as text."""
     match value:
         case Report() | Entry() | OwnFill() | Turnover() | Exposure():
             return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
@@ -133,7 +133,7 @@ def _name(key: object) -> str:
 
 
 class Judge:
-    """Watches one owner. It never changes anything."""
+    """Watches one owner. It never changes anything at the exchange."""
 
     def __init__(self, owner: str, exchange: Exchange) -> None:
         self.owner = owner
@@ -142,7 +142,7 @@ class Judge:
         self.journal: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
 
     def requested(self, endpoint: str, code: int, now: int) -> None:
-        """Take note of a request and how it was answered."""
+        """Record a request and the code of its reply; `now` is ms UTC."""
         self.journal.append(Entry(now, "request", endpoint, code))
         self.report.requests[endpoint] += 1
         if code:
@@ -151,7 +151,7 @@ class Judge:
             self.report.breaches[endpoint] += 1
 
     def see(self, event: Event, now: int) -> None:
-        """Take note of what happened at the venue."""
+        """Record an event at the exchange; `now` is ms UTC."""
         match event:
             case OrderChanged(action, order) if order.owner == self.owner:
                 if action is not Action.DELETE:
@@ -211,16 +211,16 @@ class Judge:
         long, short = (account.qty(LegKey(key.area, key.symbol, side)) for side in (True, False))
         worst = self.report.exposure.setdefault(key, Exposure())
         opening = {Side.BUY: ZERO, Side.SELL: ZERO}
-        any_way = {Side.BUY: ZERO, Side.SELL: ZERO}
+        either = {Side.BUY: ZERO, Side.SELL: ZERO}
         for order in self._exchange.blotter.live(self.owner):
             if order.instrument.key == key:
-                any_way[order.side] += order.left
+                either[order.side] += order.left
                 if not order.close:
                     opening[order.side] += order.left
         worst.long = max(worst.long, long + opening[Side.BUY])
         worst.short = max(worst.short, short + opening[Side.SELL])
-        worst.net_long = max(worst.net_long, long - short + any_way[Side.BUY])
-        worst.net_short = max(worst.net_short, short - long + any_way[Side.SELL])
+        worst.net_long = max(worst.net_long, long - short + either[Side.BUY])
+        worst.net_short = max(worst.net_short, short - long + either[Side.SELL])
 
 
 def _slot(order: Order) -> tuple[object, ...]:

@@ -1,10 +1,9 @@
-"""GTE's texts: numbers as strings, and the rows of all tables."""
+"""The rows of all REST replies and WebSocket tables, as GTE writes them."""
 
-import json
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
 from uuid import UUID
 
+from market_maker.paper.api.encoding import Row, cut, ratio, text
 from market_maker.paper.exchange.account import (
     LIQUIDATION,
     MAINTENANCE,
@@ -25,34 +24,9 @@ from market_maker.paper.exchange.history import Candle, Trade
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key
 from market_maker.paper.exchange.listing import Listing
 
-Row = dict[str, Any]
-
 HOUR = 3_600_000
 FUNDING_HOURS = 8
 WORDS = {Side.BUY: "buy", Side.SELL: "sell"}
-
-
-def text(number: Decimal | int) -> str:
-    """Write a number as GTE does: plain digits, no trailing zeros."""
-    digits = format(Decimal(number), "f")
-    if "." in digits:
-        digits = digits.rstrip("0").rstrip(".")
-    return "0" if digits == "-0" else digits
-
-
-def cut(amount: Decimal) -> Decimal:
-    """Cut an amount of money to the six decimals GTE shows."""
-    return amount.quantize(MILLIONTH, ROUND_DOWN)
-
-
-def ratio(part: Decimal, whole: Decimal) -> str:
-    """Write a fraction with four decimals, 0 of nothing."""
-    return text((part / whole).quantize(Decimal("0.0001"), ROUND_DOWN)) if whole else "0"
-
-
-def dump(value: object) -> str:
-    """Write JSON without spaces."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 def order_row(order: Order) -> Row:
@@ -88,7 +62,7 @@ def spot_order_row(order: Order) -> Row:
 
 
 def pushed_order_row(order: Order) -> Row:
-    """Return the row of the `order` table: that of REST with the names of the WebSocket."""
+    """Return the row of the `order` table: the row of REST with the names of the WebSocket."""
     row = order_row(order)
     del row["asset"]
     return place(order.instrument.key) | row
@@ -152,7 +126,7 @@ def position_row(account: Account, key: LegKey, listing: Listing, marks: Marks) 
 
 
 def setting_row(key: Key, setting: Setting) -> Row:
-    """Return what `pc/setting/query` tells."""
+    """Return the data of `pc/setting/query`."""
     most = text(MAX_LEVERAGE)
     return {
         "margin_mode": text(setting.mode.value),
@@ -180,7 +154,7 @@ def balance_row(account: Account, wallet: Wallet, asset: str) -> Row:
 
 
 def margin_amounts(account: Account, area: str) -> Row:
-    """Return the amounts of a contract account; total is the sum of the others, digit by digit."""
+    """Return the amounts of a contract account; the total is exactly the sum of the rest."""
     balance = account.balance(Wallet.CONTRACT, area)
     total, held = cut(balance.total), cut(balance.held)
     positions = cut(account.pos_margin(area))
@@ -222,7 +196,7 @@ def book_row(listing: Listing, side: Side, price: int, size: int) -> Row:
 
 
 def book_rows(listing: Listing) -> list[Row]:
-    """Return the whole book, sells before buys."""
+    """Return the rows of the whole book, sells before buys, best first."""
     return [
         book_row(listing, side, price, listing.book.size(side, price))
         for side in (Side.SELL, Side.BUY)
@@ -231,7 +205,7 @@ def book_rows(listing: Listing) -> list[Row]:
 
 
 def book_side(listing: Listing, side: Side, count: int) -> list[list[str]]:
-    """Return the best levels of a side as REST shows them."""
+    """Return at most `count` levels of a side, best first, as REST writes them."""
     instrument = listing.instrument
     rows: list[list[str]] = []
     for price in listing.book.prices(side):
@@ -243,13 +217,13 @@ def book_side(listing: Listing, side: Side, count: int) -> list[list[str]]:
 
 
 def candle_row(candle: Candle) -> list[str]:
-    """Return a candle as REST shows it."""
+    """Return a candle as REST writes it."""
     numbers = (candle.open, candle.high, candle.low, candle.close, candle.volume)
     return [text(candle.time), *(text(number) for number in numbers)]
 
 
 def statistics(listing: Listing, open_interest: int, now: int) -> Row:
-    """Return what REST and the WebSocket tell of an instrument alike."""
+    """Return the fields of an instrument that REST and the WebSocket have in common."""
     instrument = listing.instrument
     day = listing.history.day(now)
     change = listing.last / day.open - 1 if day else ZERO

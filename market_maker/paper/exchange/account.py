@@ -1,7 +1,8 @@
-"""An account: coins in three wallets, and the two sides of each contract position.
+"""An account: coins in three wallets, and the long and short leg of each contract position.
 
-Contracts are inverse: one is worth `face / price` of the settlement currency, rounded once per
-price; all else is linear in the quantity.
+Contracts are inverse: one contract is worth `face / price` of the settlement currency. That worth
+is rounded once per price; everything else is linear in the quantity. Money is in coins of the
+settlement currency, quantities are whole contracts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ MILLIONTH = Decimal("0.000001")
 TAKER_FEE = Decimal("0.00075")  # half of the 0.0015 in the captured order margins
 MAKER_FEE = Decimal("0.00025")  # undocumented; charged, not paid, so as not to flatter a strategy
 MAINTENANCE = Decimal("0.005")
-LIQUIDATION = MAINTENANCE + TAKER_FEE  # what must be left of the value (gte-api 7.1)
+LIQUIDATION = MAINTENANCE + TAKER_FEE  # margin ratio at which a leg is liquidated (gte-api 7.1)
 MAX_LEVERAGE = Decimal(100)
 
 
@@ -37,7 +38,7 @@ class Mode(Enum):
 
 
 class Contract(NamedTuple):
-    """A contract as the ledger knows it: its settlement area and its symbol."""
+    """The ledger's name of a contract: settlement area and symbol."""
 
     area: str
     symbol: str
@@ -57,30 +58,33 @@ class LegKey(NamedTuple):
 
 
 Marks = Mapping[Contract, Decimal]
-"""What one of each contract is worth at its mark price."""
+"""The worth of one contract at its mark price, by contract."""
 
 
 def money(amount: Decimal) -> Decimal:
-    """Round an amount to the smallest unit the ledger keeps."""
+    """Return an amount rounded to `ATOM`, the smallest unit of the ledger."""
     return amount.quantize(ATOM)
 
 
 def worth(*, face: Decimal, price: Decimal) -> Decimal:
-    """Return what one contract is worth at a price, in its settlement currency."""
+    """Return the worth of one contract at a price, in coins of its settlement currency."""
     return money(face / price)
 
 
 def order_margin(
     *, qty: Decimal | int, face: Decimal, price: Decimal, leverage: Decimal
 ) -> Decimal:
-    """Return the margin an opening order holds (gte-api 7.1; true of every captured row)."""
+    """Return the margin that an opening order holds, in coins.
+
+    The formula is that of gte-api 7.1 and fits every captured row.
+    """
     value = qty * face / price
     return (value / leverage + value * 2 * TAKER_FEE).quantize(MILLIONTH, ROUND_FLOOR)
 
 
 @dataclass(slots=True)
 class Balance:
-    """Coins in one wallet; `held` is bound by resting orders or by a withdrawal."""
+    """Coins of one asset in one wallet; `held` is reserved by orders or by a withdrawal."""
 
     total: Decimal = ZERO
     held: Decimal = ZERO
@@ -88,30 +92,30 @@ class Balance:
 
 @dataclass(slots=True)
 class Leg:
-    """One side of a hedge-mode position. `bound` of its `qty` is promised to close orders."""
+    """One side of a hedge-mode position; close orders reserve `bound` contracts of its `qty`."""
 
     long: bool
     qty: int = 0
     bound: int = 0
-    cost: Decimal = ZERO  # what it was worth when it was opened
+    cost: Decimal = ZERO  # its worth when it was opened
     margin: Decimal = ZERO
     realised: Decimal = ZERO  # profit of closed parts, fees and funding
     top_up: bool = False
     liquidated: bool = False
 
     def profit(self, each: Decimal) -> Decimal:
-        """Return the profit of the leg when one contract is worth `each`."""
+        """Return the unrealised profit when one contract is worth `each` coins."""
         return self.cost - self.qty * each if self.long else self.qty * each - self.cost
 
     def add(self, *, qty: int, value: Decimal, leverage: Decimal) -> None:
-        """Open more of it."""
+        """Open `qty` contracts that are worth `value` coins together."""
         self.qty += qty
         self.cost += value
         self.margin += money(value / leverage)
         self.liquidated = False
 
     def remove(self, *, qty: int, value: Decimal) -> Decimal:
-        """Close a part of it for `value`, let its share of the margin go, return the profit."""
+        """Close `qty` contracts for `value` coins, release their margin, and return the profit."""
         cost, margin = self.cost, self.margin
         if qty < self.qty:
             cost = money(cost * qty / self.qty)
@@ -122,17 +126,17 @@ class Leg:
         return cost - value if self.long else value - cost
 
     def spare(self, each: Decimal) -> Decimal:
-        """Return the margin and profit beyond what keeps the leg from liquidation."""
+        """Return margin plus profit less the liquidation margin, in coins; negative: liquidate."""
         return self.margin + self.profit(each) - money(self.qty * each * LIQUIDATION)
 
     def bankrupt(self, each: Decimal, margin: Decimal | None = None) -> bool:
-        """Say whether the leg has lost more than its margin when one contract is worth `each`."""
+        """Return whether the loss exceeds the margin when one contract is worth `each` coins."""
         return (self.margin if margin is None else margin) + self.profit(each) < 0
 
     def price_at(self, *, face: Decimal, ratio: Decimal, margin: Decimal | None = None) -> Decimal:
-        """Return the price at which margin and profit are this ratio of the value, 0 for none.
+        """Return the price at which margin plus profit is `ratio` of the value, 0 if there is none.
 
-        Ratio 0 is the bankruptcy price, `LIQUIDATION` the liquidation price.
+        Ratio 0 gives the bankruptcy price, `LIQUIDATION` the liquidation price.
         """
         margin = self.margin if margin is None else margin
         value = self.cost + margin if self.long else self.cost - margin
@@ -159,7 +163,7 @@ class Setting:
 
 @dataclass(slots=True)
 class Account:
-    """All that one owner has."""
+    """Everything that one owner holds. Amounts are in coins, quantities in contracts."""
 
     owner: str
     mode: Mode
@@ -168,11 +172,11 @@ class Account:
     settings: dict[Contract, Setting] = field(default_factory=dict)
 
     def balance(self, wallet: Wallet, asset: str) -> Balance:
-        """Return a balance, a new empty one at the first call."""
+        """Return the balance of an asset; the first call creates an empty one."""
         return self.balances.setdefault((wallet, asset), Balance())
 
     def leg(self, key: LegKey) -> Leg:
-        """Return a side of a position, a new empty one at the first call."""
+        """Return one side of a position; the first call creates an empty one."""
         leg = self.legs.get(key)
         if leg is None:
             leg = self.legs[key] = Leg(key.long)
@@ -184,7 +188,7 @@ class Account:
         return leg.qty if leg else 0
 
     def setting(self, contract: Contract) -> Setting:
-        """Return the setting of a contract, the default one at the first call."""
+        """Return the setting of a contract; the first call creates the default one."""
         return self.settings.setdefault(contract, Setting(self.mode))
 
     def legs_in(self, area: str) -> Iterator[tuple[LegKey, Leg]]:
@@ -202,21 +206,39 @@ class Account:
         return sum((leg.margin for _, leg in self.legs_in(area)), ZERO)
 
     def available(self, wallet: Wallet, asset: str) -> Decimal:
-        """Return what is neither held nor margin: total less both."""
+        """Return the total less held coins and, in the contract wallet, less position margin."""
         balance = self.balance(wallet, asset)
         free = balance.total - balance.held
         return free - self.pos_margin(asset) if wallet is Wallet.CONTRACT else free
 
     def usable(self, area: str, marks: Marks) -> Decimal:
-        """Return what may become margin or leave: the available less what crossed legs lose."""
+        """Return the coins that may be used: available less the net loss of crossed legs."""
         profit = sum((leg.profit(marks[key.contract]) for key, leg in self.crossed_in(area)), ZERO)
         return self.available(Wallet.CONTRACT, area) + min(profit, ZERO)
 
     def cross_spare(self, area: str, marks: Marks) -> Decimal:
-        """Return what crossed legs share beyond what keeps them from liquidation.
+        """Return the shared margin of crossed legs less their liquidation margin, in coins.
 
-        Order margin counts in: orders are cancelled before positions are liquidated.
+        Order margin counts as shared: orders are cancelled before positions are liquidated.
         """
         crossed = list(self.crossed_in(area))
         spare = self.balance(Wallet.CONTRACT, area).total - self.pos_margin(area)
         return spare + sum((leg.spare(marks[key.contract]) for key, leg in crossed), ZERO)
+
+    def liquidatable(self, marks: Marks) -> list[list[LegKey]]:
+        """Return groups of legs whose margin no longer carries them.
+
+        An isolated leg is a group of its own; all crossed legs of an area are one group.
+        """
+        found = [
+            [key]
+            for key, leg in self.legs.items()
+            if leg.qty
+            and self.setting(key.contract).mode is Mode.ISOLATED
+            and leg.spare(marks[key.contract]) < 0
+        ]
+        for area in sorted({key.area for key in self.legs}):
+            crossed = [key for key, _ in self.crossed_in(area)]
+            if crossed and self.cross_spare(area, marks) < 0:
+                found.append(crossed)
+        return found

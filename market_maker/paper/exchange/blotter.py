@@ -1,4 +1,4 @@
-"""The blotter: every order of the users, live or lately finished, by id."""
+"""The blotter: every order of the users, live or recently finished, by id."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ KEPT_FINISHED = 10_000
 
 
 class Status(IntEnum):
-    """The life of an order, with the numbers of the wire."""
+    """The status of an order, with the numbers of the wire."""
 
     PENDING = 1
     LIVE = 2
@@ -24,13 +24,16 @@ class Status(IntEnum):
 
     @property
     def final(self) -> bool:
-        """Return whether nothing can happen to the order any more."""
+        """Return whether the order can no longer change."""
         return self in (Status.CANCELLED, Status.FILLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A user's order at one moment; each change makes a new one under the same id."""
+    """A user's order at one moment; each change makes a new value with the same id.
+
+    Prices are in the quote currency, `qty` and `filled` in contracts or coins, `ctime` in ms UTC.
+    """
 
     order_id: int
     client_oid: str | None
@@ -44,23 +47,23 @@ class Order:
     ctime: int
     status: Status = Status.LIVE
     filled: Decimal = ZERO
-    value: Decimal = ZERO  # of the filled part: its worth when it traded, or its price in spot
+    value: Decimal = ZERO  # of the filled part: its worth when it traded; in spot its price
     fee: Decimal = ZERO
     held: Decimal = ZERO
 
     @property
     def left(self) -> Decimal:
-        """Return the quantity that has not traded."""
+        """Return the quantity that has not been filled."""
         return self.qty - self.filled
 
     @property
     def resting(self) -> Decimal:
-        """Return the quantity that may still trade."""
+        """Return the quantity that can still be filled: 0 for a finished order."""
         return ZERO if self.status.final else self.left
 
     @property
     def average_price(self) -> Decimal:
-        """Return the price at which the filled part has its value, 0 while nothing is filled."""
+        """Return the average price of the fills, 0 while nothing is filled."""
         if not self.filled:
             return ZERO
         if self.instrument.key.kind == SPOT:
@@ -69,7 +72,7 @@ class Order:
 
 
 class Blotter:
-    """Orders by id. Of the finished ones it keeps the latest, so its memory is bounded."""
+    """Orders by id. It keeps the latest finished ones only, so its memory is bounded."""
 
     def __init__(self) -> None:
         self._live: dict[str, dict[int, Order]] = {}
@@ -77,7 +80,7 @@ class Blotter:
         self._oids: dict[tuple[str, str], int] = {}
 
     def put(self, order: Order) -> None:
-        """Take in an order, new or changed."""
+        """Store an order, new or changed."""
         live = self._live.setdefault(order.owner, {})
         if order.client_oid is not None:
             self._oids[order.owner, order.client_oid] = order.order_id
@@ -92,12 +95,12 @@ class Blotter:
                 self._oids.pop((oldest.owner, oldest.client_oid), None)
 
     def find(self, owner: str, order_id: int) -> Order | None:
-        """Return an order of this owner, None when it is not known."""
+        """Return an order of this owner, None if the id is unknown or another owner's."""
         order = self._live.get(owner, {}).get(order_id) or self._done.get(order_id)
         return order if order and order.owner == owner else None
 
     def by_client_oid(self, owner: str, client_oid: str) -> Order | None:
-        """Return the order that carries an own id, None when none does."""
+        """Return the owner's order with this client_oid, None if there is none."""
         order_id = self._oids.get((owner, client_oid))
         return None if order_id is None else self.find(owner, order_id)
 
@@ -106,9 +109,38 @@ class Blotter:
         return list(self._live.get(owner, {}).values())
 
     def all(self, owner: str, statuses: Collection[Status]) -> list[Order]:
-        """Return the orders of an owner in these statuses, by ascending id."""
+        """Return the orders of an owner with one of these statuses, by ascending id."""
         orders = self.live(owner)
         if any(status.final for status in statuses):
             orders += [order for order in self._done.values() if order.owner == owner]
         found = [order for order in orders if order.status in statuses]
         return sorted(found, key=lambda order: order.order_id)
+
+    def page(
+        self,
+        owner: str,
+        *,
+        kind: str,
+        area: str,
+        symbol: str | None,
+        statuses: Collection[Status],
+        above: int | None,
+        below: int | None,
+        count: int,
+    ) -> list[Order]:
+        """Return at most `count` orders of an area, or of one symbol in it.
+
+        The page begins with the oldest order, or after the id `above`, both ascending, or before
+        the id `below`, descending.
+        """
+        found = [
+            order
+            for order in self.all(owner, statuses)
+            if order.instrument.key[:2] == (kind, area)
+            and symbol in (None, order.instrument.key.symbol)
+        ]
+        if above is not None:
+            return [order for order in found if order.order_id > above][:count]
+        if below is not None:
+            return [order for order in reversed(found) if order.order_id < below][:count]
+        return found[:count]

@@ -1,4 +1,4 @@
-"""Clearing: what orders bind and what trades move, for contracts and for spot."""
+"""Clearing: what orders reserve and what trades move, for contracts and for spot."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from market_maker.paper.exchange.account import (
 )
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.history import Trade
 from market_maker.paper.exchange.instrument import Instrument
 from market_maker.paper.exchange.ledger import Ledger, Party
@@ -27,29 +27,32 @@ from market_maker.paper.exchange.listing import Listing
 
 
 class Clearing(Protocol):
-    """One way to clear. The exchange calls `admit`, then `bind` at each change of an order."""
+    """One way to clear. The exchange calls `admit`, then `bind` at each change of an order.
+
+    Amounts are in coins, except the quantity of contracts.
+    """
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return the leverage of a new order, or refuse it."""
+        """Return the leverage of a new order, or raise ApiError if it is not covered."""
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
 
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
 
 
 class ContractClearing:
-    """Contracts: an opening order binds margin, a closing one a part of its leg."""
+    """Contracts: an opening order reserves margin, a closing order a part of its leg."""
 
     def __init__(self, ledger: Ledger, marks: Callable[[], Marks]) -> None:
         self._ledger = ledger
         self._marks = marks
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return the leverage of a new order, or refuse it."""
+        """Return the leverage of a new order, or raise ApiError if it is not covered."""
         setting = self._ledger.accounts[order.owner].setting(listing.contract)
         key = LegKey(*listing.contract, (order.side is Side.BUY) != close)
         leverage = setting.leverage(key.long)
@@ -62,15 +65,15 @@ class ContractClearing:
     def _check_close(self, listing: Listing, key: LegKey, order: engine.Order, mode: Mode) -> None:
         leg = self._ledger.accounts[order.owner].leg(key)
         if leg.liquidated:
-            raise Refused(Code.LIQUIDATED)
+            raise ApiError(Code.LIQUIDATED)
         if order.left > leg.qty - leg.bound:
-            raise Refused(Code.NOT_CLOSABLE, "qty")
+            raise ApiError(Code.NOT_CLOSABLE, "qty")
         price = listing.instrument.price(order.price)
         if mode is Mode.ISOLATED and leg.bankrupt(worth(face=listing.instrument.face, price=price)):
-            raise Refused(Code.BEYOND_BANKRUPTCY, "price")
+            raise ApiError(Code.BEYOND_BANKRUPTCY, "price")
 
     def _check_open(self, listing: Listing, order: engine.Order, leverage: Decimal) -> None:
-        """The part that would trade at once needs margin at the prices it would trade at."""
+        """Check the margin; the part that would trade at once needs it at its trade prices."""
         face, price = listing.instrument.face, listing.instrument.price
         needed, left = ZERO, order.left
         for ticks, lots in listing.book.reach(side=order.side, price=order.price, qty=left):
@@ -80,10 +83,10 @@ class ContractClearing:
         needed += order_margin(qty=left, face=face, price=price(order.price), leverage=leverage)
         area = listing.contract.area
         if needed > self._ledger.accounts[order.owner].usable(area, self._marks()):
-            raise Refused(Code.MARGIN_INSUFFICIENT)
+            raise ApiError(Code.MARGIN_INSUFFICIENT)
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
         if order.close:
             more = int(order.resting - (before.resting if before else ZERO))
             self._ledger.accounts[order.owner].leg(leg_key(order)).bound += more
@@ -104,7 +107,7 @@ class ContractClearing:
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
         each = worth(face=listing.instrument.face, price=trade.price)
         qty = int(trade.qty)
         fees = self._ledger.trade(listing.contract, qty=qty, each=each, buyer=buyer, seller=seller)
@@ -112,22 +115,22 @@ class ContractClearing:
 
 
 class SpotClearing:
-    """Spot: a buy binds what it may cost, a sell what it sells."""
+    """Spot: a buy reserves the most it may cost, a sell the coins it sells."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def admit(self, listing: Listing, order: engine.Order, close: bool) -> Decimal:
-        """Return 1, or refuse an order that its owner's coins do not cover."""
+        """Return 1, or raise ApiError if the owner's coins do not cover the order."""
         instrument = listing.instrument
         price, qty = instrument.price(order.price), instrument.qty(order.left)
         asset, needed = _bound(instrument, order.side, price, qty)
         if close or needed > self._ledger.accounts[order.owner].available(Wallet.SPOT, asset):
-            raise Refused(Code.BALANCE_INSUFFICIENT)
+            raise ApiError(Code.BALANCE_INSUFFICIENT)
         return Decimal(1)
 
     def bind(self, order: Order, before: Order | None) -> Order:
-        """Bind what an order now needs instead of what it needed before; return it with that."""
+        """Replace the reservation of `before` by that of `order`; return the order with it."""
         asset, held = _bound(order.instrument, order.side, order.price, order.resting)
         more = held - (before.held if before else ZERO)
         self._ledger.hold(order.owner, Wallet.SPOT, asset, more)
@@ -136,7 +139,7 @@ class SpotClearing:
     def settle(
         self, listing: Listing, trade: Trade, *, buyer: Party, seller: Party
     ) -> tuple[Decimal, tuple[Decimal, Decimal]]:
-        """Move what a trade moves; return its value and the two fees (buyer's, seller's)."""
+        """Book a trade; return its value and the two fees (buyer's, seller's)."""
         fees = self._ledger.swap(
             base=listing.instrument.base,
             quote=listing.instrument.key.area,

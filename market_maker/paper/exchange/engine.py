@@ -21,7 +21,7 @@ class Side(Enum):
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """A limit order as the book sees it; the book alone changes `left`, what has not traded yet."""
+    """A limit order in the book, in ticks and lots; only the book changes `left`, the open lots."""
 
     order_id: int
     owner: str
@@ -31,7 +31,7 @@ class Order:
 
 
 class Fill(NamedTuple):
-    """One match, always at the price of the maker."""
+    """One match, always at the maker's price in ticks; `qty` is in lots."""
 
     maker: Order
     taker: Order
@@ -41,12 +41,12 @@ class Fill(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Level:
-    orders: dict[int, Order]  # in order of arrival: a dict keeps it, and finds one at once
+    orders: dict[int, Order]  # by id, in order of arrival
     size: int
 
 
 class _Half:
-    """One side of a book. Its `ranks` are prices so signed that the best is the last."""
+    """One side of a book. `ranks` are prices times `sign`, ascending: the best is the last."""
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
@@ -80,26 +80,29 @@ class _Half:
 
 
 class Book:
-    """The resting orders of one instrument. It never looks at who owns an order."""
+    """The resting orders of one instrument. It never looks at the owner of an order.
+
+    Prices are whole ticks, quantities whole lots.
+    """
 
     def __init__(self) -> None:
         self._half = {Side.BUY: _Half(1), Side.SELL: _Half(-1)}
         self._orders: dict[int, Order] = {}
 
     def place(self, order: Order) -> list[Fill]:
-        """Match the order, rest what is left of it, and return the fills in order."""
+        """Match an order, rest the remainder, and return the fills in order."""
         fills = self.take(order)
         if order.left:
             self.rest(order)
         return fills
 
     def rest(self, order: Order) -> None:
-        """Rest an order without matching it; the caller sees to it that the book is not crossed."""
+        """Rest an order without matching it; the caller ensures that the book is not crossed."""
         self._half[order.side].add(order)
         self._orders[order.order_id] = order
 
     def take(self, order: Order) -> list[Fill]:
-        """Match the order and return the fills; what is left of it does not rest."""
+        """Match an order and return the fills in order; the remainder does not rest."""
         fills: list[Fill] = []
         half = self._half[order.side.other]
         limit = order.price * half.sign
@@ -122,7 +125,7 @@ class Book:
         return fills
 
     def reach(self, *, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
-        """Return the (price, qty) pairs such an order would trade at once; nothing changes."""
+        """Return the (price, qty) pairs that such an order would trade at once; change nothing."""
         pairs: list[tuple[int, int]] = []
         half = self._half[side.other]
         for best in half.prices():
@@ -134,13 +137,13 @@ class Book:
         return pairs
 
     def cancel(self, order_id: int) -> Order:
-        """Take an order out of the book; KeyError when it does not rest there."""
+        """Remove a resting order and return it; raise KeyError if it does not rest here."""
         order = self._orders.pop(order_id)
         self._half[order.side].remove(order)
         return order
 
     def resize(self, order_id: int, left: int) -> None:
-        """Change what is left of a resting order, to more than nothing; it keeps its place."""
+        """Set the open lots of a resting order, above 0; it keeps its place in the queue."""
         order = self._orders[order_id]
         half = self._half[order.side]
         half.levels[order.price].size += left - order.left
@@ -148,17 +151,17 @@ class Book:
         order.left = left
 
     def best(self, side: Side) -> int | None:
-        """Return the best price of a side, None when nothing rests there."""
+        """Return the best price of a side, None if nothing rests there."""
         half = self._half[side]
         return half.ranks[-1] * half.sign if half.ranks else None
 
     def size(self, side: Side, price: int) -> int:
-        """Return the quantity that rests at a price, 0 for none."""
+        """Return the lots that rest at a price, 0 if none do."""
         level = self._half[side].levels.get(price)
         return level.size if level else 0
 
     def queue(self, side: Side, price: int) -> list[Order]:
-        """Return the orders at a price, the first to trade first."""
+        """Return the orders at a price in the order in which they trade."""
         level = self._half[side].levels.get(price)
         return list(level.orders.values()) if level else []
 
@@ -167,7 +170,7 @@ class Book:
         return self._half[side].prices()
 
     def drain(self) -> list[tuple[Side, int]]:
-        """Return, once, the (side, price) pairs whose size may have changed."""
+        """Return the (side, price) pairs whose size may have changed since the last call."""
         changed = []
         for side, half in self._half.items():
             if half.changed:

@@ -1,10 +1,10 @@
-"""Why the venue says no: the error numbers of GTE (list of 2020-01-17) and their exception."""
+"""Errors: the error numbers of GTE (list of 2020-01-17), and the exception that carries one."""
 
 from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The error numbers this venue gives, in REST `code` and in WebSocket `status` alike."""
+    """The error numbers of this venue, in REST `code` and in WebSocket `status` alike."""
 
     SERVER_ERROR = -10002
     PARAM_EMPTY = -10011
@@ -39,12 +39,12 @@ class Code(IntEnum):
 
     @property
     def pattern(self) -> str:
-        """Return the `patternName` of the error; one of them is documented, that of -10012."""
+        """Return the `patternName` of the error; only that of -10012 is documented."""
         return f"{'VALIDATE_' if self.name.startswith('PARAM_') else ''}{self.name}_ERROR"
 
 
-class Refused(Exception):
-    """The request is refused and nothing has changed; `subject` names the parameter at fault."""
+class ApiError(Exception):
+    """A request failed and changed nothing; `subject` names the parameter at fault, if one is."""
 
     def __init__(self, code: Code, subject: str = "") -> None:
         super().__init__(f"{code.name} {subject}".rstrip())

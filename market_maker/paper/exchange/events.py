@@ -1,4 +1,4 @@
-"""What the exchange tells of: the changes that subscribers see and the judge counts."""
+"""Events: the changes at the exchange that subscribers see and the judge counts."""
 
 from decimal import Decimal
 from enum import Enum
@@ -12,7 +12,7 @@ from market_maker.paper.exchange.instrument import Key
 
 
 class Action(Enum):
-    """What a change does to a row, in the words of the wire."""
+    """What a change does to a row of a table, in the words of the wire."""
 
     INSERT = "insert"
     UPDATE = "update"
@@ -20,7 +20,7 @@ class Action(Enum):
 
 
 class ExecType(Enum):
-    """Why an execution report is sent, with the numbers of the wire."""
+    """The type of an execution report, with the numbers of the wire."""
 
     NEW = 1
     RESTING = 2
@@ -37,7 +37,7 @@ class OrderChanged(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A part of a user's order has traded: the fact, of which reports may be withheld."""
+    """A user's order has traded. This is always emitted; quirks may withhold the report."""
 
     order: Order
     trade: Trade
@@ -45,7 +45,7 @@ class Filled(NamedTuple):
 
 
 class Executed(NamedTuple):
-    """An execution report on an order as it was then; `last` is the quantity of this fill."""
+    """An execution report with the order at that time (ms); `last` is the quantity of the fill."""
 
     exec_id: int
     exec_type: ExecType
@@ -57,7 +57,7 @@ class Executed(NamedTuple):
 
 
 class Traded(NamedTuple):
-    """A trade of the public tape, and the owners on its two sides."""
+    """A trade of the public tape, and the owners of its two orders."""
 
     key: Key
     trade: Trade
@@ -73,14 +73,14 @@ class LegChanged(NamedTuple):
 
 
 class MarginChanged(NamedTuple):
-    """The contract account of a user changed in one area."""
+    """The contract account of a user changed in one settlement area."""
 
     owner: str
     area: str
 
 
 class Liquidated(NamedTuple):
-    """The insurance fund has taken over a position."""
+    """The insurance fund has taken over a leg of `qty` contracts."""
 
     owner: str
     leg: LegKey

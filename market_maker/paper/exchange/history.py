@@ -1,4 +1,4 @@
-"""What one instrument has traded: the latest trades, minute candles and the last 24 hours."""
+"""The trade history of one instrument: latest trades, minute candles, the last 24 hours."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ KEPT_MINUTES = 10_080
 
 
 class Trade(NamedTuple):
-    """One line of the public tape; `side` is the taker's."""
+    """One trade of the public tape; `side` is the taker's, `time` in ms UTC."""
 
     trade_id: int
     time: int
@@ -26,7 +26,7 @@ class Trade(NamedTuple):
 
 @dataclass(slots=True)
 class Candle:
-    """Prices and volume of a stretch of time that opens at `time`."""
+    """Prices and volume of an interval that opens at `time`, in ms UTC."""
 
     time: int
     open: Decimal
@@ -36,7 +36,7 @@ class Candle:
     volume: Decimal
 
     def add(self, other: "Candle") -> None:
-        """Take in what followed this candle."""
+        """Merge the candle that follows this one."""
         self.high = max(self.high, other.high)
         self.low = min(self.low, other.low)
         self.close = other.close
@@ -44,7 +44,7 @@ class Candle:
 
 
 class History:
-    """The past of one instrument, in bounded memory."""
+    """The trade history of one instrument, in bounded memory. All times are ms UTC."""
 
     def __init__(self) -> None:
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
@@ -52,7 +52,7 @@ class History:
         self._day: tuple[int, Candle | None] = (0, None)  # without the running minute
 
     def add(self, trade: Trade) -> None:
-        """Take in the next trade; time does not run back."""
+        """Record the next trade; its time is not before that of the last one."""
         self.trades.append(trade)
         price = trade.price
         candle = Candle(trade.time // MINUTE * MINUTE, price, price, price, price, trade.qty)
@@ -62,7 +62,7 @@ class History:
             self._minutes.append(candle)
 
     def candles(self, *, minutes: int, start: int, end: int) -> list[Candle]:
-        """Return candles of so many minutes that open in [start, end], oldest first."""
+        """Return candles of `minutes` each that open in [start, end], oldest first."""
         width = minutes * MINUTE
         found: list[Candle] = []
         for minute in self._minutes:
@@ -76,7 +76,7 @@ class History:
         return found
 
     def day(self, now: int) -> Candle | None:
-        """Return the last 24 hours, to the minute, as one candle; None without a trade in them."""
+        """Return the last 24 hours, to the minute, as one candle; None if nothing traded."""
         running = now // MINUTE * MINUTE
         if self._day[0] != running:
             past = [m for m in self._minutes if running - DAY <= m.time < running]

@@ -1,4 +1,4 @@
-"""Instruments: what is traded, on which grid of prices and quantities."""
+"""Instruments: what is traded, with its tick, its lot and its worth."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +9,7 @@ SPOT = "bb"
 
 
 class Key(NamedTuple):
-    """The three coordinates of an instrument; one symbol may exist in several areas."""
+    """The key of an instrument: type, area and symbol; a symbol may exist in several areas."""
 
     kind: str
     area: str
@@ -18,12 +18,12 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One instrument; `lot` is the quantity step, 1 for contracts."""
+    """One instrument. `tick` is the price step, `lot` the quantity step: 1 for contracts."""
 
     key: Key
     symbol_id: int
     tick: Decimal
-    start: Decimal  # the price around which the paper market begins
+    start: Decimal  # the first price of the paper market
     lot: Decimal = Decimal(1)
     face: Decimal = Decimal(1)
     quote: str = "USD"
@@ -31,7 +31,7 @@ class Instrument:
 
     @property
     def base(self) -> str:
-        """Return the coin a spot instrument trades."""
+        """Return the coin that a spot instrument trades."""
         return self.key.symbol.partition("/")[0]
 
     @property
@@ -50,23 +50,23 @@ class Instrument:
         return decimals(self.lot)
 
     def ticks(self, price: Decimal) -> int | None:
-        """Return a positive price as whole ticks, None when it is none."""
+        """Return a price as whole ticks, None if it is not positive or not on the tick."""
         return _whole(price, self.tick, 100_000_000)
 
     def lots(self, qty: Decimal) -> int | None:
-        """Return a positive quantity as whole lots, None when it is none or too large."""
+        """Return a quantity as whole lots, None if it is not positive, off the lot or too large."""
         return _whole(qty, self.lot, self.max_lots + 1)
 
     def price(self, ticks: int) -> Decimal:
-        """Return so many ticks as a price."""
+        """Return the price of a number of ticks."""
         return ticks * self.tick
 
     def qty(self, lots: int) -> Decimal:
-        """Return so many lots as a quantity."""
+        """Return the quantity of a number of lots."""
         return lots * self.lot
 
     def book_id(self, ticks: int) -> int:
-        """Return the id of a price level in `order_book` (gte-api 6.3)."""
+        """Return the id of a price level, given in ticks, in `order_book` (gte-api 6.3)."""
         return 100_000_000 * self.symbol_id - ticks
 
 

@@ -1,13 +1,13 @@
-"""The ledger: all accounts. It checks before it changes, and what one account wins others lose.
+"""The ledger: all accounts. It checks before it changes; one account's profit is another's loss.
 
-For every asset at every moment, to the last digit,
+For every asset at every moment, to the last digit:
 
     sum over accounts of (balances + unrealised profit) + fees = deposits
     total = available + order margin + position margin            (each contract account)
     sum of longs = sum of shorts                                  (each contract)
     total >= position margin                                      (unless legs are crossed)
 
-The insurance fund is an account like any other. It pays what a leg loses beyond its margin.
+The insurance fund is an account like any other. It pays losses beyond the margin of a leg.
 """
 
 from collections.abc import Iterable
@@ -27,14 +27,14 @@ from market_maker.paper.exchange.account import (
     Wallet,
     money,
 )
-from market_maker.paper.exchange.errors import Code, Refused
+from market_maker.paper.exchange.errors import ApiError, Code
 
 INSURANCE = "insurance"
 SMALLEST_TRANSFER = Decimal("0.00000001")
 
 
 class Party(NamedTuple):
-    """One side of a trade. `close` None nets: it closes what it can and opens the rest."""
+    """One side of a trade. `close` None closes what it can and opens the rest; `fee` is a rate."""
 
     owner: str
     close: bool | None
@@ -42,7 +42,11 @@ class Party(NamedTuple):
 
 
 class Ledger:
-    """Who owns what. Money enters by `deposit` and by nothing else, and never leaves."""
+    """The accounts by owner. Money enters only by `deposit` and never leaves.
+
+    Amounts are in coins of the asset, quantities of contracts are whole. A method that raises
+    ApiError has changed nothing.
+    """
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
@@ -51,17 +55,17 @@ class Ledger:
         self.open_account(INSURANCE, Mode.CROSS)
 
     def open_account(self, owner: str, mode: Mode = Mode.ISOLATED) -> Account:
-        """Add an empty account."""
+        """Add an empty account and return it."""
         account = self.accounts[owner] = Account(owner, mode)
         return account
 
     def deposit(self, owner: str, wallet: Wallet, asset: str, amount: Decimal) -> None:
-        """Bring coins into the system."""
+        """Add coins to a wallet from outside the system."""
         self.accounts[owner].balance(wallet, asset).total += amount
         self.deposits[asset] = self.deposits.get(asset, ZERO) + amount
 
     def hold(self, owner: str, wallet: Wallet, asset: str, amount: Decimal) -> None:
-        """Bind more of a balance, or less when the amount is negative."""
+        """Reserve more of a balance, or release some if the amount is negative."""
         self.accounts[owner].balance(wallet, asset).held += amount
 
     # Trades
@@ -69,7 +73,7 @@ class Ledger:
     def trade(
         self, contract: Contract, *, qty: int, each: Decimal, buyer: Party, seller: Party
     ) -> tuple[Decimal, Decimal]:
-        """Book a trade of contracts worth `each`, and return the two fees (buyer's, seller's)."""
+        """Book a trade of contracts worth `each` coins; return the two fees (buyer's, seller's)."""
         return (
             self._book(contract, buyer, buys=True, qty=qty, each=each),
             self._book(contract, seller, buys=False, qty=qty, each=each),
@@ -105,9 +109,9 @@ class Ledger:
         return fee
 
     def _cover(self, account: Account, area: str, leg: Leg) -> None:
-        """Let the margin of the leg, then the insurance fund, pay what its owner could not.
+        """Pay a negative balance from the margin of the leg, then from the insurance fund.
 
-        Crossed legs may owe while they last: what they share is looked at by `doomed`.
+        Crossed legs may owe while they are open: liquidation checks their shared margin.
         """
         balance = account.balance(Wallet.CONTRACT, area)
         short = account.pos_margin(area) - balance.total
@@ -119,7 +123,7 @@ class Ledger:
             leg.realised += paid
 
     def _insure(self, area: str, loss: Decimal) -> Decimal:
-        """Take a loss, if it is one, from the insurance fund, and return what it pays."""
+        """Charge a loss, if positive, to the insurance fund, and return what it pays."""
         paid = max(loss, ZERO)
         self.accounts[INSURANCE].balance(Wallet.CONTRACT, area).total -= paid
         return paid
@@ -127,7 +131,7 @@ class Ledger:
     def swap(
         self, *, base: str, quote: str, qty: Decimal, price: Decimal, buyer: Party, seller: Party
     ) -> tuple[Decimal, Decimal]:
-        """Book a spot trade; each side pays its fee out of the coin it gets."""
+        """Book a spot trade; return the two fees, each in the coin that its side receives."""
         value = qty * price
         fees = money(qty * buyer.fee), money(value * seller.fee)
         buys, sells = (self.accounts[party.owner] for party in (buyer, seller))
@@ -143,7 +147,10 @@ class Ledger:
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
 
     def fund(self, contract: Contract, *, each: Decimal, rate: Decimal) -> list[tuple[str, LegKey]]:
-        """Let longs pay shorts the rate of what they hold, or shorts longs when it is negative."""
+        """Book funding: longs pay shorts `rate` of their value, or shorts longs if it is negative.
+
+        Return the (owner, leg) pairs that paid or received.
+        """
         payment = money(each * rate)
         paid = []
         for account in self.accounts.values():
@@ -156,70 +163,7 @@ class Ledger:
                     paid.append((account.owner, key))
         return paid
 
-    # Liquidation
-
-    def top_up(self, marks: Marks) -> list[tuple[str, LegKey]]:
-        """Add margin to endangered legs with automatic top-up, from what is available."""
-        helped = []
-        for account in self.accounts.values():
-            for key, leg in account.legs.items():
-                setting, each = account.setting(key.contract), marks[key.contract]
-                if not leg.top_up or setting.mode is Mode.CROSS or leg.spare(each) >= 0:
-                    continue
-                initial = money(leg.qty * each / setting.leverage(key.long))
-                wanted = initial - leg.margin - leg.profit(each)
-                more = min(wanted, account.usable(key.area, marks))
-                if more > 0:
-                    leg.margin += more
-                    helped.append((account.owner, key))
-        return helped
-
-    def doomed(self, marks: Marks) -> list[tuple[str, list[LegKey]]]:
-        """Return the legs that their margin no longer carries; crossed ones fall together."""
-        return [
-            (account.owner, keys)
-            for account in self.accounts.values()
-            if account.owner != INSURANCE
-            for keys in self._falls(account, marks)
-        ]
-
-    def _falls(self, account: Account, marks: Marks) -> list[list[LegKey]]:
-        found = [
-            [key]
-            for key, leg in account.legs.items()
-            if leg.qty
-            and account.setting(key.contract).mode is Mode.ISOLATED
-            and leg.spare(marks[key.contract]) < 0
-        ]
-        for area in sorted({key.area for key in account.legs}):
-            crossed = [key for key, _ in account.crossed_in(area)]
-            if crossed and account.cross_spare(area, marks) < 0:
-                found.append(crossed)
-        return found
-
-    def take_over(self, owner: str, keys: list[LegKey], marks: Marks) -> None:
-        """Move doomed legs to the insurance fund at the mark, with all the margin they have left.
-
-        If less than nothing is left the fund has paid at the trade. No order may be bound to them.
-        """
-        account = self.accounts[owner]
-        area = keys[0].area
-        rest = sum((account.leg(key).margin for key in keys), ZERO)
-        if account.setting(keys[0].contract).mode is Mode.CROSS:
-            rest += account.available(Wallet.CONTRACT, area)
-        for key in keys:
-            leg, each = account.leg(key), marks[key.contract]
-            rest += leg.profit(each)
-            parties = Party(owner, True, ZERO), Party(INSURANCE, None, ZERO)
-            buyer, seller = reversed(parties) if key.long else parties
-            self.trade(key.contract, qty=leg.qty, each=each, buyer=buyer, seller=seller)
-            leg.liquidated = True
-        rest = max(rest, ZERO)
-        account.leg(keys[-1]).realised -= rest
-        account.balance(Wallet.CONTRACT, area).total -= rest
-        self.accounts[INSURANCE].balance(Wallet.CONTRACT, area).total += rest
-
-    # What a user may change
+    # Changes by a user
 
     def transfer(
         self,
@@ -231,32 +175,32 @@ class Ledger:
         amount: Decimal,
         marks: Marks,
     ) -> None:
-        """Move coins between two wallets of an account."""
+        """Move coins between two wallets of an account, or raise ApiError."""
         if source is target:
-            raise Refused(Code.SAME_ACCOUNT, "to")
+            raise ApiError(Code.SAME_ACCOUNT, "to")
         self._check_amount(amount, "volume")
         account = self.accounts[owner]
         free = account.available(source, asset)
         if source is Wallet.CONTRACT:
             free = account.usable(asset, marks)
         if amount > free:
-            raise Refused(Code.BALANCE_INSUFFICIENT, "volume")
+            raise ApiError(Code.BALANCE_INSUFFICIENT, "volume")
         account.balance(source, asset).total -= amount
         account.balance(target, asset).total += amount
 
     def withdraw(self, owner: str, asset: str, amount: Decimal) -> None:
-        """Hold coins of the funding wallet for a withdrawal that waits to be confirmed."""
+        """Reserve coins of the funding wallet for a withdrawal, or raise ApiError."""
         self._check_amount(amount, "volume")
         if amount > self.accounts[owner].available(Wallet.FUNDING, asset):
-            raise Refused(Code.BALANCE_INSUFFICIENT, "volume")
+            raise ApiError(Code.BALANCE_INSUFFICIENT, "volume")
         self.hold(owner, Wallet.FUNDING, asset, amount)
 
     def check_leverage(self, leverage: Decimal) -> None:
-        """Refuse a leverage that no contract can have."""
+        """Raise ApiError for a leverage that no contract can have."""
         if leverage > MAX_LEVERAGE:
-            raise Refused(Code.LEVERAGE_TOO_HIGH, "leverage")
+            raise ApiError(Code.LEVERAGE_TOO_HIGH, "leverage")
         if leverage < 1 or leverage % Decimal("0.01"):
-            raise Refused(Code.PARAM_VALUE, "leverage")
+            raise ApiError(Code.PARAM_VALUE, "leverage")
 
     def change_leverage(
         self,
@@ -268,13 +212,16 @@ class Ledger:
         leverage: Decimal,
         marks: Marks,
     ) -> None:
-        """Set mode and leverage; `long` is the side meant when isolated. No order may rest."""
+        """Set mode and leverage; `long` selects the side in isolated mode.
+
+        No order may rest in the contract. Raise ApiError if the margin is insufficient.
+        """
         self.check_leverage(leverage)
         trial = deepcopy(self.accounts[owner])
         setting = trial.setting(contract)
         switched = setting.mode is not mode
         if not switched and setting.leverage(long) == leverage:
-            return  # margin that was added by hand stays
+            return  # margin that the user added stays
         setting.mode = mode
         if mode is Mode.CROSS:
             setting.cross = leverage
@@ -285,49 +232,49 @@ class Ledger:
         for key, leg in trial.legs_in(contract.area):
             if key.contract == contract and (switched or mode is Mode.CROSS or key.long is long):
                 leg.margin = money(leg.cost / setting.leverage(key.long))
-        if trial.usable(contract.area, marks) < 0 or self._falls(trial, marks):
-            raise Refused(Code.MARGIN_INSUFFICIENT, "leverage")
+        if trial.usable(contract.area, marks) < 0 or trial.liquidatable(marks):
+            raise ApiError(Code.MARGIN_INSUFFICIENT, "leverage")
         self.accounts[owner] = trial
 
     def change_margin(
         self, owner: str, key: LegKey, amount: Decimal, marks: Marks, *, exits: Iterable[Decimal]
     ) -> None:
-        """Add to the margin of an isolated leg, or take from it when the amount is negative.
+        """Add margin to an isolated leg, or remove some if the amount is negative.
 
-        What stays must carry the leg to its `exits`: what a contract is worth where an order that
-        closes it rests.
+        The remaining margin must carry the leg to each of its `exits`: the worth of one contract at
+        the price of a resting close order.
         """
         self._check_amount(abs(amount), "margin")
         account = self.accounts[owner]
         leg, setting = account.leg(key), account.setting(key.contract)
         if not leg.qty or setting.mode is Mode.CROSS:
-            raise Refused(Code.PARAM_VALUE, "long_flag")
+            raise ApiError(Code.PARAM_VALUE, "long_flag")
         if amount > account.usable(key.area, marks):
-            raise Refused(Code.MARGIN_INSUFFICIENT, "margin")
+            raise ApiError(Code.MARGIN_INSUFFICIENT, "margin")
         if amount < 0:
             each = marks[key.contract]
             initial = money(leg.qty * each / setting.leverage(key.long))
             spare = leg.margin + min(leg.profit(each), ZERO) - initial
             stays = leg.margin + amount
             if -amount > spare or any(leg.bankrupt(exit_each, stays) for exit_each in exits):
-                raise Refused(Code.MARGIN_NOT_REMOVABLE, "margin")
+                raise ApiError(Code.MARGIN_NOT_REMOVABLE, "margin")
         leg.margin += amount
 
     def _check_amount(self, amount: Decimal, subject: str) -> None:
         if amount <= 0:
-            raise Refused(Code.AMOUNT_NOT_POSITIVE, subject)
+            raise ApiError(Code.AMOUNT_NOT_POSITIVE, subject)
         if amount % SMALLEST_TRANSFER:
-            raise Refused(Code.PARAM_VALUE, subject)
+            raise ApiError(Code.PARAM_VALUE, subject)
 
-    # Looking
+    # Queries
 
     def open_interest(self, contract: Contract) -> int:
-        """Return the contracts that exist: the sum of the longs, which is that of the shorts."""
+        """Return the open contracts: the sum of the longs, which equals that of the shorts."""
         key = LegKey(*contract, True)
         return sum(account.qty(key) for account in self.accounts.values())
 
     def imbalance(self, asset: str, marks: Marks) -> Decimal:
-        """Return how far the first invariant is broken for an asset: 0, always."""
+        """Return by how much the first invariant is broken for an asset: always 0."""
         total = self.fees.get(asset, ZERO) - self.deposits.get(asset, ZERO)
         for account in self.accounts.values():
             total += sum((account.balance(wallet, asset).total for wallet in Wallet), ZERO)

@@ -1,9 +1,9 @@
-"""A listing: one instrument with its book, its past and its prices."""
+"""A listing: one instrument with its book, its history and its prices."""
 
 from decimal import Decimal
 
 from market_maker.paper.exchange.account import ZERO, Contract, worth
-from market_maker.paper.exchange.background import Others
+from market_maker.paper.exchange.background import BackgroundOrders
 from market_maker.paper.exchange.engine import Book, Side
 from market_maker.paper.exchange.history import History
 from market_maker.paper.exchange.instrument import Instrument
@@ -12,15 +12,15 @@ FUNDING_RATE = Decimal("0.0001")
 
 
 class Listing:
-    """An instrument and all that happens in it. Positions are valued at the index."""
+    """An instrument and its market. Positions are valued at the index price."""
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.book = Book()
-        self.others = Others(self.book)
-        self.tick = instrument.tick  # a multiple of it when the venue has changed its rules
+        self.background = BackgroundOrders(self.book)
+        self.tick = instrument.tick  # a multiple of it while the venue has another tick size
         self.history = History()
-        self.told: dict[tuple[Side, int], int] = {}  # sizes of the levels as last told
+        self.published: dict[tuple[Side, int], int] = {}  # sizes of levels as last published
         self.last = instrument.start
         self.funding_rate = FUNDING_RATE
         self.suspended = False
@@ -29,18 +29,18 @@ class Listing:
         self.index = instrument.start
 
     def check_tick(self, tick: Decimal) -> None:
-        """Raise ValueError for a tick that is no multiple of the instrument's own."""
+        """Raise ValueError for a tick that is not a multiple of the instrument's own."""
         if tick <= 0 or tick % self.instrument.tick:
             raise ValueError(f"{tick} is not a multiple of {self.instrument.tick}")
 
     @property
     def contract(self) -> Contract:
-        """Return the name under which the ledger knows it."""
+        """Return the name of the contract in the ledger."""
         return Contract(self.instrument.key.area, self.instrument.key.symbol)
 
     @property
     def index(self) -> Decimal:
-        """Return the price elsewhere, which is the mark price too."""
+        """Return the index price, which is the mark price too."""
         return self._index
 
     @index.setter

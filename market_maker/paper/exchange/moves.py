@@ -1,4 +1,4 @@
-"""What others do to a book: rest, take, and move the price elsewhere."""
+"""Moves: what the other participants do: rest, take, and move the index price."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from market_maker.paper.exchange.engine import Side
 
 
 class Depth(NamedTuple):
-    """From now on others rest `size` lots at a price, 0 for none."""
+    """The background orders at a price, in ticks, are `size` lots from now on; 0 removes them."""
 
     side: Side
     price: int
@@ -15,7 +15,7 @@ class Depth(NamedTuple):
 
 
 class Take(NamedTuple):
-    """Somebody else takes up to `qty` lots, at this price in ticks or better."""
+    """Another participant takes up to `qty` lots at this price, in ticks, or better."""
 
     side: Side
     price: int
@@ -23,7 +23,7 @@ class Take(NamedTuple):
 
 
 class Index(NamedTuple):
-    """The price elsewhere has moved."""
+    """The index price has changed; it is the mark price too."""
 
     price: Decimal
 

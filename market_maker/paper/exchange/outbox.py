@@ -1,4 +1,4 @@
-"""The news: what has changed at the venue and has not been told yet."""
+"""The outbox: the changes at the venue that have not been published yet."""
 
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.engine import Side
@@ -14,8 +14,8 @@ from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.listing import Listing
 
 
-class News:
-    """Keeps events in order; of books, prices, positions and margins only that they changed."""
+class Outbox:
+    """Events in order; of books, prices, positions and margins only that they changed."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -25,32 +25,32 @@ class News:
         self._margins: dict[MarginChanged, None] = {}
 
     def add(self, event: Event) -> None:
-        """Add something that happened."""
+        """Add an event."""
         self._events.append(event)
 
     def book(self, listing: Listing) -> None:
-        """Note that a book may have changed."""
+        """Record that a book may have changed."""
         self._books[listing.instrument.key] = listing
 
     def instrument(self, listing: Listing) -> None:
-        """Note that prices, volume or rules of an instrument changed."""
+        """Record that prices, volume or tick of an instrument changed."""
         self._instruments[listing.instrument.key] = None
 
     def leg(self, owner: str, leg: LegKey) -> None:
-        """Note that one side of a position changed."""
+        """Record that one side of a position changed."""
         self._legs[LegChanged(owner, leg)] = None
 
     def margin(self, owner: str, area: str) -> None:
-        """Note that a contract account changed."""
+        """Record that a contract account changed."""
         self._margins[MarginChanged(owner, area)] = None
 
     def position(self, owner: str, leg: LegKey) -> None:
-        """Note that one side of a position changed and the account with it."""
+        """Record that one side of a position changed, and the account with it."""
         self.leg(owner, leg)
         self.margin(owner, leg.area)
 
     def drain(self) -> list[Event]:
-        """Return all of it once, the events first, in order."""
+        """Return and remove everything: the events in order, then the changes."""
         events, self._events = self._events, []
         for key, listing in self._books.items():
             levels = _changed_levels(listing)
@@ -59,8 +59,8 @@ class News:
         events += [InstrumentChanged(key) for key in self._instruments]
         events += self._legs
         events += self._margins
-        for noted in (self._books, self._instruments, self._legs, self._margins):
-            noted.clear()
+        for recorded in (self._books, self._instruments, self._legs, self._margins):
+            recorded.clear()
         return events
 
 
@@ -68,14 +68,14 @@ def _changed_levels(listing: Listing) -> list[tuple[Action, Side, int, int]]:
     levels = []
     for side, price in listing.book.drain():
         size = listing.book.size(side, price)
-        before = listing.told.get((side, price), 0)
+        before = listing.published.get((side, price), 0)
         if size == before:
             continue
         if not size:
             action = Action.DELETE
-            del listing.told[side, price]
+            del listing.published[side, price]
         else:
             action = Action.UPDATE if before else Action.INSERT
-            listing.told[side, price] = size
+            listing.published[side, price] = size
         levels.append((action, side, price, size))
     return levels

@@ -1,6 +1,6 @@
-"""Switches: what no document tells of GTE, as named choices with a stated default (gte-api 15).
+"""Quirks: what no document tells of GTE, as named choices with a stated default (gte-api 15).
 
-A bot has to live with every setting of every switch.
+A bot has to work with every value of every quirk.
 """
 
 from dataclasses import dataclass
@@ -8,51 +8,51 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
-    """The undocumented points of the venue. V1 to V8 are those of faults.md 0.1."""
+class Quirks:
+    """The undocumented behaviour of the venue. V1 to V8 are those of faults.md 0.1."""
 
     expiry_grace_ms: int = 5_000
-    """V1: how late after `api-expires` a request is still accepted."""
+    """V1: for how long after `api-expires` a request is still accepted, in ms."""
     oid_unique: Literal["none", "open", "forever"] = "forever"
-    """V2: a second order with the same client_oid is refused never, while the first is live, or
-    as long as the venue remembers the first."""
+    """V2: when a second order with the same client_oid is an error: never, while the first is
+    live, or as long as the venue remembers the first."""
     ids_grow: bool = True
     """V3: a later order has the larger id."""
     empty_partial: bool = True
     """V4: the first image of an empty table is sent."""
     position_push: Literal["changed", "full"] = "changed"
-    """V5: a change pushes the side that changed, or all sides of the area."""
+    """V5: a change pushes the side that changed, or both sides of the contract."""
     flat_position: Literal["zero", "vanish"] = "zero"
-    """V6: a closed side is a row with qty 0, or is shown no more."""
+    """V6: a closed side is a row with qty 0, or has no row."""
     cancel_names: tuple[str, ...] = ("order_id", "id")
-    """V7: the names under which cancel takes the id."""
+    """V7: the parameter names under which cancel takes the order id."""
     limited_create_placed: bool = False
-    """V8: a create refused with -10053 has been placed all the same."""
+    """V8: a create answered with -10053 has been placed all the same."""
 
     forget_client_oid: bool = False
     """Rows show client_oid as null, as in the capture."""
     withhold_tick_size: bool = False
     """The instrument table lacks tick_size and symbol_id, as in its documented sample."""
     id_only_deltas: bool = False
-    """Updates and deletes of the order book carry the id of a level and not its price and side."""
+    """Updates and deletes of the order book carry the id of a level, not its price and side."""
     order_end: Literal["both", "update", "delete"] = "both"
     """How a finished order leaves the order table."""
     done_report: Literal["both", "alone"] = "both"
     """A complete fill is reported as a trade (4) and then as done (8), or as done alone."""
     trade_action: Literal["", "insert"] = ""
-    """The action of trade frames; there is none in the documented sample."""
+    """The action of trade frames; the documented sample has none."""
     margin_frames: bool = True
-    """The margin table is sent; the real bot says that it was not."""
+    """The margin table is sent; the old sample bot notes that it was not."""
     bb_side_too: bool = True
     """Spot order rows carry `side` beside the documented `bid_flag`."""
     unknown_order: Literal[-13004, -11066] = -13004
-    """The answer to a cancel of an order nobody knows."""
+    """The error code of a cancel of an unknown order."""
     rate_limits: bool = True
-    """The documented limits are enforced."""
+    """The documented rate limits are enforced."""
     silence_s: float = 120
-    """After so long without a message a client is cut off."""
+    """Seconds without a message after which a client is disconnected."""
     push_period_s: float = 1
-    """How often positions and margins are pushed without a change."""
+    """Seconds between two pushes of positions and margins without a change."""
 
 
-DEFAULTS = Switches()
+DEFAULTS = Quirks()

@@ -1,4 +1,4 @@
-"""The way of the frames to one client: as they are and in order, unless a fault strikes."""
+"""Frame faults: what they make of the frames on their way to one client."""
 
 import json
 from typing import Any, NamedTuple
@@ -12,35 +12,38 @@ DAY_MS = 86_400_000
 
 
 class Delivery(NamedTuple):
-    """What reaches the client `after_ms`; bytes go out as a binary frame."""
+    """A frame that is sent `after_ms`; bytes are sent as a binary frame."""
 
     frame: str | bytes
     after_ms: int = 0
 
 
 class Cut(NamedTuple):
-    """The connection ends here: with a close code, or without a word."""
+    """The end of the connection: with a close code, or without a closing frame if it is 0."""
 
     code: int = 0
 
 
-class Route:
-    """Says what becomes of each frame. It sends nothing."""
+class FrameFaults:
+    """Applies faults to the frames of one connection. It sends nothing itself."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._held: str | None = None
 
-    def take(self, frame: str, table: str, now: int) -> list[Delivery] | Cut:
-        """Return what arrives in place of a frame; one held back for a swap follows it."""
+    def apply(self, frame: str, table: str, now: int) -> list[Delivery] | Cut:
+        """Return what to send in place of a frame: without a fault, the frame; `now` is ms UTC.
+
+        After a swap, the frame that was held back follows the next one.
+        """
         if self._held is not None:
             held, self._held = self._held, None
             return [Delivery(frame), Delivery(held)]
         is_image = '"action":"partial"' in frame
         fault = self._faults.strike(Where.FRAME, table, now, is_image=is_image)
-        return self._distorted(fault, frame) if fault else [Delivery(frame)]
+        return self._with_fault(fault, frame) if fault else [Delivery(frame)]
 
-    def _distorted(self, fault: Fault, frame: str) -> list[Delivery] | Cut:
+    def _with_fault(self, fault: Fault, frame: str) -> list[Delivery] | Cut:
         match fault.name:
             case "cut":
                 return Cut()
@@ -57,14 +60,14 @@ class Route:
             case "frame_field":
                 return [Delivery(with_field(frame, fault.value))]
             case "frame_raw":
-                return [Delivery(garbled(frame, fault.value))]
+                return [Delivery(corrupted(frame, fault.value))]
         return []  # mute, frame_lost, no_partial
 
 
 def with_field(text: str, change: str) -> str:
-    """Return a frame or a reply with one field of every row changed, or of itself without rows.
+    """Return a frame or a reply with one field of every row changed; without rows, of itself.
 
-    `change` is `name=JSON`, or `name=` to leave the field out. The JSON goes in as it is written.
+    `change` is `name=JSON`, or `name=` to remove the field. The JSON is inserted as written.
     """
     name, _, value = change.partition("=")
     message = json.loads(text)
@@ -78,11 +81,11 @@ def with_field(text: str, change: str) -> str:
     return json.dumps(message, separators=(",", ":")).replace(f'"{MARK}"', value)
 
 
-MARK = "the value that a fault puts here"
+MARK = "the value of the fault"
 
 
-def garbled(frame: str, how: str) -> str | bytes:
-    """Return a frame spoilt in one of the ways of `faults.RAW`."""
+def corrupted(frame: str, how: str) -> str | bytes:
+    """Return a frame corrupted in one of the ways of `schedule.RAW`."""
     whole: dict[str, str | bytes] = {
         "binary": bytes(range(256)),
         "bad_utf8": frame.encode()[:-1] + b"\xff\xfe",

@@ -1,7 +1,7 @@
-"""Faults: what can go wrong at the venue on request, and the schedule by which it does.
+"""The schedule of faults: what can go wrong at the venue on request, and when it does.
 
-Nothing here does harm: the desk, the lines to the clients and the trouble-maker ask whether a fault
-strikes, and act. The same chances, schedule and requests give the same run.
+Nothing here acts: the dispatcher, the connections and the state faults ask whether a fault strikes,
+and apply it. The same seed, schedule and requests give the same run.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 
 class Where(Enum):
-    """What a fault is about, and so what its `match` is compared with."""
+    """What a fault applies to; the value is what its `match` names."""
 
     REPLY = "endpoint"
     FRAME = "table"
@@ -30,13 +30,13 @@ RAW = (
 
 
 class Kind(NamedTuple):
-    """A sort of fault. `done` faults strike after the request took effect, or before it."""
+    """A kind of fault in the catalogue."""
 
     where: Where
     text: str
-    value: str = ""  # what `value` means, if anything
-    about: tuple[str, ...] = ("",)  # how the endpoints end that it can strike at all
-    everywhere: bool = False  # it is about the whole venue, and has no `match`
+    value: str = ""  # the meaning of the value, "" if it has none
+    about: tuple[str, ...] = ("",)  # endings of the endpoints that it can strike
+    everywhere: bool = False  # it applies to the whole venue, and has no `match`
     form: re.Pattern[str] = NUMBER  # of the value
 
 
@@ -86,7 +86,7 @@ CATALOGUE = {
         Where.STATE, "the venue's clock is ahead by this", "milliseconds", everywhere=True
     ),
     "book_cross": Kind(Where.STATE, "a buy rests above the best sell"),
-    "book_empty": Kind(Where.STATE, "the others withdraw all they rest"),
+    "book_empty": Kind(Where.STATE, "all background orders are withdrawn"),
     "tick_change": Kind(Where.STATE, "another tick size, a multiple of the usual one", "tick"),
     "suspend": Kind(Where.STATE, "no new orders in a symbol (-16003)"),
     "forget_client_oid": Kind(Where.STATE, "show every client_oid as null", everywhere=True),
@@ -94,7 +94,7 @@ CATALOGUE = {
 
 
 def listed() -> list[tuple[str, str]]:
-    """Return the name and the description of every fault."""
+    """Return (name, description) of every kind of fault."""
     return [
         (name, f"{kind.text}{f'; value: {kind.value}' if kind.value else ''}")
         for name, kind in CATALOGUE.items()
@@ -104,7 +104,7 @@ def listed() -> list[tuple[str, str]]:
 TRANSPORT = {
     *("reset", "lost", "late", "status", "html", "truncated", "empty", "trickle", "huge"),
 }
-"""Faults of replies that are about the way and not about what is said."""
+"""Faults of the transport of a reply, not of its content."""
 
 
 class Chance(Protocol):
@@ -116,12 +116,12 @@ class Chance(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault on a schedule; ValueError when it makes no sense.
+    """One fault on the schedule. An invalid one raises ValueError.
 
-    It begins `after_ms` from when it is planned and lasts `for_ms`, or for ever. In that time it
-    strikes with a `chance`, at most `times`, what its `match` names: an endpoint such as
-    `pc/order/create`, a table, a symbol, or all. A fault of state has no chance and no times: it
-    lasts.
+    It begins `after_ms` after it is planned and lasts `for_ms`, or for ever. In that time it
+    strikes with probability `chance`, at most `times` times. `match` is an endpoint such as
+    `pc/order/create`, a table or a symbol; "" matches all. A fault of a reply strikes before the
+    request takes effect, or after it if `done`. A state fault lasts: it has no chance and no times.
     """
 
     name: str
@@ -167,7 +167,7 @@ class Fault:
 
     @property
     def number(self) -> int:
-        """Return the value as a whole number."""
+        """Return the value as a whole number; ValueError if it is not a number."""
         return int(float(self.value))
 
 
@@ -188,16 +188,16 @@ class _Planned:
 
 
 class Faults:
-    """The schedule. It knows nothing of what it is about."""
+    """The schedule. It never applies a fault."""
 
     def __init__(self, chance: Callable[[int], Chance]) -> None:
-        """`chance` gives each fault its own draws, by its number on the schedule."""
+        """`chance` returns the random draws of a fault, by its number on the schedule."""
         self._chance = chance
         self._count = 0
         self._planned: list[_Planned] = []
 
     def plan(self, fault: Fault, now: int) -> None:
-        """Put a fault on the schedule."""
+        """Add a fault to the schedule; `now` is ms UTC."""
         begin = now + fault.after_ms
         end = None if fault.for_ms is None else begin + fault.for_ms
         self._count += 1
@@ -205,17 +205,20 @@ class Faults:
         self._planned.append(_Planned(fault, chance, begin, end, fault.times))
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._planned.clear()
 
     def planned(self) -> list[Fault]:
-        """Return what is on the schedule, over or not."""
+        """Return the faults on the schedule, ended ones too."""
         return [planned.fault for planned in self._planned]
 
     def strike(
         self, where: Where, target: str, now: int, *, is_image: bool = False
     ) -> Fault | None:
-        """Return the fault that strikes a target now, if one does; `is_image` is a partial."""
+        """Return the fault that strikes an endpoint or table now, None if none does.
+
+        `is_image` marks a frame that is a first image.
+        """
         for planned in self._planned:
             fault = planned.fault
             kind = CATALOGUE[fault.name]
@@ -233,7 +236,7 @@ class Faults:
         return None
 
     def states(self, now: int) -> list[Fault]:
-        """Return the faults of state that last now."""
+        """Return the state faults that are active now."""
         return [
             planned.fault
             for planned in self._planned

@@ -1,9 +1,9 @@
-"""Other participants: what a market does to a book, and a crowd that makes one up.
+"""The crowd: simulated participants that make a market.
 
-A market is an iterator of steps. It never sees the orders of the users: it says what others rest at
-a price and when others take, and the exchange lets the users' orders queue and fill among them. So
-the same chance gives the same market, whatever anybody trades. What a strategy earns in a made-up
-market says nothing about what it earns in a real one.
+A market is an iterator of steps. It never sees the orders of the users: it sets background orders
+and takes, and the exchange lets the users' orders queue and fill among them. So the same seed gives
+the same market, whatever the users trade. The profit of a strategy in a simulated market says
+nothing about its profit in a real one.
 """
 
 import math
@@ -16,7 +16,7 @@ from market_maker.paper.exchange.moves import Depth, Index, Move, Take
 
 
 class Step(NamedTuple):
-    """What happens at one moment, in milliseconds after the market began."""
+    """The moves of one moment, `time` ms after the market began."""
 
     time: int
     moves: list[Move]
@@ -38,16 +38,16 @@ class Chance(Protocol):
 STEP_MS = 100
 LEVELS = 30
 
-# The fair value, per square root of a minute and per minute.
+# of the fair value, per square root of a minute and per minute
 VOLATILITY = 0.01
 REVERSION = 0.5
-CLUSTERING = 1.0  # how much the logarithm of the volatility itself moves
+CLUSTERING = 1.0  # volatility of the logarithm of the volatility
 JUMPS = 0.2
 JUMP_SIZE = 0.004
 
 
 class Crowd:
-    """Makers round a fair value and takers in bursts; prices in ticks, sizes in lots."""
+    """Makers around a fair value and takers in bursts. It never looks at the book."""
 
     def __init__(
         self,
@@ -60,7 +60,11 @@ class Crowd:
         volatility: float = 1.0,
         speed: float = 1.0,
     ) -> None:
-        """`grid` is the distance of the crowd's levels in ticks, `size` a typical one in lots."""
+        """Set the first price and the grid.
+
+        `grid` is the distance between levels in ticks, `size` a typical size in lots. `volatility`
+        and `speed` are multiples of the normal ones.
+        """
         self._chance = chance
         self._start = start
         self._tick = tick
@@ -70,11 +74,11 @@ class Crowd:
         self._speed = speed
         self._shift = 0.0  # of the fair value, as a logarithm
         self._heat = 0.0  # of the volatility, as a logarithm
-        self._urge = 0.0  # of the takers, rises with each take and falls with time
+        self._urge = 0.0  # of the takers: rises with each take, decays with time
         self._book: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
 
     def steps(self) -> Iterator[Step]:
-        """Yield the life of this market, for ever."""
+        """Yield the steps of this market without end, one each `STEP_MS`."""
         yield Step(0, self._quote())
         time = 0
         while True:
@@ -98,14 +102,14 @@ class Crowd:
         return float(self._start / self._tick) * math.exp(self._shift)
 
     def _inner(self, side: Side) -> int:
-        """Return the best price the crowd quotes now; the spread widens with the heat."""
+        """Return the best price of the crowd on a side; the spread widens with the heat."""
         half = 0.75 * self._grid * math.exp(max(self._heat, 0.0))
         if side is Side.BUY:
             return math.floor((self._fair - half) / self._grid) * self._grid
         return math.ceil((self._fair + half) / self._grid) * self._grid
 
     def _sweep(self) -> list[Move]:
-        """Take what now lies on the wrong side of the fair value."""
+        """Take the levels that are on the wrong side of the fair value now."""
         moves: list[Move] = []
         for side in Side:
             inner = self._inner(side.other)
@@ -118,7 +122,7 @@ class Crowd:
         return moves
 
     def _quote(self) -> list[Move]:
-        """Keep the levels from the inner one outward filled, thinned and refilled."""
+        """Fill the levels from the inner one outward, and change some sizes."""
         index = Decimal(self._fair).quantize(Decimal(1)) * self._tick
         moves: list[Move] = [Index(index)]
         for side in Side:
@@ -139,7 +143,7 @@ class Crowd:
         return moves
 
     def _burst(self, moved: float) -> list[Move]:
-        """Let takers come: the more of them lately the more now, and rather with the move."""
+        """Take in bursts: each take makes the next more likely; most go with the price move."""
         chance = self._chance
         self._urge *= math.exp(-STEP_MS * self._speed / 2000)
         moves: list[Move] = []

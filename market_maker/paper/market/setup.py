@@ -1,4 +1,4 @@
-"""The stage: what a fresh paper exchange lists, who has an account there, and who else trades."""
+"""The setup of a new paper exchange: instruments, the user's account and the markets."""
 
 import gzip
 import random
@@ -13,7 +13,7 @@ from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import Instrument, Key, listed
 from market_maker.paper.exchange.moves import Depth, Move
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.market.crowd import Crowd, Step
 from market_maker.paper.market.tape import Survey, play, survey
 
@@ -24,11 +24,11 @@ DEPOSITS = {
     Wallet.SPOT: {"BTC": 10, "ETH": 100, "USDT": 100_000},
 }
 TYPICAL_LOTS = 600
-GRID = Decimal("0.0003")  # distance of the crowd's levels, as a part of the price
+GRID = Decimal("0.0003")  # distance of the crowd's levels, as a fraction of the price
 
 
 class Market:
-    """What the other participants of one instrument do next. It may be interrupted at any time."""
+    """The steps of the other participants of one instrument. It never skips or repeats a step."""
 
     def __init__(self, key: Key, steps: Iterator[Step]) -> None:
         self.key = key
@@ -36,7 +36,7 @@ class Market:
         self._next: Step | None = None
 
     def upcoming(self) -> Step | None:
-        """Return the step that is next, the same until it is `done`; None at the end."""
+        """Return the next step, the same one until `done` is called; None at the end."""
         if self._next is None:
             self._next = next(self._steps, None)
         return self._next
@@ -46,32 +46,32 @@ class Market:
         self._next = None
 
 
-class Stage(NamedTuple):
-    """A venue before its first moment."""
+class Setup(NamedTuple):
+    """A new exchange and its markets, before the first step."""
 
     exchange: Exchange
     markets: list[Market]
 
 
-def set_stage(
+def set_up(
     *,
     seed: int = 1,
     crowd: bool = True,
     tape: Path | None = None,
     volatility: float = 1.0,
     speed: float = 1.0,
-    switches: Switches = DEFAULTS,
-) -> Stage:
-    """Return a fresh venue with a crowd in every instrument; a tape takes one crowd's place.
+    quirks: Quirks = DEFAULTS,
+) -> Setup:
+    """Return a new exchange with a crowd in every instrument; a tape replaces one of the crowds.
 
-    A tape that cannot be read, or not understood, is a ValueError. `volatility` multiplies that of
-    the crowds, `speed` is how much faster than the clock they live.
+    `volatility` and `speed` multiply those of the crowds. Raise ValueError for a tape that cannot
+    be read or is not valid.
     """
     try:
         recorded = survey(read(tape), str(tape)) if tape else None
     except (OSError, EOFError) as error:
         raise ValueError(f"{tape} cannot be read: {error}") from None
-    exchange = Exchange(_listed(recorded), switches)
+    exchange = Exchange(_listed(recorded), quirks)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
         for asset, amount in amounts.items():
@@ -93,7 +93,7 @@ def set_stage(
                 speed=speed,
             )
             markets.append(Market(key, members.steps()))
-    return Stage(exchange, markets)
+    return Setup(exchange, markets)
 
 
 def read(tape: Path) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _listed(recorded: Survey | None) -> list[Instrument]:
 
 
 def still_book() -> list[Move]:
-    """Return 25 levels a side round 8490 and 8497.5 that others rest in BTC_USD, for tests."""
+    """Return 25 levels a side of BTC_USD, from 8490 down and from 8497.5 up, for tests."""
     moves: list[Move] = []
     for level in range(25):
         moves.append(Depth(Side.BUY, 16980 - 5 * level, 1000 + 100 * level))

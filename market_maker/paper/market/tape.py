@@ -1,9 +1,9 @@
-"""The tape: a recorded market played again as the other participants of one instrument.
+"""The tape: a recorded market, replayed as the other participants of one instrument.
 
-A line is `<local ns> <JSON>`, or the JSON alone, in one of two dialects: depth updates, trades and
-one full image as an inverse perpetual's public feed sends them (`b` and `a` hold `[price, size]`,
-the size final, 0 for gone), or frames of GTE's own `order_book` and `trade` tables. All else that
-is valid JSON is passed over. A tape is read twice: `survey` proves it sound, `play` plays it.
+A line is `<local ns> <JSON>`, or the JSON alone, in one of two formats: depth updates, trades and
+one full image as an inverse perpetual's public feed sends them (`b` and `a` hold `[price, size]`;
+the size is final, 0 deletes the level), or frames of GTE's own `order_book` and `trade` tables.
+Other valid JSON is ignored. A tape is read twice: `survey` validates it, `play` replays it.
 """
 
 import json
@@ -23,7 +23,7 @@ WORDS = {"buy": Side.BUY, "sell": Side.SELL}
 
 
 class Survey(NamedTuple):
-    """What must be known of a tape before it is played."""
+    """The properties of a tape that are needed before it is played."""
 
     key: Key
     tick: Decimal
@@ -37,7 +37,7 @@ class _Level(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """A whole book; of the updates seen before it only those ending after `last` count."""
+    """A whole book; of the updates seen before it, only those that end after `last` count."""
 
     levels: list[_Level]
     last: int
@@ -56,7 +56,7 @@ _Record = _Image | _Update | _Trade
 
 
 def survey(lines: Iterable[str], name: str) -> Survey:
-    """Read a whole tape; ValueError names the file and the line that is not sound."""
+    """Read a whole tape; raise ValueError with the file and the line that is not valid."""
     reader = _Reader(name)
     best: dict[Side, Decimal] = {}
     first_trade: Decimal | None = None
@@ -78,7 +78,10 @@ def survey(lines: Iterable[str], name: str) -> Survey:
 
 
 def play(lines: Iterable[str], name: str, tick: Decimal) -> Iterator[Step]:
-    """Yield the tape's steps at their recorded times, from the first full image on."""
+    """Yield the steps of a tape at their recorded times, from the first full image on.
+
+    `tick` is that of the survey. A line that is not valid raises ValueError.
+    """
     resting: set[tuple[Side, int]] = set()
     began: int | None = None
     for time, record in _Reader(name).effective(lines):
@@ -93,7 +96,7 @@ def play(lines: Iterable[str], name: str, tick: Decimal) -> Iterator[Step]:
                 gone = resting - {(depth.side, depth.price) for depth in depths}
                 depths += [Depth(side, price, 0) for side, price in gone]
                 resting.clear()
-            # What is gone goes first: a price may change hands within one update.
+            # deletes first: within one update a price may move to the other side
             depths.sort(key=lambda depth: depth.size > 0)
             moves += depths
             for depth in depths:
@@ -105,7 +108,7 @@ def play(lines: Iterable[str], name: str, tick: Decimal) -> Iterator[Step]:
 
 
 class _Reader:
-    """Reads lines into records. It learns which instrument the tape is about as it goes."""
+    """Parses lines into records. The first one that names an instrument sets `key`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -114,7 +117,7 @@ class _Reader:
         self.key: Key | None = None
 
     def effective(self, lines: Iterable[str]) -> Iterator[tuple[int, _Record]]:
-        """Yield (time in ms, record) from the first image on, without the updates it contains."""
+        """Yield (time in ms, record) from the first image on, without updates that it contains."""
         early: list[_Update] = []
         seen: int | None = None
         for time, record in self._records(lines):
@@ -184,13 +187,13 @@ class _Reader:
             levels.append(_Level(side, price, 0 if action == "delete" else _size(row["size"])))
         if not rows:
             return None
-        self._frames += 1  # GTE does not number its updates; their order is all there is
+        self._frames += 1  # GTE does not number its updates
         if action == "partial":
             return _Image(levels, self._frames)
         return _Update(levels, self._frames)
 
     def _gte_rows(self, content: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the rows about the instrument that the tape shows first."""
+        """Return the rows of the tape's instrument: the first that it names."""
         found = []
         for row in content["data"]:
             key = Key(row["instrument_type"], row["settle_currency"], row["symbol"])
@@ -204,7 +207,9 @@ def _split(line: str) -> tuple[int, dict[str, Any]]:
     """Return the time of a line in milliseconds and its JSON object."""
     stamp, _, rest = line.partition(" ")
     timed = stamp.isascii() and stamp.isdigit()
-    content = json.loads(rest if timed else line, parse_float=Decimal, parse_constant=_refuse)
+    content = json.loads(
+        rest if timed else line, parse_float=Decimal, parse_constant=_reject_constant
+    )
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     if timed:
@@ -214,7 +219,7 @@ def _split(line: str) -> tuple[int, dict[str, Any]]:
     return int(content.get("time") or inner.get("E") or 0), content
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from market_maker.paper.api import judge
     from market_maker.paper.faults import schedule
-    from market_maker.paper.server.server import serve
+    from market_maker.paper.server.service import serve
 
     if arguments.list_faults:
         for name, text in schedule.listed():

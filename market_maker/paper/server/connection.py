@@ -1,4 +1,4 @@
-"""A line: the frames on their way to one WebSocket client, in order unless a fault strikes."""
+"""A connection: the frames to one WebSocket client, in order unless a fault strikes."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,28 +6,34 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from market_maker.clock import SYSTEM as clock
-from market_maker.paper.faults.frames import Cut, Route
-from market_maker.paper.faults.schedule import Faults
+from market_maker.paper.faults.frames import Cut, FrameFaults
+from market_maker.paper.server.clock import Clock
 
-MAX_UNSENT = 16 * 1024 * 1024  # characters; a client that lets more pile up is cut off
+MAX_UNSENT = 16 * 1024 * 1024  # characters; a client with more unsent is disconnected
 
 
-class Line:
-    """Sends frames in the background, so that nobody waits for a slow client."""
+class Connection:
+    """Sends frames in the background. It never makes the venue wait for a slow client."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, cut: Callable[[], None], faults: Faults
+        self,
+        socket: web.WebSocketResponse,
+        *,
+        cut: Callable[[], None],
+        faults: FrameFaults,
+        clock: Clock,
     ) -> None:
+        """`cut` aborts the connection without a closing frame."""
         self._socket = socket
-        self._route = Route(faults)
+        self._faults = faults
+        self._clock = clock
         self._queue: asyncio.Queue[str | bytes | Cut] = asyncio.Queue()
         self._unsent = 0
         self.cut = cut
 
     def send(self, frame: str, table: str) -> None:
-        """Put a frame on the line."""
-        deliveries = self._route.take(frame, table, clock.now_ms())
+        """Queue a frame of a table, as the faults let it arrive."""
+        deliveries = self._faults.apply(frame, table, self._clock())
         if isinstance(deliveries, Cut):
             self._end(deliveries)
             return
@@ -52,7 +58,7 @@ class Line:
         self._queue.put_nowait(frame)
 
     async def run(self, thawed: asyncio.Event) -> None:
-        """Send until the connection is gone; while the venue is frozen, nothing."""
+        """Send queued frames until the connection ends, and none while the venue is frozen."""
         with suppress(ConnectionError):
             while True:
                 frame = await self._queue.get()

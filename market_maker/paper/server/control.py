@@ -1,4 +1,4 @@
-"""The control endpoint: plan faults and ask the judge, on a port of its own, by a token per run."""
+"""The control endpoint: faults and the audit, on a port of its own, with a token for each run."""
 
 import hmac
 import json
@@ -8,26 +8,30 @@ from typing import Any
 
 from aiohttp import web
 
-from market_maker.clock import SYSTEM as clock
 from market_maker.paper.api.auth import is_loopback_name
+from market_maker.paper.api.encoding import dump
 from market_maker.paper.api.judge import as_plain
-from market_maker.paper.api.rows import dump
 from market_maker.paper.faults.schedule import Fault
-from market_maker.paper.server.venue import House
+from market_maker.paper.server.clock import Clock, now_ms
+from market_maker.paper.server.venue import Venue
 
-MAX_BODY = 64 * 1024
+MAX_BODY = 64 * 1024  # bytes
 
 
 class Control:
-    """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`."""
+    """Serves `GET`, `POST` and `DELETE /faults`, `GET /judge` and `GET /journal`.
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    Without the token in the header `x-token`, the answer is always 403.
+    """
+
+    def __init__(self, venue: Venue, clock: Clock = now_ms) -> None:
+        self._clock = clock
+        self._venue = venue
         self._runner: web.AppRunner | None = None
         self.token = token_urlsafe(24)
 
     async def start(self, host: str) -> int:
-        """Listen on a free port and return it."""
+        """Listen on a free port and return the port."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._check])
         app.router.add_get("/faults", self._show)
         app.router.add_post("/faults", self._plan)
@@ -55,25 +59,25 @@ class Control:
         return answer
 
     async def _show(self, _: web.Request) -> web.Response:
-        return _json([asdict(fault) for fault in self._house.faults.planned()])
+        return _json([asdict(fault) for fault in self._venue.faults.planned()])
 
     async def _plan(self, request: web.Request) -> web.Response:
         try:
             wanted = json.loads(await request.read())
-            self._house.plan(Fault(**wanted), clock.now_ms())
+            self._venue.plan(Fault(**wanted), self._clock())
         except (ValueError, TypeError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         return await self._show(request)
 
     async def _clear(self, request: web.Request) -> web.Response:
-        self._house.clear_faults(clock.now_ms())
+        self._venue.clear_faults(self._clock())
         return await self._show(request)
 
     async def _judge(self, _: web.Request) -> web.Response:
-        return _json(as_plain(self._house.judge.report))
+        return _json(as_plain(self._venue.judge.report))
 
     async def _journal(self, _: web.Request) -> web.Response:
-        return _json([as_plain(entry) for entry in self._house.judge.journal])
+        return _json([as_plain(entry) for entry in self._venue.judge.journal])
 
 
 def _json(value: object) -> web.Response:

@@ -1,4 +1,4 @@
-"""A paper exchange in this process: it lives in its own thread, and a test holds the handle."""
+"""A paper exchange in this process, in a thread of its own, with a handle for tests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,6 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
-from market_maker.clock import SYSTEM as clock
 from market_maker.paper.api.auth import check_loopback
 from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.account import LegKey
@@ -18,10 +17,11 @@ from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.moves import Depth, Take
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import Fault
-from market_maker.paper.market.setup import OWNER, set_stage, still_book
+from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.market.tape import BTC_USD
+from market_maker.paper.server.clock import Clock, now_ms
 from market_maker.paper.server.server import Server, urls
 from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
 
@@ -32,8 +32,8 @@ WORDS = {"buy": Side.BUY, "sell": Side.SELL}
 class PaperExchange:
     """A running paper exchange. All methods may be called from any thread; none shows stale state.
 
-    With `crowd` others trade; with `book` others rest a still ladder round 8490.0 and 8497.5 and do
-    nothing more; with neither the book is empty and the test fills it.
+    With `crowd` a crowd trades in every instrument. With `book` BTC_USD has a constant ladder below
+    8490.0 and above 8497.5. With neither the books are empty. `clock` returns ms UTC.
     """
 
     key = PAPER_KEY
@@ -46,17 +46,19 @@ class PaperExchange:
         crowd: bool = True,
         book: bool = False,
         tape: Path | None = None,
-        switches: Switches = DEFAULTS,
+        quirks: Quirks = DEFAULTS,
         host: str = "127.0.0.1",
         port: int = 0,
+        clock: Clock = now_ms,
     ) -> None:
+        """Raise ValueError for a host that is not loopback, or an invalid tape."""
         check_loopback(host)
-        exchange, markets = set_stage(seed=seed, crowd=crowd, tape=tape, switches=switches)
-        self._server = Server(exchange, markets, seed)
-        self._house = self._server.house
+        exchange, markets = set_up(seed=seed, crowd=crowd, tape=tape, quirks=quirks)
+        self._server = Server(exchange, markets, seed, clock)
+        self._venue = self._server.venue
         if book:
-            exchange.play(BTC_USD, still_book(), clock.now_ms())
-            exchange.news.drain()
+            exchange.play(BTC_USD, still_book(), clock())
+            exchange.outbox.drain()
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -76,7 +78,10 @@ class PaperExchange:
         self.stop()
 
     def start(self) -> None:
-        """Listen; after a `stop` on the same port and with the same orders and accounts."""
+        """Listen; after a `stop`, on the same port and with the same orders and accounts.
+
+        Raise OSError if the port is taken.
+        """
         if self._loop:
             return
         loop = asyncio.new_event_loop()
@@ -92,48 +97,48 @@ class PaperExchange:
         self.rest_url, self.ws_url = urls(self._host, self._port)
 
     def stop(self) -> None:
-        """Cut every connection and refuse new ones."""
+        """Abort every connection and refuse new ones."""
         if self._loop:
             self._wait(self._server.stop())
             self._end()
 
     def drop(self) -> None:
-        """Cut all WebSocket connections; clients may connect again at once."""
+        """Abort all WebSocket connections; clients may connect again at once."""
         self._wait(self._server.drop_sockets())
 
     def freeze(self) -> None:
-        """Stop answering and pushing, with all connections left open."""
+        """Stop answering and pushing, but keep all connections open."""
         self._do(self._server.freeze)
 
     def thaw(self) -> None:
-        """Answer what has been waiting, and go on."""
+        """Answer the waiting requests, and continue."""
         self._do(self._server.thaw)
 
     def put(self, side: str, price: str, qty: int, key: Key = BTC_USD) -> None:
-        """Let others rest this quantity at a price, in all; 0 takes theirs away."""
+        """Set the background orders at a price to `qty` lots in all; 0 removes them."""
         self._play(side, price, qty, key, Depth)
 
     def take(self, side: str, price: str, qty: int, key: Key = BTC_USD) -> None:
-        """Let somebody else buy or sell up to this quantity at once, at this price or better."""
+        """Let another participant buy or sell up to `qty` lots at this price or better."""
         self._play(side, price, qty, key, Take)
 
     def fault(self, name: str, **options: Any) -> None:
-        """Put a fault on the schedule; the options are those of `faults.Fault`."""
+        """Add a fault to the schedule; the options are those of `Fault`. ValueError if invalid."""
         fault = Fault(name=name, **options)
         self._do(lambda: self._server.plan(fault))
 
     def clear_faults(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._do(self._server.clear_faults)
 
     def open_orders(self) -> list[Order]:
         """Return the live orders of the paper key, oldest first."""
-        return self._do(lambda: self._house.exchange.blotter.live(OWNER))
+        return self._do(lambda: self._venue.exchange.blotter.live(OWNER))
 
     def position(self, key: Key = BTC_USD) -> tuple[int, int]:
-        """Return the contracts the paper key holds long and short."""
+        """Return the contracts that the paper key holds (long, short)."""
         sides = [LegKey(key.area, key.symbol, long) for long in (True, False)]
-        accounts = self._house.exchange.ledger.accounts
+        accounts = self._venue.exchange.ledger.accounts
         long, short = self._do(lambda: [accounts[OWNER].qty(side) for side in sides])
         return long, short
 
@@ -141,7 +146,7 @@ class PaperExchange:
         """Return all (price, quantity) levels of a side of the book, best first."""
 
         def look() -> list[tuple[Decimal, Decimal]]:
-            listing = self._house.exchange.listing(key)
+            listing = self._venue.exchange.listing(key)
             name = listing.instrument
             return [
                 (name.price(price), name.qty(listing.book.size(WORDS[side], price)))
@@ -151,24 +156,24 @@ class PaperExchange:
         return self._do(look)
 
     def judge(self) -> Report:
-        """Return what the paper key has done so far, as the venue saw it."""
-        return self._do(lambda: deepcopy(self._house.judge.report))
+        """Return a copy of the audit report on the paper key."""
+        return self._do(lambda: deepcopy(self._venue.judge.report))
 
     def _play(
         self, side: str, price: str, qty: int, key: Key, move: type[Depth] | type[Take]
     ) -> None:
-        instrument = self._house.exchange.listing(key).instrument
+        instrument = self._venue.exchange.listing(key).instrument
         ticks = instrument.ticks(Decimal(price))
         if ticks is None:
             raise ValueError(f"{price} is not a price of {key.symbol}")
 
         def act() -> None:
-            self._house.play(key, [move(WORDS[side], ticks, qty)], clock.now_ms())
+            self._venue.play(key, [move(WORDS[side], ticks, qty)], self._server.clock())
 
         self._do(act)
 
     def _do(self, act: Callable[[], T]) -> T:
-        """Call in the venue's thread, or here while it is stopped."""
+        """Call a function in the venue's thread, or in this one while the venue is stopped."""
         if not self._loop:
             return act()
         done: Future[T] = Future()

@@ -1,55 +1,49 @@
-"""The paper exchange on one loopback port: REST and WebSocket round the pure venue."""
+"""The server: REST and WebSocket of one venue on one loopback port."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from market_maker.clock import SYSTEM as clock
-from market_maker.paper.api.auth import check_loopback, is_loopback_name
-from market_maker.paper.api.dispatch import Asked, envelope
-from market_maker.paper.api.feed import Session
-from market_maker.paper.api.judge import Report
+from market_maker.paper.api.auth import is_loopback_name
+from market_maker.paper.api.dispatch import RawRequest, envelope
+from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.errors import Code
 from market_maker.paper.exchange.exchange import Exchange
-from market_maker.paper.exchange.quirks import DEFAULTS, Switches
+from market_maker.paper.faults.frames import FrameFaults
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
-from market_maker.paper.market.setup import Market, set_stage
-from market_maker.paper.server.connection import Line
-from market_maker.paper.server.control import Control
-from market_maker.paper.server.venue import House
+from market_maker.paper.market.setup import Market
+from market_maker.paper.server.clock import Clock, now_ms
+from market_maker.paper.server.connection import Connection
+from market_maker.paper.server.reply_faults import faulty_reply
+from market_maker.paper.server.venue import Venue
 
 logger = logging.getLogger(__name__)
 http_logger = logging.getLogger(f"{__name__}.http")
-http_logger.setLevel(logging.CRITICAL)  # aiohttp tells of every malformed request by a traceback
+http_logger.setLevel(logging.CRITICAL)  # aiohttp logs a traceback for every malformed request
 
 SOCKET_PATHS = {"", "ws", "realtime"}
-TICK = 0.1
-ELSEWHERE = "http://localhost:9/"  # where a 3xx would have the client go
-PAGE = "<html><body><h1>The service is unavailable</h1></body></html>"
-MAX_LATE = 1.0  # beyond it a market goes on from here instead of catching up
-MAX_BODY = 64 * 1024
-
-
-class Stop(Protocol):
-    """Something that can be set from anywhere, such as a `threading.Event`."""
-
-    def is_set(self) -> bool:
-        """Return whether to stop."""
+TICK = 0.1  # seconds
+MAX_LATE = 1.0  # seconds; a market that is later continues from now instead of catching up
+MAX_BODY = 64 * 1024  # bytes
 
 
 class Server:
-    """One venue behind one port. `start` and `stop` may alternate; the venue's state stays."""
+    """One venue on one port. `start` and `stop` may alternate; the state of the venue stays."""
 
-    def __init__(self, exchange: Exchange, markets: Iterable[Market], seed: int = 1) -> None:
-        self.house = House(exchange, seed)
-        self._switches = exchange.switches
+    def __init__(
+        self,
+        exchange: Exchange,
+        markets: Iterable[Market],
+        seed: int = 1,
+        clock: Clock = now_ms,
+    ) -> None:
+        self.venue = Venue(exchange, seed)
+        self.clock = clock
+        self._quirks = exchange.quirks
         self._markets = list(markets)
-        self._lines: set[Line] = set()
+        self._connections: set[Connection] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -59,7 +53,7 @@ class Server:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Listen, and let the markets live."""
+        """Listen, and start the markets; port 0 is any free one. OSError if the port is taken."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
@@ -68,21 +62,21 @@ class Server:
         await self._runner.setup()
         self.host, self.port = host, port
         await self._open()
-        for life in (self._pulse(), self._tick(), *map(self._live, self._markets)):
-            task = asyncio.create_task(life)
-            task.add_done_callback(_tell_of_failure)
+        for loop in (self._pulse(), self._tick(), *map(self._run_market, self._markets)):
+            task = asyncio.create_task(loop)
+            task.add_done_callback(_log_failure)
             self._tasks.append(task)
         logger.info("paper exchange listens on %s port %d", self.host, self.port)
 
     async def _open(self) -> None:
-        """Listen, from the second time on at the port of the first."""
+        """Listen; from the second time on, at the port of the first."""
         if self._runner:
             site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
             await site.start()
             self._site, self.port = site, self._runner.addresses[0][1]
 
     async def _close(self) -> None:
-        """Cut all connections and refuse new ones."""
+        """Abort all connections and refuse new ones."""
         if self._site and self._runner and self._runner.server:
             await self._site.stop()
             self._site = None
@@ -90,7 +84,7 @@ class Server:
                 connection.force_close()
 
     async def stop(self) -> None:
-        """Cut all connections and stop listening."""
+        """Abort all connections and stop listening."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -102,55 +96,56 @@ class Server:
             self._runner = self._site = None
 
     async def drop_sockets(self) -> None:
-        """Cut every WebSocket connection without a closing word."""
-        for line in list(self._lines):
-            line.cut()
+        """Abort every WebSocket connection without a closing frame."""
+        for connection in list(self._connections):
+            connection.cut()
 
     def freeze(self) -> None:
-        """Answer nothing and push nothing, but keep every connection open."""
+        """Stop answering and pushing, but keep every connection open."""
         self._thawed.clear()
 
     def thaw(self) -> None:
-        """Go on where `freeze` left off."""
+        """Continue where `freeze` stopped."""
         self._thawed.set()
 
     def plan(self, fault: Fault) -> None:
-        """Put a fault on the schedule, or raise ValueError."""
-        self.house.plan(fault, clock.now_ms())
+        """Add a fault to the schedule; raise ValueError if it cannot apply to this venue."""
+        self.venue.plan(fault, self.clock())
 
     def clear_faults(self) -> None:
-        """End all faults."""
-        self.house.clear_faults(clock.now_ms())
+        """Remove all faults."""
+        self.venue.clear_faults(self.clock())
 
-    # The life of the venue
+    # Loops
 
-    async def _live(self, market: Market) -> None:
-        """Let others act at their pace; a venue that was frozen or stopped loses no step."""
+    async def _run_market(self, market: Market) -> None:
+        """Play the steps of a market when they are due; a freeze or stop skips no step."""
+        loop = asyncio.get_running_loop()
         began: float | None = None
         while step := market.upcoming():
-            now, due = clock.monotonic(), step.time / 1000
+            now, due = loop.time(), step.time / 1000
             if began is None or now > began + due + MAX_LATE:
                 began = now - due
             elif now < began + due:
                 await asyncio.sleep(began + due - now)
             await self._thawed.wait()
-            self.house.play(market.key, step.moves, clock.now_ms())
+            self.venue.play(market.key, step.moves, self.clock())
             market.done()
         logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
 
     async def _pulse(self) -> None:
         while True:
-            await asyncio.sleep(self._switches.push_period_s)
+            await asyncio.sleep(self._quirks.push_period_s)
             await self._thawed.wait()
-            self.house.pulse(clock.now_ms())
+            self.venue.pulse(self.clock())
 
     async def _tick(self) -> None:
         while True:
             await self._thawed.wait()
-            self.house.tick(clock.now_ms())
-            if self.house.refusing and self._site:
+            self.venue.tick(self.clock())
+            if self.venue.refusing and self._site:
                 await self._close()
-            elif not self.house.refusing and not self._site:
+            elif not self.venue.refusing and not self._site:
                 await self._open()
             await asyncio.sleep(TICK)
 
@@ -170,49 +165,18 @@ class Server:
         except web.RequestPayloadError:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
         await self._thawed.wait()
-        asked = Asked(request.method, path, request.headers, query, body, request.remote or "")
-        fault = self.house.strike(path, clock.now_ms())
+        raw = RawRequest(request.method, path, request.headers, query, body, request.remote or "")
+        fault = self.venue.strike(path, self.clock())
         if fault and fault.name in TRANSPORT and not fault.done:
-            spoilt = await self._spoil(request, fault, "")
-            if spoilt is not None:
-                return spoilt
-        status, answer = self.house.answer(asked, fault, clock.now_ms())
+            reply = await faulty_reply(request, fault, "")
+            if reply is not None:
+                return reply
+        status, answer = self.venue.answer(raw, fault, self.clock())
         if fault and fault.name in TRANSPORT and fault.done:
-            spoilt = await self._spoil(request, fault, answer)
-            if spoilt is not None:
-                return spoilt
+            reply = await faulty_reply(request, fault, answer)
+            if reply is not None:
+                return reply
         return web.Response(text=answer, status=status, content_type="application/json")
-
-    async def _spoil(
-        self, request: web.Request, fault: Fault, answer: str
-    ) -> web.StreamResponse | None:
-        """Return what a fault makes of a reply; None when the true one may go out after all."""
-        match fault.name:
-            case "late":
-                await asyncio.sleep(fault.number / 1000)
-                return None
-            case "lost":
-                while request.transport and not request.transport.is_closing():
-                    await asyncio.sleep(TICK)
-            case "status":
-                return web.Response(
-                    text=PAGE,
-                    status=fault.number,
-                    content_type="text/html",
-                    headers={"location": ELSEWHERE},
-                )
-            case "trickle" | "huge":
-                return await _drag(request, answer if fault.name == "trickle" else "")
-            case "html":
-                return web.Response(text=PAGE, content_type="text/html")
-            case "truncated":
-                half = answer[: len(answer) // 2] or '{"code":0,"da'
-                return web.Response(text=half, content_type="application/json")
-            case "empty":
-                return web.Response()
-        if request.transport:
-            request.transport.abort()
-        return web.Response()
 
     # WebSocket
 
@@ -220,25 +184,26 @@ class Server:
         socket = web.WebSocketResponse(max_msg_size=MAX_BODY, compress=False)
         await socket.prepare(request)
         transport = request.transport
-        if transport is None:  # it has gone already
+        if transport is None:  # the client has gone already
             return socket
-        line = Line(socket, transport.abort, self.house.faults)
-        session = Session(line.send)
-        writer = asyncio.create_task(line.run(self._thawed))
-        self._lines.add(line)
-        self.house.feed.sessions[session] = None
+        faults = FrameFaults(self.venue.faults)
+        connection = Connection(socket, cut=transport.abort, faults=faults, clock=self.clock)
+        session = Session(connection.send)
+        writer = asyncio.create_task(connection.run(self._thawed))
+        self._connections.add(connection)
+        self.venue.feed.sessions[session] = None
         try:
             await self._read(socket, session)
         finally:
-            self.house.feed.sessions.pop(session, None)
-            self._lines.discard(line)
+            self.venue.feed.sessions.pop(session, None)
+            self._connections.discard(connection)
             writer.cancel()
         return socket
 
     async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
         while not socket.closed:
             try:
-                message = await socket.receive(self._switches.silence_s)
+                message = await socket.receive(self._quirks.silence_s)
             except TimeoutError:
                 await socket.close(code=WSCloseCode.GOING_AWAY)
                 return
@@ -250,78 +215,19 @@ class Server:
             else:
                 return
             try:
-                self.house.receive(session, text, clock.now_ms())
+                self.venue.receive(session, text, self.clock())
             except Exception:
                 logger.exception("a message: the paper exchange has failed")
                 return
 
 
-async def _drag(request: web.Request, answer: str) -> web.StreamResponse:
-    """Send an answer byte by byte; without one, spaces without end."""
-    response = web.StreamResponse()
-    with suppress(ConnectionError):
-        await response.prepare(request)
-        for byte in answer.encode():
-            await response.write(bytes([byte]))
-            await asyncio.sleep(1)
-        while not answer:
-            await response.write(b" " * MAX_BODY)
-    return response
-
-
-def _tell_of_failure(task: "asyncio.Task[None]") -> None:
+def _log_failure(task: "asyncio.Task[None]") -> None:
     error = None if task.cancelled() else task.exception()
     if error:
         logger.error("a part of the paper exchange has stopped", exc_info=error)
 
 
-def serve(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    seed: int = 1,
-    tape: Path | None = None,
-    volatility: float = 1.0,
-    speed: float = 1.0,
-    switches: Switches = DEFAULTS,
-    faults: Sequence[Fault] = (),
-    ready: Callable[[str, str], None],
-    control: Callable[[str, str], None] | None = None,
-    stop: Stop,
-) -> Report:
-    """Serve the paper exchange until `stop` is set, from any thread or signal handler.
-
-    `ready` is called once, with the REST and the WebSocket URL, when it listens. With `control`
-    there is a control endpoint too, and it is called before, with its URL and token. `faults` are
-    planned from the start. Returned is what the judge found about the paper key.
-    """
-    check_loopback(host)
-    stage = set_stage(seed=seed, tape=tape, volatility=volatility, speed=speed, switches=switches)
-
-    async def main() -> Report:
-        server = Server(*stage, seed)
-        controls = Control(server.house)
-        for fault in faults:
-            server.plan(fault)
-        await server.start(host, port)
-        if control:
-            control_url, _ = urls(host, await controls.start(host))
-            control(control_url, controls.token)
-        ready(*urls(server.host, server.port))
-        while not stop.is_set():
-            await asyncio.sleep(0.05)
-        await controls.stop()
-        await server.stop()
-        return server.house.judge.report
-
-    loop = asyncio.new_event_loop()  # not asyncio.run, which would take over SIGINT
-    try:
-        return loop.run_until_complete(main())
-    finally:
-        loop.close()
-
-
 def urls(host: str, port: int) -> tuple[str, str]:
-    """Return the REST and the WebSocket URL of a port."""
+    """Return the REST and the WebSocket URL of a host and port."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}", f"ws://{name}:{port}/ws"

@@ -1,0 +1,23 @@
+"""A session of the feed: one client, its authentication and its subscriptions."""
+
+from collections.abc import Callable
+
+from market_maker.paper.api.encoding import Row
+from market_maker.paper.api.topic import Topic
+from market_maker.paper.exchange.instrument import Key
+
+
+class Session:
+    """One client of the feed. It never sends a frame itself; `send` does."""
+
+    def __init__(self, send: Callable[[str, str], None]) -> None:
+        self.send = send  # takes a frame and the name of its table
+        self.owner = ""
+        self.topics: dict[Topic, None] = {}
+        self.shown: dict[Key, Row] = {}  # instrument rows as last sent to this client
+
+    def is_subscribed(self, topic: Topic, owner: str = "") -> bool:
+        """Return whether the client gets frames on a topic; private ones are those of `owner`."""
+        if owner and owner != self.owner:
+            return False
+        return topic in self.topics or topic._replace(symbol="") in self.topics
