@@ -11,6 +11,7 @@ from typing import Any
 
 from market_maker.client_oid import RUN, base36, is_ours, new_oid
 from market_maker.clock import SYSTEM, Clock
+from market_maker.decimals import plain
 from market_maker.errors import (
     BadParameter,
     OutcomeUnknown,
@@ -18,16 +19,7 @@ from market_maker.errors import (
     SettingsError,
     Temporary,
 )
-from market_maker.models import (
-    Account,
-    Instrument,
-    Margin,
-    OpenOrder,
-    OrderRequest,
-    Position,
-    Side,
-    plain,
-)
+from market_maker.models import Account, Instrument, Margin, OpenOrder, OrderRequest, Position, Side
 from market_maker.wire import protocol
 from market_maker.wire.protocol import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed

@@ -1,27 +1,21 @@
 """The market maker: which orders a strategy wants, and how the open ones become those."""
 
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Self
 
 from market_maker import __version__, strategy
 from market_maker.control import Control
+from market_maker.decimals import to_grid
 from market_maker.errors import InvalidOrder, OrdersLeft, Temporary
-from market_maker.models import (
-    OrderRequest,
-    Plan,
-    Side,
-    Snapshot,
-    to_grid,
-)
+from market_maker.models import OrderRequest, Side, Snapshot
 from market_maker.safety import Health, TradingState
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader
 from market_maker.strategy import Decision
 from market_maker.trading import (
+    CreateBrake,
     ExchangeInterface,
     Loop,
     RandomSizes,
@@ -37,9 +31,6 @@ logger = logging.getLogger(__name__)
 REMIND_EVERY = 60.0
 START_EXIT_SECONDS = 3.0
 """Seconds to leave during the start, when only an earlier run can have left orders."""
-MINUTE = 60.0
-CHURN = 60
-"""So many creates in a minute for each wanted order, and it calms down."""
 
 
 class OrderManager:
@@ -68,9 +59,9 @@ class OrderManager:
         self.control = Control()
         """What was asked of this run; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
-        self._no_creates_until = self._reminded = 0.0
+        self._reminded = 0.0
+        self._brake = CreateBrake()
         self._rules: tuple[float, float] | None = None
-        self._created: deque[float] = deque()
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._dropped = status.Dropped()
         self._decided: tuple[object, Decision] | None = None
@@ -268,13 +259,10 @@ class OrderManager:
             )
         decision = self._decide(tuple(wanted), snapshot)
         self._dropped.log(decision.dropped)
-        plan = decision.plan
-        if self.clock.monotonic() < self._no_creates_until or self._is_churning(plan, len(wanted)):
-            plan = replace(plan, create=(), deferred=plan.deferred + plan.create)
+        plan = self._brake.hold_back(decision.plan, len(wanted), self.clock.monotonic())
         status.log_plan(plan)
         if self.exchange.execute(plan):
-            self._no_creates_until = self.clock.monotonic() + settings.API_ERROR_INTERVAL
-            logger.warning("No new orders for %g s.", settings.API_ERROR_INTERVAL)
+            self._brake.rest(self.clock.monotonic(), settings.API_ERROR_INTERVAL)
 
     def print_status(self) -> None:
         """Log the account and the position."""
@@ -324,20 +312,9 @@ class OrderManager:
         before, self._rules = self._rules, rules
         if before and before != rules:
             logger.warning("The venue changed tick and lot: %s -> %s.", before, rules)
-            if not self.loop.pull("they stand on the old grid"):
+            if not self.loop.puller.pull("they stand on the old grid"):
                 self._rules = before
                 raise Temporary("orders still stand on the old grid")
-
-    def _is_churning(self, plan: Plan, wanted: int) -> bool:
-        """Say whether so many orders were created in the last minute that it must calm down."""
-        now = self.clock.monotonic()
-        while self._created and now - self._created[0] > MINUTE:
-            self._created.popleft()
-        if len(self._created) + len(plan.create) > CHURN * max(wanted, 1):
-            logger.warning("%d orders created in a minute: no more for now.", len(self._created))
-            return True
-        self._created.extend([now] * len(plan.create))
-        return False
 
     def _check_age(self) -> None:
         """Raise Temporary when the strategy has thought so long that the market is another one."""

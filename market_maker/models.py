@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
+from market_maker.decimals import plain
 from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
@@ -194,16 +195,6 @@ class OpenOrder:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """What was noted of our creates, for whoever outlives the run that has sent them."""
-
-    ids: frozenset[str] = frozenset()
-    """The order_ids that the venue has given."""
-    open_creates: tuple[OpenOrder, ...] = ()
-    """Creates that left and whose answer was not noted; `ctime` is the venue's time of sending."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """An increase of the filled quantity of one of our orders.
@@ -326,33 +317,3 @@ def riskiest_first(
     """Return orders to cancel, those first that could enlarge the position, the nearest first."""
     middle, net = ticker.middle, position.net
     return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
-
-
-def plain(value: Decimal) -> str:
-    """Write a number the way the venue does: no exponent, no trailing zeros.
-
-    >>> plain(Decimal("8582.0")), plain(Decimal("1E+2")), plain(Decimal("-0.50"))
-    ('8582', '100', '-0.5')
-    """
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def to_grid(price: float | Decimal, tick: Decimal) -> Decimal:
-    """Return the multiple of `tick` nearest to `price`; ties go to the even multiple.
-
-    This is the family's `toNearest`, which rounds the quotient of floats.
-
-    >>> to_grid(8493.75, Decimal("0.5"))
-    Decimal('8494.0')
-    """
-    return Decimal(round(float(price) / float(tick))) * tick
-
-
-def to_lot(qty: float | Decimal, lot: Decimal) -> Decimal:
-    """Return the largest multiple of `lot` that is not above `qty`, a float taken as it is written.
-
-    >>> to_lot(0.3, Decimal("0.1")), to_lot(99.9, Decimal(1))
-    (Decimal('0.3'), Decimal('99'))
-    """
-    return Decimal(str(qty)) // lot * lot

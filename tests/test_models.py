@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import Instrument, Side, plain, to_grid
+from market_maker.models import Instrument, Side
+from market_maker.decimals import plain, to_grid
 
 
 @pytest.mark.parametrize(

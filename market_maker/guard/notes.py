@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
-from market_maker.models import Notes, OpenOrder, OrderRequest, OrderState, Side, plain
+from market_maker.decimals import plain
+from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders.sweep import Notes
 
 LEAVING, CREATED, REFUSED = "leaving", "created", "refused"
 ID = re.compile(r"[0-9]{1,20}", re.ASCII)

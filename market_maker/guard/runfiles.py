@@ -14,7 +14,8 @@ from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
 from market_maker.guard.notes import CREATED, LEAVING, note_of, read_notes
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.models import Account, Notes, OpenOrder, OrderRequest
+from market_maker.models import Account, OpenOrder, OrderRequest
+from market_maker.orders.sweep import Notes
 
 logger = logging.getLogger(__name__)
 

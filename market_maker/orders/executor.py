@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
 
 from market_maker.clock import Clock
 from market_maker.control import Control
+from market_maker.decimals import plain
 from market_maker.errors import (
     BadParameter,
     Fatal,
@@ -25,11 +25,8 @@ from market_maker.gte import GTE, Outcome
 from market_maker.models import (
     OpenOrder,
     OrderRequest,
-    OrderState,
     Plan,
     Side,
-    Ticker,
-    plain,
     riskiest_first,
 )
 from market_maker.orders import sweep
@@ -296,31 +293,3 @@ class Executor:
         for order in sorted(orders, key=lambda order: -order.price):
             digits = instrument.price_decimals if instrument else 8
             logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
-
-
-class DryExecutor(Executor):
-    """Sends nothing: its orders are virtual, and end when they are cancelled or crossed."""
-
-    _ids = count(1)
-
-    def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """End virtual orders."""
-        for order in orders:
-            self._own.cancelling(order.client_oid)
-            self._own.observe(replace(order, state=OrderState.DONE))
-
-    def cancel_all(self, seconds: float = 20.0) -> None:  # noqa: ARG002
-        """End all virtual orders."""
-        self.cancel(self._own.live())
-
-    def end_crossed(self, ticker: Ticker) -> None:
-        """End the orders that the market would have filled, and say so."""
-        for order in self._own.live():
-            if not ticker.would_rest(order.side, order.price):
-                logger.info("Dry run: %s would have been filled.", order)
-                self.cancel([order])
-
-    def _create(self, creates: Sequence[OrderRequest]) -> int:
-        for request in creates:
-            self._own.accepted(request.client_oid, str(next(self._ids)))
-        return 0

@@ -8,7 +8,8 @@ from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
-from market_maker.orders.executor import ACCEPTED, DryExecutor, Executor
+from market_maker.orders.dry import DryExecutor
+from market_maker.orders.executor import ACCEPTED, Executor
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.startup import EarlierRuns, Startup
 from market_maker.orders.tracker import OrderTracker
@@ -96,6 +97,11 @@ class Orders:
     def take_news(self) -> bool:
         """Take what the feed has brought; return whether it is a reason to tick now."""
         return not self.is_dry and self.reconciler.take_news()
+
+    def take_cut_short(self) -> bool:
+        """Return, once, whether the last plan was sent in part only: then tick at once."""
+        cut, self.executor.is_cut_short = self.executor.is_cut_short, False
+        return cut
 
     def take_fills(self) -> list[Fill]:
         """Return the fills since the last call."""

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
+from market_maker.decimals import plain
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import ZERO, Fill, Notes, OpenOrder, OrderState, Side, plain
-from market_maker.orders.sweep import LATE_SECONDS, claimed
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
+from market_maker.orders.sweep import LATE_SECONDS, Notes, claimed
 from market_maker.orders.tracker import OrderTracker, id_number
 from market_maker.ws.ws_thread import GTEWebsocket
 

@@ -10,10 +10,10 @@ from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import AlreadyRunning, Temporary, VenueUnreachable
 from market_maker.gte import GTE
-from market_maker.models import Notes, OpenOrder
+from market_maker.models import OpenOrder
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.sweep import LATE_SECONDS, Sweep
+from market_maker.orders.sweep import LATE_SECONDS, Notes, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 

@@ -15,7 +15,7 @@ from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
-from market_maker.models import Account, Notes, OpenOrder
+from market_maker.models import Account, OpenOrder
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,16 @@ class Client(Protocol):
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
     ) -> Sequence[Any]:
         """Ask to cancel orders; the outcome of each has `order_id` and `error`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What was noted of our creates, for whoever outlives the run that has sent them."""
+
+    ids: frozenset[str] = frozenset()
+    """The order_ids that the venue has given."""
+    open_creates: tuple[OpenOrder, ...] = ()
+    """Creates that left and whose answer was not noted; `ctime` is the venue's time of sending."""
 
 
 NO_NOTES = Notes()

@@ -8,7 +8,7 @@ next.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market_maker.models import to_grid
+from market_maker.decimals import to_grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,18 @@ bitmex_names         the family's names            random_sizes     sizes drawn 
 
 from market_maker.trading import status
 from market_maker.trading.bitmex_names import request_of
+from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
 
-__all__ = ["ExchangeInterface", "Loop", "RandomSizes", "Runtime", "request_of", "status"]
+__all__ = [
+    "CreateBrake",
+    "ExchangeInterface",
+    "Loop",
+    "RandomSizes",
+    "Runtime",
+    "request_of",
+    "status",
+]

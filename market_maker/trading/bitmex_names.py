@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from market_maker.decimals import to_grid, to_lot
 from market_maker.errors import InvalidOrder
 from market_maker.models import (
     ZERO,
@@ -14,8 +15,6 @@ from market_maker.models import (
     Position,
     Side,
     Ticker,
-    to_grid,
-    to_lot,
 )
 from market_maker.money import value
 

@@ -16,14 +16,8 @@ from market_maker.errors import (
     VenueUnreachable,
 )
 from market_maker.models import (
-    ZERO,
     Fill,
-    Instrument,
-    Leg,
-    Margin,
-    OpenOrder,
     Plan,
-    Position,
     Side,
     Snapshot,
 )
@@ -34,12 +28,11 @@ from market_maker.settings import settings
 from market_maker.trading import bitmex_names
 from market_maker.trading.monitor import EMPTY_AFTER, Monitor
 from market_maker.trading.runtime import Runtime
+from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
-SEEN_SECONDS = 2.0
-"""Seconds after which what a tick has read is read anew: its strategy takes long."""
 PRICE = attrgetter("price")
 SLOW_SECONDS = 1.0
 """Seconds after which a tick asks for nothing more that can wait for the next one."""
@@ -73,13 +66,6 @@ class ExchangeInterface:
         )
         assert self.gte.ws
         self.feed = self.gte.ws
-        self._is_spot = not account.is_contract
-        self._instrument: Instrument | None = None
-        """The latest that was shown; a fill may be found while a new connection shows none yet."""
-        self._is_ticking = False
-        self._seen: Snapshot | None = None
-        """What the tick has read; None outside a tick."""
-        self._seen_at = 0.0
         self.orders = Orders(
             self.gte,
             self.feed,
@@ -95,6 +81,7 @@ class ExchangeInterface:
         self.monitor = Monitor(
             self.gte, self.feed, self.orders, self.money, self._clock, settings.MAX_FILLS
         )
+        self._view = View(self.feed, self.orders, self.money, self.monitor, self._clock)
 
     @property
     def dry_run(self) -> bool:
@@ -177,9 +164,6 @@ class ExchangeInterface:
             return Health(TradingState.PAUSED, "own orders are still being looked up")
         return found
 
-    def _own_orders(self) -> tuple[OpenOrder, ...]:
-        return self._seen.orders if self._seen else self.orders.live()
-
     def _look_if_possible(self) -> Snapshot | None:
         try:
             return self.look()
@@ -192,9 +176,8 @@ class ExchangeInterface:
         return Decimal(str(max(settings.MAX_POSITION, -settings.MIN_POSITION)))
 
     def _on_fill(self, fill: Fill) -> None:
-        self._instrument = self.feed.get_instrument() or self._instrument
-        if self._instrument:
-            self.money.book(fill, self._instrument)
+        if instrument := self._view.latest_instrument():
+            self.money.book(fill, instrument)
             self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
@@ -218,49 +201,20 @@ class ExchangeInterface:
     # --- what a tick reads ----------------------------------------------------------------------
 
     def begin_tick(self) -> None:
-        """Show what `refresh()` reads from now on, until it is SEEN_SECONDS old."""
-        self._is_ticking, self._seen = True, None
+        """Show what `refresh()` reads from now on, until it is 2 s old."""
+        self._view.begin_tick()
 
     def end_tick(self) -> None:
         """Show what is there at each question from now on."""
-        self._is_ticking, self._seen = False, None
+        self._view.end_tick()
 
     def snapshot(self) -> Snapshot:
-        """Return all that a tick needs, as values read at one moment.
-
-        Inside a tick it is what the tick has read, outside what is there now. Raises Temporary
-        while the feed has not shown everything.
-        """
-        if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
-            return self._seen
-        return self.look()
+        """Return all that a tick needs; inside a tick what the tick has read. Raises Temporary."""
+        return self._view.snapshot()
 
     def look(self) -> Snapshot:
         """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
-        if missing := self.feed.missing():
-            raise Temporary(f"the feed has not shown {', '.join(missing)} yet")
-        orders = self.orders.live()
-        instrument, ticker, position, margin = self.feed.view(self.orders.own_quantity())
-        if instrument is None:
-            raise Temporary("the feed has not shown the instrument yet")
-        self._instrument = instrument
-        if self._is_spot:
-            position = self._spot_position()
-        found = Snapshot(
-            instrument=instrument,
-            ticker=ticker,
-            orders=orders,
-            position=position,
-            exposure=self.money.position.exposure(position),
-            margin=self._dry_margin() if self.dry_run else margin or self.monitor.margin,
-        )
-        if self._is_ticking:
-            self._seen, self._seen_at = found, self._clock.monotonic()
-        return found
-
-    def margin(self) -> Margin | None:
-        """Return the account; in a dry run the balance of DRY_BTC."""
-        return self._dry_margin() if self.dry_run else self.feed.funds() or self.monitor.margin
+        return self._view.look()
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
@@ -300,25 +254,25 @@ class ExchangeInterface:
 
         Raises Temporary while it is not known.
         """
-        margin = self.margin()
+        margin = self._view.margin()
         if margin is None:
             raise Temporary("the venue has not shown the account yet")
         return bitmex_names.margin_of(margin)
 
     def get_orders(self) -> list[dict[str, Any]]:
         """Return our open orders; see `bitmex_names.orders_of()`."""
-        return bitmex_names.orders_of(self._own_orders(), settings.SYMBOL)
+        return bitmex_names.orders_of(self._view.orders(), settings.SYMBOL)
 
     def get_highest_buy(self) -> dict[str, Any]:
         """Return our highest buy order; without one, an order at -2**32."""
-        buys = [order for order in self._own_orders() if order.side is Side.BUY]
+        buys = [order for order in self._view.orders() if order.side is Side.BUY]
         if not buys:
             return {"price": -(2**32)}
         return bitmex_names.orders_of([max(buys, key=PRICE)], settings.SYMBOL)[0]
 
     def get_lowest_sell(self) -> dict[str, Any]:
         """Return our lowest sell order; without one, an order at 2**32."""
-        sells = [order for order in self._own_orders() if order.side is Side.SELL]
+        sells = [order for order in self._view.orders() if order.side is Side.SELL]
         if not sells:
             return {"price": 2**32}
         return bitmex_names.orders_of([min(sells, key=PRICE)], settings.SYMBOL)[0]
@@ -337,7 +291,7 @@ class ExchangeInterface:
         """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
         if not plan.cancel and not plan.create:
             return 0
-        self._seen = None
+        self._view.forget()
         return self.orders.execute(plan, post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
@@ -354,15 +308,6 @@ class ExchangeInterface:
         self.orders.executor.cancel_all(seconds)
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _spot_position(self) -> Position:
-        """Return what this run has bought less what it has sold: spot has balances, no position."""
-        net = self.money.trades.net
-        return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
-
-    def _dry_margin(self) -> Margin:
-        balance = Decimal(str(settings.DRY_BTC))
-        return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
 
     def _mind_symbol(self, symbol: str | None) -> None:
         if symbol not in (None, settings.SYMBOL):

@@ -6,11 +6,12 @@ from typing import Protocol
 
 from market_maker.clock import Clock
 from market_maker.control import Control
-from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
-from market_maker.models import plain
+from market_maker.decimals import plain
+from market_maker.errors import Fatal, InvalidOrder, RequestError
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.pull import Puller
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +22,6 @@ QUOTE_TTL = 15.0
 SLEPT_SECONDS = 5.0
 """A wait that takes so much longer than asked for means that everything known is old."""
 SLOW_SECONDS = 5.0
-PULL_SECONDS = 1.0
-"""Seconds that a pull insists within one tick."""
-PULL_AGAIN = 4.0
-"""Seconds to the next pull after one that has not got through."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at the watched files."""
 SETTLE_SECONDS = 1.0
@@ -83,9 +80,8 @@ class Loop:
         self.health = Health(TradingState.PAUSED, "starting")
         self.asked_at: float | None = None
         """When the strategy was asked for its orders; None while it is not at work."""
-        self._halt_told = self._halt_pulled = False
-        self._unconfirmed_since: float | None = None
-        self._pull_due = 0.0
+        self.puller = Puller(exchange, control, clock)
+        self._halt_told = False
         self._was_open = False
         self._beaten = clock.monotonic()
         self._look_due = clock.monotonic() + LOOK_EVERY
@@ -130,16 +126,16 @@ class Loop:
             if self.may_quote():
                 self._bot.print_status()
             if self.may_quote() and self._place_orders():
-                self._unconfirmed_since = None
+                self.puller.confirm()
             else:
-                self._pull_what_must_not_rest(begun)
+                self.puller.pull_if_due(begun, self.quote_ttl())
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.note_fatal(error)
-            self._pull_what_must_not_rest(begun)
+            self.puller.pull_if_due(begun, self.quote_ttl())
         except RequestError as error:
             logger.warning("This tick is skipped: %s", error)
-            self._pull_what_must_not_rest(begun)
+            self.puller.pull_if_due(begun, self.quote_ttl())
         finally:
             self._exchange.end_tick()
 
@@ -192,26 +188,6 @@ class Loop:
         finally:
             self._exchange.close()
 
-    def pull(self, why: str, *, surely: bool = False) -> bool:
-        """Cancel all our orders that are known; return whether none is left.
-
-        `surely` asks the venue whether there are more. After one that has not got through, the next
-        one waits a little.
-        """
-        if not (surely or self._exchange.orders.live()):
-            return True
-        if self._clock.monotonic() < self._pull_due:
-            return False
-        logger.warning("Cancelling all our orders: %s.", why)
-        try:
-            self._exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
-        except OrdersLeft as error:
-            self._pull_due = self._clock.monotonic() + PULL_AGAIN
-            left = "".join(f"\n  {order}" for order in error.orders)
-            logger.error("%s%s", error, left)
-            return False
-        return True
-
     def wait(self) -> None:
         """Wait for the next tick: LOOP_INTERVAL, or less when something has happened."""
         exchange, clock = self._exchange, self._clock
@@ -219,7 +195,7 @@ class Loop:
         interval = settings.LOOP_INTERVAL
         if exchange.orders.is_unsettled() or exchange.monitor.is_doubtful() or not self.may_quote():
             interval = min(interval, SETTLE_SECONDS)
-        if exchange.orders.executor.is_cut_short:
+        if exchange.orders.take_cut_short():
             interval = 0.0  # what was left of the plan is planned anew at once
         due = clock.monotonic() + interval
         while not self._control.is_stopping and (now := clock.monotonic()) < due:
@@ -276,22 +252,6 @@ class Loop:
                 logger.error("The strategy took %.0f s to say which orders are wanted.", took)
         self._exchange.monitor.note("strategy")
         return False
-
-    def _pull_what_must_not_rest(self, begun: float) -> None:
-        """Cancel all our orders in a halt, and when they have stood unconfirmed for too long.
-
-        `begun` is when this tick began, which has not confirmed them.
-        """
-        now = self._clock.monotonic()
-        if self._unconfirmed_since is None:
-            self._unconfirmed_since = begun - self._exchange.unconfirmed_for()
-        ttl = 0.8 * self.quote_ttl()  # they must be gone by then
-        if self._control.is_halted:
-            self._halt_pulled |= self.pull(
-                f"halted, {self._control.halt_reason}", surely=not self._halt_pulled
-            )
-        elif now - self._unconfirmed_since >= ttl:
-            self.pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
 
     def _has_slept(self, until: float, stepped: float) -> bool:
         """Return whether the process stood still, or the machine: nothing known is still true then.

@@ -13,17 +13,13 @@ from market_maker.gte import GTE
 from market_maker.models import Instrument, Margin, OrderState, Snapshot, Ticker
 from market_maker.money import Money
 from market_maker.orders.orders import ACCEPTED, Orders
-from market_maker.safety import Alarms, Audit, Facts, Health, TradingState
+from market_maker.safety import Alarms, Facts, Health, TradingState
+from market_maker.trading.book_watch import BookWatch
 from market_maker.trading.position_watch import PositionWatch
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
-AUDIT_EVERY = 10.0
-AUDIT_QUIET = 5.0
-"""Seconds between audits of a book that has been quiet for so long."""
-AUDIT_AGAIN = 1.0
-"""Seconds to the next audit when one has found something."""
 MARGIN_EVERY = 10.0
 EMPTY_AFTER = 3.0
 """Seconds after which a table of the account that does not come is asked about over REST."""
@@ -59,8 +55,7 @@ class Monitor:
         self.margin: Margin | None = None
         """The account as REST has told it last, where the feed does not show it."""
         self._margin_due = 0.0
-        self._audit = Audit()
-        self._audited_at = self._confirmed_at = clock.monotonic()
+        self._book = BookWatch(gte, feed, clock)
         self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
         self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
@@ -86,12 +81,11 @@ class Monitor:
 
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
-        return bool(self._audit.wrong) or self._money.position.is_odd()
+        return self._book.is_doubtful() or self._money.position.is_odd()
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
-        confirmed = self._clock.monotonic() - self._confirmed_at
-        return min(self._feed.silent_about("order_book"), confirmed)
+        return self._book.unconfirmed_for()
 
     def look(
         self,
@@ -119,7 +113,7 @@ class Monitor:
             self._look_at_profit(snapshot.instrument, max_loss, now)
             self._look_at_price(snapshot.ticker, now)
             if has_time():
-                self._audit_book(now)
+                self._book.audit(now)
             if has_time():
                 self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
@@ -191,31 +185,6 @@ class Monitor:
                     self._feed.take_as_empty("position", epoch)
         except RequestError as error:
             logger.info("Tables that do not come could not be asked about: %s", error)
-
-    def _audit_book(self, now: float) -> None:
-        """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
-        quiet = self._feed.silent_about("order_book") > AUDIT_QUIET
-        pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
-        if now - self._audited_at < pause or self._feed.missing():
-            return
-        self._audited_at = now
-        epoch = self._feed.epoch
-        before = safety.levels_of(self._feed.market_depth(safety.LEVELS))
-        try:
-            rest = safety.levels_of(self._gte.order_book_query(safety.LEVELS))
-        except RequestError as error:
-            logger.info("The order book could not be audited: %s", error)
-            return
-        after = safety.levels_of(self._feed.market_depth(safety.LEVELS))
-        if epoch != self._feed.epoch:
-            return
-        self._audit = safety.follow(self._audit, safety.compare(before, rest, after))
-        if not self._audit.wrong:
-            self._confirmed_at = now
-        elif self._audit.is_drift:
-            logger.warning("The feed's book has drifted from the venue's: connecting anew.")
-            self._feed.connect_anew("the order book has drifted")
-            self._audit = Audit()
 
     def _look_at_price(self, ticker: Ticker, now: float) -> None:
         """Note a mid that is far from the median of the last minute."""

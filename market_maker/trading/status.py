@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from market_maker.models import OrderRequest, Plan, Position, Snapshot, plain
+from market_maker.decimals import plain
+from market_maker.models import OrderRequest, Plan, Position, Snapshot
 from market_maker.money import Money, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings

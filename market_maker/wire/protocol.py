@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from market_maker.decimals import plain
 from market_maker.errors import (
     AuthError,
     BadData,
@@ -39,7 +40,6 @@ from market_maker.models import (
     OrderRequest,
     OrderState,
     Side,
-    plain,
 )
 
 Row = Mapping[str, Any]

@@ -24,6 +24,7 @@ from market_maker.strategy import convergence, risk
 from market_maker.trading import exchange_interface
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
+from market_maker.trading.pull import Puller
 from market_maker.wire import protocol
 from market_maker.wire.throttle import Throttle
 from market_maker.wire.transport import Transport
@@ -284,7 +285,7 @@ BUGS = [
         "I8",
         (*("book empty", "all mute", "feed lags 4 s"),),
     ),
-    Bug("never pulls", swap(Loop, "pull", lambda *_: None), "I22", ("all mute",)),
+    Bug("never pulls", swap(Puller, "pull", lambda *_: None), "I22", ("all mute",)),
     Bug(
         "never connects again", swap(GTEWebsocket, "back_off", lambda _: 1e9), "I20 I13", FEED_GONE
     ),

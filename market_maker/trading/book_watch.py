@@ -1,0 +1,62 @@
+"""The book watched: REST is asked now and then whether the feed's best levels are still true."""
+
+import logging
+
+from market_maker import safety
+from market_maker.clock import Clock
+from market_maker.errors import RequestError
+from market_maker.gte import GTE
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+AUDIT_EVERY = 10.0
+AUDIT_QUIET = 5.0
+"""Seconds between audits of a book that has been quiet for so long."""
+AUDIT_AGAIN = 1.0
+"""Seconds to the next audit when one has found something."""
+
+
+class BookWatch:
+    """Audits the book when it is due; a feed that drifts is connected anew."""
+
+    def __init__(self, gte: GTE, feed: GTEWebsocket, clock: Clock) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._clock = clock
+        self._audit = safety.Audit()
+        self._audited_at = self._confirmed_at = clock.monotonic()
+
+    def is_doubtful(self) -> bool:
+        """Return whether the last audit has found a level wrong."""
+        return bool(self._audit.wrong)
+
+    def unconfirmed_for(self) -> float:
+        """Return the seconds since a frame changed the book, or REST found it right."""
+        confirmed = self._clock.monotonic() - self._confirmed_at
+        return min(self._feed.silent_about("order_book"), confirmed)
+
+    def audit(self, now: float) -> None:
+        """Compare the best levels with REST, if that is due."""
+        quiet = self._feed.silent_about("order_book") > AUDIT_QUIET
+        pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
+        if now - self._audited_at < pause or self._feed.missing():
+            return
+        self._audited_at = now
+        epoch = self._feed.epoch
+        before = safety.levels_of(self._feed.market_depth(safety.LEVELS))
+        try:
+            rest = safety.levels_of(self._gte.order_book_query(safety.LEVELS))
+        except RequestError as error:
+            logger.info("Could not audit the order book: %s", error)
+            return
+        after = safety.levels_of(self._feed.market_depth(safety.LEVELS))
+        if epoch != self._feed.epoch:
+            return
+        self._audit = safety.follow(self._audit, safety.compare(before, rest, after))
+        if not self._audit.wrong:
+            self._confirmed_at = now
+        elif self._audit.is_drift:
+            logger.warning("The feed's book has drifted from the venue's: reconnecting.")
+            self._feed.connect_anew("the order book has drifted")
+            self._audit = safety.Audit()

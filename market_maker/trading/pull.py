@@ -1,0 +1,66 @@
+"""Pulling: cancelling all our orders while the bot goes on, because they must not rest."""
+
+import logging
+
+from market_maker.clock import Clock
+from market_maker.control import Control
+from market_maker.errors import OrdersLeft
+from market_maker.settings import settings
+from market_maker.trading.exchange_interface import ExchangeInterface
+
+logger = logging.getLogger(__name__)
+
+PULL_SECONDS = 1.0
+"""Seconds that a pull insists within one tick."""
+PULL_AGAIN = 4.0
+"""Seconds to the next pull after one that has not got through."""
+
+
+class Puller:
+    """Cancels all our orders in a halt, and when they have stood unconfirmed for too long."""
+
+    def __init__(self, exchange: ExchangeInterface, control: Control, clock: Clock) -> None:
+        self._exchange = exchange
+        self._control = control
+        self._clock = clock
+        self._unconfirmed_since: float | None = None
+        self._halt_pulled = False
+        self._due = 0.0
+
+    def confirm(self) -> None:
+        """Record that a tick has found the orders to be as they should be."""
+        self._unconfirmed_since = None
+
+    def pull_if_due(self, begun: float, ttl: float) -> None:
+        """Pull what must not rest after a tick that `begun` then and has not confirmed it.
+
+        `ttl` is the longest that a quote may rest unconfirmed, in seconds.
+        """
+        now = self._clock.monotonic()
+        if self._unconfirmed_since is None:
+            self._unconfirmed_since = begun - self._exchange.unconfirmed_for()
+        if self._control.is_halted:
+            why = f"halted, {self._control.halt_reason}"
+            self._halt_pulled |= self.pull(why, surely=not self._halt_pulled)
+        elif now - self._unconfirmed_since >= 0.8 * ttl:  # they must be gone by then
+            self.pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
+
+    def pull(self, why: str, *, surely: bool = False) -> bool:
+        """Cancel all our orders that are known; return whether none is left.
+
+        `surely` asks the venue whether there are more. After one that has not got through, the next
+        one waits a little.
+        """
+        if not (surely or self._exchange.orders.live()):
+            return True
+        if self._clock.monotonic() < self._due:
+            return False
+        logger.warning("Cancelling all our orders: %s.", why)
+        try:
+            self._exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
+        except OrdersLeft as error:
+            self._due = self._clock.monotonic() + PULL_AGAIN
+            left = "".join(f"\n  {order}" for order in error.orders)
+            logger.error("%s%s", error, left)
+            return False
+        return True

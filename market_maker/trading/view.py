@@ -1,0 +1,105 @@
+"""What a tick reads: one snapshot, and the same one until it is old."""
+
+from decimal import Decimal
+
+from market_maker.clock import Clock
+from market_maker.errors import Temporary
+from market_maker.models import ZERO, Instrument, Leg, Margin, OpenOrder, Position, Snapshot
+from market_maker.money import Money
+from market_maker.orders.orders import Orders
+from market_maker.settings import settings
+from market_maker.trading.monitor import Monitor
+from market_maker.ws.ws_thread import GTEWebsocket
+
+SEEN_SECONDS = 2.0
+"""Seconds after which what a tick has read is read anew: its strategy takes long."""
+
+
+class View:
+    """Reads feed, orders and money into a `Snapshot`, at one moment.
+
+    Spot has no private tables (gte-api §6.8): its position is what this run has bought less what it
+    has sold.
+    """
+
+    def __init__(
+        self, feed: GTEWebsocket, orders: Orders, money: Money, monitor: Monitor, clock: Clock
+    ) -> None:
+        self._feed = feed
+        self._orders = orders
+        self._money = money
+        self._monitor = monitor
+        self._clock = clock
+        self._instrument: Instrument | None = None
+        self._is_ticking = False
+        self._seen: Snapshot | None = None
+        self._seen_at = 0.0
+
+    def begin_tick(self) -> None:
+        """Keep what is read from now on for the rest of the tick."""
+        self._is_ticking, self._seen = True, None
+
+    def end_tick(self) -> None:
+        """Read anew at each question from now on."""
+        self._is_ticking, self._seen = False, None
+
+    def forget(self) -> None:
+        """Read anew at the next question: orders were sent or cancelled."""
+        self._seen = None
+
+    def snapshot(self) -> Snapshot:
+        """Return what the tick has read, no older than SEEN_SECONDS; outside a tick what is now.
+
+        Raises Temporary while the feed has not shown everything.
+        """
+        if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
+            return self._seen
+        return self.look()
+
+    def look(self) -> Snapshot:
+        """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
+        if missing := self._feed.missing():
+            raise Temporary(f"the feed has not shown {', '.join(missing)} yet")
+        orders = self._orders.live()
+        instrument, ticker, position, margin = self._feed.view(self._orders.own_quantity())
+        if instrument is None:
+            raise Temporary("the feed has not shown the instrument yet")
+        self._instrument = instrument
+        if not instrument.is_contract:
+            position = self._spot_position()
+        found = Snapshot(
+            instrument=instrument,
+            ticker=ticker,
+            orders=orders,
+            position=position,
+            exposure=self._money.position.exposure(position),
+            margin=self._dry_margin() if self._orders.is_dry else margin or self._monitor.margin,
+        )
+        if self._is_ticking:
+            self._seen, self._seen_at = found, self._clock.monotonic()
+        return found
+
+    def orders(self) -> tuple[OpenOrder, ...]:
+        """Return our orders as `snapshot()` shows them, also while the feed shows nothing."""
+        return self._seen.orders if self._seen else self._orders.live()
+
+    def margin(self) -> Margin | None:
+        """Return the account; in a dry run the balance of DRY_BTC."""
+        return (
+            self._dry_margin()
+            if self._orders.is_dry
+            else self._feed.funds() or self._monitor.margin
+        )
+
+    def latest_instrument(self) -> Instrument | None:
+        """Return the latest that was shown: a fill may be found while a connection shows none."""
+        self._instrument = self._feed.get_instrument() or self._instrument
+        return self._instrument
+
+    def _spot_position(self) -> Position:
+        net = self._money.trades.net
+        return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
+
+    def _dry_margin(self) -> Margin:
+        balance = Decimal(str(settings.DRY_BTC))
+        return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
