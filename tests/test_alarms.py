@@ -1,27 +1,27 @@
-"""Alarms: how often something may happen, and what follows when it happens more often."""
+"""Breakers: how often something may happen, and what follows when it happens more often."""
 
 from math import inf
 
 import pytest
 
-from market_maker.safety.trading_state import EVENTS, Alarms, TradingState
+from market_maker.safety.trading_state import EVENTS, Breakers, TradingState
 
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str) -> None:
     rule = EVENTS[kind]
-    alarms = Alarms(fills_in_a_minute=10)
+    breakers = Breakers(fills_in_a_minute=10)
     for count in range(rule.limit):
-        assert alarms.troubles(100.0) == []
-        alarms.note(kind, 100.0)
-        assert bool(alarms.troubles(100.0)) == (count + 1 == rule.limit)
-    (trouble,) = alarms.troubles(100.0)
+        assert breakers.troubles(100.0) == []
+        breakers.note(kind, 100.0)
+        assert bool(breakers.troubles(100.0)) == (count + 1 == rule.limit)
+    (trouble,) = breakers.troubles(100.0)
     assert (trouble.state, trouble.reason) == (rule.state, rule.reason)
     if rule.hold == inf:
-        assert alarms.troubles(1e9)
+        assert breakers.troubles(1e9)
     else:
-        assert alarms.troubles(99.9 + rule.hold)
-        assert not alarms.troubles(100.0 + rule.hold)
+        assert breakers.troubles(99.9 + rule.hold)
+        assert not breakers.troubles(100.0 + rule.hold)
 
 
 @pytest.mark.parametrize(
@@ -39,40 +39,40 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
     ],
 )
 def test_events_count_only_within_their_time(kind: str, times: list[float], is_up: bool) -> None:
-    alarms = Alarms(fills_in_a_minute=3)
+    breakers = Breakers(fills_in_a_minute=3)
     for time in times:
-        alarms.note(kind, time)
-    assert bool(alarms.troubles(times[-1])) is is_up
+        breakers.note(kind, time)
+    assert bool(breakers.troubles(times[-1])) is is_up
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
-    alarms = Alarms(fills_in_a_minute=3)
+    breakers = Breakers(fills_in_a_minute=3)
     for _ in range(2):
-        alarms.note("metadata", 0.0)
-    alarms.calm("metadata")
-    alarms.note("metadata", 0.0)
-    assert alarms.troubles(0.0) == []
+        breakers.note("metadata", 0.0)
+    breakers.calm("metadata")
+    breakers.note("metadata", 0.0)
+    assert breakers.troubles(0.0) == []
 
 
 def test_a_success_ends_no_state_that_is_in_force() -> None:
-    alarms = Alarms(fills_in_a_minute=3)
+    breakers = Breakers(fills_in_a_minute=3)
     for _ in range(3):
-        alarms.note("metadata", 0.0)
-    alarms.calm("metadata")
-    assert [each.state for each in alarms.troubles(1e9)] == [TradingState.HALTED]
+        breakers.note("metadata", 0.0)
+    breakers.calm("metadata")
+    assert [each.state for each in breakers.troubles(1e9)] == [TradingState.HALTED]
 
 
 def test_each_new_event_prolongs_a_state() -> None:
-    alarms = Alarms(fills_in_a_minute=3)
-    alarms.note("jump", 0.0)
-    alarms.note("jump", 50.0)
-    assert alarms.troubles(100.0)
-    assert not alarms.troubles(110.0)
+    breakers = Breakers(fills_in_a_minute=3)
+    breakers.note("jump", 0.0)
+    breakers.note("jump", 50.0)
+    assert breakers.troubles(100.0)
+    assert not breakers.troubles(110.0)
 
 
 def test_several_troubles_are_all_told() -> None:
-    alarms = Alarms(fills_in_a_minute=3)
-    alarms.note("jump", 0.0)
-    alarms.note("loss", 0.0)
-    states = {each.state for each in alarms.troubles(0.0)}
+    breakers = Breakers(fills_in_a_minute=3)
+    breakers.note("jump", 0.0)
+    breakers.note("loss", 0.0)
+    states = {each.state for each in breakers.troubles(0.0)}
     assert states == {TradingState.REDUCING, TradingState.HALTED}

@@ -3,7 +3,7 @@
 from market_maker.safety.book_audit import LEVELS, Audit, compare, follow, levels_of
 from market_maker.safety.trading_state import (
     SILENT_AFTER,
-    Alarms,
+    Breakers,
     Facts,
     Health,
     TradingState,
@@ -13,8 +13,8 @@ from market_maker.safety.trading_state import (
 __all__ = [
     "LEVELS",
     "SILENT_AFTER",
-    "Alarms",
     "Audit",
+    "Breakers",
     "Facts",
     "Health",
     "TradingState",

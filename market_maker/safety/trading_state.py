@@ -62,6 +62,12 @@ class Facts:
     """What is known at one moment; ages in seconds."""
 
     connected: bool
+    halt_reason: str = ""
+    """Why nothing is quoted any more until a person has looked."""
+    guard_trouble: str = ""
+    """Why nobody would cancel our orders if this process died."""
+    orders_known: bool = True
+    """Whether our orders were looked up since the feed was last connected."""
     missing: Sequence[str] = ()
     silent_for: float = 0.0
     unconfirmed_for: float = 0.0
@@ -84,7 +90,7 @@ class Facts:
     blocked_for: float | None = None
     """Since the venue answered 403 and nothing else."""
     troubles: Sequence[Health] = field(default_factory=tuple)
-    """What else is known to be wrong: see `alarms`."""
+    """What else is known to be wrong: see `Breakers`."""
 
 
 def assess(facts: Facts) -> Health:
@@ -147,6 +153,7 @@ BLIND = "own orders could not be looked up for a while"
 DOUBT = "the fate of an order is not known"
 POSITION = "the position has not been shown for a while"
 RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
+    (HALTED, lambda facts: facts.halt_reason),
     (HALTED, _over(DOUBT_HALTED, "doubt_for", DOUBT + " for two minutes")),
     (HALTED, _over(600, "blocked_for", "the venue has been blocking us for ten minutes (403)")),
     (PAUSED, _over(-1, "blocked_for", "the venue is blocking us (403)")),
@@ -163,6 +170,8 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _over(STUCK_PAUSED, "stuck_for", "a cancel does not come to its end")),
     (PAUSED, lambda facts: _clock(facts.clock_offset_ms)),
     (PAUSED, _implausible),
+    (PAUSED, lambda facts: "" if facts.orders_known else "own orders are still being looked up"),
+    (PAUSED, lambda facts: facts.guard_trouble and f"no guard process: {facts.guard_trouble}"),
     (REDUCING, _over(PRIVATE_REDUCING, "private_for", POSITION)),
     (REDUCING, _over(BLIND_REDUCING, "blind_for", BLIND)),
     (REDUCING, _over(ODD_REDUCING, "odd_for", "the position is not what our fills make of it")),
@@ -214,8 +223,11 @@ EVENTS: Mapping[str, Rule] = {
 }
 
 
-class Alarms:
-    """Counts events by kind, and says what follows. Times are seconds of a steady clock."""
+class Breakers:
+    """Circuit breakers: counts events by kind, and says which states follow.
+
+    Times are seconds of a steady clock.
+    """
 
     def __init__(self, fills_in_a_minute: int) -> None:
         storm = Rule(

@@ -23,7 +23,7 @@ from market_maker.models import (
 )
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
-from market_maker.safety import SILENT_AFTER, Health, TradingState
+from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names
 from market_maker.trading.monitor import EMPTY_AFTER, Monitor
@@ -79,7 +79,13 @@ class ExchangeInterface:
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
         """Is told what this run has traded, after each fill; `guard.session` sets it."""
         self.monitor = Monitor(
-            self.gte, self.feed, self.orders, self.money, self._clock, settings.MAX_FILLS
+            self.gte,
+            self.feed,
+            self.orders,
+            self.money,
+            control,
+            self._clock,
+            settings.MAX_FILLS,
         )
         self._view = View(self.feed, self.orders, self.money, self.monitor, self._clock)
 
@@ -153,16 +159,14 @@ class ExchangeInterface:
             logger.error("%s", error)
             self.monitor.note_fatal(error)
             known = False
-        found = self.monitor.look(
+        is_current = self.dry_run or self.orders.reconciler.is_of_this_connection()
+        return self.monitor.look(
             self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
+            orders_known=known and is_current,
             has_time=has_time,
         )
-        known = known and (self.dry_run or self.orders.reconciler.is_of_this_connection())
-        if not known and found.state.severity < TradingState.PAUSED.severity:
-            return Health(TradingState.PAUSED, "own orders are still being looked up")
-        return found
 
     def _look_if_possible(self) -> Snapshot | None:
         try:

@@ -73,8 +73,6 @@ class Loop:
         """Is told the reason of a halt, once; `guard.session` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
         """Whether the guard may have pulled our orders after so many seconds without a heartbeat."""
-        self.guard_trouble = ""
-        """Why nobody would cancel our orders if this process died; empty while somebody would."""
         self.left_clean = False
         """Set when the way out has proven that none of our orders is left."""
         self.health = Health(TradingState.PAUSED, "starting")
@@ -144,23 +142,16 @@ class Loop:
         return self.health.state in (TradingState.ACTIVE, TradingState.REDUCING)
 
     def judge(self, found: Health) -> None:
-        """Set the state: what was found, our own halt and the guard in it.
-
-        A halt stays until a person has looked.
-        """
-        control = self._control
-        if found.state is TradingState.HALTED:
-            control.halt(found.reason)
-        if control.is_halted and not self._halt_told:
-            self._halt_told = True
-            logger.critical("HALTED until a person has looked: %s.", control.halt_reason)
-            if self.on_halt:
-                self.on_halt(control.halt_reason)
-        if control.is_halted:
-            found = Health(TradingState.HALTED, control.halt_reason)
-        elif self.guard_trouble and found.state.severity < TradingState.PAUSED.severity:
-            found = Health(TradingState.PAUSED, f"no guard process: {self.guard_trouble}")
+        """Go on with the state that was found. A halt stays until a person has looked."""
         self.health = found
+        if found.state is not TradingState.HALTED:
+            return
+        self._control.halt(found.reason)
+        if not self._halt_told:
+            self._halt_told = True
+            logger.critical("HALTED until a person has looked: %s.", self._control.halt_reason)
+            if self.on_halt:
+                self.on_halt(self._control.halt_reason)
 
     def quote_ttl(self) -> float:
         """Return the seconds after which no quote may rest unconfirmed."""
@@ -221,9 +212,9 @@ class Loop:
             self._exchange.orders.tracker.all_pulled()
         self._beaten = now
         trouble = self.on_beat() if self.on_beat else ""
-        if trouble and trouble != self.guard_trouble:
+        if trouble and trouble != self._exchange.monitor.guard_trouble:
             logger.error("No guard process: %s.", trouble)
-        self.guard_trouble = trouble
+        self._exchange.monitor.guard_trouble = trouble
 
     # --- inside ---------------------------------------------------------------------------------
 

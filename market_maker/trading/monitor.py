@@ -8,12 +8,13 @@ from statistics import median
 
 from market_maker import safety
 from market_maker.clock import Clock
+from market_maker.control import Control
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import Instrument, Margin, OrderState, Snapshot, Ticker
 from market_maker.money import Money
 from market_maker.orders.orders import ACCEPTED, Orders
-from market_maker.safety import Alarms, Facts, Health, TradingState
+from market_maker.safety import Breakers, Facts, Health, TradingState
 from market_maker.trading.book_watch import BookWatch
 from market_maker.trading.position_watch import PositionWatch
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -40,6 +41,7 @@ class Monitor:
         feed: GTEWebsocket,
         orders: Orders,
         money: Money,
+        control: Control,
         clock: Clock,
         max_fills: int,
     ) -> None:
@@ -48,8 +50,11 @@ class Monitor:
         self._orders = orders
         self._own = orders.tracker
         self._reconciler = orders.reconciler
+        self._control = control
         self._clock = clock
-        self._alarms = Alarms(fills_in_a_minute=max_fills)
+        self.guard_trouble = ""
+        """Why nobody would cancel our orders if this process died; empty while somebody would."""
+        self._breakers = Breakers(fills_in_a_minute=max_fills)
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
         self.margin: Margin | None = None
@@ -69,15 +74,15 @@ class Monitor:
 
     def note(self, kind: str) -> None:
         """Count one event of a kind that `trading_state` has a rule for."""
-        self._alarms.note(kind, self._clock.monotonic())
+        self._breakers.note(kind, self._clock.monotonic())
 
     def calm(self, kind: str) -> None:
         """Begin counting a kind anew: a success came in between."""
-        self._alarms.calm(kind)
+        self._breakers.calm(kind)
 
     def note_fatal(self, error: Fatal) -> None:
         """Count an answer after which trading may have to stop."""
-        self._alarms.note_fatal(error, self._clock.monotonic())
+        self._breakers.note_fatal(error, self._clock.monotonic())
 
     def is_doubtful(self) -> bool:
         """Say whether to look again soon: at a book or a position that is not as it should be."""
@@ -93,6 +98,7 @@ class Monitor:
         *,
         position_limit: Decimal | None,
         max_loss: Decimal | None,
+        orders_known: bool,
         has_time: Callable[[], bool],
     ) -> Health:
         """Gather the facts and return what they allow.
@@ -102,7 +108,7 @@ class Monitor:
         """
         now = self._clock.monotonic()
         if self._feed.auth_refused():
-            self._alarms.note("auth", now)
+            self._breakers.note("auth", now)
         self._take_events()
         self._count_drops(now)
         self._tell_unusable()
@@ -117,12 +123,17 @@ class Monitor:
             if has_time():
                 self._look_at_setting(snapshot.instrument, now)
         self._count_orders(now)
-        return safety.assess(self._facts(snapshot, position_limit, now))
+        return safety.assess(self._facts(snapshot, position_limit, orders_known, now))
 
-    def _facts(self, snapshot: Snapshot | None, limit: Decimal | None, now: float) -> Facts:
+    def _facts(
+        self, snapshot: Snapshot | None, limit: Decimal | None, orders_known: bool, now: float
+    ) -> Facts:
         feed = self._feed
         return Facts(
             connected=feed.is_connected(),
+            halt_reason=self._control.halt_reason,
+            guard_trouble=self.guard_trouble,
+            orders_known=orders_known,
             missing=feed.missing(),
             silent_for=feed.silent_for(),
             unconfirmed_for=self.book_unconfirmed_for(),
@@ -139,14 +150,14 @@ class Monitor:
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            troubles=[*self._alarms.troubles(now), *self._setting_trouble()],
+            troubles=[*self._breakers.troubles(now), *self._setting_trouble()],
         )
 
     # --- the feed -------------------------------------------------------------------------------
 
     def _count_drops(self, now: float) -> None:
         for _ in range(self._feed.epoch - max(self._epoch, 1)):
-            self._alarms.note("drop", now)
+            self._breakers.note("drop", now)
         self._epoch = self._feed.epoch
 
     def _take_events(self) -> None:
@@ -154,10 +165,10 @@ class Monitor:
         events, self._orders.executor.events = self._orders.executor.events, []
         for kind, at in events:
             if kind == ACCEPTED:
-                self._alarms.calm("parameter")
-                self._alarms.calm("metadata")
+                self._breakers.calm("parameter")
+                self._breakers.calm("metadata")
             else:
-                self._alarms.note(kind, at)
+                self._breakers.note(kind, at)
 
     def _tell_unusable(self) -> None:
         """Log what of the feed cannot be used, each sort of it once."""
@@ -197,7 +208,7 @@ class Monitor:
             usual = median(price for _, price in self._mids)
             moved = abs(mid / usual - 1)
             if moved > JUMPED:
-                self._alarms.note("crash" if moved > CRASHED else "price", now)
+                self._breakers.note("crash" if moved > CRASHED else "price", now)
                 self._mids.clear()
         self._mids.append((now, mid))
 
@@ -224,7 +235,7 @@ class Monitor:
                 self._free.popleft()
             free = snapshot.margin.total - snapshot.margin.position_margin  # orders give it back
             if self._free and free < FALL * max(each for _, each in self._free):
-                self._alarms.note("margin", now)
+                self._breakers.note("margin", now)
             self._free.append((now, free))
 
     def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
@@ -234,7 +245,7 @@ class Monitor:
             self._valued_at = now
         too_much = mark and max_loss and self._money.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
-            self._alarms.note("loss", now)
+            self._breakers.note("loss", now)
 
     def _look_at_setting(self, instrument: Instrument, now: float) -> None:
         """Ask once a minute for margin mode and leverages; compare them with those at the start.
@@ -275,7 +286,7 @@ class Monitor:
         }
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
-                self._alarms.note(kind, now)
+                self._breakers.note(kind, now)
         if counted["ghost"] > self._seen["ghost"]:
             logger.critical(
                 "An order appeared that was thought never to have: %s", self._own.ghosts

@@ -390,7 +390,7 @@ def test_f08_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_
 def test_f08_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
     bot = naughty(world, LOOP_INTERVAL=5)
     bot.act = fail
-    bot.exchange.monitor._alarms.note = lambda *_: None  # type: ignore[method-assign]
+    bot.exchange.monitor._breakers.note = lambda *_: None  # type: ignore[method-assign]
     world.run_until(lambda: not world.orders(), 17)
 
 
