@@ -1,14 +1,28 @@
-"""One connection of the feed: its login, its signs of life, and when it must be given up."""
+"""One connection of the feed: its socket, its login, and when it must be given up."""
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import websocket
+
 from market_maker import auth
+from market_maker.clock import Clock
 from market_maker.errors import AuthError, BadData
+from market_maker.models import Account
 from market_maker.secrecy import Secret
 from market_maker.wire import protocol
+from market_maker.wire.tls import Bounded, Connections
+
+PING_EVERY = 5.0
+"""Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
+WAIT_SECONDS = 1.0
+BEAT_SECONDS = 0.1
+"""The least time from beat to beat: once for each frame would be a fifth of an idle bot's work."""
+CONNECT_TIMEOUT = 5.0
+MESSAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes of one message; a longer one ends the connection before it is read whole."""
 
 DEAD_AFTER = 15.0
 """Seconds without a frame, pong included, or without a needed table: then it connects anew."""
@@ -183,3 +197,153 @@ def _operation(request: object) -> object:
     args = asked.get("args")
     table = args.get("table") if isinstance(args, dict) else None
     return f"{asked.get('op')} {table}" if table else asked.get("op")
+
+
+class Session:
+    """One connection of the feed, from `open()` to `close()`: what is sent, and when it is dead.
+
+    It keeps no tables: `receive()` and `read()` hand the frames to `GTEWebsocket`, which owns it.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        connections: Connections,
+        clock: Clock,
+        now: Callable[[], int],
+    ) -> None:
+        self._account = account
+        self._connections = connections
+        self._clock = clock
+        self._now = now
+        self.is_private = bool(account.api_key) and account.is_contract  # gte-api §6.8
+        """Whether it logs in and subscribes the account's tables."""
+        self._login = Login((account.api_key, account.api_secret) if self.is_private else None)
+        self.vitals = Vitals(0.0)  # before `open()` only the silence counts
+        self.vitals.hear(clock.monotonic())
+        self._line: Bounded | None = None
+        self._socket: websocket.WebSocket | None = None
+        self._ping_due = self._beat_due = 0.0
+        self.is_open = False
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the venue has refused the login for good."""
+        return self._login.is_refused
+
+    def open(self) -> None:
+        """Connect. Raises what the network raises."""
+        self._socket, self._line = self._connections.open_feed(
+            self._account.ws_url, CONNECT_TIMEOUT
+        )
+        self._line.allowance = MESSAGE_LIMIT
+        self._line.settimeout(WAIT_SECONDS)
+        self.vitals = Vitals(self._clock.monotonic())
+        self._ping_due = self._beat_due = self.vitals.began
+        self.is_open = True
+
+    def abort(self) -> None:
+        """Break the connection; the thread that receives notices. Any thread may call it."""
+        if self._socket:
+            self._socket.abort()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Let the connection go, without a closing handshake, which could hang."""
+        if self._socket:
+            self._socket.shutdown()  # type: ignore[no-untyped-call]
+
+    def subscribe(self, tables: Sequence[str]) -> None:
+        """Subscribe tables. Raises what the network raises."""
+        assert self._socket
+        account = self._account
+        for table in tables:
+            self._socket.send(
+                protocol.subscription(
+                    account.instrument_type, table, account.settle_currency, account.symbol
+                )
+            )
+
+    def beat(self) -> bool:
+        """Ping, log in and subscribe when due; return whether a heartbeat was due at all.
+
+        Raises ConnectionError when the thread has stalled, and what the network raises.
+        """
+        assert self._socket
+        now = self._clock.monotonic()
+        if now < self._beat_due:
+            return False
+        self._beat_due = now + BEAT_SECONDS
+        self.vitals.turn(now)
+        if now >= self._ping_due:
+            self._socket.send(protocol.PING)
+            self._ping_due = now + PING_EVERY
+        if self._login.is_due:
+            self._socket.send(self._login.begin(now, self._now()))
+        if self._login.take_subscription_due(now):
+            self.subscribe(protocol.PRIVATE_TABLES)
+        return True
+
+    def examine(self, *, is_crossed: bool, missing: Sequence[str]) -> None:
+        """Raise ConnectionError if the connection must be given up (see `Vitals.examine`)."""
+        self.vitals.examine(
+            self._clock.monotonic(),
+            is_crossed=is_crossed,
+            missing=missing,
+            needs_position=self.is_private,
+        )
+
+    def receive(self) -> bytes | None:
+        """Return the next message; None for a ping or pong, or if none begins in WAIT_SECONDS.
+
+        A message must end within twice WAIT_SECONDS. The library answers a ping; neither that nor
+        its own pong says that the venue lives. Raises ConnectionError for a close frame, and what
+        the network raises.
+        """
+        assert self._socket
+        assert self._line
+        self._line.deadline = self._clock.monotonic() + 2 * WAIT_SECONDS
+        try:
+            opcode, data = self._socket.recv_data(control_frame=True)
+        except websocket.WebSocketTimeoutException:
+            return None
+        self._line.allowance = MESSAGE_LIMIT
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            raise ConnectionError(f"the venue closed the connection{_why_closed(data)}")
+        is_control = opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG)
+        return None if is_control else bytes(data)
+
+    def read(self, data: bytes) -> dict[str, Any] | None:
+        """Return the frame of a message, and record what it tells of the connection.
+
+        Returns None for a message that is no frame; raises ConnectionError after too many of them.
+        """
+        now = self._clock.monotonic()
+        self.vitals.hear(now)
+        try:
+            frame = protocol.parse_json(data.decode())
+        except (BadData, UnicodeDecodeError):
+            frame = None
+        if not isinstance(frame, dict):
+            self.vitals.note_bad_frame(now)
+            return None
+        if "table" in frame:
+            table = str(frame["table"])
+            self.vitals.hear_of(table, now)
+            time = protocol.millis(frame, "time")
+            if table == "order_book" and time:
+                self.vitals.note_lag(self._now() - time)
+        return frame
+
+    def take_status(self, frame: dict[str, Any]) -> str:
+        """Take the answer to a login or a subscription; return its error, or empty text."""
+        now = self._beat_due = self._clock.monotonic()  # the next step of a login does not wait
+        return self._login.take_answer(frame, now)
+
+
+def _why_closed(data: bytes) -> str:
+    """Return the code and the text of a close frame, if it has them."""
+    if len(data) < 2:
+        return ""
+    text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
+    return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"

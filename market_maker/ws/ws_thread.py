@@ -4,30 +4,21 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-import websocket
-
 from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
-from market_maker.errors import AuthError, BadData, VenueUnreachable
+from market_maker.errors import AuthError, VenueUnreachable
 from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Side, Ticker
 from market_maker.wire import protocol
-from market_maker.wire.tls import Bounded, Connections, Handle
-from market_maker.ws.session import Login, Vitals
+from market_maker.wire.tls import Connections, Handle
+from market_maker.ws.session import Session
 from market_maker.ws.tables import WORTH_TELLING, Tables
 
 logger = logging.getLogger(__name__)
 
-PING_EVERY = 5.0
-"""Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
-WAIT_SECONDS = 1.0
-BEAT_SECONDS = 0.1
-"""The least time from beat to beat: once for each frame would be a fifth of an idle bot's work."""
-CONNECT_TIMEOUT = 5.0
-MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes of one message; a longer one ends the connection before it is read whole."""
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 OwnQuantity = dict[tuple[Side, Any], Any]
@@ -53,28 +44,26 @@ class GTEWebsocket:
     ) -> None:
         self._url = account.ws_url
         self._names = (account.instrument_type, account.settle_currency, account.symbol)
-        has_private_tables = bool(account.api_key) and account.is_contract  # gte-api §6.8
-        self._credentials = (account.api_key, account.api_secret) if has_private_tables else None
         self._clock = clock
-        self._now = now or clock.now_ms
         self._connections = connections or Connections()
+        self._new_session = partial(
+            Session,
+            account,
+            connections=self._connections,
+            clock=clock,
+            now=now or clock.now_ms,
+        )
+        self._session = self._new_session()
         self._chance = chance or random.SystemRandom()
         self.wake = wake if wake is not None else SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._line: Bounded | None = None
-        self._socket: websocket.WebSocket | None = None
-        self._connected = False
-        self._vitals = Vitals(0.0)  # of no connection yet; only "nothing heard" counts from now
-        self._vitals.hear(clock.monotonic())
-        self._login = Login(self._credentials)
         self._ever_heard_of: set[str] = set()
         self._bad_rows_before = 0
         self._wanted_anew = ""
         self._error = ""
         self._attempts = 0
-        self._ping_due = self._beat_due = 0.0
         self._thread: Handle | None = None
         self.epoch = 0
         self.arrivals = 0
@@ -93,8 +82,7 @@ class GTEWebsocket:
     def exit(self) -> None:
         """Close the connection and end the thread."""
         self._stop.set()
-        if self._socket:
-            self._socket.abort()  # type: ignore[no-untyped-call]
+        self._session.abort()
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join(timeout=1)
 
@@ -107,7 +95,7 @@ class GTEWebsocket:
         deadline = self._clock.monotonic() + seconds
         with self._changed:
             while missing := self._missing(tables):
-                if self._login.is_refused:
+                if self._session.is_refused:
                     raise AuthError(self._error)
                 left = deadline - self._clock.monotonic()
                 if left <= 0:
@@ -121,7 +109,7 @@ class GTEWebsocket:
     def needed(self) -> tuple[str, ...]:
         """The tables that quoting needs."""
         public = ("instrument", "order_book")
-        return (*public, "order", "position") if self._credentials else public
+        return (*public, "order", "position") if self._session.is_private else public
 
     def missing(self) -> list[str]:
         """Return the needed tables that have not had their partial on this connection."""
@@ -134,28 +122,28 @@ class GTEWebsocket:
         Not so positions that earlier connections brought and this one does not: they have stalled.
         """
         with self._changed:
-            was_told = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
+            was_told = table in self._ever_heard_of and not self._session.vitals.has_heard_of(table)
             has_stalled = table == "position" and was_told
-            is_missing = self._connected and table not in self._tables.heard
+            is_missing = self._session.is_open and table not in self._tables.heard
             if is_missing and self.epoch == epoch and not has_stalled:
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
-        return self._clock.monotonic() - self._vitals.began
+        return self._clock.monotonic() - self._session.vitals.began
 
     def is_connected(self) -> bool:
         """Return whether the connection stands."""
-        return self._connected
+        return self._session.is_open
 
     def silent_for(self) -> float:
         """Return the seconds since the last frame of any kind."""
-        return self._clock.monotonic() - self._vitals.heard
+        return self._clock.monotonic() - self._session.vitals.heard
 
     def silent_about(self, table: str) -> float:
         """Return the seconds since the last frame of a table, or since the connection began."""
-        return self._vitals.silent_about(table, self._clock.monotonic())
+        return self._session.vitals.silent_about(table, self._clock.monotonic())
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -164,11 +152,11 @@ class GTEWebsocket:
 
     def lag_ms(self) -> int:
         """Return how far the latest frame of the book was behind the venue's clock."""
-        return self._vitals.lag_ms(self._clock.monotonic())
+        return self._session.vitals.lag_ms(self._clock.monotonic())
 
     def auth_refused(self) -> bool:
         """Say whether the venue has refused our login for good."""
-        return self._login.is_refused
+        return self._session.is_refused
 
     def last_error(self) -> str:
         """Return why the last connection failed, or empty text."""
@@ -254,68 +242,31 @@ class GTEWebsocket:
 
     def connect(self) -> None:
         """Make a new connection with new tables. Raises what the network raises."""
-        self._socket, self._line = self._connections.open_feed(self._url, CONNECT_TIMEOUT)
-        self._line.allowance = MESSAGE_LIMIT
-        self._line.settimeout(WAIT_SECONDS)
+        session = self._new_session()
+        session.open()
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
-            self._vitals = Vitals(self._clock.monotonic())
-            self._login = Login(self._credentials)
+            self._session = session
             self._wanted_anew = ""
-            self._connected = True
             self.epoch += 1
-        self._ping_due = self._beat_due = self._vitals.began
         logger.info("Connected to the feed %s.", self._url)
-        self._subscribe(protocol.PUBLIC_TABLES)
-
-    def _subscribe(self, tables: Sequence[str]) -> None:
-        assert self._socket
-        for table in tables:
-            self._socket.send(protocol.subscription(self._names[0], table, *self._names[1:]))
+        session.subscribe(protocol.PUBLIC_TABLES)
 
     def beat(self) -> None:
-        """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
-        assert self._socket
-        now = self._clock.monotonic()
-        if now < self._beat_due:
+        """Do what is due; raise ConnectionError when the connection must be given up."""
+        if not self._session.beat():
             return
-        self._beat_due = now + BEAT_SECONDS
-        self._vitals.turn(now)
-        if now >= self._ping_due:
-            self._socket.send(protocol.PING)
-            self._ping_due = now + PING_EVERY
-        if self._login.is_due:
-            self._socket.send(self._login.begin(now, self._now()))
-        if self._login.take_subscription_due(now):
-            self._subscribe(protocol.PRIVATE_TABLES)
         if self._wanted_anew:
             raise ConnectionError(self._wanted_anew)
         with self._changed:
             is_crossed, missing = self._tables.is_crossed(), self._missing(self.needed)
-        self._vitals.examine(
-            now,
-            is_crossed=is_crossed,
-            missing=missing,
-            needs_position=self._credentials is not None,
-        )
+        self._session.examine(is_crossed=is_crossed, missing=missing)
 
     def receive(self) -> None:
-        """Take the next frame, if one begins within WAIT_SECONDS, and ends within twice as many.
-
-        The library answers a ping; neither that nor its own pong says that the venue lives.
-        """
-        assert self._socket
-        assert self._line
-        self._line.deadline = self._clock.monotonic() + 2 * WAIT_SECONDS
-        try:
-            opcode, data = self._socket.recv_data(control_frame=True)
-        except websocket.WebSocketTimeoutException:
-            return
-        self._line.allowance = MESSAGE_LIMIT
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise ConnectionError(f"the venue closed the connection{_why_closed(data)}")
-        if opcode not in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+        """Take the next message, if one comes soon. Raises what `Session.receive` raises."""
+        data = self._session.receive()
+        if data is not None:
             self._take(data)
 
     def lose(self, error: Exception) -> None:
@@ -333,20 +284,14 @@ class GTEWebsocket:
         return pause * self._chance.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
-        now = self._clock.monotonic()
-        self._vitals.hear(now)
-        try:
-            frame = protocol.parse_json(data.decode())
-        except (BadData, UnicodeDecodeError):
-            frame = None
+        frame = self._session.read(data)
         news = False
         with self._changed:
-            if not isinstance(frame, dict):
+            if frame is None:
                 self._tables.counts["bad frame"] += 1
-                self._vitals.note_bad_frame(now)
             elif "table" in frame:
                 waiting = self._missing(self.needed)
-                self._note_time(frame, now)
+                self._ever_heard_of.add(str(frame["table"]))
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
@@ -355,8 +300,10 @@ class GTEWebsocket:
                     self._error = ""
                     self._changed.notify_all()
                     news = True
-            elif "status" in frame:
-                self._take_status(frame, now)
+            elif "status" in frame and (error := self._session.take_status(frame)):
+                self._error = error
+                logger.error("%s", error)
+                self._changed.notify_all()
         if news:
             self.wake.put("news")
 
@@ -364,40 +311,16 @@ class GTEWebsocket:
         self.arrivals += 1
         return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
-    def _note_time(self, frame: dict[str, Any], now: float) -> None:
-        """Note when a table was heard of, and how late the venue's own time says that it is."""
-        table = str(frame["table"])
-        self._vitals.hear_of(table, now)
-        self._ever_heard_of.add(table)
-        time = protocol.millis(frame, "time")
-        if table == "order_book" and time:
-            self._vitals.note_lag(self._now() - time)
-
-    def _take_status(self, frame: dict[str, Any], now: float) -> None:
-        self._beat_due = now  # the next step of a login does not wait
-        if error := self._login.take_answer(frame, now):
-            self._error = error
-            logger.error("%s", error)
-            self._changed.notify_all()
-
     def _lost(self) -> None:
-        if self._socket:
-            self._socket.shutdown()  # type: ignore[no-untyped-call]  # a polite close could hang
+        session = self._session
+        session.close()
         with self._changed:
-            was_connected, self._connected = self._connected, False
+            was_open, session.is_open = session.is_open, False
             self._changed.notify_all()
-        if was_connected:
+        if was_open:
             self.wake.put("feed lost")
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
-        if not self._connected:
+        if not self._session.is_open:
             return list(tables)
         return [table for table in tables if table not in self._tables.heard]
-
-
-def _why_closed(data: bytes) -> str:
-    """Return the code and the text of a close frame, if it has them."""
-    if len(data) < 2:
-        return ""
-    text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
-    return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"
