@@ -91,7 +91,7 @@ class Monitor:
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
         confirmed = self._clock.monotonic() - self._confirmed_at
-        return min(self._feed.silent_about("order_book"), confirmed)
+        return min(self._feed.silent_for("order_book"), confirmed)
 
     def look(
         self,
@@ -132,7 +132,7 @@ class Monitor:
             missing=feed.missing(),
             silent_for=feed.silent_for(),
             unconfirmed_for=self.book_unconfirmed_for(),
-            private_for=feed.silent_about("position") if "position" in feed.needed else 0.0,
+            private_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
             lag_ms=feed.lag_ms(),
             ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
@@ -166,11 +166,11 @@ class Monitor:
                 self._alarms.note(kind, at)
 
     def _tell_unusable(self) -> None:
-        """Log what of the feed cannot be used, each sort of it once."""
+        """Log each kind of invalid feed data once."""
         for words in self._feed.unusable():
             if words not in self._told:
                 self._told.add(words)
-                logger.warning("The feed brought what cannot be used, %s: dropped.", words)
+                logger.warning("Dropped invalid feed data: %s.", words)
 
     def see_empty_tables(self) -> None:
         """See whether a table of the account does not come because there is nothing in it.
@@ -190,11 +190,11 @@ class Monitor:
                 if margins and not any(margin.position_margin for margin in margins):
                     self._feed.take_as_empty("position", epoch)
         except RequestError as error:
-            logger.info("Tables that do not come could not be asked about: %s", error)
+            logger.info("Could not query missing tables over REST: %s", error)
 
     def _audit_book(self, now: float) -> None:
         """Ask REST about the best levels when it is due; a feed that drifts is connected anew."""
-        quiet = self._feed.silent_about("order_book") > AUDIT_QUIET
+        quiet = self._feed.silent_for("order_book") > AUDIT_QUIET
         pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
         if now - self._audited_at < pause or self._feed.missing():
             return
@@ -213,8 +213,8 @@ class Monitor:
         if not self._audit.wrong:
             self._confirmed_at = now
         elif self._audit.is_drift:
-            logger.warning("The feed's book has drifted from the venue's: connecting anew.")
-            self._feed.connect_anew("the order book has drifted")
+            logger.warning("The feed's book has drifted from the venue's; reconnecting.")
+            self._feed.reconnect("the order book has drifted")
             self._audit = Audit()
 
     def _look_at_price(self, ticker: Ticker, now: float) -> None:

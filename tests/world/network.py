@@ -421,7 +421,7 @@ class Driver:
             else:
                 socket = feed._session._socket
                 socket.on_arrival = lambda: self._step(feed.receive)  # type: ignore[union-attr]
-                self._step(feed.beat)
+                self._step(feed.heartbeat)
 
     def _catch_up(self) -> None:
         """Take what has arrived while the process stood still, and do what is due."""
@@ -432,7 +432,7 @@ class Driver:
             self._step(feed.receive)
             if len(socket._arrived) >= before:
                 break
-        self._step(feed.beat)
+        self._step(feed.heartbeat)
 
     def _step(self, step: Callable[[], None]) -> None:
         if self._network.stopped:
