@@ -13,6 +13,9 @@ from market_maker.decimals import plain
 from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
+POSITION_STALE = 30.0
+"""Seconds without a frame of the position, which the venue sends every second or so. After that
+trading pauses (`safety.trading_state`) and the feed reconnects (`ws.vitals`)."""
 
 
 class Side(Enum):

@@ -172,7 +172,7 @@ def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
     exchange: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch = exchange.feed.epoch
-    exchange.feed.connect_anew("the test says so")
+    exchange.feed.reconnect("the test says so")
     wait_until(lambda: exchange.feed.epoch > epoch and not exchange.feed.missing())
     with monkeypatch.context() as patched:  # it was not back yet when this was asked
         patched.setattr(exchange.orders.reconciler, "look_up_if_needed", lambda **_: True)

@@ -8,13 +8,13 @@ from enum import Enum
 from math import inf
 
 from market_maker.errors import Fatal, Liquidated
-from market_maker.models import Instrument, Ticker
+from market_maker.models import POSITION_STALE, Instrument, Ticker
 
 SILENT_AFTER = 10.0
 """Seconds without any frame, pong included, after which the feed counts as dead."""
 UNCONFIRMED_AFTER = 12.0
 """Seconds in which a quiet book must have been confirmed by a frame or by REST."""
-PRIVATE_REDUCING, PRIVATE_PAUSED = 15.0, 30.0
+PRIVATE_REDUCING, PRIVATE_PAUSED = 15.0, POSITION_STALE
 """Seconds without the position, which the venue pushes every second or so."""
 BLIND_REDUCING, BLIND_PAUSED = 15.0, 30.0
 """Seconds in which the venue's list of orders was needed and could not be had."""

@@ -34,11 +34,11 @@ class BookWatch:
     def unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
         confirmed = self._clock.monotonic() - self._confirmed_at
-        return min(self._feed.silent_about("order_book"), confirmed)
+        return min(self._feed.silent_for("order_book"), confirmed)
 
     def audit(self, now: float) -> None:
         """Compare the best levels with REST, if that is due."""
-        quiet = self._feed.silent_about("order_book") > AUDIT_QUIET
+        quiet = self._feed.silent_for("order_book") > AUDIT_QUIET
         pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
         if now - self._audited_at < pause or self._feed.missing():
             return
@@ -58,5 +58,5 @@ class BookWatch:
             self._confirmed_at = now
         elif self._audit.is_drift:
             logger.warning("The feed's book has drifted from the venue's: reconnecting.")
-            self._feed.connect_anew("the order book has drifted")
+            self._feed.reconnect("the order book has drifted")
             self._audit = safety.Audit()

@@ -192,7 +192,7 @@ class ExchangeInterface:
             self.gte.clock.believe_latest()
         except RequestError as error:
             logger.warning("The venue's time is not known: %s", error)
-        self.feed.connect_anew(reason)
+        self.feed.reconnect(reason)
 
     def has_gone_silent(self, before: bool) -> bool:
         """Say whether the feed has fallen silent, or died, since the last look at it."""

@@ -137,7 +137,7 @@ class Monitor:
             missing=feed.missing(),
             silent_for=feed.silent_for(),
             unconfirmed_for=self.book_unconfirmed_for(),
-            private_for=feed.silent_about("position") if "position" in feed.needed else 0.0,
+            private_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
             lag_ms=feed.lag_ms(),
             ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
@@ -171,11 +171,11 @@ class Monitor:
                 self._breakers.note(kind, at)
 
     def _tell_unusable(self) -> None:
-        """Log what of the feed cannot be used, each sort of it once."""
+        """Log each kind of invalid feed data once."""
         for words in self._feed.unusable():
             if words not in self._told:
                 self._told.add(words)
-                logger.warning("The feed brought what cannot be used, %s: dropped.", words)
+                logger.warning("Dropped invalid feed data: %s.", words)
 
     def see_empty_tables(self) -> None:
         """See whether a table of the account does not come because there is nothing in it.
@@ -195,7 +195,7 @@ class Monitor:
                 if margins and not any(margin.position_margin for margin in margins):
                     self._feed.take_as_empty("position", epoch)
         except RequestError as error:
-            logger.info("Tables that do not come could not be asked about: %s", error)
+            logger.info("Could not query missing tables over REST: %s", error)
 
     def _look_at_price(self, ticker: Ticker, now: float) -> None:
         """Note a mid that is far from the median of the last minute."""

@@ -47,10 +47,10 @@ class PositionWatch:
                 self._asked_epoch = self._feed.epoch
                 reason = "the position does not match own fills"
                 logger.warning("Reconnecting to verify: %s.", reason)
-                self._feed.connect_anew(reason)
+                self._feed.reconnect(reason)
         if self._ledger.has_vanished(shown):
             logger.warning("Position no longer updated; reconnecting to verify.")
-            self._feed.connect_anew("position no longer updated")
+            self._feed.reconnect("position no longer updated")
         return events
 
     def _set_base_anew(self, snapshot: Snapshot) -> list[str]:

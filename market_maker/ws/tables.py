@@ -1,6 +1,6 @@
 """The live tables: frames in, rows merged by key, values out.
 
-`partial` replaces a table, `insert` and `update` merge into it, `delete` removes. Rows that come
+`partial` replaces a table, `insert` and `update` merge into it, `delete` removes. Rows that arrive
 before the table's partial, and rows that do not parse, are dropped and counted. It has no lock:
 `ws_thread` is the only writer and guards it.
 """
@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -26,16 +25,16 @@ from market_maker.models import (
 )
 from market_maker.wire import protocol
 from market_maker.wire.protocol import Row
-from market_maker.ws.book import Book
+from market_maker.ws.book import Book, OwnQuantity
 
 TRADES = 1_000
 NEWS = 10_000
 MISFITS = 3
-"""So many levels whose id does not fit their price, and the book cannot be believed."""
+"""So many levels whose id does not fit their price make the book invalid."""
 SAMPLE = 100
-"""So many levels of a book show whether its ids fit prices at all."""
-WORTH_TELLING = ("bad frame", "unknown table", "row of ")
-"""So begin the names of those counts that a person should hear of."""
+"""So many levels of a new book are read to learn whether its ids follow prices."""
+LOGGED = ("bad frame", "unknown table", "row of ")
+"""Beginnings of the names of those counts that belong in the log."""
 
 
 @dataclass(slots=True)
@@ -62,11 +61,11 @@ class Tables:
         """Rows of own orders, in order of arrival, until `drain_news()` takes them."""
         self.counts: Counter[str] = Counter()
         self.broken = ""
-        """Why the tables cannot be believed any more; a new connection mends it."""
+        """Why the tables are invalid, or empty text; only a new connection mends that."""
         self._id_rule: protocol.IdRule | None = None
         self._ids_fit: bool | None = None
         self.heard: dict[str, float] = {}
-        """When the last frame of each table arrived that has had its partial, in seconds."""
+        """When the last frame of each table arrived, in seconds; only tables with a partial."""
         self._arrival = 0
         self._at = 0.0
         self._position_arrival = 0
@@ -82,11 +81,11 @@ class Tables:
     # --- frames in ------------------------------------------------------------------------------
 
     def apply(self, frame: Row, arrival: int = 0, at: float = 0.0) -> bool:
-        """Take a data frame; return whether it brought news of the account's orders.
+        """Apply a data frame; return whether it brought news of the account's orders.
 
         `arrival` is its number, which rises from frame to frame, and `at` when it arrived, in
-        seconds of a steady clock. What arrives later is newer. A table that is not known, and rows
-        that are not fit, are counted and dropped; an action that is not known is `broken`.
+        seconds of a steady clock; what arrives later is newer. An unknown table and invalid rows
+        are counted and dropped; an unknown action makes the tables `broken`.
         """
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
@@ -121,10 +120,10 @@ class Tables:
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
         self._each(table, data, partial(take, table))
-        says_nothing = table == "instrument" and self.instrument() is None
-        is_spoilt = action == "partial" and self.counts[f"row refused: {table}"] > refused
-        if says_nothing or (table == "position" and is_spoilt):
-            del self.heard[table]  # such a first image is none
+        is_empty = table == "instrument" and self.instrument() is None
+        is_partly_refused = action == "partial" and self.counts[f"row refused: {table}"] > refused
+        if is_empty or (table == "position" and is_partly_refused):
+            del self.heard[table]  # so this is no first image
         return len(self.news) != news
 
     def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
@@ -138,7 +137,7 @@ class Tables:
                 else:
                     take(row)
             except (BadData, KeyError, TypeError) as error:
-                why = str(error).partition(":")[0] if isinstance(error, BadData) else "odd form"
+                why = str(error).partition(":")[0] if isinstance(error, BadData) else "wrong type"
                 self.counts["row refused"] += 1
                 self.counts[f"row refused: {table}"] += 1
                 self.counts[f"row of {table}: {why}"] += 1
@@ -154,7 +153,7 @@ class Tables:
             self.broken = "levels of the book whose id does not fit their price"
 
     def _learn_ids(self, data: list[Row]) -> bool | None:
-        """Say whether ids fit prices at this venue (gte-api §6.3, §12): in most levels they do.
+        """Return whether ids follow prices at this venue (gte-api §6.3, §12): most levels decide.
 
         None while that cannot be told.
         """
@@ -189,7 +188,7 @@ class Tables:
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
             self._id_rule, self._ids_fit = rule, None
-            self.book.check_anew()
+            self.book.check_again()
         if table in ("order", "execution"):
             self.news.append((value, self._arrival))
             if table == "execution":
@@ -211,31 +210,31 @@ class Tables:
         return news
 
     def instrument(self) -> Instrument | None:
-        """Return the instrument, once its partial is there."""
+        """Return the instrument; None before its partial."""
         entry = self._rows.get("instrument", {}).get(self._key)
         return entry.value if entry else None
 
     def instrument_row(self) -> dict[str, Any]:
-        """Return the instrument's row as the venue sent it."""
+        """Return the instrument's row as the venue sent it; empty before its partial."""
         entry = self._rows.get("instrument", {}).get(self._key)
         return dict(entry.row) if entry else {}
 
     def is_crossed(self) -> bool:
-        """Say whether the best bid is above the best ask."""
+        """Return whether the best bid is above the best ask."""
         return self.book.is_crossed()
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused."""
         return sum(self.counts[f"row refused: {table}"] for table in protocol.PRIVATE_TABLES)
 
-    def ticker(self, own: dict[tuple[Side, Decimal], Decimal]) -> Ticker:
-        """Return best bid and ask without our own quantity, and the last price."""
+    def ticker(self, own: OwnQuantity | None = None) -> Ticker:
+        """Return best bid and ask without our `own` quantity, and the last price."""
         bid, ask = self.book.best(own)
         instrument = self.instrument()
         return Ticker(bid=bid, ask=ask, last=instrument.last_price if instrument else None)
 
     def orders(self) -> tuple[OpenOrder, ...]:
-        """Return all open orders of the account in this symbol, other people's bots included."""
+        """Return all open orders of the account in this symbol, also those of other bots."""
         return tuple(entry.value for entry in self._rows.get("order", {}).values())
 
     def position(self) -> Position:
@@ -250,6 +249,10 @@ class Tables:
         return Position(long=long, short=short, at=at)
 
     def margin(self) -> Margin | None:
-        """Return the account in the settlement currency, once a frame has shown it."""
+        """Return the account in the settlement currency; None before a frame has shown it."""
         entry = self._rows.get("margin", {}).get((self._area,))
         return entry.value if entry else None
+
+    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
+        """Return instrument, bid and ask without our `own` quantity, position and account."""
+        return self.instrument(), self.ticker(own), self.position(), self.margin()

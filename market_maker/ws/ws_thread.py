@@ -1,44 +1,35 @@
-"""The live feed: a thread that keeps the tables of one instrument up to date, whatever happens."""
+"""The live feed: a thread that keeps the tables of one instrument up to date."""
 
 import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-import websocket
-
 from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
-from market_maker.errors import AuthError, BadData, VenueUnreachable
-from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Side, Ticker
+from market_maker.errors import AuthError, VenueUnreachable
+from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Ticker
 from market_maker.wire import protocol
-from market_maker.wire.tls import Bounded, Connections, Handle
-from market_maker.ws.session import Login, Vitals
-from market_maker.ws.tables import WORTH_TELLING, Tables
+from market_maker.wire.tls import Connections, Handle
+from market_maker.ws.book import OwnQuantity
+from market_maker.ws.session import Session
+from market_maker.ws.tables import LOGGED, Tables
 
 logger = logging.getLogger(__name__)
 
-PING_EVERY = 5.0
-"""Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
-WAIT_SECONDS = 1.0
-BEAT_SECONDS = 0.1
-"""The least time from beat to beat: once for each frame would be a fifth of an idle bot's work."""
-CONNECT_TIMEOUT = 5.0
-MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes of one message; a longer one ends the connection before it is read whole."""
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
-
-OwnQuantity = dict[tuple[Side, Any], Any]
+"""Seconds before the next attempts to connect; each is shortened by up to a half, at random."""
 
 
 class GTEWebsocket:
-    """Connects, authenticates, subscribes, pings and reconnects; the only writer of the tables.
+    """Keeps the tables over one `Session` after another; their only writer, and only its thread.
 
-    Its thread never places an order and never ends the process. Every connection begins with new
-    tables and a new `epoch`; `wake` is told of news of own orders and of the connection's coming
-    and going.
+    It never places an order and never ends the process. Every connection begins with new tables and
+    a new `epoch`. A word is put into `wake` when own orders changed, and when the connection came
+    or went. `now` returns the venue's time in ms; our own clock's, if not given.
     """
 
     def __init__(
@@ -53,61 +44,55 @@ class GTEWebsocket:
     ) -> None:
         self._url = account.ws_url
         self._names = (account.instrument_type, account.settle_currency, account.symbol)
-        has_private_tables = bool(account.api_key) and account.is_contract  # gte-api §6.8
-        self._credentials = (account.api_key, account.api_secret) if has_private_tables else None
         self._clock = clock
-        self._now = now or clock.now_ms
         self._connections = connections or Connections()
+        self._new_session = partial(
+            Session, account, connections=self._connections, clock=clock, now=now or clock.now_ms
+        )
+        self._session = self._new_session()
+        private = ("order", "position") if self._session.is_private else ()
+        self.needed: tuple[str, ...] = ("instrument", "order_book", *private)
+        """The tables that quoting needs."""
         self._chance = chance or random.SystemRandom()
         self.wake = wake if wake is not None else SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._line: Bounded | None = None
-        self._socket: websocket.WebSocket | None = None
-        self._connected = False
-        self._vitals = Vitals(0.0)  # of no connection yet; only "nothing heard" counts from now
-        self._vitals.hear(clock.monotonic())
-        self._login = Login(self._credentials)
-        self._ever_heard_of: set[str] = set()
+        self._ever_received: set[str] = set()
         self._bad_rows_before = 0
-        self._wanted_anew = ""
+        self._reconnect_reason = ""
         self._error = ""
         self._attempts = 0
-        self._ping_due = self._beat_due = 0.0
         self._thread: Handle | None = None
         self.epoch = 0
         self.arrivals = 0
-        """How many data frames have arrived, on all connections together: the order of all news."""
-
-    # --- life -----------------------------------------------------------------------------------
+        """Number of data frames so far, on all connections together: the order of all news."""
 
     def start(self) -> None:
-        """Start the thread; it connects by itself and stays at it until `exit()`."""
+        """Start the thread; it connects, and reconnects, until `exit()`."""
         self._thread = self._connections.run(self)
 
-    def connect_anew(self, reason: str) -> None:
-        """Let go of the connection and of all that it has told; the thread makes a new one."""
-        self._wanted_anew = reason
+    def reconnect(self, reason: str) -> None:
+        """Let the thread drop connection and tables at its next heartbeat, and connect again."""
+        self._reconnect_reason = reason
 
     def exit(self) -> None:
         """Close the connection and end the thread."""
         self._stop.set()
-        if self._socket:
-            self._socket.abort()  # type: ignore[no-untyped-call]
+        self._session.abort()
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join(timeout=1)
 
     def wait_for_tables(self, tables: Sequence[str], seconds: float) -> None:
-        """Wait until each of these tables has had its partial.
+        """Wait up to `seconds` until each of these tables has had its partial.
 
         Raises VenueUnreachable, naming what is missing, when the time is up, and AuthError when the
-        venue does not accept the key.
+        venue refuses the key.
         """
         deadline = self._clock.monotonic() + seconds
         with self._changed:
             while missing := self._missing(tables):
-                if self._login.is_refused:
+                if self._session.is_refused:
                     raise AuthError(self._error)
                 left = deadline - self._clock.monotonic()
                 if left <= 0:
@@ -117,45 +102,35 @@ class GTEWebsocket:
 
     # --- what a tick reads: copies, under the lock ------------------------------------------------
 
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """The tables that quoting needs."""
-        public = ("instrument", "order_book")
-        return (*public, "order", "position") if self._credentials else public
-
     def missing(self) -> list[str]:
         """Return the needed tables that have not had their partial on this connection."""
         with self._changed:
             return self._missing(self.needed)
 
     def take_as_empty(self, table: str, epoch: int) -> None:
-        """Take a table as had and empty, if this is still the connection on which it is missing.
+        """Treat a table as received and empty, if it is still missing on connection `epoch`.
 
-        Not so positions that earlier connections brought and this one does not: they have stalled.
+        Not so a position that an earlier connection brought and this one does not: it is stale.
         """
         with self._changed:
-            was_told = table in self._ever_heard_of and not self._vitals.has_heard_of(table)
-            has_stalled = table == "position" and was_told
-            is_missing = self._connected and table not in self._tables.heard
-            if is_missing and self.epoch == epoch and not has_stalled:
+            received = table in self._ever_received
+            is_stale = received and not self._session.vitals.has_received(table)
+            is_missing = self._session.is_open and table not in self._tables.heard
+            if is_missing and self.epoch == epoch and not (table == "position" and is_stale):
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
-        return self._clock.monotonic() - self._vitals.began
+        return self._clock.monotonic() - self._session.vitals.began
 
     def is_connected(self) -> bool:
         """Return whether the connection stands."""
-        return self._connected
+        return self._session.is_open
 
-    def silent_for(self) -> float:
-        """Return the seconds since the last frame of any kind."""
-        return self._clock.monotonic() - self._vitals.heard
-
-    def silent_about(self, table: str) -> float:
-        """Return the seconds since the last frame of a table, or since the connection began."""
-        return self._vitals.silent_about(table, self._clock.monotonic())
+    def silent_for(self, table: str = "") -> float:
+        """Return the seconds since the last frame, or the last one of a `table`."""
+        return self._session.vitals.silent_for(self._clock.monotonic(), table)
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -163,21 +138,21 @@ class GTEWebsocket:
             return self._bad_rows_before + self._tables.bad_private_rows()
 
     def lag_ms(self) -> int:
-        """Return how far the latest frame of the book was behind the venue's clock."""
-        return self._vitals.lag_ms(self._clock.monotonic())
+        """Return the lag of the latest frame of the book behind the venue's clock, in ms."""
+        return self._session.vitals.lag_ms(self._clock.monotonic())
 
     def auth_refused(self) -> bool:
-        """Say whether the venue has refused our login for good."""
-        return self._login.is_refused
+        """Return whether the venue has refused our login for good."""
+        return self._session.is_refused
 
     def last_error(self) -> str:
         """Return why the last connection failed, or empty text."""
         return self._error
 
     def unusable(self) -> list[str]:
-        """Return in words what was dropped on this connection that a person should hear of."""
+        """Return what was dropped on this connection and belongs in the log, in words."""
         with self._changed:
-            return [words for words in self._tables.counts if words.startswith(WORTH_TELLING)]
+            return [words for words in self._tables.counts if words.startswith(LOGGED)]
 
     def get_instrument(self) -> Instrument | None:
         """Return the instrument with its latest prices, or None while none is known."""
@@ -192,13 +167,12 @@ class GTEWebsocket:
     def get_ticker(self, own: OwnQuantity | None = None) -> Ticker:
         """Return best bid and ask, without the `own` quantity at each (side, price)."""
         with self._changed:
-            return self._tables.ticker(own or {})
+            return self._tables.ticker(own)
 
     def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
         """Return instrument, bid and ask without `own`, position and account, at one moment."""
         with self._changed:
-            tables = self._tables
-            return tables.instrument(), tables.ticker(own), tables.position(), tables.margin()
+            return self._tables.view(own)
 
     def funds(self) -> Margin | None:
         """Return the account in the settlement currency, or None while no frame has shown it."""
@@ -208,28 +182,21 @@ class GTEWebsocket:
     def market_depth(self, size: int = 25) -> dict[str, list[list[str]]]:
         """Return the best levels as `{"bids": [[price, size], ...], "asks": ...}`, best first."""
         with self._changed:
-            sides = [self._tables.book.levels(side, {}) for side in (Side.BUY, Side.SELL)]
-            bids, asks = (
-                [[str(price), str(qty)] for (price, qty), _ in zip(side, range(size), strict=False)]
-                for side in sides
-            )
-        return {"bids": bids, "asks": asks}
+            return self._tables.book.depth(size)
 
     def open_orders(self, prefix: str = "") -> tuple[OpenOrder, ...]:
-        """Return the open orders; with a prefix, only those that were made with it."""
+        """Return the open orders; with a `prefix`, only those whose client_oid has it."""
         with self._changed:
             orders = self._tables.orders()
-        if not prefix:
-            return orders
-        return tuple(order for order in orders if is_ours(order.client_oid, prefix))
+        return tuple(o for o in orders if not prefix or is_ours(o.client_oid, prefix))
 
     def drain_news(self) -> list[tuple[OpenOrder, int]]:
-        """Return all rows of orders since the last call, each with its frame's number."""
+        """Return the rows of orders since the last call, each with its frame's number."""
         with self._changed:
             return self._tables.drain_news()
 
     def position(self) -> Position:
-        """Return both legs, each with the number and time of the frame that has shown it."""
+        """Return both legs, each with the number and time of the frame that showed it."""
         with self._changed:
             return self._tables.position()
 
@@ -246,117 +213,80 @@ class GTEWebsocket:
             try:
                 self.connect()
                 while not self._stop.is_set():
-                    self.beat()
+                    self.heartbeat()
                     self.receive()
             except Exception as error:  # whatever it was, the feed comes back
                 self.lose(error)
             self._stop.wait(self.back_off())
 
     def connect(self) -> None:
-        """Make a new connection with new tables. Raises what the network raises."""
-        self._socket, self._line = self._connections.open_feed(self._url, CONNECT_TIMEOUT)
-        self._line.allowance = MESSAGE_LIMIT
-        self._line.settimeout(WAIT_SECONDS)
+        """Open a new session with new tables. Raises what the network raises."""
+        session = self._new_session()
+        session.open()
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
             self._tables = Tables(*self._names)
-            self._vitals = Vitals(self._clock.monotonic())
-            self._login = Login(self._credentials)
-            self._wanted_anew = ""
-            self._connected = True
+            self._session = session
+            self._reconnect_reason = ""
             self.epoch += 1
-        self._ping_due = self._beat_due = self._vitals.began
         logger.info("Connected to the feed %s.", self._url)
-        self._subscribe(protocol.PUBLIC_TABLES)
+        session.subscribe(protocol.PUBLIC_TABLES)
 
-    def _subscribe(self, tables: Sequence[str]) -> None:
-        assert self._socket
-        for table in tables:
-            self._socket.send(protocol.subscription(self._names[0], table, *self._names[1:]))
-
-    def beat(self) -> None:
-        """Do what is due: ping, log in, subscribe; raise ConnectionError for a dead connection."""
-        assert self._socket
-        now = self._clock.monotonic()
-        if now < self._beat_due:
+    def heartbeat(self) -> None:
+        """Send what is due; raise ConnectionError when the connection must be given up."""
+        if not self._session.heartbeat():
             return
-        self._beat_due = now + BEAT_SECONDS
-        self._vitals.turn(now)
-        if now >= self._ping_due:
-            self._socket.send(protocol.PING)
-            self._ping_due = now + PING_EVERY
-        if self._login.is_due:
-            self._socket.send(self._login.begin(now, self._now()))
-        if self._login.take_subscription_due(now):
-            self._subscribe(protocol.PRIVATE_TABLES)
-        if self._wanted_anew:
-            raise ConnectionError(self._wanted_anew)
+        if self._reconnect_reason:
+            raise ConnectionError(self._reconnect_reason)
         with self._changed:
             is_crossed, missing = self._tables.is_crossed(), self._missing(self.needed)
-        self._vitals.examine(
-            now,
-            is_crossed=is_crossed,
-            missing=missing,
-            needs_position=self._credentials is not None,
-        )
+        self._session.examine(is_crossed=is_crossed, missing=missing)
 
     def receive(self) -> None:
-        """Take the next frame, if one begins within WAIT_SECONDS, and ends within twice as many.
-
-        The library answers a ping; neither that nor its own pong says that the venue lives.
-        """
-        assert self._socket
-        assert self._line
-        self._line.deadline = self._clock.monotonic() + 2 * WAIT_SECONDS
-        try:
-            opcode, data = self._socket.recv_data(control_frame=True)
-        except websocket.WebSocketTimeoutException:
-            return
-        self._line.allowance = MESSAGE_LIMIT
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise ConnectionError(f"the venue closed the connection{_why_closed(data)}")
-        if opcode not in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+        """Apply the next message, if one comes soon. Raises what `Session.receive` raises."""
+        data = self._session.receive()
+        if data is not None:
             self._take(data)
 
     def lose(self, error: Exception) -> None:
-        """Note why the connection is lost, and let it go."""
+        """Close the connection and log why, once for each reason in a row."""
         described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
         if described != self._error and not self._stop.is_set():
             logger.warning("Feed lost: %s", described)
         self._error = described
-        self._lost()
+        self._session.close()
+        with self._changed:
+            was_open, self._session.is_open = self._session.is_open, False
+            self._changed.notify_all()
+        if was_open:
+            self.wake.put("feed lost")
 
     def back_off(self) -> float:
-        """Return the seconds until the next attempt, longer after each that failed."""
+        """Return the seconds until the next attempt to connect, longer after each that failed."""
         pause = BACK_OFF[min(self._attempts, len(BACK_OFF) - 1)]
         self._attempts += 1
         return pause * self._chance.uniform(0.5, 1.0)
 
     def _take(self, data: bytes) -> None:
-        now = self._clock.monotonic()
-        self._vitals.hear(now)
-        try:
-            frame = protocol.parse_json(data.decode())
-        except (BadData, UnicodeDecodeError):
-            frame = None
+        frame = self._session.parse(data)
         news = False
         with self._changed:
-            if not isinstance(frame, dict):
+            if frame is None:
                 self._tables.counts["bad frame"] += 1
-                self._vitals.note_bad_frame(now)
             elif "table" in frame:
                 waiting = self._missing(self.needed)
-                self._note_time(frame, now)
+                self._ever_received.add(str(frame["table"]))
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
-                    self._attempts = 0
-                    self._error = ""
+                    self._attempts, self._error = 0, ""
                     self._changed.notify_all()
                     news = True
-            elif "status" in frame:
-                self._take_status(frame, now)
+            elif "status" in frame and (error := self._session.take_status(frame)):
+                self._error = error
+                logger.error("%s", error)
+                self._changed.notify_all()
         if news:
             self.wake.put("news")
 
@@ -364,40 +294,7 @@ class GTEWebsocket:
         self.arrivals += 1
         return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
-    def _note_time(self, frame: dict[str, Any], now: float) -> None:
-        """Note when a table was heard of, and how late the venue's own time says that it is."""
-        table = str(frame["table"])
-        self._vitals.hear_of(table, now)
-        self._ever_heard_of.add(table)
-        time = protocol.millis(frame, "time")
-        if table == "order_book" and time:
-            self._vitals.note_lag(self._now() - time)
-
-    def _take_status(self, frame: dict[str, Any], now: float) -> None:
-        self._beat_due = now  # the next step of a login does not wait
-        if error := self._login.take_answer(frame, now):
-            self._error = error
-            logger.error("%s", error)
-            self._changed.notify_all()
-
-    def _lost(self) -> None:
-        if self._socket:
-            self._socket.shutdown()  # type: ignore[no-untyped-call]  # a polite close could hang
-        with self._changed:
-            was_connected, self._connected = self._connected, False
-            self._changed.notify_all()
-        if was_connected:
-            self.wake.put("feed lost")
-
     def _missing(self, tables: Sequence[str]) -> list[str]:
-        if not self._connected:
+        if not self._session.is_open:
             return list(tables)
         return [table for table in tables if table not in self._tables.heard]
-
-
-def _why_closed(data: bytes) -> str:
-    """Return the code and the text of a close frame, if it has them."""
-    if len(data) < 2:
-        return ""
-    text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
-    return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"

@@ -239,7 +239,7 @@ def real_feed() -> Iterator[Figure]:
 def stays() -> Iterator[Figure]:
     """Take ten million messages and a thousand connections; see what has grown."""
     feed = receive.feed_of("ws://localhost")
-    feed._connected = True
+    feed._session.is_open = True
     feed._take(receive.instrument().encode())
     feed._take(receive.frame("partial", receive.book_rows(500)).encode())
     frames = [receive.frame("update", [row]).encode() for row in wandering()]
@@ -294,7 +294,7 @@ def _connect(feed: GTEWebsocket, times: int) -> None:
     for _ in range(times):
         feed.wait_for_tables(feed.needed, 10)
         epoch = feed.epoch
-        feed._socket.abort()  # type: ignore[union-attr,no-untyped-call]
+        feed._session.abort()
         assert until(lambda: feed.epoch > epoch, 10)  # noqa: B023
     feed.wait_for_tables(feed.needed, 10)
 

@@ -18,8 +18,8 @@ from tests.world.world import World
 
 AREA, SYMBOL, SYMBOL_ID = "BTC", "BTC_USD", 4
 TIME = 1_577_836_805_000
-DEPTHS = (50, 500, 5_000, 50_000)
-DEEP = 5_000
+DEPTHS = (50, 500, 5_000)
+DEEP = DEPTHS[-1]
 FRAMES = 200
 PLACE = {"instrument_type": "pc", "settle_currency": AREA, "symbol": SYMBOL}
 CAPTURE = Path(__file__).parents[3] / "shared" / "data" / "btcusd_perp_20240808.gz"
@@ -96,7 +96,7 @@ def one_frame() -> Iterator[Figure]:
     took: dict[tuple[int, int], float] = {}
     for depth in DEPTHS:
         feed = feed_of("ws://localhost")
-        feed._connected = True
+        feed._session.is_open = True
         for first in (instrument(), frame("partial", book_rows(depth))):
             feed._take(first.encode())
         for rows in (1, 25):
@@ -129,10 +129,10 @@ def one_frame() -> Iterator[Figure]:
                     note=f"{linear * 1e6:,.0f} us for 25 rows",
                 )
     yield Figure(
-        what="apply 25 rows, 50,000 levels, / 50 levels",
-        value=took[DEPTHS[-1], 25] / took[DEPTHS[0], 25],
+        what=f"apply 25 rows, {DEEP:,} levels, / 50 levels",
+        value=took[DEEP, 25] / took[DEPTHS[0], 25],
         unit="x",
-        note="a thousand times as deep",
+        note="a hundred times as deep; not measured beyond: a real feed has 2,233 levels",
     )
 
 
@@ -165,7 +165,7 @@ def reads() -> Iterator[Figure]:
         exchange = bot.exchange
         own = exchange.orders.tracker.live()
         assert len(own) == 60
-        for depth in (DEPTHS[0], DEPTHS[-1]):
+        for depth in (DEPTHS[0], DEEP):
             exchange.feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)
             ticker = exchange.ticker()
             assert ticker.bid is not None
@@ -180,7 +180,7 @@ def reads() -> Iterator[Figure]:
                     what=f"{what}, {depth:,} levels", value=seconds * 1e6, unit="us", most=most
                 )
         for what, (shallow, deep) in took.items():
-            yield Figure(what=f"{what}, 50,000 levels / 50", value=deep / shallow, unit="x")
+            yield Figure(what=f"{what}, {DEEP:,} levels / 50", value=deep / shallow, unit="x")
         bot.place_orders()
         yield Figure(
             what="a whole tick, 60 orders that stand as wanted",

@@ -239,7 +239,7 @@ def test_c07_public_tables_that_stall_are_noticed_while_private_ones_go_on(world
         world.fault("mute", match=table, for_ms=60_000)
     world.fault("reset", match="pc/order/book/query", for_ms=60_000)
     world.run(15)
-    assert feed_of(world).silent_about("position") < 3
+    assert feed_of(world).silent_for("position") < 3
     assert world.orders() == []
     world.run(46)
     back_to_active(world, 20)

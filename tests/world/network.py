@@ -419,18 +419,20 @@ class Driver:
             except Exception as error:
                 self._fail(error)
             else:
-                feed._socket.on_arrival = lambda: self._step(feed.receive)  # type: ignore[union-attr]
-                self._step(feed.beat)
+                socket = feed._session._socket
+                socket.on_arrival = lambda: self._step(feed.receive)  # type: ignore[union-attr]
+                self._step(feed.heartbeat)
 
     def _catch_up(self) -> None:
         """Take what has arrived while the process stood still, and do what is due."""
         feed = self._feed
-        while feed._socket and feed._socket._arrived and not self._network.stopped:
-            before = len(feed._socket._arrived)
+        socket: Any = feed._session._socket
+        while socket and socket._arrived and not self._network.stopped:
+            before = len(socket._arrived)
             self._step(feed.receive)
-            if not feed._socket or len(feed._socket._arrived) >= before:
+            if len(socket._arrived) >= before:
                 break
-        self._step(feed.beat)
+        self._step(feed.heartbeat)
 
     def _step(self, step: Callable[[], None]) -> None:
         if self._network.stopped:
