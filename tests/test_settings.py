@@ -18,8 +18,9 @@ from market_maker.app.cli import CANCEL_NEEDS
 from market_maker.errors import SettingsError
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import defaults, environment_without_keys, example_text
-from market_maker.settings.checks import FIELDS, PAPER
+from market_maker.settings.checks import PAPER
 from market_maker.settings.files import IGNORED
+from market_maker.settings.schema import FIELDS
 from market_maker.settings.store import Settings
 
 ROOT = Path(__file__).parents[1]

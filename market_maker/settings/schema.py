@@ -1,5 +1,6 @@
 """Every setting with its default, meaning, unit and range; settings.py.example is made of it."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,14 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str = "",
+    needs_restart: bool = False,
+    secret_tail: int | None = None,
 ) -> Any:
     """Describe one setting.
 
     The default is what a missing line means, so it is the safe value; `example` is the value in
-    settings.py.example where that is another.
+    settings.py.example where that is another. A reload refuses a change of what `needs_restart`. A
+    setting with a `secret_tail` is secret but for so many characters at its end.
     """
     about = {
         "meaning": meaning,
@@ -28,6 +32,8 @@ def setting(
         "high": high,
         "choices": choices,
         "pattern": pattern,
+        "needs_restart": needs_restart,
+        "secret_tail": secret_tail,
     }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about)
@@ -44,29 +50,37 @@ class SettingsBase:
         "`python marketmaker paper` serves it. The venue's own addresses of 2020 (api.gte.io,\n"
         "td.gte.io, api.lianhj.com, td.lianhj.com) may belong to others today: ask the venue.",
         section="Connection",
+        needs_restart=True,
     )
-    WS_URL: str = setting("ws://127.0.0.1:8420", "WebSocket address.")
+    WS_URL: str = setting("ws://127.0.0.1:8420", "WebSocket address.", needs_restart=True)
     API_KEY: str = setting(
         "",
         "The key pair. Better places, which win over these lines: files that only you can read,\n"
         "named by the environment variables GTE_API_KEY_FILE and GTE_API_SECRET_FILE; or the\n"
         "variables GTE_API_KEY and GTE_API_SECRET.",
+        needs_restart=True,
+        secret_tail=4,
     )
-    API_SECRET: str = setting("", "")
+    API_SECRET: str = setting("", "", needs_restart=True, secret_tail=0)
     SETTLECURRENCY: str = setting(
         "BTC",
         "Settlement area of the contract (pc) or trading area of the pair (bb).",
         section="What to trade",
         pattern=r"[A-Z0-9]{2,10}",
+        needs_restart=True,
     )
     INSTRUMENTTYPE: str = setting(
-        "pc", "Type of instrument: pc (perpetual contracts) or bb (spot).", pattern=r"[a-z]{2,8}"
+        "pc",
+        "Type of instrument: pc (perpetual contracts) or bb (spot).",
+        pattern=r"[a-z]{2,8}",
+        needs_restart=True,
     )
     SYMBOL: str = setting(
         "BTC_USD",
         "Contract (BTC_USD) or pair (BTC/USDT). `python marketmaker SYMBOL` wins over it, and a\n"
         "file settings-SYMBOL.py beside this one is read on top of it.",
         pattern=r"[A-Z0-9]{2,12}[_/][A-Z0-9]{2,12}",
+        needs_restart=True,
     )
     ORDER_PAIRS: int = setting(
         30, "Levels on each side of the ladder.", section="Ladder", low=1, high=500
@@ -163,23 +177,47 @@ class SettingsBase:
     API_ERROR_INTERVAL: float = setting(
         10, "Seconds without new orders after the venue has refused some.", low=0
     )
-    TIMEOUT: float = setting(7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1)
+    TIMEOUT: float = setting(
+        7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1, needs_restart=True
+    )
     LOG_LEVEL: int | str = setting(
-        "INFO", "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too."
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too.",
+        needs_restart=True,
     )
     ORDERID_PREFIX: str = setting(
         "mm_gte_",
         "How our orders are told from others: each client_oid begins with it. At most 13 of\n"
         "A-Z a-z 0-9 _ -. Two bots on one account need two prefixes.",
         pattern=r"[A-Za-z0-9_-]{1,13}",
+        needs_restart=True,
     )
     WATCHED_FILES: list[str] = setting(
         ["market_maker/market_maker.py", "market_maker/gte.py", "settings.py"],
-        "When one of these changes, settings are read again, and code is loaded by a restart that\n"
-        "leaves the orders in the book.",
+        "When one of these changes, settings are read again, and code is loaded by a restart: the\n"
+        "bot cancels its orders, starts anew and places them again.",
+        needs_restart=True,
     )
     WITHDRAW_PATH: str = setting(
         "",
         "Path that GTE.withdraw() posts to; the venue's documents name none.",
         pattern=r"(/[A-Za-z0-9_/-]+)?",
+        needs_restart=True,
     )
+
+
+FIELDS = {each.name: each for each in dataclasses.fields(SettingsBase)}
+NEED_RESTART = {name for name, each in FIELDS.items() if each.metadata["needs_restart"]}
+SECRETS = {
+    name: each.metadata["secret_tail"]
+    for name, each in FIELDS.items()
+    if each.metadata["secret_tail"] is not None
+}
+"""The secret settings, with how many characters at the end of each the log may show."""
+
+
+def defaults(*, example: bool = False) -> dict[str, Any]:
+    """Return the value that each name has when no file names it, or in settings.py.example."""
+    if example:
+        return {name: each.metadata["example"] for name, each in FIELDS.items()}
+    return dict(vars(SettingsBase()))
