@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from market_maker.gte import GTE
+from market_maker.models import Account
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.secrecy import Secret
 from market_maker.settings import settings
 
 if TYPE_CHECKING:
@@ -75,15 +77,28 @@ def gte(venue: PaperExchange) -> Iterator[GTE]:
 
 def client_of(venue: PaperExchange, **changed: Any) -> GTE:
     """Return a client of a paper exchange."""
+    about_the_client = ("read_only", "withdraw_path", "wake")
+    given = {name: changed.pop(name) for name in about_the_client if name in changed}
+    return GTE(account_of(venue, **changed), **given)
+
+
+def account_of(venue: PaperExchange, **changed: Any) -> Account:
+    """Return the account of a paper exchange; keys are given as plain text."""
     given = {
+        "base_url": venue.rest_url,
         "symbol": "BTC_USD",
         "settle_currency": "BTC",
         "api_key": venue.key,
         "api_secret": venue.secret,
-        "orderid_prefix": "mm_test_",
+        "prefix": "mm_test_",
         "timeout": 2.0,
     }
-    return GTE(venue.rest_url, **(given | changed))
+    return account(**(given | changed))
+
+
+def account(*, api_key: str = "", api_secret: str = "", **given: Any) -> Account:
+    """Return an account with this key pair, hidden as in life."""
+    return Account(api_key=Secret(api_key, tail=4), api_secret=Secret(api_secret), **given)
 
 
 @pytest.fixture

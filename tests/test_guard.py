@@ -6,44 +6,18 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from bot import ended, is_guard
-from conftest import client_of, wait_until
+from conftest import account_of, client_of, wait_until
 
 from market_maker.gte import GTE
 from market_maker.guard import guard as guarding
-from market_maker.guard.guard import BEAT, GOODBYE, Account, Guard, stand_by
+from market_maker.guard.guard import BEAT, GOODBYE, Guard, revealed, stand_by
 from market_maker.guard.runfiles import RunFiles
+from market_maker.models import Account
 from market_maker.paper.server.in_process import PaperExchange
-
-PREFIX = "mm_test_"
-
-
-def account_of(venue: PaperExchange, **changed: str) -> Account:
-    given = {
-        "base_url": venue.rest_url,
-        "symbol": "BTC_USD",
-        "settle_currency": "BTC",
-        "instrument_type": "pc",
-        "api_key": venue.key,
-        "api_secret": venue.secret,
-        "orderid_prefix": PREFIX,
-    }
-    return Account(**(given | changed), timeout=1.0)
-
-
-def files_of(account: Account) -> RunFiles:
-    return RunFiles(
-        base_url=account.base_url,
-        api_key=account.api_key,
-        instrument_type=account.instrument_type,
-        settle_currency=account.settle_currency,
-        symbol=account.symbol,
-        prefix=account.orderid_prefix,
-    )
 
 
 class Watched:
@@ -51,10 +25,10 @@ class Watched:
 
     def __init__(self, account: Account) -> None:
         theirs, self._pipe = os.pipe()
-        self.files = files_of(account)
+        self.files = RunFiles(account)
         self.files.lock.take()
         charge = {
-            "account": asdict(account),
+            "account": revealed(account),
             "directory": str(self.files.directory),
             "lock": self.files.lock.fd,
         }
@@ -85,7 +59,7 @@ def watch(venue: PaperExchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wat
     started: list[Watched] = []
 
     def start(**changed: str) -> Watched:
-        started.append(Watched(account_of(venue, **changed)))
+        started.append(Watched(account_of(venue, timeout=1.0, **changed)))
         return started[-1]
 
     yield start
@@ -120,7 +94,7 @@ def test_it_sends_nothing_while_the_bot_beats_and_when_it_says_goodbye(
 def test_f15_when_the_bot_dies_its_orders_go_and_those_of_others_stay(
     watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
 ) -> None:
-    stranger = client_of(venue, orderid_prefix="manual_")
+    stranger = client_of(venue, prefix="manual_")
     stranger.buy(10, 7000)
     stranger.exit()
     for number in range(12):
@@ -148,7 +122,7 @@ def test_an_order_that_arrives_after_the_death_goes_too(
 ) -> None:
     watched = watch()
     watched.die()
-    wait_until(lambda: "waiting until no late one can arrive" in log.text, 5)
+    wait_until(lambda: "waiting until none can arrive late" in log.text, 5)
     gte.buy(10, 8000)
     watched.thread.join(timeout=10)
     assert venue.open_orders() == []
@@ -189,7 +163,7 @@ def test_beats_that_come_back_stop_the_cancelling(
 ) -> None:
     watched = watch()
     watched.say(BEAT)
-    wait_until(lambda: "waiting until no late one" in log.text, 5)
+    wait_until(lambda: "waiting until none can arrive late" in log.text, 5)
     watched.say(BEAT)
     wait_until(lambda: "the bot is back" in log.text, 5)
     assert "guard: clean" not in log.text
@@ -281,8 +255,8 @@ def test_a_bot_that_died_before_it_could_say_whose_orders_leaves_nothing_to_do(
 @pytest.fixture
 def guard(venue: PaperExchange) -> Iterator[Guard]:
     """A guard in a process of its own, with this process as its bot."""
-    account = account_of(venue)
-    found = Guard(account, directory=files_of(account).directory)
+    account = account_of(venue, timeout=1.0)
+    found = Guard(account, directory=RunFiles(account).directory)
     yield found
     found.goodbye()
 
@@ -309,8 +283,8 @@ def test_s16_it_is_started_by_absolute_path_in_a_clean_environment(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GTE_API_SECRET", venue.secret)
     monkeypatch.chdir(tmp_path)
-    account = account_of(venue)
-    guard = Guard(account, directory=files_of(account).directory)
+    account = account_of(venue, timeout=1.0)
+    guard = Guard(account, directory=RunFiles(account).directory)
     process = Path(f"/proc/{guard.pid}")
     wait_until(lambda: is_guard(guard.pid))
     command = process.joinpath("cmdline").read_bytes().decode().split("\0")
@@ -370,8 +344,8 @@ def test_f34_one_that_hears_nothing_is_replaced(
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(guarding, "START_SECONDS", 1.0)
-    account = account_of(venue)
-    guard = Guard(account, directory=files_of(account).directory)
+    account = account_of(venue, timeout=1.0)
+    guard = Guard(account, directory=RunFiles(account).directory)
     deaf = guard.pid
     assert [guard.beat() for _ in range(100)] == [""] * 100
     assert guard.pid == deaf
@@ -387,7 +361,7 @@ def test_f34_one_that_cannot_be_started_is_trouble_and_no_error(
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    guard = Guard(account_of(venue), directory=Path("/no/such/directory"))
+    guard = Guard(account_of(venue, timeout=1.0), directory=Path("/no/such/directory"))
     guard.beat()
     assert "2 guards have died" in guard.beat()
     guard.goodbye()

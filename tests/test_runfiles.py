@@ -5,20 +5,24 @@ import os
 import resource
 import signal
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import account
 
-from market_maker import clock
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AlreadyRunning, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
+from market_maker.models import Notes, OrderRequest, Side
+from tests.world.timeline import Timeline
 
 KEY = "the-key-of-the-account"
 
 
-def files(**changed: str) -> RunFiles:
+def files(*, clock: Clock = SYSTEM, **changed: str) -> RunFiles:
     given = {
         "base_url": "https://api.example.org",
         "api_key": KEY,
@@ -27,7 +31,13 @@ def files(**changed: str) -> RunFiles:
         "symbol": "BTC_USD",
         "prefix": "mm_",
     }
-    return RunFiles(**(given | changed))
+    return RunFiles(account(**(given | changed)), clock=clock)
+
+
+def request(client_oid: str) -> OrderRequest:
+    return OrderRequest(
+        side=Side.BUY, price=Decimal("8000.5"), qty=Decimal(7), client_oid=client_oid
+    )
 
 
 # --- names and the directory --------------------------------------------------------------------
@@ -152,17 +162,18 @@ def test_an_unlocked_lock_is_free_though_a_child_has_it_open() -> None:
     os.close(inherited)
 
 
-def test_f27_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
+def test_the_lock_of_a_dead_process_is_held_on_by_the_one_that_has_inherited_it() -> None:
     first = files()
     first.lock.take()
-    fd = first.lock.outlive_restart()
-    assert os.get_inheritable(fd)
-    restarted = files()
-    restarted.lock.inherit(fd)
+    fd = os.dup(first.lock.fd)  # as a guard has it open
+    os.set_inheritable(fd, True)
+    guard = files()
+    guard.lock.inherit(fd)
     assert not os.get_inheritable(fd)
+    first.close()
     with pytest.raises(AlreadyRunning):
         files().lock.take()
-    restarted.lock.release()
+    guard.lock.release()
     files().lock.take()
 
 
@@ -238,17 +249,14 @@ def test_a_halt_file_that_cannot_be_read_halts() -> None:
 # --- starts, runs, orders left ------------------------------------------------------------------
 
 
-def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = clock.now_ms()
-    monkeypatch.setattr(clock, "now_ms", lambda: now)
-    assert [files().note_start() for _ in range(5)] == [""] * 5
-    assert "6 starts in 10 min" in files().note_start()
-    files().clear_halt()
-    assert files().note_start() == ""
-    now += 11 * 60_000
-    assert [files().note_start() for _ in range(5)] == [""] * 5
+def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop() -> None:
+    time = Timeline()
+    assert [files(clock=time).note_start() for _ in range(5)] == [""] * 5
+    assert "6 starts in 10 min" in files(clock=time).note_start()
+    files(clock=time).clear_halt()
+    assert files(clock=time).note_start() == ""
+    time.sleep(11 * 60)
+    assert [files(clock=time).note_start() for _ in range(5)] == [""] * 5
 
 
 def test_f25_a_clean_end_is_no_crash() -> None:
@@ -287,35 +295,53 @@ def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_pr
     assert files().may_be_late() is False
 
 
-def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runfiles, "KEPT_IDS", 3)
+def test_notes_of_creates_are_kept_until_all_is_proven_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runfiles, "KEPT_NOTES", 3)
     mine = files()
-    assert mine.order_ids() == frozenset()
+    assert mine.notes() == Notes()
     for number in range(4):
-        mine.note_order(str(number))
-    mine.keep_orders([])
-    assert mine.order_ids() == frozenset()
-    mine.note_order("17")
-    mine.keep_orders([])
-    assert files().order_ids() == {"17"}, "few are not worth a new file"
+        mine.leaving(request(f"mm_{number}"), time=1)
+        mine.created(f"mm_{number}", str(number))
+    mine.keep_notes([])
+    assert mine.notes() == Notes()
+    mine.leaving(request("mm_17"), time=1)
+    mine.created("mm_17", "17")
+    mine.keep_notes([])
+    assert files().notes().ids == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
-    assert files().order_ids() == frozenset()
+    assert files().notes() == Notes()
 
 
-def test_f21_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+def test_a_create_is_open_until_its_answer_is_noted() -> None:
     mine = files()
-    mine.note_order("132392392643870720")
-    ids = mine.directory / f"{mine.name}.ids"
-    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), ids.stat().st_size + 8
+    for oid in ("mm_1", "mm_2", "mm_3"):
+        mine.leaving(request(oid), time=5)
+    mine.created("mm_1", "1")
+    mine.refused("mm_2")
+    (left,) = files().notes().open_creates
+    assert (left.client_oid, left.side, left.price, left.qty, left.ctime) == (
+        *("mm_3", Side.BUY, Decimal("8000.5"), Decimal(7), 5),
+    )
+
+
+def test_f21_a_note_that_a_full_disk_has_torn_spoils_no_other(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    mine = files()
+    mine.created("mm_0", "132392392643870720")
+    notes = mine.directory / f"{mine.name}.notes"
+    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), notes.stat().st_size + 8
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
     try:
-        mine.note_order("132392392643870721")
+        mine.created("mm_1", "132392392643870721")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "cannot be written" in log.text
-    mine.note_order("132392392643870722")
-    assert {"132392392643870720", "132392392643870722"} <= mine.order_ids()
+    mine.created("mm_2", "132392392643870722")
+    assert mine.notes().ids == {"132392392643870720", "132392392643870722"}
 
 
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:
