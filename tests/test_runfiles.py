@@ -377,7 +377,7 @@ def test_s13_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
     mine.note_run("abc123")
     assert mine.orders_left() in (None, ())
     assert ("cannot be read" in mine.halted()) == (suffix == ".halt")
-    assert suffix == ".halt" or "it is no regular file" in log.text
+    assert suffix == ".halt" or "it is not a regular file" in log.text
 
 
 def test_a_halt_that_cannot_be_taken_away_is_an_error_that_says_how() -> None:

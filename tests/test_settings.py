@@ -160,7 +160,7 @@ def test_a_missing_file_is_an_error() -> None:
 def test_a_pipe_in_the_place_of_a_file_is_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     pipe = tmp_path / "settings.py"
     os.mkfifo(pipe)
-    with pytest.raises(SettingsError, match="it is no regular file"):
+    with pytest.raises(SettingsError, match="it is not a regular file"):
         Settings().load(pipe)
 
 

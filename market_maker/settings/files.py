@@ -65,7 +65,7 @@ def read(path: Path) -> bytes:
     """Return what a file holds. Raises OSError at once for a pipe, which could block."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         return file.read()
 
 
