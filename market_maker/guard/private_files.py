@@ -30,11 +30,8 @@ class PrivateFiles:
             _make(directory)
         except OSError as error:
             self._is_usable = False
-            logger.error(
-                "No run files, so no lock and no halt latch: %s cannot be used: %s.",
-                directory,
-                error.strerror,
-            )
+            trouble = f"{directory} cannot be used: {error.strerror}"
+            logger.error("No run files, so no lock and no halt latch: %s.", trouble)
 
     def path(self, suffix: str) -> Path:
         """Return where a file is."""
