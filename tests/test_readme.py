@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from market_maker.settings.checks import FIELDS
+from market_maker.settings.schema import FIELDS
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = (ROOT / "README.md").read_text("utf-8").split("\n## 中文\n")

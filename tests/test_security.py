@@ -16,6 +16,7 @@ import pytest
 from bot import Bot, settings_for
 from conftest import client_of, wait_until
 
+from market_maker import PYTHON
 from market_maker.app import versions
 from market_maker.errors import BadData, SettingsError
 from market_maker.market_maker import OrderManager
@@ -64,7 +65,7 @@ def test_s4_nothing_in_the_tree_turns_verifying_off(name: str) -> None:
 @pytest.mark.parametrize("name", TREES)
 def test_s8_no_data_becomes_code(name: str) -> None:
     forbidden = {"pickle", "marshal", "shelve", "dill", "yaml", "eval", "exec", "__import__"}
-    allowed = {"market_maker/settings/store.py": {"exec"}}
+    allowed = {"market_maker/settings/sources.py": {"exec"}}
     for found, node in names_in(TREES[name]):
         if isinstance(node, ast.Attribute) and found == "exec":
             continue
@@ -190,10 +191,29 @@ def test_f29_an_old_or_a_missing_package_is_named_with_the_way_out(
         versions.check()
 
 
-def test_f29_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
-    with pytest.raises(SettingsError, match=r"Python 3\.10\.4 is too old"):
-        versions.check()
+@pytest.mark.parametrize(
+    ("patch", "line"),
+    [
+        ("sys.version_info, sys.version = (3, 10, 4), '3.10.4 (main)'", r"Python 3\.10\.4 is too"),
+        ("sys.platform = 'win32'", "Windows"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["market_maker.run()", "runpy.run_path('marketmaker')['run']()"])
+def test_f29_an_old_python_and_windows_end_with_2_and_one_line(
+    patch: str, line: str, entry: str
+) -> None:
+    program = f"import sys, runpy, market_maker; {patch}; raise SystemExit({entry})"
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert re.match(line, run.stderr) or line in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["marketmaker", "market_maker/__init__.py"])
+def test_f29_an_old_python_can_parse_what_checks_it(name: str) -> None:
+    ast.parse((ROOT / name).read_text("utf-8"), feature_version=(3, 6))
 
 
 def test_f29_the_start_ends_with_2_when_a_version_will_not_do() -> None:
@@ -222,7 +242,7 @@ def test_s11_setup_asks_for_the_versions_that_the_start_checks() -> None:
     for name, oldest in versions.PACKAGES.items():
         if name != "urllib3":  # requests brings it
             assert f'"{name}>={oldest.removesuffix(".0")}' in text
-    assert ".".join(map(str, versions.PYTHON)) in text
+    assert ".".join(map(str, PYTHON)) in text
 
 
 # --- the venue's words --------------------------------------------------------------------------

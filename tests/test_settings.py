@@ -18,8 +18,9 @@ from market_maker.app.cli import CANCEL_NEEDS
 from market_maker.errors import SettingsError
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import defaults, environment_without_keys, example_text
-from market_maker.settings.checks import FIELDS, PAPER
+from market_maker.settings.checks import PAPER
 from market_maker.settings.files import IGNORED
+from market_maker.settings.schema import FIELDS
 from market_maker.settings.store import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +160,7 @@ def test_a_missing_file_is_an_error() -> None:
 def test_a_pipe_in_the_place_of_a_file_is_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     pipe = tmp_path / "settings.py"
     os.mkfifo(pipe)
-    with pytest.raises(SettingsError, match="it is no regular file"):
+    with pytest.raises(SettingsError, match="it is not a regular file"):
         Settings().load(pipe)
 
 

@@ -16,7 +16,6 @@ COMMANDS = {
     "check": "Check settings, connections, clock, key and open orders. Sends no order.",
     "cancel": "Cancel every open order with our prefix, and prove that none is left.",
     "paper": "Serve the paper exchange on this machine until Ctrl-C.",
-    "guard": "Cancel what a bot leaves when it dies. The bot starts this itself.",
 }
 EPILOG = """commands:
   marketmaker setup     write settings.py
@@ -40,7 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name not in {"paper", "setup", "guard"}:
+    if name not in {"paper", "setup"}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"

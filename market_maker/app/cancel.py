@@ -15,13 +15,13 @@ from market_maker.orders.sweep import Notes
 logger = logging.getLogger(__name__)
 
 SECONDS = 20.0
-"""How long without progress, before it is given up."""
+"""How long without progress before it gives up."""
 
 
 def run(account: Account, *, and_halt: bool) -> None:
     """Cancel all own orders and prove that none is left; with a halt, no bot quotes any more.
 
-    Files that cannot be written stand in the way of nothing. Raises OrdersLeft without a proof, and
+    Files that cannot be written do not stop it. Raises OrdersLeft without a proof, and
     MarketMakerError when a halt could not be latched.
     """
     try:
@@ -29,9 +29,23 @@ def run(account: Account, *, and_halt: bool) -> None:
     except SettingsError as error:
         logger.error("%s", error)
         files = None  # no file is needed to cancel
-    is_latched = not and_halt or bool(files and files.halt(KILL_SWITCH))
+    is_latched = bool(and_halt and files and files.halt(KILL_SWITCH))
     if and_halt and files:
         _tell_the_bot(files)
+    _cancel(account, files)
+    holder = files.lock.holder() if files else None
+    if files and holder is None:
+        files.note_proven_clean()
+    elif holder and not holder.is_guard and not and_halt:
+        logger.warning(
+            "Process %s runs and may place orders again: stop it, or use --halt.",
+            holder.pid or "not named",
+        )
+    if and_halt and not is_latched:
+        raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
+
+
+def _cancel(account: Account, files: RunFiles | None) -> None:
     client = GTE(account)
     try:
         sweep.prove_none_left(
@@ -43,16 +57,6 @@ def run(account: Account, *, and_halt: bool) -> None:
         )
     finally:
         client.exit()
-    holder = files.lock.holder() if files else None
-    if files and holder is None:
-        files.note_proven_clean()
-    elif holder and not holder.is_guard and not and_halt:
-        logger.warning(
-            "Process %s runs and may place orders again: stop it, or use --halt.",
-            holder.pid or "not named",
-        )
-    if not is_latched:
-        raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
 
 
 def _tell_the_bot(files: RunFiles) -> None:

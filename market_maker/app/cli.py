@@ -3,19 +3,13 @@
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from logging.handlers import QueueHandler, QueueListener
-from queue import SimpleQueue
-from typing import Any
 
 from market_maker import secrecy
-from market_maker.app import versions
+from market_maker.app import logs, versions
 from market_maker.app.arguments import parse
 from market_maker.app.load import load
-from market_maker.app.logs import Quiet
 from market_maker.errors import (
     AlreadyRunning,
     MarketMakerError,
@@ -27,23 +21,20 @@ from market_maker.settings import FILE, example_text, settings
 
 logger = logging.getLogger(__name__)
 
-LOG_FORMAT = "%(asctime)s - %(levelname)s - %(module)s - %(funcName)s: - %(message)s"
 STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4, AlreadyRunning: 5}
 """Exit statuses; 0 is clean, 1 anything else."""
-LAST_LINES_SECONDS = 1.0
 CANCEL_NEEDS = (
     *("API_URL_BASE", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL"),
     "ORDERID_PREFIX",
 )
-"""The settings without which nothing can be cancelled; no other one can stand in the way of it."""
+"""The settings that `cancel` needs; a mistake in any other one does not stop it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     _open_standard_streams()
     arguments = parse(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, handlers=[Quiet()], force=True)
-    secrecy.install()
+    logs.set_up()
     try:
         return _status_of(arguments)
     finally:
@@ -60,7 +51,7 @@ def _status_of(arguments: argparse.Namespace) -> int:
             logger.error("  %s", order)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
     except BrokenPipeError:  # of `| head`
-        logger.debug("Nobody reads on.")
+        logger.debug("stdout closed.")
     except KeyboardInterrupt:
         logger.warning("Interrupted.")
         return 130
@@ -71,7 +62,7 @@ def _status_of(arguments: argparse.Namespace) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Leave no standard stream closed: the next file that is opened would take its number."""
+    """Open standard streams that are closed: else the next file would get their number."""
     for fd in range(3):
         try:
             os.fstat(fd)
@@ -80,7 +71,7 @@ def _open_standard_streams() -> None:
 
 
 def _give_up_broken_streams() -> None:
-    """Let no output that nobody takes change the exit status."""
+    """Keep output that cannot be written from changing the exit status."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -97,28 +88,6 @@ def _run(arguments: argparse.Namespace) -> None:
     from market_maker.app import run
 
     run.run(arguments)
-
-
-def _guard(_arguments: argparse.Namespace) -> None:
-    """Guard the bot that has started us. Neither a signal nor a log that is stuck stops it."""
-    from market_maker.guard import guard
-    from market_maker.guard.session import HALT_SIGNAL, STOP_SIGNALS
-
-    for number in (*STOP_SIGNALS, HALT_SIGNAL):
-        signal.signal(number, signal.SIG_IGN)
-    lines: SimpleQueue[Any] = SimpleQueue()
-    root = logging.getLogger()
-    listener = QueueListener(lines, *root.handlers)
-    listener.start()
-    root.handlers = [QueueHandler(lines)]
-    try:
-        guard.stand_by(sys.stdin.buffer)
-    except BaseException:
-        logger.exception("guard: internal error.")
-    writing = threading.Thread(target=listener.stop, daemon=True)  # it ends with the last line
-    writing.start()
-    writing.join(LAST_LINES_SECONDS)
-    os._exit(0)
 
 
 def _paper(arguments: argparse.Namespace) -> None:
@@ -175,6 +144,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS = {
-    **{"": _run, "setup": _setup, "check": _check, "cancel": _cancel, "paper": _paper},
-    "guard": _guard,
+    "": _run,
+    "setup": _setup,
+    "check": _check,
+    "cancel": _cancel,
+    "paper": _paper,
 }

@@ -1,4 +1,4 @@
-"""A log that does not repeat itself: of warnings that are alike, one in ten seconds and a count."""
+"""The log of a process: its format, without secrets, and with a limit on lines that repeat."""
 
 import copy
 import logging
@@ -6,63 +6,74 @@ import re
 from math import inf
 from typing import TextIO
 
+from market_maker import secrecy
 from market_maker.clock import SYSTEM
 
-EVERY = 10.0
-"""Seconds in which one of the lines that are alike is enough."""
+FORMAT = "%(asctime)s - %(levelname)s - %(module)s - %(funcName)s: - %(message)s"
+INTERVAL = 10.0
+"""Seconds in which one of several similar lines is shown."""
 VARYING = re.compile(r"\w*\d[\w.]*")
-"""What may differ between lines that are alike: numbers, prices and ids."""
-BOT = "market_maker."
-AS_IT_IS = ("market_maker.app.cli", "market_maker.paper", "market_maker.custom_strategy")
-"""Loggers whose every line is shown: each was asked for, or is a user's own."""
+"""What similar lines may differ in: numbers, prices and ids."""
+LIMITED = "market_maker."
+"""The loggers that are limited."""
+NOT_LIMITED = ("market_maker.app.cli", "market_maker.paper", "market_maker.custom_strategy")
+"""Loggers below `LIMITED` that are not: their lines were asked for, or are a user's own."""
 
 
-class Quiet(logging.StreamHandler[TextIO]):
-    """Shows every line but the bot's own warnings and errors that were shown just now.
+def set_up() -> None:
+    """Send the log of this process to stderr, from INFO up, and keep secrets out of it."""
+    handlers = [RateLimitedHandler()]
+    logging.basicConfig(format=FORMAT, level=logging.INFO, handlers=handlers, force=True)
+    secrecy.install()
 
-    Those it counts, and the count is shown with the next one, or soon after the last. It never
-    holds back a critical line, nor one of INFO and below.
+
+class RateLimitedHandler(logging.StreamHandler[TextIO]):
+    """Shows similar warnings and errors of the bot once in ten seconds, with a count of the others.
+
+    The count is shown with the next such line, or soon after the last. Critical lines, and those of
+    INFO and below, are never held back.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
-        self._held: dict[str, tuple[float, int, logging.LogRecord]] = {}
+        self._shown: dict[str, tuple[float, int, logging.LogRecord]] = {}
+        """When a line of a kind was last shown, how many were held back since, and the last."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record, or count it."""
         now = SYSTEM.monotonic()
-        self._tell(before=now - 2 * EVERY)
-        if not _may_be_held_back(record):
+        self._show_counts(before=now - 2 * INTERVAL)
+        if not _is_limited(record):
             super().emit(record)
             return
-        key = VARYING.sub("#", record.getMessage())
-        at, more, _ = self._held.get(key, (-inf, 0, record))
-        if now < at + EVERY:
-            self._held[key] = (at, more + 1, record)
+        kind = VARYING.sub("#", record.getMessage())
+        at, more, _ = self._shown.get(kind, (-inf, 0, record))
+        if now < at + INTERVAL:
+            self._shown[kind] = (at, more + 1, record)
             return
-        self._held[key] = (now, 0, record)
+        self._shown[kind] = (now, 0, record)
         super().emit(_with(record, f"%s (and {more} more like it before)") if more else record)
 
     def close(self) -> None:
-        """Show what was held back and has not been said again."""
-        self._tell(before=inf)
+        """Show the counts that are left."""
+        self._show_counts(before=inf)
         super().close()
 
-    def _tell(self, before: float) -> None:
-        """Show how many were held back of what was last shown before a time."""
-        over = [key for key, (at, _, _) in self._held.items() if at <= before]
-        for _, more, record in [self._held.pop(key) for key in over]:
+    def _show_counts(self, before: float) -> None:
+        """Show and forget the counts of lines that were last shown before a time."""
+        over = [kind for kind, (at, _, _) in self._shown.items() if at <= before]
+        for _, more, record in [self._shown.pop(kind) for kind in over]:
             if more:
                 super().emit(_with(record, f"{more} more lines like this one: %s"))
 
 
-def _may_be_held_back(record: logging.LogRecord) -> bool:
+def _is_limited(record: logging.LogRecord) -> bool:
     is_loud = logging.WARNING <= record.levelno < logging.CRITICAL
-    return is_loud and record.name.startswith(BOT) and not record.name.startswith(AS_IT_IS)
+    return is_loud and record.name.startswith(LIMITED) and not record.name.startswith(NOT_LIMITED)
 
 
-def _with(record: logging.LogRecord, words: str) -> logging.LogRecord:
-    """Return a copy of a record with words around what it says."""
+def _with(record: logging.LogRecord, text: str) -> logging.LogRecord:
+    """Return a copy of a record with a text around its message."""
     changed = copy.copy(record)
-    changed.msg, changed.args = words, (record.getMessage(),)
+    changed.msg, changed.args = text, (record.getMessage(),)
     return changed

@@ -11,6 +11,7 @@ from market_maker.guard import child
 from market_maker.guard.child import Child
 from market_maker.paper.server.command import has_aiohttp
 
+PROGRAM = "market_maker.app.cli"
 START_SECONDS = 15.0
 END_SECONDS = 3.0
 INHERITED = "GTE_MARKETMAKER_PAPER"
@@ -19,7 +20,7 @@ INHERITED = "GTE_MARKETMAKER_PAPER"
 
 @dataclass(frozen=True, slots=True)
 class PaperChild:
-    """Where a bot's own paper exchange is, and the key pair it takes."""
+    """A bot's own paper exchange: its process, its addresses and the key pair that it takes."""
 
     child: Child
     rest: str
@@ -29,19 +30,21 @@ class PaperChild:
 
     @classmethod
     def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "PaperChild":
-        """Start one with these arguments of the command `paper`, in an environment without keys.
+        """Start one with these arguments of the command `paper`.
 
-        After a restart return the one that this process had before. Raises SettingsError when it
-        does not start.
+        After a restart return the one from before. Raises SettingsError when it does not start.
         """
         if before := os.environ.pop(INHERITED, ""):
             plain = json.loads(before)
             found = cls(**{**plain, "child": Child(**plain["child"])})
-            found.child.take_over()
+            os.set_inheritable(found.child.fd, False)  # no further child gets it
             return found
         need_aiohttp()
         process, output = child.start(
-            *("paper", "--for-bot", "--port", "0", *arguments), environment=environment, answer=True
+            PROGRAM,
+            *("paper", "--for-bot", "--port", "0", *arguments),
+            environment=environment,
+            answer=True,
         )
         assert output
         too_long = threading.Timer(START_SECONDS, process.kill)
@@ -55,16 +58,16 @@ class PaperChild:
         return cls(child=process, **json.loads(line))
 
     def outlive_restart(self) -> dict[str, str]:
-        """Keep it when this process is replaced by a new program; return what that inherits."""
-        self.child.outlive_restart()
+        """Keep it when this process is replaced; return the environment that the new one needs."""
+        os.set_inheritable(self.child.fd, True)
         return {INHERITED: json.dumps(asdict(self))}
 
     def end(self) -> None:
-        """End it, and wait a moment for what its judge says."""
+        """End it, and wait a moment for its report."""
         self.child.end(END_SECONDS)
 
 
 def need_aiohttp() -> None:
-    """Raise SettingsError without the one package that only the paper exchange needs."""
+    """Raise SettingsError if aiohttp is missing, which only the paper exchange needs."""
     if not has_aiohttp():
         raise SettingsError("the paper exchange needs aiohttp: pip install -e '.[paper]'")

@@ -1,4 +1,4 @@
-"""`marketmaker`: run a strategy, with all that stands by a live run, and start anew for new code."""
+"""`marketmaker`: run a strategy, in a session if it is live, and restart for changed code."""
 
 import argparse
 import importlib
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESTARTED = "GTE_MARKETMAKER_RESTARTED"
-"""Environment variable that tells a program that it takes the place of one with older code."""
+"""Environment variable that tells a program that it replaces one with older code."""
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run until told to stop; for changed code leave cleanly and start anew."""
+    """Run until told to stop; for changed code stop cleanly and restart."""
     is_restart = os.environ.pop(RESTARTED, "") == "1"
     signals = Signals()
     signals.install()
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
                 clear_halt=arguments.clear_halt,
                 keep=(paper.child.fd,) if paper else (),
             )
-        signals.let_through()
+        signals.unblock()
         bot = _made(arguments.strategy, session, is_restart=is_restart)
     except BaseException as error:
         if session:
@@ -49,16 +49,16 @@ def run(arguments: argparse.Namespace) -> None:
             logger.info("Stopped before anything was sent.")
             return
         raise
-    signals.mind(bot.control)
+    signals.pass_to(bot.control)
     try:
         with session.watch(bot) if session else nullcontext():
             bot.run_loop(arguments.loops)
-        signals.hold_back()  # what comes from here on reaches the new program
+        signals.block()  # what comes from here on reaches the new program
         control = bot.control
         if control.is_restarting and not control.stop_reason and not control.is_halted:
-            _start_anew(paper)
+            _restart(paper)
     finally:
-        signals.let_through()
+        signals.unblock()
         if paper:
             paper.end()
             if session:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
-    """Connect; after a restart the run's money is counted on."""
+    """Connect; after a restart the money of the run goes on."""
     from market_maker.orders.orders import EarlierRuns
     from market_maker.trading import Runtime
 
@@ -128,8 +128,8 @@ def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     return PaperChild.start(options, environment_without_keys())
 
 
-def _start_anew(paper: "PaperChild | None") -> None:
-    """Replace this process by a new one with the same command line. Nothing of ours rests.
+def _restart(paper: "PaperChild | None") -> None:
+    """Replace this process by a new one with the same command line. None of our orders rests.
 
     A signal that comes meanwhile reaches the new process. Raises OSError when there is no program
     to start.

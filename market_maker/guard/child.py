@@ -1,4 +1,4 @@
-"""A child process: this program again, in a session of its own, tied to us by a pipe."""
+"""A child process: a program of this package, in a session of its own, tied to us by a pipe."""
 
 import os
 import signal
@@ -16,25 +16,17 @@ LOOK_AGAIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running child; `fd` is the end of its standard input that we hold.
+    """A running child; `fd` is our end of its standard input.
 
     That pipe closes when this process ends, in whatever way, and so the child learns of it. Both
-    numbers outlive a restart of this program in place, which an object does not.
+    numbers stay valid when this process is replaced by a new program.
     """
 
     pid: int
     fd: int
 
-    def outlive_restart(self) -> None:
-        """Keep the pipe open when this process is replaced by a new program."""
-        os.set_inheritable(self.fd, True)
-
-    def take_over(self) -> None:
-        """Hold the pipe as our own again, after a restart: no further child gets it."""
-        os.set_inheritable(self.fd, False)
-
     def end(self, seconds: float) -> bool:
-        """Close the pipe, and wait so long for the child to end; return whether it has."""
+        """Close the pipe and wait for the child to end; return whether it has in time."""
         os.close(self.fd)
         deadline = SYSTEM.monotonic() + seconds
         while not self.has_ended():
@@ -44,12 +36,12 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """End the child at once, whatever it does."""
+        """End the child at once."""
         if not self.has_ended():
             os.kill(self.pid, signal.SIGKILL)
 
     def has_ended(self) -> bool:
-        """Say whether the child has ended, and bury it if so."""
+        """Return whether the child has ended, and reap it if so."""
         try:
             return os.waitpid(self.pid, os.WNOHANG) != (0, 0)
         except ChildProcessError:
@@ -57,18 +49,19 @@ class Child:
 
 
 def start(
+    program: str,
     *arguments: str,
     keep: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
     answer: bool = False,
 ) -> tuple[Child, IO[bytes] | None]:
-    """Start this program with these arguments; return the child, and its output to read if asked.
+    """Start `main()` of a module; return the child, and its output to read if asked.
 
     It gets the file descriptors to keep and no other ones, and our environment unless another is
     given. Ctrl-C at our terminal does not reach it. Raises OSError when it cannot be started.
     """
     root = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.insert(0, {root!r}); from market_maker.app.cli import main; "
+    code = f"import sys; sys.path.insert(0, {root!r}); from {program} import main; "
     command = [sys.executable, "-P", "-c", code + "raise SystemExit(main())", *arguments]
     theirs, ours = os.pipe()
     try:

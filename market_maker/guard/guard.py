@@ -1,7 +1,7 @@
-"""The guard: a process that cancels what a dead or hung bot has left, and does nothing else.
+"""The guard: a process that cancels the orders of a dead or hung bot, and does nothing else.
 
-The bot holds `Guard`, and beats; the process runs `stand_by()`. Between them is one pipe: a line
-that says whose orders to cancel, a byte for each beat, and a byte of goodbye when none is left.
+The bot holds a `Guard` and sends heartbeats; the process runs `stand_by()`. Between them is one
+pipe: a line with the account, a byte for each heartbeat, and a byte of goodbye at a clean end.
 """
 
 import fcntl
@@ -29,32 +29,36 @@ from market_maker.secrecy import Secret
 logger = logging.getLogger(__name__)
 
 HANG_SECONDS = 10.0
-"""Without a beat for so long, a bot that has beaten before is hung."""
+"""A bot that has sent heartbeats, and then none for so long, is hung."""
 BEAT_SECONDS = 0.5
-"""The least time from beat to beat; more often would say no more."""
+"""The least time between two heartbeats."""
 UNREAD_BEATS = 20
-"""A guard that has left so many bytes unread is as good as dead."""
+"""A guard that has left so many bytes unread counts as dead."""
 START_SECONDS = 10.0
-"""A guard that has just been started may take so long before it reads."""
+"""How long a guard that has just been started may take before it reads."""
 DEATHS, DEATHS_SECONDS = 2, 60.0
-"""So many deaths of guards within so many seconds leave the bot without one for as long."""
+"""After so many deaths of guards within so many seconds, none is started for as long."""
 GOODBYE_SECONDS = 1.0
 GIVE_UP_SECONDS = 600.0
 ROUND_SECONDS = 5.0
 LOOK_AGAIN = 1.0
 BEAT, GOODBYE = b".", b"q"
+BEATEN, LEFT, DIED = "beat", "left", "died"
+"""What the guard hears of the bot; the last two end the watch."""
+PROGRAM = "market_maker.app.guard_process"
+"""The module whose `main()` the process runs."""
 INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE")
-"""What a guard's environment holds of ours."""
+"""The variables of our environment that a guard gets."""
 
 
 # --- the bot's side -----------------------------------------------------------------------------
 
 
 class Guard:
-    """The guard as the bot holds it. Starts it anew when it has died; never raises.
+    """The bot's side of the guard. Replaces a guard that has died; never raises.
 
-    `keep` names file descriptors that have to stay open while the guard lives: the instance lock,
-    and the pipe to a paper exchange of our own.
+    `lock` is the file descriptor of the instance lock, and `keep` names others that have to stay
+    open while the guard lives, such as the pipe to a paper exchange of our own.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Guard:
         self._next_beat = 0.0
         self._reads_by = 0.0
         self.trouble = ""
-        """Why nobody guards us; nothing while somebody does."""
+        """Why there is no guard; empty while there is one."""
         self._start()
 
     @property
@@ -81,7 +85,7 @@ class Guard:
         return self._child.pid if self._child else 0
 
     def beat(self) -> str:
-        """Tell the guard that we live; return why nobody guards us, or nothing."""
+        """Send a heartbeat; return why there is no guard, or empty text."""
         now = SYSTEM.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
@@ -90,14 +94,14 @@ class Guard:
         return self.trouble
 
     def goodbye(self) -> None:
-        """Tell the guard that we leave nothing behind: it ends."""
+        """Tell the guard that no order is left: it ends."""
         if self._child:
             self._say(GOODBYE)
             self._child.end(GOODBYE_SECONDS)
             self._child = None
 
     def _say(self, word: bytes) -> bool:
-        """Write to the guard; return whether it can be thought to hear."""
+        """Write to the guard; return whether it lives and reads."""
         if self._child is None:
             return False
         try:
@@ -105,15 +109,18 @@ class Guard:
             unread = fcntl.ioctl(self._child.fd, termios.FIONREAD, b"\0" * 4)
         except OSError:
             return False
-        hears = int.from_bytes(unread, sys.byteorder) < UNREAD_BEATS
-        return hears or SYSTEM.monotonic() < self._reads_by
+        is_reading = int.from_bytes(unread, sys.byteorder) < UNREAD_BEATS
+        return is_reading or SYSTEM.monotonic() < self._reads_by
 
     def _replace(self) -> None:
-        """Start another guard in place of a dead one, unless they die too fast."""
+        """Replace a dead guard, unless too many have died."""
         now = SYSTEM.monotonic()
         self._deaths = [at for at in self._deaths if now - at < DEATHS_SECONDS]
         if self._child:
-            logger.error("The guard, process %d, has died or hears nothing.", self._child.pid)
+            logger.error(
+                "The guard, process %d, has died or does not respond: replacing it.",
+                self._child.pid,
+            )
             self._child.kill()
             self._child.end(GOODBYE_SECONDS)
             self._child = None
@@ -126,9 +133,9 @@ class Guard:
     def _start(self) -> None:
         clean = {name: os.environ[name] for name in INHERITED if name in os.environ}
         try:
-            started, _ = child.start("guard", keep=self._keep, environment=clean)
+            started, _ = child.start(PROGRAM, "guard", keep=self._keep, environment=clean)
         except OSError as error:
-            logger.error("The guard does not start: %s.", error)
+            logger.error("The guard cannot be started: %s.", error)
             self._deaths.append(SYSTEM.monotonic())
             return
         self._child, self.trouble = started, ""
@@ -142,7 +149,7 @@ class Guard:
 
 
 def stand_by(pipe: BinaryIO) -> None:
-    """Guard the bot at the other end of the pipe until it has left, one way or the other."""
+    """Guard the bot at the other end of the pipe until it has ended, cleanly or not."""
     line = pipe.readline()
     if line.endswith(b"\n"):
         charge = json.loads(line)
@@ -153,20 +160,20 @@ def stand_by(pipe: BinaryIO) -> None:
 
 
 def revealed(account: Account) -> dict[str, Any]:
-    """Return an account as plain values, key pair included: for the guard's pipe only."""
+    """Return an account as plain values with the key pair: for the guard's pipe only."""
     plain = {field.name: getattr(account, field.name) for field in fields(account)}
     keys = {"api_key": account.api_key.reveal(), "api_secret": account.api_secret.reveal()}
     return plain | keys | {"ws_url": ""}
 
 
 def account_of(plain: Mapping[str, Any]) -> Account:
-    """Return the account that `revealed()` has made plain."""
+    """Return the account of which `revealed()` has made plain values."""
     keys = {"api_key": Secret(plain["api_key"], tail=4), "api_secret": Secret(plain["api_secret"])}
     return Account(**{**plain, **keys})
 
 
 class Watch:
-    """One guard's watch. It sends nothing while the bot is well, and never creates an order."""
+    """Watches one bot. It sends nothing while the bot is well, and never creates an order."""
 
     def __init__(self, gte: GTE, files: RunFiles, pipe: BinaryIO, clock: Clock = SYSTEM) -> None:
         self._gte = gte
@@ -176,6 +183,7 @@ class Watch:
         self._clock = clock
         self._words: SimpleQueue[str] = SimpleQueue()
         self._end = ""
+        """How the bot has ended; empty while it has not."""
         self._is_back = False
 
     def run(self) -> None:
@@ -187,11 +195,11 @@ class Watch:
                 is_armed = True
             elif is_armed and not self._end:
                 self._is_back = False
-                self.pull("the bot is hung", self._bot_is_back)
+                self.pull("the bot is hung", self._is_over)
                 is_armed = self._is_back
                 if is_armed:
                     logger.warning("guard: the bot is back, standing by again.")
-        if self._end == "died":
+        if self._end == DIED:
             self._files.lock.sign(is_guard=True)
             self.pull("the bot has died", lambda: False)
 
@@ -201,7 +209,7 @@ class Watch:
         `is_over` ends it early: the bot is back.
         """
         logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
-        begun, said = self._clock.monotonic(), ""
+        begun, told = self._clock.monotonic(), ""
         sweep = Sweep(self._gte, late_since=begun)
         while not is_over():
             sweep.take_notes(self._files.notes())
@@ -209,16 +217,12 @@ class Watch:
             if is_over():
                 return
             if step.is_done:
-                self._files.clear_orders_left()
-                if self._end == "died":
-                    self._files.note_proven_clean()
-                logger.warning("guard: clean, no order %s is left.", self._what)
+                self._finish()
                 return
-            if step.trouble != OPEN_STILL:
-                news = step.trouble or "no order is left, waiting until none can arrive late"
-                if news != said:
-                    logger.warning("guard: %s.", news)
-                    said = news
+            news = step.trouble or "no order is left, waiting until none can arrive late"
+            if news not in (OPEN_STILL, told):
+                logger.warning("guard: %s.", news)
+                told = news
             if self._clock.monotonic() - begun >= GIVE_UP_SECONDS:
                 logger.critical("guard: giving up; orders may be left:")
                 for order in self._files.orders_left() or ():
@@ -226,14 +230,21 @@ class Watch:
                 return
             self._clock.sleep(step.wait)
 
+    def _finish(self) -> None:
+        """Record that no order is left."""
+        self._files.clear_orders_left()
+        if self._end == DIED:
+            self._files.note_proven_clean()
+        logger.warning("guard: clean, no order %s is left.", self._what)
+
     def _step(self, sweep: Sweep, begun: float) -> Step:
-        """Make a step; whatever goes wrong, the next one may do better."""
+        """Make a step, and list what may be left when there is no progress. Never raises."""
         try:
             step = sweep.step(self._clock.monotonic)
         except Exception as error:
             step = Step(wait=LOOK_AGAIN, trouble=str(error) or type(error).__name__)
-        stuck = self._clock.monotonic() - max(begun, sweep.progress_at) > ROUND_SECONDS
-        if step.trouble and (step.left or self._files.orders_left() is None) and stuck:
+        is_stuck = self._clock.monotonic() - max(begun, sweep.progress_at) > ROUND_SECONDS
+        if step.trouble and (step.left or self._files.orders_left() is None) and is_stuck:
             left = tuple(order.full for order in step.left)
             self._files.write_orders_left(step.trouble, left)
             trouble = f"orders may be left, {step.trouble}"
@@ -242,17 +253,18 @@ class Watch:
 
     def _listen(self) -> None:
         """Turn what comes through the pipe into words, in a thread of its own."""
-        heard = b"."
+        heard = BEAT
         while heard and GOODBYE not in heard:
             heard = self._pipe.read1()  # type: ignore[attr-defined]
-            self._words.put("left" if GOODBYE in heard else "beat" if heard else "died")
+            self._words.put(LEFT if GOODBYE in heard else BEATEN if heard else DIED)
 
     def _hear(self, seconds: float) -> bool:
-        """Take what the bot says within so many seconds; return whether it has beaten."""
+        """Take what the bot sends within so many seconds; return whether there was a heartbeat."""
         words = self._clock.wait(self._words, seconds)
-        self._end = next((word for word in words if word != "beat"), self._end)
-        return "beat" in words
+        self._end = next((word for word in words if word != BEATEN), self._end)
+        return BEATEN in words
 
-    def _bot_is_back(self) -> bool:
+    def _is_over(self) -> bool:
+        """Return whether a hung bot is back, or has ended."""
         self._is_back = self._hear(0) or self._is_back
         return self._is_back or bool(self._end)

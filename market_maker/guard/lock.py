@@ -21,7 +21,7 @@ SUFFIX = ".lock"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a lock, as the lock file names it; pid 0: it cannot be read."""
+    """The process that holds a lock, as the lock file names it; pid 0: it is not named."""
 
     pid: int
     is_guard: bool = False
@@ -42,32 +42,27 @@ class InstanceLock:
         """Become the only instance.
 
         Waits a while for the guard of an earlier run, which is still cancelling. Raises
-        AlreadyRunning when another bot runs. Where no file can be locked, we go on without.
+        AlreadyRunning when another bot runs. Where no file can be locked, it goes on without.
         """
         try:
-            fd = self._files.open(SUFFIX, os.O_RDWR | os.O_CREAT)
+            self.fd = self._files.open(SUFFIX, os.O_RDWR | os.O_CREAT)
+            self._wait_for_lock()
         except OSError as error:
+            self.close()
             logger.error("No lock against a second instance: %s.", error.strerror)
-            return
-        try:
-            self._wait_for_lock(fd)
-        except BaseException as error:
-            os.close(fd)
-            if not isinstance(error, OSError):
-                raise
-            logger.error("No lock against a second instance: %s.", error.strerror)
-            return
-        self.fd = fd
+        except BaseException:
+            self.close()
+            raise
         self.sign()
 
     def inherit(self, fd: int) -> None:
-        """Hold the lock of the process that has started us; -1: it has none."""
+        """Hold the lock of the process that has started this one; -1: it has none."""
         if fd >= 0:
             os.set_inheritable(fd, False)
         self.fd = fd
 
     def sign(self, *, is_guard: bool = False) -> None:
-        """Put our pid into the lock file, so that others can name or signal us."""
+        """Write our pid into the lock file, so that others can name or signal us."""
         text = f"{os.getpid()}{' guard' if is_guard else ''}"
         if self.fd >= 0:
             try:
@@ -80,10 +75,10 @@ class InstanceLock:
         if self.fd >= 0:
             with suppress(OSError):
                 fcntl.flock(self.fd, fcntl.LOCK_UN)
-            self.close()
+        self.close()
 
     def close(self) -> None:
-        """Close the lock file; whoever has inherited it holds the lock."""
+        """Close the lock file; whoever has inherited it still holds the lock."""
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
@@ -97,40 +92,39 @@ class InstanceLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _holder(fd)
+            return _named(fd)
         except OSError:
             return None
         finally:
             os.close(fd)
         return None
 
-    def _wait_for_lock(self, fd: int) -> None:
+    def _wait_for_lock(self) -> None:
         deadline = self._clock.monotonic() + GUARD_SECONDS
-        told = False
+        is_told = False
         while True:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = _holder(fd)
-            else:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
+            except BlockingIOError:
+                holder = _named(self.fd)
+            where = f"process {holder.pid or 'not named'} holds {self._files.path(SUFFIX)}"
             if not holder.is_guard and _is_alive(holder.pid):
                 raise AlreadyRunning(
-                    f"another instance is running with this account, symbol and prefix: "
-                    f"process {holder.pid or 'not named'} holds {self._files.path(SUFFIX)}"
+                    f"another instance is running with this account, symbol and prefix: {where}"
                 )
             if self._clock.monotonic() >= deadline:
                 raise AlreadyRunning(
-                    f"the guard of an earlier run is still cancelling its orders: process "
-                    f"{holder.pid} holds {self._files.path(SUFFIX)}"
+                    f"the guard of an earlier run is still cancelling its orders: {where}"
                 )
-            if not told:
-                told = True
+            if not is_told:
+                is_told = True
                 logger.warning("Waiting for the guard of an earlier run, which is cancelling.")
             self._clock.sleep(LOOK_AGAIN)
 
 
-def _holder(lock: int) -> Holder:
+def _named(lock: int) -> Holder:
+    """Return the process that a lock file names."""
     try:
         words = os.pread(lock, HOLDER_WIDTH, 0).decode("ascii", "replace").split()
     except OSError:
@@ -141,7 +135,7 @@ def _holder(lock: int) -> Holder:
 
 
 def _is_alive(pid: int) -> bool:
-    """Say whether a process lives. One that cannot be named counts as living."""
+    """Return whether a process lives. One that is not named counts as living."""
     try:
         if pid:
             os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""The notes of our creates, by which whoever outlives a run knows orders that show no client_oid."""
+"""Notes of our creates: by them orders without client_oid are known after a crash."""
 
 import re
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ def note_of(what: str, order: OrderRequest | OpenOrder, detail: str) -> str:
 
 
 def read_notes(lines: Iterable[str]) -> Notes:
-    """Return what lines of notes say: the ids that are known, and the creates without one.
+    """Return the ids that lines of notes hold, and the creates without one.
 
-    A line that cannot be read, as the last one before a crash, is left out.
+    A line that cannot be read, such as the last one before a crash, is left out.
     """
     ids: set[str] = set()
     open_creates: dict[str, OpenOrder] = {}

@@ -17,49 +17,44 @@ DIRECTORY = "gte-marketmaker"
 
 
 class PrivateFiles:
-    """The files of one name, which differ by their suffix.
+    """The files of one name, which differ by their suffix; only we can read or write them.
 
-    None is followed through a symbolic link, waited for, or readable by others; what cannot be
-    written is logged, and stops nothing. Raises SettingsError when others could change the
-    directory.
+    It never follows a symbolic link or waits for a pipe. A file that cannot be written is logged,
+    and stops nothing. Raises SettingsError when others could change the directory.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
-        self.directory = directory
-        self.name = name
-        self._trouble = ""
-        self._at = -1
+        self._base = str(directory / name)
+        self._is_usable = True
         try:
-            self._at = _opened(directory)
+            _make(directory)
         except OSError as error:
-            self._trouble = f"{directory} cannot be used: {error.strerror}"
-            logger.error("No run files, so no lock and no halt latch: %s.", self._trouble)
-
-    def close(self) -> None:
-        """Close the directory."""
-        if self._at >= 0:
-            os.close(self._at)
-        self._at = -1
+            self._is_usable = False
+            trouble = f"{directory} cannot be used: {error.strerror}"
+            logger.error("No run files, so no lock and no halt latch: %s.", trouble)
 
     def path(self, suffix: str) -> Path:
-        """Return where a file is, for a person."""
-        return self.directory / self._file(suffix)
+        """Return where a file is."""
+        return Path(self._base + suffix)
 
-    def exists(self, suffix: str) -> bool:
-        """Say whether there is such a file, of whatever kind."""
-        try:
-            os.stat(self._file(suffix), dir_fd=self._place(), follow_symlinks=False)
-        except OSError:
-            return False
-        return True
+    def open(self, suffix: str, flags: int) -> int:
+        """Return a descriptor of a file. Raises OSError for one that is not a regular file."""
+        if not self._is_usable:
+            raise FileNotFoundError(errno.ENOENT, "there is no directory for it")
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(self.path(suffix), flags, 0o600)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return fd
 
     def read(self, suffix: str, limit: int = -1) -> str:
-        """Return what a file holds, or its first characters. Raises OSError when that fails."""
+        """Return the text of a file, or its first characters. Raises OSError when that fails."""
         with open(self.open(suffix, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
             return file.read(limit)
 
     def read_json(self, suffix: str) -> dict[str, Any] | None:
-        """Return what a JSON file holds; nothing of one that cannot be read, None without one."""
+        """Return the object in a JSON file; empty if it cannot be read, None without a file."""
         try:
             found = json.loads(self.read(suffix))
         except FileNotFoundError:
@@ -72,61 +67,46 @@ class PrivateFiles:
     def write(self, suffix: str, text: str, *, sync: bool = True) -> bool:
         """Write a file whole or not at all; return whether that was done.
 
-        Without `sync` it outlives this process, but maybe not the machine.
+        Without `sync` it survives this process, but maybe not a crash of the machine.
         """
-        new = self._file(suffix + ".new")
+        new = suffix + ".new"
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(new, dir_fd=self._place())
-            with open(self.open(suffix + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as f:
-                f.write(text)
-                f.flush()
+            self.path(new).unlink(missing_ok=True)
+            with open(self.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+                file.write(text)
+                file.flush()
                 if sync:
-                    os.fsync(f.fileno())
-            os.rename(new, self._file(suffix), src_dir_fd=self._at, dst_dir_fd=self._at)
+                    os.fsync(file.fileno())
+            self.path(new).rename(self.path(suffix))
         except OSError as error:
-            logger.error("%s cannot be written: %s.", self.path(suffix), error.strerror)
+            self._cannot("written", suffix, error)
             return False
         return True
 
     def append(self, suffix: str, line: str) -> None:
-        """Write a line at the end of a file; from any thread. It ends one that was torn."""
+        """Write a line at the end of a file; from any thread. It ends a line that was torn."""
+        text = f"\n{line}\n".encode()
         try:
             fd = self.open(suffix, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                text = f"\n{line}\n".encode()
                 if os.write(fd, text) < len(text):
                     raise OSError(errno.ENOSPC, "it was written in part")
             finally:
                 os.close(fd)
         except OSError as error:
-            logger.error("%s cannot be written: %s.", self.path(suffix), error.strerror)
+            self._cannot("written", suffix, error)
 
     def remove(self, suffix: str) -> None:
-        """Take a file away, if there is one."""
+        """Remove a file, if there is one."""
         try:
-            os.unlink(self._file(suffix), dir_fd=self._place())
-        except FileNotFoundError:
+            self.path(suffix).unlink()
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            logger.error("%s cannot be removed: %s.", self.path(suffix), error.strerror)
+            self._cannot("removed", suffix, error)
 
-    def open(self, suffix: str, flags: int) -> int:
-        """Return a descriptor of a file. Raises OSError for one that is not a regular file."""
-        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        fd = os.open(self._file(suffix), flags, 0o600, dir_fd=self._place())
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "it is no regular file")
-        return fd
-
-    def _place(self) -> int:
-        if self._at < 0:
-            raise FileNotFoundError(0, self._trouble or "closed")
-        return self._at
-
-    def _file(self, suffix: str) -> str:
-        return self.name + suffix
+    def _cannot(self, what: str, suffix: str, error: OSError) -> None:
+        logger.error("%s cannot be %s: %s.", self.path(suffix), what, error.strerror)
 
 
 def default_directory() -> Path:
@@ -136,25 +116,21 @@ def default_directory() -> Path:
     return Path(base) / DIRECTORY
 
 
-def _opened(directory: Path) -> int:
-    """Make the directory if need be and open it; raise SettingsError when others could change it.
+def _make(directory: Path) -> None:
+    """Make the directory if need be, and keep others out of it.
 
-    Raises OSError when it cannot be made or opened.
+    Raises SettingsError when others could change it, and OSError when it cannot be made.
     """
     if not directory.is_absolute():
-        raise OSError(0, "there is no home directory")
+        raise OSError(errno.ENOENT, "there is no home directory")
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    if directory.is_symlink() or not directory.is_dir():
-        raise SettingsError(f"{directory} is no directory of its own: take it away")
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    about = os.fstat(fd)
-    mode = stat.S_IMODE(about.st_mode)
-    if about.st_uid != os.geteuid() or mode & 0o022:
-        os.close(fd)
+        directory.mkdir(0o700)
+    about = directory.lstat()
+    if not stat.S_ISDIR(about.st_mode):
+        raise SettingsError(f"{directory} is not a directory of its own: take it away")
+    if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise SettingsError(f"{directory} must belong to you, and nobody else may write into it")
-    if mode & 0o077:
+    if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         with suppress(OSError):
-            os.fchmod(fd, 0o700)
-    return fd
+            directory.chmod(0o700)

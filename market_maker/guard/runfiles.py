@@ -1,4 +1,4 @@
-"""What a bot keeps on this machine: lock, halt, starts, runs, ids of orders, orders left."""
+"""What a bot keeps on this machine: lock, halt, starts, runs, notes of orders, orders left."""
 
 import hashlib
 import json
@@ -31,9 +31,8 @@ TEXT_LIMIT = 300
 class RunFiles:
     """The files of one account, market and prefix, in a directory that only we can enter.
 
-    What cannot be written is logged, and stops nothing: to cancel, no file is needed. The key is
-    never written, only a short hash of host and key in the names. `lock` is the one against a
-    second instance.
+    A file that cannot be written is logged, and stops nothing. The key is never written, only a
+    short hash of host and key in the names. `lock` is the one against a second instance.
     """
 
     def __init__(
@@ -51,8 +50,7 @@ class RunFiles:
         self._noted = 0
 
     def close(self) -> None:
-        """Close what is open. A lock that nobody has inherited ends with it."""
-        self._files.close()
+        """Close the lock file. A lock that nobody has inherited ends with it."""
         self.lock.close()
 
     # --- the halt latch -------------------------------------------------------------------------
@@ -63,19 +61,19 @@ class RunFiles:
         return bool(self.halted()) or self._files.write(".halt", f"{reason} ({time:%F %T} UTC)\n")
 
     def halted(self) -> str:
-        """Return why no bot may quote, with the time; nothing when they may."""
-        if not self._files.exists(".halt"):
-            return ""
+        """Return why no bot may quote, with the time; empty when they may."""
         try:
             text = self._files.read(".halt", TEXT_LIMIT)
+        except FileNotFoundError:
+            return ""
         except OSError as error:
             return f"the halt file cannot be read: {error.strerror}"
         return "".join(c for c in text if c.isprintable()).strip() or "the halt file says no reason"
 
     def clear_halt(self) -> None:
-        """Take the halt latch away, and count starts anew.
+        """Remove the halt latch, and count starts from zero.
 
-        Raises SettingsError when it cannot be taken away.
+        Raises SettingsError when it cannot be removed.
         """
         self._files.remove(".halt")
         self._update(starts=[])
@@ -85,7 +83,7 @@ class RunFiles:
     # --- starts and runs ------------------------------------------------------------------------
 
     def note_start(self) -> str:
-        """Count a start; return what is wrong when they follow too fast on one another."""
+        """Count a start; return what is wrong when there were too many, else empty text."""
         now = self._clock.now_ms()
         starts = [at for at in self._list("starts", int) if 0 <= now - at <= STARTS_MS] + [now]
         self._update(starts=starts[-10 * STARTS :])
@@ -94,19 +92,18 @@ class RunFiles:
         return f"crash loop: {len(starts)} starts in {STARTS_MS // 60_000} min ended uncleanly"
 
     def note_clean_end(self) -> None:
-        """Take back the count of our start: it is no crash."""
+        """Remove our start from the count: it was not a crash."""
         self._update(starts=self._list("starts", int)[:-1])
 
     def note_run(self, run: str) -> None:
-        """Remember the id of a run of this machine, which may send orders from now on."""
+        """Record the id of a run of this machine, which may send orders from now on."""
         runs = [*(known for known in self.runs() if known != run), run][-KEPT_RUNS:]
         self._update(runs=runs, sends=True)
 
     def may_be_late(self) -> bool | None:
-        """Say whether an order of a run may still arrive that nobody has seen the end of.
+        """Return whether an order of an earlier run may still arrive.
 
-        None when no run of this machine is on record. A record that cannot be read vouches for
-        nothing.
+        None when no run of this machine is on record. A record that cannot be read counts as yes.
         """
         found = self._files.read_json(".json")
         return None if found is None else found.get("sends") is not False
@@ -119,7 +116,7 @@ class RunFiles:
         return tuple(self._list("runs", str))
 
     def known_runs(self) -> frozenset[str] | None:
-        """Return the same as a set; None when there is a record that does not tell."""
+        """Return the same as a set; None when the record cannot be read."""
         found = self._files.read_json(".json")
         return None if found == {} else frozenset(self.runs())
 
@@ -128,14 +125,14 @@ class RunFiles:
     def note_create(self, what: str, order: OrderRequest | OpenOrder, detail: str) -> None:
         """Record what becomes of a create (see `GTE.on_create`); from any thread, not synced.
 
-        A venue whose rows show no client_oid (spot, and some rows of contracts) tells by nothing
-        else which orders are ours.
+        Where the venue's rows show no client_oid (spot, and some rows of contracts), only this
+        tells which orders are ours.
         """
         self._files.append(".notes", note_of(what, order, detail))
         self._noted += what == LEAVING
 
     def notes(self) -> Notes:
-        """Return what was noted since all was last proven clean. A torn line is no note."""
+        """Return what was recorded since all was last proven clean. A torn line is left out."""
         try:
             text = self._files.read(".notes")
         except OSError:
@@ -143,9 +140,9 @@ class RunFiles:
         return read_notes(text.splitlines())
 
     def keep_notes(self, live: Iterable[OpenOrder]) -> None:
-        """Forget all notes but those of these orders, once they are many.
+        """Drop all notes but those of these orders, once they are many.
 
-        Not while orders are being sent.
+        Must not be called while orders are being sent.
         """
         if self._noted > KEPT_NOTES:
             self._noted = 0
@@ -159,12 +156,12 @@ class RunFiles:
         self._files.write(".money", json.dumps(dict(trades)) + "\n", sync=False)
 
     def money(self) -> dict[str, str]:
-        """Return what the run before has traded, as it was recorded; nothing if it was not."""
+        """Return what the previous run has traded; empty if it was not recorded."""
         found = self._files.read_json(".money") or {}
         return {str(name): str(value) for name, value in found.items()}
 
     def forget_money(self) -> None:
-        """Take the record away: a new run begins."""
+        """Remove the record: a new run begins."""
         self._files.remove(".money")
 
     # --- orders left ----------------------------------------------------------------------------
@@ -184,17 +181,17 @@ class RunFiles:
         return tuple(map(str, orders)) if isinstance(orders, list) else ()
 
     def clear_orders_left(self) -> None:
-        """Take the list away: none is left."""
+        """Remove the list: none is left."""
         self._files.remove(".orders_left.json")
 
     def note_proven_clean(self) -> None:
-        """Note that no order is left, and that none can arrive any more: the run has ended."""
+        """Record that no order is left, and that none can arrive any more: the run has ended."""
         self.clear_orders_left()
         self._files.remove(".notes")
         self._update(sends=False)
 
     def discard(self) -> None:
-        """Take all files away, for an account that nobody will ever use again."""
+        """Remove all files, for an account that nobody will use again."""
         for suffix in (".lock", ".json", ".halt", ".notes", ".money", ".orders_left.json"):
             self._files.remove(suffix)
 

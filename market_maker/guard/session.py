@@ -1,4 +1,4 @@
-"""A live run and what stands by it: the instance lock, the halt latch, the guard, the signals."""
+"""A live run with its instance lock, halt latch, guard and signals."""
 
 import faulthandler
 import logging
@@ -24,7 +24,7 @@ START_CANCEL_SECONDS = 3.0
 CANCEL_SECONDS = 20.0
 """How long without progress before cancelling over REST is given up."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
-"""Ends that are no crash, whatever the venue holds."""
+"""Errors that end a run and are not a crash, whatever the venue holds."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HALT_SIGNAL = signal.SIGUSR1
 LEAVE_AT_ONCE = 3
@@ -32,7 +32,7 @@ LEAVE_AT_ONCE = 3
 
 
 class Signals:
-    """What signals ask of a run. They set flags; only the third Ctrl-C ends it on the spot."""
+    """Passes signals on to a run. They set flags; only the third Ctrl-C ends it on the spot."""
 
     def __init__(self) -> None:
         self._control: Control | None = None
@@ -41,14 +41,14 @@ class Signals:
         self._is_halted = False
 
     def install(self) -> None:
-        """Mind the signals from now on, also those that have waited since before this program."""
+        """Handle signals from now on, and those that were blocked before this program began."""
         for number in STOP_SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 signal.signal(number, self._stop)
         signal.signal(HALT_SIGNAL, self._halt)
 
-    def mind(self, control: Control) -> None:
-        """Pass on to a run what has come, and what comes."""
+    def pass_to(self, control: Control) -> None:
+        """Pass on to a run the signals that have come, and those that come."""
         self._control = control
         if self._is_halted:
             control.halt(KILL_SWITCH)
@@ -56,13 +56,13 @@ class Signals:
             control.stop(self._early)
 
     @staticmethod
-    def hold_back() -> None:
-        """Let signals wait from now on; a program that takes this one's place gets them."""
+    def block() -> None:
+        """Let signals wait from now on; a program that replaces this one gets them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
 
     @staticmethod
-    def let_through() -> None:
-        """Let signals through that were held back."""
+    def unblock() -> None:
+        """Let signals through that were blocked."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
 
     def _stop(self, number: int, _frame: object) -> None:
@@ -91,10 +91,10 @@ class Watched(Protocol):
 
 
 class Session:
-    """Holds lock, latch and guard for one live run, and lets go of them only as its end allows.
+    """Holds lock, latch and guard for one live run.
 
-    The guard goes on where the end is not proven clean. Raises AlreadyRunning when another bot
-    trades with the same account, symbol and prefix.
+    It lets go of them at the end; where the end is not proven clean, the guard goes on. Raises
+    AlreadyRunning when another bot trades with the same account, symbol and prefix.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class Session:
             )
 
     def end_start(self, error: BaseException) -> None:
-        """Let go after a start that failed; an interrupted one cancels what earlier runs have left.
+        """Let go after a start that failed; if interrupted, cancel orders of the previous run.
 
-        Raises OrdersLeft when that cannot be proven.
+        Raises OrdersLeft when it cannot be proven that none is left.
         """
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
@@ -135,9 +135,9 @@ class Session:
 
     @contextmanager
     def watch(self, bot: Watched) -> Iterator[None]:
-        """Stand by a bot while it runs.
+        """Watch a bot while it runs.
 
-        When its own way out fails, cancel over REST alone. Raises OrdersLeft when that fails too.
+        When its own shutdown fails, cancel over REST alone. Raises OrdersLeft when that fails too.
         """
         try:
             self._attend(bot)
@@ -195,7 +195,7 @@ class Session:
             client.exit()
 
     def _let_go(self, error: BaseException | None, *, is_clean: bool) -> None:
-        """Let go of everything if nothing of ours is left at the venue; else the guard goes on."""
+        """Let go of everything if none of our orders is left; else the guard goes on."""
         faulthandler.cancel_dump_traceback_later()
         if not is_clean:
             if isinstance(error, OrdersLeft):

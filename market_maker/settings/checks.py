@@ -1,51 +1,38 @@
 """What is wrong with settings: each by itself, all together, and where they send a key."""
 
-import dataclasses
 import difflib
 import ipaddress
+import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
 from market_maker.secrecy import revealed
-from market_maker.settings.schema import SettingsBase
+from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
 
-SECRET = {"API_KEY": 4, "API_SECRET": 0}
-"""How many characters at the end of each may be shown in the log."""
 PAPER = "paper-"
 """How the keys of the paper exchange begin."""
-FIELDS = {field.name: field for field in dataclasses.fields(SettingsBase)}
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
-"""How each address begins: anywhere, and on this machine where it may do without TLS."""
+"""How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
 
 
-def problem(name: str, value: Any, levels: Collection[str]) -> str:
-    """Return what is wrong with one setting, or empty text. Never shows a key.
-
-    `levels` are the names that LOG_LEVEL may be.
-    """
+def problem(name: str, value: Any) -> str:
+    """Return what is wrong with one setting, or empty text. Never shows a key."""
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
         return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
-    shown = "the value" if name in SECRET else repr(value)
-    if name in SECRET and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
+    if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
         return f"{name} holds a space, a line break or another character that no key has"
+    shown = "the value" if name in SECRETS else repr(value)
     if not _is_a(value, _TYPES[name]):
         return f"{name} must be {_type_name(_TYPES[name])}, not {shown}"
-    about = FIELDS[name].metadata
-    if about["choices"] and value not in about["choices"]:
-        return f"{name} must be one of {', '.join(about['choices'])}, not {shown}"
-    if about["pattern"] and not re.fullmatch(about["pattern"], value, re.ASCII):
-        return f"{name} must look like {about['pattern']}, not {shown}"
-    if about["low"] is not None and value < about["low"]:
-        return f"{name} must be at least {about['low']}, not {shown}"
-    if about["high"] is not None and value > about["high"]:
-        return f"{name} must be at most {about['high']}, not {shown}"
-    is_no_level = name == "LOG_LEVEL" and isinstance(value, str) and value not in levels
-    return f"{name}: no such level {shown}" if is_no_level else ""
+    if name == "LOG_LEVEL" and _is_unknown_level(value):
+        return f"{name}: no such level {shown}"
+    wanted = _range_missed(value, FIELDS[name].metadata)
+    return f"{name} must {wanted}, not {shown}" if wanted else ""
 
 
 def _is_a(value: Any, kind: Any) -> bool:
@@ -66,6 +53,23 @@ def _type_name(kind: Any) -> str:
         return " or ".join(_type_name(each) for each in get_args(kind))
     names = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
     return names.get(kind, "a list of texts")
+
+
+def _is_unknown_level(value: int | str) -> bool:
+    return isinstance(value, str) and value not in logging.getLevelNamesMapping()
+
+
+def _range_missed(value: Any, about: Mapping[str, Any]) -> str:
+    """Return what a value of the right type must be and is not, or empty text."""
+    if about["choices"] and value not in about["choices"]:
+        return f"be one of {', '.join(about['choices'])}"
+    if about["pattern"] and not re.fullmatch(about["pattern"], value, re.ASCII):
+        return f"look like {about['pattern']}"
+    if about["low"] is not None and value < about["low"]:
+        return f"be at least {about['low']}"
+    if about["high"] is not None and value > about["high"]:
+        return f"be at most {about['high']}"
+    return ""
 
 
 def contradictions(values: Mapping[str, Any]) -> list[str]:
@@ -89,40 +93,43 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
 
 
 def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Return what is wrong with the addresses, and with the key for them.
+    """Return what is wrong with the addresses of these names, and with the key for them.
 
-    A key of the paper exchange is for this machine, any other never; nor is one host here and the
-    other elsewhere.
+    A key of the paper exchange is for this machine only, any other never for it. Both addresses are
+    on this machine, or none.
     """
     found = []
-    is_here: dict[str, bool] = {}
+    places = set()
     for name in names:
-        secure, plain = SCHEMES[name]
         url = _split(values[name])
         if url is None or not url.hostname:
             found.append(f"{name} holds no host name: {values[name]!r}")
             continue
-        is_here[name] = _is_loopback(url.hostname)
-        if url.scheme != secure and not (url.scheme == plain and is_here[name]):
+        is_here = _is_loopback(url.hostname)
+        places.add(is_here)
+        secure, plain = SCHEMES[name]
+        if url.scheme != secure and not (url.scheme == plain and is_here):
             found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
         if "@" in url.netloc or "?" in values[name] or "#" in values[name]:
             found.append(f"{name} must be an address without user, ? and #")
-    if len(set(is_here.values())) > 1:
+    if len(places) > 1:
         found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
-    key = revealed(values["API_KEY"])
-    if key.startswith(PAPER) and False in is_here.values():
-        found.append(
-            f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only"
-        )
-    if key and not key.startswith(PAPER) and True in is_here.values():
-        found.append(
+    return found + _misdirected_key(revealed(values["API_KEY"]), places)
+
+
+def _misdirected_key(key: str, places: set[bool]) -> list[str]:
+    """Return what is wrong with a key, where `places` holds whether each address is here."""
+    if key.startswith(PAPER) and False in places:
+        return [f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only"]
+    if key and not key.startswith(PAPER) and True in places:
+        return [
             f"API_KEY is not of the paper exchange ({PAPER}...): it must not go to this machine"
-        )
-    return found
+        ]
+    return []
 
 
 def _split(address: str) -> SplitResult | None:
-    """Return the parts of an address, or None for what is none."""
+    """Return the parts of an address; None if it is not one."""
     try:
         parts = urlsplit(address)
         _ = parts.port

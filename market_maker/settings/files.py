@@ -1,6 +1,6 @@
-"""Whom else this machine lets in: who can write or read a file, and what the environment asks for.
+"""Who else can write or read a file, and which variables of the environment matter.
 
-It looks and says; what is refused and what is a warning is decided by who asks.
+What is refused and what is a warning is decided by the caller.
 """
 
 import os
@@ -21,7 +21,7 @@ KEY_LOG = "SSLKEYLOGFILE"
 
 
 def writable_by_others(path: Path) -> str:
-    """Say who else could have written a file, with the way out; empty text for nobody.
+    """Return who else could have written a file, and what to type; empty text for nobody.
 
     The superuser and a sticky directory such as /tmp are no danger; links are followed.
     """
@@ -32,16 +32,16 @@ def writable_by_others(path: Path) -> str:
             return f"{path} belongs to another user: chown {os.geteuid()} {shlex.quote(str(path))}"
         if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             return f"others can write {path}: chmod go-w {shlex.quote(str(path))}"
-        return _open_directory(real) or _open_directory(path.absolute())
+        return _open_directory(path, real)
     except (OSError, RuntimeError) as error:
         return f"who can write {path} cannot be told: {error}"
 
 
 def read_key(path: Path) -> tuple[str, str]:
-    """Return the key in a file, and what makes the file no safe place for it, or empty text.
+    """Return the key in a file, and why the file is not a safe place for it, or empty text.
 
     Safe is a file of ours that nobody else can read, itself or linked to inside its directory, in
-    directories that others cannot write. Raises SettingsError when it holds nothing to be read.
+    directories that others cannot write. Raises SettingsError when it holds no key.
     """
     try:
         real = path.resolve()
@@ -62,20 +62,20 @@ def read_key(path: Path) -> tuple[str, str]:
 
 
 def read(path: Path) -> bytes:
-    """Return what a file holds; raise OSError at once for a pipe, which could keep us waiting."""
+    """Return what a file holds. Raises OSError at once for a pipe, which could block."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         return file.read()
 
 
 def ignored_variables() -> list[str]:
-    """Return the variables of the environment that are set and that we do not obey."""
+    """Return the variables of the environment that are set and have no effect on us."""
     return sorted(name for name, value in os.environ.items() if value and name.upper() in IGNORED)
 
 
 def logs_tls_keys() -> bool:
-    """Say whether the environment asks TLS libraries to write the keys of connections to a file."""
+    """Return whether the environment asks TLS libraries to write their keys to a file."""
     return bool(os.environ.get(KEY_LOG))
 
 
@@ -87,11 +87,12 @@ def _open_key(path: Path, real: Path, about: os.stat_result) -> str:
         return f"{path} belongs to another user: chown {os.geteuid()} {name}; chmod 600 {name}"
     if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return f"others can read or write {path}: chmod 600 {name}"
-    return _open_directory(real) or _open_directory(path.absolute())
+    return _open_directory(path, real)
 
 
-def _open_directory(path: Path) -> str:
-    for directory in path.parents:
+def _open_directory(path: Path, real: Path) -> str:
+    """Return which directory above a path, or above what it links to, others can write."""
+    for directory in (*real.parents, *path.absolute().parents):
         mode = directory.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             return f"others can write {directory}: chmod o-w {shlex.quote(str(directory))}"

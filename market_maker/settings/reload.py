@@ -1,4 +1,4 @@
-"""What changed files do: settings are taken over, and code calls for a restart."""
+"""Changed files: settings are reloaded, and code needs a restart."""
 
 import hashlib
 import logging
@@ -13,14 +13,14 @@ from market_maker.settings.files import read
 logger = logging.getLogger(__name__)
 
 REMIND_EVERY = 60.0
-"""Seconds between two reminders that a settings file cannot be taken over."""
+"""Seconds between two reminders that the settings cannot be reloaded."""
 
 
 class FileWatcher:
-    """Tells which of some files have changed, once their new content has stood still for two looks.
+    """Finds which of some files have changed, once two looks have seen the same new content.
 
-    Content counts, not time stamps: a touch, or an old file moved back into place, is what it
-    holds. A file that is away for a moment, as editors do when they save, has not changed.
+    Content counts, not time stamps. A file that is missing for a moment, as when an editor saves
+    it, has not changed.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -29,7 +29,7 @@ class FileWatcher:
         self._missing: set[Path] = set()
 
     def changed(self) -> list[Path]:
-        """Look, and return the files whose content is new and the same as at the last look."""
+        """Look, and return the files whose content is new, and the same as at the last look."""
         found = []
         for path, seen in self._seen.items():
             now = _digest(path)
@@ -40,7 +40,7 @@ class FileWatcher:
         return found
 
     def newly_missing(self) -> list[Path]:
-        """Return the files that have been taken away, as of the last look; each absence once."""
+        """Return the files that were missing at the last look, each once while it is missing."""
         missing = {path for path, seen in self._seen.items() if seen and self._last[path] is None}
         found = sorted(missing - self._missing)
         self._missing = missing
@@ -48,7 +48,7 @@ class FileWatcher:
 
 
 class Reloader:
-    """Looks at the watched files. It restarts nothing itself."""
+    """Reloads settings whose files have changed. It restarts nothing itself."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -58,7 +58,10 @@ class Reloader:
         self._remind_at = 0.0
 
     def look(self) -> tuple[set[str], list[str]]:
-        """Return the settings that have changed, and the code files that have and compile."""
+        """Reload changed settings; return their names, and the changed code files.
+
+        Code that does not compile, or settings that a new process would refuse, count as unchanged.
+        """
         changed = set(self._watcher.changed())
         for path in self._watcher.newly_missing():
             logger.warning("%s is gone; what was read from it stays in force.", path)
@@ -89,7 +92,7 @@ class Reloader:
             logger.error("Settings not reloaded: %s", self._problem)
 
     def _settings_allow_restart(self) -> bool:
-        """Say whether a new process would find the settings that this one runs on, or fit ones."""
+        """Return whether the settings files are valid for a new process."""
         try:
             settings.check_reload()
         except SettingsError as error:
@@ -99,7 +102,7 @@ class Reloader:
 
 
 def _located(name: str) -> Path:
-    """Return a watched file: relative to where we are, else to the repository."""
+    """Return a watched file: relative to the working directory, else to the repository."""
     path = Path(name)
     return (path if path.exists() else Path(__file__).parents[2] / path).absolute()
 

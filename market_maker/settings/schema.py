@@ -1,5 +1,7 @@
 """Every setting with its default, meaning, unit and range; settings.py.example is made of it."""
 
+import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +16,14 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str = "",
+    needs_restart: bool = False,
+    secret_tail: int | None = None,
 ) -> Any:
     """Describe one setting.
 
     The default is what a missing line means, so it is the safe value; `example` is the value in
-    settings.py.example where that is another.
+    settings.py.example where that is another. A reload refuses a change of what `needs_restart`. A
+    setting with a `secret_tail` is secret but for so many characters at its end.
     """
     about = {
         "meaning": meaning,
@@ -28,41 +33,50 @@ def setting(
         "high": high,
         "choices": choices,
         "pattern": pattern,
+        "needs_restart": needs_restart,
+        "secret_tail": secret_tail,
     }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about)
     return field(default=default, metadata=about)
 
 
+fixed = functools.partial(setting, needs_restart=True)
+"""Describe a setting that cannot be changed by a reload."""
+
+
 @dataclass(repr=False)
 class SettingsBase:
     """The settings as attributes, all in capitals, as users of the family know them."""
 
-    API_URL_BASE: str = setting(
+    API_URL_BASE: str = fixed(
         "http://127.0.0.1:8420",
         "REST address, with or without https://. This one is the paper exchange as\n"
         "`python marketmaker paper` serves it. The venue's own addresses of 2020 (api.gte.io,\n"
         "td.gte.io, api.lianhj.com, td.lianhj.com) may belong to others today: ask the venue.",
         section="Connection",
     )
-    WS_URL: str = setting("ws://127.0.0.1:8420", "WebSocket address.")
-    API_KEY: str = setting(
+    WS_URL: str = fixed("ws://127.0.0.1:8420", "WebSocket address.")
+    API_KEY: str = fixed(
         "",
         "The key pair. Better places, which win over these lines: files that only you can read,\n"
         "named by the environment variables GTE_API_KEY_FILE and GTE_API_SECRET_FILE; or the\n"
         "variables GTE_API_KEY and GTE_API_SECRET.",
+        secret_tail=4,
     )
-    API_SECRET: str = setting("", "")
-    SETTLECURRENCY: str = setting(
+    API_SECRET: str = fixed("", "", secret_tail=0)
+    SETTLECURRENCY: str = fixed(
         "BTC",
         "Settlement area of the contract (pc) or trading area of the pair (bb).",
         section="What to trade",
         pattern=r"[A-Z0-9]{2,10}",
     )
-    INSTRUMENTTYPE: str = setting(
-        "pc", "Type of instrument: pc (perpetual contracts) or bb (spot).", pattern=r"[a-z]{2,8}"
+    INSTRUMENTTYPE: str = fixed(
+        "pc",
+        "Type of instrument: pc (perpetual contracts) or bb (spot).",
+        pattern=r"[a-z]{2,8}",
     )
-    SYMBOL: str = setting(
+    SYMBOL: str = fixed(
         "BTC_USD",
         "Contract (BTC_USD) or pair (BTC/USDT). `python marketmaker SYMBOL` wins over it, and a\n"
         "file settings-SYMBOL.py beside this one is read on top of it.",
@@ -163,23 +177,41 @@ class SettingsBase:
     API_ERROR_INTERVAL: float = setting(
         10, "Seconds without new orders after the venue has refused some.", low=0
     )
-    TIMEOUT: float = setting(7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1)
-    LOG_LEVEL: int | str = setting(
-        "INFO", "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too."
+    TIMEOUT: float = fixed(7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1)
+    LOG_LEVEL: int | str = fixed(
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too.",
     )
-    ORDERID_PREFIX: str = setting(
+    ORDERID_PREFIX: str = fixed(
         "mm_gte_",
         "How our orders are told from others: each client_oid begins with it. At most 13 of\n"
         "A-Z a-z 0-9 _ -. Two bots on one account need two prefixes.",
         pattern=r"[A-Za-z0-9_-]{1,13}",
     )
-    WATCHED_FILES: list[str] = setting(
+    WATCHED_FILES: list[str] = fixed(
         ["market_maker/market_maker.py", "market_maker/gte.py", "settings.py"],
-        "When one of these changes, settings are read again, and code is loaded by a restart that\n"
-        "leaves the orders in the book.",
+        "When one of these changes, settings are read again, and code is loaded by a restart: the\n"
+        "bot cancels its orders, starts anew and places them again.",
     )
-    WITHDRAW_PATH: str = setting(
+    WITHDRAW_PATH: str = fixed(
         "",
         "Path that GTE.withdraw() posts to; the venue's documents name none.",
         pattern=r"(/[A-Za-z0-9_/-]+)?",
     )
+
+
+FIELDS = {each.name: each for each in dataclasses.fields(SettingsBase)}
+NEED_RESTART = {name for name, each in FIELDS.items() if each.metadata["needs_restart"]}
+SECRETS = {
+    name: each.metadata["secret_tail"]
+    for name, each in FIELDS.items()
+    if each.metadata["secret_tail"] is not None
+}
+"""The secret settings, with how many characters at the end of each the log may show."""
+
+
+def defaults(*, example: bool = False) -> dict[str, Any]:
+    """Return the value that each name has when no file names it, or in settings.py.example."""
+    if example:
+        return {name: each.metadata["example"] for name, each in FIELDS.items()}
+    return dict(vars(SettingsBase()))

@@ -17,7 +17,7 @@ from bot import settings_for
 from conftest import Run
 
 from market_maker import __version__
-from market_maker.app.logs import VARYING, Quiet
+from market_maker.app.logs import VARYING, RateLimitedHandler
 from market_maker.client_oid import new_oid
 from market_maker.clock import SYSTEM
 from market_maker.errors import OrdersLeft
@@ -51,7 +51,7 @@ Make = Callable[..., World]
 def shown() -> Iterator[io.StringIO]:
     """What the command line's handler shows, a level and a text in each line."""
     stream = io.StringIO()
-    handler = Quiet(stream)
+    handler = RateLimitedHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
     yield stream
@@ -808,7 +808,7 @@ def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> N
 
 def test_f22_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
     stream = io.StringIO()
-    handler = Quiet(stream)
+    handler = RateLimitedHandler(stream)
     for number in range(3):
         handler.handle(
             logging.makeLogRecord(

@@ -1,0 +1,44 @@
+"""The guard's process: it loads what cancelling needs, and nothing of the bot."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from logging.handlers import QueueHandler, QueueListener
+from queue import SimpleQueue
+from typing import Any
+
+from market_maker.app import logs
+from market_maker.guard import guard
+from market_maker.guard.session import HALT_SIGNAL, STOP_SIGNALS
+
+logger = logging.getLogger(__name__)
+
+LAST_LINES_SECONDS = 1.0
+
+
+def main() -> None:
+    """Guard the bot that has started us. Neither a signal nor a log that is stuck stops it."""
+    for number in (*STOP_SIGNALS, HALT_SIGNAL):
+        signal.signal(number, signal.SIG_IGN)
+    logs.set_up()
+    listener = _log_through_a_queue()
+    try:
+        guard.stand_by(sys.stdin.buffer)
+    except BaseException:
+        logger.exception("guard: internal error.")
+    writing = threading.Thread(target=listener.stop, daemon=True)  # it ends with the last line
+    writing.start()
+    writing.join(LAST_LINES_SECONDS)
+    os._exit(0)
+
+
+def _log_through_a_queue() -> QueueListener:
+    """Let another thread write the log; return what stops it."""
+    lines: SimpleQueue[Any] = SimpleQueue()
+    root = logging.getLogger()
+    listener = QueueListener(lines, *root.handlers)
+    listener.start()
+    root.handlers = [QueueHandler(lines)]
+    return listener

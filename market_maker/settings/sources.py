@@ -1,0 +1,250 @@
+"""Where settings come from: files that are Python, the environment, the command line."""
+
+import ast
+import os
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from market_maker.errors import SettingsError
+from market_maker.secrecy import Secret, revealed
+from market_maker.settings.checks import PAPER, SCHEMES, contradictions, misdirected, problem
+from market_maker.settings.files import (
+    KEY_LOG,
+    ignored_variables,
+    logs_tls_keys,
+    read,
+    read_key,
+    writable_by_others,
+)
+from market_maker.settings.schema import SECRETS, SettingsBase, defaults
+
+ENVIRONMENT = {name: f"GTE_{name}" for name in SECRETS}
+"""Variables that hold the key pair; the same names with _FILE name files that hold it."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to read settings: each wins over those before it, defaults come first.
+
+    `path` None means that there is no file. `keys` are what the environment has held. With `only`,
+    all other names have their defaults, whatever the files say of them, and a file that others can
+    read or write is no obstacle.
+    """
+
+    path: Path | None = None
+    keys: Mapping[str, Secret] = field(default_factory=dict)
+    symbol: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    only: Collection[str] = ()
+
+    def has(self, name: str) -> bool:
+        """Return whether a name is read at all."""
+        return not self.only or name in self.only
+
+
+@dataclass(frozen=True)
+class Found:
+    """What all sources say: all values, the names that the files set, and warnings."""
+
+    values: dict[str, Any]
+    named: set[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """What files assign in capitals, and what is wrong with how they do it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+
+    def __add__(self, later: "_Assigned") -> "_Assigned":
+        values = self.values | later.values
+        return _Assigned(values, self.problems + later.problems, self.paths + later.paths)
+
+
+def find(sources: Sources) -> Found:
+    """Read all sources and check what they say. Raises SettingsError with every problem."""
+    assigned = _read_files(sources.path, sources.symbol)
+    keys, unsafe = _read_keys(sources)
+    values = _laid_over(sources, assigned.values, keys)
+    problems = [] if sources.only else assigned.problems + unsafe
+    problems += [text for name, value in values.items() if (text := problem(name, value))]
+    if not problems:
+        values = _completed(values)
+        problems = contradictions(values) + misdirected(values, filter(sources.has, SCHEMES))
+    doubts = _doubts(assigned.paths) + (unsafe if sources.only else [])
+    if _is_live(values):
+        problems += doubts
+        doubts = _keys_in_files(sources, set(assigned.values) - set(keys))
+    if problems:
+        raise SettingsError(listed(f"{sources.path or 'settings'}", problems))
+    if ignored := ignored_variables():
+        doubts.append(f"ignored in the environment: {', '.join(ignored)}")
+    return Found(values, set(assigned.values), doubts)
+
+
+def overlay(path: Path, symbol: object) -> Path:
+    """Return the settings-SYMBOL.py beside a settings file."""
+    return path.with_name(f"settings-{str(symbol).replace('/', '_')}.py")
+
+
+def covered(name: str, value: Any) -> Any:
+    """Return the value of a setting; a `Secret` for a secret one."""
+    is_secret = name in SECRETS and isinstance(value, str)
+    return Secret(value, tail=SECRETS[name]) if is_secret else value
+
+
+def listed(what: str, problems: list[str]) -> str:
+    """Return one text for all problems of something."""
+    return f"{what}: " + (problems[0] if len(problems) == 1 else "\n  " + "\n  ".join(problems))
+
+
+# --- the steps ----------------------------------------------------------------------------------
+
+
+def _read_files(path: Path | None, symbol: str | None) -> _Assigned:
+    """Execute the settings file, and the one of the symbol on top of it."""
+    if path is None:
+        return _Assigned()
+    assigned = _execute(path)
+    wanted = symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
+    of_symbol = overlay(path, wanted)
+    if problem("SYMBOL", wanted) or not of_symbol.exists():
+        return assigned
+    return assigned + _execute(of_symbol)
+
+
+def _read_keys(sources: Sources) -> tuple[dict[str, str], list[str]]:
+    """Return the key pair as far as files or the environment hold it, and what is unsafe there."""
+    found: dict[str, str] = {}
+    unsafe = []
+    for name, variable in ENVIRONMENT.items():
+        if name in sources.overrides:
+            continue
+        if file := os.environ.get(f"{variable}_FILE"):
+            found[name], trouble = read_key(Path(file))
+            unsafe += [trouble] if trouble else []
+        elif variable in sources.keys:
+            found[name] = sources.keys[variable].reveal()
+    return found, unsafe
+
+
+def _laid_over(
+    sources: Sources, assigned: Mapping[str, Any], keys: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return all values, where each source wins over those before it."""
+    symbol = {"SYMBOL": sources.symbol} if sources.symbol else {}
+    values = defaults(example=sources.path is None)
+    values |= {**assigned, **keys, **symbol, **sources.overrides}
+    if sources.only:
+        return defaults() | {name: values[name] for name in sources.only}
+    return values
+
+
+def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return valid values with secrets covered and addresses whole."""
+    whole = {name: covered(name, value) for name, value in values.items()}
+    for name, (secure, _) in SCHEMES.items():
+        address = whole[name] if "://" in whole[name] else f"{secure}://{whole[name]}"
+        whole[name] = address.rstrip("/")
+    return whole
+
+
+def _doubts(paths: Iterable[Path]) -> list[str]:
+    """Return what must not be in a live run, and is warned of in any other."""
+    found = [text for path in paths if (text := writable_by_others(path))]
+    if logs_tls_keys():
+        found.append(f"{KEY_LOG} is set, which gives connections away: unset it")
+    return found
+
+
+def _is_live(values: Mapping[str, Any]) -> bool:
+    """Return whether orders go to the venue itself."""
+    return values["DRY_RUN"] is False and not str(revealed(values["API_KEY"])).startswith(PAPER)
+
+
+def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:
+    return [
+        f"{name} is in {sources.path}: a file that GTE_{name}_FILE names is a better place"
+        for name in SECRETS
+        if name in names and name not in sources.overrides
+    ]
+
+
+# --- a file -------------------------------------------------------------------------------------
+
+
+def _execute(path: Path) -> _Assigned:
+    """Execute a settings file in a namespace of its own; return what it assigns in capitals."""
+    tree, code = _parsed(path)
+    assignments = _assignments(tree)
+    namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
+    try:
+        exec(code, namespace)
+    except (Exception, SystemExit) as error:
+        line = _line_of(error, path)
+        text = "" if line in _secret_lines(assignments) else f": {error}"
+        where = f":{line}" if line else ""
+        raise SettingsError(f"{path}{where}: {type(error).__name__}{text}") from None
+    values = {name: value for name, value in namespace.items() if name.isupper()}
+    return _Assigned(values, _set_twice(assignments), [path])
+
+
+def _parsed(path: Path) -> tuple[ast.Module, CodeType]:
+    try:
+        source = read(path).decode("utf-8")
+        with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
+            tree = ast.parse(source, str(path))
+            return tree, compile(tree, str(path), "exec")
+    except SyntaxError as error:
+        raise SettingsError(f"{path}:{error.lineno}: {error.msg}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SettingsError(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _assignments(tree: ast.Module) -> list[tuple[str, ast.Assign]]:
+    """Return the names in capitals that a file assigns at its top level, in order."""
+    return [
+        (target.id, node)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper()
+    ]
+
+
+def _set_twice(assignments: Iterable[tuple[str, ast.Assign]]) -> list[str]:
+    seen: set[str] = set()
+    found = []
+    for name, node in assignments:
+        if name in seen:
+            found.append(f"{name} is set twice (line {node.lineno})")
+        seen.add(name)
+    return found
+
+
+def _secret_lines(assignments: Iterable[tuple[str, ast.Assign]]) -> set[int]:
+    return {
+        line
+        for name, node in assignments
+        if name in SECRETS
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+
+
+def _line_of(error: BaseException, path: Path) -> int:
+    """Return the line of a file in which an error was raised; 0 if in none."""
+    step, line = error.__traceback__, 0
+    while step:
+        if step.tb_frame.f_code.co_filename == str(path):
+            line = step.tb_lineno
+        step = step.tb_next
+    return line
