@@ -46,7 +46,7 @@ class OrderManager:
 
     @classmethod
     def made_with(cls, runtime: Runtime) -> Self:
-        """Return a bot with this clock and these connections; its constructor takes no arguments."""
+        """Return a bot with this clock and these connections. Its constructor has no argument."""
         bot = cls.__new__(cls)
         bot.runtime = runtime
         bot.__init__()  # type: ignore[misc]

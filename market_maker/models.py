@@ -61,8 +61,8 @@ class Account:
     settle_currency: str
     instrument_type: str = "pc"
     """`pc` for perpetual contracts, `bb` for spot."""
-    api_key: Secret = Secret("")
-    api_secret: Secret = Secret("")
+    api_key: Secret = field(default_factory=lambda: Secret(""))
+    api_secret: Secret = field(default_factory=lambda: Secret(""))
     prefix: str = "mm_"
     """How client_oids of ours begin."""
     ws_url: str = ""

@@ -2,8 +2,8 @@
 
 No REST call of this venue gives positions, and the feed's rows of fills and positions come by
 separate ways. So each leg has two views: the latest row that has *arrived*, with our own fills that
-were told after it; and a base plus all our own fills since. Limits count the worst of them. No clock
-of the venue has a say in which is newer.
+were told after it; and a base plus all our own fills since. Limits count the worst of them. No
+clock of the venue has a say in which is newer.
 
 A difference that lasts is the work of somebody else, or of the venue. The base is then set anew,
 but only from the first image of a new connection, with all our orders looked up after it, none of

@@ -73,7 +73,7 @@ class Executor:
         self.beat: Callable[[], None] = lambda: None
         """Called now and then in whatever takes long, as a sign that it goes on."""
         self.is_cut_short = False
-        """Whether a plan was sent in part only, because its slice of time was over: tick at once."""
+        """Whether a plan was sent in part only: its slice of time was over, so tick at once."""
         self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
@@ -127,7 +127,7 @@ class Executor:
             self._busy += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """Ask to cancel orders, for a slice of time; those not asked for by then are open as before.
+        """Ask to cancel orders, for a slice of time; what is left then is open as before.
 
         Accepted is not ended. Raises Fatal as `execute()` does.
         """
@@ -263,10 +263,11 @@ class Executor:
         return request.close and self._clock.monotonic() < until
 
     def _is_still_wanted(self, request: OrderRequest) -> bool:
-        """Say whether a create may still leave.
+        """Return whether a create may still leave.
 
-        Not once the slice of time is over, or the loop is to end, nor when the connection has changed on whose tables it was
-        decided; and one that had to wait must still rest where the market is now.
+        Not once the slice of time is over or the loop is to end, nor when the connection has
+        changed on whose tables it was decided; and one that had to wait must still rest where the
+        market is now.
         """
         if not self._is_in_time():
             return False

@@ -195,7 +195,7 @@ class Reconciler:
         self._take((row, arrivals) for row in rows)
 
     def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
-        """Take rows, each with how many frames had arrived by then; log which orders are not of unknown outcome any more."""
+        """Take rows, each with how many frames had arrived; log which outcomes are known now."""
         doubted = self._own.unknown()
         fills = [fill for each in rows if (fill := self._observe_row(*each))]
         still = {order.client_oid for order in self._own.unknown()}

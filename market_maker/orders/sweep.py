@@ -1,7 +1,7 @@
 """The sweep: cancel all our orders and prove, by the venue's own list, that none is left.
 
-The way out, a pull, a start, the guard and `marketmaker cancel` all do it by this. It takes a step at
-a time; whoever owns it owns the waiting.
+The way out, a pull, a start, the guard and `marketmaker cancel` all do it by this. It takes a step
+at a time; whoever owns it owns the waiting.
 """
 
 import logging
@@ -183,7 +183,7 @@ class Sweep:
         return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
 
     def _late_until(self) -> float:
-        """Return until when an order may still arrive; a step back of their clock begins it anew."""
+        """Return until when an order may arrive; a step back of their clock begins it anew."""
         if self._late_since == -math.inf:
             return self._late_since
         return max(self._late_since, self._client.clock.stepped_back_at) + LATE_SECONDS

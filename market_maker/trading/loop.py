@@ -72,7 +72,7 @@ class Loop:
         self.on_halt: Callable[[str], None] | None = None
         """Is told the reason of a halt, once; `guard.session` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
-        """Whether the guard may have pulled our orders after so many seconds without a heartbeat."""
+        """Whether the guard may have pulled our orders after so many seconds of silence."""
         self.left_clean = False
         """Set when the way out has proven that none of our orders is left."""
         self.health = Health(TradingState.PAUSED, "starting")

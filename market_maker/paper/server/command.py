@@ -1,4 +1,4 @@
-"""`marketmaker paper`: serve the paper exchange, for a person or for the bot that has started it."""
+"""`marketmaker paper`: serve the paper exchange, for a person or for the bot that started it."""
 
 import argparse
 import importlib.util
