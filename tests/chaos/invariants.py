@@ -1,4 +1,4 @@
-"""What must hold at every moment, judged from the exchange's own truth (faults.md §3.1)."""
+"""What must hold at every moment, judged from the exchange's own truth."""
 
 import logging
 import re

@@ -55,7 +55,7 @@ def gone_after(venue: PaperExchange, begun: float) -> float:
 # --- death --------------------------------------------------------------------------------------
 
 
-def test_f15_no_order_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
+def test_no_order_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
     """50 kills, from the first order of the ladder until it has stood for a while.
 
     The budget lets 20 creates leave at once, and the next 20 a second later. Half of the kills come
@@ -109,9 +109,7 @@ def kill(venue: PaperExchange, tmp_path: Path, number: int, moment: float) -> tu
     return count, took
 
 
-def test_f15_sixty_orders_go_within_ten_seconds(
-    run: Run, venue: PaperExchange, tmp_path: Path
-) -> None:
+def test_sixty_orders_go_within_ten_seconds(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
     settings_for(venue, tmp_path, **SIXTY)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 60, 30)
@@ -136,7 +134,7 @@ def forgetful() -> Iterator[PaperExchange]:
         yield exchange
 
 
-def test_a13_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
+def test_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
     run: Run, forgetful: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(forgetful, tmp_path)
@@ -150,7 +148,7 @@ def test_a13_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
 
 
 @pytest.mark.parametrize("command", [("cancel",), ("--loops", "1")])
-def test_a13_orders_of_a_killed_run_are_known_without_client_oid(
+def test_orders_of_a_killed_run_are_known_without_client_oid(
     run: Run, forgetful: PaperExchange, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     settings_for(forgetful, tmp_path)
@@ -164,7 +162,7 @@ def test_a13_orders_of_a_killed_run_are_known_without_client_oid(
 
 
 @pytest.mark.parametrize("moment", [0.1, 1.5, 4.0])
-def test_f16_a_restart_leaves_no_order_of_a_killed_run(
+def test_a_restart_leaves_no_order_of_a_killed_run(
     run: Run, venue: PaperExchange, tmp_path: Path, moment: float
 ) -> None:
     """As after a power loss: nobody has cancelled, and the next start finds the leftovers."""
@@ -198,7 +196,7 @@ def kill_with_a_create_on_its_way(run: Run, venue: PaperExchange, tmp_path: Path
     return arrives
 
 
-def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
+def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
@@ -213,7 +211,7 @@ def test_f16_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_ha
     assert "Looking again" not in again.text, "all is proven by now"
 
 
-def test_f16_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
+def test_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
@@ -224,7 +222,7 @@ def test_f16_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
     assert venue.open_orders() == []
 
 
-def test_f16_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
+def test_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     kill_with_a_create_on_its_way(run, venue, tmp_path)
@@ -235,7 +233,7 @@ def test_f16_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
     assert venue.open_orders() == []
 
 
-def test_f28_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
+def test_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "forgets.py").write_text(
@@ -253,7 +251,7 @@ def test_f28_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
     assert bot.guards == []
 
 
-def test_f16_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
+def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
@@ -265,7 +263,7 @@ def test_f16_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     assert venue.judge().doubled == []
 
 
-def test_f17_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
+def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -283,7 +281,7 @@ def test_f17_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     assert bot.guards == []
 
 
-def test_f09_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
+def test_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "hangs.py").write_text(
@@ -304,7 +302,7 @@ def test_f09_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
     assert "a secret of hers" not in bot.text
 
 
-def test_f23_a_bot_without_file_descriptors_leaves_no_order(
+def test_a_bot_without_file_descriptors_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "greedy.py").write_text(
@@ -327,7 +325,7 @@ def test_f23_a_bot_without_file_descriptors_leaves_no_order(
     assert venue.open_orders() == []
 
 
-def test_f23_a_bot_that_is_killed_for_its_memory_leaves_no_order(
+def test_a_bot_that_is_killed_for_its_memory_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     """The kernel's killer is a SIGKILL; the guard is small enough to be spared."""
@@ -346,7 +344,7 @@ def test_f23_a_bot_that_is_killed_for_its_memory_leaves_no_order(
 # --- leaving ------------------------------------------------------------------------------------
 
 
-def test_f12_sigterm_stops_creates_at_once_and_leaves_nothing(
+def test_sigterm_stops_creates_at_once_and_leaves_nothing(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, **SIXTY)
@@ -363,7 +361,7 @@ def test_f12_sigterm_stops_creates_at_once_and_leaves_nothing(
     assert bot.guards == []
 
 
-def test_f13_a_second_ctrl_c_looks_once_more_and_lists_what_is_left(
+def test_a_second_ctrl_c_looks_once_more_and_lists_what_is_left(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, TIMEOUT=0.5)
@@ -382,7 +380,7 @@ def test_f13_a_second_ctrl_c_looks_once_more_and_lists_what_is_left(
     wait_until(lambda: list_of_orders_left(tmp_path) is None)
 
 
-def test_f13_a_second_ctrl_c_is_clean_when_one_round_of_cancels_is_enough(
+def test_a_second_ctrl_c_is_clean_when_one_round_of_cancels_is_enough(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -393,7 +391,7 @@ def test_f13_a_second_ctrl_c_is_clean_when_one_round_of_cancels_is_enough(
     gone_after(venue, time.monotonic())
 
 
-def test_f13_a_third_ctrl_c_leaves_at_once_and_the_guard_takes_over(
+def test_a_third_ctrl_c_leaves_at_once_and_the_guard_takes_over(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -412,7 +410,7 @@ def test_f13_a_third_ctrl_c_leaves_at_once_and_the_guard_takes_over(
     bot.wait_for("guard: clean", 20)
 
 
-def test_f26_exit_3_while_the_venue_is_away_and_the_guard_cleans_up_when_it_is_back(
+def test_exit_3_while_the_venue_is_away_and_the_guard_cleans_up_when_it_is_back(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -437,7 +435,7 @@ def test_f26_exit_3_while_the_venue_is_away_and_the_guard_cleans_up_when_it_is_b
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_f14_a_closed_terminal_does_not_stop_the_way_out(
+def test_a_closed_terminal_does_not_stop_the_way_out(
     venue: PaperExchange, tmp_path: Path, number: int
 ) -> None:
     with Mute(venue, tmp_path, stderr=subprocess.PIPE) as bot:
@@ -447,7 +445,7 @@ def test_f14_a_closed_terminal_does_not_stop_the_way_out(
         assert venue.open_orders() == []
 
 
-def test_f14_streams_that_are_closed_from_the_start_do_not_matter(
+def test_streams_that_are_closed_from_the_start_do_not_matter(
     venue: PaperExchange, tmp_path: Path
 ) -> None:
     with Mute(venue, tmp_path, shell='exec "$@" <&- >&- 2>&-') as bot:
@@ -455,7 +453,7 @@ def test_f14_streams_that_are_closed_from_the_start_do_not_matter(
         assert venue.open_orders() == []
 
 
-def test_f14_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
+def test_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
     venue: PaperExchange, tmp_path: Path
 ) -> None:
     with Mute(venue, tmp_path, "--log-level", "DEBUG", stderr=subprocess.PIPE) as bot:
@@ -480,7 +478,7 @@ cli._guard(None)
 """
 
 
-def test_f14_the_last_line_of_a_guard_is_written_to_a_slow_terminal() -> None:
+def test_the_last_line_of_a_guard_is_written_to_a_slow_terminal() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SLOW_LOG],
         cwd=ROOT,
@@ -492,7 +490,7 @@ def test_f14_the_last_line_of_a_guard_is_written_to_a_slow_terminal() -> None:
     assert done.stderr == "WARNING:root:clean\n"
 
 
-def test_f21_a_full_disk_does_not_stop_the_way_out(venue: PaperExchange, tmp_path: Path) -> None:
+def test_a_full_disk_does_not_stop_the_way_out(venue: PaperExchange, tmp_path: Path) -> None:
     with (
         open("/dev/full", "w") as full,
         Mute(venue, tmp_path, shell='ulimit -f 0; exec "$@"', stderr=full) as bot,
@@ -501,7 +499,7 @@ def test_f21_a_full_disk_does_not_stop_the_way_out(venue: PaperExchange, tmp_pat
         assert venue.open_orders() == []
 
 
-def test_f21_without_run_files_the_bot_quotes_and_its_guard_cancels(
+def test_without_run_files_the_bot_quotes_and_its_guard_cancels(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -558,7 +556,7 @@ def children(pid: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def test_f28_a_way_out_that_fails_does_not_keep_the_orders(
+def test_a_way_out_that_fails_does_not_keep_the_orders(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.py").write_text(
@@ -579,7 +577,7 @@ def test_f28_a_way_out_that_fails_does_not_keep_the_orders(
 # --- restart and second instance ----------------------------------------------------------------
 
 
-def test_f18_a_second_instance_ends_with_5_and_names_the_first(
+def test_a_second_instance_ends_with_5_and_names_the_first(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -597,7 +595,7 @@ def test_f18_a_second_instance_ends_with_5_and_names_the_first(
     assert venue.open_orders() == []
 
 
-def test_f27_a_planned_restart_keeps_orders_lock_and_guard(
+def test_a_planned_restart_keeps_orders_lock_and_guard(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     code = watched_code(venue, tmp_path)
@@ -618,7 +616,7 @@ def test_f27_a_planned_restart_keeps_orders_lock_and_guard(
     bot.wait_for("guard: clean", 20)
 
 
-def test_f27_a_restart_without_a_program_to_start_leaves_no_order(
+def test_a_restart_without_a_program_to_start_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(
@@ -637,7 +635,7 @@ def test_f27_a_restart_without_a_program_to_start_leaves_no_order(
     assert bot.guards == []
 
 
-def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
+def test_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     (tmp_path / "crash.py").write_text(
@@ -671,7 +669,7 @@ def test_f25_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
     assert cleared.end(signal.SIGTERM) == 0
 
 
-def test_f34_a_dead_guard_is_replaced_and_two_deaths_are_said(
+def test_a_dead_guard_is_replaced_and_two_deaths_are_said(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -698,7 +696,7 @@ def test_without_a_guard_there_is_none(run: Run, venue: PaperExchange, tmp_path:
 # --- the kill switch ----------------------------------------------------------------------------
 
 
-def test_f35_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
+def test_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, **SIXTY)
@@ -724,7 +722,7 @@ def test_f35_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
     assert cleared.end(signal.SIGTERM) == 0
 
 
-def test_f35_sigusr1_alone_is_a_kill_switch_that_latches(
+def test_sigusr1_alone_is_a_kill_switch_that_latches(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -736,7 +734,7 @@ def test_f35_sigusr1_alone_is_a_kill_switch_that_latches(
     assert bot.end(signal.SIGTERM) == 0
 
 
-def test_f35_a_halt_file_made_by_hand_is_seen_within_a_second_or_two(
+def test_a_halt_file_made_by_hand_is_seen_within_a_second_or_two(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -748,7 +746,7 @@ def test_f35_a_halt_file_made_by_hand_is_seen_within_a_second_or_two(
     assert bot.end(signal.SIGTERM) == 0
 
 
-def test_f35_the_kill_switch_needs_no_running_bot(
+def test_the_kill_switch_needs_no_running_bot(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, ORDER_PAIRS="six")
@@ -763,7 +761,7 @@ def test_f35_the_kill_switch_needs_no_running_bot(
     assert bot.end(signal.SIGTERM) == 0
 
 
-def test_f35_the_kill_switch_needs_no_strategy_that_works(
+def test_the_kill_switch_needs_no_strategy_that_works(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -779,7 +777,7 @@ def test_f35_the_kill_switch_needs_no_strategy_that_works(
     assert venue.judge().accepted == accepted
 
 
-def test_f35_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
+def test_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -801,7 +799,7 @@ def test_f35_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
 # --- what can be seen of it from outside ----------------------------------------------------------
 
 
-def test_s13_s16_neither_bot_nor_guard_listens_or_shows_the_key(
+def test_neither_bot_nor_guard_listens_or_shows_the_key(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from test_paper_client import headers, sign
+from paper_client import headers, sign
 
 from market_maker.paper.api.auth import Gate, Pass
 from market_maker.paper.api.dispatch import Asked, Desk

@@ -1,4 +1,4 @@
-"""I27: the life of every order of ours can be told from the log alone."""
+"""The life of every order of ours can be told from the log alone."""
 
 import logging
 import re
@@ -34,7 +34,7 @@ def told(log: pytest.LogCaptureFixture) -> dict[int, Life]:
     [{}, {"name": "lost", "match": "pc/order/create"}, {"name": "frame_lost", "match": "order"}],
     ids=["nothing", "answers lost", "news lost"],
 )
-def test_i27_the_log_tells_the_history_that_the_exchange_has(
+def test_the_log_tells_the_history_that_the_exchange_has(
     seed: int, trouble: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "market_maker.orders.reconciler")

@@ -22,7 +22,7 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.wire import protocol
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "market_maker"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), ROOT / "marketmaker", ROOT / "setup.py"]
 TREES = {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in SOURCES}
@@ -45,7 +45,7 @@ def names_in(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_s4_nothing_in_the_tree_turns_verifying_off(name: str) -> None:
+def test_nothing_in_the_tree_turns_verifying_off(name: str) -> None:
     forbidden = {"CERT_NONE", "CERT_OPTIONAL", "disable_warnings", "_create_unverified_context"}
     forbidden |= {"_create_stdlib_context", "_create_default_https_context", "wrap_ssl"}
     assert not {found for found, _ in names_in(TREES[name])} & forbidden
@@ -62,7 +62,7 @@ def test_s4_nothing_in_the_tree_turns_verifying_off(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_s8_no_data_becomes_code(name: str) -> None:
+def test_no_data_becomes_code(name: str) -> None:
     forbidden = {"pickle", "marshal", "shelve", "dill", "yaml", "eval", "exec", "__import__"}
     allowed = {"market_maker/settings/store.py": {"exec"}}
     for found, node in names_in(TREES[name]):
@@ -77,7 +77,7 @@ def test_s8_no_data_becomes_code(name: str) -> None:
             assert called not in {"os.system", "os.popen", "subprocess.getoutput"}
 
 
-def test_s8_code_is_imported_by_name_only_where_the_command_line_names_it() -> None:
+def test_code_is_imported_by_name_only_where_the_command_line_names_it() -> None:
     importing = {
         name for name, tree in TREES.items() if "import_module" in {f for f, _ in names_in(tree)}
     }
@@ -85,12 +85,12 @@ def test_s8_code_is_imported_by_name_only_where_the_command_line_names_it() -> N
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_s3_nothing_in_the_tree_makes_a_library_print_its_traffic(name: str) -> None:
+def test_nothing_in_the_tree_makes_a_library_print_its_traffic(name: str) -> None:
     forbidden = {"enableTrace", "debuglevel", "set_debuglevel", "keylog_filename"}
     assert not {found for found, _ in names_in(TREES[name])} & forbidden
 
 
-def test_s15_no_program_is_started_but_the_paper_exchange_and_ourselves() -> None:
+def test_no_program_is_started_but_the_paper_exchange_and_ourselves() -> None:
     starters = {"subprocess", "Popen", "execv", "execve", "execvp", "spawnv", "fork", "pty"}
     starting = {
         name: sorted({found for found, _ in names_in(tree)} & starters)
@@ -105,7 +105,7 @@ def test_s15_no_program_is_started_but_the_paper_exchange_and_ourselves() -> Non
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_s4_connections_are_made_in_one_place(name: str) -> None:
+def test_connections_are_made_in_one_place(name: str) -> None:
     if name.startswith("market_maker/paper/") or name == "market_maker/wire/tls.py":
         return
     found = {found for found, _ in names_in(TREES[name])}
@@ -119,7 +119,7 @@ MONEY_MOVERS = {
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_i25_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> None:
+def test_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> None:
     if name.startswith("market_maker/paper/"):
         return
     used = {found for found, _ in names_in(TREES[name])} & MONEY_MOVERS
@@ -129,7 +129,7 @@ def test_i25_only_the_venue_s_own_methods_move_money_or_leverage(name: str) -> N
         assert not used
 
 
-def test_i25_inside_the_client_each_of_them_is_used_by_its_own_method_alone() -> None:
+def test_inside_the_client_each_of_them_is_used_by_its_own_method_alone() -> None:
     users: dict[str, set[str]] = {}
     for node in ast.walk(TREES["market_maker/rest.py"]):
         if isinstance(node, ast.FunctionDef):
@@ -152,7 +152,7 @@ ASKED_BY_THE_LOOP = {
 }
 
 
-def test_i25_a_run_asks_for_nothing_but_orders_and_the_instrument(
+def test_a_run_asks_for_nothing_but_orders_and_the_instrument(
     venue: PaperExchange, configure: Callable[..., None]
 ) -> None:
     configure(WITHDRAW_PATH="/v1/api/account/withdraw")
@@ -167,12 +167,12 @@ def test_i25_a_run_asks_for_nothing_but_orders_and_the_instrument(
 # --- versions -----------------------------------------------------------------------------------
 
 
-def test_f29_what_is_installed_here_will_do() -> None:
+def test_what_is_installed_here_will_do() -> None:
     versions.check()
 
 
 @pytest.mark.parametrize("name", versions.PACKAGES)
-def test_f29_an_old_or_a_missing_package_is_named_with_the_way_out(
+def test_an_old_or_a_missing_package_is_named_with_the_way_out(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = versions.version
@@ -190,13 +190,13 @@ def test_f29_an_old_or_a_missing_package_is_named_with_the_way_out(
         versions.check()
 
 
-def test_f29_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     with pytest.raises(SettingsError, match=r"Python 3\.10\.4 is too old"):
         versions.check()
 
 
-def test_f29_the_start_ends_with_2_when_a_version_will_not_do() -> None:
+def test_the_start_ends_with_2_when_a_version_will_not_do() -> None:
     program = (
         "from market_maker.app import cli, versions\n"
         "versions.PACKAGES['requests'] = '99.1'\n"
@@ -211,13 +211,13 @@ def test_f29_the_start_ends_with_2_when_a_version_will_not_do() -> None:
 
 
 @pytest.mark.parametrize("newer", ["2.32.4", "2.32.10", "2.100.0", "3.0.0rc1"])
-def test_f29_versions_are_compared_by_number(newer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_are_compared_by_number(newer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = versions.version
     monkeypatch.setattr(versions, "version", lambda n: newer if n == "requests" else real(n))
     versions.check()
 
 
-def test_s11_setup_asks_for_the_versions_that_the_start_checks() -> None:
+def test_setup_asks_for_the_versions_that_the_start_checks() -> None:
     text = (ROOT / "setup.py").read_text("utf-8")
     for name, oldest in versions.PACKAGES.items():
         if name != "urllib3":  # requests brings it
@@ -236,7 +236,7 @@ ROW = {
 
 @pytest.mark.parametrize("evil", EVIL)
 @pytest.mark.parametrize("name", ["symbol", "status", "order_id", "client_oid", "price", "side"])
-def test_s14_no_row_of_an_order_brings_control_characters_in(name: str, evil: str) -> None:
+def test_no_row_of_an_order_brings_control_characters_in(name: str, evil: str) -> None:
     try:
         order = protocol.parse_order(ROW | {name: evil})
     except BadData as error:
@@ -249,14 +249,14 @@ def test_s14_no_row_of_an_order_brings_control_characters_in(name: str, evil: st
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_s14_an_odd_client_oid_is_nobody_s(evil: object) -> None:
+def test_an_odd_client_oid_is_nobody_s(evil: object) -> None:
     order = protocol.parse_order(ROW | {"client_oid": evil})
     assert order.client_oid
     assert not order.client_oid.startswith("mm_")
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_s14_no_account_or_instrument_brings_control_characters_in(evil: str) -> None:
+def test_no_account_or_instrument_brings_control_characters_in(evil: str) -> None:
     margin = {"asset": evil, "total": "1", "available": "1"}
     with pytest.raises(BadData) as raised:
         protocol.parse_margin(margin)
@@ -357,7 +357,7 @@ TROUBLE = (
 )
 
 
-def test_s3_a_run_through_faults_shows_no_key_in_any_form(
+def test_a_run_through_faults_shows_no_key_in_any_form(
     canary: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     settings_for(canary, tmp_path, API_KEY="", API_SECRET="", LOOP_INTERVAL=0.1, TIMEOUT=0.5)
@@ -381,7 +381,7 @@ def test_s3_a_run_through_faults_shows_no_key_in_any_form(
 
 
 @pytest.mark.parametrize("command", [(), ("check",), ("cancel",)])
-def test_s3_a_wrong_secret_is_not_shown(
+def test_a_wrong_secret_is_not_shown(
     command: tuple[str, ...], venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, API_KEY="", API_SECRET="")
@@ -397,7 +397,7 @@ def environment_of(pid: int) -> bytes:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-def test_s1_the_paper_exchange_is_started_without_the_key(
+def test_the_paper_exchange_is_started_without_the_key(
     run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     bot = run("--paper", GTE_API_KEY="real-c4nary-key", GTE_API_SECRET=CANARY_SECRET)
@@ -412,7 +412,7 @@ def test_s1_the_paper_exchange_is_started_without_the_key(
     assert bot.end(signal.SIGTERM) == 0
 
 
-def test_s1_a_restart_hands_the_key_on(
+def test_a_restart_hands_the_key_on(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     watched = {"WATCHED_FILES": ["watched.py"]}
@@ -428,7 +428,7 @@ def test_s1_a_restart_hands_the_key_on(
     assert venue.open_orders() == []
 
 
-def test_s1_a_key_in_private_files_trades(
+def test_a_key_in_private_files_trades(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, API_KEY="", API_SECRET="")
@@ -447,7 +447,7 @@ def test_s1_a_key_in_private_files_trades(
     assert run("cancel", **named).end() == 0
 
 
-def test_s9_live_settings_that_others_can_write_end_with_2_and_the_way_out(
+def test_live_settings_that_others_can_write_end_with_2_and_the_way_out(
     run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     file = tmp_path / "settings.py"
@@ -461,7 +461,7 @@ def test_s9_live_settings_that_others_can_write_end_with_2_and_the_way_out(
     assert "chmod go-w settings.py" in bot.text
 
 
-def test_s9_cancel_goes_on_with_settings_that_others_can_write(
+def test_cancel_goes_on_with_settings_that_others_can_write(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -478,7 +478,7 @@ def test_s9_cancel_goes_on_with_settings_that_others_can_write(
     assert not [line for line in lines if not line.startswith("#")]
 
 
-def test_s14_check_and_the_log_show_no_control_characters_of_the_venue(
+def test_check_and_the_log_show_no_control_characters_of_the_venue(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path)
@@ -496,7 +496,7 @@ def test_s14_check_and_the_log_show_no_control_characters_of_the_venue(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to give a file away")
-def test_s9_a_file_of_another_user_is_refused_for_the_superuser_too(
+def test_a_file_of_another_user_is_refused_for_the_superuser_too(
     run: Callable[..., Bot], tmp_path: Path
 ) -> None:
     file = tmp_path / "settings.py"

@@ -131,7 +131,7 @@ LARGE: dict[str, Serve] = {
 
 
 @pytest.mark.parametrize("how", SLOW)
-def test_b08_an_answer_that_comes_slowly_is_given_up_in_time(
+def test_an_answer_that_comes_slowly_is_given_up_in_time(
     how: str, start: Start, client: Client
 ) -> None:
     server = start(SLOW[how])
@@ -146,9 +146,7 @@ def test_b08_an_answer_that_comes_slowly_is_given_up_in_time(
 
 
 @pytest.mark.parametrize("how", LARGE)
-def test_b08_an_answer_without_end_is_not_taken_whole(
-    how: str, start: Start, client: Client
-) -> None:
+def test_an_answer_without_end_is_not_taken_whole(how: str, start: Start, client: Client) -> None:
     server = start(LARGE[how])
     gte = client(f"http://127.0.0.1:{server.port}", timeout=1.5)
     with pytest.raises(OutcomeUnknown):
@@ -158,7 +156,7 @@ def test_b08_an_answer_without_end_is_not_taken_whole(
 
 
 @needs_openssl
-def test_b08_holds_with_tls_too(
+def test_holds_with_tls_too(
     start: Start, client: Client, ca: Pair, tmp_path: Path, trusted: None
 ) -> None:
     server = start(SLOW["headers"], server_context(signed_by(ca, tmp_path, "localhost")))
@@ -168,7 +166,7 @@ def test_b08_holds_with_tls_too(
     assert time.monotonic() - begun < TIMEOUT + 1.0
 
 
-def test_b08_an_answer_in_time_and_of_4_mib_is_taken(start: Start, client: Client) -> None:
+def test_an_answer_in_time_and_of_4_mib_is_taken(start: Start, client: Client) -> None:
     body = ANSWER[:-1] + b" " * (tls.BODY_LIMIT - len(ANSWER)) + b"}"
     assert len(body) == tls.BODY_LIMIT
     server = start(answering(reply(body)))
@@ -180,7 +178,7 @@ def test_b08_an_answer_in_time_and_of_4_mib_is_taken(start: Start, client: Clien
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_b09_a_redirect_takes_the_key_nowhere(status: int, start: Start, client: Client) -> None:
+def test_a_redirect_takes_the_key_nowhere(status: int, start: Start, client: Client) -> None:
     elsewhere = start(answering(reply()))
     to = f"http://127.0.0.1:{elsewhere.port}/v1/api/pc/order/create"
     server = start(answering(reply(b"", f"{status} Moved", f"Location: {to}\r\n")))
@@ -194,7 +192,7 @@ def test_b09_a_redirect_takes_the_key_nowhere(status: int, start: Start, client:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_b09_a_feed_that_is_redirected_stays_away(status: int, start: Start, feed: Feed) -> None:
+def test_a_feed_that_is_redirected_stays_away(status: int, start: Start, feed: Feed) -> None:
     elsewhere = start(answering(reply()))
     to = f"ws://127.0.0.1:{elsewhere.port}/ws"
     server = start(answering(reply(b"", f"{status} Moved", f"Location: {to}\r\n")))
@@ -204,7 +202,7 @@ def test_b09_a_feed_that_is_redirected_stays_away(status: int, start: Start, fee
     assert elsewhere.connections == 0
 
 
-def test_s5_only_the_host_of_the_settings_is_ever_asked(start: Start, client: Client) -> None:
+def test_only_the_host_of_the_settings_is_ever_asked(start: Start, client: Client) -> None:
     elsewhere = start(answering(reply()))
     gte = client("http://127.0.0.1:9")
     transport = gte._transport
@@ -216,7 +214,7 @@ def test_s5_only_the_host_of_the_settings_is_ever_asked(start: Start, client: Cl
     assert transport._session.trust_env is False
 
 
-def test_b15_proxies_and_netrc_of_the_environment_are_ignored(
+def test_proxies_and_netrc_of_the_environment_are_ignored(
     start: Start, client: Client, feed: Feed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     proxy = start(answering(reply()))
@@ -237,7 +235,7 @@ def test_b15_proxies_and_netrc_of_the_environment_are_ignored(
 
 
 @needs_openssl
-def test_b15_ca_files_of_the_environment_are_ignored(
+def test_ca_files_of_the_environment_are_ignored(
     start: Start,
     client: Client,
     feed: Feed,
@@ -257,7 +255,7 @@ def test_b15_ca_files_of_the_environment_are_ignored(
 
 
 @needs_openssl
-def test_s4_no_keys_of_connections_are_written_to_a_file(
+def test_no_keys_of_connections_are_written_to_a_file(
     start: Start,
     client: Client,
     feed: Feed,
@@ -313,7 +311,7 @@ BAD = {
 @needs_openssl
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("how", BAD)
-def test_b11_a_venue_that_cannot_prove_itself_gets_no_byte_over_rest(
+def test_a_venue_that_cannot_prove_itself_gets_no_byte_over_rest(
     how: str, start: Start, client: Client, ca: Pair, tmp_path: Path, trusted: None
 ) -> None:
     server = start(answering(reply()), bad_context(how, ca, tmp_path))
@@ -330,7 +328,7 @@ def test_b11_a_venue_that_cannot_prove_itself_gets_no_byte_over_rest(
 @needs_openssl
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("how", BAD)
-def test_b11_a_venue_that_cannot_prove_itself_gets_no_byte_over_the_feed(
+def test_a_venue_that_cannot_prove_itself_gets_no_byte_over_the_feed(
     how: str, start: Start, feed: Feed, ca: Pair, tmp_path: Path, trusted: None
 ) -> None:
     server = start(answering(reply()), bad_context(how, ca, tmp_path))
@@ -342,7 +340,7 @@ def test_b11_a_venue_that_cannot_prove_itself_gets_no_byte_over_the_feed(
 
 
 @needs_openssl
-def test_b11_a_good_certificate_is_taken_by_both(
+def test_a_good_certificate_is_taken_by_both(
     start: Start, client: Client, feed: Feed, ca: Pair, tmp_path: Path, trusted: None
 ) -> None:
     server = start(answering(reply()), server_context(signed_by(ca, tmp_path, "localhost")))
@@ -351,7 +349,7 @@ def test_b11_a_good_certificate_is_taken_by_both(
     wait_until(lambda: b"Upgrade: websocket" in server.received)
 
 
-def test_b11_without_ca_certificates_nothing_starts(
+def test_without_ca_certificates_nothing_starts(
     client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tls, "CA_FILE", str(tmp_path / "gone"))
@@ -359,7 +357,7 @@ def test_b11_without_ca_certificates_nothing_starts(
         client("https://localhost:9")
 
 
-def test_b11_a_handshake_that_is_broken_off_proves_that_nothing_was_sent(
+def test_a_handshake_that_is_broken_off_proves_that_nothing_was_sent(
     client: Client,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:  # it accepts, and never speaks
@@ -369,7 +367,7 @@ def test_b11_a_handshake_that_is_broken_off_proves_that_nothing_was_sent(
 
 
 @needs_openssl
-def test_b11_tls_that_breaks_after_the_request_proves_nothing(
+def test_tls_that_breaks_after_the_request_proves_nothing(
     start: Start, client: Client, ca: Pair, tmp_path: Path, trusted: None
 ) -> None:
     def serve(connection: socket.socket) -> None:
@@ -382,7 +380,7 @@ def test_b11_tls_that_breaks_after_the_request_proves_nothing(
     assert b"POST" in server.received
 
 
-def test_s4_the_rules_of_tls_are_one_for_rest_and_feed(client: Client) -> None:
+def test_the_rules_of_tls_are_one_for_rest_and_feed(client: Client) -> None:
     pools = client("https://localhost:9")._transport._session.get_adapter("https://localhost:9/")
     for context in (
         tls.tls_context(),
@@ -394,7 +392,7 @@ def test_s4_the_rules_of_tls_are_one_for_rest_and_feed(client: Client) -> None:
         assert not context.keylog_filename
 
 
-def test_s7_a_signature_is_good_for_5_seconds() -> None:
+def test_a_signature_is_good_for_5_seconds() -> None:
     assert auth.EXPIRES_AFTER_MS <= 5_000
 
 
@@ -453,7 +451,7 @@ MIB_1 = (1024 * 1024).to_bytes(8, "big")
     [flood(b"\x82\x7f" + MIB_64, b""), flood(b"\x02\x00", b"\x00\x7f" + MIB_1)],
     ids=["one frame", "many fragments"],
 )
-def test_c15_a_message_above_4_mib_ends_the_connection_before_it_is_whole(
+def test_a_message_above_4_mib_ends_the_connection_before_it_is_whole(
     then: Serve, feed: Feed
 ) -> None:
     sent.clear()
@@ -465,7 +463,7 @@ def test_c15_a_message_above_4_mib_ends_the_connection_before_it_is_whole(
     assert sum(sent) < server.connections * 24 * 1024 * 1024  # what the kernel buffers, too
 
 
-def test_c15_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
+def test_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
     size = 3 * 1024 * 1024
 
     def serve(connection: socket.socket) -> None:
@@ -480,7 +478,7 @@ def test_c15_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
         made.exit()
 
 
-def test_b08_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("market_maker.ws.session.DEAD_AFTER", 1.2)
     with HeadServer(websocket_server(trickle(b" ", b"\x81\x7e\xff\xff"))) as server:
         made = feed(f"ws://127.0.0.1:{server.port}/ws")
@@ -489,7 +487,7 @@ def test_b08_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("how", ["status line", "headers"])
-def test_b08_a_feed_whose_handshake_trickles_is_left(
+def test_a_feed_whose_handshake_trickles_is_left(
     how: str, feed: Feed, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("market_maker.ws.ws_thread.CONNECT_TIMEOUT", 0.5)
@@ -498,7 +496,7 @@ def test_b08_a_feed_whose_handshake_trickles_is_left(
     wait_until(lambda: server.connections >= 2)
 
 
-def test_b08_a_feed_whose_handshake_has_no_end_is_left(feed: Feed, start: Start) -> None:
+def test_a_feed_whose_handshake_has_no_end_is_left(feed: Feed, start: Start) -> None:
     server = start(LARGE["headers"])
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
     wait_until(lambda: "too long" in made.last_error())
@@ -513,7 +511,7 @@ def plain_and_short(text: str) -> bool:
     return text.isprintable() and text.isascii() and len(text) <= 600
 
 
-def test_s14_words_of_the_venue_are_escaped_in_errors_of_rest(start: Start, client: Client) -> None:
+def test_words_of_the_venue_are_escaped_in_errors_of_rest(start: Start, client: Client) -> None:
     told = b'{"code":-10013,"error":{"data":{"paramName":"\\u001b[31m\\nx' + b"y" * 5000 + b'"}}}'
     bodies = [EVIL * 100, told, b'{"code":0,"data":{"order_id":"' + EVIL[:4] + b'"}}']
     for body in bodies:
@@ -524,7 +522,7 @@ def test_s14_words_of_the_venue_are_escaped_in_errors_of_rest(start: Start, clie
         assert plain_and_short(str(raised.value))
 
 
-def test_s14_words_of_the_venue_are_escaped_in_errors_of_the_feed(start: Start, feed: Feed) -> None:
+def test_words_of_the_venue_are_escaped_in_errors_of_the_feed(start: Start, feed: Feed) -> None:
     server = start(answering(reply(EVIL * 100, "403 " + "\x1b[31mno" * 500)))
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
     wait_until(lambda: made.last_error())

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from test_paper_client import Client
+from paper_client import Client
 
 from market_maker.paper.api.judge import Judge, as_plain, in_words
 from market_maker.paper.exchange.account import Mode, Wallet

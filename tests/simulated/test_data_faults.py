@@ -1,8 +1,6 @@
-"""Faults of group D: what the feed says of the market is odd, late, lost or false."""
+"""Faults of market data: what the feed says of the market is odd, late, lost or false."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -13,49 +11,23 @@ from market_maker.models import Instrument, OrderRequest, Position, Side, Snapsh
 from market_maker.paper.api.rows import book_side
 from market_maker.paper.exchange.engine import Side as BookSide
 from market_maker.paper.exchange.quirks import Switches
-from market_maker.paper.market.setup import still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety import book_audit
 from market_maker.safety.trading_state import TradingState
-from market_maker.settings import settings
 from market_maker.strategy import ladder, risk
 from market_maker.ws.tables import NEWS, TRADES
+from tests.world.feed_scene import creates, epoch, hit, quoting, reason
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.scene import state
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
-CREATE = "pc/order/create"
 CANCELS = ("pc/order/cancel", "pc/order/cancel_batch")
 LADDER = [
     *("SELL 446 @ 8625", "SELL 273 @ 8582", "SELL 100 @ 8539.5"),
     *("BUY 100 @ 8448", "BUY 273 @ 8406", "BUY 446 @ 8364"),
 ]
 PLACE = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
-
-
-@contextmanager
-def quoting(**changed: Any) -> Iterator[World]:
-    """Have a world whose bot quotes its ladder."""
-    world = World(**{"CHECK_POSITION_LIMITS": True} | changed)
-    with world.installed():
-        world.start()
-        world.run_until(lambda: len(world.orders()) == 2 * settings.ORDER_PAIRS)
-        yield world
-
-
-def reason(world: World) -> str:
-    assert world.bot
-    return world.bot.health.reason
-
-
-def creates(world: World) -> int:
-    return world.report.requests[CREATE]
-
-
-def epoch(world: World) -> int:
-    assert world.bot
-    return world.bot.exchange.feed.epoch
 
 
 def counts(world: World) -> dict[str, int]:
@@ -79,18 +51,10 @@ def assert_all_well(world: World, seconds: float = 30) -> None:
     assert is_book_true(world)
 
 
-def hit(world: World, qty: int = 100) -> None:
-    """Let somebody sell through the others' bids to our best one, whose others come back then."""
-    best = max(order.price for order in world.orders() if order.side is BookSide.BUY)
-    before = sum(size for price, size in world.bids() if price > best)
-    world.take("sell", str(best), before + qty)
-    world.play(still_book())
-
-
 # --- the order of frames --------------------------------------------------------------------------
 
 
-def test_d01_rows_before_the_first_image_are_dropped_until_it_comes() -> None:
+def test_rows_before_the_first_image_are_dropped_until_it_comes() -> None:
     with quoting() as world:
         world.fault("no_partial", match="order_book", times=1)
         world.network.drop_all()
@@ -106,7 +70,7 @@ def test_d01_rows_before_the_first_image_are_dropped_until_it_comes() -> None:
 
 
 @pytest.mark.parametrize("table", ["order_book", "order", "position", "margin", "instrument"])
-def test_d02_a_first_image_that_is_sent_again_replaces_the_table(table: str) -> None:
+def test_a_first_image_that_is_sent_again_replaces_the_table(table: str) -> None:
     with quoting() as world:
         world.fault("frame_twice", match=table, for_ms=5_000)
         world.network.drop_all()
@@ -115,7 +79,7 @@ def test_d02_a_first_image_that_is_sent_again_replaces_the_table(table: str) -> 
         assert world.ladder() == LADDER
 
 
-def test_d03_a_frame_that_comes_twice_changes_nothing_twice() -> None:
+def test_a_frame_that_comes_twice_changes_nothing_twice() -> None:
     with quoting() as world:
         for table in ("order_book", "order", "position", "execution"):
             world.fault("frame_twice", match=table, for_ms=20_000)
@@ -131,7 +95,7 @@ def test_d03_a_frame_that_comes_twice_changes_nothing_twice() -> None:
         assert_all_well(world)
 
 
-def test_d04_an_older_update_does_not_take_a_level_back() -> None:
+def test_an_older_update_does_not_take_a_level_back() -> None:
     with quoting() as world:
         world.fault("frame_late", match="order_book", value="4000", times=1)
         world.put("buy", "8480", 5)
@@ -144,7 +108,7 @@ def test_d04_an_older_update_does_not_take_a_level_back() -> None:
         assert_all_well(world)
 
 
-def test_d04_an_older_row_of_an_order_does_not_bring_it_back() -> None:
+def test_an_older_row_of_an_order_does_not_bring_it_back() -> None:
     with quoting() as world:
         world.fault("frame_late", match="order", value="4000", times=1)  # a part of it has filled
         hit(world, 40)
@@ -160,7 +124,7 @@ def test_d04_an_older_row_of_an_order_does_not_bring_it_back() -> None:
 
 
 @pytest.mark.parametrize("ids_only", [False, True])
-def test_d05_a_delete_of_an_unknown_level_is_ignored(ids_only: bool) -> None:
+def test_a_delete_of_an_unknown_level_is_ignored(ids_only: bool) -> None:
     with quoting(switches=Switches(id_only_deltas=ids_only)) as world:
         for price in ("8491", "8491.5", "8492", "8492.5", "8493", "8493.5", "8494"):
             world.fault("frame_lost", match="order_book", times=1)
@@ -172,7 +136,7 @@ def test_d05_a_delete_of_an_unknown_level_is_ignored(ids_only: bool) -> None:
         assert_all_well(world)
 
 
-def test_d06_an_update_of_an_unknown_level_that_says_all_sets_it() -> None:
+def test_an_update_of_an_unknown_level_that_says_all_sets_it() -> None:
     with quoting() as world:
         world.fault("frame_lost", match="order_book", times=1)
         world.put("buy", "8491", 5)
@@ -182,7 +146,7 @@ def test_d06_an_update_of_an_unknown_level_that_says_all_sets_it() -> None:
         assert_all_well(world)
 
 
-def test_d06_an_update_by_an_unknown_id_alone_changes_no_level_and_the_audit_finds_it() -> None:
+def test_an_update_by_an_unknown_id_alone_changes_no_level_and_the_audit_finds_it() -> None:
     with quoting(switches=Switches(id_only_deltas=True)) as world:
         assert world.bot
         before = world.bot.exchange.feed.market_depth(50)
@@ -196,7 +160,7 @@ def test_d06_an_update_by_an_unknown_id_alone_changes_no_level_and_the_audit_fin
 
 
 @pytest.mark.parametrize("level", range(0, 15, 7))
-def test_d07_a_lost_update_is_found_by_the_audit(level: int, log: pytest.LogCaptureFixture) -> None:
+def test_a_lost_update_is_found_by_the_audit(level: int, log: pytest.LogCaptureFixture) -> None:
     with quoting(ORDER_PAIRS=1) as world:
         world.fault("frame_lost", match="order_book", times=1)
         world.put("sell", str(Decimal("8497.5") + Decimal("2.5") * level), 3)
@@ -207,7 +171,7 @@ def test_d07_a_lost_update_is_found_by_the_audit(level: int, log: pytest.LogCapt
         assert_all_well(world)
 
 
-def test_d07_a_book_that_moves_while_it_is_audited_is_not_taken_for_drift() -> None:
+def test_a_book_that_moves_while_it_is_audited_is_not_taken_for_drift() -> None:
     with quoting() as world:
         for turn in range(200):
             world.put("buy", "8491", 5 + turn)
@@ -220,7 +184,7 @@ def test_d07_a_book_that_moves_while_it_is_audited_is_not_taken_for_drift() -> N
 # --- books that are no market ---------------------------------------------------------------------
 
 
-def test_d08_nothing_is_quoted_off_a_crossed_book(log: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_quoted_off_a_crossed_book(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         world.fault("book_cross", for_ms=20_000)
         before = creates(world)
@@ -234,7 +198,7 @@ def test_d08_nothing_is_quoted_off_a_crossed_book(log: pytest.LogCaptureFixture)
         assert_all_well(world)
 
 
-def test_d08_a_locked_book_is_quoted_one_tick_away() -> None:
+def test_a_locked_book_is_quoted_one_tick_away() -> None:
     start = ladder.start_prices(bid=8490.0, ask=8490.0, tick=0.5, min_spread=0.0)
     assert (start.buy, start.sell) == (8490.0, 8490.0)
     snapshot = Snapshot(
@@ -256,7 +220,7 @@ def test_d08_a_locked_book_is_quoted_one_tick_away() -> None:
     assert set(risk.trim(wanted, snapshot, limits).orders) == {wanted[1], wanted[3]}
 
 
-def test_d08_a_locked_book_stops_nothing() -> None:
+def test_a_locked_book_stops_nothing() -> None:
     world = World(CHECK_POSITION_LIMITS=True)
     world.fault("frame_lost", match="order_book", after_ms=20_000, times=1)
     world.fault("frame_field", match="order_book", value="id=")
@@ -274,7 +238,7 @@ def test_d08_a_locked_book_stops_nothing() -> None:
         assert_all_well(world)
 
 
-def test_d09_nothing_is_quoted_without_a_book_and_the_quotes_are_pulled(
+def test_nothing_is_quoted_without_a_book_and_the_quotes_are_pulled(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -293,7 +257,7 @@ def test_d09_nothing_is_quoted_without_a_book_and_the_quotes_are_pulled(
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
-def test_d09_a_side_that_is_missing_is_not_made_up(side: str) -> None:
+def test_a_side_that_is_missing_is_not_made_up(side: str) -> None:
     with quoting() as world:
         sign, best = (-1, Decimal(8490)) if side == "buy" else (1, Decimal("8497.5"))
         prices = [str(best + sign * Decimal("2.5") * level) for level in range(25)]
@@ -312,14 +276,22 @@ def test_d09_a_side_that_is_missing_is_not_made_up(side: str) -> None:
 # --- values that are none -------------------------------------------------------------------------
 
 ODD = {
-    "d10": [""],
-    "d11": ["null", '""', '"null"'],
-    "d12": [
+    "lacking": [""],
+    "empty": ["null", '""', '"null"'],
+    "no plain number": [
         *("NaN", "Infinity", "1e999", '"NaN"', '"Infinity"', '"1e3"', '"-1"'),
         *(f'"{"9" * 400}"', '"0.0000000000000000000000001"'),
     ],
-    "d13": ["[]", "true", "{}", "8490.5", '["8490"]'],
-    "d26": ['"1_000"', '"\uff18\uff14\uff19\uff10"', '"+5"', '" 5 "', '"5."', '".5"', '"05"'],
+    "wrong type": ["[]", "true", "{}", "8490.5", '["8490"]'],
+    "odd numeral": [
+        '"1_000"',
+        '"\uff18\uff14\uff19\uff10"',
+        '"+5"',
+        '" 5 "',
+        '"5."',
+        '".5"',
+        '"05"',
+    ],
 }
 FIELDS = {
     "order_book": ["price", "size"],
@@ -376,14 +348,14 @@ def feed_odd(table: str, field: str, value: str, log: pytest.LogCaptureFixture) 
         assert log.text.count("cannot be used") == 1
 
 
-@pytest.mark.parametrize(("table", "field", "value"), _odd("d10"))
-def test_d10_a_row_that_lacks_a_field_is_refused(
+@pytest.mark.parametrize(("table", "field", "value"), _odd("lacking"))
+def test_a_row_that_lacks_a_field_is_refused(
     table: str, field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd(table, field, value, log)
 
 
-def test_d10_without_tick_and_precision_nothing_is_started() -> None:
+def test_without_tick_and_precision_nothing_is_started() -> None:
     world = World(switches=Switches(withhold_tick_size=True))
     world.fault("frame_field", match="instrument", value="price_precision=")
     with world.installed():
@@ -392,15 +364,15 @@ def test_d10_without_tick_and_precision_nothing_is_started() -> None:
         assert creates(world) == 0
 
 
-@pytest.mark.parametrize(("table", "field", "value"), _odd("d11"))
-def test_d11_a_field_without_a_value_is_refused_and_is_not_zero(
+@pytest.mark.parametrize(("table", "field", "value"), _odd("empty"))
+def test_a_field_without_a_value_is_refused_and_is_not_zero(
     table: str, field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd(table, field, value, log)
 
 
-@pytest.mark.parametrize(("table", "field", "value"), _odd("d12"))
-def test_d12_what_is_no_plain_number_is_refused(
+@pytest.mark.parametrize(("table", "field", "value"), _odd("no plain number"))
+def test_what_is_no_plain_number_is_refused(
     table: str, field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd(table, field, value, log)
@@ -410,14 +382,12 @@ def test_d12_what_is_no_plain_number_is_refused(
     ("table", "field"),
     [("order_book", "price"), ("instrument", "mark_price"), ("instrument", "tick_size")],
 )
-def test_d12_a_price_of_zero_is_refused(
-    table: str, field: str, log: pytest.LogCaptureFixture
-) -> None:
+def test_a_price_of_zero_is_refused(table: str, field: str, log: pytest.LogCaptureFixture) -> None:
     feed_odd(table, field, '"0"', log)
 
 
-@pytest.mark.parametrize(("table", "field", "value"), _odd("d13"))
-def test_d13_a_value_of_the_wrong_type_is_refused(
+@pytest.mark.parametrize(("table", "field", "value"), _odd("wrong type"))
+def test_a_value_of_the_wrong_type_is_refused(
     table: str, field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd(table, field, value, log)
@@ -425,7 +395,7 @@ def test_d13_a_value_of_the_wrong_type_is_refused(
 
 @pytest.mark.parametrize("value", ["[1]", "{}", "7", "true"])
 @pytest.mark.parametrize("field", ["client_oid", "close_flag", "order_id", "side", "status"])
-def test_d13_a_word_of_an_order_that_has_the_wrong_type_is_refused(
+def test_a_word_of_an_order_that_has_the_wrong_type_is_refused(
     field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd("order", field, value, log)
@@ -433,15 +403,15 @@ def test_d13_a_word_of_an_order_that_has_the_wrong_type_is_refused(
 
 @pytest.mark.parametrize("value", ["[1]", "{}", "7"])
 @pytest.mark.parametrize("field", ["client_oid", "close_flag", "order_id", "side", "status"])
-def test_d13_so_it_is_in_an_answer_of_rest(field: str, value: str) -> None:
+def test_so_it_is_in_an_answer_of_rest(field: str, value: str) -> None:
     with quoting() as world:
         world.fault("reply_field", match="pc/order/query", value=f"{field}={value}", times=2)
         world.run(25)
         assert_all_well(world)
 
 
-@pytest.mark.parametrize(("table", "field", "value"), _odd("d26"))
-def test_d26_odd_numerals_are_refused(
+@pytest.mark.parametrize(("table", "field", "value"), _odd("odd numeral"))
+def test_odd_numerals_are_refused(
     table: str, field: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     feed_odd(table, field, value, log)
@@ -453,7 +423,7 @@ def test_d26_odd_numerals_are_refused(
 @pytest.mark.parametrize(
     ("name", "value"), [("frame_half", ""), ("frame_raw", "not_json"), ("frame_raw", "binary")]
 )
-def test_d14_what_cannot_be_read_is_dropped_and_too_much_of_it_ends_the_connection(
+def test_what_cannot_be_read_is_dropped_and_too_much_of_it_ends_the_connection(
     name: str, value: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -470,7 +440,7 @@ def test_d14_what_cannot_be_read_is_dropped_and_too_much_of_it_ends_the_connecti
 
 
 @pytest.mark.parametrize("how", ["nested", "long_number", "named_twice", "bad_utf8"])
-def test_d15_what_json_allows_and_nobody_means_is_dropped(
+def test_what_json_allows_and_nobody_means_is_dropped(
     how: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -481,7 +451,7 @@ def test_d15_what_json_allows_and_nobody_means_is_dropped(
         assert_all_well(world)
 
 
-def test_d16_an_unknown_table_is_ignored_and_said_once(log: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_table_is_ignored_and_said_once(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         world.fault("frame_raw", match="margin", value="unknown_table", times=20)
         world.run(30)
@@ -492,7 +462,7 @@ def test_d16_an_unknown_table_is_ignored_and_said_once(log: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("table", ["order_book", "order", "position"])
-def test_d17_an_unknown_action_makes_the_tables_unbelievable(
+def test_an_unknown_action_makes_the_tables_unbelievable(
     table: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -505,7 +475,7 @@ def test_d17_an_unknown_action_makes_the_tables_unbelievable(
 
 
 @pytest.mark.parametrize("table", ["order_book", "order", "position", "instrument"])
-def test_d18_rows_of_another_symbol_are_ignored(table: str) -> None:
+def test_rows_of_another_symbol_are_ignored(table: str) -> None:
     with quoting() as world:
         assert world.bot
         before = world.bot.exchange.snapshot()
@@ -518,7 +488,7 @@ def test_d18_rows_of_another_symbol_are_ignored(table: str) -> None:
         assert_all_well(world)
 
 
-def test_d19_a_level_whose_id_does_not_fit_its_price_is_refused(
+def test_a_level_whose_id_does_not_fit_its_price_is_refused(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -554,7 +524,7 @@ def move_market(world: World, to: str, *, index: bool = True) -> None:
     world.take("sell", str(centre - 4), 1)
 
 
-def test_d20_a_jump_of_a_fifth_is_waited_for_and_then_believed(
+def test_a_jump_of_a_fifth_is_waited_for_and_then_believed(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -570,7 +540,7 @@ def test_d20_a_jump_of_a_fifth_is_waited_for_and_then_believed(
         assert all(6000 < order.price < 7400 for order in world.orders())
 
 
-def test_d20_a_book_that_jumps_alone_is_not_followed(log: pytest.LogCaptureFixture) -> None:
+def test_a_book_that_jumps_alone_is_not_followed(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         move_market(world, "10500", index=False)
         world.run(20)
@@ -580,7 +550,7 @@ def test_d20_a_book_that_jumps_alone_is_not_followed(log: pytest.LogCaptureFixtu
         assert_sound(world)
 
 
-def test_d20_a_jump_of_a_half_is_for_a_person(log: pytest.LogCaptureFixture) -> None:
+def test_a_jump_of_a_half_is_for_a_person(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         move_market(world, "17000")
         world.run(5)
@@ -593,7 +563,7 @@ def test_d20_a_jump_of_a_half_is_for_a_person(log: pytest.LogCaptureFixture) -> 
         assert_sound(world)
 
 
-def test_d21_with_mark_and_last_apart_nothing_is_opened(log: pytest.LogCaptureFixture) -> None:
+def test_with_mark_and_last_apart_nothing_is_opened(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         world.index("9100")
         world.run(3)
@@ -605,7 +575,7 @@ def test_d21_with_mark_and_last_apart_nothing_is_opened(log: pytest.LogCaptureFi
         assert world.ladder() == LADDER
 
 
-def test_d22_when_the_tick_changes_all_is_pulled_and_placed_on_the_new_grid(
+def test_when_the_tick_changes_all_is_pulled_and_placed_on_the_new_grid(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -623,7 +593,7 @@ def test_d22_when_the_tick_changes_all_is_pulled_and_placed_on_the_new_grid(
         assert -10013 not in world.report.refusals
 
 
-def test_d23_a_symbol_that_is_not_in_order_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+def test_a_symbol_that_is_not_in_order_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
     with quoting(API_ERROR_INTERVAL=1) as world:
         world.fault("suspend")
         hit(world)
@@ -640,7 +610,7 @@ def test_d23_a_symbol_that_is_not_in_order_ends_the_trading(log: pytest.LogCaptu
 
 @pytest.mark.parametrize("how", ["time_seconds", "time_zero", "time_future", "time_past"])
 @pytest.mark.parametrize("table", ["order_book", "position", "order"])
-def test_d24_a_time_that_cannot_be_is_ignored_and_the_rows_are_kept(how: str, table: str) -> None:
+def test_a_time_that_cannot_be_is_ignored_and_the_rows_are_kept(how: str, table: str) -> None:
     with quoting() as world:
         world.fault("frame_raw", match=table, value=how, for_ms=30_000)
         world.put("buy", "8491", 7)
@@ -661,7 +631,7 @@ def test_d24_a_time_that_cannot_be_is_ignored_and_the_rows_are_kept(how: str, ta
         assert_all_well(world, 60)
 
 
-def test_d25_the_instrument_does_not_stand_in_for_a_stale_book() -> None:
+def test_the_instrument_does_not_stand_in_for_a_stale_book() -> None:
     with quoting() as world:
         world.fault("mute", match="order_book", for_ms=60_000)
         world.put("buy", "8491", 7)
@@ -691,7 +661,7 @@ def flood(world: World, seconds: int, rows: list[dict[str, Any]], table: str, ac
         world.run(1)
 
 
-def test_d27_a_flood_fills_no_memory_and_displaces_no_order() -> None:
+def test_a_flood_fills_no_memory_and_displaces_no_order() -> None:
     with quoting() as world:
         assert world.bot
         tables = world.bot.exchange.feed._tables
@@ -711,7 +681,7 @@ def test_d27_a_flood_fills_no_memory_and_displaces_no_order() -> None:
         assert_all_well(world)
 
 
-def test_d27_levels_that_come_and_go_leave_nothing_behind() -> None:
+def test_levels_that_come_and_go_leave_nothing_behind() -> None:
     with quoting() as world:
         assert world.bot
         book = world.bot.exchange.feed._tables.book

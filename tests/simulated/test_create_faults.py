@@ -1,8 +1,7 @@
-"""Faults of order entry, A01 to A13: what becomes of creates whose answer is lost or odd."""
+"""Faults of order entry: what becomes of creates whose answer is lost or odd."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -16,92 +15,29 @@ from market_maker import rest as rest_module
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
 from market_maker.paper.api.dispatch import Asked
-from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
-from tests.world.scene import said, state
+from tests.world.scene import (
+    CREATE,
+    LIMITED,
+    QUERY,
+    every_venue,
+    free_a_slot,
+    oids,
+    quoting,
+    said,
+    state,
+    unknown,
+    watch,
+    when,
+)
 from tests.world.world import World
 
-CREATE, QUERY = "pc/order/create", "pc/order/query"
-LIMITED = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -1000, "MAX_POSITION": 1000}
-"""A ladder of 819 contracts a side fits once into these limits, but not twice."""
 ANSWER_LOST = "ReadTimeout"
-
-SWITCHES = [
-    Switches(),
-    *(Switches(oid_unique=unique) for unique in ("none", "open")),
-    Switches(ids_grow=False),
-    Switches(expiry_grace_ms=0),
-    Switches(order_end="update"),
-    Switches(order_end="delete"),
-    Switches(done_report="alone"),
-    Switches(forget_client_oid=True),
-    Switches(forget_client_oid=True, ids_grow=False),
-    Switches(flat_position="vanish"),
-]
-
-
-def named(switches: Switches) -> str:
-    """Return what is not as by default, as the id of a case."""
-    given = {n: getattr(switches, n) for n in switches.__slots__}
-    return " ".join(f"{n}={v}" for n, v in given.items() if v != getattr(Switches(), n)) or "plain"
-
-
-every_venue = pytest.mark.parametrize("switches", SWITCHES, ids=named)
-
-
-@contextmanager
-def quoting(**options: Any) -> Iterator[World]:
-    """Give a world in which a bot has quoted for a while, beside orders of others."""
-    world = World(**(LIMITED | options))
-    with world.installed():
-        foreign = [world.foreign_order("buy", "8000", 7), world.foreign_order("sell", "9000", 7)]
-        world.start()
-        world.run(5)
-        assert_well(world)
-        yield world
-        assert_sound(world)
-        assert all(world.exchange.blotter.find(OWNER, each).resting for each in foreign)
-
-
-def free_a_slot(world: World) -> Order:
-    """Let the venue end the innermost buy, so that the bot makes a new one; return the old."""
-    best = max((o for o in world.orders() if o.side is Side.BUY), key=lambda o: o.price)
-    world.venue_cancels(best)
-    return best
-
-
-def watch(world: World, path: str) -> list[Asked]:
-    """Collect the requests to an endpoint from now on."""
-    seen: list[Asked] = []
-    world.network.watchers.append(
-        lambda asked: seen.append(asked) if asked.path.endswith(path) else None
-    )
-    return seen
-
-
-def oids(requests_seen: list[Asked]) -> list[str]:
-    return [dict(asked.query)["client_oid"] for asked in requests_seen]
-
-
-def when(world: World, condition: Callable[[], Any]) -> list[float]:
-    """Note in a list the moment at which something becomes true."""
-    at: list[float] = []
-
-    def look() -> None:
-        if not at and condition():
-            at.append(world.timeline.monotonic())
-
-    world.timeline.every(0.05, look)
-    return at
-
-
-def unknown(world: World) -> int:
-    return len(world.bot.exchange.own.unknown())
 
 
 class OneBuy(OrderManager):
@@ -113,7 +49,7 @@ class OneBuy(OrderManager):
 
 @every_venue
 @pytest.mark.parametrize("first", [True, False], ids=["the first of all", "a later one"])
-def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
+def test_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
     switches: Switches, first: bool, log: pytest.LogCaptureFixture
 ) -> None:
     world = World(switches=switches, **LIMITED)
@@ -135,12 +71,11 @@ def test_a01_a_create_whose_answer_is_lost_is_adopted_and_not_doubled(
     assert said(log, ANSWER_LOST) == said(log, "did reach the venue") == 1
 
 
-@pytest.mark.parametrize("ids_grow", [True, False])
 @pytest.mark.parametrize("alone", [True, False])
-def test_a01_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_forgets_its_id(
-    ids_grow: bool, alone: bool
+def test_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_forgets_its_id(
+    alone: bool,
 ) -> None:
-    switches = Switches(forget_client_oid=True, ids_grow=ids_grow)
+    switches = Switches(forget_client_oid=True)
     world = World(switches=switches, ORDER_PAIRS=1, **LIMITED)
     with world.installed():
         world.start(OneBuy if alone else OrderManager)
@@ -159,7 +94,7 @@ def test_a01_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_for
 
 @every_venue
 @pytest.mark.parametrize("ended", ["filled", "cancelled"])
-def test_a01_an_order_that_has_ended_before_it_is_found_is_booked(
+def test_an_order_that_has_ended_before_it_is_found_is_booked(
     switches: Switches, ended: str
 ) -> None:
     with quoting(switches=switches) as world:
@@ -198,7 +133,7 @@ def old_orders(world: World, count: int) -> None:
     world.house.publish(world.timeline.true_ms())
 
 
-def test_a01_the_search_does_not_go_through_the_whole_history_of_an_old_account(
+def test_the_search_does_not_go_through_the_whole_history_of_an_old_account(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rest_module, "MAX_PAGES", 3)
@@ -217,7 +152,7 @@ def test_a01_the_search_does_not_go_through_the_whole_history_of_an_old_account(
 
 
 @every_venue
-def test_a02_a_create_that_never_arrived_is_absent_by_two_scans_within_12_seconds(
+def test_a_create_that_never_arrived_is_absent_by_two_scans_within_12_seconds(
     switches: Switches, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting(switches=switches) as world:
@@ -235,7 +170,7 @@ def test_a02_a_create_that_never_arrived_is_absent_by_two_scans_within_12_second
     assert said(log, ANSWER_LOST) == said(log, "did not reach the venue") == 1
 
 
-def test_a02_a_scan_that_failed_proves_nothing() -> None:
+def test_a_scan_that_failed_proves_nothing() -> None:
     with quoting() as world:
         creates = watch(world, CREATE)
         world.fault("lost", match=CREATE, times=1)
@@ -249,7 +184,7 @@ def test_a02_a_scan_that_failed_proves_nothing() -> None:
 
 
 @every_venue
-def test_a03_a_connection_closed_after_the_request_is_no_proof_that_it_was_not_sent(
+def test_a_connection_closed_after_the_request_is_no_proof_that_it_was_not_sent(
     switches: Switches, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting(switches=switches) as world:
@@ -290,7 +225,7 @@ def no_name() -> Exception:
     [no_name, lambda: requests.ConnectTimeout("no answer")],
     ids=["no name", "no connection in time"],
 )
-def test_a04_a_create_that_found_no_connection_was_not_sent(
+def test_a_create_that_found_no_connection_was_not_sent(
     make: Callable[[], Exception], monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -307,9 +242,9 @@ def test_a04_a_create_that_found_no_connection_was_not_sent(
     assert 1 <= said(log, "were not sent") <= len(at)  # alike lines come every ten seconds
 
 
-def test_a04_a_failure_of_tls_leaves_a_create_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The catalogue has a failed handshake for "not sent", but the same error comes when TLS breaks
-    # after the request: DESIGN 5.3 wants each write that may have left to be in doubt.
+def test_a_failure_of_tls_leaves_a_create_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A failed handshake is "not sent", but the same error comes when TLS breaks after the request:
+    # each write that may have left is in doubt.
     with quoting() as world:
         with monkeypatch.context() as patched:
             at = fail_creates(
@@ -326,7 +261,7 @@ def test_a04_a_failure_of_tls_leaves_a_create_in_doubt(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("late_ms", [0, 1000, 3500])
-def test_a05_a_late_answer_in_time_is_an_answer(late_ms: int) -> None:
+def test_a_late_answer_in_time_is_an_answer(late_ms: int) -> None:
     with quoting() as world:
         world.fault("late", match=CREATE, done=True, times=1, value=str(late_ms))
         free_a_slot(world)
@@ -335,12 +270,9 @@ def test_a05_a_late_answer_in_time_is_an_answer(late_ms: int) -> None:
         assert len(world.orders()) == 6
 
 
-@pytest.mark.parametrize("ids_grow", [True, False])
 @pytest.mark.parametrize("late_ms", [3500, 5000, 8000, 9900, 12_000, 20_000])
-def test_a05_a_create_that_arrives_late_is_adopted_or_refused_by_the_venue(
-    late_ms: int, ids_grow: bool
-) -> None:
-    with quoting(switches=Switches(ids_grow=ids_grow)) as world:
+def test_a_create_that_arrives_late_is_adopted_or_refused_by_the_venue(late_ms: int) -> None:
+    with quoting() as world:
         world.fault("late", match=CREATE, times=1, value=str(late_ms))
         free_a_slot(world)
         world.run(60)
@@ -348,13 +280,8 @@ def test_a05_a_create_that_arrives_late_is_adopted_or_refused_by_the_venue(
         assert len(world.orders()) == 6
 
 
-@pytest.mark.parametrize("ids_grow", [True, False])
-@pytest.mark.parametrize("order_end", ["both", "delete"])
-def test_a05_a_ghost_is_cancelled_and_halts_the_bot(
-    ids_grow: bool, order_end: str, log: pytest.LogCaptureFixture
-) -> None:
-    switches = Switches(expiry_grace_ms=60_000, ids_grow=ids_grow, order_end=order_end)
-    with quoting(switches=switches) as world:
+def test_a_ghost_is_cancelled_and_halts_the_bot(log: pytest.LogCaptureFixture) -> None:
+    with quoting(switches=Switches(expiry_grace_ms=60_000)) as world:
         creates = watch(world, CREATE)
         free_a_slot(world)
         world.fault("late", match=CREATE, times=1, value="20000")
@@ -373,7 +300,7 @@ def test_a05_a_ghost_is_cancelled_and_halts_the_bot(
 
 @every_venue
 @pytest.mark.parametrize("done", [True, False], ids=["placed", "not placed"])
-def test_a06_created_already_on_the_first_send_leaves_it_in_doubt(
+def test_created_already_on_the_first_send_leaves_it_in_doubt(
     switches: Switches, done: bool
 ) -> None:
     with quoting(switches=switches) as world:
@@ -388,7 +315,7 @@ def test_a06_created_already_on_the_first_send_leaves_it_in_doubt(
         assert len(set(oids(creates))) == len(creates) == (1 if done else 2)
 
 
-def test_a06_no_oid_is_sent_twice_whatever_happens_also_not_by_the_next_run() -> None:
+def test_no_oid_is_sent_twice_whatever_happens_also_not_by_the_next_run() -> None:
     world = World(**LIMITED)
     with world.installed():
         creates = watch(world, CREATE)
@@ -405,7 +332,7 @@ def test_a06_no_oid_is_sent_twice_whatever_happens_also_not_by_the_next_run() ->
 @pytest.mark.parametrize(
     "field", ["order_id=", "order_id=null", "order_id=5", 'order_id="None"', 'order_id=""']
 )
-def test_a07_an_answer_without_a_fit_order_id_leaves_the_order_in_doubt_until_its_row_shows(
+def test_an_answer_without_a_fit_order_id_leaves_the_order_in_doubt_until_its_row_shows(
     field: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -422,7 +349,7 @@ def test_a07_an_answer_without_a_fit_order_id_leaves_the_order_in_doubt_until_it
 
 @pytest.mark.parametrize("fault", ["truncated", "html", "empty", "huge", "trickle"])
 @pytest.mark.parametrize("endpoint", [CREATE, QUERY])
-def test_a08_an_answer_that_cannot_be_read_is_doubt_for_a_create_and_a_new_try_for_a_question(
+def test_an_answer_that_cannot_be_read_is_doubt_for_a_create_and_a_new_try_for_a_question(
     fault: str, endpoint: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -457,7 +384,7 @@ REFUSED = [-10013, -10052, -11003, -13005, -13101, -13203]
 
 @pytest.mark.parametrize("done", [True, False], ids=["placed", "not placed"])
 @pytest.mark.parametrize("code", [*IN_DOUBT, -99999])
-def test_a09_a_code_that_is_no_clear_refusal_leaves_a_create_in_doubt(
+def test_a_code_that_is_no_clear_refusal_leaves_a_create_in_doubt(
     code: int, done: bool, log: pytest.LogCaptureFixture
 ) -> None:
     world = World(**LIMITED)
@@ -474,9 +401,7 @@ def test_a09_a_code_that_is_no_clear_refusal_leaves_a_create_in_doubt(
 
 
 @pytest.mark.parametrize("code", REFUSED)
-def test_a09_a_clear_refusal_frees_the_slot_at_once(
-    code: int, log: pytest.LogCaptureFixture
-) -> None:
+def test_a_clear_refusal_frees_the_slot_at_once(code: int, log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         creates = watch(world, CREATE)
         world.fault("code", match=CREATE, times=1, value=str(code))
@@ -492,7 +417,7 @@ def test_a09_a_clear_refusal_frees_the_slot_at_once(
 
 
 @pytest.mark.parametrize("placed", [True, False])
-def test_a09_too_frequent_proves_nothing_about_a_create(placed: bool) -> None:
+def test_too_frequent_proves_nothing_about_a_create(placed: bool) -> None:
     world = World(switches=Switches(limited_create_placed=placed), **LIMITED)
     with world.installed():
         world.start()
@@ -511,11 +436,10 @@ def test_a09_too_frequent_proves_nothing_about_a_create(placed: bool) -> None:
         assert (len(creates), len(world.orders())) == (1 if placed else 2, 6)
 
 
-def test_a10_orders_that_the_venue_keeps_ending_are_not_made_again_at_once(
+def test_orders_that_the_venue_keeps_ending_are_not_made_again_at_once(
     log: pytest.LogCaptureFixture,
 ) -> None:
-    # The catalogue rests the slot for a minute. A slot is no part of an order here (see identity):
-    # after three in a minute the whole bot pauses for one.
+    # A slot is no part of an order here: after three in a minute the whole bot pauses for one.
     with quoting() as world:
         creates = watch(world, CREATE)
         begun = world.timeline.monotonic()
@@ -541,7 +465,7 @@ TABLES = pytest.mark.parametrize("muted", ["order", "execution", ""])
 
 @every_venue
 @TABLES
-def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
+def test_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
     switches: Switches, muted: str
 ) -> None:
     with quoting(switches=switches, POSITION_MODE="hedge") as world:
@@ -566,7 +490,7 @@ def test_a11_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
 
 
 @every_venue
-def test_a12_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order(
+def test_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order(
     switches: Switches,
 ) -> None:
     with quoting(switches=switches) as world:
@@ -582,7 +506,7 @@ NAMES = ["client_oid=null", "client_oid=", 'client_oid="mm_"', 'client_oid="zz"'
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a13_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
+def test_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
     name: str, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting(MIN_SPREAD=0.0) as world:
@@ -606,7 +530,7 @@ def test_a13_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a13_an_order_in_doubt_is_not_doubled_when_its_row_has_lost_its_name(name: str) -> None:
+def test_an_order_in_doubt_is_not_doubled_when_its_row_has_lost_its_name(name: str) -> None:
     with quoting() as world:
         creates = watch(world, CREATE)
         for kind, target in (("reply_field", QUERY), ("frame_field", "order")):
@@ -618,7 +542,7 @@ def test_a13_an_order_in_doubt_is_not_doubled_when_its_row_has_lost_its_name(nam
         assert (len(creates), len(world.orders())) == (1, 6)
 
 
-def test_a13_orders_without_an_id_are_others_and_said_so_once(
+def test_orders_without_an_id_are_others_and_said_so_once(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:

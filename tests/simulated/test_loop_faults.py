@@ -1,4 +1,4 @@
-"""Faults of settings files, strategies, process and machine (faults.md, group F)."""
+"""Faults of settings files, strategies, process and machine."""
 
 import io
 import logging
@@ -103,7 +103,7 @@ def text_of(world: World, **changed: Any) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in given.items())
 
 
-def test_f02_a_syntax_error_on_reload_keeps_the_old_settings_and_is_said_each_minute(
+def test_a_syntax_error_on_reload_keeps_the_old_settings_and_is_said_each_minute(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     world.start(file=file)
@@ -134,7 +134,7 @@ def test_f02_a_syntax_error_on_reload_keeps_the_old_settings_and_is_said_each_mi
         ({"API_KEY": "paper-another"}, "API_KEY needs a restart by hand"),
     ],
 )
-def test_f05_a_reload_does_not_change_who_trades_what_and_where(
+def test_a_reload_does_not_change_who_trades_what_and_where(
     world: World,
     file: Path,
     log: pytest.LogCaptureFixture,
@@ -153,7 +153,7 @@ def test_f05_a_reload_does_not_change_who_trades_what_and_where(
     assert_sound(world)
 
 
-def test_f05_a_dry_run_does_not_go_live_by_an_edit(
+def test_a_dry_run_does_not_go_live_by_an_edit(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     file.write_text(text_of(world, DRY_RUN=True))
@@ -166,7 +166,7 @@ def test_f05_a_dry_run_does_not_go_live_by_an_edit(
     assert world.report.accepted == 0
 
 
-def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
+def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     file.write_text(text_of(world))
@@ -183,7 +183,7 @@ def test_f05_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     assert world.report.accepted == accepted
 
 
-def test_f27_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known(
+def test_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known(
     world: World, file: Path, tmp_path: Path
 ) -> None:
     code = tmp_path / "mine.py"
@@ -208,7 +208,7 @@ def test_f27_a_restart_for_new_code_waits_until_the_fate_of_every_order_is_known
     assert in_doubt == [0]
 
 
-def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
+def test_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     code = tmp_path / "mine.py"
@@ -229,7 +229,7 @@ def test_f06_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     assert len(world.orders()) == 4
 
 
-def test_f07_an_atomic_rename_is_one_reload(
+def test_an_atomic_rename_is_one_reload(
     world: World, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     world.start(file=file)
@@ -242,7 +242,7 @@ def test_f07_an_atomic_rename_is_one_reload(
     assert len(world.orders()) == 4
 
 
-def test_f07_an_older_file_put_back_is_a_reload_and_a_touch_is_none(
+def test_an_older_file_put_back_is_a_reload_and_a_touch_is_none(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     world.start(file=file)
@@ -256,7 +256,7 @@ def test_f07_an_older_file_put_back_is_a_reload_and_a_touch_is_none(
     assert len(world.orders()) == 4
 
 
-def test_f07_a_hundred_saves_a_second_are_one_reload_when_they_are_over(
+def test_a_hundred_saves_a_second_are_one_reload_when_they_are_over(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     world.start(file=file)
@@ -276,9 +276,7 @@ def test_f07_a_hundred_saves_a_second_are_one_reload_when_they_are_over(
     assert_sound(world)
 
 
-def test_f07_a_link_that_is_turned_to_another_file_is_a_reload(
-    world: World, tmp_path: Path
-) -> None:
+def test_a_link_that_is_turned_to_another_file_is_a_reload(world: World, tmp_path: Path) -> None:
     for pairs in (2, 3):
         (tmp_path / f"{pairs}.py").write_text(text_of(world, ORDER_PAIRS=pairs))
     file = tmp_path / "settings.py"
@@ -319,7 +317,7 @@ def fail(_: object) -> None:
     raise ZeroDivisionError("my strategy")
 
 
-def test_f08_a_strategy_that_fails_now_and_then_costs_a_tick_and_no_order(
+def test_a_strategy_that_fails_now_and_then_costs_a_tick_and_no_order(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = naughty(world)
@@ -336,7 +334,7 @@ def test_f08_a_strategy_that_fails_now_and_then_costs_a_tick_and_no_order(
     assert_sound(world)
 
 
-def test_f08_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_pulled(
+def test_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_pulled(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = naughty(world)
@@ -352,14 +350,14 @@ def test_f08_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_
     assert_sound(world)
 
 
-def test_f08_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
+def test_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
     bot = naughty(world, LOOP_INTERVAL=5)
     bot.act = fail
     bot.exchange.alarms.note = lambda *_: None  # type: ignore[method-assign]
     world.run_until(lambda: not world.orders(), 17)
 
 
-def test_f09_a_slow_strategy_is_said_so_and_quotes_on(
+def test_a_slow_strategy_is_said_so_and_quotes_on(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = naughty(world)
@@ -380,7 +378,7 @@ def test_f09_a_slow_strategy_is_said_so_and_quotes_on(
     assert_sound(world)
 
 
-def test_f09_what_a_strategy_wants_after_a_minute_is_not_placed_and_its_quotes_are_pulled(
+def test_what_a_strategy_wants_after_a_minute_is_not_placed_and_its_quotes_are_pulled(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = naughty(world)
@@ -435,7 +433,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ([order(8000, 10**30)], []),
     ],
 )
-def test_f10_a_plan_with_an_impossible_order_in_it_is_refused_whole(
+def test_a_plan_with_an_impossible_order_in_it_is_refused_whole(
     world: World, log: pytest.LogCaptureFixture, buys: Any, sells: Any
 ) -> None:
     bot = naughty(world)
@@ -469,7 +467,7 @@ def test_f10_a_plan_with_an_impossible_order_in_it_is_refused_whole(
         ([order(8000, 0.3), order(7990)], [], ["BUY 10 @ 7990"]),
     ],
 )
-def test_f10_each_order_that_may_not_be_is_dropped_with_its_reason_and_the_grid_is_kept(
+def test_each_order_that_may_not_be_is_dropped_with_its_reason_and_the_grid_is_kept(
     world: World, log: pytest.LogCaptureFixture, buys: Any, sells: Any, placed: list[str]
 ) -> None:
     bot = naughty(world)
@@ -483,7 +481,7 @@ def test_f10_each_order_that_may_not_be_is_dropped_with_its_reason_and_the_grid_
     assert_sound(world)
 
 
-def test_f10_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: World) -> None:
+def test_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: World) -> None:
     bot = naughty(world)
 
     def spoil(bot: Naughty) -> None:
@@ -512,7 +510,7 @@ def test_f10_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: Worl
     assert_sound(world)
 
 
-def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
+def test_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
     make: Make, shown: io.StringIO
 ) -> None:
     world = make(LOOP_INTERVAL=0.1, RELIST_INTERVAL=0.0)
@@ -543,7 +541,7 @@ def test_f11_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
 
 
 @pytest.mark.parametrize("suspended", [False, pytest.param(True)])
-def test_f17_after_five_minutes_of_standstill_all_is_looked_at_anew(
+def test_after_five_minutes_of_standstill_all_is_looked_at_anew(
     world: World, log: pytest.LogCaptureFixture, suspended: bool
 ) -> None:
     bot = world.start(LOOP_INTERVAL=5)
@@ -563,7 +561,7 @@ def test_f17_after_five_minutes_of_standstill_all_is_looked_at_anew(
     assert_sound(world)
 
 
-def test_f17_a_suspend_during_a_tick_is_noticed_too(
+def test_a_suspend_during_a_tick_is_noticed_too(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = naughty(world)
@@ -581,7 +579,7 @@ def test_f17_a_suspend_during_a_tick_is_noticed_too(
     assert_sound(world)
 
 
-def test_f17_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
+def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     run: Run,
     venue: PaperExchange,
     tmp_path: Path,
@@ -620,7 +618,7 @@ def twin_order(world: World, number: int, price: str = "8000") -> int:
     return order_id
 
 
-def test_f19_the_sight_of_a_twin_halts(world: World, log: pytest.LogCaptureFixture) -> None:
+def test_the_sight_of_a_twin_halts(world: World, log: pytest.LogCaptureFixture) -> None:
     bot = world.start()
     world.run(10)
     twin_order(world, 1)
@@ -634,7 +632,7 @@ def test_f19_the_sight_of_a_twin_halts(world: World, log: pytest.LogCaptureFixtu
     assert world.report.accepted == accepted
 
 
-def test_f19_there_is_no_cancel_war_with_a_twin(world: World) -> None:
+def test_there_is_no_cancel_war_with_a_twin(world: World) -> None:
     bot = world.start()
     world.run(10)
     theirs = [twin_order(world, 1)]
@@ -677,7 +675,7 @@ def to_decimal(number: int) -> Decimal:
         ([row("aaaaaa", -1)], set(), set()),
     ],
 )
-def test_f19_at_the_start_young_orders_of_a_strange_run_are_a_twin(
+def test_at_the_start_young_orders_of_a_strange_run_are_a_twin(
     rows: list[OpenOrder], known: set[str], found: set[str]
 ) -> None:
     at_work = twins.at_work(rows, prefix="mm_gte_", known_runs=known, now_ms=10**12)
@@ -687,7 +685,7 @@ def test_f19_at_the_start_young_orders_of_a_strange_run_are_a_twin(
 # --- threads ------------------------------------------------------------------------------------
 
 
-def test_f20_a_dead_thread_of_the_feed_is_noticed_at_once_and_started_again(
+def test_a_dead_thread_of_the_feed_is_noticed_at_once_and_started_again(
     make: Make, log: pytest.LogCaptureFixture
 ) -> None:
     world = make(LOOP_INTERVAL=30)
@@ -701,7 +699,7 @@ def test_f20_a_dead_thread_of_the_feed_is_noticed_at_once_and_started_again(
     assert_sound(world)
 
 
-def test_f20_a_thread_that_keeps_dying_halts(world: World) -> None:
+def test_a_thread_that_keeps_dying_halts(world: World) -> None:
     bot = world.start()
     for _ in range(3):
         world.run(30)
@@ -744,7 +742,7 @@ LASTING: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("name", "options"), LASTING)
-def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
+def test_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     make: Make, shown: io.StringIO, name: str, options: dict[str, str]
 ) -> None:
     world = make(RELIST_INTERVAL=0.0)
@@ -771,7 +769,7 @@ def test_f22_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     world.house.clear_faults(world.timeline.true_ms())
 
 
-def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
+def test_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
     logger = logging.getLogger("market_maker.trading.exchange_interface")
     for number in range(100_000):
         logger.warning("create Buy %d @ %g failed", number, 8000.5)
@@ -787,7 +785,7 @@ def test_f22_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> N
     ]
 
 
-def test_f22_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
+def test_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
     stream = io.StringIO()
     handler = Quiet(stream)
     for number in range(3):
@@ -800,7 +798,7 @@ def test_f22_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
     assert stream.getvalue() == "0 failed\n2 more lines like this one: 2 failed\n"
 
 
-def test_f22_other_words_are_another_cause(world: World, shown: io.StringIO) -> None:
+def test_other_words_are_another_cause(world: World, shown: io.StringIO) -> None:
     logger = logging.getLogger("market_maker.gte")
     for text in ("one", "two", "one"):
         logger.error("%s failed", text)
@@ -814,7 +812,7 @@ def test_f22_other_words_are_another_cause(world: World, shown: io.StringIO) -> 
 
 
 @pytest.mark.parametrize("name", ["market_maker.app.cli", "strategies.mine"])
-def test_f22_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
+def test_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
     world: World, shown: io.StringIO, name: str
 ) -> None:
     for _ in range(2):
@@ -829,7 +827,7 @@ def use(monkeypatch: pytest.MonkeyPatch, memory: float | None) -> None:
     monkeypatch.setattr(resources, "used", lambda: resources.Resources(memory, 5, 20))
 
 
-def test_f24_what_is_in_use_is_logged_once_an_hour(
+def test_what_is_in_use_is_logged_once_an_hour(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
@@ -842,7 +840,7 @@ def test_f24_what_is_in_use_is_logged_once_an_hour(
     assert_sound(world)
 
 
-def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
+def test_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
     make: Make, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("market_maker.app.upkeep.HOUR", 300.0)
@@ -860,7 +858,7 @@ def test_f24_a_process_that_has_grown_too_large_starts_anew_when_all_is_quiet(
 
 
 @pytest.mark.parametrize(("memory", "can_restart"), [(301, False), (299, True), (None, True)])
-def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
+def test_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
     make: Make,
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -880,7 +878,7 @@ def test_f24_without_a_way_to_start_anew_or_a_reason_the_bot_goes_on(
     run_well(world)
 
 
-def test_f24_a_system_that_tells_nothing_is_not_guessed_at(tmp_path: Path) -> None:
+def test_a_system_that_tells_nothing_is_not_guessed_at(tmp_path: Path) -> None:
     found = resources.used(tmp_path)
     assert (found.memory, found.files) == (None, None)
     assert str(found).startswith("? MiB of memory")
@@ -890,7 +888,7 @@ def test_f24_a_system_that_tells_nothing_is_not_guessed_at(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_f30_a_step_of_an_hour_stops_quoting_until_it_is_undone_and_moves_no_timer(
+def test_a_step_of_an_hour_stops_quoting_until_it_is_undone_and_moves_no_timer(
     world: World, log: pytest.LogCaptureFixture, hours: int
 ) -> None:
     bot = world.start()
@@ -898,7 +896,7 @@ def test_f30_a_step_of_an_hour_stops_quoting_until_it_is_undone_and_moves_no_tim
     world.timeline.step_wall_clock(hours * 3_600_000)
     requests = world.report.requests.total()
     world.run(20)
-    # B16 wants PAUSED for a clock that is more than 30 s off; only the steady one is a timer
+    # A clock that is more than 30 s off pauses the bot; only the steady one is a timer.
     assert bot.health.state is TradingState.PAUSED
     assert "this machine's clock is" in bot.health.reason
     words = "stood still for 3600 s" if hours > 0 else "clock was set back by 3600 s"
@@ -912,7 +910,7 @@ def test_f30_a_step_of_an_hour_stops_quoting_until_it_is_undone_and_moves_no_tim
 
 
 @pytest.mark.parametrize("ms", [1000, -1000, 3000, -3000])
-def test_f30_a_leap_second_or_a_small_step_changes_nothing(world: World, ms: int) -> None:
+def test_a_leap_second_or_a_small_step_changes_nothing(world: World, ms: int) -> None:
     bot = world.start()
     world.run(20)
     accepted, epoch = world.report.accepted, bot.exchange.feed.epoch
@@ -925,7 +923,7 @@ def test_f30_a_leap_second_or_a_small_step_changes_nothing(world: World, ms: int
 # --- dry runs -----------------------------------------------------------------------------------
 
 
-def test_f31_a_dry_run_sends_no_post_whatever_happens(
+def test_a_dry_run_sends_no_post_whatever_happens(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     methods: list[str] = []
@@ -951,7 +949,7 @@ def test_f31_a_dry_run_sends_no_post_whatever_happens(
 # --- the build ----------------------------------------------------------------------------------
 
 
-def test_f33_the_banner_shows_version_and_build_and_changed_files_are_said_once(
+def test_the_banner_shows_version_and_build_and_changed_files_are_said_once(
     world: World, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.start()
@@ -971,7 +969,7 @@ def build_version() -> str:
     return __version__
 
 
-def test_f33_the_build_is_known_by_content_and_name_of_every_file(tmp_path: Path) -> None:
+def test_the_build_is_known_by_content_and_name_of_every_file(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     seen = {build.digest(tmp_path)}
     for path, text in (("a.py", "1"), ("a.py", "2"), ("sub/b.py", "2"), ("sub/b.py", "")):

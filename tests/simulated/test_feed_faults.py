@@ -1,4 +1,4 @@
-"""Faults of the WebSocket session (group C of the catalogue), each by its number."""
+"""Faults of the WebSocket session."""
 
 import base64
 import hashlib
@@ -61,10 +61,10 @@ def looks_up_before_it_creates(world: World, requests: Requests) -> bool:
     return not creates or requests.of("order/query")[0] < creates[0]
 
 
-# --- C01 ----------------------------------------------------------------------------------------
+# --- the start ------------------------------------------------------------------------------------
 
 
-def test_c01_a_feed_that_cannot_be_reached_at_the_start_is_tried_again_and_again(
+def test_a_feed_that_cannot_be_reached_at_the_start_is_tried_again_and_again(
     empty: World, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # DESIGN: the start gives up after 30 s and says so (exit status 4), and a back-off of more than
@@ -88,18 +88,18 @@ def test_c01_a_feed_that_cannot_be_reached_at_the_start_is_tried_again_and_again
     assert said(log, "Feed lost") == 1
 
 
-def test_c01_a_feed_that_comes_late_is_good_enough(empty: World) -> None:
+def test_a_feed_that_comes_late_is_good_enough(empty: World) -> None:
     empty.fault("no_partial", match="order_book", for_ms=12_000)
     empty.start()
     empty.run(10)
     assert_well(empty)
 
 
-# --- C02, C03, C04: drops -----------------------------------------------------------------------
+# --- drops ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])
-def test_c02_a_drop_after_the_first_image_is_followed_by_a_new_one(
+def test_a_drop_after_the_first_image_is_followed_by_a_new_one(
     world: World, log: Log, table: str
 ) -> None:
     epoch = feed_of(world).epoch
@@ -117,7 +117,7 @@ def test_c02_a_drop_after_the_first_image_is_followed_by_a_new_one(
     assert said(log, "Feed lost", logging.WARNING)
 
 
-def test_c02_nothing_is_created_while_the_feed_is_away(world: World) -> None:
+def test_nothing_is_created_while_the_feed_is_away(world: World) -> None:
     requests = Requests(world)
     world.network.drop_all()
     move_market(world)
@@ -130,7 +130,7 @@ def test_c02_nothing_is_created_while_the_feed_is_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["1000", "1001", "1008", "1012", "1013"])
-def test_c04_a_close_for_whatever_reason_is_a_drop(world: World, log: Log, code: str) -> None:
+def test_a_close_for_whatever_reason_is_a_drop(world: World, log: Log, code: str) -> None:
     # Of 1008 too: a venue that does not accept the key any more says so at the next login.
     epoch = feed_of(world).epoch
     world.fault("close", match="position", value=code, times=1)
@@ -141,12 +141,10 @@ def test_c04_a_close_for_whatever_reason_is_a_drop(world: World, log: Log, code:
     )
 
 
-# --- C05 to C08: silence ------------------------------------------------------------------------
+# --- silence --------------------------------------------------------------------------------------
 
 
-def test_c05_quotes_are_gone_15_s_after_a_feed_stopped_meaning_anything(
-    world: World, log: Log
-) -> None:
+def test_quotes_are_gone_15_s_after_a_feed_stopped_meaning_anything(world: World, log: Log) -> None:
     for table in (*PUBLIC, *PRIVATE, "trade"):
         world.fault("mute", match=table, for_ms=60_000)
     world.fault("code", match="pc/order/book/query", value="-10002", for_ms=60_000)
@@ -159,7 +157,7 @@ def test_c05_quotes_are_gone_15_s_after_a_feed_stopped_meaning_anything(
     back_to_active(world, 20)
 
 
-def test_c05_quotes_do_not_stay_behind_a_market_that_a_mute_feed_hides(world: World) -> None:
+def test_quotes_do_not_stay_behind_a_market_that_a_mute_feed_hides(world: World) -> None:
     for table in (*PUBLIC, "trade"):
         world.fault("mute", match=table, for_ms=60_000)
     move_market(world)
@@ -170,9 +168,7 @@ def test_c05_quotes_do_not_stay_behind_a_market_that_a_mute_feed_hides(world: Wo
     back_to_active(world, 20)
 
 
-def test_c05_a_ping_is_sent_every_five_seconds(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ping_is_sent_every_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[float] = []
     send = Socket.send
 
@@ -188,7 +184,7 @@ def test_c05_a_ping_is_sent_every_five_seconds(
     assert all(gap <= 6 for gap in gaps)
 
 
-def test_c06_a_half_open_connection_is_dropped_and_made_anew(world: World, log: Log) -> None:
+def test_a_half_open_connection_is_dropped_and_made_anew(world: World, log: Log) -> None:
     epoch = feed_of(world).epoch
     world.fault("mute", for_ms=25_000)
     world.run(15)
@@ -200,7 +196,7 @@ def test_c06_a_half_open_connection_is_dropped_and_made_anew(world: World, log: 
     back_to_active(world, 20)
 
 
-def test_c06_a_dead_network_is_survived(world: World) -> None:
+def test_a_dead_network_is_survived(world: World) -> None:
     world.network.black_hole = True
     world.run(40)
     assert state(world) is PAUSED
@@ -210,13 +206,13 @@ def test_c06_a_dead_network_is_survived(world: World) -> None:
     assert_well(world)
 
 
-def test_c06_a_dead_connection_is_not_closed_politely() -> None:
+def test_a_dead_connection_is_not_closed_politely() -> None:
     source = inspect.getsource(ws_thread)
     assert "_socket.shutdown()" in source
     assert "_socket.close(" not in source
 
 
-def test_c07_a_position_that_is_not_shown_any_more_brings_care_and_then_a_pause(
+def test_a_position_that_is_not_shown_any_more_brings_care_and_then_a_pause(
     world: World, log: Log
 ) -> None:
     breathe(world, 90)
@@ -234,7 +230,7 @@ def test_c07_a_position_that_is_not_shown_any_more_brings_care_and_then_a_pause(
     back_to_active(world, 20)
 
 
-def test_c07_public_tables_that_stall_are_noticed_while_private_ones_go_on(world: World) -> None:
+def test_public_tables_that_stall_are_noticed_while_private_ones_go_on(world: World) -> None:
     for table in PUBLIC:
         world.fault("mute", match=table, for_ms=60_000)
     world.fault("reset", match="pc/order/book/query", for_ms=60_000)
@@ -246,7 +242,7 @@ def test_c07_public_tables_that_stall_are_noticed_while_private_ones_go_on(world
 
 
 @pytest.mark.parametrize("tables", [("order",), ("execution",), ("order", "execution")])
-def test_c08_news_of_orders_that_stay_away_are_asked_for(
+def test_news_of_orders_that_stay_away_are_asked_for(
     world: World, log: Log, tables: tuple[str, ...]
 ) -> None:
     for table in tables:
@@ -259,10 +255,10 @@ def test_c08_news_of_orders_that_stay_away_are_asked_for(
     back_to_active(world, 20)
 
 
-# --- C09 to C14 ---------------------------------------------------------------------------------
+# --- flapping, logins, first images, lag ----------------------------------------------------------
 
 
-def test_c09_a_feed_that_comes_and_goes_is_not_followed(world: World, log: Log) -> None:
+def test_a_feed_that_comes_and_goes_is_not_followed(world: World, log: Log) -> None:
     requests = Requests(world)
     begun = world.timeline.monotonic()
     for cut in range(300):
@@ -280,7 +276,7 @@ def test_c09_a_feed_that_comes_and_goes_is_not_followed(world: World, log: Log) 
     assert_well(world)
 
 
-def test_c10_a_login_that_the_venue_has_not_taken_is_repeated(
+def test_a_login_that_the_venue_has_not_taken_is_repeated(
     empty: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logins: list[str] = []
@@ -301,7 +297,7 @@ def test_c10_a_login_that_the_venue_has_not_taken_is_repeated(
 
 
 @pytest.mark.parametrize("code", ["-10202", "-10051", "-10054"])
-def test_c10_a_login_that_is_refused_for_good_halts(world: World, log: Log, code: str) -> None:
+def test_a_login_that_is_refused_for_good_halts(world: World, log: Log, code: str) -> None:
     world.fault("frame_field", match="status", value=f'status="{code}"', for_ms=60_000)
     world.network.drop_all()
     world.run(30)
@@ -313,23 +309,21 @@ def test_c10_a_login_that_is_refused_for_good_halts(world: World, log: Log, code
     assert_sound(world)
 
 
-def test_c11_subscriptions_that_are_never_acknowledged_may_still_work(world: World) -> None:
+def test_subscriptions_that_are_never_acknowledged_may_still_work(world: World) -> None:
     world.fault("mute", match="status", for_ms=60_000)
     world.network.drop_all()
     back_to_active(world)
 
 
 @pytest.mark.parametrize("code", ["-10201", "-10002", "-10053"])
-def test_c11_an_acknowledgement_that_says_no_ends_nothing(
-    world: World, log: Log, code: str
-) -> None:
+def test_an_acknowledgement_that_says_no_ends_nothing(world: World, log: Log, code: str) -> None:
     world.fault("frame_field", match="status", value=f'status="{code}"', times=1)
     world.network.drop_all()
     back_to_active(world)
     assert said(log, f"code {code}", logging.ERROR) == (code != "-10201")
 
 
-def test_c12_a_pong_that_is_missing_while_data_flow_is_no_reason_to_leave(world: World) -> None:
+def test_a_pong_that_is_missing_while_data_flow_is_no_reason_to_leave(world: World) -> None:
     epoch = feed_of(world).epoch
     world.fault("mute", match="pong", for_ms=120_000)
     world.run(120)
@@ -338,12 +332,12 @@ def test_c12_a_pong_that_is_missing_while_data_flow_is_no_reason_to_leave(world:
 
 
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])
-def test_c13_a_first_image_that_does_not_come_is_asked_for_anew(
+def test_a_first_image_that_does_not_come_is_asked_for_anew(
     world: World, log: Log, table: str
 ) -> None:
     world.take("buy", "8539.5", IN_FRONT + 40)  # else an empty position would not be missed
     world.run(10)
-    # After 15 s and not 10, or the drops of its own making would pass for flapping (C09).
+    # After 15 s and not 10, or the drops of its own making would pass for flapping.
     world.fault("no_partial", match=table, for_ms=45_000)
     world.network.drop_all()
     world.run(9)
@@ -358,7 +352,7 @@ def test_c13_a_first_image_that_does_not_come_is_asked_for_anew(
     back_to_active(world, 20)
 
 
-def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
+def test_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -380,7 +374,7 @@ def test_c13_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
 
 
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])
-def test_c13_a_first_image_that_never_comes_ends_the_start(empty: World, table: str) -> None:
+def test_a_first_image_that_never_comes_ends_the_start(empty: World, table: str) -> None:
     empty.foreign_order("buy", "8000", 1)
     empty.foreign_order("buy", "8497.5", 10)  # which is a position: neither table is empty
     empty.fault("no_partial", match=table)
@@ -389,7 +383,7 @@ def test_c13_a_first_image_that_never_comes_ends_the_start(empty: World, table: 
     assert empty.timeline.monotonic() < 35
 
 
-def test_c14_a_feed_that_lags_allows_no_quote(world: World, log: Log) -> None:
+def test_a_feed_that_lags_allows_no_quote(world: World, log: Log) -> None:
     breathe(world, 120)
     requests = Requests(world)
     epoch = feed_of(world).epoch
@@ -406,7 +400,7 @@ def test_c14_a_feed_that_lags_allows_no_quote(world: World, log: Log) -> None:
     back_to_active(world, 12)
 
 
-def test_c14_a_feed_that_lags_by_far_is_made_anew(world: World, log: Log) -> None:
+def test_a_feed_that_lags_by_far_is_made_anew(world: World, log: Log) -> None:
     breathe(world, 120)
     epoch = feed_of(world).epoch
     world.network.lag = 12
@@ -418,7 +412,7 @@ def test_c14_a_feed_that_lags_by_far_is_made_anew(world: World, log: Log) -> Non
     back_to_active(world, 30)
 
 
-def test_c14_one_late_frame_of_a_quiet_book_is_forgotten(world: World) -> None:
+def test_one_late_frame_of_a_quiet_book_is_forgotten(world: World) -> None:
     world.network.lag = 4
     world.put("buy", "8490", 999)
     world.run(6)
@@ -426,12 +420,12 @@ def test_c14_one_late_frame_of_a_quiet_book_is_forgotten(world: World) -> None:
     back_to_active(world, 12)
 
 
-# --- C16 to C20: frames, threads, the library ---------------------------------------------------
+# --- frames, threads, the library -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("table", [*PUBLIC, "order", "position"])
 @pytest.mark.parametrize("how", ["binary", "bad_utf8", "not_json"])
-def test_c16_a_frame_that_cannot_be_read_is_dropped_and_counted(
+def test_a_frame_that_cannot_be_read_is_dropped_and_counted(
     world: World, table: str, how: str
 ) -> None:
     counted: list[int] = []
@@ -443,8 +437,8 @@ def test_c16_a_frame_that_cannot_be_read_is_dropped_and_counted(
     assert_well(world)
 
 
-def test_c16_many_frames_that_cannot_be_read_end_the_connection(world: World, log: Log) -> None:
-    # 5 in a minute, as D14 has it, and not 20: what they said is lost.
+def test_many_frames_that_cannot_be_read_end_the_connection(world: World, log: Log) -> None:
+    # After 5 in a minute: what they said is lost.
     epoch = feed_of(world).epoch
     world.fault("frame_raw", match="position", value="binary", times=5)
     world.run_until(lambda: feed_of(world).epoch > epoch, 15)
@@ -452,7 +446,7 @@ def test_c16_many_frames_that_cannot_be_read_end_the_connection(world: World, lo
     back_to_active(world)
 
 
-def test_c17_a_thread_that_dies_is_started_again(world: World, log: Log) -> None:
+def test_a_thread_that_dies_is_started_again(world: World, log: Log) -> None:
     epoch = feed_of(world).epoch
     requests = Requests(world)
     kill_thread(world)
@@ -463,7 +457,7 @@ def test_c17_a_thread_that_dies_is_started_again(world: World, log: Log) -> None
     back_to_active(world)
 
 
-def test_c17_a_thread_that_keeps_dying_halts(world: World) -> None:
+def test_a_thread_that_keeps_dying_halts(world: World) -> None:
     for _ in range(3):
         kill_thread(world)
         world.run(20)
@@ -473,7 +467,7 @@ def test_c17_a_thread_that_keeps_dying_halts(world: World) -> None:
     assert_sound(world)
 
 
-def test_c17_a_dead_thread_is_noticed_long_before_the_next_tick(empty: World) -> None:
+def test_a_dead_thread_is_noticed_long_before_the_next_tick(empty: World) -> None:
     empty.start(LOOP_INTERVAL=30)
     empty.run(31)
     epoch = feed_of(empty).epoch
@@ -490,7 +484,7 @@ def kill_thread(world: World) -> None:
     thread.alive = False
 
 
-def test_c18_the_library_has_all_that_is_used_of_it() -> None:
+def test_the_library_has_all_that_is_used_of_it() -> None:
     wanted = inspect.signature(websocket.create_connection).parameters
     options = inspect.getsource(websocket.WebSocket) + inspect.getsource(websocket._http)
     for name in ("timeout", "enable_multithread", "skip_utf8_validation", "sslopt"):
@@ -505,7 +499,7 @@ def test_c18_the_library_has_all_that_is_used_of_it() -> None:
     assert (codes.OPCODE_CLOSE, codes.OPCODE_PING, codes.OPCODE_PONG) == (8, 9, 10)
 
 
-def test_c18_no_callback_of_the_library_is_used() -> None:
+def test_no_callback_of_the_library_is_used() -> None:
     # So none can be called with another signature, and none can swallow an error.
     source = inspect.getsource(ws_thread)
     assert "WebSocketApp" not in source
@@ -516,15 +510,15 @@ def test_c18_no_callback_of_the_library_is_used() -> None:
     assert (int(floor[1]), int(floor[2])) >= (1, 8)
 
 
-def test_c19_every_drop_of_many_is_noticed(world: World) -> None:
-    for _ in range(4):  # the fifth within a minute would pause it (C09)
+def test_every_drop_of_many_is_noticed(world: World) -> None:
+    for _ in range(4):  # the fifth within a minute would pause it
         epoch = feed_of(world).epoch
         world.network.drop_all()
         world.run_until(lambda epoch=epoch: feed_of(world).epoch == epoch + 1, 8)
         back_to_active(world)
 
 
-def test_c20_a_late_frame_of_the_connection_before_is_not_heard(world: World) -> None:
+def test_a_late_frame_of_the_connection_before_is_not_heard(world: World) -> None:
     old = world.network.sockets[0]
     world.network.drop_all()
     world.run(3)
@@ -621,7 +615,7 @@ def talk() -> Iterator[Talk]:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_c03_half_a_frame_is_not_applied_and_the_connection_is_made_anew(
+def test_half_a_frame_is_not_applied_and_the_connection_is_made_anew(
     talk: Talk, reset: bool
 ) -> None:
     venue, feed = talk([framed(FRAME)[:-1]], reset=reset)
@@ -630,13 +624,13 @@ def test_c03_half_a_frame_is_not_applied_and_the_connection_is_made_anew(
     assert feed.last_error()
 
 
-def test_c03_a_whole_frame_is_applied(talk: Talk) -> None:
+def test_a_whole_frame_is_applied(talk: Talk) -> None:
     _, feed = talk([framed(FRAME)], stays=0.2)
     wait_until(lambda: feed.market_depth()["bids"] == [["8490", "7"]])
 
 
 @pytest.mark.parametrize("frame", [framed(b"x" * 9, rsv=0x40), framed(b"x" * 200, 9), b"\xff" * 90])
-def test_c16_a_frame_that_breaks_the_protocol_ends_only_the_connection(
+def test_a_frame_that_breaks_the_protocol_ends_only_the_connection(
     talk: Talk, frame: bytes
 ) -> None:
     venue, feed = talk([frame])
@@ -644,7 +638,7 @@ def test_c16_a_frame_that_breaks_the_protocol_ends_only_the_connection(
     assert feed._thread.is_alive()
 
 
-def test_c16_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
+def test_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "DEAD_AFTER", 1.5)
@@ -657,7 +651,7 @@ def test_c16_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
 
 
 @pytest.mark.parametrize("cuts", [30, 100])
-def test_c09_a_hundred_cuts_in_ten_minutes_do_no_harm(cuts: int) -> None:
+def test_a_hundred_cuts_in_ten_minutes_do_no_harm(cuts: int) -> None:
     soak(1, cuts)
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "market_maker"
+PACKAGE = Path(__file__).parents[2] / "market_maker"
 LINES = 300
 LONGER = {"gte": 400, "wire.protocol": 400}
 """Files that may have more lines, and how many."""

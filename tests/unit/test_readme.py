@@ -7,7 +7,7 @@ import pytest
 
 from market_maker.settings.checks import FIELDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENGLISH, CHINESE = (ROOT / "README.md").read_text("utf-8").split("\n## 中文\n")
 
 

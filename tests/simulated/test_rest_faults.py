@@ -1,4 +1,4 @@
-"""Faults of REST, its limits, keys and clocks (group B of the catalogue), each by its number."""
+"""Faults of REST, its limits, keys and clocks."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ def assert_pages_are_cut_short(log: Log) -> None:
 
 
 @pytest.mark.parametrize("fault", [("code", "-10053"), ("status", "429")])
-def test_b01_a_venue_that_says_too_frequent_is_asked_less(
+def test_a_venue_that_says_too_frequent_is_asked_less(
     world: World, log: Log, fault: tuple[str, str]
 ) -> None:
     requests = Requests(world)
@@ -76,7 +76,7 @@ def test_b01_a_venue_that_says_too_frequent_is_asked_less(
         ("12", 12, 25),
     ],
 )
-def test_b02_only_a_sensible_retry_after_is_heeded(
+def test_only_a_sensible_retry_after_is_heeded(
     world: World, header: str | None, least: float, most: float
 ) -> None:
     requests = Requests(world)
@@ -87,7 +87,7 @@ def test_b02_only_a_sensible_retry_after_is_heeded(
     recover(world)
 
 
-def test_b03_a_venue_that_blocks_us_is_asked_once_a_minute(world: World, log: Log) -> None:
+def test_a_venue_that_blocks_us_is_asked_once_a_minute(world: World, log: Log) -> None:
     requests = Requests(world)
     world.fault("status", value="403", for_ms=130_000)
     world.run_until(lambda: state(world) is PAUSED, 15)
@@ -102,7 +102,7 @@ def test_b03_a_venue_that_blocks_us_is_asked_once_a_minute(world: World, log: Lo
     assert_well(world)
 
 
-def test_b03_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:
+def test_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:
     world.fault("status", value="403", for_ms=660_000)
     world.run(630)
     assert state(world) is HALTED
@@ -115,7 +115,7 @@ def test_b03_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:
 @pytest.mark.parametrize("status", ["500", "502", "504"])
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("endpoint", [CREATE, CANCEL, "pc/order/cancel_batch", QUERY])
-def test_b04_an_answer_of_5xx_costs_no_more_than_a_moment(
+def test_an_answer_of_5xx_costs_no_more_than_a_moment(
     world: World, log: Log, status: str, done: bool, endpoint: str
 ) -> None:
     # DESIGN: nothing is tried again inside the transport; the tick is the retry loop.
@@ -126,7 +126,7 @@ def test_b04_an_answer_of_5xx_costs_no_more_than_a_moment(
         assert f"HTTP {status}" in log.text
 
 
-def test_b05_after_half_an_hour_of_503_orders_are_looked_up_before_any_create(
+def test_after_half_an_hour_of_503_orders_are_looked_up_before_any_create(
     world: World, log: Log
 ) -> None:
     requests = Requests(world)
@@ -144,7 +144,7 @@ def test_b05_after_half_an_hour_of_503_orders_are_looked_up_before_any_create(
     assert requests.of(QUERY)[0] < requests.of(CREATE)[0]
 
 
-def test_b05_it_goes_on_cancelling_while_the_list_of_orders_is_not_to_be_had(
+def test_it_goes_on_cancelling_while_the_list_of_orders_is_not_to_be_had(
     world: World,
 ) -> None:
     world.fault("status", value="503", match=QUERY, for_ms=600_000)
@@ -158,7 +158,7 @@ def test_b05_it_goes_on_cancelling_while_the_list_of_orders_is_not_to_be_had(
 @pytest.mark.parametrize("fault", ["html", "empty", "truncated"])
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("endpoint", [CREATE, "pc/order/cancel_batch", QUERY])
-def test_b06_a_page_in_place_of_an_answer_is_no_answer(
+def test_a_page_in_place_of_an_answer_is_no_answer(
     world: World, log: Log, fault: str, done: bool, endpoint: str
 ) -> None:
     world.fault(fault, match=endpoint, done=done, times=3)
@@ -170,7 +170,7 @@ def test_b06_a_page_in_place_of_an_answer_is_no_answer(
 
 
 @pytest.mark.parametrize("endpoint", [CREATE, "pc/order/cancel_batch", QUERY])
-def test_b07_an_answer_without_content_is_no_answer(world: World, log: Log, endpoint: str) -> None:
+def test_an_answer_without_content_is_no_answer(world: World, log: Log, endpoint: str) -> None:
     world.fault("status", value="204", match=endpoint, done=True, times=3)
     world.network.rewrite = lambda body: b"" if body.startswith(b"<html>") else body
     move_market(world)
@@ -179,7 +179,7 @@ def test_b07_an_answer_without_content_is_no_answer(world: World, log: Log, endp
     assert "Traceback" not in log.text
 
 
-def test_b10_a_name_that_is_not_known_means_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_known_means_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -189,7 +189,7 @@ def test_b10_a_name_that_is_not_known_means_not_sent(monkeypatch: pytest.MonkeyP
         create(transport)
 
 
-def test_b10_a_network_that_comes_and_goes_makes_no_busy_loop(world: World) -> None:
+def test_a_network_that_comes_and_goes_makes_no_busy_loop(world: World) -> None:
     begun, tried = world.timeline.monotonic(), world.network.attempts
     for _ in range(20):
         world.network.cut_off = True
@@ -204,7 +204,7 @@ def test_b10_a_network_that_comes_and_goes_makes_no_busy_loop(world: World) -> N
 
 
 @pytest.mark.parametrize("how", ["black hole", "reset", "refused"])
-def test_b12_a_venue_that_cannot_be_reached_never_blocks_the_loop(
+def test_a_venue_that_cannot_be_reached_never_blocks_the_loop(
     empty: World, log: Log, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     world = empty
@@ -236,7 +236,7 @@ def test_b12_a_venue_that_cannot_be_reached_never_blocks_the_loop(
     assert longest <= 8  # two creates, a question for the orders and one for the book
 
 
-def test_b13_a_create_that_has_waited_is_looked_at_again(world: World, log: Log) -> None:
+def test_a_create_that_has_waited_is_looked_at_again(world: World, log: Log) -> None:
     world.network.latency = (1.5, 1.5)
     move_market(world)
     requests = Requests(world)
@@ -262,7 +262,7 @@ def test_b13_a_create_that_has_waited_is_looked_at_again(world: World, log: Log)
     recover(world, 60)
 
 
-def test_b13_a_slow_way_that_loses_a_fifth_does_no_harm(world: World) -> None:
+def test_a_slow_way_that_loses_a_fifth_does_no_harm(world: World) -> None:
     world.network.latency = (1.0, 2.0)
     world.fault("lost", chance=0.1, for_ms=120_000)
     world.fault("lost", done=True, chance=0.1, for_ms=120_000)
@@ -327,7 +327,7 @@ def create(transport: Transport) -> None:
     transport.send(protocol.ORDER_CREATE, {"qty": "1"}, path="/v1/api/pc/order/create", what="it")
 
 
-def test_b14_a_connection_closed_while_idle_is_replaced(
+def test_a_connection_closed_while_idle_is_replaced(
     closing: Callable[[bool], Closing],
 ) -> None:
     venue = closing(True)
@@ -339,7 +339,7 @@ def test_b14_a_connection_closed_while_idle_is_replaced(
     transport.close()
 
 
-def test_b14_a_write_on_a_connection_that_closes_is_in_doubt_and_not_sent_again(
+def test_a_write_on_a_connection_that_closes_is_in_doubt_and_not_sent_again(
     closing: Callable[[bool], Closing],
 ) -> None:
     venue = closing(False)
@@ -352,9 +352,7 @@ def test_b14_a_write_on_a_connection_that_closes_is_in_doubt_and_not_sent_again(
 
 
 @pytest.mark.parametrize("seconds", [-5, -1, 1, 5])
-def test_b16_a_clock_that_is_a_little_off_does_not_matter(
-    empty: World, log: Log, seconds: int
-) -> None:
+def test_a_clock_that_is_a_little_off_does_not_matter(empty: World, log: Log, seconds: int) -> None:
     empty.timeline.step_wall_clock(seconds * 1000)
     requests = Requests(empty)
     empty.start()
@@ -366,7 +364,7 @@ def test_b16_a_clock_that_is_a_little_off_does_not_matter(
 
 
 @pytest.mark.parametrize("seconds", [-3600, -60, 60, 3600])
-def test_b16_a_clock_that_is_far_off_pauses_until_it_is_set(
+def test_a_clock_that_is_far_off_pauses_until_it_is_set(
     empty: World, log: Log, seconds: int
 ) -> None:
     empty.timeline.step_wall_clock(seconds * 1000)
@@ -383,9 +381,7 @@ def test_b16_a_clock_that_is_far_off_pauses_until_it_is_set(
 
 
 @pytest.mark.parametrize("seconds", [-3600, -60, 60, 3600])
-def test_b16_a_clock_that_is_set_while_the_bot_runs_moves_no_timer(
-    world: World, seconds: int
-) -> None:
+def test_a_clock_that_is_set_while_the_bot_runs_moves_no_timer(world: World, seconds: int) -> None:
     requests = Requests(world)
     world.timeline.step_wall_clock(seconds * 1000)
     world.run(60)
@@ -400,7 +396,7 @@ def test_b16_a_clock_that_is_set_while_the_bot_runs_moves_no_timer(
 
 
 @pytest.mark.parametrize("ms", ["20000", "-20000"])
-def test_b16_a_venue_that_sets_its_clock_is_followed_at_once(world: World, ms: str) -> None:
+def test_a_venue_that_sets_its_clock_is_followed_at_once(world: World, ms: str) -> None:
     world.fault("clock_skew", value=ms)
     move_market(world)
     recover(world)
@@ -416,13 +412,13 @@ def assert_expiries_are_short(world: World, requests: Requests) -> None:
             assert 0 < ahead <= 5.1
 
 
-def test_b17_one_refused_signature_is_followed_by_a_fresh_one(world: World, log: Log) -> None:
+def test_one_refused_signature_is_followed_by_a_fresh_one(world: World, log: Log) -> None:
     world.fault("code", value="-10051", match=QUERY, times=1)
     recover(world)
     assert said(log, "the signature is wrong", logging.ERROR) == 1
 
 
-def test_b17_a_second_refused_signature_halts(world: World, log: Log) -> None:
+def test_a_second_refused_signature_halts(world: World, log: Log) -> None:
     requests = Requests(world)
     world.fault("code", value="-10051", match=QUERY, for_ms=60_000)
     world.run(60)
@@ -436,7 +432,7 @@ def test_b17_a_second_refused_signature_halts(world: World, log: Log) -> None:
 
 
 @pytest.mark.parametrize("fault", [("code", "-10054"), ("code", "-10055"), ("status", "401")])
-def test_b18_a_key_that_is_revoked_halts_and_says_which_orders_may_remain(
+def test_a_key_that_is_revoked_halts_and_says_which_orders_may_remain(
     world: World, log: Log, fault: tuple[str, str]
 ) -> None:
     requests = Requests(world)
@@ -456,7 +452,7 @@ def test_b18_a_key_that_is_revoked_halts_and_says_which_orders_may_remain(
 
 
 @pytest.mark.parametrize("fault", [("code", "-10055"), ("status", "401")])
-def test_b18_a_key_that_may_not_trade_any_more_is_told_by_the_first_create(
+def test_a_key_that_may_not_trade_any_more_is_told_by_the_first_create(
     world: World, fault: tuple[str, str]
 ) -> None:
     world.fault(fault[0], value=fault[1], match=CREATE)
@@ -467,7 +463,7 @@ def test_b18_a_key_that_may_not_trade_any_more_is_told_by_the_first_create(
     assert_sound(world)
 
 
-def test_b19_a_key_without_the_right_to_trade_says_so_at_the_first_create(
+def test_a_key_without_the_right_to_trade_says_so_at_the_first_create(
     empty: World, log: Log
 ) -> None:
     # GTE shows nobody the rights of a key, so the first create decides.
@@ -484,7 +480,7 @@ def test_b19_a_key_without_the_right_to_trade_says_so_at_the_first_create(
     "time",
     ["null", '"soon"', "0", "-1", "1577836805", "9" * 30, "1e400", "true", "[]", "1.5"],
 )
-def test_b20_a_time_that_makes_no_sense_is_not_believed(world: World, time: str) -> None:
+def test_a_time_that_makes_no_sense_is_not_believed(world: World, time: str) -> None:
     def garble(body: bytes) -> bytes:
         head, mark, _ = body.rpartition(b'"time":')
         return head + mark + time.encode() + b"}" if mark else body
@@ -496,7 +492,7 @@ def test_b20_a_time_that_makes_no_sense_is_not_believed(world: World, time: str)
     assert_expiries_are_short(world, requests)
 
 
-def test_b20_a_time_that_jumps_back_and_forth_is_outvoted(world: World) -> None:
+def test_a_time_that_jumps_back_and_forth_is_outvoted(world: World) -> None:
     answers = iter(range(10_000))
 
     def garble(body: bytes) -> bytes:
@@ -511,7 +507,7 @@ def test_b20_a_time_that_jumps_back_and_forth_is_outvoted(world: World) -> None:
     assert_expiries_are_short(world, requests)
 
 
-def test_b12_a_venue_that_is_not_there_at_the_start_is_said_at_once(empty: World) -> None:
+def test_a_venue_that_is_not_there_at_the_start_is_said_at_once(empty: World) -> None:
     empty.network.cut_off = True
     with pytest.raises(VenueUnreachable):
         empty.start()

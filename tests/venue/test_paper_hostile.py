@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 import websocket
-from test_paper_client import Client, Socket, headers, login
+from paper_client import Client, Socket, headers, login
 
 from market_maker.paper.api.auth import Gate, Pass
 from market_maker.paper.api.dispatch import Asked, Desk

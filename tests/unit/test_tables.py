@@ -134,7 +134,7 @@ def test_each_leg_has_the_time_of_the_frame_that_showed_it() -> None:
     assert after.position().short.time == 1577836805013
 
 
-def test_d10_a_first_image_of_the_position_with_a_row_that_is_refused_is_none() -> None:
+def test_a_first_image_of_the_position_with_a_row_that_is_refused_is_none() -> None:
     """Else a leg that could not be read would be taken for none, and be traded upon."""
     spoilt = frame("position", "partial", LONG, SHORT | {"side": ""})
     assert "position" not in fed(spoilt).times

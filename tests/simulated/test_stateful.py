@@ -1,4 +1,4 @@
-"""A bot and the exchange, and whatever may happen between them, in any order (faults.md §3.2).
+"""A bot and the exchange, and whatever may happen between them, in any order.
 
 GTE_STATEFUL_EXAMPLES and GTE_STATEFUL_STEPS make the search longer.
 """

@@ -117,7 +117,7 @@ def test_it_sends_nothing_while_the_bot_beats_and_when_it_says_goodbye(
     assert "guard:" not in log.text
 
 
-def test_f15_when_the_bot_dies_its_orders_go_and_those_of_others_stay(
+def test_when_the_bot_dies_its_orders_go_and_those_of_others_stay(
     watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
 ) -> None:
     stranger = client_of(venue, orderid_prefix="manual_")
@@ -166,7 +166,7 @@ def test_the_lock_names_the_guard_of_a_dead_bot(
     assert holder.is_guard
 
 
-def test_f09_it_acts_once_for_each_hang_and_stands_by_again_when_beats_are_back(
+def test_it_acts_once_for_each_hang_and_stands_by_again_when_beats_are_back(
     watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
 ) -> None:
     watched = watch()
@@ -208,7 +208,7 @@ def test_a_bot_that_has_never_beaten_is_starting_and_not_hung(
 # --- where it cannot cancel ---------------------------------------------------------------------
 
 
-def test_f26_while_the_venue_is_away_it_keeps_trying_and_says_so_in_a_file(
+def test_while_the_venue_is_away_it_keeps_trying_and_says_so_in_a_file(
     watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
 ) -> None:
     gte.buy(10, 8000)
@@ -223,7 +223,7 @@ def test_f26_while_the_venue_is_away_it_keeps_trying_and_says_so_in_a_file(
     assert "guard: clean" in log.text
 
 
-def test_f26_what_it_cannot_cancel_in_time_is_listed(
+def test_what_it_cannot_cancel_in_time_is_listed(
     watch: Watch,
     venue: PaperExchange,
     gte: GTE,
@@ -298,7 +298,7 @@ def test_goodbye_ends_it_at_once_and_without_a_word(
     assert venue.judge().requests.total() == 0
 
 
-def test_s16_it_is_started_by_absolute_path_in_a_clean_environment(
+def test_it_is_started_by_absolute_path_in_a_clean_environment(
     venue: PaperExchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in (Path(sys.executable).name, "python", "python3"):
@@ -328,7 +328,7 @@ def test_s16_it_is_started_by_absolute_path_in_a_clean_environment(
     assert not (tmp_path / "hijacked").exists()
 
 
-def test_s13_it_listens_nowhere_and_holds_no_file_of_ours(guard: Guard, tmp_path: Path) -> None:
+def test_it_listens_nowhere_and_holds_no_file_of_ours(guard: Guard, tmp_path: Path) -> None:
     with open(tmp_path / "ours", "w"):
         wait_until(lambda: is_guard(guard.pid))
         held = [os.readlink(fd) for fd in Path(f"/proc/{guard.pid}/fd").iterdir()]
@@ -347,7 +347,7 @@ def test_no_signal_but_sigkill_ends_it(guard: Guard, venue: PaperExchange, gte: 
     assert os.getsid(pid) == pid
 
 
-def test_f34_one_that_dies_is_replaced_and_two_deaths_are_trouble(
+def test_one_that_dies_is_replaced_and_two_deaths_are_trouble(
     guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)
@@ -365,7 +365,7 @@ def test_f34_one_that_dies_is_replaced_and_two_deaths_are_trouble(
     assert is_guard(guard.pid) or not ended(guard.pid)
 
 
-def test_f34_one_that_hears_nothing_is_replaced(
+def test_one_that_hears_nothing_is_replaced(
     venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)
@@ -382,7 +382,7 @@ def test_f34_one_that_hears_nothing_is_replaced(
     guard.goodbye()
 
 
-def test_f34_one_that_cannot_be_started_is_trouble_and_no_error(
+def test_one_that_cannot_be_started_is_trouble_and_no_error(
     venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)

@@ -54,7 +54,7 @@ def test_they_are_under_the_state_home_of_the_user(
     assert files().directory == tmp_path / ".local/state/gte-marketmaker"
 
 
-def test_s13_nobody_else_can_enter_their_directory_or_read_them() -> None:
+def test_nobody_else_can_enter_their_directory_or_read_them() -> None:
     mine = files()
     mine.lock.take()
     mine.halt("test")
@@ -67,7 +67,7 @@ def test_s13_nobody_else_can_enter_their_directory_or_read_them() -> None:
     assert not any(KEY in file.name + file.read_text() for file in found)
 
 
-def test_s13_a_directory_that_others_could_change_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_others_could_change_is_refused(tmp_path: Path) -> None:
     directory = files().directory
     directory.chmod(0o777)
     with pytest.raises(SettingsError, match="nobody else"):
@@ -77,7 +77,7 @@ def test_s13_a_directory_that_others_could_change_is_refused(tmp_path: Path) -> 
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_s13_a_directory_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     files()
     other = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: other)
@@ -85,7 +85,7 @@ def test_s13_a_directory_of_another_user_is_refused(monkeypatch: pytest.MonkeyPa
         files()
 
 
-def test_s13_no_symbolic_link_is_followed(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+def test_no_symbolic_link_is_followed(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     mine = files()
@@ -103,7 +103,7 @@ def test_s13_no_symbolic_link_is_followed(tmp_path: Path, log: pytest.LogCapture
         files()
 
 
-def test_f21_without_a_directory_all_goes_on_and_is_said(
+def test_without_a_directory_all_goes_on_and_is_said(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
@@ -131,7 +131,7 @@ def test_f21_without_a_directory_all_goes_on_and_is_said(
 # --- the lock -----------------------------------------------------------------------------------
 
 
-def test_f18_a_second_instance_is_told_which_process_runs() -> None:
+def test_a_second_instance_is_told_which_process_runs() -> None:
     first, second = files(), files()
     first.lock.take()
     assert second.lock.holder() == Holder(os.getpid())
@@ -152,7 +152,7 @@ def test_an_unlocked_lock_is_free_though_a_child_has_it_open() -> None:
     os.close(inherited)
 
 
-def test_f27_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
+def test_a_restart_takes_the_lock_over_and_it_is_never_free() -> None:
     first = files()
     first.lock.take()
     fd = first.lock.outlive_restart()
@@ -238,7 +238,7 @@ def test_a_halt_file_that_cannot_be_read_halts() -> None:
 # --- starts, runs, orders left ------------------------------------------------------------------
 
 
-def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop(
+def test_too_many_starts_without_a_clean_end_are_a_crash_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = clock.now_ms()
@@ -251,7 +251,7 @@ def test_f25_too_many_starts_without_a_clean_end_are_a_crash_loop(
     assert [files().note_start() for _ in range(5)] == [""] * 5
 
 
-def test_f25_a_clean_end_is_no_crash() -> None:
+def test_a_clean_end_is_no_crash() -> None:
     for _ in range(20):
         assert files().note_start() == ""
         files().note_clean_end()
@@ -302,7 +302,7 @@ def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.Mo
     assert files().order_ids() == frozenset()
 
 
-def test_f21_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+def test_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
     mine = files()
     mine.note_order("132392392643870720")
     ids = mine.directory / f"{mine.name}.ids"
@@ -342,7 +342,7 @@ def test_a_file_that_holds_nonsense_counts_as_empty(text: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".json", ".orders_left.json", ".halt", ".lock"])
-def test_s13_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
     suffix: str, log: pytest.LogCaptureFixture
 ) -> None:
     mine = files()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 import websocket
-from test_paper_client import Client, Socket
+from paper_client import Client, Socket
 
 from market_maker import clock
 from market_maker.paper.exchange.quirks import Switches

@@ -1,4 +1,4 @@
-"""Faults of order entry, A22 to A34: lists that are wrong, fills, refusals, and crossing prices."""
+"""Faults of order entry: lists that are wrong, fills, refusals, and crossing prices."""
 
 from decimal import Decimal
 
@@ -10,19 +10,22 @@ from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.market.setup import OWNER
 from market_maker.safety.trading_state import TradingState
-from tests.faults.test_a_cancels import BATCH, CANCEL, FINE, move_bids
-from tests.faults.test_a_creates import (
+from tests.world.oracle import assert_agrees, assert_well
+from tests.world.scene import (
+    BATCH,
+    CANCEL,
     CREATE,
+    FINE,
     QUERY,
     every_venue,
     free_a_slot,
+    move_bids,
     quoting,
     said,
     state,
     watch,
     when,
 )
-from tests.world.oracle import assert_agrees, assert_well
 from tests.world.world import World
 
 MANY = {"ORDER_PAIRS": 60, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10}
@@ -56,7 +59,7 @@ def take_buys(world: World, qty: int) -> None:
 
 
 @every_venue
-def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switches) -> None:
+def test_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switches) -> None:
     with quoting(switches=switches, **MANY) as world:
         assert len(world.orders()) == 120
         queries = watch(world, QUERY)
@@ -70,7 +73,7 @@ def test_a22_more_than_a_hundred_orders_are_listed_page_by_page(switches: Switch
 
 
 @every_venue
-def test_a22_a_row_left_out_and_one_repeated_end_and_double_nothing(switches: Switches) -> None:
+def test_a_row_left_out_and_one_repeated_end_and_double_nothing(switches: Switches) -> None:
     with quoting(switches=switches, **MANY) as world:
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
         world.fault("query_churn", match=QUERY, for_ms=60_000)
@@ -81,7 +84,7 @@ def test_a22_a_row_left_out_and_one_repeated_end_and_double_nothing(switches: Sw
         assert_well(world)
 
 
-def test_a22_a_failed_second_page_voids_the_scan() -> None:
+def test_a_failed_second_page_voids_the_scan() -> None:
     with quoting(**MANY) as world:
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
 
@@ -100,7 +103,7 @@ def test_a22_a_failed_second_page_voids_the_scan() -> None:
 
 @every_venue
 @pytest.mark.parametrize("lag_ms", [1000, 3000, 4900])
-def test_a23_a_list_that_lags_ends_no_order_that_lives(switches: Switches, lag_ms: int) -> None:
+def test_a_list_that_lags_ends_no_order_that_lives(switches: Switches, lag_ms: int) -> None:
     with quoting(switches=switches, **FINE) as world:
         creates = watch(world, CREATE)
         world.fault("query_lag", match=QUERY, value=str(lag_ms), for_ms=40_000)
@@ -115,7 +118,7 @@ def test_a23_a_list_that_lags_ends_no_order_that_lives(switches: Switches, lag_m
 
 
 @pytest.mark.parametrize("way", ["halt", "exit"])
-def test_a24_orders_of_others_stay_whatever_the_bot_does(way: str) -> None:
+def test_orders_of_others_stay_whatever_the_bot_does(way: str) -> None:
     with quoting() as world:
         other = world.exchange.create(
             OWNER,
@@ -151,7 +154,7 @@ def assert_well_but_one(world: World, other: int) -> None:
 
 @every_venue
 @pytest.mark.parametrize("stale", ['filled_qty="0"', 'status="2"', 'status="1"'])
-def test_a25_rows_older_than_what_is_known_change_nothing(switches: Switches, stale: str) -> None:
+def test_rows_older_than_what_is_known_change_nothing(switches: Switches, stale: str) -> None:
     with quoting(switches=switches, **INSIDE) as world:
         world.fault("reply_field", match=QUERY, value=stale, for_ms=30_000)
         take_buys(world, 40)  # in part
@@ -162,7 +165,7 @@ def test_a25_rows_older_than_what_is_known_change_nothing(switches: Switches, st
 
 
 @every_venue
-def test_a25_frames_that_come_late_bring_no_ended_order_back(switches: Switches) -> None:
+def test_frames_that_come_late_bring_no_ended_order_back(switches: Switches) -> None:
     with quoting(switches=switches, **INSIDE) as world:
         world.fault("frame_late", match="order", value="3000", chance=0.5, for_ms=20_000)
         for _ in range(4):
@@ -173,7 +176,7 @@ def test_a25_frames_that_come_late_bring_no_ended_order_back(switches: Switches)
         assert_well(world)
 
 
-def test_a26_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled(
+def test_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -195,7 +198,7 @@ def test_a26_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled
     assert said(log, "Own orders could not be looked up") == 1
 
 
-def test_a26_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> None:
+def test_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> None:
     with quoting() as world:
         world.fault("status", match=QUERY, value="503", for_ms=60_000)
         world.bot.halt("a test")
@@ -204,7 +207,7 @@ def test_a26_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> N
 
 
 @every_venue
-def test_a27_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
+def test_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
     switches: Switches,
 ) -> None:
     with quoting(switches=switches, **INSIDE) as world:
@@ -224,7 +227,7 @@ def test_a27_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
 
 @pytest.mark.parametrize("source", ["frames", "replies"])
 @pytest.mark.parametrize("value", ['filled_qty="99999"', 'filled_qty="-5"', 'cum_qty="99999"'])
-def test_a28_an_impossible_row_is_refused(source: str, value: str) -> None:
+def test_an_impossible_row_is_refused(source: str, value: str) -> None:
     with quoting(**INSIDE) as world:
         if source == "replies":
             world.fault("reply_field", match=QUERY, value=value, for_ms=20_000)
@@ -244,9 +247,9 @@ def long_position(world: World, qty: int) -> None:
     world.foreign_order("buy", "8500", qty)
 
 
-def test_a29_no_close_is_asked_for_beyond_what_can_be_closed() -> None:
-    # The catalogue never lets a close become an open; DESIGN §8 lets an order open where not all of
-    # it can close. So it is for the order that is wanted, but the same order is not sent twice.
+def test_no_close_is_asked_for_beyond_what_can_be_closed() -> None:
+    # An order opens where not all of it can close. So it is for the order that is wanted, but the
+    # same order is not sent twice.
     world = World(
         CHECK_POSITION_LIMITS=True, **(INSIDE | {"MIN_POSITION": -1500, "MAX_POSITION": 1500})
     )
@@ -269,7 +272,7 @@ def test_a29_no_close_is_asked_for_beyond_what_can_be_closed() -> None:
 
 
 @pytest.mark.parametrize("code", [-13005, -13101])
-def test_a30_a_close_that_is_refused_is_left_out_at_that_price_for_a_minute(
+def test_a_close_that_is_refused_is_left_out_at_that_price_for_a_minute(
     code: int, log: pytest.LogCaptureFixture
 ) -> None:
     world = World(CHECK_POSITION_LIMITS=True, MIN_POSITION=-1500, MAX_POSITION=1500)
@@ -291,7 +294,7 @@ def test_a30_a_close_that_is_refused_is_left_out_at_that_price_for_a_minute(
 
 
 @pytest.mark.parametrize("levels", [2, 4])
-def test_a31_too_little_margin_costs_the_outermost_levels_for_a_minute(
+def test_too_little_margin_costs_the_outermost_levels_for_a_minute(
     levels: int, log: pytest.LogCaptureFixture
 ) -> None:
     given = {"ORDER_STEP_SIZE": 0, "ORDER_START_SIZE": 10_000, "CHECK_POSITION_LIMITS": False}
@@ -322,7 +325,7 @@ def test_a31_too_little_margin_costs_the_outermost_levels_for_a_minute(
 
 
 @pytest.mark.parametrize("code", [-10011, -10012, -10013])
-def test_a32_three_parameters_refused_in_a_row_halt_the_bot(
+def test_three_parameters_refused_in_a_row_halt_the_bot(
     code: int, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting() as world:
@@ -334,7 +337,7 @@ def test_a32_three_parameters_refused_in_a_row_halt_the_bot(
     assert said(log, "HALTED until a person has looked: the venue cannot read our orders") == 1
 
 
-def test_a32_two_refusals_with_a_success_after_them_halt_nothing() -> None:
+def test_two_refusals_with_a_success_after_them_halt_nothing() -> None:
     with quoting() as world:
         refuse(world, CREATE, -10013, times=2)
         free_a_slot(world)
@@ -343,7 +346,7 @@ def test_a32_two_refusals_with_a_success_after_them_halt_nothing() -> None:
         assert len(world.orders()) == 6
 
 
-def test_a32_a_new_tick_is_learnt_from_the_feed_before_anything_is_refused() -> None:
+def test_a_new_tick_is_learnt_from_the_feed_before_anything_is_refused() -> None:
     with quoting() as world:
         world.fault("tick_change", value="2.5", for_ms=60_000)
         world.run(40)
@@ -356,7 +359,7 @@ def test_a32_a_new_tick_is_learnt_from_the_feed_before_anything_is_refused() -> 
 
 
 @pytest.mark.parametrize("post_only", [True, False])
-def test_a33_no_price_is_sent_at_or_through_the_known_other_side(post_only: bool) -> None:
+def test_no_price_is_sent_at_or_through_the_known_other_side(post_only: bool) -> None:
     with quoting(POST_ONLY=post_only, **(INSIDE | FINE)) as world:
         crossing: list[dict[str, str]] = []
 
@@ -376,7 +379,7 @@ def test_a33_no_price_is_sent_at_or_through_the_known_other_side(post_only: bool
         assert crossing == []
 
 
-def test_a33_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
+def test_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting(**(INSIDE | {"MIN_POSITION": -50_000, "MAX_POSITION": 50_000})) as world:
@@ -403,7 +406,7 @@ def test_a33_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
 @every_venue
 @pytest.mark.parametrize("to", ["up", "down"])
 @pytest.mark.parametrize("fault", ["pending", "lost", "in doubt"])
-def test_a34_own_orders_never_meet_while_they_are_repriced(
+def test_own_orders_never_meet_while_they_are_repriced(
     switches: Switches, to: str, fault: str
 ) -> None:
     # Buys are wanted where sells rest, and these cannot be got out of the way at once.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 import websocket
-from test_paper_client import Client, Socket
+from paper_client import Client, Socket
 
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.server.in_process import PaperExchange

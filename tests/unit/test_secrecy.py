@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from market_maker import auth
 from market_maker.secrecy import MASK, Redacting, Secret, fit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CANARY = "c4nary+/of=the&mine"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=_-%&é\\\"' "
 secrets = st.text(LETTERS, min_size=8, max_size=64)
@@ -51,14 +51,14 @@ SHOWN: dict[str, Callable[[Secret], object]] = {
 
 
 @pytest.mark.parametrize("how", SHOWN)
-def test_s2_a_secret_shows_as_stars_however_one_looks(how: str) -> None:
+def test_a_secret_shows_as_stars_however_one_looks(how: str) -> None:
     shown = SHOWN[how](Secret(CANARY))
     text = shown.decode("latin-1") if isinstance(shown, bytes) else str(shown)
     assert "c4nary" not in text.lower()
     assert MASK in text
 
 
-def test_s2_a_traceback_with_locals_does_not_show_it() -> None:
+def test_a_traceback_with_locals_does_not_show_it() -> None:
     def fail(secret: str) -> None:
         assert secret
         raise ValueError("no")
@@ -95,7 +95,7 @@ def test_a_signature_is_the_same_of_a_secret_and_of_plain_text() -> None:
     assert auth.websocket_login(Secret("k"), Secret("s"), 1) == auth.websocket_login("k", "s", 1)
 
 
-def test_s2_the_signer_shows_neither_key_nor_secret() -> None:
+def test_the_signer_shows_neither_key_nor_secret() -> None:
     signer = auth.APIKeyAuthWithExpires("key-" + CANARY, CANARY)
     assert "c4nary" not in repr(vars(signer))
 
@@ -108,7 +108,7 @@ def in_base64(value: str, ahead: bytes, behind: bytes) -> str:
 
 
 @given(secrets, around, around)
-def test_s3_a_secret_is_taken_out_wherever_it_stands(value: str, ahead: str, behind: str) -> None:
+def test_a_secret_is_taken_out_wherever_it_stands(value: str, ahead: str, behind: str) -> None:
     assume("*" not in ahead + behind)
     held = Secret(value)
     for form in (value, quote(value), quote(value, safe=""), quote_plus(value), repr(value)[1:-1]):
@@ -117,7 +117,7 @@ def test_s3_a_secret_is_taken_out_wherever_it_stands(value: str, ahead: str, beh
 
 
 @given(secrets, st.binary(max_size=20), st.binary(max_size=20))
-def test_s3_a_secret_is_taken_out_of_base64(value: str, ahead: bytes, behind: bytes) -> None:
+def test_a_secret_is_taken_out_of_base64(value: str, ahead: bytes, behind: bytes) -> None:
     held = Secret(value)
     whole = in_base64(value, ahead, behind)
     for text in (whole, whole.translate(str.maketrans("+/", "-_"))):
@@ -132,7 +132,7 @@ def test_s3_a_secret_is_taken_out_of_base64(value: str, ahead: bytes, behind: by
 
 
 @given(secrets, st.data())
-def test_s3_a_secret_is_taken_out_when_arguments_put_it_together(
+def test_a_secret_is_taken_out_when_arguments_put_it_together(
     value: str, data: st.DataObject
 ) -> None:
     held = Secret(value)
@@ -143,13 +143,13 @@ def test_s3_a_secret_is_taken_out_when_arguments_put_it_together(
     assert held
 
 
-def test_s3_of_a_key_the_last_four_stay() -> None:
+def test_of_a_key_the_last_four_stay() -> None:
     key = Secret("abcdefgh12345678", tail=4)
     assert fit("with abcdefgh12345678.") == "with ***5678."
     assert key
 
 
-def test_s3_signatures_and_headers_are_taken_out() -> None:
+def test_signatures_and_headers_are_taken_out() -> None:
     signature = auth.sign("any", "thing")
     assert fit(f"signature {signature}.") == "signature ***."
     for text in (
@@ -173,13 +173,13 @@ def test_a_line_without_secrets_stays_as_it_is() -> None:
     assert held
 
 
-def test_s14_control_characters_are_escaped_in_the_log() -> None:
+def test_control_characters_are_escaped_in_the_log() -> None:
     assert fit("\x1b[31mred\rback\x9b\u202eline\u2028") == (
         "\\x1b[31mred\\rback\\x9b\\u202eline\\u2028"
     )
 
 
-def test_s3_tracebacks_are_covered() -> None:
+def test_tracebacks_are_covered() -> None:
     held = Secret(CANARY)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -196,7 +196,7 @@ def test_s3_tracebacks_are_covered() -> None:
     assert held
 
 
-def test_s3_a_message_that_does_not_fit_its_arguments_is_covered(
+def test_a_message_that_does_not_fit_its_arguments_is_covered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     held = Secret(CANARY)
@@ -234,7 +234,7 @@ fail("at the end")
 """
 
 
-def test_s3_errors_that_nobody_catches_are_covered_in_threads_too() -> None:
+def test_errors_that_nobody_catches_are_covered_in_threads_too() -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False
     )

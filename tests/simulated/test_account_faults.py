@@ -1,4 +1,4 @@
-"""Faults of group E: the account, the position and the risk are not what the bot thinks."""
+"""The account, the position and the risk are not what the bot thinks."""
 
 from decimal import Decimal
 
@@ -10,8 +10,9 @@ from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.market.setup import OWNER, still_book
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from tests.faults.test_d_data import creates, epoch, hit, quoting, reason, state
+from tests.world.feed_scene import creates, epoch, hit, quoting, reason
 from tests.world.oracle import assert_sound, assert_well
+from tests.world.scene import state
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -46,7 +47,7 @@ def assert_halted_for_good(world: World) -> None:
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_e02_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: int) -> None:
+def test_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: int) -> None:
     with quoting() as world:
         for second in range(0, 60, every):
             world.timeline.after(second, lambda: by_hand(world, 10))
@@ -58,7 +59,7 @@ def test_e02_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: in
 
 @pytest.mark.parametrize("seconds", [5, 20, 29])
 @pytest.mark.parametrize("how", ["mute", "frame_late"])
-def test_e01_a_position_that_comes_late_adds_no_size(how: str, seconds: int) -> None:
+def test_a_position_that_comes_late_adds_no_size(how: str, seconds: int) -> None:
     with quoting(MIN_POSITION=-900, MAX_POSITION=900) as world:
         value = str(seconds * 1000) if how == "frame_late" else ""
         world.fault(how, match="position", value=value, for_ms=seconds * 1000)
@@ -71,7 +72,7 @@ def test_e01_a_position_that_comes_late_adds_no_size(how: str, seconds: int) -> 
         assert_well(world)
 
 
-def test_e02_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
+def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -90,7 +91,7 @@ def test_e02_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
 
 
 @pytest.mark.parametrize("push", ["changed", "full"])
-def test_e03_both_legs_are_kept_apart(push: str) -> None:
+def test_both_legs_are_kept_apart(push: str) -> None:
     switches = Switches(position_push=push)  # type: ignore[arg-type]
     with quoting(switches=switches, POSITION_MODE="hedge") as world:
         hit(world, 60)
@@ -105,7 +106,7 @@ def test_e03_both_legs_are_kept_apart(push: str) -> None:
 
 
 @pytest.mark.parametrize("push", ["changed", "full"])
-def test_e04_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
+def test_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
     push: str, log: pytest.LogCaptureFixture
 ) -> None:
     switches = Switches(flat_position="vanish", position_push=push)  # type: ignore[arg-type]
@@ -129,7 +130,7 @@ def test_e04_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
         assert_well(world)
 
 
-def test_e04_a_leg_that_somebody_else_has_closed_does_not_stay_either() -> None:
+def test_a_leg_that_somebody_else_has_closed_does_not_stay_either() -> None:
     with quoting(switches=VANISH) as world:
         by_hand(world)
         world.run(90)
@@ -141,7 +142,7 @@ def test_e04_a_leg_that_somebody_else_has_closed_does_not_stay_either() -> None:
         assert_well(world)
 
 
-def test_e04_a_quiet_leg_that_is_still_there_is_asked_about_once() -> None:
+def test_a_quiet_leg_that_is_still_there_is_asked_about_once() -> None:
     with quoting(LOOP_INTERVAL=0.5) as world:
         hit(world)
         world.run(5)
@@ -157,7 +158,7 @@ def test_e04_a_quiet_leg_that_is_still_there_is_asked_about_once() -> None:
         assert_well(world)
 
 
-def test_e05_a_liquidation_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+def test_a_liquidation_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
     world = World(CHECK_POSITION_LIMITS=True, ORDER_PAIRS=1, ORDER_START_SIZE=5000)
     with world.installed():
         for long in (True, False):
@@ -180,9 +181,7 @@ def test_e05_a_liquidation_ends_the_trading(log: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.parametrize("qty", ['"-100"', '"1000000"'])
-def test_e06_an_impossible_position_is_not_traded_on(
-    qty: str, log: pytest.LogCaptureFixture
-) -> None:
+def test_an_impossible_position_is_not_traded_on(qty: str, log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         hit(world)
         world.run(5)
@@ -198,7 +197,7 @@ def test_e06_an_impossible_position_is_not_traded_on(
         assert_well(world)
 
 
-def test_e07_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixture) -> None:
+def test_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         world.run(5)
         world.exchange.transfer(
@@ -213,7 +212,7 @@ def test_e07_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("changed", ["leverage", "mode"])
-def test_e08_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
+def test_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
     changed: str, log: pytest.LogCaptureFixture
 ) -> None:
     world = World(CHECK_POSITION_LIMITS=True)
@@ -244,7 +243,7 @@ def test_e08_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
         assert_well(world)
 
 
-def test_e09_an_execution_that_comes_again_is_counted_once() -> None:
+def test_an_execution_that_comes_again_is_counted_once() -> None:
     with quoting() as world:
         assert world.bot
         world.fault("frame_twice", match="execution", for_ms=60_000)
@@ -265,7 +264,7 @@ def test_e09_an_execution_that_comes_again_is_counted_once() -> None:
         assert_well(world)
 
 
-def test_e10_executions_that_were_lost_are_found_and_counted_once(
+def test_executions_that_were_lost_are_found_and_counted_once(
     log: pytest.LogCaptureFixture,
 ) -> None:
     with quoting() as world:
@@ -289,7 +288,7 @@ def test_e10_executions_that_were_lost_are_found_and_counted_once(
         assert_well(world)
 
 
-def test_e11_a_loss_beyond_the_limit_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+def test_a_loss_beyond_the_limit_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
     with quoting(MAX_LOSS=0.0002) as world:
         hit(world)
         world.run(5)
@@ -304,7 +303,7 @@ def test_e11_a_loss_beyond_the_limit_ends_the_trading(log: pytest.LogCaptureFixt
         assert_sound(world)
 
 
-def test_e12_a_storm_of_fills_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+def test_a_storm_of_fills_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
     with quoting(MAX_FILLS=5) as world:
         for _ in range(6):
             assert state(world) is ACTIVE
@@ -316,7 +315,7 @@ def test_e12_a_storm_of_fills_ends_the_trading(log: pytest.LogCaptureFixture) ->
         assert_sound(world)
 
 
-def test_e13_funding_is_no_loss() -> None:
+def test_funding_is_no_loss() -> None:
     world = World(start_ms=1_577_865_600_000 - 60_000, CHECK_POSITION_LIMITS=True, MAX_LOSS=1e-6)
     with world.installed():
         world.start()
@@ -330,7 +329,7 @@ def test_e13_funding_is_no_loss() -> None:
         assert_well(world)
 
 
-def test_e14_a_position_that_the_venue_reduces_is_accepted(log: pytest.LogCaptureFixture) -> None:
+def test_a_position_that_the_venue_reduces_is_accepted(log: pytest.LogCaptureFixture) -> None:
     with quoting() as world:
         hit(world)
         world.run(5)
@@ -346,7 +345,7 @@ def test_e14_a_position_that_the_venue_reduces_is_accepted(log: pytest.LogCaptur
         assert_well(world)
 
 
-def test_e15_at_the_limit_exactly_that_side_stops() -> None:
+def test_at_the_limit_exactly_that_side_stops() -> None:
     world = World(CHECK_POSITION_LIMITS=True, MAX_POSITION=100, MIN_POSITION=-900)
     with world.installed():
         world.start()
@@ -365,7 +364,7 @@ def worst_long(world: World) -> Decimal:
     return long - short + sum(o.left for o in world.orders() if o.side is Side.BUY)
 
 
-def test_e15_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
+def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
     with quoting() as world:
         hit(world)
         world.run(5)

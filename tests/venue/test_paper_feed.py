@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from test_paper_client import login
+from paper_client import login
 
 from market_maker.paper.api.auth import Gate, Pass
 from market_maker.paper.api.feed import MAX_ECHO, Feed, Session

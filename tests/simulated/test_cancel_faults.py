@@ -1,4 +1,4 @@
-"""Faults of order entry, A14 to A21: what becomes of cancels."""
+"""Faults of order entry: what becomes of cancels."""
 
 import json
 from decimal import Decimal
@@ -12,25 +12,20 @@ from market_maker.paper.api.dispatch import Asked
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.safety.trading_state import TradingState
-from tests.faults.test_a_creates import (
+from tests.world.oracle import assert_well
+from tests.world.scene import (
+    BATCH,
+    CANCEL,
     CREATE,
+    FINE,
     every_venue,
+    move_bids,
     quoting,
     said,
     state,
     watch,
 )
-from tests.world.oracle import assert_well
 from tests.world.world import World
-
-CANCEL, BATCH = "pc/order/cancel", "pc/order/cancel_batch"
-FINE = {"RELIST_INTERVAL": 0.0001}
-"""A small move of the market makes every order of a side move."""
-
-
-def move_bids(world: World, to: str = "8495") -> None:
-    """Let others bid more, so that our buys are to move: one alone, or more in a batch."""
-    world.put("buy", to, 1000)
 
 
 def single(**options: Any) -> Any:
@@ -55,7 +50,7 @@ def never_two_buys(world: World) -> list[int]:
 
 @every_venue
 @pytest.mark.parametrize("fault", ["lost", "reset", "status", "truncated"])
-def test_a14_a_cancel_whose_answer_is_lost_is_asked_again_until_the_order_is_seen_ended(
+def test_a_cancel_whose_answer_is_lost_is_asked_again_until_the_order_is_seen_ended(
     switches: Switches, fault: str
 ) -> None:
     with single(switches=switches) as world:
@@ -70,9 +65,7 @@ def test_a14_a_cancel_whose_answer_is_lost_is_asked_again_until_the_order_is_see
 
 @every_venue
 @pytest.mark.parametrize("fault", ["lost", "reset"])
-def test_a15_a_cancel_that_did_not_arrive_keeps_the_slot_taken(
-    switches: Switches, fault: str
-) -> None:
+def test_a_cancel_that_did_not_arrive_keeps_the_slot_taken(switches: Switches, fault: str) -> None:
     with single(switches=switches) as world:
         counts, cancels = never_two_buys(world), watch(world, CANCEL)
         world.fault(fault, match=CANCEL, times=3)
@@ -85,7 +78,7 @@ def test_a15_a_cancel_that_did_not_arrive_keeps_the_slot_taken(
 
 
 @pytest.mark.parametrize("names", [("order_id", "id"), ("order_id",), ("id",)])
-def test_a15_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ...]) -> None:
+def test_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ...]) -> None:
     with single(switches=Switches(cancel_names=names)) as world:
         move_bids(world)
         world.run(20)
@@ -94,7 +87,7 @@ def test_a15_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ..
 
 
 @every_venue
-def test_a16_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_minute(
+def test_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_minute(
     switches: Switches, log: pytest.LogCaptureFixture
 ) -> None:
     with single(switches=switches) as world:
@@ -127,7 +120,7 @@ def hit_buys(world: World) -> None:
 
 
 @every_venue
-def test_a17_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
+def test_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
     switches: Switches,
 ) -> None:
     with single(switches=switches) as world:
@@ -147,7 +140,7 @@ def test_a17_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
 
 
 @every_venue
-def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switches) -> None:
+def test_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switches) -> None:
     with single(switches=switches) as world:
         world.fault("cancel_pending", match=CANCEL, value="3000", times=1)
         move_bids(world)
@@ -159,7 +152,7 @@ def test_a17_a_fill_while_the_cancel_is_pending_is_booked_once(switches: Switche
 
 @pytest.mark.parametrize("unknown_order", [-13004, -11066])
 @pytest.mark.parametrize("code", [-11066, -13002, -13004])
-def test_a18_an_order_said_to_be_gone_is_looked_up_and_cancelled_again_if_it_is_not(
+def test_an_order_said_to_be_gone_is_looked_up_and_cancelled_again_if_it_is_not(
     code: int, unknown_order: Any
 ) -> None:
     with single(switches=Switches(unknown_order=unknown_order)) as world:
@@ -173,7 +166,7 @@ def test_a18_an_order_said_to_be_gone_is_looked_up_and_cancelled_again_if_it_is_
 
 
 @pytest.mark.parametrize("unknown_order", [-13004, -11066])
-def test_a18_an_order_that_the_venue_has_forgotten_ends_after_two_scans(
+def test_an_order_that_the_venue_has_forgotten_ends_after_two_scans(
     unknown_order: Any, log: pytest.LogCaptureFixture
 ) -> None:
     with single(switches=Switches(unknown_order=unknown_order)) as world:
@@ -191,7 +184,7 @@ def test_a18_an_order_that_the_venue_has_forgotten_ends_after_two_scans(
 
 
 @every_venue
-def test_a19_a_batch_that_cancelled_only_some_is_finished_one_by_one(
+def test_a_batch_that_cancelled_only_some_is_finished_one_by_one(
     switches: Switches, log: pytest.LogCaptureFixture
 ) -> None:
     with quoting(switches=switches, **FINE) as world:
@@ -226,7 +219,7 @@ def move_both(world: World) -> None:
     world.put("sell", "8496", 1000)
 
 
-def test_a20_a_second_batch_waits_its_ten_seconds_and_singles_go_meanwhile() -> None:
+def test_a_second_batch_waits_its_ten_seconds_and_singles_go_meanwhile() -> None:
     with quoting(ORDER_PAIRS=3, **FINE) as world:
         batches, singles = timed(world, BATCH), timed(world, CANCEL)
         for turn in range(8):
@@ -241,7 +234,7 @@ def test_a20_a_second_batch_waits_its_ten_seconds_and_singles_go_meanwhile() -> 
         assert len(world.orders()) == 6
 
 
-def test_a21_more_than_fifty_cancels_go_as_one_batch_and_singles_within_the_limits() -> None:
+def test_more_than_fifty_cancels_go_as_one_batch_and_singles_within_the_limits() -> None:
     with quoting(**WIDE) as world:
         assert len(world.orders()) == 70
         batches, singles = timed(world, BATCH), timed(world, CANCEL)
@@ -255,7 +248,7 @@ def test_a21_more_than_fifty_cancels_go_as_one_batch_and_singles_within_the_limi
         assert all(b - a >= 1 for a, b in zip(times, times[20:], strict=False))
 
 
-def test_a21_the_way_out_cancels_all_within_the_limits() -> None:
+def test_the_way_out_cancels_all_within_the_limits() -> None:
     with quoting(**WIDE) as world:
         batches = timed(world, BATCH)
         world.bot.exit()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_paper_client import headers
+from paper_client import headers
 
 from market_maker.paper.api.auth import Gate, Pass
 from market_maker.paper.api.dispatch import Asked, Desk

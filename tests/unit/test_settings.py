@@ -22,7 +22,7 @@ from market_maker.settings.checks import FIELDS, PAPER
 from market_maker.settings.files import IGNORED
 from market_maker.settings.store import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 OLD_SAMPLE = """API_URL_BASE WS_URL API_KEY API_SECRET SETTLECURRENCY INSTRUMENTTYPE SYMBOL
 ORDER_PAIRS ORDER_START_SIZE ORDER_STEP_SIZE INTERVAL MIN_SPREAD
@@ -269,7 +269,7 @@ def set_pair(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_s1_files_win_over_the_environment_and_that_over_settings(
+def test_files_win_over_the_environment_and_that_over_settings(
     file: Path, key_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_settings = LIVE_VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n"
@@ -297,7 +297,7 @@ def test_s1_files_win_over_the_environment_and_that_over_settings(
         (lambda file: (file.unlink(), file.mkdir()), "API_KEY|api_key"),
     ],
 )
-def test_s1_a_key_file_that_others_may_know_is_refused_by_name(
+def test_a_key_file_that_others_may_know_is_refused_by_name(
     file: Path, key_files: dict[str, Path], spoil: Callable[[Path], object], words: str
 ) -> None:
     spoil(key_files["API_KEY"])
@@ -307,7 +307,7 @@ def test_s1_a_key_file_that_others_may_know_is_refused_by_name(
     assert "from-file" not in str(raised.value)
 
 
-def test_s1_a_key_file_may_be_a_link_within_its_directory_only(
+def test_a_key_file_may_be_a_link_within_its_directory_only(
     file: Path, key_files: dict[str, Path], tmp_path: Path
 ) -> None:
     key = key_files["API_KEY"]
@@ -323,7 +323,7 @@ def test_s1_a_key_file_may_be_a_link_within_its_directory_only(
             load(file, VENUE)
 
 
-def test_s1_a_key_file_in_a_directory_that_others_write_is_refused(
+def test_a_key_file_in_a_directory_that_others_write_is_refused(
     file: Path, key_files: dict[str, Path], tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o777)
@@ -333,7 +333,7 @@ def test_s1_a_key_file_in_a_directory_that_others_write_is_refused(
     assert load(file, VENUE).API_KEY
 
 
-def test_s1_a_key_file_of_another_user_is_refused(
+def test_a_key_file_of_another_user_is_refused(
     file: Path, key_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = os.geteuid()
@@ -342,7 +342,7 @@ def test_s1_a_key_file_of_another_user_is_refused(
         load(file, VENUE)
 
 
-def test_s1_the_environment_is_wiped_and_yet_a_reload_and_a_successor_have_the_keys(
+def test_the_environment_is_wiped_and_yet_a_reload_and_a_successor_have_the_keys(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pair(monkeypatch)
@@ -357,13 +357,13 @@ def test_s1_the_environment_is_wiped_and_yet_a_reload_and_a_successor_have_the_k
     assert not set(PAIR) & set(os.environ)
 
 
-def test_s1_a_process_that_needs_no_key_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_needs_no_key_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     set_pair(monkeypatch)
     assert not set(PAIR) & set(environment_without_keys())
     assert "PATH" in environment_without_keys()
 
 
-def test_s1_a_key_in_the_settings_is_warned_of_when_live(
+def test_a_key_in_the_settings_is_warned_of_when_live(
     file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     load(file, VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n")
@@ -373,7 +373,7 @@ def test_s1_a_key_in_the_settings_is_warned_of_when_live(
     assert "better place" in log.text
 
 
-def test_s2_the_settings_hold_no_plain_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_hold_no_plain_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_pair(monkeypatch)
     for loaded in (
         load(file, VENUE),
@@ -407,9 +407,7 @@ def test_s2_the_settings_hold_no_plain_key(file: Path, monkeypatch: pytest.Monke
         "API_SECRET = int('hunter2hunter2')",
     ],
 )
-def test_f04_no_mistake_shows_a_key(
-    file: Path, text: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_mistake_shows_a_key(file: Path, text: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingsError) as raised:
         load(file, text)
     assert "hunter2" not in str(raised.value) + capfd.readouterr().err
@@ -426,7 +424,7 @@ OPEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("how", OPEN)
-def test_s9_settings_that_others_can_write_are_refused_live_and_warned_of_dry(
+def test_settings_that_others_can_write_are_refused_live_and_warned_of_dry(
     file: Path, how: str, log: pytest.LogCaptureFixture
 ) -> None:
     file.write_text(LIVE_PAIR)
@@ -439,7 +437,7 @@ def test_s9_settings_that_others_can_write_are_refused_live_and_warned_of_dry(
     assert way_out in log.text
 
 
-def test_s9_settings_that_others_can_write_will_do_on_paper_and_for_cancel(
+def test_settings_that_others_can_write_will_do_on_paper_and_for_cancel(
     file: Path, log: pytest.LogCaptureFixture
 ) -> None:
     file.write_text("")
@@ -450,7 +448,7 @@ def test_s9_settings_that_others_can_write_will_do_on_paper_and_for_cancel(
     assert log.text.count("chmod go-w") == 2
 
 
-def test_s9_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
+def test_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
     overlay = file.with_name("settings-BTC_USD.py")
     overlay.write_text("")
     overlay.chmod(0o666)
@@ -458,7 +456,7 @@ def test_s9_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
         load(file, LIVE_PAIR)
 
 
-def test_s9_settings_of_another_user_are_refused_but_those_of_the_superuser_are_not(
+def test_settings_of_another_user_are_refused_but_those_of_the_superuser_are_not(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = file.parent.stat().st_uid
@@ -470,7 +468,7 @@ def test_s9_settings_of_another_user_are_refused_but_those_of_the_superuser_are_
         assert load(file, LIVE_PAIR).DRY_RUN is False
 
 
-def test_s9_a_link_counts_as_what_it_leads_to(file: Path, tmp_path: Path) -> None:
+def test_a_link_counts_as_what_it_leads_to(file: Path, tmp_path: Path) -> None:
     target = tmp_path / "elsewhere" / "mine.py"
     target.parent.mkdir()
     target.write_text(LIVE_PAIR)
@@ -480,7 +478,7 @@ def test_s9_a_link_counts_as_what_it_leads_to(file: Path, tmp_path: Path) -> Non
         load(file, LIVE_PAIR)
 
 
-def test_s9_a_reload_from_a_file_that_others_can_write_by_now_changes_nothing(file: Path) -> None:
+def test_a_reload_from_a_file_that_others_can_write_by_now_changes_nothing(file: Path) -> None:
     loaded = load(file, LIVE_PAIR + "ORDER_PAIRS = 5")
     file.write_text(LIVE_PAIR + "ORDER_PAIRS = 6")
     file.chmod(0o666)
@@ -490,7 +488,7 @@ def test_s9_a_reload_from_a_file_that_others_can_write_by_now_changes_nothing(fi
 
 
 @pytest.mark.parametrize("symbol", ["../../x", "..", "/etc/x", "A" * 5000, "\0", "BTC_USD/../x"])
-def test_s9_no_symbol_leads_out_of_the_directory(file: Path, symbol: str) -> None:
+def test_no_symbol_leads_out_of_the_directory(file: Path, symbol: str) -> None:
     outside = file.parent.parent / "x.py"
     outside.write_text("raise RuntimeError('executed')")
     for options in ({"symbol": symbol}, {}):
@@ -526,7 +524,7 @@ REAL_PAIR = "API_KEY = 'real'\nAPI_SECRET = 's'\n"
         (VENUE + "WITHDRAW_PATH = '@elsewhere.invalid/'", "WITHDRAW_PATH must look like"),
     ],
 )
-def test_f32_keys_and_hosts_that_do_not_go_together_are_refused(
+def test_keys_and_hosts_that_do_not_go_together_are_refused(
     file: Path, text: str, problem: str
 ) -> None:
     lines = dict(line.split(" = ") for line in text.splitlines())  # the last one counts
@@ -535,16 +533,16 @@ def test_f32_keys_and_hosts_that_do_not_go_together_are_refused(
     assert problem in str(raised.value)
 
 
-def test_f32_keys_and_hosts_that_go_together_are_taken(file: Path) -> None:
+def test_keys_and_hosts_that_go_together_are_taken(file: Path) -> None:
     for text in (HERE + PAPER_PAIR, VENUE + REAL_PAIR, HERE, VENUE):
         assert load(file, text).API_URL_BASE
 
 
-def test_s12_the_paper_key_is_known_by_how_it_begins() -> None:
+def test_the_paper_key_is_known_by_how_it_begins() -> None:
     assert PaperExchange.key.startswith(PAPER)
 
 
-def test_f32_cancel_minds_the_key_and_its_own_address_only(file: Path) -> None:
+def test_cancel_minds_the_key_and_its_own_address_only(file: Path) -> None:
     """The feed's address, which cancel does not need, may be anything."""
     assert load(file, LIVE_PAIR + "WS_URL_ = 1\n", only=CANCEL_NEEDS).API_KEY == "a"
     with pytest.raises(SettingsError, match="not of the paper exchange"):
@@ -554,7 +552,7 @@ def test_f32_cancel_minds_the_key_and_its_own_address_only(file: Path) -> None:
 # --- the environment ----------------------------------------------------------------------------
 
 
-def test_s4_a_log_of_connection_keys_is_refused_live(
+def test_a_log_of_connection_keys_is_refused_live(
     file: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
@@ -565,7 +563,7 @@ def test_s4_a_log_of_connection_keys_is_refused_live(
     assert log.text.count("SSLKEYLOGFILE is set") == 2
 
 
-def test_b15_what_is_ignored_of_the_environment_is_said_once(
+def test_what_is_ignored_of_the_environment_is_said_once(
     file: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     for name in IGNORED:
@@ -609,7 +607,7 @@ def outcome(file: Path, data: bytes) -> Settings | None:
     return loaded
 
 
-def test_f01_a_file_that_does_not_parse_is_refused_with_its_line(file: Path) -> None:
+def test_a_file_that_does_not_parse_is_refused_with_its_line(file: Path) -> None:
     for text in ("DRY_RUN = (", "x = 1\n  y = 2", "(" * 5000, "-" * 100_000 + "1", "a\0b"):
         with pytest.raises(SettingsError, match=r"settings\.py"):
             load(file, text)
@@ -618,14 +616,14 @@ def test_f01_a_file_that_does_not_parse_is_refused_with_its_line(file: Path) -> 
         Settings().load(file)
 
 
-def test_f03_a_dry_file_cut_anywhere_stays_dry(file: Path) -> None:
+def test_a_dry_file_cut_anywhere_stays_dry(file: Path) -> None:
     data = COMPACT.encode()
     for cut in range(len(data)):
         loaded = outcome(file, data[:cut])
         assert loaded is None or loaded.DRY_RUN is True
 
 
-def test_f03_a_live_file_cut_anywhere_is_dry_or_has_all_its_limits(file: Path) -> None:
+def test_a_live_file_cut_anywhere_is_dry_or_has_all_its_limits(file: Path) -> None:
     data = LIVE_FILE.encode()
     whole = outcome(file, data)
     assert whole
@@ -640,14 +638,14 @@ def test_f03_a_live_file_cut_anywhere_is_dry_or_has_all_its_limits(file: Path) -
 @hypothesis_settings(
     max_examples=1000, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_f03_no_changed_byte_makes_a_dry_file_live(file: Path, place: int, byte: int) -> None:
+def test_no_changed_byte_makes_a_dry_file_live(file: Path, place: int, byte: int) -> None:
     data = bytearray(COMPACT.encode())
     data[place] = byte
     loaded = outcome(file, bytes(data))
     assert loaded is None or loaded.DRY_RUN is True
 
 
-def test_f03_every_changed_byte_of_the_line_that_matters_leaves_it_dry(file: Path) -> None:
+def test_every_changed_byte_of_the_line_that_matters_leaves_it_dry(file: Path) -> None:
     line = b"API_KEY = 'paper-k'\nAPI_SECRET = 's'\n", b"DRY_RUN = True", b"\nTIMEOUT = 5\n"
     for place in range(len(line[1])):
         for byte in range(256):
@@ -661,16 +659,14 @@ def test_f03_every_changed_byte_of_the_line_that_matters_leaves_it_dry(file: Pat
 @hypothesis_settings(
     max_examples=500, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_f03_no_changed_byte_takes_the_check_of_limits_away(
-    file: Path, place: int, byte: int
-) -> None:
+def test_no_changed_byte_takes_the_check_of_limits_away(file: Path, place: int, byte: int) -> None:
     data = bytearray(LIVE_FILE.encode())
     data[place] = byte
     loaded = outcome(file, bytes(data))
     assert loaded is None or loaded.CHECK_POSITION_LIMITS is True
 
 
-def test_f04_all_sorts_of_problems_are_listed_at_once(file: Path) -> None:
+def test_all_sorts_of_problems_are_listed_at_once(file: Path) -> None:
     text = (
         "DRY_RUN = 'False'\nORDER_PAIRS = 0\nINTERVAL = float('nan')\nUNKNOWN = 1\n"
         "TIMEOUT = 1\nTIMEOUT = 2\nAPI_KEY = 5\n"
