@@ -3,11 +3,13 @@
 import io
 import logging
 import os
+import random
 import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -712,11 +714,15 @@ def test_a_thread_that_keeps_dying_halts(world: World) -> None:
 
 # --- the log ------------------------------------------------------------------------------------
 
+LOUDEST: list[tuple[str, dict[str, str]]] = [
+    ("status", {"value": "429"}),
+    ("frame_field", {"match": "order_book", "value": 'price="NaN"'}),
+]
+"""Of all lasting troubles those of REST and of the feed that are said in the most lines."""
 LASTING: list[tuple[str, dict[str, str]]] = [
     ("lost", {"match": "pc/order/query"}),
     ("status", {"value": "503"}),
     ("status", {"value": "403"}),
-    ("status", {"value": "429"}),
     ("html", {}),
     ("refuse", {}),
     ("mute", {}),
@@ -725,7 +731,6 @@ LASTING: list[tuple[str, dict[str, str]]] = [
     ("no_partial", {"match": "order"}),
     ("cut", {"match": "order_book"}),
     ("frame_raw", {"value": "not_json"}),
-    ("frame_field", {"match": "order_book", "value": 'price="NaN"'}),
     ("book_empty", {}),
     ("book_cross", {}),
     ("clock_skew", {"value": "90000"}),
@@ -741,7 +746,10 @@ LASTING: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options"), LASTING)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*LOUDEST, *(pytest.param(*each, marks=pytest.mark.slow) for each in LASTING)],
+)
 def test_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     make: Make, shown: io.StringIO, name: str, options: dict[str, str]
 ) -> None:
@@ -767,6 +775,31 @@ def test_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     assert len(loud) <= 360  # all that follows from it together: six lines in ten seconds
     assert loud
     world.house.clear_faults(world.timeline.true_ms())
+
+
+def test_lines_that_are_alike_are_shown_at_most_every_ten_seconds(
+    world: World, shown: io.StringIO
+) -> None:
+    logger = logging.getLogger("market_maker.gte")
+    chance = random.Random(22)
+    said: Counter[str] = Counter()
+    times: dict[str, list[float]] = {}
+    begun = world.timeline.monotonic()
+    while world.timeline.monotonic() - begun < 600:
+        what = chance.choice(("create", "cancel", "query"))
+        before = shown.tell()
+        logger.error("%s %d failed", what, said.total())
+        said[what] += 1
+        if f"ERROR {what} " in shown.getvalue()[before:]:
+            times.setdefault(what, []).append(world.timeline.monotonic())
+        world.timeline.sleep(chance.expovariate(2))
+    assert len(said) == len(times) == 3
+    for what, at in times.items():
+        assert all(later - early >= 10 for early, later in pairwise(at))
+        assert 50 <= len(at) <= 60
+        held = shown.getvalue().split(f"ERROR {what} ")
+        counted = [int(n) for text in held for n in re.findall(r"^\d+ failed \(and (\d+)", text)]
+        assert said[what] - (sum(counted) + len(at)) <= 60  # what is held back at the end
 
 
 def test_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:

@@ -1,8 +1,7 @@
-"""The soak: a bot in trouble for days of simulated time; and that its judge sees what is wrong."""
+"""The soak, for an hour of simulated time; and that its judge sees what is wrong.
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+`python -m tests.chaos` is the same for as long as one likes.
+"""
 
 import pytest
 
@@ -10,8 +9,7 @@ from tests.chaos.bugs import BUGS, Bug
 from tests.chaos.injections import KINDS
 from tests.chaos.soak import Outcome, Soak, run
 
-HOURS = 30.0
-SEEDS = 30
+HOURS, SEEDS = 1.0, 4
 BUG_SECONDS = 900.0
 BUG_SEEDS = 4
 
@@ -20,14 +18,11 @@ def test_there_are_many_kinds_of_trouble() -> None:
     assert len({kind.name for kind in KINDS}) >= 120
 
 
-def test_a_bot_in_trouble_for_thirty_hours_breaks_no_invariant() -> None:
-    hours = [HOURS / SEEDS] * SEEDS
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        outcomes = list(pool.map(run, range(SEEDS), hours))
-    broken = [outcome for outcome in outcomes if outcome.violations]
-    assert not broken, "\n".join(map(told, broken))
-    assert sum(outcome.seconds for outcome in outcomes) >= HOURS * 3600
-    assert len({name for outcome in outcomes for name in outcome.injected}) >= 120
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_bot_in_trouble_breaks_no_invariant(seed: int) -> None:
+    outcome = run(seed, HOURS / SEEDS)
+    assert not outcome.violations, told(outcome)
+    assert outcome.seconds >= HOURS / SEEDS * 3600
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
