@@ -48,6 +48,7 @@ def test_on_paper_the_ladder_of_the_example_goes_up_and_comes_down(run: Run) -> 
     assert re.search(line, bot.text)
 
 
+@pytest.mark.usefixtures("not_under_nohup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_all_own_orders_and_exits_0(
     run: Run, venue: PaperExchange, tmp_path: Path, number: int
@@ -57,6 +58,18 @@ def test_a_signal_cancels_all_own_orders_and_exits_0(
     wait_until(lambda: len(venue.open_orders()) == 6)
     assert bot.end(number) == 0
     assert venue.open_orders() == []
+
+
+@pytest.mark.usefixtures("under_nohup")
+def test_under_nohup_a_hangup_is_not_heeded(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    bot.process.send_signal(signal.SIGHUP)
+    bot.process.send_signal(signal.SIGTERM)
+    assert bot.end() == 0
+    assert "Stopping: SIGTERM." in bot.text
+    assert "SIGHUP" not in bot.text
 
 
 def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
@@ -69,6 +82,7 @@ def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_p
     venue.thaw()
 
 
+@pytest.mark.slow
 def test_an_interrupted_start_takes_away_what_a_killed_run_has_left(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -90,6 +104,7 @@ def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path
     assert bot.text.count("Ticker:") == 2
 
 
+@pytest.mark.slow
 def test_orders_that_cannot_be_proven_gone_are_listed_with_exit_3(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -161,6 +176,7 @@ def paper_pid(bot: Bot) -> int:
     return next(int(line.split()[0]) for line in children.stdout.splitlines() if " paper " in line)
 
 
+@pytest.mark.slow
 def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
     bot = run("--paper")
     bot.wait_for("Creating 60 orders:")
@@ -230,6 +246,7 @@ def test_changed_code_restarts_the_bot_with_its_orders_and_its_paper_exchange(
     wait_until(lambda: ended(pid))
 
 
+@pytest.mark.slow
 def test_a_restart_that_fails_takes_the_orders_with_it(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -246,6 +263,7 @@ def test_a_restart_that_fails_takes_the_orders_with_it(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_a_signal_during_a_restart_takes_the_orders_with_it(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -290,6 +308,7 @@ def test_setup_writes_the_example_and_never_over_a_file(run: Run, tmp_path: Path
     assert file.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -304,6 +323,7 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
     assert "No order with prefix mm_gte_ is left" in bot.text
 
 
+@pytest.mark.slow
 def test_cancel_warns_of_a_bot_that_runs_and_may_place_orders_again(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -319,6 +339,7 @@ def test_cancel_warns_of_a_bot_that_runs_and_may_place_orders_again(
     files.close()
 
 
+@pytest.mark.slow
 def test_no_other_setting_stands_in_the_way_of_cancel(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:

@@ -3,19 +3,19 @@
 import json
 import logging
 import os
-import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
 
 import pytest
-from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
+from bot import ENVIRONMENT, ROOT, ended, is_guard, settings_for, watched_code
 from conftest import Run, client_of, wait_until
+from kills import GONE_SECONDS, SIXTY, assert_clean, gone_after, kill_bots
 
 from market_maker.guard.runfiles import RunFiles
 from market_maker.paper.exchange.quirks import Switches
@@ -23,11 +23,7 @@ from market_maker.paper.server.in_process import PaperExchange
 
 logger = logging.getLogger(__name__)
 
-KILLS, LANES = 50, 8
-GONE_SECONDS = 10.0
-"""How long after a death an own order may still rest."""
 PREFIX = "mm_gte_"
-SIXTY: dict[str, object] = {"ORDER_PAIRS": 30, "CHECK_POSITION_LIMITS": False}
 
 
 def run_files(directory: Path) -> dict[str, Path]:
@@ -46,67 +42,12 @@ def runs_of(venue: PaperExchange) -> set[str]:
     return {str(o.client_oid)[len(PREFIX) : len(PREFIX) + 6] for o in venue.open_orders()}
 
 
-def gone_after(venue: PaperExchange, begun: float) -> float:
-    """Wait until no order is open; return how many seconds that took."""
-    wait_until(lambda: not venue.open_orders(), GONE_SECONDS)
-    return time.monotonic() - begun
-
-
 # --- death --------------------------------------------------------------------------------------
 
 
 def test_no_order_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
-    """50 kills, from the first order of the ladder until it has stood for a while.
-
-    The budget lets 20 creates leave at once, and the next 20 a second later. Half of the kills come
-    when such a burst is under way.
-    """
-    chance = random.Random(15)
-    bursts = [second + chance.uniform(0.0, 0.1) for second in (0, 0, 1, 1, 2) * (KILLS // 10)]
-    others = [chance.uniform(0.0, 4.0) for _ in range(KILLS - len(bursts))]
-    kills = list(enumerate(chance.sample(bursts + others, KILLS)))
-
-    def lane(first: int) -> list[tuple[int, float]]:
-        return [kill(venues[first], tmp_path, *each) for each in kills[first::LANES]]
-
-    venues = [PaperExchange(crowd=False, book=True) for _ in range(LANES)]
-    for venue in venues:
-        venue.start()
-    try:
-        with ThreadPoolExecutor(LANES) as pool:
-            found = [result for results in pool.map(lane, range(LANES)) for result in results]
-        assert len(found) == KILLS
-        assert all(venue.open_orders() == [] for venue in venues)
-    finally:
-        for venue in venues:
-            venue.stop()
-    up = [count for count, _ in found]
-    seconds = sorted(took for _, took in found)
-    logger.info("Orders up at the kills: %s.", sorted(up))
-    logger.info("Seconds until none was left: %s.", [round(took, 1) for took in seconds])
-    assert max(up) == 60
-    assert min(up) < 30
-
-
-def kill(venue: PaperExchange, tmp_path: Path, number: int, moment: float) -> tuple[int, float]:
-    """Kill a bot so long after its first order; return how many were up, and how soon they went."""
-    directory = tmp_path / str(number)
-    directory.mkdir()
-    settings_for(venue, directory, **SIXTY)
-    bot = Bot(directory)
-    try:
-        wait_until(venue.open_orders, 30)
-        time.sleep(moment)
-        count = len(venue.open_orders())
-        bot.process.kill()
-        begun = time.monotonic()
-        took = gone_after(venue, begun)
-        bot.wait_for("guard: clean", 20)
-        wait_until(lambda: not bot.guards)
-        assert venue.open_orders() == []
-    finally:
-        bot.kill()
-    return count, took
+    """Eight kills; `python -m tests.processes` makes fifty."""
+    assert_clean(kill_bots(tmp_path, kills=8, lanes=8))
 
 
 def test_sixty_orders_go_within_ten_seconds(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
@@ -134,6 +75,7 @@ def forgetful() -> Iterator[PaperExchange]:
         yield exchange
 
 
+@pytest.mark.slow
 def test_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
     run: Run, forgetful: PaperExchange, tmp_path: Path
 ) -> None:
@@ -147,6 +89,7 @@ def test_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
     assert left.price == 7000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("cancel",), ("--loops", "1")])
 def test_orders_of_a_killed_run_are_known_without_client_oid(
     run: Run, forgetful: PaperExchange, tmp_path: Path, command: tuple[str, ...]
@@ -161,6 +104,7 @@ def test_orders_of_a_killed_run_are_known_without_client_oid(
     assert ".ids" not in run_files(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [0.1, 1.5, 4.0])
 def test_a_restart_leaves_no_order_of_a_killed_run(
     run: Run, venue: PaperExchange, tmp_path: Path, moment: float
@@ -211,6 +155,7 @@ def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     assert "Looking again" not in again.text, "all is proven by now"
 
 
+@pytest.mark.slow
 def test_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -222,6 +167,7 @@ def test_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -233,6 +179,7 @@ def test_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -263,6 +210,7 @@ def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     assert venue.judge().doubled == []
 
 
+@pytest.mark.slow
 def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -281,6 +229,30 @@ def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     assert bot.guards == []
 
 
+def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, LOOP_INTERVAL=5)
+    bot = run()
+    bot.wait_for("6 orders open as wanted")
+    bot.process.send_signal(signal.SIGSTOP)
+    stopped_at = time.monotonic()
+    time.sleep(6.5)  # the fault itself: a standstill has to last
+    venue.put("sell", "8490.5", 5000)
+    bot.process.send_signal(signal.SIGCONT)
+    bot.wait_for("stood still for .* s: looking anew")
+    lasted = time.monotonic() - stopped_at
+    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
+    said = re.search(r"stood still for (\d+) s: looking anew", bot.text)
+    assert said
+    assert 5 <= int(said[1]) <= round(lasted)
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+    report = venue.judge()
+    assert (report.doubled, report.self_trades, sum(report.breaches.values())) == ([], 0, 0)
+
+
+@pytest.mark.slow
 def test_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -302,6 +274,7 @@ def test_a_strategy_that_hangs_has_its_orders_pulled_and_its_stack_shown(
     assert "a secret of hers" not in bot.text
 
 
+@pytest.mark.slow
 def test_a_bot_without_file_descriptors_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -361,6 +334,7 @@ def test_sigterm_stops_creates_at_once_and_leaves_nothing(
     assert bot.guards == []
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_looks_once_more_and_lists_what_is_left(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -391,6 +365,7 @@ def test_a_second_ctrl_c_is_clean_when_one_round_of_cancels_is_enough(
     gone_after(venue, time.monotonic())
 
 
+@pytest.mark.slow
 def test_a_third_ctrl_c_leaves_at_once_and_the_guard_takes_over(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -410,6 +385,7 @@ def test_a_third_ctrl_c_leaves_at_once_and_the_guard_takes_over(
     bot.wait_for("guard: clean", 20)
 
 
+@pytest.mark.slow
 def test_exit_3_while_the_venue_is_away_and_the_guard_cleans_up_when_it_is_back(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -434,6 +410,7 @@ def test_exit_3_while_the_venue_is_away_and_the_guard_cleans_up_when_it_is_back(
     assert second.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.usefixtures("not_under_nohup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_closed_terminal_does_not_stop_the_way_out(
     venue: PaperExchange, tmp_path: Path, number: int
@@ -453,6 +430,7 @@ def test_streams_that_are_closed_from_the_start_do_not_matter(
         assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
     venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -465,7 +443,8 @@ def test_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
 
 SLOW_LOG = """
 import logging, time
-from market_maker import cli, guard
+from market_maker.app import cli
+from market_maker.guard import guard
 
 class Slow(logging.StreamHandler):
     def emit(self, record):
@@ -499,6 +478,7 @@ def test_a_full_disk_does_not_stop_the_way_out(venue: PaperExchange, tmp_path: P
         assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_without_run_files_the_bot_quotes_and_its_guard_cancels(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -556,6 +536,7 @@ def children(pid: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
+@pytest.mark.slow
 def test_a_way_out_that_fails_does_not_keep_the_orders(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -595,6 +576,7 @@ def test_a_second_instance_ends_with_5_and_names_the_first(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 def test_a_planned_restart_keeps_orders_lock_and_guard(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -616,6 +598,7 @@ def test_a_planned_restart_keeps_orders_lock_and_guard(
     bot.wait_for("guard: clean", 20)
 
 
+@pytest.mark.slow
 def test_a_restart_without_a_program_to_start_leaves_no_order(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -635,6 +618,7 @@ def test_a_restart_without_a_program_to_start_leaves_no_order(
     assert bot.guards == []
 
 
+@pytest.mark.slow
 def test_a_crash_loop_comes_up_halted_and_quotes_only_when_a_person_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -696,6 +680,7 @@ def test_without_a_guard_there_is_none(run: Run, venue: PaperExchange, tmp_path:
 # --- the kill switch ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_kill_switch_stops_creates_within_100_ms_pulls_all_and_stays(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -746,6 +731,7 @@ def test_a_halt_file_made_by_hand_is_seen_within_a_second_or_two(
     assert bot.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_the_kill_switch_needs_no_running_bot(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -761,6 +747,7 @@ def test_the_kill_switch_needs_no_running_bot(
     assert bot.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_the_kill_switch_needs_no_strategy_that_works(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -777,6 +764,7 @@ def test_the_kill_switch_needs_no_strategy_that_works(
     assert venue.judge().accepted == accepted
 
 
+@pytest.mark.slow
 def test_the_kill_switch_cancels_where_it_cannot_latch_and_says_so(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:

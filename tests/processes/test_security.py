@@ -461,6 +461,7 @@ def test_live_settings_that_others_can_write_end_with_2_and_the_way_out(
     assert "chmod go-w settings.py" in bot.text
 
 
+@pytest.mark.slow
 def test_cancel_goes_on_with_settings_that_others_can_write(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
@@ -478,6 +479,7 @@ def test_cancel_goes_on_with_settings_that_others_can_write(
     assert not [line for line in lines if not line.startswith("#")]
 
 
+@pytest.mark.slow
 def test_check_and_the_log_show_no_control_characters_of_the_venue(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:

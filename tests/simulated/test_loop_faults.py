@@ -5,7 +5,6 @@ import logging
 import os
 import random
 import re
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot import settings_for
-from conftest import Run
 
 from market_maker import clock
 from market_maker.app import build, resources
@@ -27,7 +24,6 @@ from market_maker.orders import twins
 from market_maker.paper.exchange.engine import Side as Bid
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
-from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.oracle import assert_sound, assert_well
@@ -579,26 +575,6 @@ def test_a_suspend_during_a_tick_is_noticed_too(
     run_well(world, 330)
     assert lines(log, "stood still for 300 s") == 1
     assert_sound(world)
-
-
-def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
-    run: Run,
-    venue: PaperExchange,
-    tmp_path: Path,
-) -> None:
-    settings_for(venue, tmp_path, LOOP_INTERVAL=5)
-    bot = run()
-    bot.wait_for("6 orders open as wanted")
-    bot.process.send_signal(signal.SIGSTOP)
-    clock.sleep(6.5)  # the fault itself: a standstill has to last
-    venue.put("sell", "8490.5", 5000)
-    bot.process.send_signal(signal.SIGCONT)
-    bot.wait_for("stood still for [56] s: looking anew")
-    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
-    assert bot.end(signal.SIGTERM) == 0
-    assert venue.open_orders() == []
-    report = venue.judge()
-    assert (report.doubled, report.self_trades, sum(report.breaches.values())) == ([], 0, 0)
 
 
 # --- twins --------------------------------------------------------------------------------------

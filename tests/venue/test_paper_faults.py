@@ -14,11 +14,15 @@ import websocket
 from paper_client import Client, Socket
 
 from market_maker import clock
+from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Switches
 from market_maker.paper.faults import schedule
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
+from market_maker.paper.market.setup import set_stage
+from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.paper.server.server import serve
+from market_maker.paper.server.server import TICK, serve
+from market_maker.paper.server.venue import House
 
 CREATE = "pc/order/create"
 QUERY = "pc/order/query"
@@ -239,14 +243,27 @@ def test_the_book_may_be_crossed_or_empty_and_is_whole_again_after(
     assert venue.levels("sell")[1:] == asks[1:]
 
 
-def test_the_book_stays_crossed_in_a_living_market() -> None:
-    with PaperExchange(seed=3) as venue:
-        venue.fault("book_cross", match="BTC_USD", for_ms=60_000)
-        looks = []
-        for _ in range(20):
-            time.sleep(0.05)  # a step of the crowd takes 0.1 s
-            looks.append(venue.levels("buy")[0][0] > venue.levels("sell")[0][0])
-        assert sum(looks) >= 15
+def test_the_book_is_crossed_again_at_every_tick_in_a_living_market() -> None:
+    # Between a step of the crowd, which may take the crossing order, and the next tick it is not.
+    exchange, markets = set_stage(seed=3)
+    house = House(exchange)
+    market = next(market for market in markets if market.key == BTC_USD)
+    house.plan(Fault(name="book_cross", match="BTC_USD", for_ms=60_000), 0)
+
+    def is_crossed() -> bool:
+        book = exchange.listing(BTC_USD).book
+        bid, ask = book.best(Side.BUY), book.best(Side.SELL)
+        return bid is not None and ask is not None and bid > ask
+
+    looks = []
+    for now in range(0, 20_000, round(TICK * 1000)):
+        while (step := market.upcoming()) and step.time <= now:
+            house.play(market.key, step.moves, now)
+            market.done()
+        house.tick(now)
+        looks.append(is_crossed())
+    assert len(looks) >= 200
+    assert all(looks)
 
 
 def test_limits_count_by_the_true_clock_while_the_venues_is_wrong(
