@@ -113,28 +113,6 @@ def test_cuts_a_freeze_and_a_restart_double_and_orphan_nothing(
     assert_behaved(bot, venue)
 
 
-def test_a_hundred_cuts_of_the_feed_double_and_orphan_nothing(
-    market: Callable[..., OrderManager], venue: PaperExchange
-) -> None:
-    limits = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -2000, "MAX_POSITION": 2000}
-    bot = market(venue, **limits)
-    epochs: list[int] = []
-
-    def cut() -> None:
-        wait_until(lambda: venue.open_orders())
-        for _ in range(100):
-            before = bot.exchange.feed.epoch
-            venue.drop()
-            wait_until(lambda before=before: bot.exchange.feed.epoch > before)
-            epochs.append(bot.exchange.feed.epoch)
-
-    run_until(bot, lambda: len(epochs) == 100, cut)
-    assert_behaved(bot, venue)
-    for exposure in venue.judge().exposure.values():
-        assert exposure.net_long <= 2000
-        assert exposure.net_short <= 2000
-
-
 def test_a_recorded_market_is_traded_on_its_own_grid(
     market: Callable[..., OrderManager], tmp_path: Path
 ) -> None:

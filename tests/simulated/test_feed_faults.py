@@ -25,6 +25,7 @@ from market_maker.paper.market.setup import still_book
 from market_maker.safety.trading_state import TradingState
 from market_maker.ws import session, ws_thread
 from market_maker.ws.ws_thread import GTEWebsocket
+from tests.chaos.market import Walk
 from tests.world.network import Socket, Stand
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state
@@ -679,3 +680,26 @@ def soak(seed: int, cuts: int) -> None:
         world.bot.exit()
         assert world.orders() == []
         assert_sound(world)
+
+
+def test_a_hundred_cuts_as_soon_as_the_feed_is_back_double_and_orphan_nothing() -> None:
+    tight = {"ORDER_PAIRS": 5, "INTERVAL": 0.0006, "MIN_SPREAD": 0.001, "RELIST_INTERVAL": 0.0003}
+    limits = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -2000, "MAX_POSITION": 2000}
+    world = World(still=False, LOOP_INTERVAL=0.3, **tight, **limits)
+    Walk(world, random.Random("cuts"))
+    with world.installed():
+        world.timeline.pass_by(5)
+        bot = world.start()
+        world.run_until(world.orders)
+        for _ in range(100):
+            epoch = feed_of(world).epoch
+            world.network.drop_all()
+            world.run_until(lambda epoch=epoch: feed_of(world).epoch > epoch)
+        world.run_until(lambda: len(world.report.fills) >= 8 and world.orders(), 600)
+        bot.exit()
+        assert world.orders() == []
+        assert_sound(world)
+        assert (bot.exchange.own.bought, bot.exchange.own.sold) == (
+            world.report.bought,
+            world.report.sold,
+        )
