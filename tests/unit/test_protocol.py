@@ -77,3 +77,45 @@ def test_an_instrument_with_a_price_that_is_none_is_refused(name: str, value: ob
     assert protocol.parse_instrument(row, "pc").tick == Decimal("0.5")
     with pytest.raises(BadData):
         protocol.parse_instrument(row | {name: value}, "pc")
+
+
+# --- text that is not what it seems -------------------------------------------------------------
+
+EVIL = ["\x1b[31mred", "a\nb", "a\r\x00", "x" * 500, "\u202egnp", "\x9b2J"]
+ROW = {
+    **{"symbol": "BTC_USD", "asset": "BTC", "side": "1", "status": "2", "order_id": "1"},
+    **{"price": "8000", "qty": "1", "filled_qty": "0", "client_oid": "mm_1"},
+}
+
+
+@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize("name", ["symbol", "status", "order_id", "client_oid", "price", "side"])
+def test_no_row_of_an_order_brings_control_characters_in(name: str, evil: str) -> None:
+    try:
+        order = protocol.parse_order(ROW | {name: evil})
+    except BadData as error:
+        shown = str(error)
+    else:
+        shown = f"{order.full} {order.symbol} {order}"
+    assert shown.isprintable()
+    assert shown.isascii()
+    assert len(shown) <= 400
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_an_odd_client_oid_is_nobody_s(evil: object) -> None:
+    order = protocol.parse_order(ROW | {"client_oid": evil})
+    assert order.client_oid
+    assert not order.client_oid.startswith("mm_")
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_account_or_instrument_brings_control_characters_in(evil: str) -> None:
+    margin = {"asset": evil, "total": "1", "available": "1"}
+    with pytest.raises(BadData) as raised:
+        protocol.parse_margin(margin)
+    assert str(raised.value).isprintable()
+    row = {"symbol": "BTC_USD", "asset": "BTC", "tick_size": "0.5", "quote_currency": evil}
+    with pytest.raises(BadData) as raised:
+        protocol.parse_instrument(row, "pc")
+    assert str(raised.value).isprintable()

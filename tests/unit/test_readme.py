@@ -15,9 +15,10 @@ TABLE = ENGLISH[ENGLISH.index("\n## Settings\n") :]
 
 
 @pytest.mark.parametrize("language", [ENGLISH, CHINESE], ids=["English", "Chinese"])
-@pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_has_a_row_in_the_table(name: str, language: str) -> None:
-    assert re.search(rf"^\| ([A-Z_, ]+, )?{name}(, [A-Z_, ]+)? \|", language, re.MULTILINE)
+def test_every_setting_has_a_row_in_the_table(language: str) -> None:
+    row = r"^\| ([A-Z_, ]+, )?{}(, [A-Z_, ]+)? \|"
+    missing = [name for name in FIELDS if not re.search(row.format(name), language, re.MULTILINE)]
+    assert missing == []
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
