@@ -1,6 +1,7 @@
 """What the tests of the shell share: the paper exchange on port 0, settings for it, and waiting."""
 
 import logging
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 DEADLINE = 10.0
+TAKES_LONG = re.compile(r"tests/processes/|test_stateful|test_soak|test_rest_faults")
 Run = Callable[..., "Bot"]
 
 
@@ -29,6 +31,23 @@ def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"did not become true in {seconds} s: {condition.__name__}")
         time.sleep(0.01)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with its part of what takes long; the others' rest fills the gaps."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if TAKES_LONG.search(str(item.path))]
+    short = [item for item in items if not TAKES_LONG.search(str(item.path))]
+    length = -(-len(short) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in [
+            *long[worker::workers],
+            *short[worker * length : (worker + 1) * length],
+        ]
+    ]
 
 
 @pytest.fixture(autouse=True)
