@@ -496,10 +496,13 @@ def test_a_feed_whose_handshake_trickles_is_left(
     wait_until(lambda: server.connections >= 2)
 
 
-def test_a_feed_whose_handshake_has_no_end_is_left(feed: Feed, start: Start) -> None:
+def test_a_feed_whose_handshake_has_no_end_is_left(
+    feed: Feed, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.ws.ws_thread.CONNECT_TIMEOUT", 60.0)  # its size has to end it
     server = start(LARGE["headers"])
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
-    wait_until(lambda: "too long" in made.last_error())
+    wait_until(lambda: "too long" in made.last_error(), 60)
 
 
 # --- the venue's words --------------------------------------------------------------------------

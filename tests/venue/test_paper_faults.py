@@ -172,7 +172,7 @@ def test_a_query_may_lag_and_its_pages_churn(venue: PaperExchange, client: Clien
         ("frame_lost", "", ["8402"]),
         ("frame_twice", "", ["8401", "8401", "8402"]),
         ("frame_swap", "", ["8402", "8401"]),
-        ("frame_late", "30", ["8402", "8401"]),
+        ("frame_late", "1500", ["8402", "8401"]),
     ],
 )
 def test_frames_get_lost_or_out_of_order(
