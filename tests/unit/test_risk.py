@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import (
+    Exposure,
     Instrument,
     Leg,
     OpenOrder,
@@ -57,12 +59,13 @@ def snapshot(
     *orders: OpenOrder,
     long: int = 0,
     short: int = 0,
-    bought: int = 0,
-    sold: int = 0,
+    fills_say: tuple[int, int] | None = None,
     free: int | None = None,
     bid: int | None = 990,
     ask: int | None = 1010,
 ) -> Snapshot:
+    """What a plan is decided on; `fills_say` is (long, short) by our own fills, if not as shown."""
+    views = [(Decimal(a), Decimal(b)) for a, b in ((long, short), fills_say or (long, short))]
     return Snapshot(
         instrument=BTC_USD,
         ticker=Ticker(
@@ -74,8 +77,7 @@ def snapshot(
             long=Leg(qty=Decimal(long), available=Decimal(long if free is None else free)),
             short=Leg(qty=Decimal(short), available=Decimal(short)),
         ),
-        unseen_bought=Decimal(bought),
-        unseen_sold=Decimal(sold),
+        exposure=Exposure.of(*views),
     )
 
 
@@ -128,13 +130,35 @@ def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -
 def test_creates_wait_until_cancels_have_freed_their_room() -> None:
     plan = Plan(cancel=(has(BUY, 100),), create=(want(BUY, 1000),))
     gated = risk.gate(plan, snapshot(*plan.cancel), limits(-100, 100))
-    assert (gated.cancel, gated.create, gated.hold) == (plan.cancel, (), (want(BUY, 1000),))
+    assert (gated.cancel, gated.create, gated.deferred) == (plan.cancel, (), (want(BUY, 1000),))
 
 
 def test_fills_that_the_position_does_not_show_yet_count() -> None:
     plan = Plan(create=(want(BUY, 1000),))
-    assert risk.gate(plan, snapshot(bought=1), limits(-100, 100)).hold
-    assert risk.gate(plan, snapshot(bought=0), limits(-100, 100)).create
+    assert risk.gate(plan, snapshot(fills_say=(1, 0)), limits(-100, 100)).deferred
+    assert risk.gate(plan, snapshot(fills_say=(0, 0)), limits(-100, 100)).create
+
+
+@pytest.mark.parametrize(
+    ("hedge", "views", "buys", "sells"),
+    [
+        (False, [(50, 0), (50, 0)], 50, 150),
+        (False, [(50, 0), (70, 0)], 30, 150),
+        (False, [(70, 0), (50, 0)], 30, 150),
+        (False, [(50, 50), (70, 20)], 50, 100),
+        (False, [(0, 0), (0, 120)], 100, -20),
+        (True, [(50, 50), (70, 20)], 30, 50),
+        (True, [(50, 0), (0, 110)], 50, -10),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_what_is_shown_and_what_our_fills_say_the_worse_counts_for_each_side(
+    hedge: bool, views: list[tuple[int, int]], buys: int, sells: int, turned: bool
+) -> None:
+    shown, by_fills = reversed(views) if turned else views
+    now = snapshot(long=shown[0], short=shown[1], fills_say=by_fills)
+    assert risk.room_for(BUY, now, limits(-100, 100, hedge=hedge), ()) == buys
+    assert risk.room_for(SELL, now, limits(-100, 100, hedge=hedge), ()) == sells
 
 
 def test_in_hedge_mode_each_leg_has_its_own_limit() -> None:
@@ -211,8 +235,7 @@ open_orders = st.lists(
     open_orders,
     st.integers(0, 300),
     st.integers(0, 300),
-    st.integers(0, 50),
-    st.integers(0, 50),
+    st.tuples(st.integers(0, 300), st.integers(0, 300)),
     st.booleans(),
 )
 def test_no_create_takes_the_worst_case_past_a_limit(
@@ -220,22 +243,20 @@ def test_no_create_takes_the_worst_case_past_a_limit(
     orders: list[OpenOrder],
     long: int,
     short: int,
-    bought: int,
-    sold: int,
+    by_fills: tuple[int, int],
     hedge: bool,
 ) -> None:
     bounds = limits(-400, 400, hedge=hedge)
-    now = snapshot(*orders, long=long, short=short, bought=bought, sold=sold)
+    now = snapshot(*orders, long=long, short=short, fills_say=by_fills)
     trimmed = risk.trim(wanted, now, bounds)
     plan = risk.gate(
         converge(trimmed.orders, orders, relist=Decimal("0.01"), tick=Decimal("0.5")), now, bounds
     )
-    for side, held in (
-        (BUY, long if hedge else long - short),
-        (SELL, short if hedge else short - long),
-    ):
-        unseen = bought if side is BUY else sold
-        worst = held + unseen
+    for side, (held_long, held_short) in product(Side, [(long, short), by_fills]):
+        if side is BUY:
+            worst = held_long if hedge else held_long - held_short
+        else:
+            worst = held_short if hedge else held_short - held_long
         worst += sum(o.remaining for o in orders if o.side is side)
         created = sum(o.qty for o in plan.create if o.side is side)
         assert created == 0 or worst + created <= 400
@@ -248,7 +269,7 @@ def test_limits_never_block_a_cancel(
     plan = converge(wanted, orders, relist=Decimal("0.01"), tick=Decimal("0.5"))
     gated = risk.gate(plan, snapshot(*orders, long=long), limits(0, 0))
     assert gated.cancel == plan.cancel
-    assert set(gated.create) | set(gated.hold) == set(plan.create) | set(plan.deferred)
+    assert set(gated.create) | set(gated.deferred) == set(plan.create) | set(plan.deferred)
 
 
 @given(ladders)
@@ -294,7 +315,7 @@ def test_a_plan_holds_the_most_urgent_requests_first() -> None:
 def test_one_more_order_never_leaves_more_room(
     orders: list[OpenOrder], long: int, short: int, bought: int, hedge: bool
 ) -> None:
-    now = snapshot(long=long, short=short, bought=bought)
+    now = snapshot(long=long, short=short, fills_say=(long + bought, short))
     bounds = limits(-400, 400, hedge=hedge)
     for side in Side:
         rooms = [risk.room_for(side, now, bounds, orders[:n]) for n in range(len(orders) + 1)]
@@ -314,7 +335,9 @@ def test_a_fill_never_leaves_less_room_once_the_position_shows_it(
     after = [*others, replace(filled, filled=Decimal(qty))]
     sign = filled.side.sign
     before = snapshot(long=long, short=short)
-    unseen = snapshot(long=long, short=short, bought=qty * (sign > 0), sold=qty * (sign < 0))
+    unseen = snapshot(
+        long=long, short=short, fills_say=(long + qty * (sign > 0), short + qty * (sign < 0))
+    )
     shown = snapshot(long=long + qty * (sign > 0), short=short + qty * (sign < 0))
     for side in Side:
         room = risk.room_for(side, before, limits(-400, 400), orders)
@@ -367,7 +390,7 @@ def test_number_and_worth_of_open_orders_are_bounded(
     creates = tuple(want(BUY, 1000 - n, 100) for n in range(4))
     gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 100)), bounds)
     assert gated.create == creates[:placed]
-    assert gated.hold == creates[placed:]
+    assert gated.deferred == creates[placed:]
 
 
 @pytest.mark.parametrize(
