@@ -16,7 +16,6 @@ CHANGES = st.lists(
         st.sampled_from(["buy", "sell"]),
         st.integers(1, 40),
         st.integers(0, 3),
-        st.integers(0, 5),
     ),
     max_size=200,
 )
@@ -24,18 +23,17 @@ CHANGES = st.lists(
 
 @given(CHANGES)
 def test_it_holds_what_the_latest_row_of_each_level_says(
-    changes: list[tuple[str, str, int, int, int]],
+    changes: list[tuple[str, str, int, int]],
 ) -> None:
     book = Book()
-    plain: dict[tuple[str, int], tuple[int, int]] = {}
-    for action, side, near, size, time in changes:
+    plain: dict[tuple[str, int], int] = {}
+    for action, side, near, size in changes:
         price = near + 100 * (side == "sell")  # both sides at one price are a test of their own
         row = {"id": str(price), "side": side, "price": str(price), "size": str(size)}
-        getattr(book, action)(row, time)
-        if time >= plain.get((side, price), (0, 0))[1]:
-            plain[side, price] = (size if action == "put" else 0, time)
+        getattr(book, action)(row)
+        plain[side, price] = size if action == "put" else 0
     for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell")):
-        left = {price: size for (s, price), (size, _) in plain.items() if s == word and size}
+        left = {price: size for (s, price), size in plain.items() if s == word and size}
         best_first = sorted(left.items(), reverse=side is Side.BUY)
         assert list(book.levels(side, {})) == best_first
 
@@ -79,19 +77,17 @@ def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_el
     assert asked == ["100", "100"]
 
 
-@pytest.mark.parametrize("late", ["put", "delete"])
-def test_a_late_row_changes_nothing_of_what_a_later_one_has_said_of_its_price(late: str) -> None:
+def test_what_arrives_later_is_newer_and_an_id_stands_for_one_level() -> None:
     book = Book()
-    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"}, 500)
-    book.put({"id": "1", "side": "sell", "price": "100", "size": "7"}, 2000)
-    getattr(book, late)({"id": "1", "side": "buy", "price": "100", "size": "4"}, 1000)
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
+    book.put({"id": "1", "side": "sell", "price": "100", "size": "7"})
     assert list(book.levels(Side.SELL, {})) == [(100, 7)]
     assert list(book.levels(Side.BUY, {})) == []
-    book.delete({"id": "1", "side": "sell", "price": "100"}, 3000)
-    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"}, 2500)
-    assert list(book.levels(Side.BUY, {})) == []
-    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"}, 3500)
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"})
     assert list(book.levels(Side.BUY, {})) == [(100, 4)]
+    assert list(book.levels(Side.SELL, {})) == []
+    book.delete({"id": "1", "side": "buy", "price": "100"})
+    assert list(book.levels(Side.BUY, {})) == []
 
 
 def test_ids_without_end_leave_nothing_behind() -> None:
@@ -124,11 +120,11 @@ def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> 
         assert list(book.levels(Side.SELL, {})) == []
 
 
-def test_a_late_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
+def test_a_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
     book = Book()
-    book.put({"side": "buy", "price": "100", "size": "5"}, 1000)
-    book.put({"side": "sell", "price": "100", "size": "7"}, 3000)
-    book.put({"side": "buy", "price": "100", "size": "0"}, 2000)
+    book.put({"side": "buy", "price": "100", "size": "5"})
+    book.put({"side": "sell", "price": "100", "size": "7"})
+    book.put({"side": "buy", "price": "100", "size": "0"})
     assert list(book.levels(Side.BUY, {})) == []
     assert list(book.levels(Side.SELL, {})) == [(Decimal(100), Decimal(7))]
 

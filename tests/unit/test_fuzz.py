@@ -47,13 +47,13 @@ def taken(data: bytes) -> None:
     began = time.thread_time()
     tables = Tables("pc", "BTC", "BTC_USD")
     for table in ("instrument", "order_book", "order", "position", "margin"):
-        tables.times[table] = 1
+        tables.heard[table] = 1.0
     try:
         frame = protocol.parse_json(data.decode())
     except (BadData, UnicodeDecodeError):
         frame = None
     if isinstance(frame, dict) and "table" in frame:
-        tables.apply(frame, 1_577_836_805_000)
+        tables.apply(frame, 1, 1.0)
         tables.ticker({})
         tables.position()
         tables.drain_news()

@@ -28,8 +28,6 @@ LONG = PLACE | {"side": "1", "qty": "120", "avail_qty": "120", "entry_price": "7
 SHORT = PLACE | {"side": "0", "qty": "75", "avail_qty": "50", "entry_price": "7301"}
 NONE: dict[tuple[Side, Decimal], Decimal] = {}
 
-RECEIVED = 1577836805013
-
 
 def tables() -> Tables:
     return Tables("pc", "BTC", "BTC_USD")
@@ -47,8 +45,8 @@ def level(side: str, price: str, size: str, **extra: str) -> dict[str, Any]:
 
 def fed(*frames: dict[str, Any]) -> Tables:
     made = tables()
-    for each in frames:
-        made.apply(each, received=RECEIVED)
+    for arrival, each in enumerate(frames, 1):
+        made.apply(each, arrival, arrival / 10)
     return made
 
 
@@ -71,7 +69,7 @@ def test_rows_before_the_partial_are_dropped() -> None:
     early = fed(frame("order_book", "insert", level("buy", "7251", "1")))
     assert early.book.best(NONE) == (None, None)
     assert early.counts["before partial"] == 1
-    assert early.times == {}
+    assert early.heard == {}
 
 
 def test_insert_update_and_delete_move_levels() -> None:
@@ -89,7 +87,7 @@ def test_rows_with_only_an_id_find_their_level() -> None:
     update = PLACE | {"id": "399927480", "size": "7"}
     after = fed(BOOK, frame("order_book", "update", update))
     assert next(after.book.levels(Side.SELL, NONE)) == (7252, 7)
-    after.apply(frame("order_book", "delete", PLACE | {"id": "399927480"}), received=RECEIVED)
+    after.apply(frame("order_book", "delete", PLACE | {"id": "399927480"}))
     assert after.book.best(NONE)[1] == 7253
 
 
@@ -125,20 +123,28 @@ def test_both_legs_of_a_position_are_held_at_once() -> None:
     assert (position.long.qty, position.short.qty, position.net) == (130, 75, 55)
 
 
-def test_each_leg_has_the_time_of_the_frame_that_showed_it() -> None:
+def test_each_leg_has_number_and_time_of_the_frame_that_showed_it_whatever_that_says() -> None:
     after = fed(
         frame("position", "partial", LONG, SHORT, time=1577836805013),
-        frame("position", "update", LONG, time=1577836806013),
+        frame("position", "update", LONG, time=1577836801013),
+        frame("order", "partial"),
     )
-    assert after.position().long.time == 1577836806013
-    assert after.position().short.time == 1577836805013
+    position = after.position()
+    assert (position.long.arrival, position.long.at) == (2, 0.2)
+    assert (position.short.arrival, position.short.at) == (1, 0.1)
+    assert position.at == 0.2
+
+
+def test_a_leg_without_a_row_is_as_new_as_the_latest_frame_of_the_table() -> None:
+    after = fed(frame("position", "partial", LONG), frame("position", "update", LONG))
+    assert (after.position().short.arrival, after.position().short.at) == (2, 0.2)
 
 
 def test_a_first_image_of_the_position_with_a_row_that_is_refused_is_none() -> None:
     """Else a leg that could not be read would be taken for none, and be traded upon."""
     spoilt = frame("position", "partial", LONG, SHORT | {"side": ""})
-    assert "position" not in fed(spoilt).times
-    assert "position" in fed(spoilt, frame("position", "partial", LONG, SHORT)).times
+    assert "position" not in fed(spoilt).heard
+    assert "position" in fed(spoilt, frame("position", "partial", LONG, SHORT)).heard
 
 
 def test_no_position_row_means_no_position() -> None:
@@ -157,11 +163,12 @@ def test_an_ended_order_leaves_the_table_and_is_news(status: str) -> None:
     made = fed(frame("order", "partial", ORDER))
     made.drain_news()
     end = PLACE | {"order_id": ORDER["order_id"], "status": status}
-    assert made.apply(frame("order", "update", end), received=RECEIVED)
+    assert made.apply(frame("order", "update", end), 7)
     assert made.orders() == ()
-    (row, time), *_ = made.drain_news()
+    (row, arrival), *_ = made.drain_news()
     assert row.state is OrderState.DONE
-    assert time == 1577836805013
+    assert arrival == 7
+    assert made.drain_news() == []
 
 
 def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
@@ -171,7 +178,7 @@ def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
         **{"cum_qty": "40", "last_qty": "2", "leaves_qty": "0", "ctime": "1577836809250"},
     }
     made = tables()
-    assert made.apply(frame("execution", "insert", report), received=RECEIVED)
+    assert made.apply(frame("execution", "insert", report))
     (row, _), *_ = made.drain_news()
     assert (row.filled, row.state) == (40, OrderState.DONE)
 
@@ -179,7 +186,7 @@ def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
 def test_a_trade_frame_needs_no_action_and_no_partial() -> None:
     trade = PLACE | {"trade_time": "1577836809250", "side": "sell", "price": "7250.5", "qty": "15"}
     made = tables()
-    made.apply({"table": "trade", "data": [trade], "time": "1577836809255"}, received=RECEIVED)
+    made.apply({"table": "trade", "data": [trade], "time": "1577836809255"})
     assert made.trades[-1] == {
         "time": "1577836809250",
         "side": "sell",
@@ -216,7 +223,7 @@ def test_rows_of_other_symbols_and_areas_are_left_out() -> None:
 )
 def test_a_row_that_does_not_parse_is_refused_and_changes_nothing(bad: dict[str, Any]) -> None:
     made = fed(frame("order", "partial", ORDER))
-    made.apply(frame("order", "update", ORDER | bad), received=RECEIVED)
+    made.apply(frame("order", "update", ORDER | bad))
     assert made.counts["row refused"] == 1
     assert [order.qty for order in made.orders()] == [40]
 
@@ -258,9 +265,7 @@ def test_the_book_equals_a_plain_dictionary_after_any_frames(
 ) -> None:
     made, model = fed(BOOK), {("sell", 7252): 25, ("sell", 7253): 5, ("buy", 7250.5): 40}
     for action, side, price, size in steps:
-        made.apply(
-            frame("order_book", action, level(side, str(price), str(size))), received=RECEIVED
-        )
+        made.apply(frame("order_book", action, level(side, str(price), str(size))))
         if action == "partial":
             model = {}
         if action == "delete" or not size:
