@@ -1,6 +1,8 @@
 """What the tests of the shell share: the paper exchange on port 0, settings for it, and waiting."""
 
 import logging
+import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 DEADLINE = 10.0
+TAKES_LONG = re.compile(r"tests/processes/|test_stateful|test_soak|test_rest_faults")
 Run = Callable[..., "Bot"]
 
 
@@ -32,6 +35,23 @@ def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
         time.sleep(0.01)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with its part of what takes long; the others' rest fills the gaps."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if TAKES_LONG.search(str(item.path))]
+    short = [item for item in items if not TAKES_LONG.search(str(item.path))]
+    length = -(-len(short) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in [
+            *long[worker::workers],
+            *short[worker * length : (worker + 1) * length],
+        ]
+    ]
+
+
 @pytest.fixture(autouse=True)
 def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GTE_API_KEY", "GTE_API_SECRET"):
@@ -42,6 +62,22 @@ def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def run_files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def not_under_nohup() -> Iterator[None]:
+    """Let SIGHUP end the processes that are started, whatever this one was started by."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def under_nohup() -> Iterator[None]:
+    """Start processes as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import aiohttp
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_paper_client import headers  # noqa: E402
+from paper_client import headers  # noqa: E402
 
 from market_maker.clock import SYSTEM  # noqa: E402
 from market_maker.paper.exchange.engine import Book, Order, Side  # noqa: E402

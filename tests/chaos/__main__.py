@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import random
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +11,8 @@ from tests.chaos.injections import KINDS
 from tests.chaos.soak import run
 
 HOURS_EACH = 1.0
+MANY_HOURS, MANY_KINDS = 10.0, 120
+"""In so many hours at least so many kinds of faults must have been injected."""
 DIGEST_SEEDS, DIGEST_HOURS = 20, 0.25
 
 
@@ -17,20 +20,25 @@ def main() -> int:
     """Run the asked hours, spread over seeds and processes; return 1 when an invariant broke."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--hours", type=float, default=30.0, help="simulated hours in all")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed; one an hour")
+    seed = parser.add_mutually_exclusive_group()
+    seed.add_argument("--seed", type=int, default=0, help="the first seed; one an hour")
+    seed.add_argument("--fresh", action="store_true", help="seeds that nobody has tried yet")
     parser.add_argument(
         "--digests", action="store_true", help="print a digest of what each seed did, and end"
     )
     arguments = parser.parse_args()
-    count = max(1, round(arguments.hours / HOURS_EACH))
-    seeds = range(arguments.seed, arguments.seed + count)
+    first = random.SystemRandom().randrange(10**3, 10**9) if arguments.fresh else arguments.seed
     if arguments.digests:
-        return _print_digests(arguments.seed)
+        return _print_digests(first)
+    count = max(1, round(arguments.hours / HOURS_EACH))
+    each = arguments.hours / count
+    seeds = range(first, first + count)
+    print(f"seeds          {seeds[0]} to {seeds[-1]}, {each:g} h each", flush=True)
     injected: Counter[str] = Counter()
     halts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(run, seeds, [arguments.hours / count] * count):
+        for outcome in pool.map(run, seeds, [each] * count):
             injected.update(outcome.injected)
             halts.update(outcome.halts)
             totals["seconds"] += round(outcome.seconds)
@@ -41,7 +49,8 @@ def main() -> int:
                 print(f"seed {outcome.seed}: {violation}")
             if outcome.violations:
                 print("  " + "\n  ".join(outcome.trace[-10:]))
-                print(f"  again: python -m tests.chaos --seed {outcome.seed} --hours 1")
+                again = f"python -m tests.chaos --seed {outcome.seed} --hours {each:g}"
+                print(f"  again: {again}", flush=True)
     print(f"simulated      {totals['seconds'] / 3600:.1f} h in {count} seeds from {seeds[0]}")
     print(f"faults         {injected.total()} of {len(injected)} kinds ({len(KINDS)} are known)")
     print(f"messages       {totals['messages']} frames, {totals['requests']} requests")
@@ -49,6 +58,9 @@ def main() -> int:
         f"trading        {totals['fills']} fills, {totals['starts']} starts, {halts.total()} halts"
     )
     print(f"violations     {totals['violations']}")
+    if arguments.hours >= MANY_HOURS and len(injected) < MANY_KINDS:
+        print(f"too few kinds  {len(injected)} of at least {MANY_KINDS}")
+        return 1
     return 1 if totals["violations"] else 0
 
 

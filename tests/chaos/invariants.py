@@ -1,4 +1,4 @@
-"""What must hold at every moment, judged from the exchange's own truth (faults.md §3.1)."""
+"""What must hold at every moment, judged from the exchange's own truth."""
 
 import logging
 import re
@@ -12,7 +12,14 @@ from market_maker.models import Side as OwnSide
 from market_maker.paper.api.dispatch import RawRequest, endpoint_name
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.events import Action, Event, Filled, OrderChanged, Traded
+from market_maker.paper.exchange.events import (
+    Action,
+    Event,
+    Filled,
+    InstrumentChanged,
+    OrderChanged,
+    Traded,
+)
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.venue import PAPER_SECRET
@@ -46,6 +53,7 @@ SKEW_MS = 60_000
 LEFTOVER_SECONDS = 5.0
 LATE_FILLS = 6
 """Fills that may come before the bot has heard of those before them."""
+FINEST_TICK = Decimal("0.5")
 REACT_MS = 2_000
 """How long a bot may take to hear of what has just changed at the venue."""
 
@@ -76,7 +84,9 @@ class Invariants(logging.Handler):
         self._filled: dict[int, Decimal] = {}
         self._ended: set[int] = set()
         self._last_tick_change = -(10**9)
-        self._tick = Decimal("0.5")
+        self._tick = FINEST_TICK
+        self._tick_was_hidden = False
+        """Whether the frame that told of the tick in force may have been lost."""
         self.closes_refused = 0
         self._fills: deque[float] = deque()
         judge = self._world.venue.judge
@@ -111,6 +121,8 @@ class Invariants(logging.Handler):
                 self._count_fill(order)
                 if self._soak.is_own(order) and not self._soak.has_foreign_trades:
                     self._check_limits(order)
+            case InstrumentChanged(key) if key == BTC_USD:
+                self._see_tick(self._world.exchange.listings[key].tick)
             case Traded(_, trade, maker, taker) if maker == taker == OWNER:
                 if not self._soak.foreign_busy:
                     self.breach("I15", f"own orders traded with each other: {trade}")
@@ -242,12 +254,20 @@ class Invariants(logging.Handler):
         if Decimal(params["qty"]) % 1 or Decimal(params["price"]) % self._tick_then():
             self.breach("I11", f"off the grid: {params['qty']} @ {params['price']}")
 
-    def _tick_then(self) -> Decimal:
-        """Return the tick that the bot must know by now: the finer one while it has just moved."""
-        now, tick = self._world.timeline.true_ms(), self._world.exchange.listings[BTC_USD].tick
+    def _see_tick(self, tick: Decimal) -> None:
         if tick != self._tick:
-            self._tick, self._last_tick_change = tick, now
-        return tick if now - self._last_tick_change > REACT_MS * 5 else Decimal("0.5")
+            self._tick, self._last_tick_change = tick, self._world.timeline.true_ms()
+            self._tick_was_hidden = any(map(self._soak.struck, ("instrument", "all mute")))
+
+    def _tick_then(self) -> Decimal:
+        """Return the tick that the bot must know by now.
+
+        It is the finer one while it has just moved, and where the frame that told of it was lost:
+        later frames of the instrument do not repeat it, and the venue refuses what is off its grid.
+        """
+        ago = self._world.timeline.true_ms() - self._last_tick_change
+        known = ago > REACT_MS * 5 and not self._tick_was_hidden
+        return self._tick if known else FINEST_TICK
 
     def _check_cancel(self, ids: list[str]) -> None:
         for order_id in ids:

@@ -272,7 +272,8 @@ class Soak:
     def _inject(self, kind: Injection, seconds: float) -> None:
         self.outcome.injected[kind.name] += 1
         self._note(f"{kind.name} for {seconds:.0f} s")
-        self._struck[kind.name.partition(":")[0]] = self._now() + seconds
+        about = kind.name.partition(":")[0]
+        self._struck[about] = max(self._struck.get(about, 0.0), self._now() + seconds)
         if kind.name.startswith("venue clock"):
             self._clock_wrong_at = self.world.timeline.true_ms()
         ender = kind.act(self, self._chance, seconds)

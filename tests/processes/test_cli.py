@@ -1,0 +1,474 @@
+"""The command line as a user types it: real processes, exit statuses, and nothing left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+from bot import Bot, ended, settings_for, watched_code
+from conftest import Run, account_of, client_of, wait_until
+
+from market_maker import __version__
+from market_maker.guard.runfiles import RunFiles
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings import example_text
+
+# --- start and stop -----------------------------------------------------------------------------
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    bot = run("--version")
+    assert bot.end() == 0
+    assert bot.text == f"marketmaker {__version__}"
+
+
+def test_without_settings_one_line_says_the_two_ways_forward(run: Run) -> None:
+    bot = run()
+    assert bot.end() == 2
+    assert len(bot.lines) == 1
+    assert "setup" in bot.text
+    assert "--paper" in bot.text
+
+
+def test_on_paper_the_ladder_of_the_example_goes_up_and_comes_down(run: Run) -> None:
+    bot = run("--paper")
+    bot.wait_for("Creating 60 orders:")
+    bot.wait_for("60 orders open as wanted|Bought|Sold", 30)
+    assert bot.end(signal.SIGINT) == 0
+    assert "Stopping: SIGINT." in bot.text
+    assert "All own orders cancelled (confirmed by order query)." in bot.text
+    assert "Traceback" not in bot.text
+    line = (
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - market_maker - get_ticker: - BTC_USD Ticker"
+    )
+    assert re.search(line, bot.text)
+
+
+@pytest.mark.usefixtures("not_under_nohup")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_all_own_orders_and_exits_0(
+    run: Run, venue: PaperExchange, tmp_path: Path, number: int
+) -> None:
+    settings_for(venue, tmp_path)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    assert bot.end(number) == 0
+    assert venue.open_orders() == []
+
+
+@pytest.mark.usefixtures("under_nohup")
+def test_under_nohup_a_hangup_is_not_heeded(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    bot.process.send_signal(signal.SIGHUP)
+    bot.process.send_signal(signal.SIGTERM)
+    assert bot.end() == 0
+    assert "Stopping: SIGTERM." in bot.text
+    assert "SIGHUP" not in bot.text
+
+
+def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    venue.freeze()
+    settings_for(venue, tmp_path)
+    bot = run()
+    bot.wait_for("Order Manager initializing")
+    assert bot.end(signal.SIGINT) == 3  # what an earlier run has left cannot be asked
+    assert "Traceback" not in bot.text
+    venue.thaw()
+
+
+@pytest.mark.slow
+def test_an_interrupted_start_takes_away_what_a_killed_run_has_left(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    killed = run("--no-guard")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    killed.end(signal.SIGKILL)
+    (tmp_path / "slow.py").write_text("import time\n\nprint('importing')\ntime.sleep(30)\n")
+    bot = run("--strategy", "slow:Slow")
+    bot.wait_for("importing")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+
+
+def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("--loops", "2")
+    assert bot.end() == 0
+    assert bot.text.count("Ticker:") == 2
+
+
+@pytest.mark.slow
+def test_orders_that_cannot_be_proven_gone_are_listed_with_exit_3(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, TIMEOUT=0.3)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    venue.freeze()
+    assert bot.end(signal.SIGTERM) == 3
+    venue.thaw()
+    assert bot.text.count("client_oid mm_gte_") == 6
+    assert "Traceback" not in bot.text
+
+
+def test_a_key_that_is_not_accepted_is_said_so(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, API_SECRET="not-the-secret")
+    bot = run()
+    assert bot.end() == 1
+    assert "check the secret" in bot.text
+    assert "Traceback" not in bot.text
+    assert "not-the-secret" not in bot.text
+
+
+def test_wrong_settings_are_listed_with_exit_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("ORDER_PAIRS = 0\nINTERVALL = 1\n")
+    bot = run()
+    assert bot.end() == 2
+    assert "ORDER_PAIRS must be at least 1" in bot.text
+    assert "did you mean INTERVAL?" in bot.text
+    assert "Traceback" not in bot.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bogus"], "unrecognized arguments"),
+        (["--tape", "x"], "--tape goes with --paper"),
+        (["--paper", "--tape", "nowhere"], "nowhere"),
+        (["--settings", "nowhere.py"], "nowhere.py"),
+        (["--paper", "--strategy", "no_such_module:Thing"], "no_such_module"),
+        (["--paper", "--strategy", "json:JSONDecoder"], "not a subclass of OrderManager"),
+        (["--paper", "--strategy", "json"], "MODULE:CLASS"),
+        (["--paper", "--log-level", "loud"], "LOG_LEVEL"),
+        (["--paper", "btc"], "SYMBOL must look like"),
+        (["--loops", "0"], "--loops"),
+        (["paper", "--port", "80000"], "cannot start"),
+    ],
+)
+def test_a_wrong_argument_is_said_so_with_exit_2(
+    run: Run, arguments: list[str], words: str
+) -> None:
+    bot = run(*arguments)
+    assert bot.end() == 2
+    assert words in bot.text
+    assert "Traceback (most" not in bot.text
+
+
+# --- paper, dry run, strategies, restart --------------------------------------------------------
+
+
+def paper_pid(bot: Bot) -> int:
+    children = subprocess.run(
+        ["ps", "--ppid", str(bot.process.pid), "-o", "pid=,args=", "-ww"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return next(int(line.split()[0]) for line in children.stdout.splitlines() if " paper " in line)
+
+
+@pytest.mark.slow
+def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
+    bot = run("--paper")
+    bot.wait_for("Creating 60 orders:")
+    pid = paper_pid(bot)
+    assert not ended(pid)
+    bot.end(signal.SIGKILL)
+    wait_until(lambda: ended(pid), 20)  # the guard cancels first
+
+
+def test_a_dry_run_needs_no_key_and_sends_nothing(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True, API_KEY="", API_SECRET="")
+    bot = run("--loops", "3")
+    assert bot.end() == 0
+    assert "Dry run" in bot.text
+    assert bot.text.count("Creating 6 orders:") == 1
+    assert "6 orders open as wanted." in bot.text
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_dry_run_on_the_command_line_wins(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    assert run("--dry-run", "--loops", "2").end() == 0
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_the_sample_strategy_runs_by_name(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("--strategy", "market_maker.custom_strategy:CustomOrderManager")
+    wait_until(lambda: len(venue.open_orders()) == 2)
+    assert bot.end(signal.SIGTERM) == 0
+
+
+def test_a_strategy_in_the_directory_of_the_user_runs(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from market_maker.market_maker import OrderManager\n\n\n"
+        "class Mine(OrderManager):\n"
+        "    def place_orders(self):\n"
+        "        order = {'price': 999.0, 'orderQty': 100, 'side': 'Buy'}\n"
+        "        self.converge_orders([order], [])\n"
+    )
+    bot = run("--strategy", "mine:Mine")
+    wait_until(lambda: [order.price for order in venue.open_orders()] == [999])
+    assert bot.end(signal.SIGTERM) == 0
+
+
+CANCELLED = r"All own orders cancelled \(confirmed by order query\)\."
+
+
+def test_changed_code_restarts_the_bot_with_no_order_between_and_its_paper_exchange(
+    run: Run, tmp_path: Path
+) -> None:
+    code = tmp_path / "watched.py"
+    code.write_text("A = 1\n")
+    (tmp_path / "settings.py").write_text(
+        "WATCHED_FILES = ['watched.py']\nORDER_PAIRS = 3\nLOOP_INTERVAL = 0.5\nINTERVAL = 0.1\n"
+    )
+    bot = run("--paper")
+    bot.wait_for("Creating 6 orders:")
+    pid = paper_pid(bot)
+    code.write_text("A = 2\n")
+    bot.wait_for(f"(?s)Restarting.*{CANCELLED}.*Creating 6 orders:")
+    assert not ended(pid)
+    assert paper_pid(bot) == pid
+    assert bot.end(signal.SIGTERM) == 0
+    assert len(re.findall(CANCELLED, bot.text)) == 2
+    assert "of an earlier run" not in bot.text
+    assert "judge: orders: 12 accepted, " in bot.text
+    assert ", 0 left open" in bot.text
+    wait_until(lambda: ended(pid))
+
+
+@pytest.mark.slow
+def test_a_restart_that_fails_leaves_no_order(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, WATCHED_FILES=["mine.py"])
+    code = tmp_path / "mine.py"
+    good = "from market_maker.market_maker import OrderManager as Mine\n"
+    code.write_text(good)
+    bot = run("--strategy", "mine:Mine")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text(good + "import no_such_module\n")
+    assert bot.end() == 2
+    assert re.search(f"(?s){CANCELLED}.*no_such_module", bot.text)
+    assert venue.open_orders() == []
+    assert bot.guards == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    ["Restarting", CANCELLED, "(?s)Guarded.*Guarded", "(?s)initializing.*initializing"],
+)
+def test_a_signal_during_a_restart_ends_it_with_no_order_left(
+    run: Run, venue: PaperExchange, tmp_path: Path, moment: str
+) -> None:
+    code = watched_code(venue, tmp_path)
+    bot = run()
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text("A = 2\n")
+    bot.wait_for(moment)
+    assert bot.end(signal.SIGTERM) == 0
+    assert "Traceback" not in bot.text
+    assert venue.open_orders() == []
+    assert bot.guards == []
+
+
+def test_settings_by_an_absolute_path_are_reloaded_and_not_taken_for_code(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    file = tmp_path / "settings.py"
+    bot = run("--settings", str(file))
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    file.write_text(file.read_text().replace("ORDER_PAIRS = 3", "ORDER_PAIRS = 2"))
+    wait_until(lambda: len(venue.open_orders()) == 4)
+    assert "Setting ORDER_PAIRS: 3 -> 2" in bot.text
+    assert "Restarting" not in bot.text
+    file.write_text(file.read_text() + "ORDERID_PREFIX = 'other'\n")
+    bot.wait_for("ORDERID_PREFIX needs a restart by hand")
+    assert bot.end(signal.SIGTERM) == 0
+    assert venue.open_orders() == []
+
+
+# --- the other commands -------------------------------------------------------------------------
+
+
+def test_setup_writes_the_example_and_never_over_a_file(run: Run, tmp_path: Path) -> None:
+    assert run("setup").end() == 0
+    file = tmp_path / "settings.py"
+    assert file.read_text() == example_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text("mine")
+    again = run("setup")
+    assert again.end() == 2
+    assert "here already" in again.text
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True)
+    for prefix in ("mm_gte_", "manual"):
+        client = client_of(venue, prefix=prefix)
+        client.buy(10, 8000)
+        client.exit()
+    bot = run("cancel")
+    assert bot.end() == 0
+    assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
+    assert "No order with prefix mm_gte_ is left" in bot.text
+
+
+@pytest.mark.slow
+def test_cancel_warns_of_a_bot_that_runs_and_may_place_orders_again(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    (tmp_path / "state").mkdir(exist_ok=True)
+    account = account_of(venue, prefix="mm_gte_")
+    files = RunFiles(account, directory=tmp_path / "state" / "gte-marketmaker")
+    files.lock.take()  # as a bot does that runs in this process
+    cancel = run("cancel")
+    assert cancel.end() == 0
+    assert f"Process {os.getpid()} runs and may place orders again" in cancel.text
+    files.close()
+
+
+@pytest.mark.slow
+def test_no_other_setting_stands_in_the_way_of_cancel(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, ORDER_PAIRS="six", UNKNOWN=1)
+    client = client_of(venue, prefix="mm_gte_")
+    client.buy(10, 8000)
+    client.exit()
+    assert run("cancel").end() == 0
+    assert venue.open_orders() == []
+
+
+def test_cancel_without_a_key_is_said_so(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=True, API_KEY="", API_SECRET="")
+    bot = run("cancel")
+    assert bot.end() == 2
+    assert "GTE_API_KEY" in bot.text
+
+
+def test_check_prints_one_line_per_check_and_sends_no_order(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    bot = run("check")
+    assert bot.end() == 0
+    names = [line.split()[0] for line in bot.lines]
+    assert names == ["settings", "REST", "clock", "WebSocket", "tick", "key", "orders"]
+    assert all(line.split()[1] == "ok" for line in bot.lines)
+    assert not any("order/c" in name for name in venue.judge().requests)
+
+
+def test_check_says_what_fails(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
+    settings_for(venue, tmp_path, API_SECRET="not-the-secret")
+    bot = run("check")
+    assert bot.end() == 1
+    assert re.search(r"key +FAIL .*check the secret", bot.text)
+    assert "not-the-secret" not in bot.text
+
+
+def test_paper_serves_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
+    exchange = run("paper", "--port", "0")
+    exchange.wait_for("Ctrl-C ends it")
+    shown = dict(line.split(None, 1) for line in exchange.lines[-5:-1])
+    assert shown["REST"].startswith("http://127.0.0.1:")
+    (tmp_path / "settings.py").write_text(
+        f"API_URL_BASE = {shown['REST']!r}\nWS_URL = {shown['WebSocket']!r}\nDRY_RUN = False\n"
+    )
+    pair = {"GTE_API_KEY": shown["Key"], "GTE_API_SECRET": shown["Secret"]}
+    bot = run("--loops", "1", **pair)
+    assert bot.end() == 0
+    assert re.search(r"Creating \d+ orders:", bot.text)
+    assert exchange.end(signal.SIGINT) == 0
+    assert "Traceback" not in exchange.text
+
+
+def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
+    def line(nanoseconds: int, message: dict[str, object]) -> str:
+        return f"{nanoseconds} {json.dumps(message)}"
+
+    second = 1_000_000_000
+    bids = [[str(8490 - n), "1000"] for n in range(30)]
+    asks = [[str(8491 + n), "1000"] for n in range(30)]
+    book = {"lastUpdateId": 1, "bids": bids, "asks": asks}
+    trades = [
+        {"e": "trade", "p": "8480.5", "q": "100000", "m": True, "T": 1723161257687, "t": n}
+        for n in range(2)
+    ]
+    tape = [line(0, book), line(4 * second, {"stream": "x@trade", "data": trades[0]})]
+    (tmp_path / "tape").write_text("\n".join(tape) + "\n")
+    (tmp_path / "settings.py").write_text(
+        "ORDER_PAIRS = 1\nMIN_SPREAD = 0.0005\nLOOP_INTERVAL = 0.5\n"
+    )
+    bot = run("--paper", "--tape", "tape")
+    bot.wait_for("Bought 100 @ ", 20)
+    assert bot.end(signal.SIGTERM) == 0
+    assert re.search(r"This run: [1-9]", bot.text)
+
+
+def test_the_faults_are_listed(run: Run) -> None:
+    bot = run("paper", "--list-faults")
+    assert bot.end() == 0
+    assert {"reset", "batch_half", "forget_client_oid"} <= {line.split()[0] for line in bot.lines}
+
+
+def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
+    exchange = run("paper", "--port", "0", "--json")
+    exchange.wait_for("Ctrl-C ends it")
+    assert exchange.end(signal.SIGINT) == 0
+    assert json.loads(exchange.lines[-1])["self_trades"] == 0
+    bot = run("--paper", "--loops", "1", "--speed", "2", "--volatility", "0.5", "--seed", "3")
+    assert bot.end() == 0
+    assert "judge: orders: 60 accepted, " in bot.text
+    assert ", 0 left open" in bot.text
+    assert "doubled in one price level: 0, self-trades: 0" in bot.text
+
+
+def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "faults.json").write_text(
+        '[{"name": "status", "match": "pc/asset/query", "value": "503"}]'
+    )
+    exchange = run("paper", "--port", "0", "--faults", "faults.json")
+    exchange.wait_for("Ctrl-C ends it")
+    url = re.search(r"http://\S+", exchange.text)
+    assert url
+    assert requests.get(f"{url[0]}/v1/api/pc/asset/query", timeout=5).status_code == 503
+    assert exchange.end(signal.SIGINT) == 0
+    (tmp_path / "faults.json").write_text('[{"name": "no_such_fault"}]')
+    wrong = run("paper", "--port", "0", "--faults", "faults.json")
+    assert wrong.end() == 2
+    assert "no_such_fault" in wrong.text
+
+
+def test_the_control_endpoint_is_served_on_request(run: Run) -> None:
+    exchange = run("paper", "--port", "0", "--control")
+    exchange.wait_for("Ctrl-C ends it")
+    shown = dict(line.split(None, 1) for line in exchange.lines if line.startswith(("Con", "Tok")))
+    url, token = shown["Control"], shown["Token"]
+    assert requests.get(f"{url}/judge", timeout=5).status_code == 403
+    report = requests.get(f"{url}/judge", headers={"x-token": token}, timeout=5).json()
+    assert report["accepted"] == 0
+    assert exchange.end(signal.SIGINT) == 0

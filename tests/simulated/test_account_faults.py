@@ -1,0 +1,381 @@
+"""The account, the position and the risk are not what the bot thinks."""
+
+from decimal import Decimal
+
+import pytest
+
+from market_maker.paper.exchange.account import Contract, Mode, Wallet
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.quirks import Quirks
+from market_maker.paper.market.setup import OWNER, still_book
+from market_maker.safety.trading_state import TradingState
+from market_maker.settings import settings
+from tests.world.feed_scene import creates, epoch, hit, quoting, reason
+from tests.world.oracle import assert_sound, assert_well
+from tests.world.scene import state
+from tests.world.world import World
+
+ACTIVE, REDUCING, PAUSED, HALTED = TradingState
+PC = Contract("BTC", "BTC_USD")
+VANISH = Quirks(flat_position="vanish")
+
+
+def lift(world: World) -> None:
+    """Let somebody buy through the others' asks to our best one, whose others come back then."""
+    best = min(order.price for order in world.orders() if order.side is Side.SELL)
+    world.take("buy", str(best), 10**6)
+    world.play(still_book())
+
+
+def shown(world: World) -> tuple[Decimal, Decimal]:
+    """Return the position as the bot knows it."""
+    assert world.bot
+    position = world.bot.exchange.snapshot().position
+    return position.long.qty, position.short.qty
+
+
+def by_hand(world: World, qty: int = 50, *, side: str = "buy", close: bool = False) -> None:
+    """Let the owner of the account trade with the others."""
+    world.foreign_order(side, "8497.5" if side == "buy" else "8490", qty, close=close)
+
+
+def assert_halted_for_good(world: World) -> None:
+    assert (state(world), world.ladder()) == (HALTED, [])
+    before = creates(world)
+    world.run(120)
+    assert (state(world), world.ladder(), creates(world)) == (HALTED, [], before)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: int) -> None:
+    with quoting() as world:
+        for second in range(0, 60, every):
+            world.timeline.after(second, lambda: by_hand(world, 10))
+        world.run(20)
+        for _ in range(40):
+            world.run(1)
+            assert state(world) is REDUCING
+
+
+@pytest.mark.parametrize("seconds", [5, 20, 29])
+@pytest.mark.parametrize("how", ["mute", "frame_late"])
+def test_a_position_that_comes_late_adds_no_size(how: str, seconds: int) -> None:
+    with quoting(MIN_POSITION=-900, MAX_POSITION=900) as world:
+        value = str(seconds * 1000) if how == "frame_late" else ""
+        world.fault(how, match="position", value=value, for_ms=seconds * 1000)
+        hit(world)
+        for _ in range(seconds):
+            world.run(1)
+            assert_sound(world)
+            assert state(world) is ACTIVE or "has not been shown" in reason(world)
+        world.run(60)
+        assert_well(world)
+
+
+def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with quoting() as world:
+        by_hand(world)
+        before = creates(world)
+        world.run(9)
+        assert state(world) is REDUCING
+        assert "The position changed without a fill of ours: long +50" in log.text
+        assert shown(world) == world.position() == (50, 0)
+        world.run(45)
+        assert state(world) is REDUCING
+        assert creates(world) == before, "it corrects what is not its own"
+        world.run(45)
+        assert_well(world)
+        assert log.text.count("The position changed without a fill") == 1
+
+
+@pytest.mark.parametrize("push", ["changed", "full"])
+def test_both_legs_are_kept_apart(push: str) -> None:
+    quirks = Quirks(position_push=push)  # type: ignore[arg-type]
+    with quoting(quirks=quirks, POSITION_MODE="hedge") as world:
+        hit(world, 60)
+        world.run(5)
+        lift(world)
+        world.run(10)
+        long, short = world.position()
+        assert long == 60
+        assert short > 0
+        assert shown(world) == (long, short)
+        assert_well(world)
+
+
+@pytest.mark.parametrize("push", ["changed", "full"])
+def test_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
+    push: str, log: pytest.LogCaptureFixture
+) -> None:
+    quirks = Quirks(flat_position="vanish", position_push=push)  # type: ignore[arg-type]
+    with quoting(quirks=quirks, ORDER_PAIRS=1) as world:
+        hit(world)
+        world.run(5)
+        world.venue_cancels(next(o for o in world.orders() if o.side is Side.SELL))
+        world.run(10)  # the new one closes
+        assert shown(world) == world.position() == (100, 0)
+        lift(world)
+        assert world.position()[0] == 0
+        world.run(3)
+        assert shown(world)[0] == 100, "silence alone says nothing"
+        world.run(20)
+        assert shown(world) == world.position()
+        assert epoch(world) == 2
+        assert "A position is shown no more" in log.text
+        assert "without a fill" not in log.text
+        world.run(30)
+        assert epoch(world) == 2
+        assert_well(world)
+
+
+def test_a_leg_that_somebody_else_has_closed_does_not_stay_either() -> None:
+    with quoting(quirks=VANISH) as world:
+        by_hand(world)
+        world.run(90)
+        assert shown(world) == (50, 0)
+        by_hand(world, side="sell", close=True)
+        world.run(15)
+        assert world.position() == shown(world) == (0, 0)
+        world.run(90)
+        assert_well(world)
+
+
+def test_a_quiet_leg_that_is_still_there_is_asked_about_once() -> None:
+    with quoting(LOOP_INTERVAL=0.5) as world:
+        hit(world)
+        world.run(5)
+        hidden = 'symbol="ETH_USD"'
+        world.fault("frame_field", match="position", value=hidden, times=5)
+        world.run_until(lambda: epoch(world) == 2, 10)
+        world.run(3)
+        world.fault("frame_field", match="position", value=hidden, times=20)
+        world.run(20)
+        assert shown(world) == world.position() == (100, 0)
+        assert epoch(world) == 2
+        world.run(30)
+        assert_well(world)
+
+
+def test_a_liquidation_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+    world = World(CHECK_POSITION_LIMITS=True, ORDER_PAIRS=1, ORDER_START_SIZE=5000)
+    with world.installed():
+        for long in (True, False):
+            world.exchange.change_leverage(
+                OWNER, PC, mode=Mode.ISOLATED, long=long, leverage=Decimal(20)
+            )
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 2)
+        hit(world, 5000)
+        world.run(5)
+        assert world.position()[0] == 5000
+        for price in (8400, 8300, 8200, 8150, 8100, 8080, 8060, 8040, 8020, 8000):
+            world.index(str(price))
+            world.run(1)
+        assert world.report.liquidations == 1
+        world.run(10)
+        assert "HALTED until a person has looked: the position is being or was liq" in log.text
+        assert_halted_for_good(world)
+        assert_sound(world)
+
+
+@pytest.mark.parametrize("qty", ['"-100"', '"1000000"'])
+def test_an_impossible_position_is_not_traded_on(qty: str, log: pytest.LogCaptureFixture) -> None:
+    with quoting() as world:
+        hit(world)
+        world.run(5)
+        world.fault("frame_field", match="position", value=f"qty={qty}", for_ms=10_000)
+        world.run(5)
+        before = creates(world)
+        assert state(world) is PAUSED
+        assert "rows of our orders or positions" in log.text or "ten times the limit" in log.text
+        assert shown(world)[0] >= 0
+        world.run(5)
+        assert creates(world) == before
+        world.run(100)
+        assert_well(world)
+
+
+def test_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixture) -> None:
+    with quoting() as world:
+        world.run(5)
+        world.exchange.transfer(
+            OWNER, "BTC", source=Wallet.CONTRACT, target=Wallet.FUNDING, amount=Decimal(45)
+        )
+        world.run(4)
+        assert state(world) is REDUCING
+        assert world.ladder() == []
+        assert "the available margin has fallen by four fifths" in log.text
+        world.run(150)
+        assert_well(world)
+
+
+@pytest.mark.parametrize("changed", ["leverage", "mode"])
+def test_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
+    changed: str, log: pytest.LogCaptureFixture
+) -> None:
+    world = World(CHECK_POSITION_LIMITS=True)
+
+    def choose(leverage: int, mode: Mode = Mode.ISOLATED) -> None:
+        world.exchange.change_leverage(OWNER, PC, mode=mode, long=True, leverage=Decimal(leverage))
+
+    with world.installed():
+        choose(10)
+        world.start()
+        world.fault("book_empty", after_ms=20_000, for_ms=30_000)  # no order may rest then
+        world.run(40)
+        assert world.orders() == []
+        if changed == "leverage":
+            choose(20)
+        else:
+            choose(10, Mode.CROSS)
+        world.run(65)
+        before = creates(world)
+        assert state(world) is PAUSED
+        name = "bid_leverage 10 -> 20" if changed == "leverage" else "margin_mode 2 -> 1"
+        assert f"it was changed outside: {name}" in log.text
+        world.run(60)
+        assert (creates(world), state(world)) == (before, PAUSED)
+        choose(10)
+        world.run(75)
+        assert world.report.requests["pc/leverage/change"] == 0
+        assert_well(world)
+
+
+def test_an_execution_that_comes_again_is_counted_once() -> None:
+    with quoting() as world:
+        assert world.bot
+        world.fault("frame_twice", match="execution", for_ms=60_000)
+        world.fault("frame_twice", match="order", for_ms=60_000)
+        hit(world, 40)
+        world.run(5)
+        world.network.drop_all()
+        world.run(5)
+        hit(world, 60)
+        world.run(5)
+        lift(world)
+        world.run(20)
+        own = world.bot.exchange.orders.tracker
+        assert (own.bought, own.sold) == (world.report.bought, world.report.sold)
+        assert own.bought >= 100
+        assert own.sold > 0
+        world.run(60)
+        assert_well(world)
+
+
+def test_executions_that_were_lost_are_found_and_counted_once(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with quoting() as world:
+        assert world.bot
+        for table in ("execution", "order"):
+            world.fault("frame_late", match=table, value="25000", for_ms=3_000)
+        hit(world, 40)
+        world.run(15)
+        own = world.bot.exchange.orders.tracker
+        assert own.bought == world.report.bought == 40  # REST has told of it
+        world.run(30)  # and the feed now has, too
+        assert own.bought == world.report.bought == 40
+        assert log.text.count("Bought 40") == 1
+        world.network.cut_off = True
+        world.network.drop_all()
+        hit(world, 60)
+        world.run(5)
+        world.network.cut_off = False
+        world.run(60)
+        assert own.bought == world.report.bought == 100
+        assert_well(world)
+
+
+def test_a_loss_beyond_the_limit_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+    with quoting(MAX_LOSS=0.0002) as world:
+        hit(world)
+        world.run(5)
+        assert state(world) is ACTIVE
+        world.index("8300")
+        world.run(3)
+        assert "HALTED until a person has looked: the run has lost more than MAX_LOSS" in log.text
+        assert_halted_for_good(world)
+        world.index("8493.5")  # nor does a better price end it
+        world.run(10)
+        assert_halted_for_good(world)
+        assert_sound(world)
+
+
+def test_a_storm_of_fills_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
+    with quoting(MAX_FILLS=5) as world:
+        for _ in range(6):
+            assert state(world) is ACTIVE
+            hit(world, 10)
+            world.run(0.1)
+        world.run(3)
+        assert "more fills in a minute than MAX_FILLS" in log.text
+        assert_halted_for_good(world)
+        assert_sound(world)
+
+
+def test_funding_is_no_loss() -> None:
+    world = World(start_ms=1_577_865_600_000 - 60_000, CHECK_POSITION_LIMITS=True, MAX_LOSS=1e-6)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 6)
+        hit(world)
+        world.run(20)
+        total = world.exchange.ledger.accounts[OWNER].balance(Wallet.CONTRACT, "BTC").total
+        world.run(60)
+        paid = total - world.exchange.ledger.accounts[OWNER].balance(Wallet.CONTRACT, "BTC").total
+        assert paid > Decimal("0.000001")
+        assert_well(world)
+
+
+def test_a_position_that_the_venue_reduces_is_accepted(log: pytest.LogCaptureFixture) -> None:
+    with quoting() as world:
+        hit(world)
+        world.run(5)
+        for order in world.orders():  # what closes our long would be in the way
+            if order.close:
+                world.venue_cancels(order)
+        by_hand(world, 30, side="sell", close=True)
+        world.run(9)
+        assert "The position changed without a fill of ours: long -30" in log.text
+        assert state(world) is REDUCING
+        assert shown(world) == world.position() == (70, 0)
+        world.run(100)
+        assert_well(world)
+
+
+def test_at_the_limit_exactly_that_side_stops() -> None:
+    world = World(CHECK_POSITION_LIMITS=True, MAX_POSITION=100, MIN_POSITION=-900)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 4)
+        hit(world)
+        world.run(10)
+        assert world.position()[0] == 100
+        assert not [o for o in world.orders() if o.side is Side.BUY]
+        world.run(20)
+        assert_well(world)
+
+
+def worst_long(world: World) -> Decimal:
+    """Return the position when every buy that rests now fills."""
+    long, short = world.position()
+    return long - short + sum(o.left for o in world.orders() if o.side is Side.BUY)
+
+
+def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
+    with quoting() as world:
+        hit(world)
+        world.run(5)
+        assert worst_long(world) > 150
+        settings.load(None, overrides=world.settings | {"MAX_POSITION": 150})
+        world.run(5)
+        assert worst_long(world) <= 150
+        settings.load(None, overrides=world.settings | {"MAX_POSITION": 50})
+        world.run(5)
+        assert worst_long(world) <= 100  # what is held already
+        assert not [o for o in world.orders() if o.side is Side.BUY]
+        assert [o for o in world.orders() if o.side is Side.SELL]
+        world.run(30)
+        assert_well(world, exposure=False)

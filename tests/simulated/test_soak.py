@@ -1,0 +1,55 @@
+"""The soak, for an hour of simulated time; and that its judge sees what is wrong.
+
+`python -m tests.chaos` is the same for as long as one likes.
+"""
+
+import pytest
+
+from tests.chaos.bugs import BUGS, Bug
+from tests.chaos.injections import KINDS
+from tests.chaos.soak import Outcome, Soak, run
+
+HOURS, SEEDS = 1.0, 4
+BUG_SECONDS = 900.0
+BUG_SEEDS = 4
+WIDE = {"MIN_POSITION": -3_000, "MAX_POSITION": 3_000}
+"""Limits that leave a bot room to show what is wrong with it."""
+
+
+def test_there_are_many_kinds_of_trouble() -> None:
+    assert len({kind.name for kind in KINDS}) >= 120
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_bot_in_trouble_breaks_no_invariant(seed: int) -> None:
+    outcome = run(seed, HOURS / SEEDS)
+    assert not outcome.violations, told(outcome)
+    assert outcome.seconds >= HOURS / SEEDS * 3600
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    first, second = run(3, 0.1), run(3, 0.1)
+    assert first == second
+    assert first.messages > 100
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_seeded_bug_is_caught(bug: Bug) -> None:
+    """And by an invariant that is about it, not by chance."""
+    kinds = [kind for kind in KINDS if kind.name in bug.kinds]
+    assert len(kinds) == len(bug.kinds)
+    with bug.made():
+        for seed in range(BUG_SEEDS):
+            given = WIDE | dict(bug.given)
+            shape = {"swarm": False, "pairs": bug.pairs, "gap": 12.0, "given": given}
+            soak = Soak(seed, kinds=kinds, **shape)  # type: ignore[arg-type]
+            found = {each.invariant for each in soak.run(BUG_SECONDS).violations}
+            if found:
+                break
+    assert found & set(bug.finds.split()), found
+
+
+def told(outcome: Outcome) -> str:
+    """Return what is needed to see a breach again."""
+    violations = "; ".join(map(str, outcome.violations[:3]))
+    return f"seed {outcome.seed}: {violations}\n  " + "\n  ".join(outcome.trace[-10:])

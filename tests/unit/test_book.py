@@ -1,0 +1,137 @@
+"""The order book, against the plainest book there could be."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.errors import BadData
+from market_maker.models import Side
+from market_maker.ws.book import BLOCK, GONE, Book, Prices
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "delete"]),
+        st.sampled_from(["buy", "sell"]),
+        st.integers(1, 40),
+        st.integers(0, 3),
+    ),
+    max_size=200,
+)
+
+
+@given(CHANGES)
+def test_it_holds_what_the_latest_row_of_each_level_says(
+    changes: list[tuple[str, str, int, int]],
+) -> None:
+    book = Book()
+    plain: dict[tuple[str, int], int] = {}
+    for action, side, near, size in changes:
+        price = near + 100 * (side == "sell")  # both sides at one price are a test of their own
+        row = {"id": str(price), "side": side, "price": str(price), "size": str(size)}
+        getattr(book, action)(row)
+        plain[side, price] = size if action == "put" else 0
+    for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell")):
+        left = {price: size for (s, price), size in plain.items() if s == word and size}
+        best_first = sorted(left.items(), reverse=side is Side.BUY)
+        assert list(book.levels(side, {})) == best_first
+
+
+@given(st.lists(st.integers(0, 5_000), unique=True, max_size=3 * BLOCK), st.data())
+def test_prices_stay_in_order_as_they_come_and_go(found: list[int], data: st.DataObject) -> None:
+    prices = Prices()
+    for price in found:
+        prices.add(Decimal(price))
+    gone = data.draw(st.sets(st.sampled_from(found))) if found else set()
+    for price in gone:
+        prices.remove(Decimal(price))
+    left = sorted(set(found) - gone)
+    assert list(prices) == left
+    assert list(reversed(prices)) == left[::-1]
+    assert len(prices) == len(left)
+    if left:
+        assert (prices.lowest(), prices.highest()) == (left[0], left[-1])
+
+
+def test_prices_stay_in_order_over_many_blocks() -> None:
+    prices = Prices()
+    numbers = [Decimal(number * 7919 % 10_007) for number in range(10_007)]
+    for number in numbers:
+        prices.add(number)
+    assert list(prices) == sorted(numbers)
+    for number in numbers[:9_000]:
+        prices.remove(number)
+    assert list(prices) == sorted(numbers[9_000:])
+
+
+def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_else() -> None:
+    asked = []
+    book = Book(lambda row: asked.append(row["price"]))  # type: ignore[func-returns-value]
+    row = {"id": "17", "side": "buy", "price": "100", "size": "5"}
+    book.put(row)
+    book.put(row)
+    assert asked == ["100"]
+    book.check_anew()
+    book.put(row)
+    assert asked == ["100", "100"]
+
+
+def test_what_arrives_later_is_newer_and_an_id_stands_for_one_level() -> None:
+    book = Book()
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
+    book.put({"id": "1", "side": "sell", "price": "100", "size": "7"})
+    assert list(book.levels(Side.SELL, {})) == [(100, 7)]
+    assert list(book.levels(Side.BUY, {})) == []
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "4"})
+    assert list(book.levels(Side.BUY, {})) == [(100, 4)]
+    assert list(book.levels(Side.SELL, {})) == []
+    book.delete({"id": "1", "side": "buy", "price": "100"})
+    assert list(book.levels(Side.BUY, {})) == []
+
+
+def test_ids_without_end_leave_nothing_behind() -> None:
+    book = Book()
+    for number in range(10 * GONE):
+        book.put({"id": str(number), "side": "buy", "price": "100", "size": "5"})
+    assert len(book._by_id) <= GONE + 3
+    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+
+
+@pytest.mark.parametrize("wrong", [["7"], {}, 7, None, True, ""])
+@pytest.mark.parametrize("field", ["side", "price", "size"])
+def test_a_row_that_holds_something_else_is_refused(field: str, wrong: object) -> None:
+    book = Book()
+    row = {"id": "17", "side": "buy", "price": "100", "size": "5"}
+    book.put(row)
+    with pytest.raises(BadData):
+        book.put({**row, field: wrong})
+    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+
+
+def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> None:
+    ask = {"id": "17", "side": "sell", "price": "100", "size": "5"}
+    bid = {"id": "17", "side": "buy", "price": "100", "size": "7"}
+    for rows in ([bid, {**ask, "size": "0"}], [{**ask, "size": "0"}, bid]):
+        book = Book()
+        for row in (ask, *rows):
+            book.put(row)
+        assert list(book.levels(Side.BUY, {})) == [(100, 7)]
+        assert list(book.levels(Side.SELL, {})) == []
+
+
+def test_a_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
+    book = Book()
+    book.put({"side": "buy", "price": "100", "size": "5"})
+    book.put({"side": "sell", "price": "100", "size": "7"})
+    book.put({"side": "buy", "price": "100", "size": "0"})
+    assert list(book.levels(Side.BUY, {})) == []
+    assert list(book.levels(Side.SELL, {})) == [(Decimal(100), Decimal(7))]
+
+
+def test_an_empty_price_is_refused_when_ids_are_to_be_checked_anew() -> None:
+    book = Book()
+    book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
+    book.check_anew()
+    with pytest.raises(BadData):
+        book.put({"id": "1", "side": "buy", "price": "", "size": "77"})

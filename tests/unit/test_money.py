@@ -1,0 +1,124 @@
+"""What our fills have earned, exactly; and the trades of a run counted on by the next program."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.models import Fill, Instrument, OpenOrder, Side
+from market_maker.money import Money
+
+BUY, SELL = Side.BUY, Side.SELL
+INVERSE = Instrument(
+    instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
+)
+LINEAR = Instrument(
+    instrument_type="pc", settle_currency="USDT", symbol="BTC_USDT", tick=Decimal("0.5")
+)
+
+
+def fill(side: Side, qty: int, price: str = "8000", *, close: bool = False) -> Fill:
+    after = OpenOrder(
+        side=side,
+        price=Decimal(price),
+        qty=Decimal(qty),
+        filled=Decimal(qty),
+        avg_price=Decimal(price),
+        close=close,
+    )
+    before = OpenOrder(side=side, price=Decimal(price), qty=Decimal(qty), close=close)
+    return Fill(side=side, qty=Decimal(qty), before=before, order=after)
+
+
+prices = st.integers(1, 40_000).map(lambda ticks: f"{Decimal(ticks) / 2}")
+
+
+@given(st.integers(1, 10_000), prices, prices, st.booleans(), prices)
+def test_a_round_trip_of_a_linear_contract_earns_its_difference_exactly(
+    qty: int, bought: str, sold: str, buys_first: bool, mark: str
+) -> None:
+    money = Money()
+    trips = [fill(BUY, qty, bought), fill(SELL, qty, sold, close=True)]
+    for each in trips if buys_first else reversed(trips):
+        money.book(each, LINEAR)
+    assert money.profit(LINEAR, Decimal(mark)) == qty * (Decimal(sold) - Decimal(bought))
+
+
+@given(st.integers(1, 10_000), prices, prices, prices)
+def test_a_round_trip_of_an_inverse_contract_earns_the_difference_of_the_inverses(
+    qty: int, bought: str, sold: str, mark: str
+) -> None:
+    money = Money()
+    money.book(fill(BUY, qty, bought), INVERSE)
+    money.book(fill(SELL, qty, sold, close=True), INVERSE)
+    exact = qty / Decimal(bought) - qty / Decimal(sold)
+    assert money.profit(INVERSE, Decimal(mark)) == exact
+
+
+@pytest.mark.parametrize(
+    ("instrument", "side", "mark", "profit"),
+    [
+        (LINEAR, BUY, "8100", "1000"),
+        (LINEAR, SELL, "8100", "-1000"),
+        (INVERSE, BUY, "10000", "0.00025"),
+        (INVERSE, SELL, "10000", "-0.00025"),
+        (INVERSE, BUY, "5000", "-0.00075"),
+    ],
+)
+def test_an_open_position_is_worth_its_mark(
+    instrument: Instrument, side: Side, mark: str, profit: str
+) -> None:
+    money = Money()
+    money.book(fill(side, 10), instrument)
+    assert money.profit(instrument, Decimal(mark)) == Decimal(profit)
+
+
+def test_bought_and_sold_are_counted_apart_whatever_they_open_or_close() -> None:
+    money = Money()
+    for each in (
+        fill(BUY, 30),
+        fill(BUY, 20, close=True),
+        fill(SELL, 10),
+        fill(SELL, 5, close=True),
+    ):
+        money.book(each, INVERSE)
+    trades = money.trades
+    assert (trades.bought, trades.sold, trades.fills, trades.net) == (50, 15, 4, 35)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 1000), prices), max_size=9))
+def test_a_program_that_takes_over_counts_on_to_the_same_profit(
+    traded: list[tuple[Side, int, str]],
+) -> None:
+    whole, before = Money(), Money()
+    for side, qty, price in traded:
+        whole.book(fill(side, qty, price), INVERSE)
+        before.book(fill(side, qty, price), INVERSE)
+    after = Money()
+    after.go_on_from(before.as_text())
+    for money in (whole, after):
+        money.book(fill(BUY, 7, "8123.5"), INVERSE)
+    assert after.as_text() == whole.as_text()
+    assert after.profit(INVERSE, Decimal(8000)) == whole.profit(INVERSE, Decimal(8000))
+
+
+GOOD = {"bought": "5", "sold": "3", "fills": "2", "paid": "0.1"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({name: evil} for name in GOOD for evil in ("", "x", "NaN", "Infinity", "1,5")),
+        {"fills": "1.5"},
+    ],
+)
+def test_text_that_is_no_record_of_trades_is_refused_and_nothing_of_it_taken(
+    changed: dict[str, str],
+) -> None:
+    money = Money()
+    with pytest.raises((ValueError, ArithmeticError)):
+        money.go_on_from(GOOD | changed)
+    with pytest.raises((ValueError, ArithmeticError)):
+        money.go_on_from({name: text for name, text in GOOD.items() if name not in changed})
+    assert money.as_text() == Money().as_text()

@@ -1,0 +1,333 @@
+"""The life of our own orders: nothing ends, and no fill is told, without evidence."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.client_oid import new_oid
+from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders.tracker import LIST_LAG, SCANS_APART, OrderTracker
+
+REQUEST = OrderRequest(
+    side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
+)
+
+
+def row(
+    filled: int = 0, state: OrderState = OrderState.OPEN, oid: str = REQUEST.client_oid
+) -> OpenOrder:
+    return OpenOrder(
+        side=Side.BUY,
+        price=Decimal(1000),
+        qty=Decimal(100),
+        filled=Decimal(filled),
+        client_oid=oid,
+        order_id="17",
+        state=state,
+    )
+
+
+def sent() -> OrderTracker:
+    own = OrderTracker("mm_")
+    own.sending(REQUEST)
+    return own
+
+
+def accepted() -> OrderTracker:
+    own = sent()
+    own.accepted(REQUEST.client_oid, "17")
+    return own
+
+
+def never_late(since: float) -> bool:
+    """Say that no order can arrive any more, whenever its answer was given up."""
+    return False
+
+
+def state(own: OrderTracker) -> OrderState:
+    return own.live()[0].state
+
+
+def test_an_order_counts_from_before_its_first_byte_leaves() -> None:
+    assert state(sent()) is OrderState.SENT
+
+
+def test_an_accepted_order_is_open_under_its_id() -> None:
+    assert accepted().live()[0].order_id == "17"
+    assert state(accepted()) is OrderState.OPEN
+
+
+def test_a_refused_order_is_gone() -> None:
+    own = sent()
+    own.refused(REQUEST.client_oid)
+    assert own.live() == ()
+
+
+def test_a_row_that_overtakes_the_answer_to_its_create_is_the_same_order() -> None:
+    own = sent()
+    assert own.observe(row(filled=30)).qty == 30  # type: ignore[union-attr]
+    own.accepted(REQUEST.client_oid, "17")
+    assert len(own.live()) == 1
+    assert own.live()[0].filled == 30
+
+
+def test_an_order_that_the_guard_has_pulled_was_not_ended_by_the_venue() -> None:
+    own = accepted()
+    own.all_pulled()
+    assert state(own) is OrderState.OPEN
+    own.observe(row(state=OrderState.DONE))
+    assert own.ended_by_venue == 0
+
+
+def test_each_fill_is_booked_once_whatever_repeats_it() -> None:
+    own = accepted()
+    fills = [own.observe(row(filled)) for filled in (0, 30, 30, 20, 100, 100)]
+    assert [fill.qty if fill else 0 for fill in fills] == [0, 30, 0, 0, 70, 0]
+
+
+def test_a_fill_holds_the_order_before_and_after_and_how_many_frames_had_arrived() -> None:
+    own = accepted()
+    own.observe(row(filled=30), 5)
+    fill = own.observe(replace(row(filled=70), avg_price=Decimal(999)), 7)
+    assert fill
+    assert (fill.side, fill.qty, fill.arrival) == (Side.BUY, 40, 7)
+    assert (fill.before.filled, fill.order.filled, fill.order.avg_price) == (30, 70, 999)
+
+
+def test_an_order_holds_how_many_frames_had_arrived_when_it_was_first_acknowledged() -> None:
+    own = sent()
+    own.accepted(REQUEST.client_oid, "17", 4)
+    own.observe(row(), 9)
+    assert own.live()[0].arrival == 4
+    own = sent()
+    own.observe(row(), 9)
+    own.accepted(REQUEST.client_oid, "17", 12)
+    assert own.live()[0].arrival == 9
+
+
+def test_a_row_without_client_oid_is_known_by_its_order_id() -> None:
+    own = accepted()
+    assert own.observe(row(filled=30, oid=""))
+    assert own.live()[0].client_oid == REQUEST.client_oid
+
+
+def test_an_ended_order_does_not_come_back() -> None:
+    own = accepted()
+    own.observe(row(state=OrderState.DONE))
+    own.observe(row())
+    assert own.live() == ()
+
+
+def test_a_filled_order_has_ended_whatever_its_status_says() -> None:
+    own = accepted()
+    own.observe(row(filled=100))
+    assert own.live() == ()
+
+
+def test_orders_of_others_are_never_taken_for_ours() -> None:
+    own = OrderTracker("mm_")
+    for oid in ("someone_else", ""):
+        assert own.observe(row(filled=10, oid=oid)) is None
+    assert own.live() == ()
+
+
+def test_an_unknown_order_of_a_known_run_is_taken_over() -> None:
+    own = OrderTracker("mm_")
+    own.known_runs.add("run000")
+    own.observe(row())
+    assert len(own.live()) == 1
+    assert not own.strange_runs
+
+
+def test_an_order_of_an_unknown_run_with_our_prefix_is_a_strangers() -> None:
+    own = OrderTracker("mm_")
+    own.observe(row())
+    assert own.live() == ()
+    assert own.strange_runs == {"run000"}
+
+
+def test_an_id_that_was_cut_or_altered_is_not_ours() -> None:
+    own = OrderTracker("mm_")
+    own.known_runs.add("run000")
+    own.observe(row(oid=REQUEST.client_oid[:-1]))
+    own.observe(row(oid=REQUEST.client_oid.replace("run000", "run001")))
+    assert own.live() == ()
+    assert not own.strange_runs
+
+
+def test_an_order_that_turns_up_after_a_refusal_is_a_ghost_and_is_taken_back() -> None:
+    own = sent()
+    own.refused(REQUEST.client_oid)
+    own.observe(row())
+    assert len(own.live()) == len(own.ghosts) == 1
+
+
+def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.observe(row(state=OrderState.DONE))
+    assert own.ended_by_venue == 0
+    own = accepted()
+    own.observe(row(state=OrderState.DONE))
+    assert own.ended_by_venue == 1
+
+
+def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> None:
+    own = accepted()
+    for _ in range(3):
+        own.observe(replace(row(filled=40), took=True))
+    assert own.taker_fills == 1
+
+
+def test_leftovers_are_taken_over_with_what_they_have_filled_and_that_is_not_booked_again() -> None:
+    own = OrderTracker("mm_")
+    own.known_runs.add("run000")
+    assert own.observe(row(filled=40)) is None
+    assert own.observe(row(filled=40)) is None
+    assert own.observe(row(filled=50)).qty == 10  # type: ignore[union-attr]
+
+
+def test_an_order_being_cancelled_stays_until_its_row_says_that_it_has_ended() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.observe(row())
+    assert state(own) is OrderState.CANCELLING
+    own.observe(row(state=OrderState.DONE))
+    assert own.live() == ()
+
+
+def test_a_cancel_that_failed_leaves_the_order_open_to_be_cancelled_again() -> None:
+    own = accepted()
+    own.cancelling(REQUEST.client_oid)
+    own.cancel_failed(REQUEST.client_oid)
+    assert state(own) is OrderState.OPEN
+
+
+def test_a_lost_answer_leaves_the_order_in_doubt_until_a_row_shows_it() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, now=5.0)
+    assert own.unknown()
+    own.observe(row())
+    assert state(own) is OrderState.OPEN
+
+
+def test_absence_takes_two_scans_apart_begun_after_the_request_can_arrive_no_more() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, now=5.0)
+    given_up: list[float] = []
+
+    def missed(begun: float, *, may_be_late: bool = False) -> bool:
+        def is_late(since: float) -> bool:
+            given_up.append(since)
+            return may_be_late
+
+        return own.missed(REQUEST.client_oid, begun, is_late)
+
+    assert not missed(4.0, may_be_late=True)
+    assert not missed(5.0 + 2 * SCANS_APART, may_be_late=True)
+    assert not missed(15.3)
+    assert not missed(15.2 + SCANS_APART)
+    assert own.unknown()
+    assert missed(15.3 + SCANS_APART)
+    assert own.live() == ()
+    assert set(given_up) == {5.0}
+
+
+def test_without_an_order_in_doubt_there_is_nothing_to_search_from() -> None:
+    own = accepted()
+    assert own.born_after() == ""
+    own.sending(replace(REQUEST, client_oid=new_oid("mm_", "run000", 2)))
+    assert own.born_after() == "", "it is still being sent"
+
+
+def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_being_absent() -> (
+    None
+):
+    own = sent()
+    own.lost(REQUEST.client_oid, now=0.0)
+    own.claim([row(oid="")])
+    assert not any(
+        own.missed(REQUEST.client_oid, begun, never_late) for begun in (11.0, 12.0, 70.0)
+    )
+    assert state(own) is OrderState.UNKNOWN
+
+
+def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
+    own = OrderTracker("mm_")
+    for number in ("20", "99", "39"):
+        own.note_id(number)
+    own.observe(replace(row(oid="someone_else"), order_id="100"))
+    own.sending(REQUEST)
+    own.observe(replace(row(oid="someone_else"), order_id="120"))
+    own.lost(REQUEST.client_oid, now=1.0)
+    assert own.born_after() == "100"
+    second = replace(REQUEST, client_oid=new_oid("mm_", "run000", 2))
+    own.sending(second)
+    own.lost(second.client_oid, now=2.0)
+    assert own.born_after() == "100", "of the oldest"
+
+
+def test_an_order_thought_absent_that_shows_up_after_all_is_taken_back_and_booked() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, now=0.0)
+    own.missed(REQUEST.client_oid, 10.0, never_late)
+    assert own.missed(REQUEST.client_oid, 20.0, never_late)
+    assert own.observe(row(filled=30)).qty == 30  # type: ignore[union-attr]
+    assert len(own.live()) == 1
+
+
+def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_more() -> None:
+    own = accepted()
+    assert not own.missed(REQUEST.client_oid, 0.0, never_late)
+    assert not own.missed(REQUEST.client_oid, LIST_LAG - 0.1, never_late)
+    assert own.missed(REQUEST.client_oid, LIST_LAG, never_late)
+
+
+def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:
+    own = OrderTracker("mm_")
+    assert own.observe(row(filled=100, state=OrderState.DONE)) is None
+    assert own.live() == ()
+
+
+def test_on_a_venue_that_forgets_client_oids_an_order_in_doubt_is_known_by_its_shape() -> None:
+    own = accepted()
+    second = replace(REQUEST, client_oid=new_oid("mm_", "run000", 2))
+    own.sending(second)
+    own.lost(second.client_oid, now=1.0)
+    listed = [row(oid=""), replace(row(oid=""), order_id="18")]
+    own.claim(listed)
+    for each in listed:
+        own.observe(each)
+    assert [order.order_id for order in own.live()] == ["17", "18"]
+    assert not own.unknown()
+
+
+def test_on_a_venue_that_keeps_them_a_nameless_order_is_somebody_elses() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, now=1.0)
+    nameless = row(oid="")
+    own.claim([nameless])
+    own.observe(nameless)
+    assert own.unknown()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.sampled_from(list(OrderState)[1:])), max_size=20),
+)
+def test_whatever_rows_come_fills_only_rise_and_add_up(
+    rows: list[tuple[int, OrderState]],
+) -> None:
+    own = accepted()
+    booked = sum(
+        (
+            fill.qty
+            for filled, seen in rows
+            if seen is not OrderState.UNKNOWN and (fill := own.observe(row(filled, seen)))
+        ),
+        Decimal(0),
+    )
+    order = own.find(row())
+    assert order
+    assert booked == order.filled <= 100

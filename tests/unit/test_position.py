@@ -1,0 +1,304 @@
+"""The position seen twice: as the venue shows it, and as our own fills make it."""
+
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.models import Exposure, Fill, Leg, OpenOrder, Position, Side
+from market_maker.money.position import GOES_ON, SETTLE, VANISHED, Jump, PositionLedger
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def fill(side: Side, qty: int, *, close: bool = False, arrival: int = 0) -> Fill:
+    """A fill that was told when so many frames had arrived."""
+    before = OpenOrder(side=side, price=Decimal(8000), qty=Decimal(qty), close=close)
+    after = OpenOrder(
+        side=side, price=Decimal(8000), qty=Decimal(qty), filled=Decimal(qty), close=close
+    )
+    return Fill(side=side, qty=Decimal(qty), before=before, order=after, arrival=arrival)
+
+
+def legs(
+    long: int, short: int = 0, *, arrival: int = 1, at: float = 0.0, frame: float | None = None
+) -> Position:
+    """A position whose legs came with that frame, at that time; `frame` is the latest's time."""
+    return Position(
+        long=Leg(qty=Decimal(long), arrival=arrival, at=at, liquidation_price=Decimal(7000)),
+        short=Leg(qty=Decimal(short), arrival=arrival, at=at, liquidation_price=Decimal(9000)),
+        at=at if frame is None else frame,
+    )
+
+
+def ledger_of(position: Position, *booked: Fill) -> PositionLedger:
+    """A ledger whose base is this position, and that has booked fills since."""
+    ledger = PositionLedger()
+    ledger.see(position, 0.0)
+    for each in booked:
+        ledger.book(each)
+    return ledger
+
+
+def needs_new_image(ledger: PositionLedger, position: Position, *times: float) -> list[bool]:
+    """See a position again and again, with our orders looked up each time."""
+    found = []
+    for time in times:
+        ledger.see(position, time)
+        found.append(ledger.needs_new_image(time, known_at=time))
+    return found
+
+
+def views(exposure: Exposure) -> tuple[tuple[Decimal, Decimal], ...]:
+    """The lowest and the highest of the long leg, of the short one, and of long - short."""
+    return (
+        (exposure.long_low, exposure.long_high),
+        (exposure.short_low, exposure.short_high),
+        (exposure.net_low, exposure.net_high),
+    )
+
+
+# --- what differs, and what does not --------------------------------------------------------------
+
+
+def test_what_was_there_before_us_is_the_base() -> None:
+    ledger = PositionLedger()
+    assert needs_new_image(ledger, legs(70, 30), 0, 10, 20, 60) == [False] * 4
+    assert not ledger.is_odd()
+
+
+def test_what_was_booked_before_the_first_row_is_in_it() -> None:
+    ledger = PositionLedger()
+    ledger.book(fill(BUY, 10))
+    assert needs_new_image(ledger, legs(80), 0, 60) == [False, False]
+    ledger.see(legs(70), 61)
+    assert ledger.is_odd()
+
+
+@pytest.mark.parametrize(
+    ("booked", "position"),
+    [
+        (fill(BUY, 10), legs(80, 30)),
+        (fill(SELL, 10), legs(70, 40)),
+        (fill(SELL, 10, close=True), legs(60, 30)),
+        (fill(BUY, 10, close=True), legs(70, 20)),
+    ],
+)
+def test_what_our_fills_explain_is_no_difference(booked: Fill, position: Position) -> None:
+    ledger = ledger_of(legs(70, 30), booked)
+    assert needs_new_image(ledger, position, 1, 10, 20, 60) == [False] * 4
+    assert not ledger.is_odd()
+    assert ledger.odd_for(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("position", "said"), [(legs(75), "long +5"), (legs(0), "long -70"), (legs(70, 9), "short +9")]
+)
+def test_a_difference_is_looked_into_when_it_has_stood_and_told_once(
+    position: Position, said: str
+) -> None:
+    ledger = ledger_of(legs(70))
+    assert needs_new_image(ledger, position, 1, 1 + SETTLE - 0.1) == [False, False]
+    assert ledger.is_odd()
+    assert ledger.odd_for(4) == 3
+    assert needs_new_image(ledger, position, 1 + SETTLE) == [True]
+    assert ledger.propose_base(position, Decimal(8000)) is None
+    assert [str(jump) for jump in ledger.propose_base(position, Decimal(8000)) or ()] == [said]
+    assert needs_new_image(ledger, position, 2 + SETTLE, 100) == [False, False]
+    assert not ledger.is_odd()
+    assert [ledger.propose_base(position, None) for _ in range(2)] == [None, []]
+
+
+def test_a_difference_that_goes_back_in_time_is_none() -> None:
+    ledger = PositionLedger()
+    for time, qty in ((0, 70), (1, 75), (5, 75), (5.9, 70), (7, 75), (11, 75)):
+        assert needs_new_image(ledger, legs(qty), time) == [False]
+
+
+def test_a_row_that_lacks_a_fill_is_looked_into_too_as_no_time_tells_which_is_newer() -> None:
+    ledger = ledger_of(legs(70, arrival=1), fill(BUY, 10, arrival=5))
+    assert needs_new_image(ledger, legs(70, arrival=4), 1, 5, 6, 30) == [False, False, True, True]
+    assert needs_new_image(ledger, legs(80, arrival=6), 31, 60) == [False, False]
+
+
+def test_a_difference_is_not_anothers_before_our_orders_have_been_looked_up() -> None:
+    ledger = ledger_of(legs(0))
+    for time in (1.0, 20.0, 40.0):
+        ledger.see(legs(10), time)
+        assert not ledger.needs_new_image(time, known_at=0.5)
+    assert ledger.needs_new_image(41.0, known_at=40.5)
+
+
+def test_a_difference_that_never_stands_still_is_looked_into_after_a_while() -> None:
+    ledger = ledger_of(legs(0))
+    found = [needs_new_image(ledger, legs(10 * second), second)[0] for second in range(2, 17)]
+    assert found == [False] * 12 + [True] * 3
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=40))
+def test_a_difference_has_stood_or_gone_on_for_its_time(quantities: list[int]) -> None:
+    ledger = PositionLedger()
+    base = quantities[0]
+    for second, qty in enumerate(quantities):
+        (needs,) = needs_new_image(ledger, legs(qty), second)
+        stood = quantities[max(0, second - int(SETTLE)) : second + 1]
+        away = quantities[max(0, second - int(GOES_ON)) : second + 1]
+        has_stood = len(stood) > SETTLE and set(stood) == {qty}
+        has_gone_on = len(away) > GOES_ON and base not in away
+        assert needs == (qty != base and (has_stood or has_gone_on))
+
+
+# --- a base set anew ------------------------------------------------------------------------------
+
+
+def test_the_base_is_set_anew_only_by_the_same_difference_twice_running() -> None:
+    ledger = ledger_of(legs(70))
+    for time, qty in enumerate((75, 76, 75, 75)):
+        ledger.see(legs(qty), time)
+        found = ledger.propose_base(legs(qty), None)
+        assert (found is None) == (time < 3)
+    assert found == [Jump(True, Decimal(5))]
+    assert not ledger.is_odd()
+
+
+def test_a_connection_that_is_gone_takes_its_proposal_along() -> None:
+    ledger = ledger_of(legs(70))
+    ledger.see(legs(75), 1)
+    assert ledger.propose_base(legs(75), None) is None
+    ledger.withdraw_proposal()
+    assert ledger.propose_base(legs(75), None) is None
+    assert ledger.propose_base(legs(75), None)
+
+
+def test_both_legs_are_set_anew_together_and_fills_count_on_from_there() -> None:
+    ledger = ledger_of(legs(70, 30), fill(BUY, 10))
+    ledger.see(legs(100, 0), 1)
+    found = [ledger.propose_base(legs(100, 0), None) for _ in range(2)][1]
+    assert found == [Jump(True, Decimal(20)), Jump(False, Decimal(-30))]
+    ledger.book(fill(SELL, 40, close=True))
+    ledger.book(fill(SELL, 5))
+    assert needs_new_image(ledger, legs(60, 5), 2, 60) == [False, False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1000)), max_size=30))
+def test_time_alone_never_sets_the_base(seen: list[tuple[int, float]]) -> None:
+    ledger = ledger_of(legs(70))
+    time = 0.0
+    for qty, passes in seen:
+        time += passes
+        ledger.see(legs(qty), time)
+        ledger.needs_new_image(time, known_at=time)
+    ledger.see(legs(70), time)
+    assert not ledger.is_odd()
+    ledger.see(legs(71), time)
+    assert ledger.is_odd()
+
+
+@pytest.mark.parametrize(
+    ("mark", "after", "liquidated"),
+    [
+        (7000, legs(0), True),
+        (7034, legs(0), True),
+        (7036, legs(0), False),
+        (7000, legs(10), False),
+        (8000, legs(0), False),
+        (None, legs(0), False),
+    ],
+)
+def test_a_leg_that_ends_near_its_liquidation_price_was_liquidated(
+    mark: int | None, after: Position, liquidated: bool
+) -> None:
+    ledger = ledger_of(legs(70))
+    ledger.see(after, 1)
+    price = None if mark is None else Decimal(mark)
+    (jump,) = [ledger.propose_base(after, price) for _ in range(2)][1] or ()
+    assert jump.liquidated is liquidated
+
+
+# --- the worst of the views -----------------------------------------------------------------------
+
+
+def test_without_a_base_what_is_shown_counts() -> None:
+    assert views(PositionLedger().exposure(legs(7, 3))) == ((7, 7), (3, 3), (4, 4))
+
+
+def test_a_fill_counts_on_top_of_a_leg_that_was_shown_before_it() -> None:
+    ledger = ledger_of(legs(70, 30, arrival=1), fill(BUY, 10, arrival=5))
+    for arrival in (1, 4, 5):
+        assert views(ledger.exposure(legs(70, 30, arrival=arrival))) == (
+            (70, 80),
+            (30, 30),
+            (40, 50),
+        )
+    assert views(ledger.exposure(legs(80, 30, arrival=6))) == ((80, 80), (30, 30), (50, 50))
+
+
+def test_a_fill_that_a_leg_shows_early_is_counted_twice_rather_than_not_at_all() -> None:
+    ledger = ledger_of(legs(70, arrival=1), fill(BUY, 10, arrival=5))
+    assert views(ledger.exposure(legs(80, arrival=5)))[0] == (80, 90)
+
+
+def test_each_leg_has_its_own_fills_and_its_own_frame() -> None:
+    ledger = ledger_of(legs(70, 30), fill(BUY, 10, arrival=5), fill(SELL, 10, arrival=5))
+    shown = Position(
+        long=Leg(qty=Decimal(80), arrival=6), short=Leg(qty=Decimal(30), arrival=4), at=0.0
+    )
+    assert views(ledger.exposure(shown)) == ((80, 80), (30, 40), (40, 50))
+
+
+def test_what_our_fills_make_of_the_position_counts_whatever_is_shown() -> None:
+    ledger = ledger_of(legs(70), fill(BUY, 10, arrival=2))
+    assert views(ledger.exposure(legs(20, arrival=9))) == ((20, 80), (0, 0), (20, 80))
+    assert views(ledger.exposure(legs(500, arrival=9))) == ((80, 500), (0, 0), (80, 500))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(product(Side, (False, True)))),
+            st.integers(1, 50),
+            st.integers(0, 9),
+        ),
+        max_size=8,
+    ),
+    st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    st.integers(0, 10),
+)
+def test_no_view_is_better_than_the_exposure(
+    fills: list[tuple[tuple[Side, bool], int, int]], shown: tuple[int, int], arrival: int
+) -> None:
+    fills = sorted(fills, key=lambda each: each[2])
+    booked = [fill(side, qty, close=c, arrival=a) for (side, c), qty, a in fills]
+    ledger = ledger_of(legs(100, 100, arrival=0), *booked)
+    found = ledger.exposure(legs(*shown, arrival=arrival))
+
+    def with_fills(base: tuple[int, int], after: int) -> tuple[Decimal, Decimal]:
+        long, short = map(Decimal, base)
+        for each in booked:
+            if each.arrival >= after:
+                change = -each.qty if each.order.close else each.qty
+                long, short = (long + change, short) if each.is_long else (long, short + change)
+        return long, short
+
+    known = [with_fills(shown, 99), with_fills(shown, arrival), with_fills((100, 100), 0)]
+    assert found == Exposure.of(*known)
+    for long, short in known:
+        assert found.long_low <= long <= found.long_high
+        assert found.short_low <= short <= found.short_high
+        assert found.net_low <= long - short <= found.net_high
+
+
+# --- a leg that is shown no more ------------------------------------------------------------------
+
+
+def test_a_leg_that_is_shown_no_more_is_asked_about_once() -> None:
+    ledger = PositionLedger()
+    quiet = legs(70, at=1.0, frame=1.0 + VANISHED)
+    assert not ledger.has_vanished(legs(70, at=1.0, frame=0.9 + VANISHED))
+    assert ledger.has_vanished(quiet)
+    assert not ledger.has_vanished(quiet)
+    assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + VANISHED))
+    assert ledger.has_vanished(quiet)
+    assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + VANISHED))

@@ -1,0 +1,407 @@
+"""Limits: the worst case counts every order that rests or may rest as filled."""
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.models import (
+    Exposure,
+    Instrument,
+    Leg,
+    OpenOrder,
+    OrderRequest,
+    OrderState,
+    Plan,
+    Position,
+    Side,
+    Snapshot,
+    Ticker,
+    riskiest_first,
+)
+from market_maker.strategy import risk
+from market_maker.strategy.convergence import converge
+from market_maker.strategy.decision import decide
+
+BUY, SELL = Side.BUY, Side.SELL
+BTC_USD = Instrument(
+    instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
+)
+OFF = risk.Limits(check=False, min_position=Decimal(-10), max_position=Decimal(10))
+
+
+def limits(low: int, high: int, *, hedge: bool = False) -> risk.Limits:
+    return risk.Limits(
+        check=True, min_position=Decimal(low), max_position=Decimal(high), hedge=hedge
+    )
+
+
+def want(side: Side, price: float, qty: float = 100) -> OrderRequest:
+    return OrderRequest(side=side, price=Decimal(str(price)), qty=Decimal(str(qty)))
+
+
+def has(side: Side, qty: int, *, close: bool = False, filled: int = 0) -> OpenOrder:
+    return OpenOrder(
+        side=side,
+        price=Decimal(950 if side is BUY else 1050),
+        qty=Decimal(qty),
+        filled=Decimal(filled),
+        close=close,
+        client_oid=f"{side}{qty}",
+        order_id="1",
+    )
+
+
+def snapshot(
+    *orders: OpenOrder,
+    long: int = 0,
+    short: int = 0,
+    fills_say: tuple[int, int] | None = None,
+    free: int | None = None,
+    bid: int | None = 990,
+    ask: int | None = 1010,
+) -> Snapshot:
+    """What a plan is decided on; `fills_say` is (long, short) by our own fills, if not as shown."""
+    views = [(Decimal(a), Decimal(b)) for a, b in ((long, short), fills_say or (long, short))]
+    return Snapshot(
+        instrument=BTC_USD,
+        ticker=Ticker(
+            bid=Decimal(bid) if bid else None,
+            ask=Decimal(ask) if ask else None,
+        ),
+        orders=orders,
+        position=Position(
+            long=Leg(qty=Decimal(long), available=Decimal(long if free is None else free)),
+            short=Leg(qty=Decimal(short), available=Decimal(short)),
+        ),
+        exposure=Exposure.of(*views),
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [
+        (want(BUY, 1000.25), "multiple of the tick"),
+        (want(BUY, 1000, 1.5), "multiple of 1"),
+        (want(BUY, 1010), "other side of the book"),
+        (want(BUY, 1011), "other side of the book"),
+        (want(SELL, 990), "other side of the book"),
+        (OrderRequest(side=BUY, price=Decimal("NaN"), qty=Decimal(1)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal("Infinity"), qty=Decimal(1)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal(1), qty=Decimal(0)), "above zero"),
+        (OrderRequest(side=BUY, price=Decimal(-1), qty=Decimal(1)), "above zero"),
+    ],
+)
+def test_an_order_that_is_not_legal_is_dropped_with_the_reason(
+    order: OrderRequest, reason: str
+) -> None:
+    trimmed = risk.trim([order], snapshot(), OFF)
+    assert trimmed.orders == ()
+    assert trimmed.dropped[0][0] is order
+    assert reason in trimmed.dropped[0][1]
+
+
+def test_wanted_orders_that_would_trade_with_each_other_are_both_dropped() -> None:
+    fine = want(BUY, 995)
+    trimmed = risk.trim([want(BUY, 1000), want(SELL, 1000), fine], snapshot(), OFF)
+    assert trimmed.orders == (fine,)
+
+
+def test_without_limits_everything_legal_passes() -> None:
+    wishes = (want(BUY, 1000, 1_000_000), want(SELL, 1001, 1_000_000))
+    assert set(risk.trim(wishes, snapshot(), OFF).orders) == set(wishes)
+
+
+def test_the_ladder_is_cut_from_outside_where_the_limit_is_reached() -> None:
+    ladder = [want(BUY, 1000 - level) for level in range(5)]
+    trimmed = risk.trim(ladder, snapshot(long=100), limits(-1000, 400))
+    assert trimmed.orders == tuple(ladder[:3])
+    assert trimmed.dropped[0] == (ladder[3], "position limit")
+
+
+def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -> None:
+    ladder = [want(BUY, 1000, 300), want(BUY, 999, 50)]
+    assert risk.trim(ladder, snapshot(), limits(-100, 100)).orders == ()
+
+
+def test_creates_wait_until_cancels_have_freed_their_room() -> None:
+    plan = Plan(cancel=(has(BUY, 100),), create=(want(BUY, 1000),))
+    gated = risk.gate(plan, snapshot(*plan.cancel), limits(-100, 100))
+    assert (gated.cancel, gated.create, gated.deferred) == (plan.cancel, (), (want(BUY, 1000),))
+
+
+def test_fills_that_the_position_does_not_show_yet_count() -> None:
+    plan = Plan(create=(want(BUY, 1000),))
+    assert risk.gate(plan, snapshot(fills_say=(1, 0)), limits(-100, 100)).deferred
+    assert risk.gate(plan, snapshot(fills_say=(0, 0)), limits(-100, 100)).create
+
+
+@pytest.mark.parametrize(
+    ("hedge", "views", "buys", "sells"),
+    [
+        (False, [(50, 0), (50, 0)], 50, 150),
+        (False, [(50, 0), (70, 0)], 30, 150),
+        (False, [(70, 0), (50, 0)], 30, 150),
+        (False, [(50, 50), (70, 20)], 50, 100),
+        (False, [(0, 0), (0, 120)], 100, -20),
+        (True, [(50, 50), (70, 20)], 30, 50),
+        (True, [(50, 0), (0, 110)], 50, -10),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_what_is_shown_and_what_our_fills_say_the_worse_counts_for_each_side(
+    hedge: bool, views: list[tuple[int, int]], buys: int, sells: int, turned: bool
+) -> None:
+    shown, by_fills = reversed(views) if turned else views
+    now = snapshot(long=shown[0], short=shown[1], fills_say=by_fills)
+    assert risk.room_for(BUY, now, limits(-100, 100, hedge=hedge), ()) == buys
+    assert risk.room_for(SELL, now, limits(-100, 100, hedge=hedge), ()) == sells
+
+
+def test_in_hedge_mode_each_leg_has_its_own_limit() -> None:
+    both = snapshot(long=90, short=90)
+    assert risk.room_for(BUY, both, limits(-100, 100, hedge=True), ()) == 10
+    assert risk.room_for(SELL, both, limits(-100, 100, hedge=True), ()) == 10
+    assert risk.room_for(BUY, both, limits(-100, 100), ()) == 100
+
+
+def test_an_order_closes_the_opposite_leg_when_all_of_it_can() -> None:
+    creates = (want(SELL, 1001, 60), want(SELL, 1002, 60), want(BUY, 999, 10))
+    chosen = risk.choose_legs(creates, snapshot(long=100, short=5), OFF)
+    assert {(o.qty, o.price): o.close for o in chosen} == {
+        (60, 1001): True,
+        (60, 1002): False,
+        (10, 999): False,
+    }
+
+
+def test_what_resting_close_orders_have_bound_cannot_be_closed_twice() -> None:
+    bound = snapshot(has(SELL, 80, close=True, filled=20), long=100)
+    chosen = risk.choose_legs((want(SELL, 1001, 50),), bound, OFF)
+    assert not chosen[0].close
+    chosen = risk.choose_legs((want(SELL, 1001, 40),), bound, OFF)
+    assert chosen[0].close
+
+
+def test_what_orders_of_others_have_bound_cannot_be_closed() -> None:
+    chosen = risk.choose_legs((want(SELL, 1001, 50),), snapshot(long=100, free=40), OFF)
+    assert not chosen[0].close
+
+
+def test_in_hedge_mode_every_order_opens() -> None:
+    creates = (want(SELL, 1001, 60),)
+    chosen = risk.choose_legs(creates, snapshot(long=100), limits(-1, 1, hedge=True))
+    assert not chosen[0].close
+
+
+# --- properties -----------------------------------------------------------------------------------
+
+quantities = st.integers(1, 200)
+ladders = st.builds(
+    lambda buys, sells: (
+        [want(BUY, 1000 - n, q) for n, q in enumerate(buys)]
+        + [want(SELL, 1001 + n, q) for n, q in enumerate(sells)]
+    ),
+    st.lists(quantities, max_size=6),
+    st.lists(quantities, max_size=6),
+)
+open_orders = st.lists(
+    st.builds(
+        lambda side, qty, close, state, n: OpenOrder(
+            side=side,
+            price=Decimal(1000 - 20 * side.sign - n),
+            qty=Decimal(qty),
+            close=close,
+            client_oid=f"{n}",
+            order_id=f"{n}",
+            state=state,
+        ),
+        st.sampled_from(Side),
+        quantities,
+        st.booleans(),
+        st.sampled_from([OrderState.OPEN, OrderState.CANCELLING, OrderState.UNKNOWN]),
+        st.integers(0, 9),
+    ),
+    max_size=6,
+    unique_by=lambda order: order.client_oid,
+)
+
+
+@given(
+    ladders,
+    open_orders,
+    st.integers(0, 300),
+    st.integers(0, 300),
+    st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    st.booleans(),
+)
+def test_no_create_takes_the_worst_case_past_a_limit(
+    wanted: list[OrderRequest],
+    orders: list[OpenOrder],
+    long: int,
+    short: int,
+    by_fills: tuple[int, int],
+    hedge: bool,
+) -> None:
+    bounds = limits(-400, 400, hedge=hedge)
+    now = snapshot(*orders, long=long, short=short, fills_say=by_fills)
+    trimmed = risk.trim(wanted, now, bounds)
+    plan = risk.gate(
+        converge(trimmed.orders, orders, relist=Decimal("0.01"), tick=Decimal("0.5")), now, bounds
+    )
+    for side, (held_long, held_short) in product(Side, [(long, short), by_fills]):
+        if side is BUY:
+            worst = held_long if hedge else held_long - held_short
+        else:
+            worst = held_short if hedge else held_short - held_long
+        worst += sum(o.remaining for o in orders if o.side is side)
+        created = sum(o.qty for o in plan.create if o.side is side)
+        assert created == 0 or worst + created <= 400
+
+
+@given(ladders, open_orders, st.integers(0, 300))
+def test_limits_never_block_a_cancel(
+    wanted: list[OrderRequest], orders: list[OpenOrder], long: int
+) -> None:
+    plan = converge(wanted, orders, relist=Decimal("0.01"), tick=Decimal("0.5"))
+    gated = risk.gate(plan, snapshot(*orders, long=long), limits(0, 0))
+    assert gated.cancel == plan.cancel
+    assert set(gated.create) | set(gated.deferred) == set(plan.create) | set(plan.deferred)
+
+
+@given(ladders)
+def test_what_passes_does_not_cross_itself_or_the_book(wanted: list[OrderRequest]) -> None:
+    passed = risk.trim(wanted, snapshot(), OFF).orders
+    buys = [o.price for o in passed if o.side is BUY]
+    sells = [o.price for o in passed if o.side is SELL]
+    assert not (buys and sells and max(buys) >= min(sells))
+    assert all(price < 1010 for price in buys)
+    assert all(price > 990 for price in sells)
+
+
+@pytest.mark.parametrize(
+    ("held", "first"),
+    [({}, "BSbs"), ({"long": 70}, "BbSs"), ({"short": 70}, "SsBb")],
+)
+def test_cancels_begin_with_what_enlarges_the_position_and_is_nearest(
+    held: dict[str, int], first: str
+) -> None:
+    prices = {"B": 980, "b": 900, "S": 1021, "s": 1100}
+    orders = {
+        name: replace(has(BUY if name in "Bb" else SELL, 10), price=Decimal(price))
+        for name, price in prices.items()
+    }
+    now = snapshot(**held)
+    found = riskiest_first(orders.values(), now.ticker, now.position)
+    assert found == [orders[name] for name in first]
+
+
+def test_a_plan_holds_the_most_urgent_requests_first() -> None:
+    far, near = (
+        replace(has(BUY, 10), price=Decimal(price), client_oid=str(price), order_id=str(price))
+        for price in (900, 980)
+    )
+    wanted = [want(BUY, 930, 10), want(SELL, 1060, 10), want(BUY, 985, 10), want(SELL, 1020, 10)]
+    plan = decide(wanted, snapshot(far, near, long=50), OFF, relist=Decimal(0)).plan
+    assert plan.cancel == (near, far)
+    plan = decide(wanted, snapshot(), OFF, relist=Decimal(0)).plan
+    assert [order.price for order in plan.create] == [985, 1020, 1060, 930]
+
+
+@given(open_orders, st.integers(0, 300), st.integers(0, 300), st.integers(0, 50), st.booleans())
+def test_one_more_order_never_leaves_more_room(
+    orders: list[OpenOrder], long: int, short: int, bought: int, hedge: bool
+) -> None:
+    now = snapshot(long=long, short=short, fills_say=(long + bought, short))
+    bounds = limits(-400, 400, hedge=hedge)
+    for side in Side:
+        rooms = [risk.room_for(side, now, bounds, orders[:n]) for n in range(len(orders) + 1)]
+        known = [room for room in rooms if room is not None]
+        assert known == sorted(known, reverse=True)
+
+
+@given(open_orders, st.integers(0, 300), st.integers(0, 300), st.data())
+def test_a_fill_never_leaves_less_room_once_the_position_shows_it(
+    orders: list[OpenOrder], long: int, short: int, data: st.DataObject
+) -> None:
+    if not orders:
+        return
+    filled = data.draw(st.sampled_from(orders))
+    qty = data.draw(st.integers(1, int(filled.qty)))
+    others = [order for order in orders if order is not filled]
+    after = [*others, replace(filled, filled=Decimal(qty))]
+    sign = filled.side.sign
+    before = snapshot(long=long, short=short)
+    unseen = snapshot(
+        long=long, short=short, fills_say=(long + qty * (sign > 0), short + qty * (sign < 0))
+    )
+    shown = snapshot(long=long + qty * (sign > 0), short=short + qty * (sign < 0))
+    for side in Side:
+        room = risk.room_for(side, before, limits(-400, 400), orders)
+        later = risk.room_for(side, shown, limits(-400, 400), after)
+        meanwhile = risk.room_for(side, unseen, limits(-400, 400), after)
+        assert room is not None
+        assert later is not None
+        assert meanwhile is not None
+        assert later >= room
+        assert meanwhile >= room
+
+
+@pytest.mark.parametrize(
+    ("changed", "order", "reason"),
+    [
+        ({"max_order_qty": 99}, want(BUY, 995, 100), "MAX_ORDER_QTY"),
+        ({"max_order_qty": 100}, want(BUY, 995, 100), ""),
+        ({"collar": "0.01"}, want(BUY, 1009, 1), "from the mark price"),
+        ({"collar": "0.02"}, want(BUY, 1009, 1), ""),
+        ({"collar": "0.01"}, want(SELL, 991, 1), "from the mark price"),
+        ({"collar": "0.01"}, want(SELL, 2000, 1), ""),
+        ({"collar": "0.01"}, want(BUY, 1, 1), ""),
+    ],
+)
+def test_each_cap_drops_what_is_beyond_it_and_says_which(
+    changed: dict[str, object], order: OrderRequest, reason: str
+) -> None:
+    bounds = replace(OFF, **{name: Decimal(str(value)) for name, value in changed.items()})
+    mark = Decimal(995 if order.side is BUY else 1005)
+    now = replace(snapshot(), instrument=replace(BTC_USD, mark_price=mark))
+    dropped = risk.trim([order], now, bounds).dropped
+    assert bool(dropped) == bool(reason)
+    assert all(reason in why for _, why in dropped)
+
+
+@pytest.mark.parametrize(
+    ("changed", "placed"),
+    [
+        ({"max_orders": 3}, 2),
+        ({"max_orders": 1}, 0),
+        ({"max_open_value": "0.31"}, 2),
+        ({"max_open_value": "0.1"}, 0),
+        ({}, 4),
+    ],
+)
+def test_number_and_worth_of_open_orders_are_bounded(
+    changed: dict[str, object], placed: int
+) -> None:
+    bounds = replace(OFF, **{k: Decimal(str(v)) for k, v in changed.items()})
+    creates = tuple(want(BUY, 1000 - n, 100) for n in range(4))
+    gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 100)), bounds)
+    assert gated.create == creates[:placed]
+    assert gated.deferred == creates[placed:]
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "buys", "sells"),
+    [(0, 0, 0, 0), (50, 0, 0, 50), (0, 50, 50, 0), (80, 30, 0, 50), (500, 0, 0, 500)],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_reducing_leaves_room_towards_zero_alone(
+    long: int, short: int, buys: int, sells: int, check: bool
+) -> None:
+    bounds = replace(limits(-1000, 1000), check=check, reducing=True)
+    now = snapshot(long=long, short=short)
+    assert max(risk.room_for(BUY, now, bounds, ()) or 0, 0) == buys
+    assert max(risk.room_for(SELL, now, bounds, ()) or 0, 0) == sells

@@ -1,0 +1,683 @@
+"""Settings: all problems at once, safe when a line is missing, replaced whole or not at all."""
+
+import ast
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from market_maker.app.cli import CANCEL_NEEDS
+from market_maker.errors import SettingsError
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings import defaults, environment_without_keys, example_text
+from market_maker.settings.checks import PAPER
+from market_maker.settings.files import IGNORED
+from market_maker.settings.schema import FIELDS
+from market_maker.settings.store import Settings
+
+ROOT = Path(__file__).parents[2]
+
+OLD_SAMPLE = """API_URL_BASE WS_URL API_KEY API_SECRET SETTLECURRENCY INSTRUMENTTYPE SYMBOL
+ORDER_PAIRS ORDER_START_SIZE ORDER_STEP_SIZE INTERVAL MIN_SPREAD
+MAINTAIN_SPREADS RELIST_INTERVAL RANDOM_ORDER_SIZE MIN_ORDER_SIZE MAX_ORDER_SIZE
+CHECK_POSITION_LIMITS MIN_POSITION MAX_POSITION POST_ONLY DRY_RUN LOOP_INTERVAL
+API_REST_INTERVAL API_ERROR_INTERVAL TIMEOUT DRY_BTC LOG_LEVEL ORDERID_PREFIX
+WATCHED_FILES"""
+
+
+VENUE = "API_URL_BASE = 'api.example.org'\nWS_URL = 'ws.example.org'\n"
+
+
+def load(path: Path, text: str, **options: Any) -> Settings:
+    path.write_text(text)
+    loaded = Settings()
+    loaded.load(path, **options)
+    return loaded
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.py"
+
+
+def test_the_example_in_the_repository_is_the_one_that_setup_writes() -> None:
+    assert (ROOT / "settings.py.example").read_text() == example_text()
+
+
+def test_the_example_is_valid_and_names_every_setting(file: Path) -> None:
+    load(file, example_text())
+    assigned = {
+        target.id
+        for node in ast.parse(example_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert assigned == set(FIELDS)
+
+
+def test_every_name_of_the_old_sample_is_accepted() -> None:
+    assert set(OLD_SAMPLE.split()) <= set(FIELDS)
+
+
+def test_a_missing_line_means_the_safe_value(file: Path) -> None:
+    loaded = load(file, "")
+    assert loaded.DRY_RUN is True
+    assert loaded.CHECK_POSITION_LIMITS is True
+
+
+def test_without_a_file_the_values_are_those_of_the_example() -> None:
+    loaded = Settings()
+    loaded.load(None)
+    assert vars(loaded).items() >= defaults(example=True).items()
+
+
+def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> None:
+    loaded = load(
+        file,
+        "import logging\nfrom os.path import join\n"
+        "LOG_LEVEL = logging.DEBUG\nWATCHED_FILES = [join('market_maker', 'gte.py')]\n",
+    )
+    assert loaded.log_level() == 10
+    assert loaded.WATCHED_FILES == ["market_maker/gte.py"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("ORDER_PAIRS = '6'", "ORDER_PAIRS must be a whole number"),
+        ("ORDER_PAIRS = True", "ORDER_PAIRS must be a whole number"),
+        ("ORDER_PAIRS = 0", "ORDER_PAIRS must be at least 1"),
+        ("DRY_RUN = 'False'", "DRY_RUN must be True or False"),
+        ("DRY_RUN = 0", "DRY_RUN must be True or False"),
+        ("INTERVAL = float('nan')", "INTERVAL must be a number"),
+        ("INTERVAL = float('inf')", "INTERVAL must be a number"),
+        ("INTERVAL = 5", "INTERVAL must be at most 0.5"),
+        ("MIN_SPREAD = -0.01", "MIN_SPREAD must be at least 0"),
+        ("ODER_PAIRS = 6", "did you mean ORDER_PAIRS?"),
+        ("HIGHEST_PRICE = 6", "HIGHEST_PRICE is not a setting"),
+        ("POSITION_MODE = 'gross'", "POSITION_MODE must be one of net, hedge"),
+        ("ORDERID_PREFIX = 'mm/gte='", "ORDERID_PREFIX must look like"),
+        ("ORDERID_PREFIX = 'fourteen_chars'", "ORDERID_PREFIX must look like"),
+        ("ORDERID_PREFIX = ''", "ORDERID_PREFIX must look like"),
+        ("SYMBOL = '../BTC_USD'", "SYMBOL must look like"),
+        ("LOG_LEVEL = 'LOUD'", "LOG_LEVEL: no such level 'LOUD'"),
+        ("WATCHED_FILES = 'settings.py'", "WATCHED_FILES must be a list of texts"),
+        ("MIN_ORDER_SIZE = 600", "MIN_ORDER_SIZE is more than MAX_ORDER_SIZE"),
+        ("MIN_POSITION = 5", "MIN_POSITION must be at most 0"),
+        ("API_KEY = 'k'", "API_KEY and API_SECRET go together"),
+        ("DRY_RUN = False", "DRY_RUN = False needs a key"),
+        ("API_URL_BASE = 'http://example.org'", "API_URL_BASE must begin with https://"),
+        ("WS_URL = 'ws://example.org'", "WS_URL must begin with wss://"),
+        ("TIMEOUT = 1\nTIMEOUT = 2", "TIMEOUT is set twice (line 2)"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_that_names_it(file: Path, line: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, line)
+    assert problem in str(raised.value)
+
+
+def test_all_problems_are_listed_at_once(file: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, "ORDER_PAIRS = 0\nINTERVAL = 'x'\nUNKNOWN_NAME = 1")
+    for name in ("ORDER_PAIRS", "INTERVAL", "UNKNOWN_NAME"):
+        assert name in str(raised.value)
+
+
+def test_a_key_is_never_shown_in_an_error(file: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, "API_SECRET = ['hunter2hunter2']\nAPI_KEY = 77777777")
+    assert "hunter2" not in str(raised.value)
+    assert "7777" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [("A = (", ":1: "), ("x = 1\nORDER_PAIRS = 1/0", ":2: ZeroDivisionError")],
+)
+def test_a_file_that_does_not_run_is_an_error_with_its_line(
+    file: Path, text: str, where: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, text)
+    assert f"settings.py{where}" in str(raised.value)
+
+
+def test_a_missing_file_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings().load(Path("/nowhere/settings.py"))
+
+
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "settings.py"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match="it is not a regular file"):
+        Settings().load(pipe)
+
+
+def test_the_environment_wins_over_the_file_for_the_key_pair(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTE_API_KEY", "from-environment")
+    monkeypatch.setenv("GTE_API_SECRET", "secret-from-environment")
+    loaded = load(file, VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'")
+    assert (loaded.API_KEY, loaded.API_SECRET) == ("from-environment", "secret-from-environment")
+
+
+def test_the_file_of_the_symbol_is_read_on_top(file: Path) -> None:
+    file.with_name("settings-ETH_USD.py").write_text("ORDER_PAIRS = 3")
+    assert load(file, "ORDER_PAIRS = 5").ORDER_PAIRS == 5
+    assert load(file, "ORDER_PAIRS = 5\nSYMBOL = 'ETH_USD'").ORDER_PAIRS == 3
+    other = load(file, "ORDER_PAIRS = 5", symbol="ETH_USD")
+    assert (other.SYMBOL, other.ORDER_PAIRS) == ("ETH_USD", 3)
+
+
+def test_hosts_may_be_given_without_a_scheme_and_with_a_slash(file: Path) -> None:
+    loaded = load(file, "API_URL_BASE = 'api.example.org/'\nWS_URL = 'ws.example.org/ws'")
+    assert loaded.API_URL_BASE == "https://api.example.org"
+    assert loaded.WS_URL == "wss://ws.example.org/ws"
+
+
+def test_a_reload_tells_what_has_changed_in_place(file: Path) -> None:
+    loaded = load(file, "ORDER_PAIRS = 5\nINTERVAL = 0.01")
+    file.write_text("ORDER_PAIRS = 6\nINTERVAL = 0.01")
+    assert loaded.reload() == {"ORDER_PAIRS": (5, 6)}
+    assert loaded.ORDER_PAIRS == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ORDER_PAIRS = 5", "INTERVAL is gone"),
+        ("ORDER_PAIRS = (", "settings.py:1"),
+        ("ORDER_PAIRS = 0\nINTERVAL = 0.01", "ORDER_PAIRS"),
+        ("ORDER_PAIRS = 9\nINTERVAL = 0.01\nSYMBOL = 'ETH_USD'", "SYMBOL needs a restart"),
+        (
+            "ORDER_PAIRS = 9\nINTERVAL = 0.01\nORDERID_PREFIX = 'x'",
+            "ORDERID_PREFIX needs a restart",
+        ),
+        (
+            "ORDER_PAIRS = 9\nINTERVAL = 0.01\nDRY_RUN = False\n"
+            "API_KEY = 'paper-k'\nAPI_SECRET = 's'",
+            "DRY_RUN = False needs a restart",
+        ),
+    ],
+)
+def test_a_reload_that_is_not_sound_changes_nothing(file: Path, text: str, problem: str) -> None:
+    loaded = load(file, "ORDER_PAIRS = 5\nINTERVAL = 0.01")
+    before = dict(vars(loaded))
+    file.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        loaded.reload()
+    assert problem in str(raised.value)
+    assert vars(loaded) == before
+
+
+def test_a_reload_may_turn_a_live_run_into_a_dry_one(file: Path) -> None:
+    key = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\n"
+    loaded = load(file, key + "DRY_RUN = False")
+    file.write_text(key + "DRY_RUN = True")
+    assert loaded.reload() == {"DRY_RUN": (False, True)}
+
+
+LIVE = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\nDRY_RUN = True\nMAX_POSITION = 50\nORDER_PAIRS = 5\n"
+
+
+@given(st.integers(0, len(LIVE)))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_cut_anywhere_never_trades_and_never_loses_its_limits(file: Path, cut: int) -> None:
+    try:
+        loaded = load(file, LIVE[:cut])
+    except SettingsError:
+        return
+    assert loaded.DRY_RUN is True
+    assert loaded.CHECK_POSITION_LIMITS is True
+
+
+def test_no_secret_is_in_the_representation(file: Path) -> None:
+    assert "hunter2" not in repr(load(file, "API_KEY = 'paper-hunter2k'\nAPI_SECRET = 'hunter2'"))
+
+
+# --- where keys may live ------------------------------------------------------------------------
+
+LIVE_VENUE = VENUE + "DRY_RUN = False\n"
+PAIR = {"GTE_API_KEY": "key-from-environment", "GTE_API_SECRET": "secret-from-environment"}
+
+
+@pytest.fixture
+def key_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A key pair in files, named by the environment."""
+    files = {}
+    for name in ("API_KEY", "API_SECRET"):
+        files[name] = tmp_path / name.lower()
+        files[name].write_text(f"{name.lower()}-from-file\n")
+        files[name].chmod(0o600)
+        monkeypatch.setenv(f"GTE_{name}_FILE", str(files[name]))
+    return files
+
+
+def set_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PAIR.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_files_win_over_the_environment_and_that_over_settings(
+    file: Path, key_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_settings = LIVE_VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n"
+    set_pair(monkeypatch)
+    assert load(file, in_settings).API_KEY == "api_key-from-file"
+    assert load(file, in_settings).API_SECRET == "api_secret-from-file"
+    for name in key_files:
+        monkeypatch.delenv(f"GTE_{name}_FILE")
+    set_pair(monkeypatch)
+    assert load(file, in_settings).API_KEY == "key-from-environment"
+    assert load(file, in_settings).API_KEY == "a"  # nothing is left in the environment
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda file: file.chmod(0o640), "chmod 600"),
+        (lambda file: file.chmod(0o604), "chmod 600"),
+        (lambda file: file.chmod(0o620), "chmod 600"),
+        (lambda file: file.unlink(), "cannot be read"),
+        (lambda file: file.write_text(""), "holds no key"),
+        (lambda file: file.write_text("x" * 5000), "holds no key"),
+        (lambda file: file.write_text("é"), "holds no key"),
+        (lambda file: file.write_text("two\nlines"), "holds a space, a line break"),
+        (lambda file: (file.unlink(), file.mkdir()), "API_KEY|api_key"),
+    ],
+)
+def test_a_key_file_that_others_may_know_is_refused_by_name(
+    file: Path, key_files: dict[str, Path], spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(key_files["API_KEY"])
+    with pytest.raises(SettingsError, match=words) as raised:
+        load(file, VENUE)
+    assert "api_key" in str(raised.value).lower()
+    assert "from-file" not in str(raised.value)
+
+
+def test_a_key_file_may_be_a_link_within_its_directory_only(
+    file: Path, key_files: dict[str, Path], tmp_path: Path
+) -> None:
+    key = key_files["API_KEY"]
+    inside = tmp_path / "..data"
+    inside.mkdir()
+    moved = key.rename(inside / "key")
+    key.symlink_to(moved)
+    assert load(file, VENUE).API_KEY == "api_key-from-file"
+    with TemporaryDirectory() as elsewhere:
+        key.unlink()
+        key.symlink_to(moved.rename(Path(elsewhere) / "key"))
+        with pytest.raises(SettingsError, match="link to another directory"):
+            load(file, VENUE)
+
+
+def test_a_key_file_in_a_directory_that_others_write_is_refused(
+    file: Path, key_files: dict[str, Path], tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(SettingsError, match="chmod o-w"):
+        load(file, VENUE)
+    tmp_path.chmod(0o1777)
+    assert load(file, VENUE).API_KEY
+
+
+def test_a_key_file_of_another_user_is_refused(
+    file: Path, key_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        load(file, VENUE)
+
+
+def test_the_environment_is_wiped_and_yet_a_reload_and_a_successor_have_the_keys(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pair(monkeypatch)
+    loaded = load(file, LIVE_VENUE + "ORDER_PAIRS = 5")
+    assert not set(PAIR) & set(os.environ)
+    child = subprocess.run(["env"], capture_output=True, text=True, check=True)
+    assert "from-environment" not in child.stdout
+    file.write_text(LIVE_VENUE + "ORDER_PAIRS = 6")
+    assert loaded.reload() == {"ORDER_PAIRS": (5, 6)}
+    assert loaded.API_SECRET == "secret-from-environment"
+    assert loaded.environment().items() >= PAIR.items()
+    assert not set(PAIR) & set(os.environ)
+
+
+def test_a_process_that_needs_no_key_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_pair(monkeypatch)
+    assert not set(PAIR) & set(environment_without_keys())
+    assert "PATH" in environment_without_keys()
+
+
+def test_a_key_in_the_settings_is_warned_of_when_live(
+    file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    load(file, VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n")
+    assert "better place" not in log.text
+    load(file, LIVE_VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n")
+    assert "API_SECRET is in" in log.text
+    assert "better place" in log.text
+
+
+def test_the_settings_hold_no_plain_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_pair(monkeypatch)
+    for loaded in (
+        load(file, VENUE),
+        load(file, VENUE + "API_KEY = 'key-from-environment'\nAPI_SECRET = 'x-from-environment'"),
+        load(file, VENUE, overrides={"API_KEY": "from-environment", "API_SECRET": "x"}),
+    ):
+        assert loaded.API_KEY
+        for shown in (
+            repr(vars(loaded)),
+            json.dumps({"a": loaded.API_KEY}),
+            str(loaded.API_SECRET),
+        ):
+            assert "from-environment" not in shown
+    assert not load(file, "").API_KEY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "API_SECRET = hunter2hunter2",
+        "API_KEY = 'paper-k'\nAPI_SECRET = (\n    hunter2hunter2\n)",
+        "API_SECRET = 'hunter2hunter2",
+        "API_SECRET = hunter2hunter2'",
+        "API_SECRET = 'hunter2\\dhunter2'\nAPI_KEY = 5",
+        "API_SECRET = 'hunter2hunter2 with space'",
+        "API_SECRET = {'hunter2hunter2'}",
+        "API_SECRET = 'hunter2hunter2' + 5",
+        "API_SECRET = 0hunter2hunter2",
+        "API_SECRETT = 'hunter2hunter2'",
+        "API_SECRET = 'hunter2hunter2'\nAPI_SECRET = 'hunter2hunter2'",
+        "API_SECRET = int('hunter2hunter2')",
+    ],
+)
+def test_no_mistake_shows_a_key(file: Path, text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, text)
+    assert "hunter2" not in str(raised.value) + capfd.readouterr().err
+
+
+# --- files that others can write ----------------------------------------------------------------
+
+LIVE_PAIR = LIVE_VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n"
+OPEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "group": (lambda file: file.chmod(0o660), "chmod go-w"),
+    "others": (lambda file: file.chmod(0o602), "chmod go-w"),
+    "directory": (lambda file: file.parent.chmod(0o777), "chmod o-w"),
+}
+
+
+@pytest.mark.parametrize("how", OPEN)
+def test_settings_that_others_can_write_are_refused_live_and_warned_of_dry(
+    file: Path, how: str, log: pytest.LogCaptureFixture
+) -> None:
+    file.write_text(LIVE_PAIR)
+    spoil, way_out = OPEN[how]
+    spoil(file)
+    with pytest.raises(SettingsError, match=way_out):
+        load(file, LIVE_PAIR)
+    assert not log.records
+    assert load(file, VENUE).DRY_RUN is True
+    assert way_out in log.text
+
+
+def test_settings_that_others_can_write_will_do_on_paper_and_for_cancel(
+    file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    file.write_text("")
+    file.chmod(0o666)
+    paper = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\nDRY_RUN = False\n"
+    assert load(file, paper).DRY_RUN is False
+    assert load(file, LIVE_PAIR, only=CANCEL_NEEDS).API_KEY == "a"
+    assert log.text.count("chmod go-w") == 2
+
+
+def test_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
+    overlay = file.with_name("settings-BTC_USD.py")
+    overlay.write_text("")
+    overlay.chmod(0o666)
+    with pytest.raises(SettingsError, match=r"settings-BTC_USD\.py"):
+        load(file, LIVE_PAIR)
+
+
+def test_settings_of_another_user_are_refused_but_those_of_the_superuser_are_not(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = file.parent.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner:
+        with pytest.raises(SettingsError, match="belongs to another user"):
+            load(file, LIVE_PAIR)
+    else:
+        assert load(file, LIVE_PAIR).DRY_RUN is False
+
+
+def test_a_link_counts_as_what_it_leads_to(file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere" / "mine.py"
+    target.parent.mkdir()
+    target.write_text(LIVE_PAIR)
+    target.chmod(0o666)
+    file.symlink_to(target)
+    with pytest.raises(SettingsError, match="chmod go-w"):
+        load(file, LIVE_PAIR)
+
+
+def test_a_reload_from_a_file_that_others_can_write_by_now_changes_nothing(file: Path) -> None:
+    loaded = load(file, LIVE_PAIR + "ORDER_PAIRS = 5")
+    file.write_text(LIVE_PAIR + "ORDER_PAIRS = 6")
+    file.chmod(0o666)
+    with pytest.raises(SettingsError, match="chmod go-w"):
+        loaded.reload()
+    assert loaded.ORDER_PAIRS == 5
+
+
+@pytest.mark.parametrize("symbol", ["../../x", "..", "/etc/x", "A" * 5000, "\0", "BTC_USD/../x"])
+def test_no_symbol_leads_out_of_the_directory(file: Path, symbol: str) -> None:
+    outside = file.parent.parent / "x.py"
+    outside.write_text("raise RuntimeError('executed')")
+    for options in ({"symbol": symbol}, {}):
+        with pytest.raises(SettingsError, match="SYMBOL must look like"):
+            load(file, f"SYMBOL = {symbol!r}", **options)
+
+
+# --- addresses and keys -------------------------------------------------------------------------
+
+HERE = "API_URL_BASE = 'http://127.0.0.1:1'\nWS_URL = 'ws://127.0.0.1:1'\n"
+PAPER_PAIR = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\n"
+REAL_PAIR = "API_KEY = 'real'\nAPI_SECRET = 's'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (VENUE + PAPER_PAIR, "API_KEY is of the paper exchange"),
+        (HERE + REAL_PAIR, "API_KEY is not of the paper exchange"),
+        (HERE.replace("127.0.0.1", "localhost") + REAL_PAIR, "API_KEY is not of the paper"),
+        (HERE.replace("127.0.0.1", "[::1]") + REAL_PAIR, "API_KEY is not of the paper"),
+        (HERE.replace("127.0.0.1", "127.8.9.1") + REAL_PAIR, "API_KEY is not of the paper"),
+        (HERE + "WS_URL = 'wss://ws.example.org'", "one is this machine and the other is not"),
+        (HERE + "API_URL_BASE = 'api.example.org'", "one is this machine and the other is not"),
+        (VENUE + "WS_URL = 'wss://me:pw@ws.example.org'", "without user"),
+        (VENUE + "API_URL_BASE = 'https://api.example.org?x=1'", "without user"),
+        (VENUE + "API_URL_BASE = 'https://api.example.org:99999'", "no host name"),
+        (VENUE + "API_URL_BASE = 'https://[api'", "no host name"),
+        (VENUE + "API_URL_BASE = 'https://127.0.0.1.example.org\\n.x'", "no host name"),
+        (VENUE + "API_URL_BASE = 'http://127.0.0.1.example.org'", "must begin with https://"),
+        (VENUE + "API_URL_BASE = 'http://localhost.example.org'", "must begin with https://"),
+        (VENUE + "API_URL_BASE = 'ftp://api.example.org'", "must begin with https://"),
+        (VENUE + "WITHDRAW_PATH = '@elsewhere.invalid/'", "WITHDRAW_PATH must look like"),
+    ],
+)
+def test_keys_and_hosts_that_do_not_go_together_are_refused(
+    file: Path, text: str, problem: str
+) -> None:
+    lines = dict(line.split(" = ") for line in text.splitlines())  # the last one counts
+    with pytest.raises(SettingsError) as raised:
+        load(file, "\n".join(f"{name} = {value}" for name, value in lines.items()))
+    assert problem in str(raised.value)
+
+
+def test_keys_and_hosts_that_go_together_are_taken(file: Path) -> None:
+    for text in (HERE + PAPER_PAIR, VENUE + REAL_PAIR, HERE, VENUE):
+        assert load(file, text).API_URL_BASE
+
+
+def test_the_paper_key_is_known_by_how_it_begins() -> None:
+    assert PaperExchange.key.startswith(PAPER)
+
+
+def test_cancel_minds_the_key_and_its_own_address_only(file: Path) -> None:
+    """The feed's address, which cancel does not need, may be anything."""
+    assert load(file, LIVE_PAIR + "WS_URL_ = 1\n", only=CANCEL_NEEDS).API_KEY == "a"
+    with pytest.raises(SettingsError, match="not of the paper exchange"):
+        load(file, HERE + REAL_PAIR, only=CANCEL_NEEDS)
+
+
+# --- the environment ----------------------------------------------------------------------------
+
+
+def test_a_log_of_connection_keys_is_refused_live(
+    file: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
+    with pytest.raises(SettingsError, match="SSLKEYLOGFILE is set"):
+        load(file, LIVE_PAIR)
+    assert load(file, VENUE).DRY_RUN is True
+    assert load(file, LIVE_PAIR, only=CANCEL_NEEDS).API_KEY
+    assert log.text.count("SSLKEYLOGFILE is set") == 2
+
+
+def test_what_is_ignored_of_the_environment_is_said_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
+    for name in IGNORED:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    loaded = load(file, VENUE)
+    assert "ignored" not in log.text
+    monkeypatch.setenv("https_proxy", "http://user:hunter2@proxy.example.org")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    loaded = load(file, VENUE)
+    loaded.reload()
+    assert log.text.count("ignored in the environment: REQUESTS_CA_BUNDLE, https_proxy") == 1
+    assert "hunter2" not in log.text
+
+
+# --- every cut and every changed byte -----------------------------------------------------------
+
+COMPACT = (
+    "\n".join(line for line in example_text().splitlines() if line and not line.startswith("#"))
+    + "\n"
+)
+LIVE_FILE = (
+    COMPACT.replace('API_URL_BASE = "http://127.0.0.1:8420"', 'API_URL_BASE = "api.example.org"')
+    .replace('WS_URL = "ws://127.0.0.1:8420"', 'WS_URL = "ws.example.org"')
+    .replace('API_KEY = ""', 'API_KEY = "real"')
+    .replace('API_SECRET = ""', 'API_SECRET = "s"')
+    .replace("CHECK_POSITION_LIMITS = False", "CHECK_POSITION_LIMITS = True")
+    .replace("DRY_RUN = True", "DRY_RUN = False")
+)
+LIMITS = ("CHECK_POSITION_LIMITS", "MIN_POSITION", "MAX_POSITION", "ORDERID_PREFIX", "API_URL_BASE")
+
+
+def outcome(file: Path, data: bytes) -> Settings | None:
+    """Load a file; None: it was refused. Any other error fails the test."""
+    file.write_bytes(data)
+    loaded = Settings()
+    try:
+        loaded.load(file)
+    except SettingsError:
+        return None
+    return loaded
+
+
+def test_a_file_that_does_not_parse_is_refused_with_its_line(file: Path) -> None:
+    for text in ("DRY_RUN = (", "x = 1\n  y = 2", "(" * 5000, "-" * 100_000 + "1", "a\0b"):
+        with pytest.raises(SettingsError, match=r"settings\.py"):
+            load(file, text)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings().load(file)
+
+
+def test_a_dry_file_cut_anywhere_stays_dry(file: Path) -> None:
+    data = COMPACT.encode()
+    for cut in range(len(data)):
+        loaded = outcome(file, data[:cut])
+        assert loaded is None or loaded.DRY_RUN is True
+
+
+def test_a_live_file_cut_anywhere_is_dry_or_has_all_its_limits(file: Path) -> None:
+    data = LIVE_FILE.encode()
+    whole = outcome(file, data)
+    assert whole
+    assert whole.DRY_RUN is False
+    for cut in range(len(data)):
+        loaded = outcome(file, data[:cut])
+        if loaded and not loaded.DRY_RUN:
+            assert all(getattr(loaded, name) == getattr(whole, name) for name in LIMITS)
+
+
+@given(st.integers(0, len(COMPACT) - 1), st.integers(0, 255))
+@hypothesis_settings(
+    max_examples=1000, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_changed_byte_makes_a_dry_file_live(file: Path, place: int, byte: int) -> None:
+    data = bytearray(COMPACT.encode())
+    data[place] = byte
+    loaded = outcome(file, bytes(data))
+    assert loaded is None or loaded.DRY_RUN is True
+
+
+def test_every_changed_byte_of_the_line_that_matters_leaves_it_dry(file: Path) -> None:
+    line = b"API_KEY = 'paper-k'\nAPI_SECRET = 's'\n", b"DRY_RUN = True", b"\nTIMEOUT = 5\n"
+    for place in range(len(line[1])):
+        for byte in range(256):
+            changed = bytearray(line[1])
+            changed[place] = byte
+            loaded = outcome(file, line[0] + bytes(changed) + line[2])
+            assert loaded is None or loaded.DRY_RUN is True
+
+
+@given(st.integers(0, len(LIVE_FILE) - 1), st.integers(0, 255))
+@hypothesis_settings(
+    max_examples=500, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_changed_byte_takes_the_check_of_limits_away(file: Path, place: int, byte: int) -> None:
+    data = bytearray(LIVE_FILE.encode())
+    data[place] = byte
+    loaded = outcome(file, bytes(data))
+    assert loaded is None or loaded.CHECK_POSITION_LIMITS is True
+
+
+def test_all_sorts_of_problems_are_listed_at_once(file: Path) -> None:
+    text = (
+        "DRY_RUN = 'False'\nORDER_PAIRS = 0\nINTERVAL = float('nan')\nUNKNOWN = 1\n"
+        "TIMEOUT = 1\nTIMEOUT = 2\nAPI_KEY = 5\n"
+    )
+    with pytest.raises(SettingsError) as raised:
+        load(file, text)
+    for name in ("DRY_RUN", "ORDER_PAIRS", "INTERVAL", "UNKNOWN", "TIMEOUT", "API_KEY"):
+        assert name in str(raised.value)
+    text = HERE + REAL_PAIR + "MIN_ORDER_SIZE = 9000\n"
+    with pytest.raises(SettingsError) as raised:
+        load(file, text.replace("ws://127.0.0.1:1", "ws.example.org"))
+    for words in ("MIN_ORDER_SIZE", "one is this machine", "API_KEY is not of the paper"):
+        assert words in str(raised.value)
