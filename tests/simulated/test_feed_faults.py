@@ -23,7 +23,7 @@ from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
 from market_maker.safety.trading_state import SILENT_AFTER, TradingState
 from market_maker.wire import tls
-from market_maker.ws import session, ws_thread
+from market_maker.ws import session, vitals
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.chaos.market import Walk
 from tests.world.network import SimulatedConnections, Socket
@@ -192,7 +192,7 @@ def test_a_half_open_connection_is_dropped_and_made_anew(world: World, log: Log)
     assert world.orders() == []
     assert state(world) is PAUSED
     world.run_until(lambda: feed_of(world).epoch > epoch, 10)
-    assert said(log, "Feed lost: ConnectionError: nothing heard", logging.WARNING) == 1
+    assert said(log, "Feed lost: ConnectionError: no frame for", logging.WARNING) == 1
     world.run(10)
     back_to_active(world, 20)
 
@@ -208,7 +208,7 @@ def test_a_dead_network_is_survived(world: World) -> None:
 
 
 def test_a_dead_connection_is_not_closed_politely() -> None:
-    source = inspect.getsource(ws_thread)
+    source = inspect.getsource(session)
     assert "_socket.shutdown()" in source
     assert "_socket.close(" not in source
 
@@ -480,7 +480,7 @@ def test_the_library_has_all_that_is_used_of_it() -> None:
 
 def test_no_callback_of_the_library_is_used() -> None:
     # So none can be called with another signature, and none can swallow an error.
-    source = inspect.getsource(ws_thread) + inspect.getsource(tls)
+    source = inspect.getsource(session) + inspect.getsource(tls)
     assert "WebSocketApp" not in source
     assert "on_message" not in source
     declared = (Path(__file__).parents[2] / "setup.py").read_text("utf-8")
@@ -621,10 +621,10 @@ def test_a_frame_that_breaks_the_protocol_ends_only_the_connection(
 def test_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "DEAD_AFTER", 1.5)
+    monkeypatch.setattr(vitals, "DEAD_AFTER", 1.5)
     venue, feed = talk([framed(b"", 9)], stays=0.05)
     wait_until(lambda: venue.connections >= 2)
-    assert "nothing heard" in feed.last_error()
+    assert "no frame for" in feed.last_error()
 
 
 # --- the soak -----------------------------------------------------------------------------------

@@ -1,14 +1,12 @@
 """The order book, against the plainest book there could be."""
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.errors import BadData
 from market_maker.models import Side
-from market_maker.ws.book import BLOCK, GONE, Book, Prices
+from market_maker.ws.book import Book
 
 CHANGES = st.lists(
     st.tuples(
@@ -29,40 +27,14 @@ def test_it_holds_what_the_latest_row_of_each_level_says(
     plain: dict[tuple[str, int], int] = {}
     for action, side, near, size in changes:
         price = near + 100 * (side == "sell")  # both sides at one price are a test of their own
-        row = {"id": str(price), "side": side, "price": str(price), "size": str(size)}
-        getattr(book, action)(row)
+        getattr(book, action)(
+            {"id": str(price), "side": side, "price": str(price), "size": str(size)}
+        )
         plain[side, price] = size if action == "put" else 0
     for side, word in ((Side.BUY, "buy"), (Side.SELL, "sell")):
         left = {price: size for (s, price), size in plain.items() if s == word and size}
         best_first = sorted(left.items(), reverse=side is Side.BUY)
-        assert list(book.levels(side, {})) == best_first
-
-
-@given(st.lists(st.integers(0, 5_000), unique=True, max_size=3 * BLOCK), st.data())
-def test_prices_stay_in_order_as_they_come_and_go(found: list[int], data: st.DataObject) -> None:
-    prices = Prices()
-    for price in found:
-        prices.add(Decimal(price))
-    gone = data.draw(st.sets(st.sampled_from(found))) if found else set()
-    for price in gone:
-        prices.remove(Decimal(price))
-    left = sorted(set(found) - gone)
-    assert list(prices) == left
-    assert list(reversed(prices)) == left[::-1]
-    assert len(prices) == len(left)
-    if left:
-        assert (prices.lowest(), prices.highest()) == (left[0], left[-1])
-
-
-def test_prices_stay_in_order_over_many_blocks() -> None:
-    prices = Prices()
-    numbers = [Decimal(number * 7919 % 10_007) for number in range(10_007)]
-    for number in numbers:
-        prices.add(number)
-    assert list(prices) == sorted(numbers)
-    for number in numbers[:9_000]:
-        prices.remove(number)
-    assert list(prices) == sorted(numbers[9_000:])
+        assert list(book.levels(side)) == best_first
 
 
 def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_else() -> None:
@@ -72,7 +44,7 @@ def test_a_spelling_that_was_checked_is_checked_again_when_ids_mean_something_el
     book.put(row)
     book.put(row)
     assert asked == ["100"]
-    book.check_anew()
+    book.check_again()
     book.put(row)
     assert asked == ["100", "100"]
 
@@ -81,21 +53,42 @@ def test_what_arrives_later_is_newer_and_an_id_stands_for_one_level() -> None:
     book = Book()
     book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
     book.put({"id": "1", "side": "sell", "price": "100", "size": "7"})
-    assert list(book.levels(Side.SELL, {})) == [(100, 7)]
-    assert list(book.levels(Side.BUY, {})) == []
+    assert list(book.levels(Side.SELL)) == [(100, 7)]
+    assert list(book.levels(Side.BUY)) == []
     book.put({"id": "1", "side": "buy", "price": "100", "size": "4"})
-    assert list(book.levels(Side.BUY, {})) == [(100, 4)]
-    assert list(book.levels(Side.SELL, {})) == []
+    assert list(book.levels(Side.BUY)) == [(100, 4)]
+    assert list(book.levels(Side.SELL)) == []
     book.delete({"id": "1", "side": "buy", "price": "100"})
-    assert list(book.levels(Side.BUY, {})) == []
+    assert list(book.levels(Side.BUY)) == []
 
 
-def test_ids_without_end_leave_nothing_behind() -> None:
+def test_levels_that_come_and_go_leave_nothing_behind() -> None:
     book = Book()
-    for number in range(10 * GONE):
+    for number in range(1, 1_000):
+        row = {"id": str(number), "side": "buy", "price": str(number), "size": "5"}
+        book.put(row)
+        book.put(row | {"size": "0"})
+    assert not book._by_id
+    assert not book._levels[Side.BUY]
+
+
+def test_a_price_that_changes_its_id_without_end_leaves_nothing_behind() -> None:
+    book = Book()
+    for number in range(1_000):
         book.put({"id": str(number), "side": "buy", "price": "100", "size": "5"})
-    assert len(book._by_id) <= GONE + 3
-    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+    assert list(book._by_id) == ["999"]
+    assert list(book.levels(Side.BUY)) == [(100, 5)]
+
+
+def test_a_row_without_side_and_price_is_found_by_its_id_while_its_level_is_there() -> None:
+    book = Book()
+    book.put({"id": "17", "side": "buy", "price": "100", "size": "5"})
+    book.put({"id": "17", "size": "7"})
+    assert list(book.levels(Side.BUY)) == [(100, 7)]
+    book.delete({"id": "17"})
+    book.delete({"id": "17"})
+    with pytest.raises(BadData, match="unknown level"):
+        book.put({"id": "17", "size": "7"})
 
 
 @pytest.mark.parametrize("wrong", [["7"], {}, 7, None, True, ""])
@@ -106,7 +99,7 @@ def test_a_row_that_holds_something_else_is_refused(field: str, wrong: object) -
     book.put(row)
     with pytest.raises(BadData):
         book.put({**row, field: wrong})
-    assert list(book.levels(Side.BUY, {})) == [(100, 5)]
+    assert list(book.levels(Side.BUY)) == [(100, 5)]
 
 
 def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> None:
@@ -116,8 +109,8 @@ def test_a_price_that_changes_sides_keeps_its_id_whichever_row_comes_first() -> 
         book = Book()
         for row in (ask, *rows):
             book.put(row)
-        assert list(book.levels(Side.BUY, {})) == [(100, 7)]
-        assert list(book.levels(Side.SELL, {})) == []
+        assert list(book.levels(Side.BUY)) == [(100, 7)]
+        assert list(book.levels(Side.SELL)) == []
 
 
 def test_a_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
@@ -125,13 +118,13 @@ def test_a_removal_is_heeded_though_its_price_is_the_other_sides_now() -> None:
     book.put({"side": "buy", "price": "100", "size": "5"})
     book.put({"side": "sell", "price": "100", "size": "7"})
     book.put({"side": "buy", "price": "100", "size": "0"})
-    assert list(book.levels(Side.BUY, {})) == []
-    assert list(book.levels(Side.SELL, {})) == [(Decimal(100), Decimal(7))]
+    assert list(book.levels(Side.BUY)) == []
+    assert list(book.levels(Side.SELL)) == [(Decimal(100), Decimal(7))]
 
 
 def test_an_empty_price_is_refused_when_ids_are_to_be_checked_anew() -> None:
     book = Book()
     book.put({"id": "1", "side": "buy", "price": "100", "size": "5"})
-    book.check_anew()
+    book.check_again()
     with pytest.raises(BadData):
         book.put({"id": "1", "side": "buy", "price": "", "size": "77"})

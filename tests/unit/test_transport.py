@@ -480,7 +480,7 @@ def test_many_messages_of_less_than_4_mib_are_taken(feed: Feed) -> None:
 
 
 def test_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("market_maker.ws.session.DEAD_AFTER", 1.2)
+    monkeypatch.setattr("market_maker.ws.vitals.DEAD_AFTER", 1.2)
     with HeadServer(websocket_server(trickle(b" ", b"\x81\x7e\xff\xff"))) as server:
         made = feed(f"ws://127.0.0.1:{server.port}/ws")
         wait_until(lambda: server.connections >= 2)
@@ -491,7 +491,7 @@ def test_a_feed_that_trickles_is_left(feed: Feed, monkeypatch: pytest.MonkeyPatc
 def test_a_feed_whose_handshake_trickles_is_left(
     how: str, feed: Feed, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.ws.ws_thread.CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("market_maker.ws.session.CONNECT_TIMEOUT", 0.5)
     server = start(SLOW[how])
     feed(f"ws://127.0.0.1:{server.port}/ws")
     wait_until(lambda: server.connections >= 2)

@@ -8,7 +8,8 @@ import pytest
 
 from market_maker import auth
 from market_maker.secrecy import Secret
-from market_maker.ws.session import LOGIN_ANSWER, Login, Vitals
+from market_maker.ws.session import LOGIN_ANSWER, Login
+from market_maker.ws.vitals import Vitals
 
 BEGAN = 100.0
 """Seconds; the tables below count from here."""
@@ -19,26 +20,26 @@ Step = tuple[float, Callable[[Vitals, float], None]]
 # --- when the connection is given up ------------------------------------------------------------
 
 
-def turn(vitals: Vitals, now: float) -> None:
-    vitals.turn(now)
+def heartbeat(vitals: Vitals, now: float) -> None:
+    vitals.record_heartbeat(now)
 
 
 def hear(vitals: Vitals, now: float) -> None:
-    vitals.hear(now)
+    vitals.record_frame(now)
 
 
 def bad(vitals: Vitals, now: float) -> None:
-    vitals.note_bad_frame(now)
+    vitals.record_bad_frame(now)
 
 
 def position(vitals: Vitals, now: float) -> None:
-    vitals.hear_of("position", now)
+    vitals.record_table("position", now)
 
 
 def book(lag_ms: int) -> Callable[[Vitals, float], None]:
     def note(vitals: Vitals, now: float) -> None:
-        vitals.hear_of("order_book", now)
-        vitals.note_lag(lag_ms)
+        vitals.record_table("order_book", now)
+        vitals.record_lag(lag_ms)
 
     return note
 
@@ -55,13 +56,13 @@ with_account = examine(needs_position=True)
 
 CASES: dict[str, tuple[list[Step], str]] = {
     "new": ([(0, fine)], ""),
-    "turns in time": ([(5, turn), (10, turn)], ""),
-    "no turn at first": ([(5.1, turn)], "no turn for 5 s"),
-    "no turn later": ([(5, turn), (12, turn)], "no turn for 7 s"),
+    "heartbeats in time": ([(5, heartbeat), (10, heartbeat)], ""),
+    "stalled at first": ([(5.1, heartbeat)], "feed thread stalled for 5 s"),
+    "stalled later": ([(5, heartbeat), (12, heartbeat)], "feed thread stalled for 7 s"),
     "silent, not yet long": ([(15, fine)], ""),
-    "silent": ([(15.1, fine)], "nothing heard for 15 s"),
+    "silent": ([(15.1, fine)], "no frame for 15 s"),
     "silent since a frame": ([(10, hear), (25, fine)], ""),
-    "silent for long since a frame": ([(10, hear), (25.1, fine)], "nothing heard"),
+    "silent for long since a frame": ([(10, hear), (25.1, fine)], "no frame"),
     "tables missing, still young": ([(15, hear), (15, without_order)], ""),
     "tables missing": ([(15, hear), (15.1, without_order)], "no order, position in 15 s"),
     "no position yet": ([(30, hear), (30, with_account)], ""),
@@ -103,11 +104,11 @@ def test_a_connection_is_given_up_for_a_reason(name: str) -> None:
 
 def test_silence_about_a_table_counts_from_the_beginning_or_from_its_last_frame() -> None:
     vitals = Vitals(BEGAN)
-    assert not vitals.has_heard_of("order")
-    assert vitals.silent_about("order", BEGAN + 3) == 3
-    vitals.hear_of("order", BEGAN + 4)
-    assert vitals.has_heard_of("order")
-    assert vitals.silent_about("order", BEGAN + 6) == 2
+    assert not vitals.has_received("order")
+    assert vitals.silent_for(BEGAN + 3, "order") == 3
+    vitals.record_table("order", BEGAN + 4)
+    assert vitals.has_received("order")
+    assert vitals.silent_for(BEGAN + 6, "order") == 2
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_every_drop_of_many_is_noticed(make: Make, venue: PaperExchange) -> None
 def test_a_connection_that_never_gives_a_needed_table_is_made_anew(
     make: Make, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.ws.session.DEAD_AFTER", 1.5)
+    monkeypatch.setattr("market_maker.ws.vitals.DEAD_AFTER", 1.5)
     venue.fault("mute", match="position")
     feed = make()
     wait_until(lambda: feed.epoch >= 2)
@@ -170,7 +170,7 @@ def test_frames_that_mean_nothing_are_counted_and_harmless(make: Make) -> None:
     ]
     hostile += [json.dumps({"table": "order_book", "action": "partial", "data": [[]]}).encode()]
     for data in hostile:
-        feed._vitals.bad_frames.clear()  # too many of them in a minute end the connection
+        feed._session.vitals.bad_frames.clear()  # too many of them in a minute end the connection
         feed._take(data)
     assert feed.is_connected()
     assert feed.get_ticker().bid == 8490
