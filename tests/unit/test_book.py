@@ -1,5 +1,7 @@
 """The order book, against the plainest book there could be."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
