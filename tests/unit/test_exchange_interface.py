@@ -207,9 +207,9 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
     asked: list[Decimal] = []
     cancel_bulk = exchange.gte.cancel_bulk_orders
 
-    def noted(orders: Sequence[OpenOrder]) -> list[Outcome]:
+    def noted(orders: Sequence[OpenOrder], *rest: object) -> list[Outcome]:
         asked.extend(order.price for order in orders)
-        return cancel_bulk(orders)
+        return cancel_bulk(orders, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(exchange.gte, "cancel_bulk_orders", noted)
     exchange.cancel_all_orders()

@@ -399,9 +399,9 @@ def test_cancel_all_begins_with_the_known_ones_in_their_order(
     asked: list[str] = []
     cancel_bulk = gte.cancel_bulk_orders
 
-    def noted(orders: Sequence[OpenOrder]) -> list[Outcome]:
+    def noted(orders: Sequence[OpenOrder], *rest: Any) -> list[Outcome]:
         asked.extend(order.order_id for order in orders)
-        return cancel_bulk(orders)
+        return cancel_bulk(orders, *rest)
 
     monkeypatch.setattr(gte, "cancel_bulk_orders", noted)
     cancel_all(gte, 10, [made[2], made[0]])

@@ -596,7 +596,7 @@ def test_turning_to_a_dry_run_takes_the_real_orders_away(
 ) -> None:
     configure()
     bot = with_file(file, venue)
-    settings._overrides.pop("DRY_RUN")
+    settings._sources.overrides.pop("DRY_RUN")  # type: ignore[attr-defined]
     file.write_text(file.read_text() + "DRY_RUN = False\n")
     settings.reload()
     bot.tick()

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from market_maker.errors import AlreadyRunning, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
+from market_maker.models import OrderRequest, Side
+from market_maker.orders.sweep import Notes
 from tests.world.timeline import Timeline
 
 KEY = "the-key-of-the-account"
@@ -30,6 +33,12 @@ def files(*, clock: Clock = SYSTEM, **changed: str) -> RunFiles:
         "prefix": "mm_",
     }
     return RunFiles(account(**(given | changed)), clock=clock)
+
+
+def request(client_oid: str) -> OrderRequest:
+    return OrderRequest(
+        side=Side.BUY, price=Decimal("8000.5"), qty=Decimal(7), client_oid=client_oid
+    )
 
 
 # --- names and the directory --------------------------------------------------------------------
@@ -287,35 +296,53 @@ def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_pr
     assert files().may_be_late() is False
 
 
-def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runfiles, "KEPT_IDS", 3)
+def test_notes_of_creates_are_kept_until_all_is_proven_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runfiles, "KEPT_NOTES", 3)
     mine = files()
-    assert mine.order_ids() == frozenset()
+    assert mine.notes() == Notes()
     for number in range(4):
-        mine.note_order(str(number))
-    mine.keep_orders([])
-    assert mine.order_ids() == frozenset()
-    mine.note_order("17")
-    mine.keep_orders([])
-    assert files().order_ids() == {"17"}, "few are not worth a new file"
+        mine.note_create("leaving", request(f"mm_{number}"), "1")
+        mine.note_create("created", request(f"mm_{number}"), str(number))
+    mine.keep_notes([])
+    assert mine.notes() == Notes()
+    mine.note_create("leaving", request("mm_17"), "1")
+    mine.note_create("created", request("mm_17"), "17")
+    mine.keep_notes([])
+    assert files().notes().ids == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
-    assert files().order_ids() == frozenset()
+    assert files().notes() == Notes()
 
 
-def test_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+def test_a_create_is_open_until_its_answer_is_noted() -> None:
     mine = files()
-    mine.note_order("132392392643870720")
-    ids = mine.directory / f"{mine.name}.ids"
-    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), ids.stat().st_size + 8
+    for oid in ("mm_1", "mm_2", "mm_3"):
+        mine.note_create("leaving", request(oid), "5")
+    mine.note_create("created", request("mm_1"), "1")
+    mine.note_create("refused", request("mm_2"), "")
+    (left,) = files().notes().open_creates
+    assert (left.client_oid, left.side, left.price, left.qty, left.ctime) == (
+        *("mm_3", Side.BUY, Decimal("8000.5"), Decimal(7), 5),
+    )
+
+
+def test_a_note_that_a_full_disk_has_torn_spoils_no_other(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    mine = files()
+    mine.note_create("created", request("mm_0"), "132392392643870720")
+    notes = mine.directory / f"{mine.name}.notes"
+    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), notes.stat().st_size + 8
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
     try:
-        mine.note_order("132392392643870721")
+        mine.note_create("created", request("mm_1"), "132392392643870721")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "cannot be written" in log.text
-    mine.note_order("132392392643870722")
-    assert {"132392392643870720", "132392392643870722"} <= mine.order_ids()
+    mine.note_create("created", request("mm_2"), "132392392643870722")
+    assert mine.notes().ids == {"132392392643870720", "132392392643870722"}
 
 
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:
@@ -351,7 +378,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
     mine.note_run("abc123")
     assert mine.orders_left() in (None, ())
     assert ("cannot be read" in mine.halted()) == (suffix == ".halt")
-    assert suffix == ".halt" or "it is no regular file" in log.text
+    assert suffix == ".halt" or "it is not a regular file" in log.text
 
 
 def test_a_halt_that_cannot_be_taken_away_is_an_error_that_says_how() -> None:
