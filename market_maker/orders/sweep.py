@@ -193,8 +193,9 @@ class Sweep:
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
-        if len(self._orders) < self._fewest or not self._orders:
-            self._fewest, self.progress_at = len(self._orders), now()
+        left = len(self._orders) + len(self._doubtful)
+        if left < self._fewest or not left:
+            self._fewest, self.progress_at = left, now()
 
     def _cancel(self, clock: Callable[[], float]) -> Fatal | None:
         """Ask to cancel what was not asked for just now; return what a person must look at."""

@@ -31,25 +31,30 @@ class Room:
 
 
 ROOMS = [
-    Room("ground", files="errors clock secrecy client_oid models control"),
+    Room("ground", files="errors clock secrecy client_oid decimals models control"),
     Room("money", doors=".", pure=True, uses=""),
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
     Room("auth", files="auth", doors="auth", uses=""),
-    Room("wire", doors="protocol transport tls venue_clock", uses="auth"),
+    Room("wire", doors="protocol rest transport tls venue_clock", uses="auth"),
     Room("ws", doors="ws_thread", uses="auth wire"),
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
     Room("orders", doors="orders sweep", uses="auth ws gte"),
     Room("trading", doors=".", uses="money safety ws gte settings orders"),
-    Room("market_maker", files="market_maker custom_strategy", doors="market_maker"),
+    Room(
+        "market_maker",
+        files="market_maker custom_strategy",
+        doors="market_maker",
+        uses="strategy safety settings trading",
+    ),
     Room("guard", doors="session guard child runfiles", uses="gte orders"),
     Room("paper.exchange", doors="*", uses=""),
     Room("paper.market", doors="*", uses="paper.exchange"),
     Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
     Room("paper.api", doors="*", uses="paper.exchange paper.market paper.faults"),
     Room("paper.server", doors="*", uses="paper.exchange paper.market paper.faults paper.api"),
-    Room("app", doors="cli"),
+    Room("app"),
 ]
 PLACE = {room.name: place for place, room in enumerate(ROOMS)}
 MAY_USE_PAPER = {"app"}

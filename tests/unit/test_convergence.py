@@ -65,10 +65,10 @@ def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced() -> N
 def test_a_replacement_waits_until_the_order_it_replaces_has_ended() -> None:
     old, wish = has(BUY, 900), want(BUY, 1000)
     first = converge([wish], [old])
-    assert (first.cancel, first.create, first.hold) == ((old,), (), (wish,))
+    assert (first.cancel, first.create, first.deferred) == ((old,), (), (wish,))
     going = replace(old, state=OrderState.CANCELLING)
     second = converge([wish], [going])
-    assert (second.cancel, second.create, second.hold) == ((), (), (wish,))
+    assert (second.cancel, second.create, second.deferred) == ((), (), (wish,))
     assert converge([wish], []).create == (wish,)
 
 
@@ -205,7 +205,7 @@ def test_a_plan_applied_twice_changes_nothing_the_second_time(
         for n, o in enumerate((*plan.create, *plan.deferred))
     ]
     again = converge(wanted, [*plan.keep, *created])
-    assert (again.cancel, again.create, again.hold) == ((), (), ())
+    assert (again.cancel, again.create, again.deferred) == ((), (), ())
 
 
 @given(wishes, resting(any_state=False))

@@ -9,6 +9,7 @@ from conftest import client_of, wait_until
 from market_maker.errors import OrdersLeft
 from market_maker.gte import Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.money import value
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
@@ -164,7 +165,7 @@ def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
         venue.take("sell", "8491", 100)
         wait_until(lambda: exchange.orders.take_news() or exchange.money.trades.bought == 100)
     at_twice_the_price = exchange.money.profit(instrument, Decimal(2 * 8491))
-    worth = [instrument.value(Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
+    worth = [value(instrument, Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
     assert at_twice_the_price == worth[0] - worth[1]
 
 
@@ -262,7 +263,7 @@ def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
     assert listed(dry) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
     dry.execute(Plan(cancel=dry.orders.tracker.live()[:1]))
     assert listed(dry) == ["Sell 100 @ 8600"]
-    margin = dry.margin()
+    margin = dry.snapshot().margin
     assert margin
     assert margin.total == 50
     dry.cancel_all_orders()

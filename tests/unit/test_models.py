@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.decimals import plain, to_grid
+from market_maker.decimals import plain, to_grid, to_lot
 from market_maker.models import Instrument, Side
+from market_maker.money import value
 
 
 @pytest.mark.parametrize(
@@ -46,12 +47,35 @@ def test_rounding_to_the_grid_twice_changes_nothing_more(price: float, tick: str
     assert once % Decimal(tick) == 0
 
 
+@pytest.mark.parametrize(
+    ("qty", "lot", "found"),
+    [
+        (0.3, "0.1", "0.3"),
+        (0.1 + 0.2, "0.1", "0.3"),
+        (0.29999999999999993, "0.1", "0.2"),
+        (99.9, "1", "99"),
+        (0.9, "1", "0"),
+        (Decimal("250"), "100", "200"),
+    ],
+)
+def test_quantities_go_down_to_the_lot(qty: float | Decimal, lot: str, found: str) -> None:
+    assert to_lot(qty, Decimal(lot)) == Decimal(found)
+
+
+@given(st.floats(0.0001, 1e6), st.sampled_from(["0.0001", "0.01", "1", "10"]))
+def test_a_quantity_on_the_lot_is_never_above_what_was_asked_for(qty: float, lot: str) -> None:
+    found = to_lot(qty, Decimal(lot))
+    assert found % Decimal(lot) == 0
+    assert found <= Decimal(str(qty)) < found + Decimal(lot)
+    assert to_lot(found, Decimal(lot)) == found
+
+
 def test_an_inverse_contract_is_worth_less_of_the_currency_as_its_price_rises() -> None:
     contract = Instrument(
         instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
     )
-    assert contract.value(Decimal(8000), Decimal(8000)) == 1
-    assert contract.value(Decimal(8000), Decimal(16000)) == Decimal("0.5")
+    assert value(contract, Decimal(8000), Decimal(8000)) == 1
+    assert value(contract, Decimal(8000), Decimal(16000)) == Decimal("0.5")
 
 
 def test_better_means_nearer_to_the_front_of_the_queue() -> None:

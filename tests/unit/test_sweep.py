@@ -1,7 +1,8 @@
 """The sweep: what it cancels and when it takes it for proven that nothing is left."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -11,9 +12,19 @@ from conftest import account
 from market_maker.client_oid import new_oid
 from market_maker.errors import AuthError, Fatal, NotSent, OrdersLeft, RequestError, Temporary
 from market_maker.gte import Outcome
-from market_maker.models import OpenOrder, Side
+from market_maker.models import Notes, OpenOrder, OrderState, Side
 from market_maker.orders import sweep
-from market_maker.orders.sweep import ASK_AGAIN, LATE_SECONDS, Sweep, prove_none_left
+from market_maker.orders.sweep import (
+    ASK_AGAIN,
+    LATE_SECONDS,
+    NEARLY_MS,
+    OWNER_UNKNOWN,
+    SLICE_SECONDS,
+    Sweep,
+    claimed,
+    prove_none_left,
+)
+from market_maker.wire.venue_clock import VenueClock
 from tests.world.timeline import Timeline
 
 OTHERS = "manual"
@@ -44,6 +55,9 @@ class Venue:
         self.asked: list[float] = []
         self.cancelled: list[tuple[float, str]] = []
         self.refusal: RequestError | None = None
+        self.cancel_takes = 0.0
+        """Seconds that each cancel takes to leave."""
+        self.clock = VenueClock(self.timeline)
 
     def query_orders(self) -> list[OpenOrder]:
         now = self.timeline.monotonic()
@@ -54,19 +68,34 @@ class Venue:
             raise Temporary("HTTP 503")
         return list(self.orders)
 
-    def cancel_bulk_orders(self, orders: Sequence[OpenOrder]) -> list[Outcome]:
+    def cancel_bulk_orders(
+        self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
+    ) -> list[Outcome]:
         now = self.timeline.monotonic()
-        self.cancelled += [(now, each.order_id) for each in orders]
+        sent = []
+        for each in orders:
+            if not still_wanted():
+                break
+            sent.append(each)
+            self.timeline.sleep(self.cancel_takes)
+        self.cancelled += [(now, each.order_id) for each in sent]
         if not self.ignores_cancels and not self.refusal:
-            self.orders = [each for each in self.orders if each not in orders]
-        return [Outcome(each.client_oid, each.order_id, self.refusal) for each in orders]
+            self.orders = [each for each in self.orders if each not in sent]
+        return [
+            Outcome(
+                each.client_oid,
+                each.order_id,
+                self.refusal if each in sent else NotSent("too late"),
+            )
+            for each in orders
+        ]
 
 
 def test_it_cancels_ours_by_prefix_or_id_and_spares_others() -> None:
     nameless, strange, theirs = order(3, oid=""), order(4, oid=""), order(5, oid=OTHERS)
     twin = order(6, run="thetwn")
     venue = Venue(order(1), order(2), nameless, strange, theirs, twin)
-    sweep.run(Sweep(venue, ids={"3"}, spare={"thetwn"}), venue.timeline, 5)
+    sweep.run(Sweep(venue, notes=Notes(frozenset({"3"})), spare={"thetwn"}), venue.timeline, 5)
     assert venue.orders == [strange, theirs, twin]
 
 
@@ -138,22 +167,99 @@ def test_a_key_that_is_refused_ends_it_after_one_attempt_to_cancel(where: str) -
     assert len(venue.cancelled) == 1
 
 
+def test_cancels_leave_for_a_slice_of_time_and_then_it_looks_anew() -> None:
+    venue = Venue(*(order(number) for number in range(1, 31)))
+    venue.cancel_takes = 0.1
+    sweep.run(Sweep(venue), venue.timeline, 5)
+    assert venue.orders == []
+    rounds = [at for at, _ in dict(reversed(venue.cancelled)).items()]
+    assert len(rounds) == 3
+    assert all(later - earlier >= SLICE_SECONDS for earlier, later in pairwise(sorted(rounds)))
+    assert len(venue.cancelled) == 30, "none is asked for twice"
+
+
+# --- orders that show no client_oid -------------------------------------------------------------
+
+
+def nameless(number: int, *, like: int = 1, ctime: int = 10**12) -> OpenOrder:
+    """A row without client_oid, alike in shape to the order with another number."""
+    return replace(order(like, oid=""), order_id=str(number), ctime=ctime)
+
+
+def noted(like: int = 1, ctime: int = 10**12) -> OpenOrder:
+    """A create whose answer was not noted."""
+    return replace(order(like), order_id="", state=OrderState.UNKNOWN, ctime=ctime)
+
+
+@pytest.mark.parametrize(
+    ("rows", "creates", "ours", "doubtful"),
+    [
+        ([nameless(11)], [noted()], {"11"}, set()),
+        ([nameless(11), nameless(12)], [noted(), noted()], {"11", "12"}, set()),
+        ([nameless(11)], [noted(), noted()], {"11"}, set()),
+        ([nameless(11), nameless(12)], [noted()], set(), {"11", "12"}),
+        ([nameless(11, like=2)], [noted()], set(), set()),
+        ([replace(nameless(11), client_oid=OTHERS)], [noted()], set(), set()),
+        ([nameless(11, ctime=10**12 - NEARLY_MS)], [noted()], {"11"}, set()),
+        ([nameless(11, ctime=10**12 - NEARLY_MS - 1)], [noted()], set(), set()),
+        ([nameless(11)], [], set(), set()),
+        ([nameless(7), nameless(11)], [noted()], {"7", "11"}, set()),  # 7 is a noted id
+        (
+            [nameless(11), nameless(21, like=2), nameless(22, like=2)],
+            [noted(), noted(2)],
+            {"11"},
+            {"21", "22"},
+        ),
+    ],
+)
+def test_a_nameless_row_is_ours_when_no_more_are_alike_than_creates_are_open(
+    rows: list[OpenOrder], creates: list[OpenOrder], ours: set[str], doubtful: set[str]
+) -> None:
+    found, unclear = claimed(rows, Notes(frozenset({"7"}), tuple(creates)))
+    assert found == ours
+    assert {each.order_id for each in unclear} == doubtful
+
+
+def test_rows_whose_owner_cannot_be_told_are_not_cancelled_and_keep_all_from_being_proven() -> None:
+    venue = Venue(order(1), nameless(11), nameless(12))
+    with pytest.raises(OrdersLeft, match=OWNER_UNKNOWN) as left:
+        sweep.run(Sweep(venue, notes=Notes(open_creates=(noted(),))), venue.timeline, 3)
+    assert [each.order_id for each in venue.orders] == ["11", "12"]
+    assert len(left.value.orders) == 2
+    venue.orders.pop()
+    sweep.run(Sweep(venue, notes=Notes(open_creates=(noted(),))), venue.timeline, 3)
+    assert venue.orders == []
+
+
 # --- orders that may be late --------------------------------------------------------------------
 
 
 def test_a_list_is_a_proof_only_when_no_order_can_arrive_any_more() -> None:
     venue = Venue(order(1))
     venue.timeline.after(9, lambda: venue.orders.append(order(2)))
-    prove_none_left(venue, venue.timeline, 3, ids=(), may_be_late=True)
+    prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=True)
     assert venue.orders == []
     assert venue.timeline.monotonic() >= LATE_SECONDS
     gaps = [later - earlier for earlier, later in pairwise(venue.asked)]
     assert max(gaps) < 1.01, "it looks every second"
 
 
+def test_a_step_back_of_the_venue_s_clock_begins_the_wait_anew() -> None:
+    venue = Venue(order(1))
+
+    def step_back() -> None:
+        venue.clock.stepped_back_at = venue.timeline.monotonic()
+
+    venue.timeline.after(6, step_back)
+    venue.timeline.after(15, lambda: venue.orders.append(order(2)))
+    prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=True)
+    assert venue.orders == []
+    assert venue.timeline.monotonic() >= 6 + LATE_SECONDS
+
+
 def test_where_none_can_be_late_one_list_is_enough() -> None:
     venue = Venue(order(1, oid=OTHERS))
-    prove_none_left(venue, venue.timeline, 3, ids=(), may_be_late=False)
+    prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=False)
     assert venue.timeline.monotonic() == 0
     assert venue.cancelled == []
 
@@ -162,7 +268,7 @@ def test_where_none_can_be_late_one_list_is_enough() -> None:
 def test_a_list_that_fails_once_is_asked_for_again_at_any_time_of_the_wait(second: float) -> None:
     venue = Venue(order(1))
     venue.down = (second, second + 1.0)
-    prove_none_left(venue, venue.timeline, 3, ids=(), may_be_late=True)
+    prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=True)
     assert venue.orders == []
     assert venue.timeline.monotonic() >= LATE_SECONDS
 
@@ -171,5 +277,5 @@ def test_a_venue_that_goes_away_during_the_wait_leaves_nothing_proven() -> None:
     venue = Venue(order(1))
     venue.down = (5.0, math.inf)
     with pytest.raises(OrdersLeft, match="503"):
-        prove_none_left(venue, venue.timeline, 3, ids=(), may_be_late=True)
+        prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=True)
     assert 7 <= venue.timeline.monotonic() <= 9
