@@ -16,12 +16,14 @@ from market_maker.settings.reload import Reloader
 from market_maker.strategy import Decision
 from market_maker.trading import (
     CreateBrake,
+    Dropped,
     ExchangeInterface,
     Loop,
     RandomSizes,
     Runtime,
+    log_plan,
+    log_status,
     request_of,
-    status,
 )
 
 __all__ = ["ExchangeInterface", "OrderManager"]
@@ -63,7 +65,7 @@ class OrderManager:
         self._brake = CreateBrake()
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
-        self._dropped = status.Dropped()
+        self._dropped = Dropped()
         self._decided: tuple[object, Decision] | None = None
         """What the last decision depended on, and what it was."""
         self._reloader = Reloader(self.clock)
@@ -260,14 +262,14 @@ class OrderManager:
         decision = self._decide(tuple(wanted), snapshot)
         self._dropped.log(decision.dropped)
         plan = self._brake.hold_back(decision.plan, len(wanted), self.clock.monotonic())
-        status.log_plan(plan)
+        log_plan(plan)
         if self.exchange.execute(plan):
             self._brake.rest(self.clock.monotonic(), settings.API_ERROR_INTERVAL)
 
     def print_status(self) -> None:
         """Log the account and the position."""
         self.running_qty = self.exchange.get_delta()
-        status.log_status(self.exchange.snapshot(), self.exchange.money, self.health)
+        log_status(self.exchange.snapshot(), self.exchange.money, self.health)
 
     def short_position_limit_exceeded(self) -> bool:
         """Say whether the position is so short that nothing more may be sold."""

@@ -26,7 +26,7 @@ RESTARTED = "GTE_MARKETMAKER_RESTARTED"
 def run(arguments: argparse.Namespace) -> None:
     """Run until told to stop; for changed code stop cleanly and restart."""
     is_restart = os.environ.pop(RESTARTED, "") == "1"
-    signals = Signals()
+    signals = Signals(end_at_once=lambda: os._exit(130))
     signals.install()
     session: Session | None = None
     paper: PaperChild | None = None

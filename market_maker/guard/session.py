@@ -2,10 +2,9 @@
 
 import faulthandler
 import logging
-import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -34,7 +33,8 @@ LEAVE_AT_ONCE = 3
 class Signals:
     """Passes signals on to a run. They set flags; only the third Ctrl-C ends it on the spot."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_at_once: Callable[[], None]) -> None:
+        self._end_at_once = end_at_once
         self._control: Control | None = None
         self._early = ""
         self._interrupts = 0
@@ -68,7 +68,7 @@ class Signals:
     def _stop(self, number: int, _frame: object) -> None:
         self._interrupts += number == signal.SIGINT
         if self._interrupts >= LEAVE_AT_ONCE:
-            os._exit(130)
+            self._end_at_once()
         if self._control is None:
             self._early = signal.Signals(number).name  # an import may swallow the exception
             raise KeyboardInterrupt
