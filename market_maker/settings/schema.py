@@ -177,7 +177,7 @@ class SettingsBase:
     API_ERROR_INTERVAL: float = setting(
         10, "Seconds without new orders after the venue has refused some.", low=0
     )
-    TIMEOUT: float = fixed(7, "Seconds to wait for an answer; at most 4 for orders.", low=0.1)
+    TIMEOUT: float = fixed(7, "Seconds to wait for an answer; at most 4.", low=0.1)
     LOG_LEVEL: int | str = fixed(
         "INFO",
         "DEBUG, INFO, WARNING or ERROR; the constants of `logging` work too.",
