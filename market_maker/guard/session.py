@@ -139,14 +139,14 @@ class Session:
         When its own shutdown fails, cancel over REST alone. Raises OrdersLeft when that fails too.
         """
         try:
-            self._attend(bot)
+            self._connect(bot)
             yield
         except BaseException as error:
-            self._see_out(bot, error)
+            self._finish(bot, error)
             raise
-        self._see_out(bot, None)
+        self._finish(bot, None)
 
-    def _see_out(self, bot: Watched, error: BaseException | None) -> None:
+    def _finish(self, bot: Watched, error: BaseException | None) -> None:
         """Let go after a run, if it is proven that none of its orders is left."""
         if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
@@ -156,7 +156,7 @@ class Session:
             self.files.note_proven_clean()
         self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
 
-    def _attend(self, bot: Watched) -> None:
+    def _connect(self, bot: Watched) -> None:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
         self.files.note_run(exchange.gte.run)
         exchange.gte.notes = self.files
