@@ -130,7 +130,7 @@ class Session:
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
             self._prove_none_left(START_CANCEL_SECONDS)
-        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+        self._let_go(error)
 
     @contextmanager
     def watch(self, bot: Watched) -> Iterator[None]:
@@ -154,7 +154,7 @@ class Session:
             self._prove_none_left(CANCEL_SECONDS)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
-        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+        self._let_go(error)
 
     def _connect(self, bot: Watched) -> None:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
@@ -186,17 +186,16 @@ class Session:
             )
             self.files.note_proven_clean()
         except OrdersLeft as left:
-            self._let_go(left, is_clean=False)
+            self._let_go(left)
             raise
         finally:
             client.exit()
 
-    def _let_go(self, error: BaseException | None, *, is_clean: bool) -> None:
-        """Let go of everything if none of our orders is left; else the guard goes on."""
+    def _let_go(self, error: BaseException | None) -> None:
+        """Let go of everything, unless orders may be left: then list them; the guard goes on."""
         faulthandler.cancel_dump_traceback_later()
-        if not is_clean:
-            if isinstance(error, OrdersLeft):
-                self.files.write_orders_left(str(error), error.orders)
+        if isinstance(error, OrdersLeft):
+            self.files.write_orders_left(str(error), error.orders)
             return
         if error is None or isinstance(error, NO_CRASH):
             self.files.note_clean_end()
