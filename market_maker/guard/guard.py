@@ -118,7 +118,7 @@ class Guard:
         self._deaths = [at for at in self._deaths if now - at < DEATHS_SECONDS]
         if self._child:
             logger.error(
-                "The guard, process %d, has died or does not respond: replacing it.",
+                "The guard, process %d, has died or does not respond.",
                 self._child.pid,
             )
             self._child.kill()

@@ -131,7 +131,7 @@ class Session:
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
             self._prove_none_left(START_CANCEL_SECONDS)
-        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+        self._let_go(error)
 
     @contextmanager
     def watch(self, bot: Watched) -> Iterator[None]:
@@ -140,14 +140,14 @@ class Session:
         When its own shutdown fails, cancel over REST alone. Raises OrdersLeft when that fails too.
         """
         try:
-            self._attend(bot)
+            self._connect(bot)
             yield
         except BaseException as error:
-            self._see_out(bot, error)
+            self._finish(bot, error)
             raise
-        self._see_out(bot, None)
+        self._finish(bot, None)
 
-    def _see_out(self, bot: Watched, error: BaseException | None) -> None:
+    def _finish(self, bot: Watched, error: BaseException | None) -> None:
         """Let go after a run, if it is proven that none of its orders is left."""
         if bot.control.is_halted and not self._is_latched:  # it came after the last tick
             self._latch(bot.control.halt_reason)
@@ -157,9 +157,9 @@ class Session:
             self._prove_none_left(CANCEL_SECONDS)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
-        self._let_go(error, is_clean=not isinstance(error, OrdersLeft))
+        self._let_go(error)
 
-    def _attend(self, bot: Watched) -> None:
+    def _connect(self, bot: Watched) -> None:
         loop, control, exchange = bot.loop, bot.control, bot.exchange
         self.files.note_run(exchange.gte.run)
         exchange.gte.on_create = self.files.note_create
@@ -189,17 +189,16 @@ class Session:
             )
             self.files.note_proven_clean()
         except OrdersLeft as left:
-            self._let_go(left, is_clean=False)
+            self._let_go(left)
             raise
         finally:
             client.exit()
 
-    def _let_go(self, error: BaseException | None, *, is_clean: bool) -> None:
-        """Let go of everything if none of our orders is left; else the guard goes on."""
+    def _let_go(self, error: BaseException | None) -> None:
+        """Let go of everything, unless orders may be left: then list them; the guard goes on."""
         faulthandler.cancel_dump_traceback_later()
-        if not is_clean:
-            if isinstance(error, OrdersLeft):
-                self.files.write_orders_left(str(error), error.orders)
+        if isinstance(error, OrdersLeft):
+            self.files.write_orders_left(str(error), error.orders)
             return
         if error is None or isinstance(error, NO_CRASH):
             self.files.note_clean_end()
