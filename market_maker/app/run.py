@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RESTARTED = "GTE_MARKETMAKER_RESTARTED"
+"""Environment variable by which a new process knows that no person has started it."""
+
 
 def run(arguments: argparse.Namespace) -> None:
     """Run until told to stop; for changed code leave cleanly and start anew."""
     signals = Signals()
     signals.install()
+    is_restart = bool(os.environ.pop(RESTARTED, ""))
     session: Session | None = None
     paper: PaperChild | None = None
     try:
@@ -33,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
             session = Session(
                 settings.account(),
                 has_guard=not arguments.no_guard,
-                clear_halt=arguments.clear_halt,
+                clear_halt=arguments.clear_halt and not is_restart,
                 keep=(paper.child.fd,) if paper else (),
             )
         signals.let_through()
@@ -125,6 +129,7 @@ def _start_anew(paper: "PaperChild | None") -> None:
     A signal that comes meanwhile reaches the new process. Raises OSError when there is no program
     to start.
     """
-    environment = settings.environment() | (paper.outlive_restart() if paper else {})
+    kept = paper.outlive_restart() if paper else {}
+    environment = settings.environment() | {RESTARTED: "1"} | kept
     logging.shutdown()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
