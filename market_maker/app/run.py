@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
             session = Session(
                 settings.account(),
                 has_guard=not arguments.no_guard,
-                clear_halt=arguments.clear_halt,
+                clear_halt=arguments.clear_halt and not is_restart,
                 keep=(paper.child.fd,) if paper else (),
             )
         signals.unblock()

@@ -790,6 +790,30 @@ def test_a_kill_switch_during_a_restart_is_not_forgotten(
 
 
 @pytest.mark.slow
+def test_a_latch_from_amid_a_restart_is_not_cleared_by_the_old_command_line(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from market_maker.guard.runfiles import RunFiles\n"
+        "from market_maker.market_maker import OrderManager\n"
+        "from market_maker.settings import settings\n\n\n"
+        "class Mine(OrderManager):\n"
+        "    def exit(self):\n"
+        "        super().exit()\n"
+        "        RunFiles(settings.account()).halt('by hand')\n"
+    )
+    code = watched_code(venue, tmp_path)
+    bot = run("--strategy", "mine:Mine", "--clear-halt")
+    wait_until(lambda: len(venue.open_orders()) == 6)
+    code.write_text("A = 2\n")
+    bot.wait_for("(?s)Restarting.*HALTED.*by hand")
+    assert venue.judge().accepted == 6
+    assert bot.end(signal.SIGTERM) == 0
+    assert run("--clear-halt", "--loops", "1").end() == 0
+    assert venue.judge().accepted == 12
+
+
+@pytest.mark.slow
 def test_the_kill_switch_needs_no_running_bot(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
