@@ -36,7 +36,7 @@ ROOMS = [
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
     Room("auth", files="auth", doors="auth", uses=""),
-    Room("wire", doors="protocol transport tls venue_clock", uses="auth"),
+    Room("wire", doors="codes protocol transport tls venue_clock", uses="auth"),
     Room("ws", doors="ws_thread", uses="auth wire"),
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
@@ -147,7 +147,7 @@ WINDOWS = {
 }
 TOO_LONG = set(
     "rest orders.executor orders.tracker app.cli trading.loop trading.exchange_interface "
-    "settings.store ws.ws_thread wire.protocol wire.transport".split()
+    "settings.store".split()
 )
 
 
