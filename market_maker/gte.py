@@ -20,7 +20,7 @@ from market_maker.errors import (
     Temporary,
 )
 from market_maker.models import Account, Instrument, Margin, OpenOrder, OrderRequest, Position, Side
-from market_maker.wire import protocol
+from market_maker.wire import codes, protocol
 from market_maker.wire.protocol import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
 from market_maker.wire.tls import Connections
@@ -230,7 +230,7 @@ class GTE:
         try:
             data = self._rest.send(protocol.ORDER_CREATE, params, what, still_wanted, leaving)
         except RequestError as error:
-            found = protocol.error_of_create(error)
+            found = codes.error_of_create(error)
             if not isinstance(found, OutcomeUnknown):
                 self.on_create("refused", request, "")
             raise found from None

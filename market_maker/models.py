@@ -87,13 +87,10 @@ class Instrument:
     lot: Decimal = Decimal(1)
     """Step of quantities: one contract, or the smallest base quantity of a pair."""
     face_value: Decimal = Decimal(1)
-    """Worth of one contract in `quote_currency`."""
-    quote_currency: str = ""
+    """Worth of one contract in the quote currency."""
     last_price: Decimal | None = None
     mark_price: Decimal | None = None
     index_price: Decimal | None = None
-    funding_rate: Decimal | None = None
-    volume_24h: Decimal | None = None
 
     @property
     def is_contract(self) -> bool:
@@ -226,8 +223,6 @@ class Leg:
     available: Decimal = ZERO
     """What is not yet bound by resting close orders."""
     entry_price: Decimal = ZERO
-    pnl: Decimal = ZERO
-    realised_pnl: Decimal = ZERO
     liquidation_price: Decimal | None = None
     arrival: int = 0
     """The number of the frame that has shown it (see `ws_thread.GTEWebsocket.arrivals`)."""

@@ -189,7 +189,7 @@ class ExchangeInterface:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
         try:
             self.gte.instrument_query()  # whose answer tells the venue's time
-            self.gte.clock.believe_latest()
+            self.gte.clock.reset_to_latest()
         except RequestError as error:
             logger.warning("The venue's time is not known: %s", error)
         self.feed.reconnect(reason)

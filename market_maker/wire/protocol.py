@@ -1,7 +1,8 @@
-"""GTE's wire: endpoints, tables, codes; text into values once, values into parameters once.
+"""GTE's wire: endpoints, text into values, values into parameters, the WebSocket's texts.
 
-Numbers come as strings and leave as plain decimal strings. A row that does not parse raises
-`BadData` with the reason; NaN, Infinity, empty text and odd digits never get through.
+Numbers arrive and leave as plain decimal strings. A row that does not parse raises `BadData` with
+the reason; NaN, Infinity, empty text and digits that are not ASCII never get through. Error codes
+are in `codes`.
 """
 
 import json
@@ -13,24 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from market_maker.decimals import plain
-from market_maker.errors import (
-    AuthError,
-    BadData,
-    BadParameter,
-    LeverageRefused,
-    Liquidated,
-    MetadataFault,
-    NoFunds,
-    NotClosable,
-    NotSent,
-    OrderGone,
-    OutcomeUnknown,
-    Refused,
-    RequestError,
-    Temporary,
-    TooFrequent,
-    VenueFault,
-)
+from market_maker.errors import BadData
 from market_maker.models import (
     Account,
     Instrument,
@@ -48,7 +32,7 @@ Params = dict[str, str]
 PING = '{"op":"ping"}'
 CLIENT_OID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 TEXT_CHARS = 100
-"""No name, id or time of the venue is as long."""
+"""The longest name, id or time that is taken; the venue's own are far shorter."""
 PAGE_ROWS = 100
 BATCH_IDS = 50
 
@@ -87,85 +71,6 @@ MARGIN_INCREASE = Endpoint("POST", "/v1/api/{type}/margin/increase", 5)
 MARGIN_AUTO = Endpoint("POST", "/v1/api/{type}/margin/auto", 2)
 
 
-# --- error codes (gte-api §9.1; the ones of §9.2 that may still be sent) ------------------------
-
-ERRORS: dict[int, tuple[type[RequestError], str]] = {
-    -10002: (VenueFault, "server exception"),
-    -10011: (BadParameter, "a required parameter is empty"),
-    -10012: (BadParameter, "a parameter has the wrong type"),
-    -10013: (BadParameter, "a parameter's value is invalid"),
-    -10051: (AuthError, "the signature is wrong: check the secret"),
-    -10052: (Temporary, "the request had expired on arrival: check this machine's clock"),
-    -10053: (TooFrequent, "too frequent"),
-    -10054: (AuthError, "the API key is unknown"),
-    -10055: (AuthError, "the API key lacks the permission"),
-    -10201: (Refused, "already subscribed"),
-    -10202: (AuthError, "not authenticated"),
-    -11001: (Refused, "record type error"),
-    -11002: (Refused, "request inconsistent"),
-    -11003: (NoFunds, "the balance does not suffice"),
-    -11004: (Refused, "the amount must be positive"),
-    -11051: (Refused, "both account types are the same"),
-    -11060: (BadParameter, "a required parameter is missing"),
-    -11061: (AuthError, "the account does not exist"),
-    -11062: (Refused, "the order could not be handed to the payment provider"),
-    -11063: (Refused, "payment callback with a bad signature"),
-    -11064: (Refused, "payment callback failed"),
-    -11065: (NoFunds, "the balance does not suffice"),
-    -11066: (OrderGone, "the order does not exist"),
-    -11067: (Refused, "the order could not be updated"),
-    -13001: (Refused, "the order has been created already"),
-    -13002: (OrderGone, "the order is cancelled already"),
-    -13003: (OrderGone, "the order is filled already"),
-    -13004: (OrderGone, "the order has ended already"),
-    -13005: (NotClosable, "the closing price is beyond the bankruptcy price"),
-    -13006: (OrderGone, "cancelled twice"),
-    -13007: (OrderGone, "the order is in another state"),
-    -13101: (NotClosable, "more than the closable position"),
-    -13102: (LeverageRefused, "orders are resting, so the leverage cannot change"),
-    -13103: (LeverageRefused, "more than the margin that can be removed"),
-    -13104: (LeverageRefused, "more than the maximum leverage"),
-    -13105: (Liquidated, "the position is being liquidated"),
-    -13106: (Liquidated, "the position has been liquidated"),
-    -13201: (Refused, "record type error"),
-    -13202: (Refused, "request inconsistent"),
-    -13203: (NoFunds, "the balance does not suffice"),
-    -16001: (MetadataFault, "metadata fault"),
-    -16002: (MetadataFault, "asset metadata fault"),
-    -16003: (MetadataFault, "contract metadata fault"),
-}
-
-EXPIRED = -10052
-CREATED_ALREADY = -13001
-ALREADY_SUBSCRIBED = -10201
-NOT_AUTHENTICATED = -10202
-
-
-def error_of(code: int, what: str, detail: object = None) -> RequestError:
-    """Return the error for a code that is not 0; `what` names the call, `detail` is the venue's."""
-    kind, meaning = ERRORS.get(code, (RequestError, "a code that the venue does not document"))
-    name = detail.get("data") if isinstance(detail, Mapping) else None
-    param = name.get("paramName") if isinstance(name, Mapping) else None
-    about = f" ({printable(param)})" if param else ""
-    return kind(f"{what}: {meaning}{about} (code {code})", code)
-
-
-def error_of_create(error: RequestError) -> RequestError:
-    """Return the error with what it means for a create: only a clear refusal ends it.
-
-    A code that is not documented, "created already" (-13001), a fault of the venue and "too
-    frequent" do not prove that the order is not there (faults §0.3, V8).
-    """
-    if isinstance(error, NotSent) or error.code == EXPIRED:
-        return error
-    is_open = isinstance(error, Temporary) or type(error) is RequestError
-    if is_open or error.code == CREATED_ALREADY:
-        unknown = OutcomeUnknown(str(error), error.code)
-        unknown.cause = error
-        return unknown
-    return error
-
-
 # --- text into values ---------------------------------------------------------------------------
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,18})?", re.ASCII)
@@ -186,7 +91,7 @@ def number(row: Row, name: str) -> Decimal:
 
 @lru_cache(8192)
 def _parsed(text: Any) -> Decimal:
-    """Return a number, or raise what is not kept here. Texts repeat: of a real feed's, 98 % do."""
+    """Return a number, or raise TypeError or ValueError. Kept: a feed repeats 98 % of its texts."""
     if not _NUMBER.fullmatch(text):
         raise ValueError
     return Decimal(text)
@@ -229,13 +134,13 @@ def text(row: Row, name: str) -> str:
 
 
 def millis(row: Row, name: str) -> int:
-    """Return a time in ms, or 0 where the row has none that can be believed."""
+    """Return a time in ms UTC, or 0 where the row has no plausible one."""
     value = str(row.get(name, ""))
     return int(value) if _MILLIS.fullmatch(value) else 0
 
 
 def settle_currency(row: Row) -> str:
-    """Return the settlement area: REST names it `asset`, the WebSocket `settle_currency`."""
+    """Return the settlement area: `asset` over REST, `settle_currency` over the WebSocket."""
     return text(row, "settle_currency" if "settle_currency" in row else "asset")
 
 
@@ -266,7 +171,7 @@ LIVE_STATUSES = ("1", "2", "4", "16")
 
 
 def parse_side(row: Row) -> Side:
-    """Return the side of an order row: `side` 1/0 for contracts, `bid_flag` 1/0 for spot."""
+    """Return the side of a row, or raise BadData: `side` 1/0, or `bid_flag` 1/0 for spot."""
     flag = row.get("side", row.get("bid_flag"))
     if flag not in ("0", "1"):
         raise BadData(f"side is neither 0 nor 1: {printable(flag)}")
@@ -274,7 +179,7 @@ def parse_side(row: Row) -> Side:
 
 
 def _close_flag(row: Row) -> bool:
-    """Return whether an order closes; spot has no such flag."""
+    """Return whether an order closes a position; spot has no such flag."""
     flag = row.get("close_flag", "0")
     if flag not in ("0", "1"):
         raise BadData(f"close_flag is neither 0 nor 1: {printable(flag)}")
@@ -282,7 +187,7 @@ def _close_flag(row: Row) -> bool:
 
 
 def order_id(row: Row) -> str:
-    """Return the id of an order: digits, which rise with time."""
+    """Return the id of an order, all digits. Raises BadData."""
     found = text(row, "order_id" if "order_id" in row else "id")
     if not re.fullmatch(r"[0-9]{1,20}", found, re.ASCII):
         raise BadData(f"order_id is not a number: {printable(found)}")
@@ -290,7 +195,7 @@ def order_id(row: Row) -> str:
 
 
 def parse_order(row: Row) -> OpenOrder:
-    """Return the order of a REST or WebSocket row.
+    """Return the order of a REST or WebSocket row. Raises BadData.
 
     An unknown status counts as live (gte-api §7.3).
     """
@@ -313,7 +218,7 @@ def parse_order(row: Row) -> OpenOrder:
 
 
 def _client_oid(value: object) -> str:
-    """Return an id as the venue shows it; text that cannot be ours, in quotes."""
+    """Return a client_oid as the row shows it; one that cannot be ours, in quotes."""
     if not isinstance(value, str | None):
         raise BadData(f"client_oid is no text: {printable(value, TEXT_CHARS)}")
     if not value or CLIENT_OID.fullmatch(value):
@@ -322,9 +227,9 @@ def _client_oid(value: object) -> str:
 
 
 def parse_execution(row: Row) -> OpenOrder:
-    """Return what an execution report says of its order; it has no fill price and no client_oid.
+    """Return the order of an execution report, without client_oid. Raises BadData.
 
-    The filled quantity is `cum_qty`: the venue's `last_qty` is not to be relied on (gte-api §6.5).
+    Filled is `cum_qty`, because `last_qty` is not reliable; there is no fill price (gte-api §6.5).
     """
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
@@ -352,12 +257,9 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         tick=tick,
         lot=spot_lot or Decimal(1),
         face_value=price_if_any(row, face_name) or Decimal(1),
-        quote_currency=text(row, "quote_currency") if row.get("quote_currency") else "",
         last_price=price_if_any(row, "last_price"),
         mark_price=price_if_any(row, "mark_price"),
         index_price=price_if_any(row, "index_price"),
-        funding_rate=optional(row, "funding_rate"),
-        volume_24h=optional(row, "volume_24h"),
     )
 
 
@@ -369,19 +271,17 @@ def _step(row: Row, name: str) -> Decimal | None:
 
 
 def parse_leg(row: Row) -> Leg:
-    """Return one side's row of the position table."""
+    """Return one leg from its row of the position table. Raises BadData."""
     return Leg(
         qty=not_negative(row, "qty"),
         available=not_negative(row, "avail_qty"),
         entry_price=optional(row, "entry_price") or Decimal(0),
-        pnl=optional(row, "pnl") or Decimal(0),
-        realised_pnl=optional(row, "realised_pnl") or Decimal(0),
         liquidation_price=optional(row, "liquidation_price"),
     )
 
 
 def parse_margin(row: Row) -> Margin:
-    """Return the account from a `margin` row or from `account/pc/query` or `account/bb/query`."""
+    """Return the account of a `margin` row, or of `account/pc/query` or `bb`. Raises BadData."""
     return Margin(
         currency=settle_currency(row),
         total=number(row, "total"),
@@ -437,7 +337,7 @@ def order_params(request: OrderRequest, account: Account) -> Params:
 
 
 def flag(value: bool) -> str:
-    """Return a truth as the venue spells it."""
+    """Return a boolean as the venue spells it."""
     return "1" if value else "0"
 
 
@@ -469,20 +369,23 @@ IdRule = tuple[Decimal, Decimal]
 
 
 def id_rule(instrument: Row) -> IdRule | None:
-    """Return what gives the ids of the book of an instrument (gte-api §6.3), if its row tells."""
+    """Return what ids of the book are made of (gte-api §6.3); None where the row lacks it.
+
+    Raises BadData.
+    """
     if instrument.get("symbol_id") is None or instrument.get("tick_size") is None:
         return None
     return 10**8 * number(instrument, "symbol_id"), number(instrument, "tick_size")
 
 
 def id_fits(row: Row, rule: IdRule) -> bool:
-    """Say whether the id of a level of the book fits its price. Raises BadData."""
+    """Return whether the id of a level of the book fits its price. Raises BadData."""
     highest, tick = rule
     return (highest - number(row, "id")) * tick == number(row, "price")
 
 
 def subscription(instrument_type: str, table: str, area: str, symbol: str) -> str:
-    """Return the text frame that subscribes a table; private ones cover the whole area (§5.4)."""
+    """Return the text that subscribes a table; private ones cover the whole area (§5.4)."""
     args = {"instrument_type": instrument_type, "table": table, "settle_currency": area}
     if table in PUBLIC_TABLES:
         args["symbol"] = symbol

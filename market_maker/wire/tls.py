@@ -1,7 +1,7 @@
 """Connections to the venue: straight to it, TLS verified, and bounded in time and size.
 
-Nothing of the environment has a say: no proxy, no other CA file, no log of keys. REST and feed use
-the same rules.
+The environment changes nothing: no proxy, no other CA file, no key log. REST and feed use the same
+rules.
 """
 
 import socket
@@ -24,12 +24,12 @@ from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
 
 PARALLEL = 8
-"""So many requests may be under way at once."""
+"""So many requests may be in flight at once."""
 HEADERS_LIMIT = 256 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
 READ_AHEAD = 16 * 1024
 CA_FILE = DEFAULT_CA_BUNDLE_PATH
-"""The certificates that `requests` brings; no variable of the environment names others."""
+"""The CA certificates that `requests` ships; environment variables are ignored."""
 
 
 class Bounded(socket.socket):
@@ -43,10 +43,7 @@ class Bounded(socket.socket):
     _ahead = b""
 
     def recv(self, buflen: int = READ_AHEAD, flags: int = 0) -> bytes:
-        """Receive as ever, within the bounds.
-
-        It reads ahead, because websocket-client asks three times for each frame.
-        """
+        """Receive within the bounds; read ahead, as websocket-client asks three times a frame."""
         if not self._ahead:
             self._ahead = self._in_time(super().recv, READ_AHEAD, flags)
         data, self._ahead = self._ahead[:buflen], self._ahead[buflen:]
@@ -54,7 +51,7 @@ class Bounded(socket.socket):
         return data
 
     def recv_into(self, *args: Any) -> int:
-        """Receive as ever, within the bounds."""
+        """Receive within the bounds."""
         size: int = self._in_time(super().recv_into, *args)
         self._count(size)
         return size
@@ -64,7 +61,7 @@ class Bounded(socket.socket):
             return receive(*args)
         left = self.deadline - SYSTEM.monotonic()
         if left <= 0:
-            raise TimeoutError("it comes too slowly")
+            raise TimeoutError("too slow: not received by the deadline")
         usual = self.gettimeout()
         if usual is not None and usual <= left:
             return receive(*args)
@@ -78,7 +75,7 @@ class Bounded(socket.socket):
         if self.allowance is not None:
             self.allowance -= size
             if self.allowance < 0:
-                raise ConnectionError("it is too long")
+                raise ConnectionError("too long: more bytes than allowed")
 
 
 class BoundedTLS(Bounded, ssl.SSLSocket):
@@ -86,7 +83,7 @@ class BoundedTLS(Bounded, ssl.SSLSocket):
 
 
 class TLSRefused(NewConnectionError):
-    """TLS did not come about, so that no byte of a request can have left."""
+    """The TLS handshake failed, so no byte of a request can have left."""
 
     def __init__(self, connection: HTTPConnection, error: OSError) -> None:
         self.words = in_words(error)
@@ -94,9 +91,9 @@ class TLSRefused(NewConnectionError):
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the rules for TLS: 1.2 or newer, certificate and host name checked.
+    """Return a TLS context: 1.2 or newer, certificate and host name verified.
 
-    Raises SettingsError when the file of CA certificates cannot be read.
+    Raises SettingsError when the CA file cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -109,17 +106,18 @@ def tls_context() -> ssl.SSLContext:
 
 
 def in_words(error: OSError) -> str:
-    """Say why TLS did not come about."""
+    """Return why the TLS handshake failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS refused, the certificate is not good: {error.verify_message.rstrip('.')}"
+        return f"TLS refused: invalid certificate: {error.verify_message.rstrip('.')}"
     reason = error.reason if isinstance(error, ssl.SSLError) else type(error).__name__
-    return f"TLS refused, no handshake of version 1.2 or newer: {reason or 'broken off'}"
+    return f"TLS refused: no handshake of version 1.2 or newer: {reason or 'closed'}"
 
 
 def connect(url: str, seconds: float) -> Bounded:
-    """Return a socket to the host of a ws:// or wss:// address, with TLS for the latter.
+    """Return a socket connected to the host of a ws:// or wss:// address, with TLS for wss.
 
-    `seconds` bounds each step, and what it receives until somebody sets another deadline.
+    `seconds` bounds each step, and what is received until another deadline is set. Raises
+    ConnectionError for a failed handshake, and OSError.
     """
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "wss"
@@ -175,7 +173,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Connects a `requests` session by our rules, whatever a caller asks of it."""
+    """Connects a `requests` session by the rules of this module, whatever its caller asks for."""
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **options: Any
@@ -186,7 +184,7 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
     def cert_verify(self, conn: Any, *_: object, **__: object) -> None:
-        """Leave verifying to the context, which always does."""
+        """Leave verification to the context, which always verifies."""
         conn.cert_reqs = "CERT_REQUIRED"
 
 
@@ -194,7 +192,7 @@ class Adapter(HTTPAdapter):
 
 
 class Runs(Protocol):
-    """Something that runs until it is told to end."""
+    """Something that runs in a thread until it is told to end."""
 
     def run(self) -> None:
         """Run."""
@@ -204,31 +202,31 @@ class Handle(Protocol):
     """The part of a thread that its owner needs."""
 
     def is_alive(self) -> bool:
-        """Return whether it still runs."""
+        """Return whether the thread is running."""
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end."""
+        """Wait up to `timeout` seconds for its end."""
 
 
 class Connections:
     """How a client reaches the venue: over real sockets, in real threads.
 
-    A client is given one; a simulated venue comes with connections of its own.
+    It is a constructor argument of each client; a simulated venue brings its own.
     """
 
     def adapter(self) -> BaseAdapter:
-        """Return what carries the requests of a `requests` session."""
+        """Return the adapter of a `requests` session."""
         return Adapter(pool_connections=1, pool_maxsize=PARALLEL, max_retries=0)
 
     def pool(self) -> Executor:
-        """Return what sends requests side by side."""
+        """Return a pool that sends requests in parallel."""
         return ThreadPoolExecutor(PARALLEL, thread_name_prefix="GTE")
 
     def open_feed(self, url: str, seconds: float) -> tuple[websocket.WebSocket, Bounded]:
         """Return an open WebSocket and the socket under it, which bounds it.
 
         `seconds` bounds each step. Raises ConnectionError for a redirect, which is not followed,
-        and whatever the network raises.
+        and what the network raises.
         """
         line = connect(url, seconds)
         made = websocket.create_connection(
@@ -239,11 +237,11 @@ class Connections:
             enable_multithread=True,
         )
         if made.getstatus() != 101:  # websocket-client 1.9.0 takes a redirect for a feed
-            raise ConnectionError("no feed but a redirect, which is not followed")
+            raise ConnectionError("a redirect, not followed")
         return made, line
 
     def run(self, feed: Runs) -> Handle:
-        """Let a feed run beside us from now on."""
+        """Start a feed in a thread of its own."""
         thread = threading.Thread(target=feed.run, name=type(feed).__name__, daemon=True)
         thread.start()
         return thread

@@ -1,7 +1,7 @@
 """One REST request: paced by the budget, signed, sent once, and classified.
 
-Its end is an answer, a refusal, a question that was not answered (`Temporary`), or a write whose
-fate is not known (`OutcomeUnknown`). Nothing is tried again here: the tick is the retry loop.
+It ends with an answer, a refusal, a failed read (`Temporary`) or a write of unknown outcome
+(`OutcomeUnknown`). It never retries: the tick is the retry loop.
 """
 
 import logging
@@ -28,7 +28,7 @@ from market_maker.errors import (
     TooFrequent,
 )
 from market_maker.models import Account
-from market_maker.wire import protocol, tls
+from market_maker.wire import codes, protocol, tls
 from market_maker.wire.protocol import Endpoint, Params
 from market_maker.wire.throttle import Throttle
 from market_maker.wire.tls import Connections
@@ -38,21 +38,21 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 2.0
 LOOK_AGAIN = 0.05
-"""Seconds between two looks whether a request that waits for the budget is still wanted."""
+"""Seconds between two checks whether a request that waits for the budget is still wanted."""
 ANSWER_SECONDS = 4.0
-"""The longest wait for an answer: short, so that the loop goes on and an outcome is known soon."""
+"""The longest wait for an answer, in seconds: short, so that the loop goes on."""
 CHUNK = 65_536
 LONGEST_REST = 1.0
-"""Seconds that a request waits at most when the venue has said "too frequent": the tick goes on."""
+"""The longest wait of a rate-limited request in seconds: the tick goes on without it."""
 PROBE_EVERY = 60.0
-"""Seconds between two looks whether a venue that blocks us still does."""
+"""Seconds between two reads that test whether the venue still answers 403."""
 
 
 class Transport:
-    """Speaks to one venue with one key; may be used by many threads at once.
+    """Sends the requests of one account to its venue. Many threads may use it at once.
 
-    TLS is always verified, redirects are not followed, and the environment's proxies and .netrc are
-    not used: each would take the key elsewhere. An answer is bounded in time and in size.
+    TLS is always verified, redirects are not followed, and proxies and .netrc of the environment
+    are ignored: each could take the key elsewhere. Answers are bounded in time and size.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Transport:
         )
 
     def _expect_use_by_another(self, endpoint: Endpoint) -> None:
-        """Wait a window before the first call: a process before this one may have made one."""
+        """Wait a window before the first call: an earlier process may have used it up."""
         self._throttle.start(endpoint.path)
         self._finish(endpoint)
 
@@ -99,18 +99,18 @@ class Transport:
         self._session.close()
 
     def blocked_for(self) -> float | None:
-        """Return the seconds since the venue began to answer 403 to all; None when it does not."""
+        """Return the seconds since the venue answers 403 to every request; None if it does not."""
         return (
             None if self._blocked_since is None else self._clock.monotonic() - self._blocked_since
         )
 
     def is_free(self, endpoint: Endpoint) -> bool:
-        """Say whether a call could leave at once."""
+        """Return whether a call could leave at once, within the budget."""
         with self._budget:
             return self._wait(endpoint) == 0
 
     def make_read_only(self) -> None:
-        """Send nothing but questions from now on."""
+        """Send only reads (GET) from now on."""
         self._read_only = True
 
     def send(
@@ -149,32 +149,32 @@ class Transport:
         self._blocked_since = None
         theirs.learn(begun, reply.get("time"))
         if code := reply["code"]:
-            refusal = protocol.error_of(code, what, reply.get("error"))
+            refusal = codes.error_of(code, what, reply.get("error"))
             if isinstance(refusal, TooFrequent):
                 self._slow_down(endpoint)
-            if code == protocol.EXPIRED:
-                theirs.believe_latest()
+            if code == codes.EXPIRED:
+                theirs.reset_to_latest()
             raise refusal
         return reply.get("data")
 
     def _check_block(self, endpoint: Endpoint, what: str) -> None:
-        """While the venue blocks us let one question a minute through, and nothing else."""
+        """Raise NotSent while the venue answers 403, but for one read a minute."""
         if self._blocked_since is None:
             return
         now = self._clock.monotonic()
         if endpoint.method != "GET" or now < self._probe_due:
-            raise NotSent(f"{what}: not sent, the venue is blocking us (403)")
+            raise NotSent(f"{what}: not sent: blocked by the venue (403)")
         self._probe_due = now + PROBE_EVERY
 
     def _of_status(self, status: "_Status", endpoint: Endpoint, what: str) -> RequestError:
-        """Say what an answer means that has nothing but its HTTP status to tell."""
+        """Map a bare HTTP status to an error."""
         if status.number == HTTPStatus.FORBIDDEN:
             now = self._clock.monotonic()
             self._blocked_since = self._blocked_since or now
             self._probe_due = now + PROBE_EVERY
-            return Blocked(f"{what}: the venue keeps us out ({status})")
+            return Blocked(f"{what}: blocked by the venue ({status})")
         if status.number == HTTPStatus.UNAUTHORIZED:
-            return AuthError(f"{what}: the venue does not accept our key ({status})")
+            return AuthError(f"{what}: the venue refuses the API key ({status})")
         if status.number == HTTPStatus.TOO_MANY_REQUESTS:
             self._slow_down(endpoint, status.retry_after)
             return TooFrequent(f"{what}: too frequent ({status})")
@@ -192,18 +192,18 @@ class Transport:
             )
 
     def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
-        """Wait for a place in the budget and take it."""
+        """Wait for a place in the budget and take it, or raise NotSent."""
         with self._budget:
             while still_wanted():
                 pause = self._throttle.pause(endpoint.path, self._clock.monotonic())
                 if pause > LONGEST_REST:
-                    raise NotSent(f"{what}: not sent, the venue wants a rest of {pause:.0f} s more")
+                    raise NotSent(f"{what}: not sent: rate-limited for another {pause:.0f} s")
                 wait = self._wait(endpoint)
                 if wait == 0:
                     self._throttle.start(endpoint.path)
                     return
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
-        raise NotSent(f"{what}: not sent, it is not wanted any more")
+        raise NotSent(f"{what}: not sent: no longer wanted")
 
     def _finish(self, endpoint: Endpoint) -> None:
         with self._budget:
@@ -230,7 +230,7 @@ class Transport:
             stream=True,
         ) as response:
             if response.is_redirect:
-                raise BadData(f"HTTP {response.status_code}, a redirect, which is not followed")
+                raise BadData(f"HTTP {response.status_code}, a redirect, not followed")
             body = _read(response)
         try:
             reply = protocol.parse_json(body)
@@ -241,7 +241,7 @@ class Transport:
         return reply
 
     def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
-        """Say what a failure means: never sent, a question not answered, or a write in doubt."""
+        """Map a failure to an error: never sent, a failed read, or a write of unknown outcome."""
         reason = _reason(error)
         if isinstance(error, BadData):
             text = str(error)
@@ -259,7 +259,7 @@ class Transport:
 
 
 class _Status(Exception):
-    """An answer that says nothing but its HTTP status, and why it says no more."""
+    """An answer of which only the HTTP status counts, and why."""
 
     def __init__(self, response: requests.Response, why: str) -> None:
         super().__init__(f"HTTP {response.status_code}, {why}")
@@ -269,7 +269,7 @@ class _Status(Exception):
 
 
 def _read(response: requests.Response) -> bytes:
-    """Return the body, if it is not too long unpacked; the socket bounds its time."""
+    """Return the unpacked body; BadData if it is too long. The socket bounds its time."""
     body = b""
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         body += chunk
@@ -279,10 +279,10 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _reason(error: Exception) -> object:
-    """Return what lies under an error of `requests`.
+    """Return the cause of an error of `requests`.
 
-    NewConnectionError, TLSRefused too, comes while connecting, before the first byte of a request
-    is written: it proves that nothing was sent. No other failure of TLS does.
+    NewConnectionError, which TLSRefused is too, is raised while connecting, before the first byte
+    of a request: it proves that nothing was sent. No other failure of TLS does.
     """
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
     return cause.reason if isinstance(cause, MaxRetryError) else cause

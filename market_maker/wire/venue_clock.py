@@ -1,4 +1,4 @@
-"""How the venue's clock stands to ours, as far as its answers tell."""
+"""The offset of the venue's clock, estimated from its answers."""
 
 import logging
 import math
@@ -10,18 +10,18 @@ from market_maker.clock import Clock
 logger = logging.getLogger(__name__)
 
 SAMPLES = 9
-"""So many of the venue's latest times are compared; of these the median counts."""
+"""The offset is the median of so many latest answers."""
 STEP_MS = 300
-"""A step back of the venue's clock by more than this is taken for one."""
+"""A step back of the venue's clock by more than this is not noise."""
 OFF_MS = 2_000
-"""This machine's clock should not be further off the venue's."""
+"""A larger offset of this machine's clock is logged."""
 
 
 class VenueClock:
-    """Tells the venue's time in ms. It signs requests and ages frames; nothing else.
+    """The venue's time in ms, for signing and for the age of frames; never for what is newer.
 
-    It goes on by our steady clock, so that setting our wall clock cannot move it, and by the median
-    of the latest answers, so that no single one can. What is newer is never decided by it.
+    It runs on our steady clock, so that setting our wall clock cannot move it, plus the median
+    offset of the latest answers, so that no single answer can.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -50,7 +50,7 @@ class VenueClock:
         return round(self._clock.monotonic() * 1000)
 
     def learn(self, begun: int, time: object) -> None:
-        """Take the `time` of an answer to a request that left at `begun` on the steady clock.
+        """Add a sample: the `time` of an answer to a request that left at `begun` (steady ms).
 
         Anything but a time in ms is ignored.
         """
@@ -64,8 +64,8 @@ class VenueClock:
             self._ahead_by = median_low(self._ahead)
         self._warn()
 
-    def believe_latest(self) -> None:
-        """Of all samples keep the latest only: our clock stood still, or theirs was set."""
+    def reset_to_latest(self) -> None:
+        """Drop all samples but the latest: our clock stood still, or theirs was set."""
         latest = list(self._ahead)[-1:]
         self._ahead = deque(latest, maxlen=SAMPLES)
         self._ahead_by = latest[0] if latest else None

@@ -11,7 +11,7 @@ from market_maker.clock import Clock
 from market_maker.errors import AuthError, BadData
 from market_maker.models import Account
 from market_maker.secrecy import Secret
-from market_maker.wire import protocol
+from market_maker.wire import codes, protocol
 from market_maker.wire.tls import Bounded, Connections
 from market_maker.ws.vitals import Vitals
 
@@ -36,7 +36,7 @@ class Session:
     """One connection of the feed, from `open()` to `close()`: sends, receives, finds it dead.
 
     It keeps no tables: it hands its frames to `GTEWebsocket`, which owns it. All methods but
-    `abort()` are for the feed thread.
+    `abort()` are for the feed thread. `now` returns the venue's time in ms.
     """
 
     def __init__(
@@ -47,7 +47,6 @@ class Session:
         clock: Clock,
         now: Callable[[], int],
     ) -> None:
-        """Take who logs in, and `now`, the venue's time in ms."""
         self._account = account
         self._connections = connections
         self._clock = clock
@@ -174,7 +173,7 @@ class Session:
         return frame
 
     def take_status(self, frame: dict[str, Any]) -> str:
-        """Take the answer to a login or a subscription; return its error, or empty text."""
+        """Process the answer to a login or a subscription; return its error, or empty text."""
         now = self._heartbeat_due = self._clock.monotonic()  # a login's next step does not wait
         return self._login.take_answer(frame, now)
 
@@ -210,23 +209,23 @@ class Login:
         return True
 
     def take_answer(self, frame: dict[str, Any], now: float) -> str:
-        """Take the answer to a login or a subscription: status "0", or the code of an error.
+        """Process the answer to a login or a subscription: status "0", or the code of an error.
 
         Returns the error in words, or empty text when all is well or the login is to be sent again.
         """
         status = str(frame["status"])
         code = int(status) if re.fullmatch(r"-?[0-9]{1,6}", status) else None
         request = protocol.printable(_operation(frame.get("request")))
-        if code in (0, protocol.ALREADY_SUBSCRIBED):
+        if code in (0, codes.ALREADY_SUBSCRIBED):
             if "auth" in request:
                 self._subscribe_at = now
             return ""
-        if code == protocol.NOT_AUTHENTICATED:
-            is_under_way = self.is_due or self._subscribe_at is not None
-            if is_under_way or self._sent < LOGINS:
-                self.is_due = self.is_due or not is_under_way
+        if code == codes.NOT_AUTHENTICATED:
+            is_pending = self.is_due or self._subscribe_at is not None
+            if is_pending or self._sent < LOGINS:
+                self.is_due = self.is_due or not is_pending
                 return ""
-        error = protocol.error_of(code, f"feed {request}") if code else None
+        error = codes.error_of(code, f"feed {request}") if code else None
         self.is_refused = isinstance(error, AuthError)
         return str(error) if error else f"feed {request}: status {protocol.printable(status)}"
 

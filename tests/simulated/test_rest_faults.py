@@ -18,7 +18,7 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
 from market_maker.safety.trading_state import TradingState
-from market_maker.wire import protocol
+from market_maker.wire import codes, protocol
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
 from market_maker.wire.venue_clock import VenueClock
@@ -258,7 +258,7 @@ def test_a_create_that_has_waited_is_looked_at_again(world: World, log: Log) -> 
 
     world.network.watchers.append(watch)
     world.run(30)
-    assert "not wanted any more" in log.text
+    assert "no longer wanted" in log.text
     known = fell[0] + 3_100  # so long do the news and an order take together
     assert not [fill for fill in world.report.fills if not fill.maker and fill.time > known]
     world.network.latency = (0.005, 0.03)
@@ -410,7 +410,7 @@ def test_a_venue_that_sets_its_clock_is_followed_at_once(world: World, ms: str) 
     world.fault("clock_skew", value=ms)
     move_market(world)
     recover(world)
-    assert set(world.report.refusals) <= {protocol.EXPIRED}
+    assert set(world.report.refusals) <= {codes.EXPIRED}
     assert world.report.refusals.total() <= 1, "one answer tells the new time"
 
 

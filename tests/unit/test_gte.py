@@ -38,7 +38,7 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders import sweep
 from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.wire import protocol
+from market_maker.wire import codes, protocol
 from market_maker.wire.throttle import Throttle
 
 URL = "https://venue.invalid"
@@ -209,7 +209,7 @@ def test_every_documented_code_has_an_error_class_and_a_meaning() -> None:
     -11001 -11002 -11003 -11004 -11051 -11060 -11061 -11062 -11063 -11064 -11065 -11066 -11067
     -13001 -13002 -13003 -13004 -13005 -13101 -13102 -13103 -13104 -13105 -13106 -13201 -13202
     -13203 -16001 -16002 -16003"""
-    assert {int(code) for code in documented.split()} <= set(protocol.ERRORS)
+    assert {int(code) for code in documented.split()} <= set(codes.ERRORS)
 
 
 @responses.activate
