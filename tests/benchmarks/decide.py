@@ -8,7 +8,7 @@ from decimal import Decimal
 from operator import truediv
 from statistics import median
 
-from market_maker.market_maker import _request
+from market_maker.trading.bitmex_names import request_of
 from market_maker.models import (
     ZERO,
     Instrument,
@@ -82,7 +82,7 @@ def opened(requests: Sequence[OrderRequest], first: int = 1) -> list[OpenOrder]:
 
 def exact(orders: Sequence[dict[str, object]]) -> list[OrderRequest]:
     """Return a strategy's orders on the grid."""
-    return [_request(order, Side(order["side"]), INSTRUMENT) for order in orders]
+    return [request_of(order, Side(order["side"]), INSTRUMENT) for order in orders]
 
 
 def seen(mid: float, orders: Sequence[OpenOrder], net: Decimal = ZERO) -> Snapshot:

@@ -167,7 +167,7 @@ def reads() -> Iterator[Figure]:
         assert len(own) == 60
         for depth in (DEPTHS[0], DEPTHS[-1]):
             exchange.feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)
-            ticker = exchange.ticker()
+            ticker = exchange.snapshot().ticker
             assert ticker.bid is not None
             assert ticker.bid < max(order.price for order in own if order.side is Side.BUY)
             for what, act, most in (

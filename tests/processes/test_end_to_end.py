@@ -59,7 +59,7 @@ def assert_behaved(bot: OrderManager, venue: PaperExchange) -> None:
     assert judge.doubled == []
     assert judge.self_trades == 0
     assert judge.breaches == {}
-    assert (bot.exchange.orders.tracker.bought, bot.exchange.orders.tracker.sold) == (
+    assert (bot.exchange.money.trades.bought, bot.exchange.money.trades.sold) == (
         judge.bought,
         judge.sold,
     )
@@ -134,4 +134,4 @@ def test_a_recorded_market_is_traded_on_its_own_grid(
         assert Decimal(str(bot.instrument["tickSize"])) == Decimal("0.1")
         run_until(bot, lambda: venue.judge().fills, lambda: None)
         assert_behaved(bot, venue)
-        assert bot.exchange.orders.tracker.bought > 0
+        assert bot.exchange.money.trades.bought > 0

@@ -138,7 +138,7 @@ def test_a_fill_that_overtakes_the_cancel_is_booked_once_and_ends_it(
         assert_well(world)
         assert world.report.refusals[-13003] == 1
         assert len(cancels) <= 3
-        assert world.bot.exchange.orders.tracker.bought == world.report.bought == 100
+        assert world.bot.exchange.money.trades.bought == world.report.bought == 100
 
 
 @every_venue
@@ -149,7 +149,7 @@ def test_a_fill_while_the_cancel_is_pending_is_booked_once(quirks: Quirks) -> No
         world.timeline.after(3.5, lambda: hit_buys(world) if world.report.bought == 0 else None)
         world.run(40)
         assert_well(world)
-        assert world.bot.exchange.orders.tracker.bought == world.report.bought
+        assert world.bot.exchange.money.trades.bought == world.report.bought
 
 
 @pytest.mark.parametrize("unknown_order", [-13004, -11066])

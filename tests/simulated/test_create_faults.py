@@ -468,7 +468,7 @@ def test_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
             world.fault("mute", match=muted, for_ms=10_000)
         world.fault("late", match=CREATE, done=True, value="2000", times=1)
         old = free_a_slot(world)
-        bought = world.bot.exchange.orders.tracker.bought
+        bought = world.bot.exchange.money.trades.bought
 
         def fill() -> None:
             for order in world.orders():
@@ -481,7 +481,7 @@ def test_a_fill_that_is_told_before_the_create_is_answered_is_booked_once(
         world.run(40)
         assert world.report.bought > 0
         assert_well(world)
-        assert world.bot.exchange.orders.tracker.bought - bought == world.report.bought
+        assert world.bot.exchange.money.trades.bought - bought == world.report.bought
 
 
 @every_venue
@@ -512,7 +512,7 @@ def test_orders_whose_id_is_known_are_kept_whatever_their_rows_call_them(
         best = max(order.price for order in world.orders() if order.side is Side.BUY)
         world.take("sell", str(best), 40)
         world.run(15)
-        assert world.bot.exchange.orders.tracker.bought == 40
+        assert world.bot.exchange.money.trades.bought == 40
         world.foreign_order("buy", str(best), 100)  # as ours, but made by hand
         world.report.doubled.clear()
         world.network.drop_all()  # so that all rows are shown anew

@@ -90,7 +90,7 @@ def test_a_frame_that_comes_twice_changes_nothing_twice() -> None:
         hit(world)
         world.run(10)
         assert world.bot
-        assert world.bot.exchange.orders.tracker.bought == world.report.bought > 0
+        assert world.bot.exchange.money.trades.bought == world.report.bought > 0
         assert is_book_true(world)
         assert_all_well(world)
 
@@ -116,7 +116,7 @@ def test_an_older_row_of_an_order_does_not_bring_it_back() -> None:
         hit(world, 60)  # the rest has, and is told at once
         world.run(10)
         assert world.bot
-        assert world.bot.exchange.orders.tracker.bought == world.report.bought > 0
+        assert world.bot.exchange.money.trades.bought == world.report.bought > 0
         assert_all_well(world)
 
 
@@ -231,7 +231,7 @@ def test_a_locked_book_stops_nothing() -> None:
         world.put("sell", "8497.5", 0)  # which is lost
         world.put("buy", "8497.5", 50)
         world.run(1)
-        ticker = world.bot.exchange.ticker()
+        ticker = world.bot.exchange.snapshot().ticker
         assert ticker.bid == ticker.ask == Decimal("8497.5")
         world.run(3)
         assert state(world) is ACTIVE
@@ -484,7 +484,7 @@ def test_rows_of_another_symbol_are_ignored(table: str) -> None:
         world.put("buy", "8496", 0)
         world.index("8494")
         world.run(1)
-        assert world.bot.exchange.ticker().bid == before.ticker.bid
+        assert world.bot.exchange.snapshot().ticker.bid == before.ticker.bid
         assert_all_well(world)
 
 

@@ -219,11 +219,11 @@ def test_each_part_of_a_fill_is_booked_once_and_the_slot_stays_taken(
             world.run(3)
             assert_agrees(world)
         assert creates == []
-        assert world.bot.exchange.orders.tracker.bought == 70
+        assert world.bot.exchange.money.trades.bought == 70
         take_buys(world, 30)
         world.run(30)
         assert_well(world)
-        assert world.bot.exchange.orders.tracker.bought == 100
+        assert world.bot.exchange.money.trades.bought == 100
         assert len(creates) >= 1
 
 
@@ -241,7 +241,7 @@ def test_an_impossible_row_is_refused(source: str, value: str) -> None:
         assert all(order.remaining >= 0 for order in world.bot.exchange.orders.tracker.live())
         world.run(60)
         assert_well(world)
-        assert world.bot.exchange.orders.tracker.bought == world.report.bought
+        assert world.bot.exchange.money.trades.bought == world.report.bought
 
 
 def long_position(world: World, qty: int) -> None:

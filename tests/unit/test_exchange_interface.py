@@ -9,6 +9,7 @@ from conftest import client_of, wait_until
 from market_maker.errors import OrdersLeft
 from market_maker.gte import Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.money import value
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
@@ -52,13 +53,13 @@ def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: Exchange
     assert listed(exchange) == ["Buy 100 @ 8400", "Sell 100 @ 8600"]
     order = exchange.orders.tracker.live()[0]
     exchange.execute(Plan(cancel=(order,)))
-    wait_until(lambda: exchange.take_news() or len(exchange.orders.tracker.live()) == 1)
+    wait_until(lambda: exchange.orders.take_news() or len(exchange.orders.tracker.live()) == 1)
 
 
 def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
     exchange.execute(Plan(create=(buy("8491"),)))
     wait_until(lambda: exchange.feed.get_ticker().bid == 8491)
-    assert exchange.ticker().bid == 8490
+    assert exchange.snapshot().ticker.bid == 8490
 
 
 def test_fills_are_reported_once_and_equal_the_venues(
@@ -67,10 +68,10 @@ def test_fills_are_reported_once_and_equal_the_venues(
     exchange.execute(Plan(create=(buy("8491", 100),)))
     for qty in (30, 30, 40):
         venue.take("sell", "8491", qty)
-    wait_until(lambda: exchange.take_news() or not exchange.orders.tracker.live())
-    exchange.reconcile()
-    fills = exchange.take_fills()
-    assert sum(fill.qty for fill in fills) == exchange.orders.tracker.bought == 100
+    wait_until(lambda: exchange.orders.take_news() or not exchange.orders.tracker.live())
+    exchange.orders.reconciler.reconcile()
+    fills = exchange.orders.reconciler.take_fills()
+    assert sum(fill.qty for fill in fills) == exchange.money.trades.bought == 100
     assert venue.judge().bought == 100
     assert log.text.count("Bought") == len(fills)
 
@@ -151,7 +152,7 @@ def test_a_lost_connection_pauses_and_its_return_reconciles_first(
     venue.start()
     wait_until(lambda: exchange.refresh().state is TradingState.ACTIVE)
     assert exchange.orders.tracker.live() == ()
-    assert exchange.orders.tracker.bought == 100
+    assert exchange.money.trades.bought == 100
 
 
 def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
@@ -162,9 +163,9 @@ def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
     with monkeypatch.context() as patched:
         patched.setattr(exchange.feed, "get_instrument", lambda: None)
         venue.take("sell", "8491", 100)
-        wait_until(lambda: exchange.take_news() or exchange.orders.tracker.bought == 100)
-    at_twice_the_price = exchange.monitor.ledger.profit(instrument, Decimal(2 * 8491))
-    worth = [instrument.value(Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
+        wait_until(lambda: exchange.orders.take_news() or exchange.money.trades.bought == 100)
+    at_twice_the_price = exchange.money.profit(instrument, Decimal(2 * 8491))
+    worth = [value(instrument, Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
     assert at_twice_the_price == worth[0] - worth[1]
 
 
@@ -187,7 +188,7 @@ def test_an_order_that_someone_else_cancels_is_noticed(
     by_hand = client_of(venue)
     by_hand.cancel(exchange.orders.tracker.live()[0].order_id)
     by_hand.exit()
-    wait_until(lambda: exchange.take_news() or not exchange.orders.tracker.live())
+    wait_until(lambda: exchange.orders.take_news() or not exchange.orders.tracker.live())
 
 
 def test_leaving_cancels_all_and_proves_it(
@@ -207,9 +208,9 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
     asked: list[Decimal] = []
     cancel_bulk = exchange.gte.cancel_bulk_orders
 
-    def noted(orders: Sequence[OpenOrder]) -> list[Outcome]:
+    def noted(orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]) -> list[Outcome]:
         asked.extend(order.price for order in orders)
-        return cancel_bulk(orders)
+        return cancel_bulk(orders, still_wanted)
 
     monkeypatch.setattr(exchange.gte, "cancel_bulk_orders", noted)
     exchange.cancel_all_orders()
@@ -234,7 +235,7 @@ def test_what_a_strategy_of_the_family_reads(
     venue.take("buy", "8497", 100)
     wait_until(lambda: exchange.get_position()["currentQty"] == -100)
     wait_until(lambda: exchange.get_ticker()["last"] == 8497)
-    wait_until(lambda: exchange.take_news() or len(exchange.orders.tracker.live()) == 2)
+    wait_until(lambda: exchange.orders.take_news() or len(exchange.orders.tracker.live()) == 2)
     assert exchange.get_ticker() == {"last": 8497, "buy": 8490, "sell": 8497.5, "mid": 8494}
     instrument = exchange.get_instrument()
     assert (instrument["symbol"], instrument["tickSize"], instrument["tickLog"]) == (
@@ -252,7 +253,7 @@ def test_what_a_strategy_of_the_family_reads(
     assert [order["orderQty"] for order in exchange.get_orders()] == [100, 100]
     assert exchange.is_open()
     exchange.cancel_order(exchange.get_highest_buy())
-    wait_until(lambda: exchange.take_news() or exchange.get_highest_buy()["price"] == 8300)
+    wait_until(lambda: exchange.orders.take_news() or exchange.get_highest_buy()["price"] == 8300)
 
 
 def test_a_dry_run_holds_virtual_orders_and_sends_nothing(

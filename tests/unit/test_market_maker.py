@@ -56,8 +56,8 @@ def move(venue: PaperExchange, bot: OrderManager, bid: str, ask: str) -> None:
     venue.put("sell", ask, 10**6)
 
     def seen() -> bool:
-        bot.exchange.take_news()
-        ticker = bot.exchange.ticker()
+        bot.exchange.orders.take_news()
+        ticker = bot.exchange.snapshot().ticker
         return (ticker.bid, ticker.ask) == (Decimal(bid), Decimal(ask))
 
     wait_until(seen)
@@ -68,7 +68,7 @@ def settle(bot: OrderManager) -> None:
 
     def settled() -> bool:
         bot.tick()
-        return not bot.exchange.is_unsettled()
+        return not bot.exchange.orders.is_unsettled()
 
     wait_until(settled)
     bot.tick()
@@ -129,7 +129,7 @@ def test_a_filled_level_alone_is_put_up_again(start: Start, venue: PaperExchange
     bot.tick()
     venue.put("buy", "8539.5", 60_000)
     venue.put("buy", "8539.5", 0)
-    wait_until(lambda: bot.exchange.take_news() or bot.exchange.orders.tracker.sold == 100)
+    wait_until(lambda: bot.exchange.orders.take_news() or bot.exchange.money.trades.sold == 100)
     creates = venue.judge().requests["pc/order/create"]
     bot.tick()
     assert venue.judge().requests["pc/order/create"] == creates + 1
@@ -180,12 +180,12 @@ def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(
     bot = start()
     for price, _ in venue.levels("sell"):
         venue.put("sell", str(price), 0)
-    wait_until(lambda: bot.exchange.ticker().ask is None)
+    wait_until(lambda: bot.exchange.snapshot().ticker.ask is None)
     bot.tick()
     assert ladder(venue) == []
     assert "PAUSED, not quoting: the order book is empty on one side or both." in log.text
     venue.put("sell", "8497.5", 1000)
-    wait_until(lambda: bot.exchange.ticker().ask)
+    wait_until(lambda: bot.exchange.snapshot().ticker.ask)
     bot.tick()
     assert ladder(venue) == GOLDEN
 
@@ -392,7 +392,7 @@ def test_a_batch_that_the_venue_only_half_applies_is_finished(
     bot.tick()
     for order in bot.exchange.orders.tracker.live()[:3]:
         bot.exchange.orders.tracker.cancelling(order.client_oid)  # accepted, and nothing came of it
-    wait_until(lambda: bot.tick() or not bot.exchange.is_unsettled())
+    wait_until(lambda: bot.tick() or not bot.exchange.orders.is_unsettled())
     settle(bot)
     assert ladder(venue) == GOLDEN
 

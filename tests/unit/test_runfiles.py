@@ -5,16 +5,19 @@ import os
 import resource
 import signal
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from conftest import account
 
+from market_maker.client_oid import new_oid
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AlreadyRunning, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
+from market_maker.models import Notes, OrderRequest, OrderState, Side
 from tests.world.timeline import Timeline
 
 KEY = "the-key-of-the-account"
@@ -287,35 +290,121 @@ def test_an_order_may_be_late_from_the_first_that_a_run_may_send_until_all_is_pr
     assert files().may_be_late() is False
 
 
+def wanted(number: int, price: str = "8000.5") -> OrderRequest:
+    return OrderRequest(
+        side=Side.SELL,
+        price=Decimal(price),
+        qty=Decimal(100),
+        client_oid=new_oid("mm_", "run000", number),
+    )
+
+
+def note(mine: RunFiles, number: int, order_id: str = "") -> None:
+    """Note that a create has left, and its answer if it was given one."""
+    mine.note_create("leaving", wanted(number), "1577836805013")
+    if order_id:
+        mine.note_create("created", wanted(number), order_id)
+
+
 def test_ids_of_orders_are_kept_until_all_is_proven_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runfiles, "KEPT_IDS", 3)
+    monkeypatch.setattr(runfiles, "KEPT_NOTES", 3)
     mine = files()
-    assert mine.order_ids() == frozenset()
+    assert mine.notes() == Notes()
     for number in range(4):
-        mine.note_order(str(number))
-    mine.keep_orders([])
-    assert mine.order_ids() == frozenset()
-    mine.note_order("17")
-    mine.keep_orders([])
-    assert files().order_ids() == {"17"}, "few are not worth a new file"
+        note(mine, number, str(number))
+    mine.keep_notes([])
+    assert mine.notes() == Notes()
+    note(mine, 17, "17")
+    mine.keep_notes([])
+    assert files().notes().ids == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
-    assert files().order_ids() == frozenset()
+    assert files().notes() == Notes()
 
 
-def test_an_id_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+def test_of_many_notes_those_of_living_orders_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runfiles, "KEPT_NOTES", 3)
     mine = files()
-    mine.note_order("132392392643870720")
-    ids = mine.directory / f"{mine.name}.ids"
-    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), ids.stat().st_size + 8
+    for number in range(1, 6):
+        note(mine, number, str(number))
+    mine.keep_notes([wanted(4).accepted("4", "BTC_USD"), wanted(9).accepted("", "BTC_USD")])
+    assert files().notes() == Notes(frozenset({"4"}))
+
+
+def test_a_create_is_open_from_before_it_leaves_until_its_answer_is_noted() -> None:
+    mine = files()
+    note(mine, 1)
+    (order,) = files().notes().open_creates
+    assert (order.side, order.price, order.qty) == (Side.SELL, Decimal("8000.5"), 100)
+    assert (order.client_oid, order.order_id, order.ctime) == (
+        wanted(1).client_oid,
+        "",
+        1577836805013,
+    )
+    assert order.state is OrderState.UNKNOWN
+    note(mine, 2, "20")
+    note(mine, 3)
+    mine.note_create("refused", wanted(3), "")
+    found = files().notes()
+    assert found.ids == {"20"}
+    assert [each.client_oid for each in found.open_creates] == [wanted(1).client_oid]
+    mine.note_create("created", wanted(1), "10")
+    assert files().notes() == Notes(frozenset({"10", "20"}))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "leaving",
+        "leaving x Sideways 8000 100 1577836805013",
+        "leaving x Sell price 100 1577836805013",
+        "leaving x Sell 8000 100 later",
+        "leaving x Sell 8000 100 1577836805013 more",
+        "created x",
+        "created x 12y",
+        "created x " + "9" * 21,
+        "created x \u0664\u0662",
+        "gone x",
+        "\x00\x07",
+    ],
+)
+def test_a_line_that_is_no_note_is_left_out(line: str) -> None:
+    mine = files()
+    note(mine, 1, "10")
+    with (mine.directory / f"{mine.name}.notes").open("a") as opened:
+        opened.write(line + "\n")
+    note(mine, 2)
+    found = mine.notes()
+    assert found.ids == {"10"}
+    assert [each.client_oid for each in found.open_creates] == [wanted(2).client_oid]
+
+
+def test_a_note_that_a_full_disk_has_torn_spoils_no_other(log: pytest.LogCaptureFixture) -> None:
+    mine = files()
+    mine.note_create("created", wanted(1), "132392392643870720")
+    notes = mine.directory / f"{mine.name}.notes"
+    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), notes.stat().st_size + 8
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
     try:
-        mine.note_order("132392392643870721")
+        mine.note_create("created", wanted(2), "132392392643870721")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "cannot be written" in log.text
-    mine.note_order("132392392643870722")
-    assert {"132392392643870720", "132392392643870722"} <= mine.order_ids()
+    mine.note_create("created", wanted(3), "132392392643870722")
+    assert {"132392392643870720", "132392392643870722"} <= mine.notes().ids
+
+
+def test_the_money_of_a_run_is_kept_until_a_new_one_begins() -> None:
+    mine = files()
+    assert mine.money() == {}
+    mine.write_money({"bought": "5", "fills": "1"})
+    mine.write_money({"bought": "7", "fills": "2"})
+    assert files().money() == {"bought": "7", "fills": "2"}
+    (mine.directory / f"{mine.name}.money").write_text("{")
+    assert files().money() == {}
+    mine.forget_money()
+    assert not (mine.directory / f"{mine.name}.money").exists()
 
 
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:
