@@ -36,12 +36,12 @@ ROOMS = [
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
     Room("auth", files="auth", doors="auth", uses=""),
-    Room("wire", doors="protocol transport tls venue_clock", uses="auth"),
+    Room("wire", doors="protocol transport rest tls venue_clock", uses="auth"),
     Room("ws", doors="ws_thread", uses="auth wire"),
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
     Room("orders", doors="orders sweep", uses="auth ws gte"),
-    Room("trading", doors=".", uses="money safety ws gte settings orders"),
+    Room("trading", doors=". status", uses="money safety ws gte settings orders"),
     Room("market_maker", files="market_maker custom_strategy", doors="market_maker"),
     Room("guard", doors="session guard child runfiles", uses="gte orders"),
     Room("paper.exchange", doors="*", uses=""),
@@ -56,6 +56,8 @@ MAY_USE_PAPER = {"app"}
 IMPURE = set("time random threading queue logging socket os io pathlib asyncio".split())
 RUN_TIME_PACKAGES = {"requests", "urllib3", "websocket"}
 PAPER_PACKAGES = {"aiohttp"}
+MAY_END_THE_PROCESS = {"guard.session": {"os._exit"}}
+"""The third Ctrl-C, which the guard is there for."""
 ENDS_THE_PROCESS = {"sys.exit", "exit", "quit", "os._exit", "logging.basicConfig", "os.execve"}
 
 
@@ -130,25 +132,14 @@ def test_arrows_between_rooms_go_down() -> None:
         if below.name.startswith("paper.") and not room.name.startswith("paper."):
             if room.name not in MAY_USE_PAPER:
                 up.add(f"{name} -> {other}")
-    assert up == NOT_YET
+    assert not up
 
 
-NOT_YET = {
-    "guard.session -> app.cancel",
-    "trading.loop -> app.upkeep",
-    "trading.loop -> guard.guard",
-}
-"""Arrows that are still to be cut."""
-WINDOWS = {
-    "guard.session -> app.cancel",
-    "trading.exchange_interface -> orders.twins",
-    "trading.loop -> app.upkeep",
-    "trading.monitor -> ws.tables",
-}
 TOO_LONG = set(
-    "rest orders.executor orders.tracker app.cli trading.loop trading.exchange_interface "
-    "settings.store ws.ws_thread wire.protocol wire.transport".split()
+    "models gte market_maker orders.executor orders.tracker trading.loop trading.monitor "
+    "trading.exchange_interface settings.store ws.ws_thread wire.protocol".split()
 )
+"""Files that are still to be cut."""
 
 
 def test_arrows_between_rooms_end_at_doors() -> None:
@@ -162,7 +153,7 @@ def test_arrows_between_rooms_end_at_doors() -> None:
             }
             if other not in doors and other != below.name:
                 windows.add(f"{name} -> {other}")
-    assert windows == WINDOWS
+    assert not windows
 
 
 def test_files_of_the_ground_stand_on_those_before_them() -> None:
@@ -189,7 +180,7 @@ def test_only_the_application_ends_the_process_and_sets_up_the_log() -> None:
         if name.startswith("app."):
             continue
         called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        assert not called & ENDS_THE_PROCESS, name
+        assert called & ENDS_THE_PROCESS <= MAY_END_THE_PROCESS.get(name, set()), name
         raised = {ast.unparse(n.exc) for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc}
         assert not any("SystemExit" in each for each in raised), name
 
