@@ -40,7 +40,7 @@ class _Unshown:
     given_up_at: float | None = None
     """When its answer was given up, on the steady clock: no byte of it left later."""
     is_alike: bool = False
-    """Whether a row without client_oid may be it: then it is not taken for absent."""
+    """Whether a row without a client_oid of ours may be it: then it is not taken for absent."""
 
 
 class OrderTracker:
@@ -65,7 +65,7 @@ class OrderTracker:
         self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
         """Orders that ended without a row of the venue: refused, or absent by proof."""
         self._rows_lack_oid: bool | None = None
-        """Whether rows of our orders come without client_oid, as captured rows of contracts do.
+        """Whether rows of our orders lack their client_oid, as captured rows of contracts do.
 
         None while none has come.
         """
@@ -213,25 +213,26 @@ class OrderTracker:
 
         A row without one, with a higher id than any that was known when the order was sent, and
         alike in side, price, quantity and leg, is that order, where rows of our own orders show
-        none either. While that is not known such a row proves nothing, but the order is not taken
-        for absent.
+        none either. While that is not known, or the row shows an odd one, it proves nothing, but
+        the order is not taken for absent.
         """
         rows = list(rows)
         for row in rows:
             if row.order_id in self._oid_of:
-                self._rows_lack_oid = not row.client_oid
-        nameless = [row for row in rows if not row.client_oid]
+                self._rows_lack_oid = not is_ours(row.client_oid, self.prefix)
+        strange = [row for row in rows if not is_ours(row.client_oid, self.prefix)]
         for order in self.unknown() if self._rows_lack_oid is not False else ():
             unshown = self._unshown[order.client_oid]
             alike = [
                 row
-                for row in nameless
+                for row in strange
                 if row.order_id not in self._oid_of
                 and id_number(row.order_id) > id_number(unshown.born_after)
                 and _shape(row) == _shape(order)
             ]
-            if alike and self._rows_lack_oid:
-                self._oid_of[alike[0].order_id] = order.client_oid
+            nameless = [row for row in alike if not row.client_oid]
+            if nameless and self._rows_lack_oid:
+                self._oid_of[nameless[0].order_id] = order.client_oid
             unshown.is_alike = bool(alike)
 
     def missed(self, client_oid: str, begun: float, may_be_late: Callable[[float], bool]) -> bool:

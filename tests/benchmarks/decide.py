@@ -8,7 +8,6 @@ from decimal import Decimal
 from operator import truediv
 from statistics import median
 
-from market_maker.market_maker import _request
 from market_maker.models import (
     ZERO,
     Instrument,
@@ -24,6 +23,7 @@ from market_maker.models import (
 from market_maker.settings.schema import SettingsBase as Defaults
 from market_maker.strategy import ladder, risk
 from market_maker.strategy.decision import decide
+from market_maker.trading.bitmex_names import request_of
 from market_maker.wire.protocol import BATCH_IDS
 from tests.benchmarks.table import Figure, seconds_of
 
@@ -82,7 +82,7 @@ def opened(requests: Sequence[OrderRequest], first: int = 1) -> list[OpenOrder]:
 
 def exact(orders: Sequence[dict[str, object]]) -> list[OrderRequest]:
     """Return a strategy's orders on the grid."""
-    return [_request(order, Side(order["side"]), INSTRUMENT) for order in orders]
+    return [request_of(order, Side(order["side"]), INSTRUMENT) for order in orders]
 
 
 def seen(mid: float, orders: Sequence[OpenOrder], net: Decimal = ZERO) -> Snapshot:

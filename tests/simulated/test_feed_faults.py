@@ -678,7 +678,7 @@ def test_a_hundred_cuts_as_soon_as_the_feed_is_back_double_and_orphan_nothing() 
         bot.exit()
         assert world.orders() == []
         assert_sound(world)
-        assert (bot.exchange.own.bought, bot.exchange.own.sold) == (
+        assert (bot.exchange.money.trades.bought, bot.exchange.money.trades.sold) == (
             world.report.bought,
             world.report.sold,
         )

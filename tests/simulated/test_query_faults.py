@@ -34,6 +34,12 @@ INSIDE = {"MIN_SPREAD": 0.0, "INTERVAL": 0.005}
 """The innermost orders stand alone at the best prices, so that takers meet them first."""
 
 
+def quote_all(world: World) -> None:
+    """Let the bot place all that it wants; the venue takes so many orders only in some seconds."""
+    world.run_until(lambda: len(world.orders()) == 120, 10)
+    world.run(3)
+
+
 def refuse(
     world: World, path: str, code: int, times: int = 10**6, **params: str
 ) -> list[RawRequest]:
@@ -63,6 +69,7 @@ def take_buys(world: World, qty: int) -> None:
 @every_venue
 def test_more_than_a_hundred_orders_are_listed_page_by_page(quirks: Quirks) -> None:
     with quoting(quirks=quirks, **MANY) as world:
+        quote_all(world)
         assert len(world.orders()) == 120
         queries = watch(world, QUERY)
         world.fault("lost", match=CREATE, done=True, times=1)
@@ -77,6 +84,7 @@ def test_more_than_a_hundred_orders_are_listed_page_by_page(quirks: Quirks) -> N
 @every_venue
 def test_a_row_left_out_and_one_repeated_end_and_double_nothing(quirks: Quirks) -> None:
     with quoting(quirks=quirks, **MANY) as world:
+        quote_all(world)
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
         world.fault("query_churn", match=QUERY, for_ms=60_000)
         world.run(60)
@@ -88,6 +96,7 @@ def test_a_row_left_out_and_one_repeated_end_and_double_nothing(quirks: Quirks) 
 
 def test_a_failed_second_page_voids_the_scan() -> None:
     with quoting(**MANY) as world:
+        quote_all(world)
         before, creates = {o.order_id for o in world.orders()}, watch(world, CREATE)
 
         def fail(asked: RawRequest) -> None:

@@ -70,7 +70,7 @@ def test_fills_are_reported_once_and_equal_the_venues(
         venue.take("sell", "8491", qty)
     wait_until(lambda: exchange.orders.take_news() or not exchange.orders.tracker.live())
     exchange.orders.reconciler.reconcile()
-    fills = exchange.orders.take_fills()
+    fills = exchange.orders.reconciler.take_fills()
     assert sum(fill.qty for fill in fills) == exchange.money.trades.bought == 100
     assert venue.judge().bought == 100
     assert log.text.count("Bought") == len(fills)
@@ -208,9 +208,9 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
     asked: list[Decimal] = []
     cancel_bulk = exchange.gte.cancel_bulk_orders
 
-    def noted(orders: Sequence[OpenOrder], *rest: object) -> list[Outcome]:
+    def noted(orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]) -> list[Outcome]:
         asked.extend(order.price for order in orders)
-        return cancel_bulk(orders, *rest)  # type: ignore[arg-type]
+        return cancel_bulk(orders, still_wanted)
 
     monkeypatch.setattr(exchange.gte, "cancel_bulk_orders", noted)
     exchange.cancel_all_orders()

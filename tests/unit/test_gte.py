@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -399,9 +399,9 @@ def test_cancel_all_begins_with_the_known_ones_in_their_order(
     asked: list[str] = []
     cancel_bulk = gte.cancel_bulk_orders
 
-    def noted(orders: Sequence[OpenOrder], *rest: Any) -> list[Outcome]:
+    def noted(orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]) -> list[Outcome]:
         asked.extend(order.order_id for order in orders)
-        return cancel_bulk(orders, *rest)
+        return cancel_bulk(orders, still_wanted)
 
     monkeypatch.setattr(gte, "cancel_bulk_orders", noted)
     cancel_all(gte, 10, [made[2], made[0]])
