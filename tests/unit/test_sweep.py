@@ -12,7 +12,7 @@ from conftest import account
 from market_maker.client_oid import new_oid
 from market_maker.errors import AuthError, Fatal, NotSent, OrdersLeft, RequestError, Temporary
 from market_maker.gte import Outcome
-from market_maker.models import Notes, OpenOrder, OrderState, Side
+from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.orders import sweep
 from market_maker.orders.sweep import (
     ASK_AGAIN,
@@ -20,6 +20,7 @@ from market_maker.orders.sweep import (
     NEARLY_MS,
     OWNER_UNKNOWN,
     SLICE_SECONDS,
+    Notes,
     Sweep,
     claimed,
     prove_none_left,

@@ -500,7 +500,7 @@ def test_a_feed_whose_handshake_trickles_is_left(
 def test_a_feed_whose_handshake_has_no_end_is_left(
     feed: Feed, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.ws.ws_thread.CONNECT_TIMEOUT", 60.0)  # its size has to end it
+    monkeypatch.setattr("market_maker.ws.session.CONNECT_TIMEOUT", 60.0)  # its size has to end it
     server = start(LARGE["headers"])
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
     wait_until(lambda: "too long" in made.last_error(), 60)
