@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 ACCEPTED = "accepted"
 """The event of a create that the venue has accepted."""
 LOOK_AGAIN = 0.5
-FEW_SECONDS = 60.0
+NO_FUNDS_SECONDS = 60.0
 """Seconds in which no order is added after the margin did not suffice for one."""
 NOT_CLOSABLE_SECONDS = 60.0
 """Seconds in which a close is not tried again at a price at which the venue has refused it."""
-OLD_AFTER = 2.0
+RECHECK_AFTER = 2.0
 """Seconds after which a create that still waits for its turn is looked at once more."""
 
 
@@ -55,7 +55,7 @@ class Executor:
         self,
         gte: GTE,
         feed: GTEWebsocket,
-        own: OrderTracker,
+        tracker: OrderTracker,
         reconciler: Reconciler,
         control: Control,
         clock: Clock,
@@ -63,37 +63,39 @@ class Executor:
     ) -> None:
         self._gte = gte
         self._feed = feed
-        self._own = own
+        self._tracker = tracker
         self._reconciler = reconciler
         self._control = control
         self._clock = clock
         self._stale_after = stale_after
         self.events: list[tuple[str, float]] = []
         """What answers may be a sign of, each with its time; the monitor takes them."""
-        self.beat: Callable[[], None] = lambda: None
+        self.heartbeat: Callable[[], None] = lambda: None
         """Called now and then in whatever takes long, as a sign that it goes on."""
         self.is_cut_short = False
         """Whether a plan was sent in part only: its slice of time was over, so tick at once."""
         self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
-        self._few = 0
-        self._few_until = 0.0
+        self._order_cap = 0
+        self._order_cap_until = 0.0
         self._not_closable: dict[tuple[Side, Decimal], float] = {}
         """Until when a close at a price is left out, because the venue has refused it."""
-        self._busy = 0.0
+        self._busy_seconds = 0.0
 
-    def decide_now(self) -> None:
+    def start_decision(self) -> None:
         """Note that what is decided from now on is decided on what the feed shows now."""
         self._decision = (self._feed.epoch, self._clock.monotonic())
 
     def order_limit(self, most: int) -> int:
         """Return how many orders may be open: fewer for a while after the margin did not do."""
-        return min(self._few, most) if self._clock.monotonic() < self._few_until else most
+        return (
+            min(self._order_cap, most) if self._clock.monotonic() < self._order_cap_until else most
+        )
 
     def take_busy_seconds(self) -> float:
         """Return the seconds that plans have taken since the last call."""
-        busy, self._busy = self._busy, 0.0
+        busy, self._busy_seconds = self._busy_seconds, 0.0
         return busy
 
     def execute(self, plan: Plan, *, post_only: bool) -> int:
@@ -112,7 +114,7 @@ class Executor:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
                 self.cancel(plan.cancel)
-                self.beat()
+                self.heartbeat()
                 self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
             wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
@@ -121,10 +123,10 @@ class Executor:
             logger.info("Creating %d orders:", len(creates))
             self._log(creates)
             for request in creates:
-                self._own.sending(request)
+                self._tracker.sending(request)
             return self._create(creates)
         finally:
-            self._busy += self._clock.monotonic() - begun
+            self._busy_seconds += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
         """Ask to cancel orders, for a slice of time; what is left then is open as before.
@@ -132,14 +134,14 @@ class Executor:
         Accepted is not ended. Raises Fatal as `execute()` does.
         """
         for order in orders:
-            self._own.cancelling(order.client_oid)
+            self._tracker.cancelling(order.client_oid)
         fatal: Fatal | None = None
         self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
         for outcome in self._gte.cancel_bulk_orders(orders, self._is_in_time):
             if outcome.error and not isinstance(outcome.error, OrderGone):
                 if not (self.is_cut_short and isinstance(outcome.error, NotSent)):
                     logger.warning("%s", outcome.error)
-                self._own.cancel_failed(outcome.client_oid)
+                self._tracker.cancel_failed(outcome.client_oid)
                 fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
         if fatal:
             raise fatal
@@ -151,41 +153,41 @@ class Executor:
         progress.
         """
         deadline = self._clock.monotonic() + seconds
-        fewest = len(self._own.live())
+        fewest = len(self._tracker.live())
         while True:
-            trouble = "their fate is not known"
+            problem = "their fate is not known"
             try:
-                known = [order for order in self._own.live() if order.order_id]
+                known = [order for order in self._tracker.live() if order.order_id]
                 ticker, position = self._feed.get_ticker(), self._feed.position()
-                for order in self._own.live():
-                    self._own.cancelling(order.client_oid)
+                for order in self._tracker.live():
+                    self._tracker.cancelling(order.client_oid)
                 known = riskiest_first(known, ticker, position)
                 sweep.run(
-                    Sweep(self._gte, known=known, spare=self._own.strange_runs),
+                    Sweep(self._gte, known=known, excluded_runs=self._tracker.foreign_runs),
                     self._clock,
                     deadline - self._clock.monotonic(),
-                    self._go_on,
+                    self._may_continue,
                 )
                 self._reconciler.take_news()
                 self._reconciler.reconcile()
-                if not self._own.live():
+                if not self._tracker.live():
                     return
-                if len(self._own.live()) < fewest:
-                    fewest, deadline = len(self._own.live()), self._clock.monotonic() + seconds
+                if len(self._tracker.live()) < fewest:
+                    fewest, deadline = len(self._tracker.live()), self._clock.monotonic() + seconds
             except Fatal as error:
-                self._note_event("liquidation" if isinstance(error, Liquidated) else "auth")
-                trouble, deadline = str(error), self._clock.monotonic()
+                self._record_event("liquidation" if isinstance(error, Liquidated) else "auth")
+                problem, deadline = str(error), self._clock.monotonic()
             except (RequestError, OrdersLeft) as error:
-                trouble = str(error)
+                problem = str(error)
             if self._control.is_hurried or self._clock.monotonic() >= deadline:
-                left = tuple(order.full for order in self._own.live())
-                raise OrdersLeft(f"own orders may be left: {trouble}", left)
+                left = tuple(order.full for order in self._tracker.live())
+                raise OrdersLeft(f"own orders may be left: {problem}", left)
             self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _go_on(self) -> bool:
-        self.beat()
+    def _may_continue(self) -> bool:
+        self.heartbeat()
         return not self._control.is_hurried
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
@@ -194,25 +196,25 @@ class Executor:
         try:
             outcomes = self._gte.create_bulk_orders(creates, self._is_still_wanted)
             for request, outcome in zip(creates, outcomes, strict=True):
-                self._note(request, outcome, refused, not_sent)
+                self._record(request, outcome, refused, not_sent)
         finally:
             for request in creates:  # whatever happened: what has no outcome may have left
-                self._own.lost(request.client_oid, self._clock.monotonic())
+                self._tracker.lost(request.client_oid, self._clock.monotonic())
         if self.is_cut_short:
             logger.info("%d orders left for the next tick.", len(not_sent))
         elif not_sent:
             logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
         errors = [error for _, error in refused]
         if any(isinstance(error, NoFunds) for error in errors):
-            self._note_event("funds")  # once: its outermost orders do not fit
-            self._few = max(len(self._own.live()), 2)
-            self._few_until = self._clock.monotonic() + FEW_SECONDS
+            self._record_event("funds")  # once: its outermost orders do not fit
+            self._order_cap = max(len(self._tracker.live()), 2)
+            self._order_cap_until = self._clock.monotonic() + NO_FUNDS_SECONDS
         for error in errors:
             if isinstance(error, Fatal):
                 raise error
         return len(refused)
 
-    def _note(
+    def _record(
         self,
         request: OrderRequest,
         outcome: Outcome,
@@ -222,37 +224,37 @@ class Executor:
         """Note what became of one create, and what that may be a sign of."""
         error = outcome.error
         if error is None:
-            self._own.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
-            self._note_event(ACCEPTED)
+            self._tracker.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
+            self._record_event(ACCEPTED)
         elif isinstance(error, OutcomeUnknown):
             logger.warning("%s", error)
-            self._own.lost(request.client_oid, self._clock.monotonic())
-            self._note_refusal(error)
+            self._tracker.lost(request.client_oid, self._clock.monotonic())
+            self._record_refusal(error)
         elif isinstance(error, NotSent):
-            self._own.refused(request.client_oid)
+            self._tracker.refused(request.client_oid)
             not_sent.append(error)
         else:
             logger.warning("%s", error)
-            self._own.refused(request.client_oid)
+            self._tracker.refused(request.client_oid)
             refused.append((request, error))
-            self._note_refusal(error)
+            self._record_refusal(error)
             if isinstance(error, NotClosable):
-                self._leave_out(request)
+                self._suspend_close(request)
 
-    def _note_refusal(self, error: RequestError) -> None:
+    def _record_refusal(self, error: RequestError) -> None:
         """Record what a refusal may be a sign of."""
         cause = error.cause if isinstance(error, OutcomeUnknown) else error
         if isinstance(cause, BadParameter):
-            self._note_event("parameter")
+            self._record_event("parameter")
         elif isinstance(cause, Liquidated):
-            self._note_event("liquidation")
+            self._record_event("liquidation")
         elif isinstance(cause, MetadataFault):
-            self._note_event("metadata")
+            self._record_event("metadata")
 
-    def _note_event(self, kind: str) -> None:
+    def _record_event(self, kind: str) -> None:
         self.events.append((kind, self._clock.monotonic()))
 
-    def _leave_out(self, request: OrderRequest) -> None:
+    def _suspend_close(self, request: OrderRequest) -> None:
         """Leave a close that the venue has refused out for a while, at this price."""
         now = self._clock.monotonic()
         self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
@@ -279,7 +281,7 @@ class Executor:
             return False
         if feed.silent_for() > self._stale_after or ticker.is_crossed:
             return False
-        is_old = self._clock.monotonic() - decided > OLD_AFTER
+        is_old = self._clock.monotonic() - decided > RECHECK_AFTER
         return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
 
     def _is_in_time(self) -> bool:

@@ -49,9 +49,9 @@ class Orders:
         self._parts = (gte, feed, self.tracker, self.reconciler, control, clock, stale_after)
         self.executor: Executor = (DryExecutor if dry_run else Executor)(*self._parts)
 
-    def set_beat(self, beat: Callable[[], None]) -> None:
+    def set_heartbeat(self, heartbeat: Callable[[], None]) -> None:
         """Have this called now and then in whatever takes long, as a sign that it goes on."""
-        self.executor.beat = self.reconciler.beat = beat
+        self.executor.heartbeat = self.reconciler.heartbeat = heartbeat
 
     @property
     def is_dry(self) -> bool:
@@ -60,7 +60,7 @@ class Orders:
 
     def start(self, earlier: EarlierRuns) -> None:
         """Deal with what earlier runs have left; see `Startup.run()` for what it raises."""
-        self.executor.decide_now()
+        self.executor.start_decision()
         self.tracker.known_runs |= (
             earlier.known or set()
         )  # a late order of theirs is ours to cancel
@@ -71,12 +71,12 @@ class Orders:
         """Cancel our orders, prove it, and send nothing from now on. Raises OrdersLeft."""
         self.executor.cancel_all()
         self._gte.make_read_only()
-        beat, self.executor = self.executor.beat, DryExecutor(*self._parts)
-        self.executor.beat = beat
+        heartbeat, self.executor = self.executor.heartbeat, DryExecutor(*self._parts)
+        self.executor.heartbeat = heartbeat
 
-    def decide_now(self) -> None:
+    def start_decision(self) -> None:
         """Record that what is decided from now on is decided on what the feed shows now."""
-        self.executor.decide_now()
+        self.executor.start_decision()
 
     def refresh(self) -> bool:
         """Bring our orders up to date; return whether all is known of them.
@@ -86,8 +86,8 @@ class Orders:
         if isinstance(self.executor, DryExecutor):
             self.executor.end_crossed(self._feed.get_ticker())
             return True
-        known = self.reconciler.look_up_if_needed(always=self._is_spot)
-        if again := self.reconciler.cancels_to_repeat():
+        known = self.reconciler.reconcile_if_needed(always=self._is_spot)
+        if again := self.reconciler.overdue_cancels():
             logger.warning(
                 "Cancelling %d orders again: their cancels were not confirmed.", len(again)
             )

@@ -15,12 +15,12 @@ from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
-FEW = 3
+MAX_SINGLE_QUERIES = 3
 """So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
 RECONCILE_EVERY = 10.0
 REPEAT_AFTER = 5.0
 """Seconds after which a cancel that has not come to its end is asked for again."""
-UNEXPLAINED_SECONDS = 2.0
+MISMATCH_SECONDS = 2.0
 """How long the feed may leave an order of ours unexplained before REST is asked about it."""
 
 
@@ -31,24 +31,24 @@ class Reconciler:
         self,
         gte: GTE,
         feed: GTEWebsocket,
-        own: OrderTracker,
+        tracker: OrderTracker,
         clock: Clock,
         on_fill: Callable[[Fill], None],
     ) -> None:
         self._clock = clock
         self._gte = gte
         self._feed = feed
-        self._own = own
+        self._tracker = tracker
         self._on_fill = on_fill
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
         self.reconciled_at = clock.monotonic()
         """When all our orders were last looked up."""
-        self._blind_since: float | None = None
-        self._is_asked = False
-        self.beat: Callable[[], None] = lambda: None
+        self._stale_since: float | None = None
+        self._is_requested = False
+        self.heartbeat: Callable[[], None] = lambda: None
         """Called after each answer: looking our orders up may take several."""
-        self._unexplained_since: dict[str, float] = {}
+        self._mismatch_since: dict[str, float] = {}
         self._repeated_at: dict[str, float] = {}
 
     def leftovers(self, notes: Notes) -> list[OpenOrder]:
@@ -58,13 +58,13 @@ class Reconciler:
         """
         self._reconciled_epoch = self._feed.epoch
         for row in self._gte.newest_orders():
-            self._own.note_id(row.order_id)
+            self._tracker.record_id(row.order_id)
         rows = self._gte.query_orders()
-        named = {row.order_id for row in rows if is_ours(row.client_oid, self._own.prefix)}
+        named = {row.order_id for row in rows if is_ours(row.client_oid, self._tracker.prefix)}
         noted, _ = claimed(rows, notes)
         ours = [row for row in rows if row.order_id in named | noted]
-        self._own.known_runs |= {
-            run_of(row.client_oid, self._own.prefix) for row in ours if row.order_id in named
+        self._tracker.known_runs |= {
+            run_of(row.client_oid, self._tracker.prefix) for row in ours if row.order_id in named
         }
         if len(rows) > len(ours):
             logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
@@ -76,36 +76,36 @@ class Reconciler:
         A fill is one; so is an order that the venue has ended unasked, and the end of the last
         order that was being cancelled, because what its place was held for can be created then.
         """
-        waiting, ended = self.is_being_cancelled(), self._own.ended_by_venue
-        fills = self._take(self._feed.drain_news())
+        waiting, ended = self.is_being_cancelled(), self._tracker.ended_by_venue
+        fills = self._process(self._feed.drain_news())
         is_free = waiting and not self.is_being_cancelled()
-        return bool(fills) or is_free or self._own.ended_by_venue > ended
+        return bool(fills) or is_free or self._tracker.ended_by_venue > ended
 
-    def look_up_if_needed(self, *, always: bool = False) -> bool:
+    def reconcile_if_needed(self, *, always: bool = False) -> bool:
         """Take the news, and ask the venue where they are not enough.
 
         That is on a new connection, for an order in doubt, for one that has long differed from what
         the feed shows, and every RECONCILE_EVERY seconds, because a feed may lose news without a
         word. Returns whether all is known; when a question was not answered it is not, and
-        `blind_for()` says for how long. Raises Fatal when the venue does not accept us any more.
+        `orders_stale_for()` says for how long. Raises Fatal when the venue does not accept us any more.
         """
         self.take_news()
-        self._note_unexplained()
+        self._record_mismatches()
         epoch = self._feed.epoch
         now = self._clock.monotonic()
         ready = self._feed.is_connected() and not self._feed.missing()
         is_new = ready and epoch != self._reconciled_epoch
         is_due = now - self.reconciled_at >= RECONCILE_EVERY
-        if not (always or is_new or is_due or self._is_asked or self._needs_look_up()):
+        if not (always or is_new or is_due or self._is_requested or self._needs_reconcile()):
             return True
         try:
             self.reconcile()
         except Fatal:
             raise
         except RequestError as error:
-            if self._blind_since is None:
+            if self._stale_since is None:
                 logger.warning("Own orders could not be looked up: %s", error)
-                self._blind_since = now
+                self._stale_since = now
             return not is_new
         if ready:
             self._reconciled_epoch = epoch
@@ -117,48 +117,48 @@ class Reconciler:
         Raises RequestError, with nothing concluded, when a question is not answered.
         """
         begun = self._clock.monotonic()
-        known = self._own.live()
+        known = self._tracker.live()
         rows = {order.order_id: order for order in self._gte.query_orders()}
-        self.beat()
+        self.heartbeat()
         self._observe(rows.values())
         gone = [order for order in known if order.order_id and order.order_id not in rows]
-        ended = {order.order_id: order for order in self._look_up(gone)}
+        ended = {order.order_id: order for order in self._query_gone(gone)}
         self._observe(ended.values())
         for order in gone:
             if order.order_id not in ended:
-                self._own.missed(
+                self._tracker.missed(
                     order.client_oid, begun, lambda since: self._may_be_late(since, begun)
                 )
-        self.beat()
-        if self._own.unknown():
+        self.heartbeat()
+        if self._tracker.unknown():
             self._resolve_unknown()
-            self.beat()
+            self.heartbeat()
         self.reconciled_at = self._clock.monotonic()
-        self._blind_since = None
-        self._is_asked = False
+        self._stale_since = None
+        self._is_requested = False
 
-    def ask_again(self) -> None:
+    def request_reconcile(self) -> None:
         """Look all our orders up at the next chance."""
-        self._is_asked = True
+        self._is_requested = True
 
-    def is_of_this_connection(self) -> bool:
+    def is_reconciled(self) -> bool:
         """Say whether all has been looked up since the feed was last connected."""
         return self._reconciled_epoch == self._feed.epoch
 
-    def blind_for(self) -> float:
+    def orders_stale_for(self) -> float:
         """Return the seconds in which the venue's list was needed and could not be had."""
-        return 0.0 if self._blind_since is None else self._clock.monotonic() - self._blind_since
+        return 0.0 if self._stale_since is None else self._clock.monotonic() - self._stale_since
 
-    def longest_in(self, state: OrderState) -> float:
+    def longest_in_state(self, state: OrderState) -> float:
         """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
         now = self._clock.monotonic()
-        orders = [order for order in self._own.live() if order.state is state]
+        orders = [order for order in self._tracker.live() if order.state is state]
         return max(
-            (now - self._unexplained_since.get(order.client_oid, now) for order in orders),
+            (now - self._mismatch_since.get(order.client_oid, now) for order in orders),
             default=0.0,
         )
 
-    def cancels_to_repeat(self) -> tuple[OpenOrder, ...]:
+    def overdue_cancels(self) -> tuple[OpenOrder, ...]:
         """Return the orders whose cancel has been accepted long ago without an end; each now once.
 
         A cancel may be repeated without harm, and the venue may have lost it.
@@ -166,12 +166,12 @@ class Reconciler:
         now = self._clock.monotonic()
         due = [
             order
-            for order in self._own.live()
+            for order in self._tracker.live()
             if order.state is OrderState.CANCELLING
-            and now - self._unexplained_since.get(order.client_oid, now) > REPEAT_AFTER
+            and now - self._mismatch_since.get(order.client_oid, now) > REPEAT_AFTER
             and now - self._repeated_at.get(order.client_oid, -REPEAT_AFTER) > REPEAT_AFTER
         ]
-        live = {order.client_oid for order in self._own.live()}
+        live = {order.client_oid for order in self._tracker.live()}
         self._repeated_at = {oid: at for oid, at in self._repeated_at.items() if oid in live}
         self._repeated_at |= {order.client_oid: now for order in due}
         return tuple(due)
@@ -181,9 +181,9 @@ class Reconciler:
         fills, self._fills = self._fills, []
         return fills
 
-    def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+    def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
         """Return the rows of orders that are not open any more, as far as the venue knows them."""
-        if len(orders) <= FEW:
+        if len(orders) <= MAX_SINGLE_QUERIES:
             return self._gte.get_orders([order.order_id for order in orders])
         oldest = min(id_number(order.order_id) for order in orders)
         return self._gte.query_orders((), after=str(oldest - 1))
@@ -191,27 +191,27 @@ class Reconciler:
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
         """Take rows that REST has shown."""
         rows, arrivals = list(rows), self._feed.arrivals
-        self._own.claim(rows)
-        self._take((row, arrivals) for row in rows)
+        self._tracker.claim(rows)
+        self._process((row, arrivals) for row in rows)
 
-    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+    def _process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
         """Take rows, each with how many frames had arrived; log which outcomes are known now."""
-        doubted = self._own.unknown()
+        unknown = self._tracker.unknown()
         fills = [fill for each in rows if (fill := self._observe_row(*each))]
-        still = {order.client_oid for order in self._own.unknown()}
-        for order in doubted:
+        still = {order.client_oid for order in self._tracker.unknown()}
+        for order in unknown:
             if order.client_oid not in still:
                 logger.info("%s did reach the venue.", order)
-                if found := self._own.find(order):
+                if found := self._tracker.find(order):
                     self._gte.on_create("created", order, found.order_id)
         self._report(fills)
         return fills
 
     def _observe_row(self, row: OpenOrder, arrival: int) -> Fill | None:
         """Take one row; what it changes is logged, so that the log alone tells an order's life."""
-        before = self._own.find(row)
-        fill = self._own.observe(row, arrival)
-        after = self._own.find(row)
+        before = self._tracker.find(row)
+        fill = self._tracker.observe(row, arrival)
+        after = self._tracker.find(row)
         if after and after != before:
             words = after.state.value, plain(after.filled)
             logger.debug("Order %s: %s, %s filled.", after.full, *words)
@@ -220,10 +220,10 @@ class Reconciler:
     def _resolve_unknown(self) -> None:
         """Look for the orders in doubt among all orders younger than the oldest could be."""
         begun = self._clock.monotonic()
-        rows = self._gte.query_orders((), after=self._own.born_after())
+        rows = self._gte.query_orders((), after=self._tracker.id_floor())
         self._observe(rows)
-        for order in self._own.unknown():
-            if self._own.missed(
+        for order in self._tracker.unknown():
+            if self._tracker.missed(
                 order.client_oid, begun, lambda since: self._may_be_late(since, begun)
             ):
                 logger.info("%s did not reach the venue.", order)
@@ -238,26 +238,28 @@ class Reconciler:
 
     def is_being_cancelled(self) -> bool:
         """Say whether an order is being cancelled and not yet seen to have ended."""
-        return any(order.state is OrderState.CANCELLING for order in self._own.live())
+        return any(order.state is OrderState.CANCELLING for order in self._tracker.live())
 
-    def _is_long_unexplained(self, order: OpenOrder) -> bool:
+    def _has_lasting_mismatch(self, order: OpenOrder) -> bool:
         now = self._clock.monotonic()
-        return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
+        return now - self._mismatch_since.get(order.client_oid, now) > MISMATCH_SECONDS
 
-    def _note_unexplained(self) -> None:
+    def _record_mismatches(self) -> None:
         """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
         shown = {order.order_id for order in self._feed.open_orders()}
         now = self._clock.monotonic()
-        odd = {
+        mismatched = {
             order.client_oid
-            for order in self._own.live()
+            for order in self._tracker.live()
             if order.state is not OrderState.OPEN or order.order_id not in shown
         }
-        self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+        self._mismatch_since = {oid: self._mismatch_since.get(oid, now) for oid in mismatched}
 
-    def _needs_look_up(self) -> bool:
+    def _needs_reconcile(self) -> bool:
         """Say whether an order is in doubt, or has long been unexplained."""
-        return bool(self._own.unknown()) or any(map(self._is_long_unexplained, self._own.live()))
+        return bool(self._tracker.unknown()) or any(
+            map(self._has_lasting_mismatch, self._tracker.live())
+        )
 
     def _report(self, fills: Sequence[Fill]) -> None:
         self._fills += fills

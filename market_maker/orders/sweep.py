@@ -32,13 +32,13 @@ LATE_LOOK = 1.0
 """Seconds from look to look while an order may still arrive."""
 OPEN_STILL = "they are still open"
 OWNER_UNKNOWN = "open orders without client_oid may be ours, owner unknown"
-NEARLY_MS = 60_000
+CLOCK_TOLERANCE_MS = 60_000
 """How much older than its note an order's time may be: the venue's clock may have been set."""
 SLICE_SECONDS = 1.0
 """Seconds after which no further request of a batch leaves: the loop goes on, and then they may."""
 
 
-class TheirClock(Protocol):
+class VenueTime(Protocol):
     """The part of the venue's clock that tells how long an order may be late."""
 
     stepped_back_at: float
@@ -51,7 +51,7 @@ class Client(Protocol):
     account: Account
 
     @property
-    def clock(self) -> TheirClock:
+    def clock(self) -> VenueTime:
         """The venue's clock."""
 
     def query_orders(self) -> list[OpenOrder]:
@@ -84,12 +84,12 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
     no more such rows than such creates. If there are, whose they are cannot be told.
     """
     ours = {row.order_id for row in rows if row.order_id in notes.ids}
-    doubtful: list[OpenOrder] = []
+    ambiguous: list[OpenOrder] = []
     creates: dict[object, list[OpenOrder]] = defaultdict(list)
     for create in notes.open_creates:
         creates[create.side, create.price, create.qty].append(create)
     for shape, alike in creates.items():
-        since = min(create.ctime for create in alike) - NEARLY_MS
+        since = min(create.ctime for create in alike) - CLOCK_TOLERANCE_MS
         nameless = [
             row
             for row in rows
@@ -101,8 +101,8 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
         if len(nameless) <= len(alike):
             ours |= {row.order_id for row in nameless}
         else:
-            doubtful += nameless
-    return ours, tuple(doubtful)
+            ambiguous += nameless
+    return ours, tuple(ambiguous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Step:
 class Sweep:
     """Cancels our orders of one account and symbol until a complete list shows none.
 
-    Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and of no
+    Ours are those with the prefix, but for the runs to `excluded_runs`, which are another bot's, and of no
     other than these `runs` where they are given; those that are `known`, which go first in their
     order; and those that the `notes` of our creates tell, for rows that show no client_oid. Rows
     that may be ours or another's are not cancelled, and stand in the way of a proof. It needs no
@@ -133,13 +133,13 @@ class Sweep:
         client: Client,
         *,
         known: Sequence[OpenOrder] = (),
-        spare: Collection[str] = (),
+        excluded_runs: Collection[str] = (),
         runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
     ) -> None:
         self._client = client
-        self._spare = spare
+        self._excluded_runs = excluded_runs
         self._runs = runs
         self._notes = notes
         self._late_since = late_since
@@ -148,11 +148,11 @@ class Sweep:
         self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
         self._fewest = math.inf
-        self._doubtful: tuple[OpenOrder, ...] = ()
+        self._ambiguous: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
         """When fewer orders were left than ever before, or none, on the steady clock."""
 
-    def take_notes(self, notes: Notes) -> None:
+    def set_notes(self, notes: Notes) -> None:
         """Take what is noted now in place of what was noted before."""
         self._notes = notes
 
@@ -163,12 +163,12 @@ class Sweep:
         """
         begun, trouble, is_cut_off, fatal = now(), OPEN_STILL, False, None
         try:
-            self._take(self._client.query_orders(), now)
+            self._process(self._client.query_orders(), now)
             late_until = self._late_until()
             if not self._orders and begun < late_until:
                 return Step(wait=min(LATE_LOOK, late_until - begun))
-            if not self._orders and self._doubtful:
-                return Step(wait=LATE_LOOK, left=self._doubtful, trouble=OWNER_UNKNOWN)
+            if not self._orders and self._ambiguous:
+                return Step(wait=LATE_LOOK, left=self._ambiguous, trouble=OWNER_UNKNOWN)
             if not self._orders:
                 return Step(is_done=True)
         except Temporary as error:  # then those that are known are cancelled all the same
@@ -188,8 +188,8 @@ class Sweep:
             return self._late_since
         return max(self._late_since, self._client.clock.stepped_back_at) + LATE_SECONDS
 
-    def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
-        ours, self._doubtful = claimed(found, self._notes)
+    def _process(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
+        ours, self._ambiguous = claimed(found, self._notes)
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
@@ -212,7 +212,7 @@ class Sweep:
 
     def _is_ours(self, order: OpenOrder) -> bool:
         oid, prefix = order.client_oid, self._client.account.prefix
-        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._spare:
+        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._excluded_runs:
             return False
         return self._runs is None or run_of(oid, prefix) in self._runs
 

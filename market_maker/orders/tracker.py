@@ -32,10 +32,10 @@ REMEMBER = 10_000
 
 
 @dataclass(slots=True)
-class _Unshown:
+class _Unacknowledged:
     """What is known of an order that the venue has not shown yet."""
 
-    born_after: str
+    id_floor: str
     """The highest id when it was sent: its own will be higher (gte-api §3.2)."""
     given_up_at: float | None = None
     """When its answer was given up, on the steady clock: no byte of it left later."""
@@ -54,10 +54,10 @@ class OrderTracker:
         self.taker_fills = 0
         self.ended_by_venue = 0
         """Orders that were cancelled by somebody else."""
-        self.ghosts: list[OpenOrder] = []
+        self.late_orders: list[OpenOrder] = []
         """Late orders: they turned up after a refusal, or after a proof that they were absent."""
         self.known_runs: set[str] = set()
-        self.strange_runs: set[str] = set()
+        self.foreign_runs: set[str] = set()
         """Runs that are none of ours but use our prefix."""
         self._orders: dict[str, OpenOrder] = {}
         self._oid_of: dict[str, str] = {}
@@ -70,11 +70,11 @@ class OrderTracker:
         None while none has come.
         """
         self._highest_id = ""
-        self._unshown: dict[str, _Unshown] = {}
+        self._unacknowledged: dict[str, _Unacknowledged] = {}
         """What is known of live orders that the venue has not shown yet."""
         self._missed: dict[str, list[float]] = {}
         self._cancels_asked: set[str] = set()
-        self._took: dict[str, Decimal] = {}
+        self._taker_filled: dict[str, Decimal] = {}
 
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""
@@ -97,7 +97,7 @@ class OrderTracker:
 
     def sending(self, request: OrderRequest) -> None:
         """Enter an order before its first byte leaves."""
-        self._unshown[request.client_oid] = _Unshown(self._highest_id)
+        self._unacknowledged[request.client_oid] = _Unacknowledged(self._highest_id)
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -113,13 +113,13 @@ class OrderTracker:
         `arrival` is how many frames of the feed had arrived by then.
         """
         self._oid_of[order_id] = client_oid
-        self.note_id(order_id)
+        self.record_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
             self._orders[client_oid] = replace(
                 order, order_id=order_id, state=OrderState.OPEN, arrival=arrival
             )
-            self._forget_doubt(client_oid)
+            self._acknowledge(client_oid)
 
     def refused(self, client_oid: str) -> None:
         """End an order that the venue has refused, or that was never sent."""
@@ -132,12 +132,12 @@ class OrderTracker:
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
-            self._unshown[client_oid].given_up_at = now
+            self._unacknowledged[client_oid].given_up_at = now
 
     def cancelling(self, client_oid: str) -> None:
         """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
         self._cancels_asked.add(client_oid)
-        self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
+        self._change_state(client_oid, OrderState.OPEN, OrderState.CANCELLING)
 
     def all_pulled(self) -> None:
         """Note that another process of ours may have cancelled all: the venue did not end them.
@@ -148,7 +148,7 @@ class OrderTracker:
 
     def cancel_failed(self, client_oid: str) -> None:
         """Note that a cancel did not get through: the order is open as before, cancel it again."""
-        self._turn(client_oid, OrderState.CANCELLING, OrderState.OPEN)
+        self._change_state(client_oid, OrderState.CANCELLING, OrderState.OPEN)
 
     # --- what the venue shows -------------------------------------------------------------------
 
@@ -158,20 +158,20 @@ class OrderTracker:
         Rows of others, and rows older than what is known, change nothing: what is filled never goes
         down. `arrival` is how many frames of the feed had arrived by then.
         """
-        self.note_id(row.order_id)
+        self.record_id(row.order_id)
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
         if not is_ours(client_oid, self.prefix) or client_oid in self._ended:
             return None
-        ghost = self._never_seen.pop(client_oid, None)
-        if ghost:
-            self.ghosts.append(ghost)
-        known = self._orders.get(client_oid) or ghost
+        late = self._never_seen.pop(client_oid, None)
+        if late:
+            self.late_orders.append(late)
+        known = self._orders.get(client_oid) or late
         if known is None:
-            self._see_stranger(row)
+            self._record_foreign(row)
             return None
         self._oid_of[row.order_id] = client_oid
-        if row.took and row.filled > self._took.get(client_oid, ZERO):
-            self._took[client_oid] = row.filled
+        if row.is_taker and row.filled > self._taker_filled.get(client_oid, ZERO):
+            self._taker_filled[client_oid] = row.filled
             self.taker_fills += 1
         filled = max(row.filled, known.filled)
         state = row.state
@@ -190,7 +190,7 @@ class OrderTracker:
             symbol=row.symbol or known.symbol,
             state=state,
         )
-        self._forget_doubt(client_oid)
+        self._acknowledge(client_oid)
         if state is OrderState.DONE:
             was_asked_for = client_oid in self._cancels_asked or not order.remaining
             self.ended_by_venue += not was_asked_for
@@ -199,14 +199,18 @@ class OrderTracker:
             self._orders[client_oid] = order
         return self._book(known, order, arrival)
 
-    def note_id(self, order_id: str) -> None:
+    def record_id(self, order_id: str) -> None:
         """Record the highest order id seen, of whosever order."""
         self._highest_id = max(self._highest_id, order_id, key=id_number)
 
-    def born_after(self) -> str:
+    def id_floor(self) -> str:
         """Return an id that is lower than that of every order of unknown outcome."""
-        lost = [unshown for unshown in self._unshown.values() if unshown.given_up_at is not None]
-        return min((unshown.born_after for unshown in lost), key=id_number, default="")
+        lost = [
+            unacknowledged
+            for unacknowledged in self._unacknowledged.values()
+            if unacknowledged.given_up_at is not None
+        ]
+        return min((unacknowledged.id_floor for unacknowledged in lost), key=id_number, default="")
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
         """Find orders of unknown outcome among rows that show no client_oid.
@@ -222,17 +226,17 @@ class OrderTracker:
                 self._rows_lack_oid = not row.client_oid
         nameless = [row for row in rows if not row.client_oid]
         for order in self.unknown() if self._rows_lack_oid is not False else ():
-            unshown = self._unshown[order.client_oid]
+            unacknowledged = self._unacknowledged[order.client_oid]
             alike = [
                 row
                 for row in nameless
                 if row.order_id not in self._oid_of
-                and id_number(row.order_id) > id_number(unshown.born_after)
+                and id_number(row.order_id) > id_number(unacknowledged.id_floor)
                 and _shape(row) == _shape(order)
             ]
             if alike and self._rows_lack_oid:
                 self._oid_of[alike[0].order_id] = order.client_oid
-            unshown.is_alike = bool(alike)
+            unacknowledged.is_alike = bool(alike)
 
     def missed(self, client_oid: str, begun: float, may_be_late: Callable[[float], bool]) -> bool:
         """Record that a complete list, asked for at `begun`, did not show an order at all.
@@ -244,9 +248,9 @@ class OrderTracker:
         order = self._orders.get(client_oid)
         if not order:
             return False
-        unshown = self._unshown.get(client_oid)
-        if unshown and unshown.given_up_at is not None:
-            if unshown.is_alike or may_be_late(unshown.given_up_at):
+        unacknowledged = self._unacknowledged.get(client_oid)
+        if unacknowledged and unacknowledged.given_up_at is not None:
+            if unacknowledged.is_alike or may_be_late(unacknowledged.given_up_at):
                 return False
         lists = self._missed.setdefault(client_oid, [])
         lists.append(begun)
@@ -271,24 +275,24 @@ class OrderTracker:
             self._oid_of[row.order_id] = client_oid
             self._orders[client_oid] = replace(row, client_oid=client_oid)
 
-    def _see_stranger(self, row: OpenOrder) -> None:
+    def _record_foreign(self, row: OpenOrder) -> None:
         """Record a live order with our prefix that is not of this run.
 
         One of an earlier run of this machine is ours to cancel; else somebody else uses the prefix.
         """
         run = run_of(row.client_oid, self.prefix)
         if run not in self.known_runs and row.state is not OrderState.DONE:
-            self.strange_runs.add(run)
+            self.foreign_runs.add(run)
         elif row.state is not OrderState.DONE:
             self._adopt(row)
 
-    def _turn(self, client_oid: str, before: OrderState, after: OrderState) -> None:
+    def _change_state(self, client_oid: str, before: OrderState, after: OrderState) -> None:
         order = self._orders.get(client_oid)
         if order and order.state is before:
             self._orders[client_oid] = replace(order, state=after)
 
-    def _forget_doubt(self, client_oid: str) -> None:
-        self._unshown.pop(client_oid, None)
+    def _acknowledge(self, client_oid: str) -> None:
+        self._unacknowledged.pop(client_oid, None)
         self._missed.pop(client_oid, None)
 
     def _end_unseen(self, order: OpenOrder) -> None:
@@ -300,12 +304,12 @@ class OrderTracker:
     def _end(self, order: OpenOrder) -> None:
         self._orders.pop(order.client_oid, None)
         self._cancels_asked.discard(order.client_oid)
-        self._forget_doubt(order.client_oid)
+        self._acknowledge(order.client_oid)
         self._ended[order.client_oid] = replace(order, state=OrderState.DONE)
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
-            self._took.pop(old.client_oid, None)
+            self._taker_filled.pop(old.client_oid, None)
 
 
 def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:

@@ -14,15 +14,15 @@ SILENT_AFTER = 10.0
 """Seconds without any frame, pong included, after which the feed counts as dead."""
 UNCONFIRMED_AFTER = 12.0
 """Seconds in which a quiet book must have been confirmed by a frame or by REST."""
-PRIVATE_REDUCING, PRIVATE_PAUSED = 15.0, POSITION_STALE
+POSITION_REDUCING, POSITION_PAUSED = 15.0, POSITION_STALE
 """Seconds without the position, which the venue pushes every second or so."""
-BLIND_REDUCING, BLIND_PAUSED = 15.0, 30.0
+ORDERS_STALE_REDUCING, ORDERS_STALE_PAUSED = 15.0, 30.0
 """Seconds in which the venue's list of orders was needed and could not be had."""
-DOUBT_PAUSED, DOUBT_HALTED = 30.0, 120.0
+UNKNOWN_PAUSED, UNKNOWN_HALTED = 30.0, 120.0
 """Seconds that the fate of a create may stay unknown."""
-STUCK_PAUSED = 30.0
+CANCELLING_PAUSED = 30.0
 """Seconds that a cancel may stay unfinished."""
-ODD_REDUCING = 2.0
+MISMATCH_REDUCING = 2.0
 """Seconds that the position may differ from our fills, which are told apart from it."""
 LAG_MS = 2_000
 CLOCK_MS = 30_000
@@ -72,31 +72,31 @@ class Facts:
     silent_for: float = 0.0
     unconfirmed_for: float = 0.0
     """Since the book was last changed by a frame, or found right by REST."""
-    private_for: float = 0.0
+    position_stale_for: float = 0.0
     """Since the last frame of the position table."""
     lag_ms: int = 0
     """How far the venue's time in the latest frame of the book is behind the venue's clock."""
     ticker: Ticker | None = None
     instrument: Instrument | None = None
     last_error: str = ""
-    blind_for: float = 0.0
-    doubt_for: float = 0.0
-    stuck_for: float = 0.0
-    odd_for: float = 0.0
+    orders_stale_for: float = 0.0
+    unknown_for: float = 0.0
+    cancelling_for: float = 0.0
+    mismatch_for: float = 0.0
     """Since the position is not what our fills make of it."""
     clock_offset_ms: int = 0
     position_limit: Decimal | None = None
     position: Decimal = Decimal(0)
     blocked_for: float | None = None
     """Since the venue answered 403 and nothing else."""
-    troubles: Sequence[Health] = field(default_factory=tuple)
+    tripped: Sequence[Health] = field(default_factory=tuple)
     """What else is known to be wrong: see `Breakers`."""
 
 
 def assess(facts: Facts) -> Health:
     """Return the most severe state that the facts demand; of equals, the first in the table."""
     found = [Health(state, words) for state, rule in RULES if (words := rule(facts))]
-    found += facts.troubles
+    found += facts.tripped
     return max(found, key=lambda each: each.state.severity, default=Health(TradingState.ACTIVE))
 
 
@@ -154,7 +154,7 @@ DOUBT = "the fate of an order is not known"
 POSITION = "the position has not been shown for a while"
 RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (HALTED, lambda facts: facts.halt_reason),
-    (HALTED, _over(DOUBT_HALTED, "doubt_for", DOUBT + " for two minutes")),
+    (HALTED, _over(UNKNOWN_HALTED, "unknown_for", DOUBT + " for two minutes")),
     (HALTED, _over(600, "blocked_for", "the venue has been blocking us for ten minutes (403)")),
     (PAUSED, _over(-1, "blocked_for", "the venue is blocking us (403)")),
     (PAUSED, _disconnected),
@@ -164,17 +164,20 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _crossed),
     (PAUSED, _over(LAG_MS, "lag_ms", f"the feed lags by more than {LAG_MS / 1000:g} s")),
     (PAUSED, _over(UNCONFIRMED_AFTER, "unconfirmed_for", "the order book is not confirmed")),
-    (PAUSED, _over(PRIVATE_PAUSED, "private_for", POSITION)),
-    (PAUSED, _over(BLIND_PAUSED, "blind_for", BLIND)),
-    (PAUSED, _over(DOUBT_PAUSED, "doubt_for", DOUBT + " for half a minute")),
-    (PAUSED, _over(STUCK_PAUSED, "stuck_for", "a cancel does not come to its end")),
+    (PAUSED, _over(POSITION_PAUSED, "position_stale_for", POSITION)),
+    (PAUSED, _over(ORDERS_STALE_PAUSED, "orders_stale_for", BLIND)),
+    (PAUSED, _over(UNKNOWN_PAUSED, "unknown_for", DOUBT + " for half a minute")),
+    (PAUSED, _over(CANCELLING_PAUSED, "cancelling_for", "a cancel does not come to its end")),
     (PAUSED, lambda facts: _clock(facts.clock_offset_ms)),
     (PAUSED, _implausible),
     (PAUSED, lambda facts: "" if facts.orders_known else "own orders are still being looked up"),
     (PAUSED, lambda facts: facts.guard_trouble and f"no guard process: {facts.guard_trouble}"),
-    (REDUCING, _over(PRIVATE_REDUCING, "private_for", POSITION)),
-    (REDUCING, _over(BLIND_REDUCING, "blind_for", BLIND)),
-    (REDUCING, _over(ODD_REDUCING, "odd_for", "the position is not what our fills make of it")),
+    (REDUCING, _over(POSITION_REDUCING, "position_stale_for", POSITION)),
+    (REDUCING, _over(ORDERS_STALE_REDUCING, "orders_stale_for", BLIND)),
+    (
+        REDUCING,
+        _over(MISMATCH_REDUCING, "mismatch_for", "the position is not what our fills make of it"),
+    ),
     (REDUCING, _apart),
 )
 """What each fact demands, the most telling reason of each state first."""
@@ -207,8 +210,8 @@ EVENTS: Mapping[str, Rule] = {
     "thread": Rule(3, 600, HALTED, inf, "the feed's thread keeps dying"),
     "auth": Rule(2, 60, HALTED, inf, "the venue does not accept our key or signature any more"),
     "liquidation": Rule(1, inf, HALTED, inf, "the position is being or was liquidated"),
-    "ghost": Rule(1, inf, HALTED, inf, "an order appeared that was proven absent or refused"),
-    "twin": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
+    "late order": Rule(1, inf, HALTED, inf, "an order appeared that was proven absent or refused"),
+    "other bot": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
     "parameter": Rule(3, inf, HALTED, inf, "the venue cannot read our orders"),
     "metadata": Rule(3, inf, HALTED, inf, "the venue says that the symbol is not in order"),
     "strategy": Rule(5, inf, HALTED, inf, "the strategy keeps failing"),
@@ -245,7 +248,7 @@ class Breakers:
         if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
             self._until[kind] = now + rule.hold
 
-    def note_fatal(self, error: Fatal, now: float) -> None:
+    def record_fatal(self, error: Fatal, now: float) -> None:
         """Note an answer after which trading may have to stop."""
         self.note("liquidation" if isinstance(error, Liquidated) else "auth", now)
 
@@ -253,7 +256,7 @@ class Breakers:
         """Begin counting anew: a success came in between."""
         self._seen.pop(kind, None)
 
-    def troubles(self, now: float) -> list[Health]:
+    def tripped(self, now: float) -> list[Health]:
         """Return the states that are in force now, each with its reason."""
         rules = [self._rules[kind] for kind, until in self._until.items() if now < until]
         return [Health(rule.state, rule.reason) for rule in rules]

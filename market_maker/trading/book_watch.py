@@ -27,7 +27,7 @@ class BookWatch:
         self._audit = safety.Audit()
         self._audited_at = self._confirmed_at = clock.monotonic()
 
-    def is_doubtful(self) -> bool:
+    def has_mismatch(self) -> bool:
         """Return whether the last audit has found a level wrong."""
         return bool(self._audit.wrong)
 

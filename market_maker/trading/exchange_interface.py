@@ -107,17 +107,17 @@ class ExchangeInterface:
             self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
         except Temporary as error:
             raise VenueUnreachable(str(error)) from None
-        self._go_on_from(self._runtime.earlier.money)
+        self._resume_from(self._runtime.earlier.money)
         self.feed.start()
         self._wait_for_tables()
         self.orders.start(self._runtime.earlier)
 
-    def _go_on_from(self, trades: Mapping[str, str] | None) -> None:
+    def _resume_from(self, trades: Mapping[str, str] | None) -> None:
         """Count the run's money on after a restart. Raises SettingsError if that cannot be."""
         if trades is None:
             return
         try:
-            self.money.go_on_from(trades)
+            self.money.resume_from(trades)
         except (ValueError, ArithmeticError):
             if settings.MAX_LOSS:
                 raise SettingsError(
@@ -132,7 +132,7 @@ class ExchangeInterface:
         while self._clock.monotonic() < deadline:
             with suppress(VenueUnreachable):
                 return self.feed.wait_for_tables(self.feed.needed, EMPTY_AFTER)
-            self.monitor.see_empty_tables()
+            self.monitor.query_missing_tables()
         self.feed.wait_for_tables(self.feed.needed, 0)
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class ExchangeInterface:
 
     def refresh(self) -> Health:
         """Bring our orders up to date, and say what their state and the feed's allow."""
-        self.orders.decide_now()
+        self.orders.start_decision()
         slow_at = self._clock.monotonic() + SLOW_SECONDS
 
         def has_time() -> bool:
@@ -157,10 +157,10 @@ class ExchangeInterface:
                 self.monitor.poll_margin()
         except Fatal as error:
             logger.error("%s", error)
-            self.monitor.note_fatal(error)
+            self.monitor.record_fatal(error)
             known = False
-        is_current = self.dry_run or self.orders.reconciler.is_of_this_connection()
-        return self.monitor.look(
+        is_current = self.dry_run or self.orders.reconciler.is_reconciled()
+        return self.monitor.assess(
             self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
@@ -170,7 +170,7 @@ class ExchangeInterface:
 
     def _look_if_possible(self) -> Snapshot | None:
         try:
-            return self.look()
+            return self.read_snapshot()
         except Temporary:
             return None
 
@@ -185,7 +185,7 @@ class ExchangeInterface:
             self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
-    def look_anew(self, reason: str) -> None:
+    def resync(self, reason: str) -> None:
         """Believe nothing that is known: connect the feed anew, and look the orders up."""
         try:
             self.gte.instrument_query()  # whose answer tells the venue's time
@@ -194,7 +194,7 @@ class ExchangeInterface:
             logger.warning("The venue's time is not known: %s", error)
         self.feed.reconnect(reason)
 
-    def has_gone_silent(self, before: bool) -> bool:
+    def has_gone_stale(self, before: bool) -> bool:
         """Say whether the feed has fallen silent, or died, since the last look at it."""
         return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
 
@@ -216,15 +216,15 @@ class ExchangeInterface:
         """Return all that a tick needs; inside a tick what the tick has read. Raises Temporary."""
         return self._view.snapshot()
 
-    def look(self) -> Snapshot:
+    def read_snapshot(self) -> Snapshot:
         """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
-        return self._view.look()
+        return self._view.read()
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
     def get_instrument(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the instrument; see `bitmex_names.instrument_of()`."""
-        self._mind_symbol(symbol)
+        self._check_symbol(symbol)
         row = self.feed.get_instrument_row()
         return bitmex_names.instrument_of(self.snapshot().instrument, row)
 
@@ -233,7 +233,7 @@ class ExchangeInterface:
 
         Raises Temporary when a side is empty.
         """
-        self._mind_symbol(symbol)
+        self._check_symbol(symbol)
         seen = self.snapshot()
         ticker = bitmex_names.ticker_of(seen.ticker, seen.instrument.tick)
         if ticker is None:
@@ -313,6 +313,6 @@ class ExchangeInterface:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _mind_symbol(self, symbol: str | None) -> None:
+    def _check_symbol(self, symbol: str | None) -> None:
         if symbol not in (None, settings.SYMBOL):
             raise ValueError(f"this bot trades {settings.SYMBOL}, not {symbol}")

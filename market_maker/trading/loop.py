@@ -22,7 +22,7 @@ QUOTE_TTL = 15.0
 SLEPT_SECONDS = 5.0
 """A wait that takes so much longer than asked for means that everything known is old."""
 SLOW_SECONDS = 5.0
-LOOK_EVERY = 1.0
+CHECK_FILES_EVERY = 1.0
 """Seconds between two looks at the watched files."""
 SETTLE_SECONDS = 1.0
 """Seconds to the next tick while an outcome is unknown, or while quoting is not allowed."""
@@ -64,7 +64,7 @@ class Loop:
         self._exchange = exchange
         self._control = control
         self._clock = clock
-        self.on_beat: Callable[[], str] | None = None
+        self.on_heartbeat: Callable[[], str] | None = None
         """Is told that the loop lives, once a second or more; returns what is wrong with the guard.
 
         `guard.session` sets it.
@@ -79,12 +79,12 @@ class Loop:
         self.asked_at: float | None = None
         """When the strategy was asked for its orders; None while it is not at work."""
         self.puller = Puller(exchange, control, clock)
-        self._halt_told = False
+        self._halt_logged = False
         self._was_open = False
-        self._beaten = clock.monotonic()
-        self._look_due = clock.monotonic() + LOOK_EVERY
+        self._heartbeat_at = clock.monotonic()
+        self._check_due = clock.monotonic() + CHECK_FILES_EVERY
         self._wall_ahead = self._wall_clock_ahead()
-        exchange.orders.set_beat(self.beat)
+        exchange.orders.set_heartbeat(self.heartbeat)
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Loop:
         halts.
         """
         begun = self._clock.monotonic()
-        self.beat()
+        self.heartbeat()
         self._exchange.begin_tick()
         try:
             self._bot.sanity_check()
@@ -129,7 +129,7 @@ class Loop:
                 self.puller.pull_if_due(begun, self.quote_ttl())
         except Fatal as error:
             logger.error("%s", error)
-            self._exchange.monitor.note_fatal(error)
+            self._exchange.monitor.record_fatal(error)
             self.puller.pull_if_due(begun, self.quote_ttl())
         except RequestError as error:
             logger.warning("This tick is skipped: %s", error)
@@ -141,14 +141,14 @@ class Loop:
         """Return whether the trading state allows orders."""
         return self.health.state in (TradingState.ACTIVE, TradingState.REDUCING)
 
-    def judge(self, found: Health) -> None:
+    def apply_health(self, found: Health) -> None:
         """Go on with the state that was found. A halt stays until a person has looked."""
         self.health = found
         if found.state is not TradingState.HALTED:
             return
         self._control.halt(found.reason)
-        if not self._halt_told:
-            self._halt_told = True
+        if not self._halt_logged:
+            self._halt_logged = True
             logger.critical("HALTED until a person has looked: %s.", self._control.halt_reason)
             if self.on_halt:
                 self.on_halt(self._control.halt_reason)
@@ -184,34 +184,38 @@ class Loop:
         exchange, clock = self._exchange, self._clock
         self._was_open = exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        if exchange.orders.is_unsettled() or exchange.monitor.is_doubtful() or not self.may_quote():
+        if (
+            exchange.orders.is_unsettled()
+            or exchange.monitor.has_mismatch()
+            or not self.may_quote()
+        ):
             interval = min(interval, SETTLE_SECONDS)
         if exchange.orders.take_cut_short():
             interval = 0.0  # what was left of the plan is planned anew at once
         due = clock.monotonic() + interval
         while not self._control.is_stopping and (now := clock.monotonic()) < due:
-            until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
+            until = max(now, min(due, self._check_due))  # a look is overdue after a long tick
             reasons = clock.wait(self._control.wake, until - now)
-            self.beat()
+            self.heartbeat()
             before, self._wall_ahead = self._wall_ahead, self._wall_clock_ahead()
-            if self._has_slept(until, self._wall_ahead - before):
+            if self._has_stood_still(until, self._wall_ahead - before):
                 return
             if reasons and self._is_worth_a_tick():
                 return
-            if clock.monotonic() >= self._look_due:
-                self._look_due = clock.monotonic() + LOOK_EVERY
-                if self._bot.check_file_change() or exchange.has_gone_silent(self.may_quote()):
+            if clock.monotonic() >= self._check_due:
+                self._check_due = clock.monotonic() + CHECK_FILES_EVERY
+                if self._bot.check_file_change() or exchange.has_gone_stale(self.may_quote()):
                     return
                 if exchange.is_open() != self._was_open:
                     return
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Tell the guard that we live, and hear whether there is one."""
         now = self._clock.monotonic()
-        if self.may_have_pulled(now - self._beaten):
+        if self.may_have_pulled(now - self._heartbeat_at):
             self._exchange.orders.tracker.all_pulled()
-        self._beaten = now
-        trouble = self.on_beat() if self.on_beat else ""
+        self._heartbeat_at = now
+        trouble = self.on_heartbeat() if self.on_heartbeat else ""
         if trouble and trouble != self._exchange.monitor.guard_trouble:
             logger.error("No guard process: %s.", trouble)
         self._exchange.monitor.guard_trouble = trouble
@@ -244,7 +248,7 @@ class Loop:
         self._exchange.monitor.note("strategy")
         return False
 
-    def _has_slept(self, until: float, stepped: float) -> bool:
+    def _has_stood_still(self, until: float, stepped: float) -> bool:
         """Return whether the process stood still, or the machine: nothing known is still true then.
 
         `until` is when the wait was to end, `stepped` what the wall clock says more than the steady
@@ -257,13 +261,13 @@ class Loop:
             logger.warning("This machine or process stood still for %.0f s: resyncing.", slept)
         else:
             logger.warning("This machine's clock was set back by %.0f s.", -stepped)
-        self._exchange.look_anew("the process stood still, or its clock was set")
+        self._exchange.resync("the process stood still, or its clock was set")
         return True
 
     def _is_worth_a_tick(self) -> bool:
         """Return whether the news that has come should not wait for LOOP_INTERVAL."""
         moved = self._exchange.orders.take_news() and settings.WAKE_ON_FILL
-        is_new_halt = self._control.is_halted and not self._halt_told
+        is_new_halt = self._control.is_halted and not self._halt_logged
         return bool(moved or is_new_halt or self._exchange.is_open() != self._was_open)
 
     def _wall_clock_ahead(self) -> float:

@@ -48,7 +48,7 @@ class Monitor:
         self._gte = gte
         self._feed = feed
         self._orders = orders
-        self._own = orders.tracker
+        self._tracker = orders.tracker
         self._reconciler = orders.reconciler
         self._control = control
         self._clock = clock
@@ -63,8 +63,8 @@ class Monitor:
         self._book = BookWatch(gte, feed, clock)
         self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
-        self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
-        self._told: set[str] = set()
+        self._seen = {"ended": 0, "late order": 0, "other bot": 0, "bad row": 0, "taker": 0}
+        self._logged: set[str] = set()
         self._empty_due = 0.0
         self._setting: dict[str, str] = {}
         self._setting_due = 0.0
@@ -80,19 +80,19 @@ class Monitor:
         """Begin counting a kind anew: a success came in between."""
         self._breakers.calm(kind)
 
-    def note_fatal(self, error: Fatal) -> None:
+    def record_fatal(self, error: Fatal) -> None:
         """Count an answer after which trading may have to stop."""
-        self._breakers.note_fatal(error, self._clock.monotonic())
+        self._breakers.record_fatal(error, self._clock.monotonic())
 
-    def is_doubtful(self) -> bool:
-        """Say whether to look again soon: at a book or a position that is not as it should be."""
-        return self._book.is_doubtful() or self._money.position.is_odd()
+    def has_mismatch(self) -> bool:
+        """Say whether to assess again soon: at a book or a position that is not as it should be."""
+        return self._book.has_mismatch() or self._money.position.has_mismatch()
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book, or REST found it right."""
         return self._book.unconfirmed_for()
 
-    def look(
+    def assess(
         self,
         snapshot: Snapshot | None,
         *,
@@ -111,17 +111,17 @@ class Monitor:
             self._breakers.note("auth", now)
         self._take_events()
         self._count_drops(now)
-        self._tell_unusable()
+        self._log_invalid_data()
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
-            self.see_empty_tables()
+            self.query_missing_tables()
         if snapshot:
-            self._look_at_account(snapshot, now)
-            self._look_at_profit(snapshot.instrument, max_loss, now)
-            self._look_at_price(snapshot.ticker, now)
+            self._check_account(snapshot, now)
+            self._check_profit(snapshot.instrument, max_loss, now)
+            self._check_price(snapshot.ticker, now)
             if has_time():
                 self._book.audit(now)
             if has_time():
-                self._look_at_setting(snapshot.instrument, now)
+                self._check_margin_setting(snapshot.instrument, now)
         self._count_orders(now)
         return safety.assess(self._facts(snapshot, position_limit, orders_known, now))
 
@@ -137,20 +137,20 @@ class Monitor:
             missing=feed.missing(),
             silent_for=feed.silent_for(),
             unconfirmed_for=self.book_unconfirmed_for(),
-            private_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
+            position_stale_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
             lag_ms=feed.lag_ms(),
             ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
             last_error=feed.last_error(),
-            blind_for=self._reconciler.blind_for(),
-            doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
-            stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
-            odd_for=self._money.position.odd_for(now),
+            orders_stale_for=self._reconciler.orders_stale_for(),
+            unknown_for=self._reconciler.longest_in_state(OrderState.UNKNOWN),
+            cancelling_for=self._reconciler.longest_in_state(OrderState.CANCELLING),
+            mismatch_for=self._money.position.mismatch_for(now),
             clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            troubles=[*self._breakers.troubles(now), *self._setting_trouble()],
+            tripped=[*self._breakers.tripped(now), *self._margin_setting_changes()],
         )
 
     # --- the feed -------------------------------------------------------------------------------
@@ -170,14 +170,14 @@ class Monitor:
             else:
                 self._breakers.note(kind, at)
 
-    def _tell_unusable(self) -> None:
+    def _log_invalid_data(self) -> None:
         """Log each kind of invalid feed data once."""
         for words in self._feed.unusable():
-            if words not in self._told:
-                self._told.add(words)
+            if words not in self._logged:
+                self._logged.add(words)
                 logger.warning("Dropped invalid feed data: %s.", words)
 
-    def see_empty_tables(self) -> None:
+    def query_missing_tables(self) -> None:
         """See whether a table of the account does not come because there is nothing in it.
 
         Whether the venue sends the first image of an empty table, no document tells (faults §0.1,
@@ -197,7 +197,7 @@ class Monitor:
         except RequestError as error:
             logger.info("Could not query missing tables over REST: %s", error)
 
-    def _look_at_price(self, ticker: Ticker, now: float) -> None:
+    def _check_price(self, ticker: Ticker, now: float) -> None:
         """Note a mid that is far from the median of the last minute."""
         if ticker.bid is None or ticker.ask is None:
             return
@@ -226,9 +226,9 @@ class Monitor:
             except RequestError as error:
                 logger.info("The account could not be looked up: %s", error)
 
-    def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
+    def _check_account(self, snapshot: Snapshot, now: float) -> None:
         if snapshot.instrument.is_contract:  # spot has no position but the one we reckon ourselves
-            for kind in self._position.look(snapshot, now):
+            for kind in self._position.check(snapshot, now):
                 self.note(kind)
         if snapshot.margin:
             while self._free and now - self._free[0][0] > MINUTE:
@@ -238,7 +238,7 @@ class Monitor:
                 self._breakers.note("margin", now)
             self._free.append((now, free))
 
-    def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
+    def _check_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
         """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
         mark = instrument.valuation_price
         if mark:
@@ -247,7 +247,7 @@ class Monitor:
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             self._breakers.note("loss", now)
 
-    def _look_at_setting(self, instrument: Instrument, now: float) -> None:
+    def _check_margin_setting(self, instrument: Instrument, now: float) -> None:
         """Ask once a minute for margin mode and leverages; compare them with those at the start.
 
         It never changes them: that is for a person.
@@ -269,7 +269,7 @@ class Monitor:
             if self._setting.get(name, value) != value
         )
 
-    def _setting_trouble(self) -> list[Health]:
+    def _margin_setting_changes(self) -> list[Health]:
         if not self._setting_changed:
             return []
         words = f"it was changed outside: {self._setting_changed}; set it back, or start anew"
@@ -278,21 +278,21 @@ class Monitor:
     def _count_orders(self, now: float) -> None:
         """Turn what the orders have counted into alarms, each event once."""
         counted = {
-            "ended": self._own.ended_by_venue,
-            "ghost": len(self._own.ghosts),
-            "twin": len(self._own.strange_runs),
+            "ended": self._tracker.ended_by_venue,
+            "late order": len(self._tracker.late_orders),
+            "other bot": len(self._tracker.foreign_runs),
             "bad row": self._feed.bad_private_rows(),
-            "taker": self._own.taker_fills,
+            "taker": self._tracker.taker_fills,
         }
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)
-        if counted["ghost"] > self._seen["ghost"]:
+        if counted["late order"] > self._seen["late order"]:
             logger.critical(
-                "An order appeared that was thought never to have: %s", self._own.ghosts
+                "An order appeared that was thought never to have: %s", self._tracker.late_orders
             )
-        if counted["twin"] > self._seen["twin"]:
-            logger.critical("Orders of another run with our prefix: %s", self._own.strange_runs)
+        if counted["other bot"] > self._seen["other bot"]:
+            logger.critical("Orders of another run with our prefix: %s", self._tracker.foreign_runs)
         self._seen = counted
 
 

@@ -34,7 +34,7 @@ class PositionWatch:
         self._proposed_at = -1.0
         """When our orders were last looked up before the base was proposed; below 0, it was not."""
 
-    def look(self, snapshot: Snapshot, now: float) -> list[str]:
+    def check(self, snapshot: Snapshot, now: float) -> list[str]:
         """Look once; return the events that the trading state has rules for."""
         shown = snapshot.position
         events: list[str] = []
@@ -55,7 +55,7 @@ class PositionWatch:
 
     def _set_base_anew(self, snapshot: Snapshot) -> list[str]:
         """Take a difference that the new connection shows, too, for the work of another."""
-        if not self._ledger.is_odd():
+        if not self._ledger.has_mismatch():
             self._asked_epoch = None
             return []
         if self._image_epoch != self._feed.epoch:
@@ -63,10 +63,10 @@ class PositionWatch:
             self._image_epoch, self._proposed_at = self._feed.epoch, -1.0
         states = {order.state for order in self._orders.live()}
         looked_at = self._reconciler.reconciled_at
-        is_known = self._reconciler.is_of_this_connection()
+        is_known = self._reconciler.is_reconciled()
         if not is_known or states & {OrderState.SENT, OrderState.UNKNOWN}:
             return []
-        self._reconciler.ask_again()
+        self._reconciler.request_reconcile()
         if looked_at == self._proposed_at:
             return []
         self._proposed_at = looked_at

@@ -54,9 +54,9 @@ class View:
         """
         if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
             return self._seen
-        return self.look()
+        return self.read()
 
-    def look(self) -> Snapshot:
+    def read(self) -> Snapshot:
         """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
         if missing := self._feed.missing():
             raise Temporary(f"the feed has not shown {', '.join(missing)} yet")

@@ -38,14 +38,14 @@ CASES = [
     (PAUSED, {"ticker": Ticker(bid=Decimal(8491), ask=Decimal(8490))}, "crossed"),
     (PAUSED, {"unconfirmed_for": 12.1}, "not confirmed"),
     (PAUSED, {"lag_ms": 2001}, "lags"),
-    (REDUCING, {"private_for": 15.1}, "position"),
-    (PAUSED, {"private_for": 30.1}, "position"),
-    (REDUCING, {"blind_for": 15.1}, "looked up"),
-    (PAUSED, {"blind_for": 30.1}, "looked up"),
-    (ACTIVE, {"doubt_for": 29.9}, ""),
-    (PAUSED, {"doubt_for": 30.1}, "fate"),
-    (HALTED, {"doubt_for": 120.1}, "fate"),
-    (PAUSED, {"stuck_for": 30.1}, "cancel"),
+    (REDUCING, {"position_stale_for": 15.1}, "position"),
+    (PAUSED, {"position_stale_for": 30.1}, "position"),
+    (REDUCING, {"orders_stale_for": 15.1}, "looked up"),
+    (PAUSED, {"orders_stale_for": 30.1}, "looked up"),
+    (ACTIVE, {"unknown_for": 29.9}, ""),
+    (PAUSED, {"unknown_for": 30.1}, "fate"),
+    (HALTED, {"unknown_for": 120.1}, "fate"),
+    (PAUSED, {"cancelling_for": 30.1}, "cancel"),
     (PAUSED, {"clock_offset_ms": 30_001}, "clock"),
     (PAUSED, {"clock_offset_ms": -30_001}, "clock"),
     (PAUSED, {"blocked_for": 0.0}, "403"),
@@ -70,5 +70,5 @@ def test_what_each_fact_allows(
 
 def test_of_several_troubles_the_most_severe_counts() -> None:
     troubles = (Health(HALTED, "a loss"), Health(REDUCING, "no margin"))
-    assert assess(replace(FINE, connected=False, troubles=troubles)) == troubles[0]
-    assert assess(replace(FINE, troubles=troubles[1:])) == troubles[1]
+    assert assess(replace(FINE, connected=False, tripped=troubles)) == troubles[0]
+    assert assess(replace(FINE, tripped=troubles[1:])) == troubles[1]

@@ -387,7 +387,7 @@ def test_a_venue_that_forgets_client_oids_is_left_clean_all_the_same(
 def test_a_batch_that_the_venue_only_half_applies_is_finished(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.orders.reconciler.UNEXPLAINED_SECONDS", 0.2)
+    monkeypatch.setattr("market_maker.orders.reconciler.MISMATCH_SECONDS", 0.2)
     bot = start(RELIST_INTERVAL=0.0, LOOP_INTERVAL=0.1)
     bot.tick()
     for order in bot.exchange.orders.tracker.live()[:3]:
