@@ -111,7 +111,7 @@ def test_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_
         world.run(60)
         assert_well(world)
         assert max(counts) == 1
-    assert said(log, "PAUSED, not quoting: a cancel does not come to its end") == 1
+    assert said(log, "PAUSED, not quoting: cancel not confirmed for over 30 s") == 1
 
 
 def hit_buys(world: World) -> None:

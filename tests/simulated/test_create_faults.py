@@ -452,7 +452,7 @@ def test_orders_that_the_venue_keeps_ending_are_not_made_again_at_once(
         world.run(200)
         assert_well(world)
         assert len(world.orders()) == 6
-    assert said(log, "PAUSED, not quoting: the venue keeps ending our orders") <= 6
+    assert said(log, "PAUSED, not quoting: venue ended 3 own orders within 60 s") <= 6
 
 
 TABLES = pytest.mark.parametrize("muted", ["order", "execution", ""])

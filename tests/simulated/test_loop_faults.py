@@ -378,7 +378,7 @@ def test_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_pull
     world.run(60)
     assert world.orders() == []
     assert bot.health.state is TradingState.HALTED
-    assert lines(log, "HALTED until a person has looked: the strategy keeps failing.") == 1
+    assert lines(log, "HALTED until a person has looked: strategy failed 5 times in a row.") == 1
     assert_sound(world)
 
 

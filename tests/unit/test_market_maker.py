@@ -183,7 +183,7 @@ def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(
     wait_until(lambda: bot.exchange.ticker().ask is None)
     bot.tick()
     assert ladder(venue) == []
-    assert "PAUSED, not quoting: the order book is empty on one side or both." in log.text
+    assert "PAUSED, not quoting: order book empty on one side or both." in log.text
     venue.put("sell", "8497.5", 1000)
     wait_until(lambda: bot.exchange.ticker().ask)
     bot.tick()
