@@ -1,4 +1,4 @@
-"""The executor of a dry run: its orders are virtual."""
+"""The executor of a dry run, with virtual orders."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class DryExecutor(Executor):
-    """Sends nothing: its orders are virtual, and end when they are cancelled or crossed."""
+    """Keeps virtual orders, which end when cancelled or crossed. It sends nothing."""
 
     _ids = count(1)
 
@@ -27,7 +27,7 @@ class DryExecutor(Executor):
         self.cancel(self._tracker.live())
 
     def end_crossed(self, ticker: Ticker) -> None:
-        """End the orders that the market would have filled, and say so."""
+        """End and log the orders that the market would have filled."""
         for order in self._tracker.live():
             if not ticker.would_rest(order.side, order.price):
                 logger.info("Dry run: %s would have been filled.", order)

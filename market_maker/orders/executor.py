@@ -1,4 +1,4 @@
-"""The executor: it carries out plans at the venue, and takes all orders back on the way out."""
+"""The executor: sends plans to the venue, and cancels all own orders on shutdown."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -40,16 +40,20 @@ logger = logging.getLogger(__name__)
 ACCEPTED = "accepted"
 """The event of a create that the venue has accepted."""
 LOOK_AGAIN = 0.5
+"""Seconds between two attempts to cancel all own orders."""
 NO_FUNDS_SECONDS = 60.0
-"""Seconds in which no order is added after the margin did not suffice for one."""
+"""Seconds without further orders after a refusal for insufficient margin."""
 NOT_CLOSABLE_SECONDS = 60.0
-"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
+"""Seconds without another close at a price at which the venue refused one."""
 RECHECK_AFTER = 2.0
-"""Seconds after which a create that still waits for its turn is looked at once more."""
+"""Age of a decision in seconds from which a waiting create is checked against the book again."""
 
 
 class Executor:
-    """Sends the creates and cancels of plans, and notes what became of each in `OrderTracker`."""
+    """Sends the creates and cancels of plans and records each outcome in `OrderTracker`.
+
+    It sends nothing twice: a create of unknown outcome is left to the reconciler.
+    """
 
     def __init__(
         self,
@@ -69,42 +73,42 @@ class Executor:
         self._clock = clock
         self._stale_after = stale_after
         self.events: list[tuple[str, float]] = []
-        """What answers may be a sign of, each with its time; the monitor takes them."""
+        """Kinds of answers that the circuit breakers count, each with its time."""
         self.heartbeat: Callable[[], None] = lambda: None
-        """Called now and then in whatever takes long, as a sign that it goes on."""
+        """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
-        """Whether a plan was sent in part only: its slice of time was over, so tick at once."""
+        """Whether the time slice ended before the whole plan was sent: then tick at once."""
         self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
         self._order_cap = 0
         self._order_cap_until = 0.0
         self._not_closable: dict[tuple[Side, Decimal], float] = {}
-        """Until when a close at a price is left out, because the venue has refused it."""
+        """By side and price, until when a refused close is not tried again."""
         self._busy_seconds = 0.0
 
     def start_decision(self) -> None:
-        """Note that what is decided from now on is decided on what the feed shows now."""
+        """Record the connection and time on which the next plan is decided."""
         self._decision = (self._feed.epoch, self._clock.monotonic())
 
     def order_limit(self, most: int) -> int:
-        """Return how many orders may be open: fewer for a while after the margin did not do."""
+        """Return how many orders may be open: fewer for a while after a refusal for margin."""
         return (
             min(self._order_cap, most) if self._clock.monotonic() < self._order_cap_until else most
         )
 
     def take_busy_seconds(self) -> float:
-        """Return the seconds that plans have taken since the last call."""
+        """Return the seconds spent on sending plans since the last call."""
         busy, self._busy_seconds = self._busy_seconds, 0.0
         return busy
 
     def execute(self, plan: Plan, *, post_only: bool) -> int:
-        """Carry out a plan: cancels first. Return how many creates the venue has refused.
+        """Send a plan, cancels first; return how many creates the venue has refused.
 
-        They go in the order in which the plan holds them, the most urgent first, for a slice of
-        time; what has not left by then is left to the next tick, which plans anew. `post_only`
-        looks at the book once more just before each create leaves. Raises Fatal when the venue does
-        not accept us any more.
+        Requests leave in the order of the plan, the most urgent first, for SLICE_SECONDS. What has
+        not left by then is left to the next tick, which plans again. With `post_only` each create
+        is checked against the book just before it leaves. Raises Fatal when the venue rejects the
+        key or liquidates the position.
         """
         begun = self._clock.monotonic()
         self._post_only = post_only
@@ -129,9 +133,9 @@ class Executor:
             self._busy_seconds += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """Ask to cancel orders, for a slice of time; what is left then is open as before.
+        """Send cancels for SLICE_SECONDS; an order whose cancel did not leave stays open.
 
-        Accepted is not ended. Raises Fatal as `execute()` does.
+        An accepted cancel is not yet a cancelled order. Raises Fatal as `execute()` does.
         """
         for order in orders:
             self._tracker.cancelling(order.client_oid)
@@ -147,15 +151,14 @@ class Executor:
             raise fatal
 
     def cancel_all(self, seconds: float = 20.0) -> None:
-        """Cancel all our orders and prove by query that none is left.
+        """Cancel all own orders and prove by query that none is left.
 
-        Raises OrdersLeft with a list of those that may still rest after so many seconds without
-        progress.
+        Raises OrdersLeft, with the orders that may still rest, after `seconds` without progress.
         """
         deadline = self._clock.monotonic() + seconds
         fewest = len(self._tracker.live())
         while True:
-            problem = "their fate is not known"
+            problem = "their outcome is unknown"
             try:
                 known = [order for order in self._tracker.live() if order.order_id]
                 ticker, position = self._feed.get_ticker(), self._feed.position()
@@ -198,15 +201,15 @@ class Executor:
             for request, outcome in zip(creates, outcomes, strict=True):
                 self._record(request, outcome, refused, not_sent)
         finally:
-            for request in creates:  # whatever happened: what has no outcome may have left
+            for request in creates:  # a create without an outcome may have left
                 self._tracker.lost(request.client_oid, self._clock.monotonic())
         if self.is_cut_short:
-            logger.info("%d orders left for the next tick.", len(not_sent))
+            logger.info("%d creates left for the next tick: time slice used up.", len(not_sent))
         elif not_sent:
-            logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
+            logger.warning("%d creates were not sent: %s", len(not_sent), not_sent[0])
         errors = [error for _, error in refused]
         if any(isinstance(error, NoFunds) for error in errors):
-            self._record_event("funds")  # once: its outermost orders do not fit
+            self._record_event("funds")  # one event a plan, however many creates were refused
             self._order_cap = max(len(self._tracker.live()), 2)
             self._order_cap_until = self._clock.monotonic() + NO_FUNDS_SECONDS
         for error in errors:
@@ -221,7 +224,7 @@ class Executor:
         refused: list[tuple[OrderRequest, RequestError]],
         not_sent: list[NotSent],
     ) -> None:
-        """Note what became of one create, and what that may be a sign of."""
+        """Record the outcome of one create, and the event that the breakers count."""
         error = outcome.error
         if error is None:
             self._tracker.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
@@ -242,7 +245,7 @@ class Executor:
                 self._suspend_close(request)
 
     def _record_refusal(self, error: RequestError) -> None:
-        """Record what a refusal may be a sign of."""
+        """Record the event that a refusal stands for, if any."""
         cause = error.cause if isinstance(error, OutcomeUnknown) else error
         if isinstance(cause, BadParameter):
             self._record_event("parameter")
@@ -255,7 +258,7 @@ class Executor:
         self.events.append((kind, self._clock.monotonic()))
 
     def _suspend_close(self, request: OrderRequest) -> None:
-        """Leave a close that the venue has refused out for a while, at this price."""
+        """Try no close at this price for NOT_CLOSABLE_SECONDS."""
         now = self._clock.monotonic()
         self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
         self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
@@ -267,9 +270,9 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Return whether a create may still leave.
 
-        Not once the slice of time is over or the loop is to end, nor when the connection has
-        changed on whose tables it was decided; and one that had to wait must still rest where the
-        market is now.
+        It may not once the time slice has ended, the loop is stopping or halted, or the feed is
+        stale or has reconnected since the decision. A create that waited for over RECHECK_AFTER
+        must still rest in the current book.
         """
         if not self._is_in_time():
             return False
@@ -285,7 +288,7 @@ class Executor:
         return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
 
     def _is_in_time(self) -> bool:
-        """Return whether a further request may leave in this slice of time."""
+        """Return whether another request may leave in this time slice."""
         if self._clock.monotonic() < self._slice_ends:
             return True
         self.is_cut_short = True

@@ -1,4 +1,4 @@
-"""Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
+"""Reconciles own orders with the venue: by the feed, and over REST where the feed falls short."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -16,16 +16,17 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 MAX_SINGLE_QUERIES = 3
-"""So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
+"""Up to so many orders are queried one by one; more, by a list from the oldest of them on."""
 RECONCILE_EVERY = 10.0
+"""Seconds between two reconciliations, because a feed may silently lose an update."""
 REPEAT_AFTER = 5.0
-"""Seconds after which a cancel that has not come to its end is asked for again."""
+"""Seconds after which an unconfirmed cancel is repeated."""
 MISMATCH_SECONDS = 2.0
-"""How long the feed may leave an order of ours unexplained before REST is asked about it."""
+"""Seconds that an own order may differ from the feed before it is reconciled over REST."""
 
 
 class Reconciler:
-    """Brings evidence of the venue to `OrderTracker`. It places and cancels nothing."""
+    """Feeds updates from the feed and REST into the tracker. It places and cancels nothing."""
 
     def __init__(
         self,
@@ -43,18 +44,20 @@ class Reconciler:
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
         self.reconciled_at = clock.monotonic()
-        """When all our orders were last looked up."""
+        """When all own orders were last reconciled, in steady seconds."""
         self._stale_since: float | None = None
+        """When reads of the own orders began to fail; None while they succeed."""
         self._is_requested = False
         self.heartbeat: Callable[[], None] = lambda: None
-        """Called after each answer: looking our orders up may take several."""
+        """Called after each answer of a reconciliation, as a heartbeat for the guard."""
         self._mismatch_since: dict[str, float] = {}
+        """Since when an order is unknown, being cancelled, or not as the feed shows it."""
         self._repeated_at: dict[str, float] = {}
 
     def leftovers(self, notes: Notes) -> list[OpenOrder]:
-        """Return the orders that earlier runs have left; those of others are left alone.
+        """Return the open orders of previous runs; orders of others are left alone.
 
-        Ours are known by the prefix, or by what the earlier runs have noted of their creates.
+        Own orders are known by their prefix, or by the notes of previous runs on their creates.
         """
         self._reconciled_epoch = self._feed.epoch
         for row in self._gte.newest_orders():
@@ -67,14 +70,14 @@ class Reconciler:
             run_of(row.client_oid, self._tracker.prefix) for row in ours if row.order_id in named
         }
         if len(rows) > len(ours):
-            logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
+            logger.info("%d orders are not ours; left alone.", len(rows) - len(ours))
         return ours
 
     def take_news(self) -> bool:
-        """Take what the feed has brought; return whether it is a reason to look at the orders now.
+        """Process the order updates of the feed; return whether they call for a tick now.
 
-        A fill is one; so is an order that the venue has ended unasked, and the end of the last
-        order that was being cancelled, because what its place was held for can be created then.
+        A fill does; so does an order that the venue ended unasked, and the end of the last order
+        that was being cancelled, because its deferred replacement can now be created.
         """
         waiting, ended = self.is_being_cancelled(), self._tracker.ended_by_venue
         fills = self._process(self._feed.drain_news())
@@ -82,12 +85,12 @@ class Reconciler:
         return bool(fills) or is_free or self._tracker.ended_by_venue > ended
 
     def reconcile_if_needed(self, *, always: bool = False) -> bool:
-        """Take the news, and ask the venue where they are not enough.
+        """Process the updates of the feed, and reconcile over REST where they are not enough.
 
-        That is on a new connection, for an order in doubt, for one that has long differed from what
-        the feed shows, and every RECONCILE_EVERY seconds, because a feed may lose news without a
-        word. Returns whether all is known; when a question was not answered it is not, and
-        `orders_stale_for()` says for how long. Raises Fatal when the venue does not accept us any more.
+        It reconciles on a new connection, for an order of unknown outcome, for a lasting mismatch
+        with the feed, and every RECONCILE_EVERY seconds. Returns whether the state of all orders is
+        known; after a failed read it is not, and `orders_stale_for()` returns for how long. Raises
+        Fatal when the venue rejects the key or liquidates the position.
         """
         self.take_news()
         self._record_mismatches()
@@ -104,7 +107,7 @@ class Reconciler:
             raise
         except RequestError as error:
             if self._stale_since is None:
-                logger.warning("Own orders could not be looked up: %s", error)
+                logger.warning("Could not read own orders over REST: %s", error)
                 self._stale_since = now
             return not is_new
         if ready:
@@ -112,9 +115,9 @@ class Reconciler:
         return True
 
     def reconcile(self) -> None:
-        """Ask the venue for all our orders, and for the end of each that is not open any more.
+        """Query all open orders, and the final state of each own order that is no longer open.
 
-        Raises RequestError, with nothing concluded, when a question is not answered.
+        Raises RequestError after a failed read; nothing is concluded from it.
         """
         begun = self._clock.monotonic()
         known = self._tracker.live()
@@ -138,19 +141,22 @@ class Reconciler:
         self._is_requested = False
 
     def request_reconcile(self) -> None:
-        """Look all our orders up at the next chance."""
+        """Reconcile at the next tick."""
         self._is_requested = True
 
     def is_reconciled(self) -> bool:
-        """Say whether all has been looked up since the feed was last connected."""
+        """Return whether own orders were reconciled since the feed last connected."""
         return self._reconciled_epoch == self._feed.epoch
 
     def orders_stale_for(self) -> float:
-        """Return the seconds in which the venue's list was needed and could not be had."""
+        """Return the seconds since reads of the own orders began to fail."""
         return 0.0 if self._stale_since is None else self._clock.monotonic() - self._stale_since
 
     def longest_in_state(self, state: OrderState) -> float:
-        """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
+        """Return the seconds for which the oldest order in this state has been in it.
+
+        For UNKNOWN and CANCELLING.
+        """
         now = self._clock.monotonic()
         orders = [order for order in self._tracker.live() if order.state is state]
         return max(
@@ -159,9 +165,10 @@ class Reconciler:
         )
 
     def overdue_cancels(self) -> tuple[OpenOrder, ...]:
-        """Return the orders whose cancel has been accepted long ago without an end; each now once.
+        """Return the orders whose cancel is not confirmed after REPEAT_AFTER seconds, to repeat it.
 
-        A cancel may be repeated without harm, and the venue may have lost it.
+        Each is returned once per REPEAT_AFTER. Repeating a cancel is harmless, and the venue may
+        have lost the first.
         """
         now = self._clock.monotonic()
         due = [
@@ -182,33 +189,33 @@ class Reconciler:
         return fills
 
     def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
-        """Return the rows of orders that are not open any more, as far as the venue knows them."""
+        """Return the rows of orders that are no longer open, as far as the venue knows them."""
         if len(orders) <= MAX_SINGLE_QUERIES:
             return self._gte.get_orders([order.order_id for order in orders])
         oldest = min(id_number(order.order_id) for order in orders)
         return self._gte.query_orders((), after=str(oldest - 1))
 
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
-        """Take rows that REST has shown."""
+        """Process rows read over REST."""
         rows, arrivals = list(rows), self._feed.arrivals
         self._tracker.claim(rows)
         self._process((row, arrivals) for row in rows)
 
     def _process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
-        """Take rows, each with how many frames had arrived; log which outcomes are known now."""
+        """Process rows, each with the number of frames by then; log the outcomes now known."""
         unknown = self._tracker.unknown()
         fills = [fill for each in rows if (fill := self._observe_row(*each))]
         still = {order.client_oid for order in self._tracker.unknown()}
         for order in unknown:
             if order.client_oid not in still:
-                logger.info("%s did reach the venue.", order)
+                logger.info("Unknown outcome resolved: %s reached the venue.", order)
                 if found := self._tracker.find(order):
                     self._gte.on_create("created", order, found.order_id)
         self._report(fills)
         return fills
 
     def _observe_row(self, row: OpenOrder, arrival: int) -> Fill | None:
-        """Take one row; what it changes is logged, so that the log alone tells an order's life."""
+        """Process one row; log the change, so that the log alone holds the life of an order."""
         before = self._tracker.find(row)
         fill = self._tracker.observe(row, arrival)
         after = self._tracker.find(row)
@@ -218,7 +225,7 @@ class Reconciler:
         return fill
 
     def _resolve_unknown(self) -> None:
-        """Look for the orders in doubt among all orders younger than the oldest could be."""
+        """Look for orders of unknown outcome among all orders above `id_floor()`."""
         begun = self._clock.monotonic()
         rows = self._gte.query_orders((), after=self._tracker.id_floor())
         self._observe(rows)
@@ -226,18 +233,18 @@ class Reconciler:
             if self._tracker.missed(
                 order.client_oid, begun, lambda since: self._may_be_late(since, begun)
             ):
-                logger.info("%s did not reach the venue.", order)
+                logger.info("Unknown outcome resolved: %s never reached the venue.", order)
                 self._gte.on_create("refused", order, "")
 
     def _may_be_late(self, since: float, begun: float) -> bool:
         """Return whether an order whose last byte left by `since` may arrive after `begun`.
 
-        A step back of the venue's clock makes signatures good for longer: it begins anew then.
+        A step back of the venue's clock prolongs signatures: LATE_SECONDS count from it then.
         """
         return begun <= max(since, self._gte.clock.stepped_back_at) + LATE_SECONDS
 
     def is_being_cancelled(self) -> bool:
-        """Say whether an order is being cancelled and not yet seen to have ended."""
+        """Return whether a cancel is not confirmed yet."""
         return any(order.state is OrderState.CANCELLING for order in self._tracker.live())
 
     def _has_lasting_mismatch(self, order: OpenOrder) -> bool:
@@ -245,7 +252,7 @@ class Reconciler:
         return now - self._mismatch_since.get(order.client_oid, now) > MISMATCH_SECONDS
 
     def _record_mismatches(self) -> None:
-        """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
+        """Update `_mismatch_since` from the open orders of the feed."""
         shown = {order.order_id for order in self._feed.open_orders()}
         now = self._clock.monotonic()
         mismatched = {
@@ -256,7 +263,7 @@ class Reconciler:
         self._mismatch_since = {oid: self._mismatch_since.get(oid, now) for oid in mismatched}
 
     def _needs_reconcile(self) -> bool:
-        """Say whether an order is in doubt, or has long been unexplained."""
+        """Return whether an outcome is unknown, or an order has a lasting mismatch."""
         return bool(self._tracker.unknown()) or any(
             map(self._has_lasting_mismatch, self._tracker.live())
         )

@@ -147,7 +147,7 @@ def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     by_hand = run("cancel")
     assert by_hand.end() == 0
     assert time.monotonic() > arrives
-    assert "An order may be in flight: looking for 10 s." in by_hand.text
+    assert "An order may be in flight: querying open orders for 10 s." in by_hand.text
     assert venue.judge().accepted == 6
     assert venue.open_orders() == []
     again = run("cancel")
@@ -205,7 +205,7 @@ def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     bot = run("--loops", "1")
     assert bot.end() == 0
     assert time.monotonic() > arrives
-    assert "Cancelling 5 orders of an earlier run." in bot.text
+    assert "Cancelling 5 orders of a previous run." in bot.text
     assert venue.judge().accepted == 12, "the five, the late one, and its own"
     assert venue.open_orders() == []
     assert venue.judge().doubled == []

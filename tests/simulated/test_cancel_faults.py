@@ -198,7 +198,7 @@ def test_a_batch_that_cancelled_only_some_is_finished_one_by_one(
         assert len(world.orders()) == 6
         assert max(bought_at(world)) == Decimal(8453)
         assert (len(batches), len(singles)) == (1, 1)
-    assert said(log, "Cancelling 1 orders again: their cancels were not confirmed.") == 1
+    assert said(log, "Cancelling 1 orders again: not confirmed within 5 s.") == 1
 
 
 WIDE = {"ORDER_PAIRS": 35, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10} | FINE

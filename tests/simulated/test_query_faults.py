@@ -197,7 +197,7 @@ def test_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled(
         world.run(30)
         assert_well(world)
         assert len(world.orders()) == 6
-    assert said(log, "Own orders could not be looked up") == 1
+    assert said(log, "Could not read own orders over REST") == 1
 
 
 def test_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> None:

@@ -112,7 +112,7 @@ def test_a_start_after_a_run_that_left_clean_finds_nothing_to_cancel(
     after = ExchangeInterface(dry_run=False)
     after.start()
     assert after.orders.live() == ()
-    assert "of an earlier run" not in log.text
+    assert "of a previous run" not in log.text
     after.execute(Plan(create=(buy("8400"),)))
     assert listed(after) == ["Buy 100 @ 8400"]
     assert venue.judge().requests["pc/order/cancel"] == before
