@@ -241,10 +241,10 @@ def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     time.sleep(6.5)  # the fault itself: a standstill has to last
     venue.put("sell", "8490.5", 5000)
     bot.process.send_signal(signal.SIGCONT)
-    bot.wait_for("stood still for .* s: looking anew")
+    bot.wait_for("stood still for .* s: resyncing")
     lasted = time.monotonic() - stopped_at
-    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
-    said = re.search(r"stood still for (\d+) s: looking anew", bot.text)
+    bot.wait_for("(?s)resyncing.*ACTIVE: quoting")
+    said = re.search(r"stood still for (\d+) s: resyncing", bot.text)
     assert said
     assert 5 <= int(said[1]) <= round(lasted)
     assert bot.end(signal.SIGTERM) == 0

@@ -80,14 +80,14 @@ def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
         before = creates(world)
         world.run(9)
         assert state(world) is REDUCING
-        assert "The position changed without a fill of ours: long +50" in log.text
+        assert "Position changed without an own fill: long +50" in log.text
         assert shown(world) == world.position() == (50, 0)
         world.run(45)
         assert state(world) is REDUCING
         assert creates(world) == before, "it corrects what is not its own"
         world.run(45)
         assert_well(world)
-        assert log.text.count("The position changed without a fill") == 1
+        assert log.text.count("Position changed without an own fill") == 1
 
 
 @pytest.mark.parametrize("push", ["changed", "full"])
@@ -124,7 +124,7 @@ def test_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
         assert shown(world) == world.position()
         assert epoch(world) == 2
         assert "A position is shown no more" in log.text
-        assert "without a fill" not in log.text
+        assert "without an own fill" not in log.text
         world.run(30)
         assert epoch(world) == 2
         assert_well(world)
@@ -234,7 +234,7 @@ def test_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
         before = creates(world)
         assert state(world) is PAUSED
         name = "bid_leverage 10 -> 20" if changed == "leverage" else "margin_mode 2 -> 1"
-        assert f"it was changed outside: {name}" in log.text
+        assert f"changed outside the bot: {name}" in log.text
         world.run(60)
         assert (creates(world), state(world)) == (before, PAUSED)
         choose(10)
@@ -338,7 +338,7 @@ def test_a_position_that_the_venue_reduces_is_accepted(log: pytest.LogCaptureFix
                 world.venue_cancels(order)
         by_hand(world, 30, side="sell", close=True)
         world.run(9)
-        assert "The position changed without a fill of ours: long -30" in log.text
+        assert "Position changed without an own fill: long -30" in log.text
         assert state(world) is REDUCING
         assert shown(world) == world.position() == (70, 0)
         world.run(100)

@@ -167,7 +167,7 @@ def test_a_lost_update_is_found_by_the_audit(level: int, log: pytest.LogCaptureF
         world.run(1)
         assert not is_book_true(world)
         world.run_until(lambda: epoch(world) == 2, 15)
-        assert "The feed's book has drifted from the venue's" in log.text
+        assert "Order book has drifted from REST" in log.text
         assert_all_well(world)
 
 

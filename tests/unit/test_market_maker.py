@@ -301,7 +301,7 @@ def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
     asked = venue.judge().requests["pc/order/create"]
     bot.tick()
     assert venue.judge().requests["pc/order/create"] == asked
-    assert "No new orders for 60 s." in log.text
+    assert "Creates refused: no new orders for 60 s." in log.text
 
 
 def test_quotes_that_cannot_be_confirmed_are_pulled_after_a_while(
