@@ -61,7 +61,7 @@ class OrderManager:
         self.control = Control()
         """What was asked of this run; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
-        self._reminded = 0.0
+        self._reminded_at = 0.0
         self._brake = CreateBrake()
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
@@ -158,12 +158,12 @@ class OrderManager:
     def sanity_check(self) -> None:
         """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
         before = self.health
-        self.loop.judge(self.exchange.refresh())
+        self.loop.apply_health(self.exchange.refresh())
         self._sizes.forget(self.exchange.orders.take_fills())
         if not self.loop.may_quote():
             now = self.clock.monotonic()
-            if self.health != before or now >= self._reminded + REMIND_EVERY:
-                self._reminded = now
+            if self.health != before or now >= self._reminded_at + REMIND_EVERY:
+                self._reminded_at = now
                 logger.warning("%s, not quoting: %s.", self.health.state.value, self.health.reason)
             return
         if self.health != before and self.health.state is TradingState.REDUCING:
@@ -171,7 +171,7 @@ class OrderManager:
         elif self.health.state is not before.state:
             logger.info("ACTIVE: quoting.")
         self.instrument = self.exchange.get_instrument()
-        self._follow_rules()
+        self._check_instrument_rules()
         self.get_ticker()
         if self.long_position_limit_exceeded():
             logger.info("Long position limit reached, no more buys: %s", settings.MAX_POSITION)
@@ -252,7 +252,7 @@ class OrderManager:
         first counts. Raises InvalidOrder, with nothing sent, for one that makes no sense.
         """
         self._check_age()
-        snapshot = self.exchange.look()
+        snapshot = self.exchange.read_snapshot()
         wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         if len(wanted) > settings.MAX_OPEN_ORDERS:
@@ -308,7 +308,7 @@ class OrderManager:
             reducing=self.health.state is TradingState.REDUCING,
         )
 
-    def _follow_rules(self) -> None:
+    def _check_instrument_rules(self) -> None:
         """Pull all orders when the venue has changed tick or lot: they stand on the old grid."""
         rules = (self.instrument["tickSize"], self.instrument["lotSize"])
         before, self._rules = self._rules, rules

@@ -179,8 +179,8 @@ class OpenOrder:
     arrival: int = 0
     """The number of frames that had arrived when the venue first acknowledged it."""
     symbol: str = ""
-    took: bool = False
-    """Whether the row tells of a fill that took liquidity instead of giving it."""
+    is_taker: bool = False
+    """Whether the row tells of a fill that is_taker liquidity instead of giving it."""
 
     @property
     def remaining(self) -> Decimal:

@@ -56,7 +56,7 @@ class Secret(str):
         """Return the text itself."""
         return self._revealed
 
-    def taken_out_of(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return a text without this secret, in whatever usual form it is written there."""
         return self._look.sub(lambda _: self._shown, text)
 
@@ -106,7 +106,7 @@ def fit(text: str) -> str:
     with _lock:
         known = {secret.reveal(): secret for secret in _known.values()}
     for value in sorted(known, key=len, reverse=True):
-        text = known[value].taken_out_of(text)
+        text = known[value].redact(text)
     text = _SIGNATURE.sub(MASK, text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)

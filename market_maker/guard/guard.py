@@ -212,7 +212,7 @@ class Watch:
         begun, told = self._clock.monotonic(), ""
         sweep = Sweep(self._gte, late_since=begun)
         while not is_over():
-            sweep.take_notes(self._files.notes())
+            sweep.set_notes(self._files.notes())
             step = self._step(sweep, begun)
             if is_over():
                 return

@@ -178,7 +178,7 @@ class Session:
             return self._guard.beat() if self._guard else ""
 
         beat()
-        loop.on_beat = beat
+        loop.on_heartbeat = beat
 
     def _prove_none_left(self, seconds: float) -> None:
         client = GTE(self._account, clock=self._clock)

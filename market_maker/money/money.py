@@ -37,7 +37,7 @@ class Money:
             "paid": str(trades.paid),
         }
 
-    def go_on_from(self, text: Mapping[str, str]) -> None:
+    def resume_from(self, text: Mapping[str, str]) -> None:
         """Count on from the trades of the program before this one.
 
         Raises ValueError or ArithmeticError, with nothing taken, for text that `as_text()` has not

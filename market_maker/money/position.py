@@ -18,12 +18,12 @@ from market_maker.models import ZERO, Exposure, Fill, Leg, Position
 
 SETTLE = 5.0
 """Seconds that a difference must stand before it is looked into."""
-GOES_ON = 12.0
+CHANGING_SECONDS = 12.0
 """Seconds after which a difference that keeps changing is looked into, too."""
-VANISHED = 5.0
+LEG_STALE = 5.0
 """Seconds without a row of a leg, while the table's frames go on: it may be no more."""
 RECENT = 10_000
-NEAR = Decimal("0.005")
+NEAR_LIQUIDATION = Decimal("0.005")
 """How near the mark must have come to the liquidation price, as a fraction."""
 
 
@@ -40,7 +40,7 @@ class Jump:
 
 
 @dataclass(slots=True)
-class _Line:
+class _LegLedger:
     """One leg: what there was before us, and what our fills have added since."""
 
     base: Decimal | None = None
@@ -49,11 +49,11 @@ class _Line:
     """The leg as it is shown, less base and own fills."""
     changed_at: float = 0.0
     """When the difference became what it is."""
-    odd_from: float = 0.0
+    mismatch_since: float = 0.0
     """When there began to be one, whatever it was then."""
-    agreed: Leg = field(default_factory=Leg)
+    last_matching: Leg = field(default_factory=Leg)
     """The leg when it was last as expected."""
-    asked_about: Decimal = ZERO
+    verified_qty: Decimal = ZERO
 
     @property
     def expected(self) -> Decimal:
@@ -64,8 +64,8 @@ class PositionLedger:
     """Holds both views of both legs. `now` is seconds on a steady clock."""
 
     def __init__(self) -> None:
-        self._long = _Line()
-        self._short = _Line()
+        self._long = _LegLedger()
+        self._short = _LegLedger()
         self._recent: deque[Fill] = deque(maxlen=RECENT)
         """Our fills that the legs, as they were last shown, may not show yet."""
         self._proposed: tuple[Decimal, Decimal] | None = None
@@ -94,24 +94,24 @@ class PositionLedger:
 
     def see(self, shown: Position, now: float) -> None:
         """Compare with what the feed shows now. The first that is ever shown is the base."""
-        for line, leg in self._with(shown):
+        for line, leg in self._legs(shown):
             if line.base is None:
                 line.base = leg.qty - line.own
             difference = leg.qty - line.expected
             if not difference:
-                line.agreed = leg
+                line.last_matching = leg
             elif not line.difference:
-                line.odd_from = now
+                line.mismatch_since = now
             if difference != line.difference:
                 line.difference, line.changed_at = difference, now
 
-    def is_odd(self) -> bool:
+    def has_mismatch(self) -> bool:
         """Return whether the two views differ; a row or a fill may still be on its way."""
-        return bool(self._odd())
+        return bool(self._mismatched())
 
-    def odd_for(self, now: float) -> float:
+    def mismatch_for(self, now: float) -> float:
         """Return the seconds since they began to differ."""
-        return now - min((line.odd_from for line in self._odd()), default=now)
+        return now - min((line.mismatch_since for line in self._mismatched()), default=now)
 
     def needs_new_image(self, now: float, known_at: float) -> bool:
         """Return whether a difference has lasted so long that only a new connection can tell.
@@ -121,8 +121,8 @@ class PositionLedger:
         """
         return any(
             (now - line.changed_at >= SETTLE and known_at >= line.changed_at)
-            or (now - line.odd_from >= GOES_ON and known_at >= line.odd_from)
-            for line in self._odd()
+            or (now - line.mismatch_since >= CHANGING_SECONDS and known_at >= line.mismatch_since)
+            for line in self._mismatched()
         )
 
     def propose_base(self, shown: Position, mark: Decimal | None) -> list[Jump] | None:
@@ -138,13 +138,15 @@ class PositionLedger:
             return None
         self._proposed = None
         jumps = []
-        for line, leg in self._with(shown):
+        for line, leg in self._legs(shown):
             if line.difference:
                 is_long = line is self._long
-                liquidated = leg.qty == 0 and _was_near(line.agreed, mark, is_long)
+                liquidated = leg.qty == 0 and _was_near_liquidation(
+                    line.last_matching, mark, is_long
+                )
                 jumps.append(Jump(is_long, line.difference, liquidated))
                 line.base = leg.qty - line.own
-                line.difference, line.agreed = ZERO, leg
+                line.difference, line.last_matching = ZERO, leg
         return jumps
 
     def withdraw_proposal(self) -> None:
@@ -157,18 +159,18 @@ class PositionLedger:
         Silence alone does not make it flat; the first image of a new connection tells.
         """
         found = False
-        for line, leg in self._with(shown):
+        for line, leg in self._legs(shown):
             if not leg.qty:
-                line.asked_about = ZERO
-            elif shown.at - leg.at >= VANISHED and leg.qty != line.asked_about:
-                line.asked_about = leg.qty
+                line.verified_qty = ZERO
+            elif shown.at - leg.at >= LEG_STALE and leg.qty != line.verified_qty:
+                line.verified_qty = leg.qty
                 found = True
         return found
 
-    def _odd(self) -> list[_Line]:
+    def _mismatched(self) -> list[_LegLedger]:
         return [line for line in (self._long, self._short) if line.difference]
 
-    def _with(self, shown: Position) -> tuple[tuple[_Line, Leg], tuple[_Line, Leg]]:
+    def _legs(self, shown: Position) -> tuple[tuple[_LegLedger, Leg], tuple[_LegLedger, Leg]]:
         return (self._long, shown.long), (self._short, shown.short)
 
 
@@ -176,9 +178,13 @@ def _change(fill: Fill) -> Decimal:
     return -fill.qty if fill.order.close else fill.qty
 
 
-def _was_near(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
+def _was_near_liquidation(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
     """Return whether the mark had come to the liquidation price of a leg, or beyond it."""
     price = leg.liquidation_price
     if not price or mark is None:
         return False
-    return mark <= price * (1 + NEAR) if is_long else mark >= price * (1 - NEAR)
+    return (
+        mark <= price * (1 + NEAR_LIQUIDATION)
+        if is_long
+        else mark >= price * (1 - NEAR_LIQUIDATION)
+    )

@@ -1,8 +1,8 @@
-"""Our orders. Two doors: `orders.Orders`, and `orders.sweep` for guard and `cancel`.
+"""Own orders. Entry points: `orders.Orders`, and `orders.sweep` for guard and `cancel`.
 
-tracker      each order's life, as the evidence shows it
+tracker      the state of each own order, from evidence alone
 reconciler   feeds order updates from the feed and REST into the tracker
-executor     sends plans, a slice of time at once
-startup      deals with what earlier runs have left
-sweep        cancels all of ours and proves that none is left
+executor     sends plans, one time slice at a time
+startup      cancels the orders of previous runs
+sweep        cancels all own orders and proves by query that none is left
 """

@@ -1,4 +1,4 @@
-"""The executor of a dry run: its orders are virtual."""
+"""The executor of a dry run, with virtual orders."""
 
 import logging
 from collections.abc import Sequence
@@ -12,28 +12,28 @@ logger = logging.getLogger(__name__)
 
 
 class DryExecutor(Executor):
-    """Sends nothing: its orders are virtual, and end when they are cancelled or crossed."""
+    """Keeps virtual orders, which end when cancelled or crossed. It sends nothing."""
 
     _ids = count(1)
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
         """End virtual orders."""
         for order in orders:
-            self._own.cancelling(order.client_oid)
-            self._own.observe(replace(order, state=OrderState.DONE))
+            self._tracker.cancelling(order.client_oid)
+            self._tracker.observe(replace(order, state=OrderState.DONE))
 
     def cancel_all(self, seconds: float = 20.0) -> None:  # noqa: ARG002
         """End all virtual orders."""
-        self.cancel(self._own.live())
+        self.cancel(self._tracker.live())
 
     def end_crossed(self, ticker: Ticker) -> None:
-        """End the orders that the market would have filled, and say so."""
-        for order in self._own.live():
+        """End and log the orders that the market would have filled."""
+        for order in self._tracker.live():
             if not ticker.would_rest(order.side, order.price):
                 logger.info("Dry run: %s would have been filled.", order)
                 self.cancel([order])
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
         for request in creates:
-            self._own.accepted(request.client_oid, str(next(self._ids)))
+            self._tracker.accepted(request.client_oid, str(next(self._ids)))
         return 0

@@ -1,4 +1,4 @@
-"""The executor: it carries out plans at the venue, and takes all orders back on the way out."""
+"""The executor: sends plans to the venue, and cancels all own orders on shutdown."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -40,22 +40,26 @@ logger = logging.getLogger(__name__)
 ACCEPTED = "accepted"
 """The event of a create that the venue has accepted."""
 LOOK_AGAIN = 0.5
-FEW_SECONDS = 60.0
-"""Seconds in which no order is added after the margin did not suffice for one."""
+"""Seconds between two attempts to cancel all own orders."""
+NO_FUNDS_SECONDS = 60.0
+"""Seconds without further orders after a refusal for insufficient margin."""
 NOT_CLOSABLE_SECONDS = 60.0
-"""Seconds in which a close is not tried again at a price at which the venue has refused it."""
-OLD_AFTER = 2.0
-"""Seconds after which a create that still waits for its turn is looked at once more."""
+"""Seconds without another close at a price at which the venue refused one."""
+RECHECK_AFTER = 2.0
+"""Age of a decision in seconds from which a waiting create is checked against the book again."""
 
 
 class Executor:
-    """Sends the creates and cancels of plans, and notes what became of each in `OrderTracker`."""
+    """Sends the creates and cancels of plans and records each outcome in `OrderTracker`.
+
+    It sends nothing twice: a create of unknown outcome is left to the reconciler.
+    """
 
     def __init__(
         self,
         gte: GTE,
         feed: GTEWebsocket,
-        own: OrderTracker,
+        tracker: OrderTracker,
         reconciler: Reconciler,
         control: Control,
         clock: Clock,
@@ -63,46 +67,48 @@ class Executor:
     ) -> None:
         self._gte = gte
         self._feed = feed
-        self._own = own
+        self._tracker = tracker
         self._reconciler = reconciler
         self._control = control
         self._clock = clock
         self._stale_after = stale_after
         self.events: list[tuple[str, float]] = []
-        """What answers may be a sign of, each with its time; the monitor takes them."""
-        self.beat: Callable[[], None] = lambda: None
-        """Called now and then in whatever takes long, as a sign that it goes on."""
+        """Kinds of answers that the circuit breakers count, each with its time."""
+        self.heartbeat: Callable[[], None] = lambda: None
+        """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
-        """Whether a plan was sent in part only: its slice of time was over, so tick at once."""
+        """Whether the time slice ended before the whole plan was sent: then tick at once."""
         self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
-        self._few = 0
-        self._few_until = 0.0
+        self._order_cap = 0
+        self._order_cap_until = 0.0
         self._not_closable: dict[tuple[Side, Decimal], float] = {}
-        """Until when a close at a price is left out, because the venue has refused it."""
-        self._busy = 0.0
+        """By side and price, until when a refused close is not tried again."""
+        self._busy_seconds = 0.0
 
-    def decide_now(self) -> None:
-        """Note that what is decided from now on is decided on what the feed shows now."""
+    def start_decision(self) -> None:
+        """Record the connection and time on which the next plan is decided."""
         self._decision = (self._feed.epoch, self._clock.monotonic())
 
     def order_limit(self, most: int) -> int:
-        """Return how many orders may be open: fewer for a while after the margin did not do."""
-        return min(self._few, most) if self._clock.monotonic() < self._few_until else most
+        """Return how many orders may be open: fewer for a while after a refusal for margin."""
+        return (
+            min(self._order_cap, most) if self._clock.monotonic() < self._order_cap_until else most
+        )
 
     def take_busy_seconds(self) -> float:
-        """Return the seconds that plans have taken since the last call."""
-        busy, self._busy = self._busy, 0.0
+        """Return the seconds spent on sending plans since the last call."""
+        busy, self._busy_seconds = self._busy_seconds, 0.0
         return busy
 
     def execute(self, plan: Plan, *, post_only: bool) -> int:
-        """Carry out a plan: cancels first. Return how many creates the venue has refused.
+        """Send a plan, cancels first; return how many creates the venue has refused.
 
-        They go in the order in which the plan holds them, the most urgent first, for a slice of
-        time; what has not left by then is left to the next tick, which plans anew. `post_only`
-        looks at the book once more just before each create leaves. Raises Fatal when the venue does
-        not accept us any more.
+        Requests leave in the order of the plan, the most urgent first, for SLICE_SECONDS. What has
+        not left by then is left to the next tick, which plans again. With `post_only` each create
+        is checked against the book just before it leaves. Raises Fatal when the venue rejects the
+        key or liquidates the position.
         """
         begun = self._clock.monotonic()
         self._post_only = post_only
@@ -112,7 +118,7 @@ class Executor:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
                 self.cancel(plan.cancel)
-                self.beat()
+                self.heartbeat()
                 self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
             wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
@@ -121,71 +127,70 @@ class Executor:
             logger.info("Creating %d orders:", len(creates))
             self._log(creates)
             for request in creates:
-                self._own.sending(request)
+                self._tracker.sending(request)
             return self._create(creates)
         finally:
-            self._busy += self._clock.monotonic() - begun
+            self._busy_seconds += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """Ask to cancel orders, for a slice of time; what is left then is open as before.
+        """Send cancels for SLICE_SECONDS; an order whose cancel did not leave stays open.
 
-        Accepted is not ended. Raises Fatal as `execute()` does.
+        An accepted cancel is not yet a cancelled order. Raises Fatal as `execute()` does.
         """
         for order in orders:
-            self._own.cancelling(order.client_oid)
+            self._tracker.cancelling(order.client_oid)
         fatal: Fatal | None = None
         self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
         for outcome in self._gte.cancel_bulk_orders(orders, self._is_in_time):
             if outcome.error and not isinstance(outcome.error, OrderGone):
                 if not (self.is_cut_short and isinstance(outcome.error, NotSent)):
                     logger.warning("%s", outcome.error)
-                self._own.cancel_failed(outcome.client_oid)
+                self._tracker.cancel_failed(outcome.client_oid)
                 fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
         if fatal:
             raise fatal
 
     def cancel_all(self, seconds: float = 20.0) -> None:
-        """Cancel all our orders and prove by query that none is left.
+        """Cancel all own orders and prove by query that none is left.
 
-        Raises OrdersLeft with a list of those that may still rest after so many seconds without
-        progress.
+        Raises OrdersLeft, with the orders that may still rest, after `seconds` without progress.
         """
         deadline = self._clock.monotonic() + seconds
-        fewest = len(self._own.live())
+        fewest = len(self._tracker.live())
         while True:
-            trouble = "their fate is not known"
+            problem = "their outcome is unknown"
             try:
-                known = [order for order in self._own.live() if order.order_id]
+                known = [order for order in self._tracker.live() if order.order_id]
                 ticker, position = self._feed.get_ticker(), self._feed.position()
-                for order in self._own.live():
-                    self._own.cancelling(order.client_oid)
+                for order in self._tracker.live():
+                    self._tracker.cancelling(order.client_oid)
                 known = riskiest_first(known, ticker, position)
                 sweep.run(
-                    Sweep(self._gte, known=known, spare=self._own.strange_runs),
+                    Sweep(self._gte, known=known, excluded_runs=self._tracker.foreign_runs),
                     self._clock,
                     deadline - self._clock.monotonic(),
-                    self._go_on,
+                    self._may_continue,
                 )
                 self._reconciler.take_news()
                 self._reconciler.reconcile()
-                if not self._own.live():
+                if not self._tracker.live():
                     return
-                if len(self._own.live()) < fewest:
-                    fewest, deadline = len(self._own.live()), self._clock.monotonic() + seconds
+                if len(self._tracker.live()) < fewest:
+                    fewest, deadline = len(self._tracker.live()), self._clock.monotonic() + seconds
             except Fatal as error:
-                self._note_event("liquidation" if isinstance(error, Liquidated) else "auth")
-                trouble, deadline = str(error), self._clock.monotonic()
+                self._record_event("liquidation" if isinstance(error, Liquidated) else "auth")
+                problem, deadline = str(error), self._clock.monotonic()
             except (RequestError, OrdersLeft) as error:
-                trouble = str(error)
+                problem = str(error)
             if self._control.is_hurried or self._clock.monotonic() >= deadline:
-                left = tuple(order.full for order in self._own.live())
-                raise OrdersLeft(f"own orders may be left: {trouble}", left)
+                left = tuple(order.full for order in self._tracker.live())
+                raise OrdersLeft(f"own orders may be left: {problem}", left)
             self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _go_on(self) -> bool:
-        self.beat()
+    def _may_continue(self) -> bool:
+        self.heartbeat()
         return not self._control.is_hurried
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
@@ -194,66 +199,66 @@ class Executor:
         try:
             outcomes = self._gte.create_bulk_orders(creates, self._is_still_wanted)
             for request, outcome in zip(creates, outcomes, strict=True):
-                self._note(request, outcome, refused, not_sent)
+                self._record(request, outcome, refused, not_sent)
         finally:
-            for request in creates:  # whatever happened: what has no outcome may have left
-                self._own.lost(request.client_oid, self._clock.monotonic())
+            for request in creates:  # a create without an outcome may have left
+                self._tracker.lost(request.client_oid, self._clock.monotonic())
         if self.is_cut_short:
-            logger.info("%d orders left for the next tick.", len(not_sent))
+            logger.info("%d creates left for the next tick: time slice used up.", len(not_sent))
         elif not_sent:
-            logger.warning("%d orders were not sent: %s", len(not_sent), not_sent[0])
+            logger.warning("%d creates were not sent: %s", len(not_sent), not_sent[0])
         errors = [error for _, error in refused]
         if any(isinstance(error, NoFunds) for error in errors):
-            self._note_event("funds")  # once: its outermost orders do not fit
-            self._few = max(len(self._own.live()), 2)
-            self._few_until = self._clock.monotonic() + FEW_SECONDS
+            self._record_event("funds")  # one event a plan, however many creates were refused
+            self._order_cap = max(len(self._tracker.live()), 2)
+            self._order_cap_until = self._clock.monotonic() + NO_FUNDS_SECONDS
         for error in errors:
             if isinstance(error, Fatal):
                 raise error
         return len(refused)
 
-    def _note(
+    def _record(
         self,
         request: OrderRequest,
         outcome: Outcome,
         refused: list[tuple[OrderRequest, RequestError]],
         not_sent: list[NotSent],
     ) -> None:
-        """Note what became of one create, and what that may be a sign of."""
+        """Record the outcome of one create, and the event that the breakers count."""
         error = outcome.error
         if error is None:
-            self._own.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
-            self._note_event(ACCEPTED)
+            self._tracker.accepted(request.client_oid, outcome.order_id, self._feed.arrivals)
+            self._record_event(ACCEPTED)
         elif isinstance(error, OutcomeUnknown):
             logger.warning("%s", error)
-            self._own.lost(request.client_oid, self._clock.monotonic())
-            self._note_refusal(error)
+            self._tracker.lost(request.client_oid, self._clock.monotonic())
+            self._record_refusal(error)
         elif isinstance(error, NotSent):
-            self._own.refused(request.client_oid)
+            self._tracker.refused(request.client_oid)
             not_sent.append(error)
         else:
             logger.warning("%s", error)
-            self._own.refused(request.client_oid)
+            self._tracker.refused(request.client_oid)
             refused.append((request, error))
-            self._note_refusal(error)
+            self._record_refusal(error)
             if isinstance(error, NotClosable):
-                self._leave_out(request)
+                self._suspend_close(request)
 
-    def _note_refusal(self, error: RequestError) -> None:
-        """Record what a refusal may be a sign of."""
+    def _record_refusal(self, error: RequestError) -> None:
+        """Record the event that a refusal stands for, if any."""
         cause = error.cause if isinstance(error, OutcomeUnknown) else error
         if isinstance(cause, BadParameter):
-            self._note_event("parameter")
+            self._record_event("parameter")
         elif isinstance(cause, Liquidated):
-            self._note_event("liquidation")
+            self._record_event("liquidation")
         elif isinstance(cause, MetadataFault):
-            self._note_event("metadata")
+            self._record_event("metadata")
 
-    def _note_event(self, kind: str) -> None:
+    def _record_event(self, kind: str) -> None:
         self.events.append((kind, self._clock.monotonic()))
 
-    def _leave_out(self, request: OrderRequest) -> None:
-        """Leave a close that the venue has refused out for a while, at this price."""
+    def _suspend_close(self, request: OrderRequest) -> None:
+        """Try no close at this price for NOT_CLOSABLE_SECONDS."""
         now = self._clock.monotonic()
         self._not_closable = {at: end for at, end in self._not_closable.items() if end > now}
         self._not_closable[request.side, request.price] = now + NOT_CLOSABLE_SECONDS
@@ -265,9 +270,9 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Return whether a create may still leave.
 
-        Not once the slice of time is over or the loop is to end, nor when the connection has
-        changed on whose tables it was decided; and one that had to wait must still rest where the
-        market is now.
+        It may not once the time slice has ended, the loop is stopping or halted, or the feed is
+        stale or has reconnected since the decision. A create that waited for over RECHECK_AFTER
+        must still rest in the current book.
         """
         if not self._is_in_time():
             return False
@@ -279,11 +284,11 @@ class Executor:
             return False
         if feed.silent_for() > self._stale_after or ticker.is_crossed:
             return False
-        is_old = self._clock.monotonic() - decided > OLD_AFTER
+        is_old = self._clock.monotonic() - decided > RECHECK_AFTER
         return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
 
     def _is_in_time(self) -> bool:
-        """Return whether a further request may leave in this slice of time."""
+        """Return whether another request may leave in this time slice."""
         if self._clock.monotonic() < self._slice_ends:
             return True
         self.is_cut_short = True

@@ -1,4 +1,4 @@
-"""Our orders: tracked, reconciled with the venue, and acted on."""
+"""Own orders: tracked, reconciled with the venue, and acted on."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
 from market_maker.orders.dry import DryExecutor
 from market_maker.orders.executor import ACCEPTED, Executor
-from market_maker.orders.reconciler import Reconciler
+from market_maker.orders.reconciler import REPEAT_AFTER, Reconciler
 from market_maker.orders.startup import EarlierRuns, Startup
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -22,9 +22,9 @@ __all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 
 
 class Orders:
-    """The door of the room: everything that is done with our orders goes through it.
+    """The entry point of this package: every action on own orders goes through it.
 
-    It touches no order of others. No create leaves when the feed has been silent for `stale_after`
+    It touches no order of others. No create leaves once the feed has been silent for `stale_after`
     seconds.
     """
 
@@ -49,9 +49,9 @@ class Orders:
         self._parts = (gte, feed, self.tracker, self.reconciler, control, clock, stale_after)
         self.executor: Executor = (DryExecutor if dry_run else Executor)(*self._parts)
 
-    def set_beat(self, beat: Callable[[], None]) -> None:
-        """Have this called now and then in whatever takes long, as a sign that it goes on."""
-        self.executor.beat = self.reconciler.beat = beat
+    def set_heartbeat(self, heartbeat: Callable[[], None]) -> None:
+        """Set the function to call during long operations, as a heartbeat for the guard."""
+        self.executor.heartbeat = self.reconciler.heartbeat = heartbeat
 
     @property
     def is_dry(self) -> bool:
@@ -59,8 +59,8 @@ class Orders:
         return isinstance(self.executor, DryExecutor)
 
     def start(self, earlier: EarlierRuns) -> None:
-        """Deal with what earlier runs have left; see `Startup.run()` for what it raises."""
-        self.executor.decide_now()
+        """Cancel the orders of previous runs; raises as `Startup.run()` does."""
+        self.executor.start_decision()
         self.tracker.known_runs |= (
             earlier.known or set()
         )  # a late order of theirs is ours to cancel
@@ -68,38 +68,39 @@ class Orders:
             self._startup.run(earlier)
 
     def go_dry(self) -> None:
-        """Cancel our orders, prove it, and send nothing from now on. Raises OrdersLeft."""
+        """Cancel all own orders, prove it, and send nothing from now on. Raises OrdersLeft."""
         self.executor.cancel_all()
         self._gte.make_read_only()
-        beat, self.executor = self.executor.beat, DryExecutor(*self._parts)
-        self.executor.beat = beat
+        heartbeat, self.executor = self.executor.heartbeat, DryExecutor(*self._parts)
+        self.executor.heartbeat = heartbeat
 
-    def decide_now(self) -> None:
-        """Record that what is decided from now on is decided on what the feed shows now."""
-        self.executor.decide_now()
+    def start_decision(self) -> None:
+        """Record the connection and time on which the next plan is decided."""
+        self.executor.start_decision()
 
     def refresh(self) -> bool:
-        """Bring our orders up to date; return whether all is known of them.
+        """Reconcile own orders if needed; return whether their state is known.
 
-        Raises Fatal when the venue does not accept us any more.
+        Repeats cancels that are not confirmed. Raises Fatal when the venue rejects the key or
+        liquidates the position.
         """
         if isinstance(self.executor, DryExecutor):
             self.executor.end_crossed(self._feed.get_ticker())
             return True
-        known = self.reconciler.look_up_if_needed(always=self._is_spot)
-        if again := self.reconciler.cancels_to_repeat():
+        known = self.reconciler.reconcile_if_needed(always=self._is_spot)
+        if again := self.reconciler.overdue_cancels():
             logger.warning(
-                "Cancelling %d orders again: their cancels were not confirmed.", len(again)
+                "Cancelling %d orders again: not confirmed within %g s.", len(again), REPEAT_AFTER
             )
             self.executor.cancel(again)
         return known
 
     def take_news(self) -> bool:
-        """Take what the feed has brought; return whether it is a reason to tick now."""
+        """Process the order updates of the feed; return whether they call for a tick now."""
         return not self.is_dry and self.reconciler.take_news()
 
     def take_cut_short(self) -> bool:
-        """Return, once, whether the last plan was sent in part only: then tick at once."""
+        """Return, once, whether the last plan was sent only in part: then tick at once."""
         cut, self.executor.is_cut_short = self.executor.is_cut_short, False
         return cut
 
@@ -108,7 +109,7 @@ class Orders:
         return self.reconciler.take_fills()
 
     def execute(self, plan: Plan, *, post_only: bool) -> int:
-        """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
+        """Send a plan; return how many creates the venue has refused (see `Executor`)."""
         return self.executor.execute(plan, post_only=post_only)
 
     def live(self) -> tuple[OpenOrder, ...]:
@@ -116,11 +117,11 @@ class Orders:
         return self.tracker.live()
 
     def is_unsettled(self) -> bool:
-        """Return whether an outcome is unknown or a cancel not confirmed: look again soon."""
+        """Return whether an outcome is unknown or a cancel not confirmed: then tick soon."""
         return bool(self.tracker.unknown()) or self.reconciler.is_being_cancelled()
 
     def own_quantity(self) -> dict[tuple[Side, Decimal], Decimal]:
-        """Return our own quantity at each (side, price) of the book; virtual orders are in none."""
+        """Return the own quantity at each (side, price) of the book; without virtual orders."""
         own: dict[tuple[Side, Decimal], Decimal] = {}
         for order in () if self.is_dry else self.tracker.live():
             place = (order.side, order.price)

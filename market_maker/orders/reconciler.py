@@ -1,4 +1,4 @@
-"""Our orders kept in step with the venue: by the feed's news, and over REST where they fail."""
+"""Reconciles own orders with the venue: by the feed, and over REST where the feed falls short."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -15,163 +15,170 @@ from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
-FEW = 3
-"""So many orders are looked up one by one; more, by listing all that are as young as the oldest."""
+MAX_SINGLE_QUERIES = 3
+"""Up to so many orders are queried one by one; more, by a list from the oldest of them on."""
 RECONCILE_EVERY = 10.0
+"""Seconds between two reconciliations, because a feed may silently lose an update."""
 REPEAT_AFTER = 5.0
-"""Seconds after which a cancel that has not come to its end is asked for again."""
-UNEXPLAINED_SECONDS = 2.0
-"""How long the feed may leave an order of ours unexplained before REST is asked about it."""
+"""Seconds after which an unconfirmed cancel is repeated."""
+MISMATCH_SECONDS = 2.0
+"""Seconds that an own order may differ from the feed before it is reconciled over REST."""
 
 
 class Reconciler:
-    """Brings evidence of the venue to `OrderTracker`. It places and cancels nothing."""
+    """Feeds updates from the feed and REST into the tracker. It places and cancels nothing."""
 
     def __init__(
         self,
         gte: GTE,
         feed: GTEWebsocket,
-        own: OrderTracker,
+        tracker: OrderTracker,
         clock: Clock,
         on_fill: Callable[[Fill], None],
     ) -> None:
         self._clock = clock
         self._gte = gte
         self._feed = feed
-        self._own = own
+        self._tracker = tracker
         self._on_fill = on_fill
         self._fills: list[Fill] = []
         self._reconciled_epoch = 0
         self.reconciled_at = clock.monotonic()
-        """When all our orders were last looked up."""
-        self._blind_since: float | None = None
-        self._is_asked = False
-        self.beat: Callable[[], None] = lambda: None
-        """Called after each answer: looking our orders up may take several."""
-        self._unexplained_since: dict[str, float] = {}
+        """When all own orders were last reconciled, in steady seconds."""
+        self._stale_since: float | None = None
+        """When reads of the own orders began to fail; None while they succeed."""
+        self._is_requested = False
+        self.heartbeat: Callable[[], None] = lambda: None
+        """Called after each answer of a reconciliation, as a heartbeat for the guard."""
+        self._mismatch_since: dict[str, float] = {}
+        """Since when an order is unknown, being cancelled, or not as the feed shows it."""
         self._repeated_at: dict[str, float] = {}
 
     def leftovers(self, notes: Notes) -> list[OpenOrder]:
-        """Return the orders that earlier runs have left; those of others are left alone.
+        """Return the open orders of previous runs; orders of others are left alone.
 
-        Ours are known by the prefix, or by what the earlier runs have noted of their creates.
+        Own orders are known by their prefix, or by the notes of previous runs on their creates.
         """
         self._reconciled_epoch = self._feed.epoch
         for row in self._gte.newest_orders():
-            self._own.note_id(row.order_id)
+            self._tracker.record_id(row.order_id)
         rows = self._gte.query_orders()
-        named = {row.order_id for row in rows if is_ours(row.client_oid, self._own.prefix)}
+        named = {row.order_id for row in rows if is_ours(row.client_oid, self._tracker.prefix)}
         noted, _ = claimed(rows, notes)
         ours = [row for row in rows if row.order_id in named | noted]
-        self._own.known_runs |= {
-            run_of(row.client_oid, self._own.prefix) for row in ours if row.order_id in named
+        self._tracker.known_runs |= {
+            run_of(row.client_oid, self._tracker.prefix) for row in ours if row.order_id in named
         }
         if len(rows) > len(ours):
-            logger.info("%d orders are not ours; they are left alone.", len(rows) - len(ours))
+            logger.info("%d orders are not ours; left alone.", len(rows) - len(ours))
         return ours
 
     def take_news(self) -> bool:
-        """Take what the feed has brought; return whether it is a reason to look at the orders now.
+        """Process the order updates of the feed; return whether they call for a tick now.
 
-        A fill is one; so is an order that the venue has ended unasked, and the end of the last
-        order that was being cancelled, because what its place was held for can be created then.
+        A fill does; so does an order that the venue ended unasked, and the end of the last order
+        that was being cancelled, because its deferred replacement can now be created.
         """
-        waiting, ended = self.is_being_cancelled(), self._own.ended_by_venue
-        fills = self._take(self._feed.drain_news())
+        waiting, ended = self.is_being_cancelled(), self._tracker.ended_by_venue
+        fills = self._process(self._feed.drain_news())
         is_free = waiting and not self.is_being_cancelled()
-        return bool(fills) or is_free or self._own.ended_by_venue > ended
+        return bool(fills) or is_free or self._tracker.ended_by_venue > ended
 
-    def look_up_if_needed(self, *, always: bool = False) -> bool:
-        """Take the news, and ask the venue where they are not enough.
+    def reconcile_if_needed(self, *, always: bool = False) -> bool:
+        """Process the updates of the feed, and reconcile over REST where they are not enough.
 
-        That is on a new connection, for an order in doubt, for one that has long differed from what
-        the feed shows, and every RECONCILE_EVERY seconds, because a feed may lose news without a
-        word. Returns whether all is known; when a question was not answered it is not, and
-        `blind_for()` says for how long. Raises Fatal when the venue does not accept us any more.
+        It reconciles on a new connection, for an order of unknown outcome, for a lasting mismatch
+        with the feed, and every RECONCILE_EVERY seconds. Returns whether the state of all orders is
+        known; after a failed read it is not, and `orders_stale_for()` returns for how long. Raises
+        Fatal when the venue rejects the key or liquidates the position.
         """
         self.take_news()
-        self._note_unexplained()
+        self._record_mismatches()
         epoch = self._feed.epoch
         now = self._clock.monotonic()
         ready = self._feed.is_connected() and not self._feed.missing()
         is_new = ready and epoch != self._reconciled_epoch
         is_due = now - self.reconciled_at >= RECONCILE_EVERY
-        if not (always or is_new or is_due or self._is_asked or self._needs_look_up()):
+        if not (always or is_new or is_due or self._is_requested or self._needs_reconcile()):
             return True
         try:
             self.reconcile()
         except Fatal:
             raise
         except RequestError as error:
-            if self._blind_since is None:
-                logger.warning("Own orders could not be looked up: %s", error)
-                self._blind_since = now
+            if self._stale_since is None:
+                logger.warning("Could not read own orders over REST: %s", error)
+                self._stale_since = now
             return not is_new
         if ready:
             self._reconciled_epoch = epoch
         return True
 
     def reconcile(self) -> None:
-        """Ask the venue for all our orders, and for the end of each that is not open any more.
+        """Query all open orders, and the final state of each own order that is no longer open.
 
-        Raises RequestError, with nothing concluded, when a question is not answered.
+        Raises RequestError after a failed read; nothing is concluded from it.
         """
         begun = self._clock.monotonic()
-        known = self._own.live()
+        known = self._tracker.live()
         rows = {order.order_id: order for order in self._gte.query_orders()}
-        self.beat()
+        self.heartbeat()
         self._observe(rows.values())
         gone = [order for order in known if order.order_id and order.order_id not in rows]
-        ended = {order.order_id: order for order in self._look_up(gone)}
+        ended = {order.order_id: order for order in self._query_gone(gone)}
         self._observe(ended.values())
         for order in gone:
             if order.order_id not in ended:
-                self._own.missed(
+                self._tracker.missed(
                     order.client_oid, begun, lambda since: self._may_be_late(since, begun)
                 )
-        self.beat()
-        if self._own.unknown():
+        self.heartbeat()
+        if self._tracker.unknown():
             self._resolve_unknown()
-            self.beat()
+            self.heartbeat()
         self.reconciled_at = self._clock.monotonic()
-        self._blind_since = None
-        self._is_asked = False
+        self._stale_since = None
+        self._is_requested = False
 
-    def ask_again(self) -> None:
-        """Look all our orders up at the next chance."""
-        self._is_asked = True
+    def request_reconcile(self) -> None:
+        """Reconcile at the next tick."""
+        self._is_requested = True
 
-    def is_of_this_connection(self) -> bool:
-        """Say whether all has been looked up since the feed was last connected."""
+    def is_reconciled(self) -> bool:
+        """Return whether own orders were reconciled since the feed last connected."""
         return self._reconciled_epoch == self._feed.epoch
 
-    def blind_for(self) -> float:
-        """Return the seconds in which the venue's list was needed and could not be had."""
-        return 0.0 if self._blind_since is None else self._clock.monotonic() - self._blind_since
+    def orders_stale_for(self) -> float:
+        """Return the seconds since reads of the own orders began to fail."""
+        return 0.0 if self._stale_since is None else self._clock.monotonic() - self._stale_since
 
-    def longest_in(self, state: OrderState) -> float:
-        """Return the seconds that an order has been in doubt, or being cancelled: of the oldest."""
+    def longest_in_state(self, state: OrderState) -> float:
+        """Return the seconds for which the oldest order in this state has been in it.
+
+        For UNKNOWN and CANCELLING.
+        """
         now = self._clock.monotonic()
-        orders = [order for order in self._own.live() if order.state is state]
+        orders = [order for order in self._tracker.live() if order.state is state]
         return max(
-            (now - self._unexplained_since.get(order.client_oid, now) for order in orders),
+            (now - self._mismatch_since.get(order.client_oid, now) for order in orders),
             default=0.0,
         )
 
-    def cancels_to_repeat(self) -> tuple[OpenOrder, ...]:
-        """Return the orders whose cancel has been accepted long ago without an end; each now once.
+    def overdue_cancels(self) -> tuple[OpenOrder, ...]:
+        """Return the orders whose cancel is not confirmed after REPEAT_AFTER seconds, to repeat it.
 
-        A cancel may be repeated without harm, and the venue may have lost it.
+        Each is returned once per REPEAT_AFTER. Repeating a cancel is harmless, and the venue may
+        have lost the first.
         """
         now = self._clock.monotonic()
         due = [
             order
-            for order in self._own.live()
+            for order in self._tracker.live()
             if order.state is OrderState.CANCELLING
-            and now - self._unexplained_since.get(order.client_oid, now) > REPEAT_AFTER
+            and now - self._mismatch_since.get(order.client_oid, now) > REPEAT_AFTER
             and now - self._repeated_at.get(order.client_oid, -REPEAT_AFTER) > REPEAT_AFTER
         ]
-        live = {order.client_oid for order in self._own.live()}
+        live = {order.client_oid for order in self._tracker.live()}
         self._repeated_at = {oid: at for oid, at in self._repeated_at.items() if oid in live}
         self._repeated_at |= {order.client_oid: now for order in due}
         return tuple(due)
@@ -181,83 +188,85 @@ class Reconciler:
         fills, self._fills = self._fills, []
         return fills
 
-    def _look_up(self, orders: list[OpenOrder]) -> list[OpenOrder]:
-        """Return the rows of orders that are not open any more, as far as the venue knows them."""
-        if len(orders) <= FEW:
+    def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+        """Return the rows of orders that are no longer open, as far as the venue knows them."""
+        if len(orders) <= MAX_SINGLE_QUERIES:
             return self._gte.get_orders([order.order_id for order in orders])
         oldest = min(id_number(order.order_id) for order in orders)
         return self._gte.query_orders((), after=str(oldest - 1))
 
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
-        """Take rows that REST has shown."""
+        """Process rows read over REST."""
         rows, arrivals = list(rows), self._feed.arrivals
-        self._own.claim(rows)
-        self._take((row, arrivals) for row in rows)
+        self._tracker.claim(rows)
+        self._process((row, arrivals) for row in rows)
 
-    def _take(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
-        """Take rows, each with how many frames had arrived; log which outcomes are known now."""
-        doubted = self._own.unknown()
+    def _process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+        """Process rows, each with the number of frames by then; log the outcomes now known."""
+        unknown = self._tracker.unknown()
         fills = [fill for each in rows if (fill := self._observe_row(*each))]
-        still = {order.client_oid for order in self._own.unknown()}
-        for order in doubted:
+        still = {order.client_oid for order in self._tracker.unknown()}
+        for order in unknown:
             if order.client_oid not in still:
-                logger.info("%s did reach the venue.", order)
-                if found := self._own.find(order):
+                logger.info("Unknown outcome resolved: %s reached the venue.", order)
+                if found := self._tracker.find(order):
                     self._gte.on_create("created", order, found.order_id)
         self._report(fills)
         return fills
 
     def _observe_row(self, row: OpenOrder, arrival: int) -> Fill | None:
-        """Take one row; what it changes is logged, so that the log alone tells an order's life."""
-        before = self._own.find(row)
-        fill = self._own.observe(row, arrival)
-        after = self._own.find(row)
+        """Process one row; log the change, so that the log alone holds the life of an order."""
+        before = self._tracker.find(row)
+        fill = self._tracker.observe(row, arrival)
+        after = self._tracker.find(row)
         if after and after != before:
             words = after.state.value, plain(after.filled)
             logger.debug("Order %s: %s, %s filled.", after.full, *words)
         return fill
 
     def _resolve_unknown(self) -> None:
-        """Look for the orders in doubt among all orders younger than the oldest could be."""
+        """Look for orders of unknown outcome among all orders above `id_floor()`."""
         begun = self._clock.monotonic()
-        rows = self._gte.query_orders((), after=self._own.born_after())
+        rows = self._gte.query_orders((), after=self._tracker.id_floor())
         self._observe(rows)
-        for order in self._own.unknown():
-            if self._own.missed(
+        for order in self._tracker.unknown():
+            if self._tracker.missed(
                 order.client_oid, begun, lambda since: self._may_be_late(since, begun)
             ):
-                logger.info("%s did not reach the venue.", order)
+                logger.info("Unknown outcome resolved: %s never reached the venue.", order)
                 self._gte.on_create("refused", order, "")
 
     def _may_be_late(self, since: float, begun: float) -> bool:
         """Return whether an order whose last byte left by `since` may arrive after `begun`.
 
-        A step back of the venue's clock makes signatures good for longer: it begins anew then.
+        A step back of the venue's clock prolongs signatures: LATE_SECONDS count from it then.
         """
         return begun <= max(since, self._gte.clock.stepped_back_at) + LATE_SECONDS
 
     def is_being_cancelled(self) -> bool:
-        """Say whether an order is being cancelled and not yet seen to have ended."""
-        return any(order.state is OrderState.CANCELLING for order in self._own.live())
+        """Return whether a cancel is not confirmed yet."""
+        return any(order.state is OrderState.CANCELLING for order in self._tracker.live())
 
-    def _is_long_unexplained(self, order: OpenOrder) -> bool:
+    def _has_lasting_mismatch(self, order: OpenOrder) -> bool:
         now = self._clock.monotonic()
-        return now - self._unexplained_since.get(order.client_oid, now) > UNEXPLAINED_SECONDS
+        return now - self._mismatch_since.get(order.client_oid, now) > MISMATCH_SECONDS
 
-    def _note_unexplained(self) -> None:
-        """Note since when each order is in doubt, being cancelled, or not as the feed shows it."""
+    def _record_mismatches(self) -> None:
+        """Update `_mismatch_since` from the open orders of the feed."""
         shown = {order.order_id for order in self._feed.open_orders()}
         now = self._clock.monotonic()
-        odd = {
+        mismatched = {
             order.client_oid
-            for order in self._own.live()
+            for order in self._tracker.live()
             if order.state is not OrderState.OPEN or order.order_id not in shown
         }
-        self._unexplained_since = {oid: self._unexplained_since.get(oid, now) for oid in odd}
+        self._mismatch_since = {oid: self._mismatch_since.get(oid, now) for oid in mismatched}
 
-    def _needs_look_up(self) -> bool:
-        """Say whether an order is in doubt, or has long been unexplained."""
-        return bool(self._own.unknown()) or any(map(self._is_long_unexplained, self._own.live()))
+    def _needs_reconcile(self) -> bool:
+        """Return whether an outcome is unknown, or an order has a lasting mismatch."""
+        return bool(self._tracker.unknown()) or any(
+            map(self._has_lasting_mismatch, self._tracker.live())
+        )
 
     def _report(self, fills: Sequence[Fill]) -> None:
         self._fills += fills

@@ -1,4 +1,4 @@
-"""The start: what earlier runs have left is cancelled before this one places anything."""
+"""Startup: cancels the orders of previous runs before this run places any."""
 
 import logging
 import math
@@ -24,25 +24,25 @@ T = TypeVar("T")
 START_SECONDS = 30.0
 WINDOW_SECONDS = 1.0
 YOUNG_MS = 60_000
-"""An order of a run that is not of this host, and younger than this: that run lives."""
+"""Orders younger than this prove that their run, unknown on this host, is trading now."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierRuns:
-    """What a start knows of the runs before it."""
+    """What this run knows of the runs before it."""
 
     known: frozenset[str] | None = None
-    """Those of this host; None while nobody keeps them."""
+    """Run ids of this host; None if nobody keeps them."""
     money: Mapping[str, str] | None = None
-    """What the program had traded whose place this one takes after a restart for new code."""
+    """Trades before a restart for new code (see `Money.as_text()`); None after any other start."""
     may_be_late: bool = False
-    """Whether one has ended so that one of its orders may still be on its way."""
+    """Whether a previous run crashed, so that one of its orders may be in flight."""
     notes: Notes = field(default_factory=Notes)
-    """What is noted of their creates, as far as their orders may be left."""
+    """Notes on their creates, as far as their orders may be left."""
 
 
 class Startup:
-    """Deals with the orders of earlier runs. It creates nothing."""
+    """Cancels the orders of previous runs. It creates none."""
 
     def __init__(
         self,
@@ -59,17 +59,17 @@ class Startup:
         self._clock = clock
 
     def run(self, earlier: EarlierRuns) -> None:
-        """Cancel what earlier runs have left.
+        """Cancel the orders of previous runs and prove that none is left.
 
-        Raises AlreadyRunning for another bot at work with our prefix, VenueUnreachable when the
-        venue does not answer, OrdersLeft when leftovers cannot be cancelled.
+        Raises AlreadyRunning when another bot trades with our prefix, VenueUnreachable when the
+        venue does not answer, OrdersLeft when an order cannot be cancelled.
         """
         begun = self._clock.monotonic()
         leftovers = self._patiently(lambda: self._reconciler.leftovers(earlier.notes))
         if earlier.known is not None:
             self._refuse_other_bots(leftovers, earlier.known)
         if leftovers:
-            logger.warning("Cancelling %d orders of an earlier run.", len(leftovers))
+            logger.warning("Cancelling %d orders of a previous run.", len(leftovers))
         if earlier.may_be_late:
             logger.warning(
                 "Previous run crashed; waiting %.0f s for its in-flight orders to expire.",
@@ -79,17 +79,19 @@ class Startup:
             left = Sweep(
                 self._gte,
                 known=leftovers,
-                # another bot that comes up meanwhile is not ours to cancel; the first tick halts
+                # a bot that starts meanwhile is not ours to cancel; the first tick halts
                 runs=None if earlier.known is None else frozenset(self._tracker.known_runs),
                 notes=earlier.notes,
                 late_since=begun if earlier.may_be_late else -math.inf,
             )
             sweep.run(left, self._clock, START_SECONDS)
-            self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's budget
-            self._feed.drain_news()  # what it told of them is over
+            self._clock.sleep(
+                WINDOW_SECONDS
+            )  # that run may have used up the rate limit of this second
+            self._feed.drain_news()  # updates on orders that have ended
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again while the venue does not answer, or has just answered another process."""
+        """Retry a read for START_SECONDS while it fails; then raise VenueUnreachable."""
         deadline = self._clock.monotonic() + START_SECONDS
         while True:
             try:
@@ -108,17 +110,17 @@ class Startup:
         if runs:
             raise AlreadyRunning(
                 f"another bot trades with ORDERID_PREFIX {prefix} now (run "
-                f"{', '.join(sorted(runs))}): give this one another prefix, or stop that one"
+                f"{', '.join(sorted(runs))}): stop it, or give this bot another prefix"
             )
 
 
 def runs_at_work(
     rows: Iterable[OpenOrder], *, prefix: str, known_runs: Collection[str], now_ms: int
 ) -> set[str]:
-    """Return the runs with our prefix that seem to trade now and were not started on this host.
+    """Return the runs with our prefix that trade now and were not started on this host.
 
-    `known_runs` are those of this host, dead or alive, and `now_ms` is the venue's time. An order
-    without a time of creation proves nothing.
+    `known_runs` are the runs of this host, dead or alive; `now_ms` is the venue's time in ms. An
+    order without a creation time proves nothing.
     """
     return {
         run

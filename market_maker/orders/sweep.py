@@ -1,7 +1,7 @@
-"""The sweep: cancel all our orders and prove, by the venue's own list, that none is left.
+"""The sweep: cancels all own orders and proves, by the venue's order list, that none is left.
 
-The way out, a pull, a start, the guard and `marketmaker cancel` all do it by this. It takes a step
-at a time; whoever owns it owns the waiting.
+Shutdown, pull, startup, guard and `marketmaker cancel` all use it. It works in steps; its caller
+waits between them.
 """
 
 import logging
@@ -20,76 +20,78 @@ from market_maker.models import Account, OpenOrder
 logger = logging.getLogger(__name__)
 
 LATE_MS = 5_200
-"""How long after its expiry a request might still be accepted: the venue's documents tell clients
-to sign with the time it is now, so it must be lenient (gte-api §3.4)."""
+"""How long after its expiry the venue may still accept a request. Its documents tell clients to
+sign with the current time as the expiry, so it must be lenient (gte-api §3.4)."""
 LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
-"""How long after the death of a process an order of its own may still arrive."""
+"""How long after the death of a process one of its orders may still arrive."""
 ASK_AGAIN = 5.0
-"""Seconds after which an order that is still open is asked to be cancelled again."""
+"""Seconds after which the cancel of an order that is still open is repeated."""
 LOOK_AGAIN = 0.15
+"""Seconds between two order lists while cancels take effect."""
 TRY_AGAIN = 0.5
+"""Seconds until the next step after a failed read."""
 LATE_LOOK = 1.0
-"""Seconds from look to look while an order may still arrive."""
-OPEN_STILL = "they are still open"
+"""Seconds between two order lists while a late order may still arrive."""
+OPEN_STILL = "not cancelled yet"
 OWNER_UNKNOWN = "open orders without client_oid may be ours, owner unknown"
-NEARLY_MS = 60_000
-"""How much older than its note an order's time may be: the venue's clock may have been set."""
+CLOCK_TOLERANCE_MS = 60_000
+"""How much older than its note an order may be: the venue's clock may have been set."""
 SLICE_SECONDS = 1.0
-"""Seconds after which no further request of a batch leaves: the loop goes on, and then they may."""
+"""Time slice in seconds: requests that have not left by then wait for the next step or tick."""
 
 
-class TheirClock(Protocol):
-    """The part of the venue's clock that tells how long an order may be late."""
+class VenueTime(Protocol):
+    """The part of the venue's clock that bounds how late an order may arrive."""
 
     stepped_back_at: float
-    """When it last stepped back, on our steady clock."""
+    """When it last stepped back, in steady seconds."""
 
 
 class Client(Protocol):
-    """The part of a client of the venue that cancelling needs."""
+    """The part of a venue client that cancelling needs."""
 
     account: Account
 
     @property
-    def clock(self) -> TheirClock:
+    def clock(self) -> VenueTime:
         """The venue's clock."""
 
     def query_orders(self) -> list[OpenOrder]:
-        """Return all open orders of the symbol, whoever they belong to."""
+        """Return all open orders of the symbol, own and foreign."""
 
     def cancel_bulk_orders(
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
     ) -> Sequence[Any]:
-        """Ask to cancel orders; the outcome of each has `order_id` and `error`."""
+        """Send cancels; the outcome of each has `order_id` and `error`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What was noted of our creates, for whoever outlives the run that has sent them."""
+    """Notes on our creates, for a process that outlives the run that sent them."""
 
     ids: frozenset[str] = frozenset()
-    """The order_ids that the venue has given."""
+    """The order_ids of accepted creates."""
     open_creates: tuple[OpenOrder, ...] = ()
-    """Creates that left and whose answer was not noted; `ctime` is the venue's time of sending."""
+    """Creates that left and have no noted answer; `ctime` is the venue's time of sending in ms."""
 
 
 NO_NOTES = Notes()
 
 
 def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[OpenOrder, ...]]:
-    """Return the ids of the rows that the notes say are ours, and the rows that may be.
+    """Return the ids of the rows that are ours by the notes, and the rows whose owner is unknown.
 
-    Ours are those with a noted id. A row without client_oid is ours, too, if it is alike in side,
-    price and quantity to a create whose answer was not noted, and not older, as long as there are
-    no more such rows than such creates. If there are, whose they are cannot be told.
+    A row with a noted id is ours. So is a row without client_oid that matches a create without a
+    noted answer in side, price and quantity and is not older, as long as such rows do not outnumber
+    such creates. If they do, their owner is unknown.
     """
     ours = {row.order_id for row in rows if row.order_id in notes.ids}
-    doubtful: list[OpenOrder] = []
+    ambiguous: list[OpenOrder] = []
     creates: dict[object, list[OpenOrder]] = defaultdict(list)
     for create in notes.open_creates:
         creates[create.side, create.price, create.qty].append(create)
     for shape, alike in creates.items():
-        since = min(create.ctime for create in alike) - NEARLY_MS
+        since = min(create.ctime for create in alike) - CLOCK_TOLERANCE_MS
         nameless = [
             row
             for row in rows
@@ -101,31 +103,31 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
         if len(nameless) <= len(alike):
             ours |= {row.order_id for row in nameless}
         else:
-            doubtful += nameless
-    return ours, tuple(doubtful)
+            ambiguous += nameless
+    return ours, tuple(ambiguous)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step came to: done, or to be gone on with after `wait` seconds."""
+    """The result of one step: done, or continue after `wait` seconds."""
 
     is_done: bool = False
     wait: float = 0.0
     left: tuple[OpenOrder, ...] = ()
-    """The orders that are known to rest."""
+    """Orders known to rest."""
     trouble: str = ""
-    """What stands in the way; empty while nothing does but that an order may still arrive."""
+    """Why the sweep is not done; empty while only a late order may still arrive."""
 
 
 class Sweep:
-    """Cancels our orders of one account and symbol until a complete list shows none.
+    """Cancels own orders of one account and symbol until a complete list shows none.
 
-    Ours are those with the prefix, but for the runs to `spare`, which are another bot's, and of no
-    other than these `runs` where they are given; those that are `known`, which go first in their
-    order; and those that the `notes` of our creates tell, for rows that show no client_oid. Rows
-    that may be ours or another's are not cancelled, and stand in the way of a proof. It needs no
-    settings and no feed. `late_since` is when the last byte of an order may have left, on the
-    steady clock: a list is a proof only if it was asked for when that order could no longer arrive.
+    Own orders are those with our prefix, except of `excluded_runs` (another bot's), and only of
+    `runs` where these are given; those in `known`, which are cancelled first and in their order;
+    and rows without client_oid that are ours by `notes`. Rows whose owner is unknown are not
+    cancelled, and prevent the proof. It needs no settings and no feed. `late_since` is when the
+    last byte of an order may have left, in steady seconds: a list is a proof only if it was queried
+    when that order could no longer arrive.
     """
 
     def __init__(
@@ -133,13 +135,13 @@ class Sweep:
         client: Client,
         *,
         known: Sequence[OpenOrder] = (),
-        spare: Collection[str] = (),
+        excluded_runs: Collection[str] = (),
         runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
     ) -> None:
         self._client = client
-        self._spare = spare
+        self._excluded_runs = excluded_runs
         self._runs = runs
         self._notes = notes
         self._late_since = late_since
@@ -148,30 +150,30 @@ class Sweep:
         self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
         self._fewest = math.inf
-        self._doubtful: tuple[OpenOrder, ...] = ()
+        self._ambiguous: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
-        """When fewer orders were left than ever before, or none, on the steady clock."""
+        """When the number of orders left last reached a new low or zero, in steady seconds."""
 
-    def take_notes(self, notes: Notes) -> None:
-        """Take what is noted now in place of what was noted before."""
+    def set_notes(self, notes: Notes) -> None:
+        """Replace the notes by newer ones."""
         self._notes = notes
 
     def step(self, now: Callable[[], float], *, is_last: bool = False) -> Step:
-        """Ask for the list, and cancel what it shows; `is_last` only looks.
+        """Query the open orders and cancel own ones; with `is_last`, only query.
 
-        Raises Fatal when the venue does not accept the key.
+        Raises Fatal when the venue rejects the key.
         """
         begun, trouble, is_cut_off, fatal = now(), OPEN_STILL, False, None
         try:
-            self._take(self._client.query_orders(), now)
+            self._process(self._client.query_orders(), now)
             late_until = self._late_until()
             if not self._orders and begun < late_until:
                 return Step(wait=min(LATE_LOOK, late_until - begun))
-            if not self._orders and self._doubtful:
-                return Step(wait=LATE_LOOK, left=self._doubtful, trouble=OWNER_UNKNOWN)
+            if not self._orders and self._ambiguous:
+                return Step(wait=LATE_LOOK, left=self._ambiguous, trouble=OWNER_UNKNOWN)
             if not self._orders:
                 return Step(is_done=True)
-        except Temporary as error:  # then those that are known are cancelled all the same
+        except Temporary as error:  # a failed read: cancel the known orders all the same
             trouble, is_cut_off = str(error), isinstance(error, NotSent)
         except Fatal as error:
             trouble, fatal = str(error), error
@@ -183,13 +185,13 @@ class Sweep:
         return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
 
     def _late_until(self) -> float:
-        """Return until when an order may arrive; a step back of their clock begins it anew."""
+        """Return until when an order may arrive; a step back of the venue's clock prolongs it."""
         if self._late_since == -math.inf:
             return self._late_since
         return max(self._late_since, self._client.clock.stepped_back_at) + LATE_SECONDS
 
-    def _take(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
-        ours, self._doubtful = claimed(found, self._notes)
+    def _process(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
+        ours, self._ambiguous = claimed(found, self._notes)
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
@@ -198,7 +200,7 @@ class Sweep:
             self._fewest, self.progress_at = left, now()
 
     def _cancel(self, clock: Callable[[], float]) -> Fatal | None:
-        """Ask to cancel what was not asked for just now; return what a person must look at."""
+        """Send the cancels that are due; return a fatal error, if any."""
         now = clock()
         long_ago = now - ASK_AGAIN
         due = [o for o in self._orders if self._asked.get(o.order_id, long_ago) <= long_ago]
@@ -213,7 +215,7 @@ class Sweep:
 
     def _is_ours(self, order: OpenOrder) -> bool:
         oid, prefix = order.client_oid, self._client.account.prefix
-        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._spare:
+        if not is_ours(oid, prefix) or run_of(oid, prefix) in self._excluded_runs:
             return False
         return self._runs is None or run_of(oid, prefix) in self._runs
 
@@ -221,10 +223,10 @@ class Sweep:
 def run(
     sweep: Sweep, clock: Clock, seconds: float, go_on: Callable[[], bool] = lambda: True
 ) -> None:
-    """Step until none is left. Raises OrdersLeft after so many seconds without progress.
+    """Step until no own order is left. Raises OrdersLeft after `seconds` without progress.
 
-    `go_on` is asked before each step but the first; when it says no, there is one more look and no
-    further cancel. Raises Fatal as `Sweep.step()` does.
+    `go_on()` is called before each step. Once it returns False, after the first step, one more
+    query ends the sweep, without a further cancel. Raises Fatal as `Sweep.step()` does.
     """
     begun = clock.monotonic()
     is_first = True
@@ -235,7 +237,7 @@ def run(
             return
         deadline = max(begun, sweep.progress_at) + seconds
         if is_last or (step.trouble and clock.monotonic() >= deadline):
-            trouble = step.trouble or "an order may still arrive"
+            trouble = step.trouble or "an in-flight order may still arrive"
             raise OrdersLeft(trouble, tuple(order.full for order in step.left))
         clock.sleep(step.wait)
         is_first = False
@@ -244,14 +246,14 @@ def run(
 def prove_none_left(
     client: Client, clock: Clock, seconds: float, *, notes: Notes, may_be_late: bool
 ) -> None:
-    """Cancel all our orders over REST alone, and where one may be late, until none can arrive.
+    """Cancel all own orders over REST alone and prove that none is left.
 
-    Raises OrdersLeft, whatever stands in the way, when that is not proven after so many seconds
-    without progress.
+    With `may_be_late` it goes on until no in-flight order can arrive. Raises OrdersLeft, for
+    whatever cause, when there is no proof after `seconds` without progress.
     """
     late_since = clock.monotonic() if may_be_late else -math.inf
     if may_be_late:
-        logger.warning("An order may be in flight: looking for %.0f s.", LATE_SECONDS)
+        logger.warning("An order may be in flight: querying open orders for %.0f s.", LATE_SECONDS)
     try:
         run(Sweep(client, notes=notes, late_since=late_since), clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())

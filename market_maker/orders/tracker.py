@@ -1,12 +1,12 @@
-"""The life of our own orders, as the evidence shows it.
+"""The state of each own order, from evidence alone.
 
     SENT -> OPEN -> CANCELLING -> DONE        the usual way
     SENT -> DONE                              refused, or never left this machine
-    SENT -> UNKNOWN -> OPEN or DONE           the answer was lost: only the venue's rows decide
+    SENT -> UNKNOWN -> OPEN or DONE           answer lost: only the venue's rows decide
 
-An order keeps its place and its exposure until it is DONE. Nothing ends on a guess: DONE needs a
-refusal, a row that says so, or two complete scans of the venue that do not show the order at a time
-when it can no longer arrive.
+An order keeps its place and its exposure until it is DONE. DONE needs evidence: a refusal, a row
+that shows it, or two complete order lists without the order, both queried when it could no longer
+arrive.
 """
 
 from collections import OrderedDict
@@ -25,56 +25,58 @@ from market_maker.models import (
 )
 
 SCANS_APART = 1.0
-"""Seconds that two complete lists must be apart to prove that an order is absent."""
+"""Seconds between two complete lists that together prove an order absent."""
 LIST_LAG = 5.0
-"""Seconds that the venue's list may lag behind, so that an order that was seen is not in it."""
+"""Seconds that the venue's list may lag: an order seen before may be missing from it."""
 REMEMBER = 10_000
+"""Ended orders that are kept, to recognise their late rows."""
 
 
 @dataclass(slots=True)
-class _Unshown:
-    """What is known of an order that the venue has not shown yet."""
+class _Unacknowledged:
+    """What is known of an order that the venue has not acknowledged yet."""
 
-    born_after: str
-    """The highest id when it was sent: its own will be higher (gte-api §3.2)."""
+    id_floor: str
+    """The highest order id when it was sent: its own id is higher (gte-api §3.2)."""
     given_up_at: float | None = None
-    """When its answer was given up, on the steady clock: no byte of it left later."""
+    """When its answer was given up, in steady seconds: no byte of it left later."""
     is_alike: bool = False
-    """Whether a row without a client_oid of ours may be it: then it is not taken for absent."""
+    """Whether a row without our client_oid may be this order: then it does not count as absent."""
 
 
 class OrderTracker:
-    """Our orders by `client_oid`.
+    """Own orders by `client_oid`. It sends nothing. Times are seconds of a steady clock.
 
-    It sends nothing; times are seconds of a steady clock.
+    An order leaves `live()` only on evidence that it has ended, and its filled quantity never
+    decreases.
     """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.taker_fills = 0
         self.ended_by_venue = 0
-        """Orders that were cancelled by somebody else."""
-        self.ghosts: list[OpenOrder] = []
-        """Late orders: they turned up after a refusal, or after a proof that they were absent."""
+        """Number of orders that ended without a cancel of ours."""
+        self.late_orders: list[OpenOrder] = []
+        """Late orders: shown by the venue after a refusal or a proof of absence."""
         self.known_runs: set[str] = set()
-        self.strange_runs: set[str] = set()
-        """Runs that are none of ours but use our prefix."""
+        self.foreign_runs: set[str] = set()
+        """Runs of another bot that uses our prefix."""
         self._orders: dict[str, OpenOrder] = {}
         self._oid_of: dict[str, str] = {}
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
         self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
-        """Orders that ended without a row of the venue: refused, or absent by proof."""
+        """Orders that ended without a row of the venue: refused, or proven absent."""
         self._rows_lack_oid: bool | None = None
-        """Whether rows of our orders lack their client_oid, as captured rows of contracts do.
+        """Whether rows of own orders lack client_oid, as captured contract rows do.
 
-        None while none has come.
+        None while no such row has arrived.
         """
         self._highest_id = ""
-        self._unshown: dict[str, _Unshown] = {}
-        """What is known of live orders that the venue has not shown yet."""
+        self._unacknowledged: dict[str, _Unacknowledged] = {}
+        """Live orders that the venue has not acknowledged yet."""
         self._missed: dict[str, list[float]] = {}
         self._cancels_asked: set[str] = set()
-        self._took: dict[str, Decimal] = {}
+        self._taker_filled: dict[str, Decimal] = {}
 
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""
@@ -85,19 +87,19 @@ class OrderTracker:
         return self._orders.get(client_oid)
 
     def find(self, row: OpenOrder) -> OpenOrder | None:
-        """Return the order of ours that a row shows, live or ended; None for one of others."""
+        """Return the own order that a row shows, live or ended; None for an order of others."""
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
         return self._orders.get(client_oid) or self._ended.get(client_oid)
 
     def unknown(self) -> tuple[OpenOrder, ...]:
-        """Return the orders whose creation is in doubt."""
+        """Return the orders whose create has an unknown outcome."""
         return tuple(o for o in self._orders.values() if o.state is OrderState.UNKNOWN)
 
     # --- what we did ----------------------------------------------------------------------------
 
     def sending(self, request: OrderRequest) -> None:
-        """Enter an order before its first byte leaves."""
-        self._unshown[request.client_oid] = _Unshown(self._highest_id)
+        """Record an order before its first byte leaves."""
+        self._unacknowledged[request.client_oid] = _Unacknowledged(self._highest_id)
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -108,70 +110,70 @@ class OrderTracker:
         )
 
     def accepted(self, client_oid: str, order_id: str, arrival: int = 0) -> None:
-        """Record the venue's answer to a create. A row that came before it has said more already.
+        """Record that the venue accepted a create; a row that arrived earlier knows more.
 
-        `arrival` is how many frames of the feed had arrived by then.
+        `arrival` is the number of feed frames that had arrived by then.
         """
         self._oid_of[order_id] = client_oid
-        self.note_id(order_id)
+        self.record_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
             self._orders[client_oid] = replace(
                 order, order_id=order_id, state=OrderState.OPEN, arrival=arrival
             )
-            self._forget_doubt(client_oid)
+            self._acknowledge(client_oid)
 
     def refused(self, client_oid: str) -> None:
-        """End an order that the venue has refused, or that was never sent."""
+        """End an order that the venue refused, or that was never sent."""
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._end_unseen(order)
 
     def lost(self, client_oid: str, now: float) -> None:
-        """Record that the answer to a create is lost, and was given up `now`."""
+        """Record that the answer to a create was lost, and given up at `now`."""
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
-            self._unshown[client_oid].given_up_at = now
+            self._unacknowledged[client_oid].given_up_at = now
 
     def cancelling(self, client_oid: str) -> None:
-        """Note that a cancel is asked for: the order may still fill, and is not kept any more."""
+        """Record that a cancel is being sent. The order may still fill."""
         self._cancels_asked.add(client_oid)
-        self._turn(client_oid, OrderState.OPEN, OrderState.CANCELLING)
+        self._change_state(client_oid, OrderState.OPEN, OrderState.CANCELLING)
 
     def all_pulled(self) -> None:
-        """Note that another process of ours may have cancelled all: the venue did not end them.
+        """Record that the guard may have pulled all orders: their end is not the venue's doing.
 
-        They are as open as before until their rows say otherwise.
+        They stay open until their rows show otherwise.
         """
         self._cancels_asked |= set(self._orders)
 
     def cancel_failed(self, client_oid: str) -> None:
-        """Note that a cancel did not get through: the order is open as before, cancel it again."""
-        self._turn(client_oid, OrderState.CANCELLING, OrderState.OPEN)
+        """Record that a cancel failed: the order is open again and can be cancelled again."""
+        self._change_state(client_oid, OrderState.CANCELLING, OrderState.OPEN)
 
     # --- what the venue shows -------------------------------------------------------------------
 
     def observe(self, row: OpenOrder, arrival: int = 0) -> Fill | None:
-        """Take a row of the venue, from whichever source and however old; return its new fill.
+        """Process a row of the venue, from any source and of any age; return the new fill, if any.
 
-        Rows of others, and rows older than what is known, change nothing: what is filled never goes
-        down. `arrival` is how many frames of the feed had arrived by then.
+        Rows of others and outdated rows change nothing: the filled quantity never decreases.
+        `arrival` is the number of feed frames that had arrived by then.
         """
-        self.note_id(row.order_id)
+        self.record_id(row.order_id)
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
         if not is_ours(client_oid, self.prefix) or client_oid in self._ended:
             return None
-        ghost = self._never_seen.pop(client_oid, None)
-        if ghost:
-            self.ghosts.append(ghost)
-        known = self._orders.get(client_oid) or ghost
+        late = self._never_seen.pop(client_oid, None)
+        if late:
+            self.late_orders.append(late)
+        known = self._orders.get(client_oid) or late
         if known is None:
-            self._see_stranger(row)
+            self._record_foreign(row)
             return None
         self._oid_of[row.order_id] = client_oid
-        if row.took and row.filled > self._took.get(client_oid, ZERO):
-            self._took[client_oid] = row.filled
+        if row.is_taker and row.filled > self._taker_filled.get(client_oid, ZERO):
+            self._taker_filled[client_oid] = row.filled
             self.taker_fills += 1
         filled = max(row.filled, known.filled)
         state = row.state
@@ -190,7 +192,7 @@ class OrderTracker:
             symbol=row.symbol or known.symbol,
             state=state,
         )
-        self._forget_doubt(client_oid)
+        self._acknowledge(client_oid)
         if state is OrderState.DONE:
             was_asked_for = client_oid in self._cancels_asked or not order.remaining
             self.ended_by_venue += not was_asked_for
@@ -199,22 +201,26 @@ class OrderTracker:
             self._orders[client_oid] = order
         return self._book(known, order, arrival)
 
-    def note_id(self, order_id: str) -> None:
-        """Record the highest order id seen, of whosever order."""
+    def record_id(self, order_id: str) -> None:
+        """Record an order id, own or foreign, to know the highest id so far."""
         self._highest_id = max(self._highest_id, order_id, key=id_number)
 
-    def born_after(self) -> str:
-        """Return an id that is lower than that of every order of unknown outcome."""
-        lost = [unshown for unshown in self._unshown.values() if unshown.given_up_at is not None]
-        return min((unshown.born_after for unshown in lost), key=id_number, default="")
+    def id_floor(self) -> str:
+        """Return an id below that of every order of unknown outcome."""
+        lost = [
+            unacknowledged
+            for unacknowledged in self._unacknowledged.values()
+            if unacknowledged.given_up_at is not None
+        ]
+        return min((unacknowledged.id_floor for unacknowledged in lost), key=id_number, default="")
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
-        """Find orders of unknown outcome among rows that show no client_oid.
+        """Match rows without client_oid to orders of unknown outcome.
 
-        A row without one, with a higher id than any that was known when the order was sent, and
-        alike in side, price, quantity and leg, is that order, where rows of our own orders show
-        none either. While that is not known, or the row shows an odd one, it proves nothing, but
-        the order is not taken for absent.
+        A row matches if its id is above every id known when the order was sent, and side, price,
+        quantity and leg are equal. It counts as the order where rows of own orders are known to
+        lack client_oid. While that is not known, or the row shows another one, a match proves
+        nothing, but the order does not count as absent.
         """
         rows = list(rows)
         for row in rows:
@@ -222,32 +228,33 @@ class OrderTracker:
                 self._rows_lack_oid = not is_ours(row.client_oid, self.prefix)
         strange = [row for row in rows if not is_ours(row.client_oid, self.prefix)]
         for order in self.unknown() if self._rows_lack_oid is not False else ():
-            unshown = self._unshown[order.client_oid]
+            unacknowledged = self._unacknowledged[order.client_oid]
             alike = [
                 row
                 for row in strange
                 if row.order_id not in self._oid_of
-                and id_number(row.order_id) > id_number(unshown.born_after)
+                and id_number(row.order_id) > id_number(unacknowledged.id_floor)
                 and _shape(row) == _shape(order)
             ]
             nameless = [row for row in alike if not row.client_oid]
             if nameless and self._rows_lack_oid:
                 self._oid_of[nameless[0].order_id] = order.client_oid
-            unshown.is_alike = bool(alike)
+            unacknowledged.is_alike = bool(alike)
 
     def missed(self, client_oid: str, begun: float, may_be_late: Callable[[float], bool]) -> bool:
-        """Record that a complete list, asked for at `begun`, did not show an order at all.
+        """Record that a complete list, queried at `begun`, does not show an order.
 
-        `may_be_late` says of a time whether an order whose last byte left by then may still arrive.
-        Returns whether that proves its absence, and then ends it: two such lists, apart from each
-        other, both asked for when it could no longer arrive.
+        Returns whether the order is now proven absent, and if so ends it. The proof needs two such
+        lists, SCANS_APART or LIST_LAG seconds apart, both queried when the order could no longer
+        arrive. `may_be_late(t)` returns whether an order whose last byte left by `t` may still
+        arrive.
         """
         order = self._orders.get(client_oid)
         if not order:
             return False
-        unshown = self._unshown.get(client_oid)
-        if unshown and unshown.given_up_at is not None:
-            if unshown.is_alike or may_be_late(unshown.given_up_at):
+        unacknowledged = self._unacknowledged.get(client_oid)
+        if unacknowledged and unacknowledged.given_up_at is not None:
+            if unacknowledged.is_alike or may_be_late(unacknowledged.given_up_at):
                 return False
         lists = self._missed.setdefault(client_oid, [])
         lists.append(begun)
@@ -266,30 +273,31 @@ class OrderTracker:
         return Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
 
     def _adopt(self, row: OpenOrder) -> None:
-        """Take over a live order of an earlier run, whose fills so far were its."""
+        """Adopt a live order of a previous run of this host; its fills so far do not count."""
         client_oid = self._oid_of.get(row.order_id) or row.client_oid
         if client_oid not in self._orders:
             self._oid_of[row.order_id] = client_oid
             self._orders[client_oid] = replace(row, client_oid=client_oid)
 
-    def _see_stranger(self, row: OpenOrder) -> None:
-        """Record a live order with our prefix that is not of this run.
+    def _record_foreign(self, row: OpenOrder) -> None:
+        """Process a row with our prefix of an order that this run did not send.
 
-        One of an earlier run of this machine is ours to cancel; else somebody else uses the prefix.
+        An order of a previous run of this host is adopted, to be cancelled; any other belongs to
+        another bot that uses our prefix.
         """
         run = run_of(row.client_oid, self.prefix)
         if run not in self.known_runs and row.state is not OrderState.DONE:
-            self.strange_runs.add(run)
+            self.foreign_runs.add(run)
         elif row.state is not OrderState.DONE:
             self._adopt(row)
 
-    def _turn(self, client_oid: str, before: OrderState, after: OrderState) -> None:
+    def _change_state(self, client_oid: str, before: OrderState, after: OrderState) -> None:
         order = self._orders.get(client_oid)
         if order and order.state is before:
             self._orders[client_oid] = replace(order, state=after)
 
-    def _forget_doubt(self, client_oid: str) -> None:
-        self._unshown.pop(client_oid, None)
+    def _acknowledge(self, client_oid: str) -> None:
+        self._unacknowledged.pop(client_oid, None)
         self._missed.pop(client_oid, None)
 
     def _end_unseen(self, order: OpenOrder) -> None:
@@ -301,12 +309,12 @@ class OrderTracker:
     def _end(self, order: OpenOrder) -> None:
         self._orders.pop(order.client_oid, None)
         self._cancels_asked.discard(order.client_oid)
-        self._forget_doubt(order.client_oid)
+        self._acknowledge(order.client_oid)
         self._ended[order.client_oid] = replace(order, state=OrderState.DONE)
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
-            self._took.pop(old.client_oid, None)
+            self._taker_filled.pop(old.client_oid, None)
 
 
 def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:
@@ -314,5 +322,5 @@ def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:
 
 
 def id_number(order_id: str) -> int:
-    """Return an order_id as a number, to compare by age."""
+    """Return an order_id as a number: the larger, the younger."""
     return int(order_id or 0)

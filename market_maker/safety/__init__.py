@@ -1,4 +1,4 @@
-"""Pure: from facts to a trading state, and what the audits of the book have found."""
+"""Pure: the trading state and its rules, circuit breakers, and the audit of the order book."""
 
 from market_maker.safety.book_audit import LEVELS, Audit, compare, follow, levels_of
 from market_maker.safety.trading_state import (

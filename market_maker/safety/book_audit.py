@@ -1,7 +1,7 @@
-"""The audit of the order book: REST is asked whether the feed's best levels are still true.
+"""The audit of the order book: compares the best levels of the feed with those of REST.
 
-The feed has no sequence numbers, so a lost update shows in nothing else. A level counts only when
-the feed did not change it while the question was on its way.
+The feed has no sequence numbers, so nothing else reveals a lost update. A level counts only if the
+feed did not change it while the REST query was in flight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from market_maker.models import Side
 
 LEVELS = 15
 PATIENCE = 3
-"""So many audits in a row must find the same level wrong."""
+"""Audits in a row that must find the same level wrong before the book counts as drifted."""
 
 Level = tuple[Side, Decimal]
 Levels = Mapping[Level, Decimal]
@@ -20,22 +20,22 @@ Levels = Mapping[Level, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the latest audits have found: the levels that all of them found wrong, and how many."""
+    """Result of the latest audits: the levels that all of them found wrong, and their number."""
 
     wrong: frozenset[Level] = frozenset()
     times: int = 0
 
     @property
     def is_drift(self) -> bool:
-        """Whether the feed's book is not to be believed any more."""
+        """Whether the feed's book has drifted from the venue's and must be rebuilt."""
         return self.times >= PATIENCE
 
 
 def compare(before: Levels, rest: Levels, after: Levels) -> frozenset[Level]:
-    """Return the levels that the feed shows otherwise than REST.
+    """Return the levels whose size differs between feed and REST.
 
-    Sizes by level, the best ones of each side; a level that REST is not deep enough to show, or the
-    feed, does not count.
+    The arguments are sizes by level, the best levels of each side: the feed before the query, REST,
+    the feed after it. A level deeper than any of the three shows does not count.
     """
     wrong = set()
     for side in Side:
@@ -57,7 +57,7 @@ def compare(before: Levels, rest: Levels, after: Levels) -> frozenset[Level]:
 
 
 def follow(audit: Audit, wrong: frozenset[Level]) -> Audit:
-    """Return the audit after one more look."""
+    """Return the audit state after one more comparison, which found `wrong` levels."""
     if not wrong:
         return Audit()
     again = wrong & audit.wrong
@@ -65,7 +65,7 @@ def follow(audit: Audit, wrong: frozenset[Level]) -> Audit:
 
 
 def levels_of(depth: Mapping[str, Sequence[Sequence[str]]]) -> dict[Level, Decimal]:
-    """Return `{"bids": [[price, size], ...], "asks": ...}` as sizes by level, the best ones."""
+    """Return the best LEVELS of `{"bids": [[price, size], ...], "asks": ...}` as sizes by level."""
     return {
         (side, Decimal(price)): Decimal(size)
         for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks"))
@@ -74,7 +74,7 @@ def levels_of(depth: Mapping[str, Sequence[Sequence[str]]]) -> dict[Level, Decim
 
 
 def _worst(side: Side, prices: Sequence[Decimal]) -> Decimal | None:
-    """Return the price furthest out that is surely shown whole; None for an empty side."""
+    """Return the deepest price that is shown; None for an empty side."""
     if not prices:
         return None
     return min(prices) if side is Side.BUY else max(prices)

@@ -1,4 +1,4 @@
-"""From facts about feed, orders and account to a trading state, and the reason in words."""
+"""The trading state and its reason, assessed from facts on feed, orders and account."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,38 +11,40 @@ from market_maker.errors import Fatal, Liquidated
 from market_maker.models import POSITION_STALE, Instrument, Ticker
 
 SILENT_AFTER = 10.0
-"""Seconds without any frame, pong included, after which the feed counts as dead."""
+"""Seconds without any frame, pong included, after which the feed is stale."""
 UNCONFIRMED_AFTER = 12.0
-"""Seconds in which a quiet book must have been confirmed by a frame or by REST."""
-PRIVATE_REDUCING, PRIVATE_PAUSED = 15.0, POSITION_STALE
-"""Seconds without the position, which the venue pushes every second or so."""
-BLIND_REDUCING, BLIND_PAUSED = 15.0, 30.0
-"""Seconds in which the venue's list of orders was needed and could not be had."""
-DOUBT_PAUSED, DOUBT_HALTED = 30.0, 120.0
-"""Seconds that the fate of a create may stay unknown."""
-STUCK_PAUSED = 30.0
-"""Seconds that a cancel may stay unfinished."""
-ODD_REDUCING = 2.0
-"""Seconds that the position may differ from our fills, which are told apart from it."""
+"""Seconds within which a frame or a REST audit must confirm the order book."""
+POSITION_REDUCING, POSITION_PAUSED = 15.0, POSITION_STALE
+"""Seconds without a position update, which the venue pushes about every second."""
+ORDERS_STALE_REDUCING, ORDERS_STALE_PAUSED = 15.0, 30.0
+"""Seconds of failed reads of the own orders over REST."""
+UNKNOWN_PAUSED, UNKNOWN_HALTED = 30.0, 120.0
+"""Seconds that the outcome of a create may stay unknown."""
+CANCELLING_PAUSED = 30.0
+"""Seconds that a cancel may stay unconfirmed."""
+MISMATCH_REDUCING = 2.0
+"""Seconds that the position may differ from own fills: both arrive in separate tables."""
 LAG_MS = 2_000
 CLOCK_MS = 30_000
+BLOCKED_HALTED = 600.0
+"""Seconds of 403 answers after which a person must look."""
 APART = Decimal("0.05")
-"""How far last, mark, index and mid may be from each other, as a fraction."""
+"""Largest deviation of last, index and mid from the mark price, as a fraction."""
 IMPLAUSIBLE = 10
-"""A position beyond so many times its limit is not believed."""
+"""A position beyond this multiple of its limit is taken for invalid data."""
 
 
 class TradingState(Enum):
-    """What may be done; cancels always may."""
+    """What the bot may do. Cancels are always allowed."""
 
     ACTIVE = "ACTIVE"
-    """Quotes, within the limits."""
+    """Quotes within the limits."""
     REDUCING = "REDUCING"
-    """Only orders that bring the position towards zero."""
+    """Places only orders that reduce the position."""
     PAUSED = "PAUSED"
-    """No new orders; the quotes are pulled when it lasts."""
+    """Places no orders; pulls the quotes if the state lasts."""
     HALTED = "HALTED"
-    """No new orders and none left, until a person has looked."""
+    """Places no orders and pulls the quotes, until a person has looked."""
 
     @property
     def severity(self) -> int:
@@ -51,7 +53,7 @@ class TradingState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The trading state and why it is not ACTIVE."""
+    """The trading state, and the reason if it is not ACTIVE."""
 
     state: TradingState
     reason: str = ""
@@ -59,69 +61,72 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known at one moment; ages in seconds."""
+    """What is known at one moment. Ages and durations (`*_for`) are in seconds."""
 
     connected: bool
     halt_reason: str = ""
-    """Why nothing is quoted any more until a person has looked."""
+    """Why the bot is halted; empty while it is not."""
     guard_trouble: str = ""
-    """Why nobody would cancel our orders if this process died."""
+    """Why no guard process would cancel own orders if this process died; empty if one would."""
     orders_known: bool = True
-    """Whether our orders were looked up since the feed was last connected."""
+    """Whether own orders were reconciled since the feed last connected."""
     missing: Sequence[str] = ()
     silent_for: float = 0.0
     unconfirmed_for: float = 0.0
-    """Since the book was last changed by a frame, or found right by REST."""
-    private_for: float = 0.0
-    """Since the last frame of the position table."""
+    """Since a frame changed the order book or a REST audit confirmed it."""
+    position_stale_for: float = 0.0
+    """Since the last frame of the position table; 0 where there is none (spot)."""
     lag_ms: int = 0
-    """How far the venue's time in the latest frame of the book is behind the venue's clock."""
+    """Lag of the latest book frame behind the venue's clock, in ms."""
     ticker: Ticker | None = None
     instrument: Instrument | None = None
     last_error: str = ""
-    blind_for: float = 0.0
-    doubt_for: float = 0.0
-    stuck_for: float = 0.0
-    odd_for: float = 0.0
-    """Since the position is not what our fills make of it."""
+    orders_stale_for: float = 0.0
+    """Since reads of the own orders began to fail."""
+    unknown_for: float = 0.0
+    """Age of the oldest create of unknown outcome."""
+    cancelling_for: float = 0.0
+    """Age of the oldest unconfirmed cancel."""
+    mismatch_for: float = 0.0
+    """Since the position began to differ from own fills."""
     clock_offset_ms: int = 0
     position_limit: Decimal | None = None
     position: Decimal = Decimal(0)
     blocked_for: float | None = None
-    """Since the venue answered 403 and nothing else."""
-    troubles: Sequence[Health] = field(default_factory=tuple)
-    """What else is known to be wrong: see `Breakers`."""
+    """Since the venue began to answer 403 to everything; None while it does not."""
+    tripped: Sequence[Health] = field(default_factory=tuple)
+    """States demanded by circuit breakers that have tripped, and by other checks."""
 
 
 def assess(facts: Facts) -> Health:
-    """Return the most severe state that the facts demand; of equals, the first in the table."""
+    """Return the most severe state that the facts demand; of equal ones, the first in RULES."""
     found = [Health(state, words) for state, rule in RULES if (words := rule(facts))]
-    found += facts.troubles
+    found += facts.tripped
     return max(found, key=lambda each: each.state.severity, default=Health(TradingState.ACTIVE))
 
 
 def _disconnected(facts: Facts) -> str:
     if facts.connected:
         return ""
-    return "the feed is not connected" + (f" ({facts.last_error})" if facts.last_error else "")
+    return "feed not connected" + (f" ({facts.last_error})" if facts.last_error else "")
 
 
 def _empty(facts: Facts) -> str:
     ticker = facts.ticker
     if facts.missing or (ticker and ticker.bid is not None and ticker.ask is not None):
         return ""
-    return "the order book is empty on one side or both"
+    return "order book empty on one side or both"
 
 
 def _crossed(facts: Facts) -> str:
     ticker = facts.ticker
     if ticker and ticker.is_crossed:
-        return f"the order book is crossed: bid {ticker.bid}, ask {ticker.ask}"
+        return f"order book crossed: bid {ticker.bid}, ask {ticker.ask}"
     return ""
 
 
 def _apart(facts: Facts) -> str:
-    """Compare the prices that should be near each other; those that are not known do not count."""
+    """Compare last, index and mid with the mark price; unknown prices do not count."""
     instrument, ticker = facts.instrument, facts.ticker
     if instrument is None or not instrument.mark_price:
         return ""
@@ -129,7 +134,10 @@ def _apart(facts: Facts) -> str:
     others = {"last": instrument.last_price, "index": instrument.index_price, "mid": mid}
     for name, price in others.items():
         if price is not None and abs(price / instrument.mark_price - 1) > APART:
-            return f"the {name} price {price} is far from the mark price {instrument.mark_price}"
+            return (
+                f"{name} price {price} deviates by more than {APART:.0%} from the mark price "
+                f"{instrument.mark_price}"
+            )
     return ""
 
 
@@ -137,47 +145,58 @@ def _implausible(facts: Facts) -> str:
     limit = facts.position_limit
     if limit is None or abs(facts.position) <= limit * IMPLAUSIBLE:
         return ""
-    return f"a position of {facts.position} is more than ten times the limit"
+    return f"position {facts.position} exceeds {IMPLAUSIBLE} times the limit of {limit}"
 
 
 def _over(limit: float, name: str, words: str) -> Callable[[Facts], str]:
+    """Return a rule: `words` with its `{limit}`, when the named fact is above the limit."""
+    reason = words.format(limit=f"{limit:g} s")
+
     def rule(facts: Facts) -> str:
         value = getattr(facts, name)
-        return words if value is not None and value > limit else ""
+        return reason if value is not None and value > limit else ""
 
     return rule
 
 
 REDUCING, PAUSED, HALTED = TradingState.REDUCING, TradingState.PAUSED, TradingState.HALTED
-BLIND = "own orders could not be looked up for a while"
-DOUBT = "the fate of an order is not known"
-POSITION = "the position has not been shown for a while"
+ORDERS_STALE = "no successful read of own orders for over {limit}"
+UNKNOWN = "order of unknown outcome for over {limit}"
+POSITION = "no position update for over {limit}"
 RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (HALTED, lambda facts: facts.halt_reason),
-    (HALTED, _over(DOUBT_HALTED, "doubt_for", DOUBT + " for two minutes")),
-    (HALTED, _over(600, "blocked_for", "the venue has been blocking us for ten minutes (403)")),
-    (PAUSED, _over(-1, "blocked_for", "the venue is blocking us (403)")),
+    (HALTED, _over(UNKNOWN_HALTED, "unknown_for", UNKNOWN)),
+    (HALTED, _over(BLOCKED_HALTED, "blocked_for", "blocked by the venue (403) for over {limit}")),
+    (PAUSED, _over(-1, "blocked_for", "blocked by the venue (403)")),
     (PAUSED, _disconnected),
-    (PAUSED, _over(SILENT_AFTER, "silent_for", f"the feed is silent for over {SILENT_AFTER:g} s")),
+    (PAUSED, _over(SILENT_AFTER, "silent_for", "feed silent for over {limit}")),
     (PAUSED, lambda facts: _no_data(facts.missing if facts.connected else ())),
     (PAUSED, _empty),
     (PAUSED, _crossed),
-    (PAUSED, _over(LAG_MS, "lag_ms", f"the feed lags by more than {LAG_MS / 1000:g} s")),
-    (PAUSED, _over(UNCONFIRMED_AFTER, "unconfirmed_for", "the order book is not confirmed")),
-    (PAUSED, _over(PRIVATE_PAUSED, "private_for", POSITION)),
-    (PAUSED, _over(BLIND_PAUSED, "blind_for", BLIND)),
-    (PAUSED, _over(DOUBT_PAUSED, "doubt_for", DOUBT + " for half a minute")),
-    (PAUSED, _over(STUCK_PAUSED, "stuck_for", "a cancel does not come to its end")),
+    (PAUSED, _over(LAG_MS, "lag_ms", f"feed lags by over {LAG_MS / 1000:g} s")),
+    (
+        PAUSED,
+        _over(UNCONFIRMED_AFTER, "unconfirmed_for", "order book not confirmed for over {limit}"),
+    ),
+    (PAUSED, _over(POSITION_PAUSED, "position_stale_for", POSITION)),
+    (PAUSED, _over(ORDERS_STALE_PAUSED, "orders_stale_for", ORDERS_STALE)),
+    (PAUSED, _over(UNKNOWN_PAUSED, "unknown_for", UNKNOWN)),
+    (PAUSED, _over(CANCELLING_PAUSED, "cancelling_for", "cancel not confirmed for over {limit}")),
     (PAUSED, lambda facts: _clock(facts.clock_offset_ms)),
     (PAUSED, _implausible),
-    (PAUSED, lambda facts: "" if facts.orders_known else "own orders are still being looked up"),
+    (PAUSED, lambda facts: "" if facts.orders_known else "own orders not reconciled yet"),
     (PAUSED, lambda facts: facts.guard_trouble and f"no guard process: {facts.guard_trouble}"),
-    (REDUCING, _over(PRIVATE_REDUCING, "private_for", POSITION)),
-    (REDUCING, _over(BLIND_REDUCING, "blind_for", BLIND)),
-    (REDUCING, _over(ODD_REDUCING, "odd_for", "the position is not what our fills make of it")),
+    (REDUCING, _over(POSITION_REDUCING, "position_stale_for", POSITION)),
+    (REDUCING, _over(ORDERS_STALE_REDUCING, "orders_stale_for", ORDERS_STALE)),
+    (
+        REDUCING,
+        _over(
+            MISMATCH_REDUCING, "mismatch_for", "position does not match own fills for over {limit}"
+        ),
+    ),
     (REDUCING, _apart),
 )
-"""What each fact demands, the most telling reason of each state first."""
+"""The state that each fact demands; within a state, the most specific reason first."""
 
 
 def _no_data(missing: Sequence[str]) -> str:
@@ -187,73 +206,80 @@ def _no_data(missing: Sequence[str]) -> str:
 def _clock(offset_ms: int) -> str:
     if abs(offset_ms) <= CLOCK_MS:
         return ""
-    return f"this machine's clock is {-offset_ms / 1000:.0f} s off the venue's: set it"
+    return (
+        f"this machine's clock is {-offset_ms / 1000:.0f} s off the venue's "
+        f"(limit {CLOCK_MS / 1000:.0f} s): set it"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`limit` events within `seconds` bring a state about, which is held for `hold` seconds."""
+    """`limit` events within `seconds` trip the breaker: `state` holds for `hold` seconds."""
 
     limit: int
     seconds: float
     state: TradingState
     hold: float
-    reason: str
+    words: str
+    """The reason, with `{limit}` and `{seconds}` for the two figures."""
+
+    @property
+    def reason(self) -> str:
+        return self.words.format(limit=self.limit, seconds=f"{self.seconds:g} s")
 
 
 EVENTS: Mapping[str, Rule] = {
-    "loss": Rule(1, inf, HALTED, inf, "the run has lost more than MAX_LOSS"),
-    "drop": Rule(5, 60, PAUSED, 30, "the feed comes and goes"),
-    "thread": Rule(3, 600, HALTED, inf, "the feed's thread keeps dying"),
-    "auth": Rule(2, 60, HALTED, inf, "the venue does not accept our key or signature any more"),
-    "liquidation": Rule(1, inf, HALTED, inf, "the position is being or was liquidated"),
-    "ghost": Rule(1, inf, HALTED, inf, "an order appeared that was proven absent or refused"),
-    "twin": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
-    "parameter": Rule(3, inf, HALTED, inf, "the venue cannot read our orders"),
-    "metadata": Rule(3, inf, HALTED, inf, "the venue says that the symbol is not in order"),
-    "strategy": Rule(5, inf, HALTED, inf, "the strategy keeps failing"),
-    "taker": Rule(5, 60, PAUSED, 60, "orders keep taking liquidity instead of resting"),
-    "ended": Rule(3, 60, PAUSED, 60, "the venue keeps ending our orders"),
-    "bad row": Rule(3, 60, PAUSED, 10, "rows of our orders or positions cannot be believed"),
-    "funds": Rule(3, 60, REDUCING, 60, "the margin does not suffice"),
-    "margin": Rule(1, inf, REDUCING, 60, "the available margin has fallen by four fifths"),
-    "jump": Rule(1, inf, REDUCING, 60, "the position changed without a fill of ours"),
-    "price": Rule(1, inf, PAUSED, 3, "the price has jumped by more than a fifth"),
-    "crash": Rule(1, inf, HALTED, inf, "the price has jumped by more than half"),
+    "loss": Rule(1, inf, HALTED, inf, "loss of this run exceeds MAX_LOSS"),
+    "drop": Rule(5, 60, PAUSED, 30, "feed disconnected {limit} times within {seconds}"),
+    "thread": Rule(3, 600, HALTED, inf, "feed thread died {limit} times within {seconds}"),
+    "auth": Rule(2, 60, HALTED, inf, "venue rejected our key {limit} times within {seconds}"),
+    "liquidation": Rule(1, inf, HALTED, inf, "position is being or was liquidated"),
+    "late order": Rule(1, inf, HALTED, inf, "late order: it had been treated as rejected"),
+    "other bot": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
+    "parameter": Rule(3, inf, HALTED, inf, "venue rejected the parameters of {limit} creates"),
+    "metadata": Rule(3, inf, HALTED, inf, "venue reported faulty symbol data {limit} times"),
+    "strategy": Rule(5, inf, HALTED, inf, "strategy failed {limit} times in a row"),
+    "taker": Rule(5, 60, PAUSED, 60, "{limit} own orders took liquidity within {seconds}"),
+    "ended": Rule(3, 60, PAUSED, 60, "venue ended {limit} own orders within {seconds}"),
+    "bad row": Rule(3, 60, PAUSED, 10, "{limit} invalid order or position rows within {seconds}"),
+    "funds": Rule(3, 60, REDUCING, 60, "insufficient margin {limit} times within {seconds}"),
+    "margin": Rule(1, inf, REDUCING, 60, "available margin fell by over 80% within a minute"),
+    "jump": Rule(1, inf, REDUCING, 60, "position changed without an own fill"),
+    "price": Rule(1, inf, PAUSED, 3, "price jumped by over 20%"),
+    "crash": Rule(1, inf, HALTED, inf, "price jumped by over 50%"),
 }
+"""The rule of each circuit breaker, by the kind of event that it counts."""
 
 
 class Breakers:
-    """Circuit breakers: counts events by kind, and says which states follow.
+    """Circuit breakers: counts events by kind and returns the states that they demand.
 
-    Times are seconds of a steady clock.
+    It decides nothing else. Times are seconds of a steady clock.
     """
 
     def __init__(self, fills_in_a_minute: int) -> None:
-        storm = Rule(
-            fills_in_a_minute + 1, 60, HALTED, inf, "more fills in a minute than MAX_FILLS"
-        )
-        self._rules = {**EVENTS, "fill": storm}
+        words = f"more than MAX_FILLS ({fills_in_a_minute}) fills within {{seconds}}"
+        self._rules = {**EVENTS, "fill": Rule(fills_in_a_minute + 1, 60, HALTED, inf, words)}
         self._seen: dict[str, deque[float]] = {}
         self._until: dict[str, float] = {}
 
     def note(self, kind: str, now: float) -> None:
-        """Note one event."""
+        """Record one event."""
         rule = self._rules[kind]
         seen = self._seen.setdefault(kind, deque(maxlen=rule.limit))
         seen.append(now)
         if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
             self._until[kind] = now + rule.hold
 
-    def note_fatal(self, error: Fatal, now: float) -> None:
-        """Note an answer after which trading may have to stop."""
+    def record_fatal(self, error: Fatal, now: float) -> None:
+        """Record a fatal answer of the venue."""
         self.note("liquidation" if isinstance(error, Liquidated) else "auth", now)
 
     def calm(self, kind: str) -> None:
-        """Begin counting anew: a success came in between."""
+        """Reset the count of a kind after a success. A state already in force stays."""
         self._seen.pop(kind, None)
 
-    def troubles(self, now: float) -> list[Health]:
-        """Return the states that are in force now, each with its reason."""
+    def tripped(self, now: float) -> list[Health]:
+        """Return the states in force now, each with its reason."""
         rules = [self._rules[kind] for kind, until in self._until.items() if now < until]
         return [Health(rule.state, rule.reason) for rule in rules]

@@ -1,9 +1,9 @@
-"""Who acts, and when: the exchange as a strategy sees it, and the loop that an OrderManager has.
+"""The control loop, and the exchange as a strategy sees it.
 
-exchange_interface   a snapshot out, a plan in     runtime          what a run is given
-loop                 ticks, pulls, the way out     status           what a tick logs
-monitor              gathers the facts             position_watch   position against own fills
-bitmex_names         the family's names            random_sizes     sizes drawn once a level
+exchange_interface   snapshot out, plan in         runtime          dependencies of a run
+loop                 ticks, pulls, shutdown        status           what a tick logs
+monitor              gathers facts on the state    position_watch   position against own fills
+bitmex_names         names of the BitMEX sample    random_sizes     one random size for each level
 """
 
 from market_maker.trading.bitmex_names import request_of

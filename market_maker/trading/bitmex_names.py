@@ -1,4 +1,4 @@
-"""Values under the names that strategies of this family know: plain numbers in mappings."""
+"""Values under the names of the BitMEX sample market maker: plain numbers in mappings."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -19,11 +19,11 @@ from market_maker.models import (
 from market_maker.money import value
 
 LARGEST = 10**15
-"""No price or quantity of a strategy is as large as this."""
+"""Prices and quantities of a strategy must be below this."""
 
 
 def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the venue's row, and the family's names tickSize, tickLog, lotSize, lastPrice."""
+    """Return the venue's row with tickSize, tickLog, lotSize, lastPrice and markPrice added."""
     return {
         **row,
         "symbol": instrument.symbol,
@@ -37,9 +37,9 @@ def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, A
 
 
 def ticker_of(ticker: Ticker, tick: Decimal) -> dict[str, Any] | None:
-    """Return best bid and ask as buy and sell, their mid on the grid, and the last price.
+    """Return best bid and ask as buy and sell, their mid on the tick grid, and the last price.
 
-    None when a side is empty.
+    None when a side of the book is empty.
     """
     if ticker.bid is None or ticker.ask is None:
         return None
@@ -52,7 +52,7 @@ def ticker_of(ticker: Ticker, tick: Decimal) -> dict[str, Any] | None:
 
 
 def position_of(position: Position, symbol: str) -> dict[str, Any]:
-    """Return currentQty, which is long - short, both legs, and the larger one's entry price."""
+    """Return currentQty (long - short), both legs, and the entry price of the larger leg."""
     larger = position.long if position.net >= 0 else position.short
     return {
         "symbol": symbol,
@@ -67,14 +67,14 @@ def position_of(position: Position, symbol: str) -> dict[str, Any]:
 
 
 def delta_of(instrument: Instrument, position: Position) -> dict[str, Any]:
-    """Return the worth of the position at the mark price as spot, in the settlement currency."""
+    """Return the position valued at the mark price as spot, in the settlement currency."""
     price = instrument.valuation_price
     worth = value(instrument, position.net, price) if price else ZERO
     return {"spot": float(worth), "mark_price": _float(price)}
 
 
 def margin_of(margin: Margin) -> dict[str, Any]:
-    """Return the account in its currency; marginBalance and availableMargin in 1e-8, as BitMEX."""
+    """Return the account in its currency; marginBalance and availableMargin in 1e-8 of it."""
     return {
         "currency": margin.currency,
         "total": float(margin.total),
@@ -105,7 +105,7 @@ def orders_of(orders: Iterable[OpenOrder], symbol: str) -> list[dict[str, Any]]:
 
 
 def _number(value: Decimal) -> float:
-    """Return a quantity as users expect it: whole contracts as int, the rest as float."""
+    """Return a quantity: whole numbers as int, others as float."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
@@ -114,7 +114,10 @@ def _float(value: Decimal | None) -> float | None:
 
 
 def request_of(order: object, side: Side, instrument: Instrument) -> OrderRequest:
-    """Return a strategy's order as an exact one on the grid, or raise InvalidOrder."""
+    """Return a strategy's order with its price to the nearest tick and its size down to the lot.
+
+    Raises InvalidOrder for a missing or impossible price, quantity or side.
+    """
     if not isinstance(order, Mapping):
         raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
     if str(order.get("side", side.value)).lower() != side.value.lower():

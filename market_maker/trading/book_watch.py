@@ -1,4 +1,4 @@
-"""The book watched: REST is asked now and then whether the feed's best levels are still true."""
+"""Audits the order book: compares the best levels of the feed with REST now and then."""
 
 import logging
 
@@ -11,14 +11,15 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 AUDIT_EVERY = 10.0
+"""Seconds between audits of a book that the feed keeps changing."""
 AUDIT_QUIET = 5.0
-"""Seconds between audits of a book that has been quiet for so long."""
+"""Seconds between audits of a book without a frame for so long."""
 AUDIT_AGAIN = 1.0
-"""Seconds to the next audit when one has found something."""
+"""Seconds to the next audit after one that found a mismatch."""
 
 
 class BookWatch:
-    """Audits the book when it is due; a feed that drifts is connected anew."""
+    """Audits the book when due, and reconnects a feed that has drifted. It sends only reads."""
 
     def __init__(self, gte: GTE, feed: GTEWebsocket, clock: Clock) -> None:
         self._gte = gte
@@ -27,17 +28,17 @@ class BookWatch:
         self._audit = safety.Audit()
         self._audited_at = self._confirmed_at = clock.monotonic()
 
-    def is_doubtful(self) -> bool:
-        """Return whether the last audit has found a level wrong."""
+    def has_mismatch(self) -> bool:
+        """Return whether the last audit found a mismatch."""
         return bool(self._audit.wrong)
 
     def unconfirmed_for(self) -> float:
-        """Return the seconds since a frame changed the book, or REST found it right."""
+        """Return the seconds since a frame changed the book or an audit confirmed it."""
         confirmed = self._clock.monotonic() - self._confirmed_at
         return min(self._feed.silent_for("order_book"), confirmed)
 
     def audit(self, now: float) -> None:
-        """Compare the best levels with REST, if that is due."""
+        """Compare the best levels with REST, if due at `now` (steady seconds)."""
         quiet = self._feed.silent_for("order_book") > AUDIT_QUIET
         pause = AUDIT_AGAIN if self._audit.wrong else AUDIT_QUIET if quiet else AUDIT_EVERY
         if now - self._audited_at < pause or self._feed.missing():
@@ -57,6 +58,9 @@ class BookWatch:
         if not self._audit.wrong:
             self._confirmed_at = now
         elif self._audit.is_drift:
-            logger.warning("The feed's book has drifted from the venue's: reconnecting.")
-            self._feed.reconnect("the order book has drifted")
+            logger.warning(
+                "Order book has drifted from REST: %d levels wrong in %d audits; reconnecting.",
+                *(len(self._audit.wrong), self._audit.times),
+            )
+            self._feed.reconnect("order book has drifted from REST")
             self._audit = safety.Audit()

@@ -1,4 +1,4 @@
-"""The venue as a strategy sees it: a snapshot out, a plan in. A dry run has virtual orders."""
+"""The exchange as a strategy sees it: snapshot out, plan in. A dry run has virtual orders."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -33,16 +33,17 @@ from market_maker.trading.view import View
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
+"""Seconds to wait at startup for every table of the feed."""
 PRICE = attrgetter("price")
 SLOW_SECONDS = 1.0
-"""Seconds after which a tick asks for nothing more that can wait for the next one."""
+"""Seconds of reads after which a tick leaves further reads to the next one."""
 
 
 class ExchangeInterface:
-    """Reads the feed and REST into a `Snapshot`, and carries out a `Plan`.
+    """Reads feed and REST into a `Snapshot`, and sends a `Plan`.
 
-    It touches only our own orders, and only as a plan or the way out asks. Spot has no private
-    tables (gte-api §6.8): there, orders and balance are asked for over REST at each tick.
+    It touches only own orders, and only for a plan or the shutdown. Spot has no private tables
+    (gte-api §6.8): there, every tick reads orders and balance over REST.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class ExchangeInterface:
     ) -> None:
         self._runtime = runtime or Runtime()
         self.is_closed = False
-        """Whether nothing can be sent any more."""
+        """Whether all connections are closed."""
         self._clock = self._runtime.clock
         control = control or Control()
         account = settings.account(with_key=not dry_run)
@@ -77,7 +78,7 @@ class ExchangeInterface:
         )
         self.money = Money()
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
-        """Is told what this run has traded, after each fill; `guard.session` sets it."""
+        """Called after each fill with the trades of this run; `guard.session` sets it."""
         self.monitor = Monitor(
             self.gte,
             self.feed,
@@ -91,64 +92,67 @@ class ExchangeInterface:
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing is sent."""
+        """Whether this is a dry run, which sends nothing."""
         return self.orders.is_dry
 
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Connect, wait for every needed table, and cancel what an earlier run has left.
+        """Connect, wait for every needed table, and cancel the orders of previous runs.
 
-        Young orders of a run that is not known are those of a bot at work elsewhere. Raises
-        VenueUnreachable when the feed does not get ready, AuthError for a bad key, AlreadyRunning
-        for another bot, OrdersLeft when leftovers cannot be cancelled.
+        Raises VenueUnreachable when the feed does not get ready, AuthError for a rejected key,
+        AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
+        previous run cannot be cancelled.
         """
         try:
-            self.gte.instrument_query()  # REST answers, and tells the venue's time for the login
+            self.gte.instrument_query()  # checks REST, and learns the venue's time for the login
         except Temporary as error:
             raise VenueUnreachable(str(error)) from None
-        self._go_on_from(self._runtime.earlier.money)
+        self._resume_from(self._runtime.earlier.money)
         self.feed.start()
         self._wait_for_tables()
         self.orders.start(self._runtime.earlier)
 
-    def _go_on_from(self, trades: Mapping[str, str] | None) -> None:
-        """Count the run's money on after a restart. Raises SettingsError if that cannot be."""
+    def _resume_from(self, trades: Mapping[str, str] | None) -> None:
+        """Resume the trades after a restart.
+
+        Raises SettingsError if they cannot be read and MAX_LOSS needs them.
+        """
         if trades is None:
             return
         try:
-            self.money.go_on_from(trades)
+            self.money.resume_from(trades)
         except (ValueError, ArithmeticError):
             if settings.MAX_LOSS:
                 raise SettingsError(
-                    "what was traded before the restart cannot be read, and MAX_LOSS counts it: "
-                    "start anew by hand"
+                    "cannot read the trades before the restart, which MAX_LOSS counts: "
+                    "restart by hand"
                 ) from None
-            logger.error("What was traded before the restart cannot be read; counting from zero.")
+            logger.error("Could not read the trades before the restart; profit counts from zero.")
 
     def _wait_for_tables(self) -> None:
-        """Wait for every needed table; raise VenueUnreachable or AuthError without one."""
+        """Wait for every needed table; raise VenueUnreachable or AuthError if one is missing."""
         deadline = self._clock.monotonic() + START_SECONDS
         while self._clock.monotonic() < deadline:
             with suppress(VenueUnreachable):
                 return self.feed.wait_for_tables(self.feed.needed, EMPTY_AFTER)
-            self.monitor.see_empty_tables()
+            self.monitor.query_missing_tables()
         self.feed.wait_for_tables(self.feed.needed, 0)
 
     def close(self) -> None:
-        """Close all connections. Orders stay as they are."""
+        """Close all connections. Orders are not cancelled."""
         self.is_closed = True
         self.gte.exit()
 
     # --- keeping up -----------------------------------------------------------------------------
 
     def refresh(self) -> Health:
-        """Bring our orders up to date, and say what their state and the feed's allow."""
-        self.orders.decide_now()
+        """Reconcile own orders, read what is due over REST, and return the trading state."""
+        self.orders.start_decision()
         slow_at = self._clock.monotonic() + SLOW_SECONDS
 
         def has_time() -> bool:
-            """Return whether no read of this tick was slow: then one more may be asked for."""
+            """Return whether this tick has time for another read."""
             return self._clock.monotonic() < slow_at
 
         try:
@@ -157,10 +161,10 @@ class ExchangeInterface:
                 self.monitor.poll_margin()
         except Fatal as error:
             logger.error("%s", error)
-            self.monitor.note_fatal(error)
+            self.monitor.record_fatal(error)
             known = False
-        is_current = self.dry_run or self.orders.reconciler.is_of_this_connection()
-        return self.monitor.look(
+        is_current = self.dry_run or self.orders.reconciler.is_reconciled()
+        return self.monitor.assess(
             self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
@@ -170,7 +174,7 @@ class ExchangeInterface:
 
     def _look_if_possible(self) -> Snapshot | None:
         try:
-            return self.look()
+            return self.read_snapshot()
         except Temporary:
             return None
 
@@ -185,59 +189,65 @@ class ExchangeInterface:
             self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
-    def look_anew(self, reason: str) -> None:
-        """Believe nothing that is known: connect the feed anew, and look the orders up."""
+    def resync(self, reason: str) -> None:
+        """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""
         try:
-            self.gte.instrument_query()  # whose answer tells the venue's time
+            self.gte.instrument_query()  # its answer holds the venue's time
             self.gte.clock.reset_to_latest()
         except RequestError as error:
-            logger.warning("The venue's time is not known: %s", error)
+            logger.warning("Could not read the venue's time: %s", error)
         self.feed.reconnect(reason)
 
-    def has_gone_silent(self, before: bool) -> bool:
-        """Say whether the feed has fallen silent, or died, since the last look at it."""
+    def has_gone_stale(self, before: bool) -> bool:
+        """Return whether the feed is stale or disconnected now; `before`: whether it was sound."""
         return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
 
     def unconfirmed_for(self) -> float:
-        """Return the seconds since the feed last told anything, or its book was found right."""
+        """Return the seconds since the last frame of the feed, or the confirmation of its book.
+
+        The larger of both.
+        """
         return max(self.feed.silent_for(), self.monitor.book_unconfirmed_for())
 
     # --- what a tick reads ----------------------------------------------------------------------
 
     def begin_tick(self) -> None:
-        """Show what `refresh()` reads from now on, until it is 2 s old."""
+        """Keep one snapshot for the tick, until it is 2 s old."""
         self._view.begin_tick()
 
     def end_tick(self) -> None:
-        """Show what is there at each question from now on."""
+        """Read every snapshot fresh from now on."""
         self._view.end_tick()
 
     def snapshot(self) -> Snapshot:
-        """Return all that a tick needs; inside a tick what the tick has read. Raises Temporary."""
+        """Return the snapshot of this tick; outside a tick a fresh one.
+
+        Raises Temporary while the feed has not shown every table.
+        """
         return self._view.snapshot()
 
-    def look(self) -> Snapshot:
-        """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
-        return self._view.look()
+    def read_snapshot(self) -> Snapshot:
+        """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""
+        return self._view.read()
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
     def get_instrument(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the instrument; see `bitmex_names.instrument_of()`."""
-        self._mind_symbol(symbol)
+        self._check_symbol(symbol)
         row = self.feed.get_instrument_row()
         return bitmex_names.instrument_of(self.snapshot().instrument, row)
 
     def get_ticker(self, symbol: str | None = None) -> dict[str, Any]:
-        """Return best bid and ask of the others; see `bitmex_names.ticker_of()`.
+        """Return best bid and ask without own orders; see `bitmex_names.ticker_of()`.
 
-        Raises Temporary when a side is empty.
+        Raises Temporary when a side of the book is empty.
         """
-        self._mind_symbol(symbol)
+        self._check_symbol(symbol)
         seen = self.snapshot()
         ticker = bitmex_names.ticker_of(seen.ticker, seen.instrument.tick)
         if ticker is None:
-            raise Temporary("the order book is empty on one side or both")
+            raise Temporary("order book empty on one side or both")
         return ticker
 
     def get_position(self, symbol: str | None = None) -> dict[str, Any]:
@@ -249,33 +259,33 @@ class ExchangeInterface:
         return self.get_position(symbol)["currentQty"]  # type: ignore[no-any-return]
 
     def calc_delta(self) -> dict[str, Any]:
-        """Return the worth of the position; see `bitmex_names.delta_of()`."""
+        """Return the value of the position; see `bitmex_names.delta_of()`."""
         seen = self.snapshot()
         return bitmex_names.delta_of(seen.instrument, seen.position)
 
     def get_margin(self) -> dict[str, Any]:
         """Return the account; see `bitmex_names.margin_of()`.
 
-        Raises Temporary while it is not known.
+        Raises Temporary while the venue has not shown it.
         """
         margin = self._view.margin()
         if margin is None:
-            raise Temporary("the venue has not shown the account yet")
+            raise Temporary("no account data from the venue yet")
         return bitmex_names.margin_of(margin)
 
     def get_orders(self) -> list[dict[str, Any]]:
-        """Return our open orders; see `bitmex_names.orders_of()`."""
+        """Return own open orders; see `bitmex_names.orders_of()`."""
         return bitmex_names.orders_of(self._view.orders(), settings.SYMBOL)
 
     def get_highest_buy(self) -> dict[str, Any]:
-        """Return our highest buy order; without one, an order at -2**32."""
+        """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
         buys = [order for order in self._view.orders() if order.side is Side.BUY]
         if not buys:
             return {"price": -(2**32)}
         return bitmex_names.orders_of([max(buys, key=PRICE)], settings.SYMBOL)[0]
 
     def get_lowest_sell(self) -> dict[str, Any]:
-        """Return our lowest sell order; without one, an order at 2**32."""
+        """Return the own sell order with the lowest price; without one, `{"price": 2**32}`."""
         sells = [order for order in self._view.orders() if order.side is Side.SELL]
         if not sells:
             return {"price": 2**32}
@@ -286,33 +296,33 @@ class ExchangeInterface:
         return self.gte.recent_trades()
 
     def is_open(self) -> bool:
-        """Say whether the feed is connected."""
+        """Return whether the feed is connected."""
         return self.feed.is_connected()
 
     # --- acts -----------------------------------------------------------------------------------
 
     def execute(self, plan: Plan) -> int:
-        """Carry out a plan; return how many creates the venue has refused (see `Executor`)."""
+        """Send a plan; return how many creates the venue has refused (see `Executor`)."""
         if not plan.cancel and not plan.create:
             return 0
         self._view.forget()
         return self.orders.execute(plan, post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
-        """Cancel one of our orders, given as `get_orders()` returns it."""
+        """Cancel an own order, given as `get_orders()` returns it."""
         found = self.orders.tracker.get(order["clOrdID"])
         if found:
             self.orders.executor.cancel([found])
 
     def cancel_all_orders(self, seconds: float = 20.0) -> None:
-        """Cancel all our orders and prove that none is left; raises OrdersLeft without a proof.
+        """Cancel all own orders and prove by query that none is left.
 
-        It gives up after so many seconds without progress.
+        Raises OrdersLeft after `seconds` without progress.
         """
         self.orders.executor.cancel_all(seconds)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _mind_symbol(self, symbol: str | None) -> None:
+    def _check_symbol(self, symbol: str | None) -> None:
         if symbol not in (None, settings.SYMBOL):
             raise ValueError(f"this bot trades {settings.SYMBOL}, not {symbol}")

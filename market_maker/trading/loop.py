@@ -1,4 +1,4 @@
-"""The loop: when to tick, when orders must go, and the way out."""
+"""The control loop: ticks, pulls own orders when they must not rest, and shuts down."""
 
 import logging
 from collections.abc import Callable
@@ -16,45 +16,46 @@ from market_maker.trading.pull import Puller
 logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 20.0
-"""Seconds without progress after which leaving gives up and lists the orders."""
+"""Seconds without progress after which the shutdown gives up and lists the orders."""
 QUOTE_TTL = 15.0
-"""Seconds after which no quote rests unconfirmed; never less than three LOOP_INTERVALs."""
+"""Seconds that a quote may rest unconfirmed; at least three LOOP_INTERVALs."""
 SLEPT_SECONDS = 5.0
-"""A wait that takes so much longer than asked for means that everything known is old."""
+"""A wait that overruns by so many seconds makes all data stale."""
 SLOW_SECONDS = 5.0
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the watched files."""
+"""A strategy that takes longer than this is reported."""
+CHECK_FILES_EVERY = 1.0
+"""Seconds between two checks of the watched files."""
 SETTLE_SECONDS = 1.0
-"""Seconds to the next tick while an outcome is unknown, or while quoting is not allowed."""
+"""Seconds to the next tick while an outcome is unknown or quoting is not allowed."""
 
 
 class Hooks(Protocol):
-    """What the loop calls on an `OrderManager`; a strategy may override each of them."""
+    """What the loop calls on an `OrderManager`. A strategy may override each method."""
 
     def tick(self) -> None:
-        """Make one pass; ends in `Loop.tick()`."""
+        """Run one tick; calls `Loop.tick()`."""
 
     def sanity_check(self) -> None:
-        """Bring our orders up to date, and see whether quoting is allowed."""
+        """Reconcile own orders and determine the trading state."""
 
     def print_status(self) -> None:
         """Log the account and the position."""
 
     def place_orders(self) -> None:
-        """Say which orders are wanted, and converge to them."""
+        """Determine the wanted orders and converge to them."""
 
     def check_file_change(self) -> bool:
-        """Look at the watched files; return whether settings have changed."""
+        """Check the watched files; return whether settings have changed."""
 
     def exit(self) -> None:
-        """Leave no order behind."""
+        """Cancel all own orders and prove that none is left."""
 
 
 class Loop:
-    """Ticks until told to stop, pulls what must not rest, and leaves no order behind.
+    """Ticks until stopped, pulls orders that must not rest, and shuts down with none left.
 
-    An `OrderManager` has one. What a strategy overrides is called on `bot`; pulling and the proof
-    that no order is left depend on none of it.
+    An `OrderManager` has one. Hooks that a strategy may override are called on `bot`; pulling and
+    the proof that no order is left depend on none of them.
     """
 
     def __init__(
@@ -64,34 +65,34 @@ class Loop:
         self._exchange = exchange
         self._control = control
         self._clock = clock
-        self.on_beat: Callable[[], str] | None = None
-        """Is told that the loop lives, once a second or more; returns what is wrong with the guard.
+        self.on_heartbeat: Callable[[], str] | None = None
+        """Called with each heartbeat, at least once a second; returns what is wrong with the guard.
 
         `guard.session` sets it.
         """
         self.on_halt: Callable[[str], None] | None = None
-        """Is told the reason of a halt, once; `guard.session` sets it."""
+        """Called once with the reason of a halt; `guard.session` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
-        """Whether the guard may have pulled our orders after so many seconds of silence."""
+        """Whether the guard may have pulled after so many seconds without a heartbeat."""
         self.left_clean = False
-        """Set when the way out has proven that none of our orders is left."""
+        """Whether the shutdown has proven that no own order is left."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.asked_at: float | None = None
-        """When the strategy was asked for its orders; None while it is not at work."""
+        """When `place_orders()` began, in steady seconds; None outside it."""
         self.puller = Puller(exchange, control, clock)
-        self._halt_told = False
+        self._halt_logged = False
         self._was_open = False
-        self._beaten = clock.monotonic()
-        self._look_due = clock.monotonic() + LOOK_EVERY
+        self._heartbeat_at = clock.monotonic()
+        self._check_due = clock.monotonic() + CHECK_FILES_EVERY
         self._wall_ahead = self._wall_clock_ahead()
-        exchange.orders.set_beat(self.beat)
+        exchange.orders.set_heartbeat(self.heartbeat)
 
     # --- the loop -------------------------------------------------------------------------------
 
     def run(self, loops: int | None = None) -> None:
-        """Tick until told to stop, or so many times; then leave no order behind.
+        """Tick until stopped, or `loops` times; then cancel all own orders.
 
-        Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
+        Raises OrdersLeft when own orders may still rest at the venue.
         """
         try:
             while not self._control.is_stopping:
@@ -99,7 +100,7 @@ class Loop:
                 if loops is not None:
                     loops -= 1
                     if loops <= 0:
-                        self._control.stop("the asked number of loops is done")
+                        self._control.stop("requested number of loops done")
                 self.wait()
             logger.info("Stopping: %s.", self._control.stop_reason or "restart for new code")
         except KeyboardInterrupt:
@@ -111,13 +112,13 @@ class Loop:
                 self.leave()
 
     def tick(self) -> None:
-        """Make one pass: refresh, report, place orders; or pull them when quoting stopped long ago.
+        """Run one tick: refresh, report, place orders; pull them if they stay unconfirmed too long.
 
-        A failed request costs this tick only; when the venue does not accept us any more, the bot
-        halts.
+        A failed request costs this tick only. A fatal answer of the venue is recorded and may halt
+        the bot.
         """
         begun = self._clock.monotonic()
-        self.beat()
+        self.heartbeat()
         self._exchange.begin_tick()
         try:
             self._bot.sanity_check()
@@ -129,10 +130,10 @@ class Loop:
                 self.puller.pull_if_due(begun, self.quote_ttl())
         except Fatal as error:
             logger.error("%s", error)
-            self._exchange.monitor.note_fatal(error)
+            self._exchange.monitor.record_fatal(error)
             self.puller.pull_if_due(begun, self.quote_ttl())
         except RequestError as error:
-            logger.warning("This tick is skipped: %s", error)
+            logger.warning("Tick skipped: %s", error)
             self.puller.pull_if_due(begun, self.quote_ttl())
         finally:
             self._exchange.end_tick()
@@ -141,26 +142,26 @@ class Loop:
         """Return whether the trading state allows orders."""
         return self.health.state in (TradingState.ACTIVE, TradingState.REDUCING)
 
-    def judge(self, found: Health) -> None:
-        """Go on with the state that was found. A halt stays until a person has looked."""
+    def apply_health(self, found: Health) -> None:
+        """Set the trading state. A halt stays in force until a person restarts the bot."""
         self.health = found
         if found.state is not TradingState.HALTED:
             return
         self._control.halt(found.reason)
-        if not self._halt_told:
-            self._halt_told = True
+        if not self._halt_logged:
+            self._halt_logged = True
             logger.critical("HALTED until a person has looked: %s.", self._control.halt_reason)
             if self.on_halt:
                 self.on_halt(self._control.halt_reason)
 
     def quote_ttl(self) -> float:
-        """Return the seconds after which no quote may rest unconfirmed."""
+        """Return the seconds that a quote may rest unconfirmed."""
         return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
 
     def leave(self, seconds: float = EXIT_SECONDS) -> None:
-        """Cancel all our orders, prove that none is left, and close the connections.
+        """Cancel all own orders, prove that none is left, and close the connections.
 
-        Raises OrdersLeft when that is not proven after so many seconds without progress.
+        Raises OrdersLeft when that is not proven after `seconds` without progress.
         """
         try:
             if self._exchange.dry_run:
@@ -180,58 +181,62 @@ class Loop:
             self._exchange.close()
 
     def wait(self) -> None:
-        """Wait for the next tick: LOOP_INTERVAL, or less when something has happened."""
+        """Wait for the next tick: LOOP_INTERVAL, or less after an event."""
         exchange, clock = self._exchange, self._clock
         self._was_open = exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        if exchange.orders.is_unsettled() or exchange.monitor.is_doubtful() or not self.may_quote():
+        if (
+            exchange.orders.is_unsettled()
+            or exchange.monitor.has_mismatch()
+            or not self.may_quote()
+        ):
             interval = min(interval, SETTLE_SECONDS)
         if exchange.orders.take_cut_short():
-            interval = 0.0  # what was left of the plan is planned anew at once
+            interval = 0.0  # the rest of the plan is planned again at once
         due = clock.monotonic() + interval
         while not self._control.is_stopping and (now := clock.monotonic()) < due:
-            until = max(now, min(due, self._look_due))  # a look is overdue after a long tick
+            until = max(now, min(due, self._check_due))  # after a long tick the check is overdue
             reasons = clock.wait(self._control.wake, until - now)
-            self.beat()
+            self.heartbeat()
             before, self._wall_ahead = self._wall_ahead, self._wall_clock_ahead()
-            if self._has_slept(until, self._wall_ahead - before):
+            if self._has_stood_still(until, self._wall_ahead - before):
                 return
             if reasons and self._is_worth_a_tick():
                 return
-            if clock.monotonic() >= self._look_due:
-                self._look_due = clock.monotonic() + LOOK_EVERY
-                if self._bot.check_file_change() or exchange.has_gone_silent(self.may_quote()):
+            if clock.monotonic() >= self._check_due:
+                self._check_due = clock.monotonic() + CHECK_FILES_EVERY
+                if self._bot.check_file_change() or exchange.has_gone_stale(self.may_quote()):
                     return
                 if exchange.is_open() != self._was_open:
                     return
 
-    def beat(self) -> None:
-        """Tell the guard that we live, and hear whether there is one."""
+    def heartbeat(self) -> None:
+        """Send a heartbeat to the guard, and learn whether there is one."""
         now = self._clock.monotonic()
-        if self.may_have_pulled(now - self._beaten):
+        if self.may_have_pulled(now - self._heartbeat_at):
             self._exchange.orders.tracker.all_pulled()
-        self._beaten = now
-        trouble = self.on_beat() if self.on_beat else ""
+        self._heartbeat_at = now
+        trouble = self.on_heartbeat() if self.on_heartbeat else ""
         if trouble and trouble != self._exchange.monitor.guard_trouble:
-            logger.error("No guard process: %s.", trouble)
+            logger.error("No guard process: %s; not quoting.", trouble)
         self._exchange.monitor.guard_trouble = trouble
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _place_orders(self) -> bool:
-        """Let the strategy place its orders; return whether it did. Its errors end nothing."""
+        """Let the strategy place its orders; return whether it did. Errors cost one tick."""
         begun = self.asked_at = self._clock.monotonic()
         try:
             self._bot.place_orders()
         except Fatal:
             raise
         except RequestError as error:
-            logger.warning("This tick is skipped: %s", error)
+            logger.warning("Tick skipped: %s", error)
             return False
         except InvalidOrder as error:
-            logger.error("The strategy asked for an order that makes no sense: %s", error)
+            logger.error("Invalid order from the strategy, tick skipped: %s", error)
         except Exception:
-            logger.exception("The strategy failed; this tick is skipped.")
+            logger.exception("Strategy failed, tick skipped.")
         else:
             self._exchange.monitor.calm("strategy")
             return True
@@ -240,32 +245,34 @@ class Loop:
             busy = self._exchange.orders.executor.take_busy_seconds()
             took = self._clock.monotonic() - begun - busy
             if took > SLOW_SECONDS:
-                logger.error("The strategy took %.0f s to say which orders are wanted.", took)
+                logger.error(
+                    "Slow strategy: place_orders() took %.0f s, limit %g s.", took, SLOW_SECONDS
+                )
         self._exchange.monitor.note("strategy")
         return False
 
-    def _has_slept(self, until: float, stepped: float) -> bool:
-        """Return whether the process stood still, or the machine: nothing known is still true then.
+    def _has_stood_still(self, until: float, stepped: float) -> bool:
+        """Return whether process or machine stood still, or the clock was set; resync if so.
 
-        `until` is when the wait was to end, `stepped` what the wall clock says more than the steady
-        one, which stands still while the machine is suspended.
+        `until` is when the wait should have ended. `stepped` is by how many seconds the wall clock
+        advanced more than the steady clock, which stops while the machine is suspended.
         """
         slept = max(self._clock.monotonic() - until, stepped)
         if max(slept, -stepped) <= SLEPT_SECONDS:
             return False
         if slept > SLEPT_SECONDS:
-            logger.warning("This machine or process stood still for %.0f s: resyncing.", slept)
+            logger.warning("Process or machine stood still for %.0f s: resyncing.", slept)
         else:
-            logger.warning("This machine's clock was set back by %.0f s.", -stepped)
-        self._exchange.look_anew("the process stood still, or its clock was set")
+            logger.warning("This machine's clock was set back by %.0f s: resyncing.", -stepped)
+        self._exchange.resync("process stood still or clock was set")
         return True
 
     def _is_worth_a_tick(self) -> bool:
-        """Return whether the news that has come should not wait for LOOP_INTERVAL."""
+        """Return whether the updates that arrived call for a tick before LOOP_INTERVAL."""
         moved = self._exchange.orders.take_news() and settings.WAKE_ON_FILL
-        is_new_halt = self._control.is_halted and not self._halt_told
+        is_new_halt = self._control.is_halted and not self._halt_logged
         return bool(moved or is_new_halt or self._exchange.is_open() != self._was_open)
 
     def _wall_clock_ahead(self) -> float:
-        """Return by how many seconds the wall clock is ahead of the steady one."""
+        """Return wall clock minus steady clock, in seconds."""
         return self._clock.now_ms() / 1000 - self._clock.monotonic()

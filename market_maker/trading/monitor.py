@@ -1,4 +1,4 @@
-"""The monitor: gathers what is known of feed, orders and account, and says what it allows."""
+"""The monitor: gathers facts on feed, orders and account, and returns the trading state."""
 
 import logging
 from collections import deque
@@ -22,18 +22,20 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 MARGIN_EVERY = 10.0
+"""Seconds between two reads of the account over REST, where the feed does not show it."""
 EMPTY_AFTER = 3.0
-"""Seconds after which a table of the account that does not come is asked about over REST."""
+"""Seconds after which a missing table of the account is queried over REST."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
+"""Margin settings that must stay as they were at startup."""
 FALL = Decimal("0.2")
-"""The available margin must not fall below this part of what it was within a minute."""
+"""Lowest available margin, as a fraction of its highest value within a minute."""
 JUMPED, CRASHED = 0.2, 0.5
-"""A mid so far from the median of the last minute, as a fraction, has jumped."""
+"""Deviation of the mid from the median of the last minute, as a fraction."""
 
 
 class Monitor:
-    """Looks at everything once a tick. It places and cancels nothing."""
+    """Assesses the trading state once a tick. It places and cancels nothing."""
 
     def __init__(
         self,
@@ -48,23 +50,23 @@ class Monitor:
         self._gte = gte
         self._feed = feed
         self._orders = orders
-        self._own = orders.tracker
+        self._tracker = orders.tracker
         self._reconciler = orders.reconciler
         self._control = control
         self._clock = clock
         self.guard_trouble = ""
-        """Why nobody would cancel our orders if this process died; empty while somebody would."""
+        """Why no guard process would cancel own orders if this process died; empty if one would."""
         self._breakers = Breakers(fills_in_a_minute=max_fills)
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
         self.margin: Margin | None = None
-        """The account as REST has told it last, where the feed does not show it."""
+        """The account as last read over REST, where the feed does not show it."""
         self._margin_due = 0.0
         self._book = BookWatch(gte, feed, clock)
         self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
-        self._seen = {"ended": 0, "ghost": 0, "twin": 0, "bad row": 0, "taker": 0}
-        self._told: set[str] = set()
+        self._seen = {"ended": 0, "late order": 0, "other bot": 0, "bad row": 0, "taker": 0}
+        self._logged: set[str] = set()
         self._empty_due = 0.0
         self._setting: dict[str, str] = {}
         self._setting_due = 0.0
@@ -73,26 +75,26 @@ class Monitor:
         self._free: deque[tuple[float, Decimal]] = deque()
 
     def note(self, kind: str) -> None:
-        """Count one event of a kind that `trading_state` has a rule for."""
+        """Record one event of a kind in `trading_state.EVENTS`."""
         self._breakers.note(kind, self._clock.monotonic())
 
     def calm(self, kind: str) -> None:
-        """Begin counting a kind anew: a success came in between."""
+        """Reset the count of a kind after a success."""
         self._breakers.calm(kind)
 
-    def note_fatal(self, error: Fatal) -> None:
-        """Count an answer after which trading may have to stop."""
-        self._breakers.note_fatal(error, self._clock.monotonic())
+    def record_fatal(self, error: Fatal) -> None:
+        """Record a fatal answer of the venue."""
+        self._breakers.record_fatal(error, self._clock.monotonic())
 
-    def is_doubtful(self) -> bool:
-        """Say whether to look again soon: at a book or a position that is not as it should be."""
-        return self._book.is_doubtful() or self._money.position.is_odd()
+    def has_mismatch(self) -> bool:
+        """Return whether book or position has a mismatch: then tick soon."""
+        return self._book.has_mismatch() or self._money.position.has_mismatch()
 
     def book_unconfirmed_for(self) -> float:
-        """Return the seconds since a frame changed the book, or REST found it right."""
+        """Return the seconds since a frame changed the book or an audit confirmed it."""
         return self._book.unconfirmed_for()
 
-    def look(
+    def assess(
         self,
         snapshot: Snapshot | None,
         *,
@@ -101,27 +103,27 @@ class Monitor:
         orders_known: bool,
         has_time: Callable[[], bool],
     ) -> Health:
-        """Gather the facts and return what they allow.
+        """Gather the facts and return the trading state.
 
-        `snapshot` is None while the feed has not shown everything, and a limit is None where there
-        is none. What can wait is asked for only while `has_time()`.
+        `snapshot` is None while the feed has not shown every table; a limit is None where there is
+        none. Reads that can wait are made only while `has_time()`.
         """
         now = self._clock.monotonic()
         if self._feed.auth_refused():
             self._breakers.note("auth", now)
         self._take_events()
         self._count_drops(now)
-        self._tell_unusable()
+        self._log_invalid_data()
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
-            self.see_empty_tables()
+            self.query_missing_tables()
         if snapshot:
-            self._look_at_account(snapshot, now)
-            self._look_at_profit(snapshot.instrument, max_loss, now)
-            self._look_at_price(snapshot.ticker, now)
+            self._check_account(snapshot, now)
+            self._check_profit(snapshot.instrument, max_loss, now)
+            self._check_price(snapshot.ticker, now)
             if has_time():
                 self._book.audit(now)
             if has_time():
-                self._look_at_setting(snapshot.instrument, now)
+                self._check_margin_setting(snapshot.instrument, now)
         self._count_orders(now)
         return safety.assess(self._facts(snapshot, position_limit, orders_known, now))
 
@@ -137,20 +139,20 @@ class Monitor:
             missing=feed.missing(),
             silent_for=feed.silent_for(),
             unconfirmed_for=self.book_unconfirmed_for(),
-            private_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
+            position_stale_for=feed.silent_for("position") if "position" in feed.needed else 0.0,
             lag_ms=feed.lag_ms(),
             ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
             last_error=feed.last_error(),
-            blind_for=self._reconciler.blind_for(),
-            doubt_for=self._reconciler.longest_in(OrderState.UNKNOWN),
-            stuck_for=self._reconciler.longest_in(OrderState.CANCELLING),
-            odd_for=self._money.position.odd_for(now),
+            orders_stale_for=self._reconciler.orders_stale_for(),
+            unknown_for=self._reconciler.longest_in_state(OrderState.UNKNOWN),
+            cancelling_for=self._reconciler.longest_in_state(OrderState.CANCELLING),
+            mismatch_for=self._money.position.mismatch_for(now),
             clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            troubles=[*self._breakers.troubles(now), *self._setting_trouble()],
+            tripped=[*self._breakers.tripped(now), *self._margin_setting_changes()],
         )
 
     # --- the feed -------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Monitor:
         self._epoch = self._feed.epoch
 
     def _take_events(self) -> None:
-        """Count what the executor has seen; an accepted create calms the refusals before it."""
+        """Record the events of the executor; an accepted create resets the refusals before it."""
         events, self._orders.executor.events = self._orders.executor.events, []
         for kind, at in events:
             if kind == ACCEPTED:
@@ -170,18 +172,18 @@ class Monitor:
             else:
                 self._breakers.note(kind, at)
 
-    def _tell_unusable(self) -> None:
+    def _log_invalid_data(self) -> None:
         """Log each kind of invalid feed data once."""
         for words in self._feed.unusable():
-            if words not in self._told:
-                self._told.add(words)
+            if words not in self._logged:
+                self._logged.add(words)
                 logger.warning("Dropped invalid feed data: %s.", words)
 
-    def see_empty_tables(self) -> None:
-        """See whether a table of the account does not come because there is nothing in it.
+    def query_missing_tables(self) -> None:
+        """Query over REST whether a missing table of the account is empty; if so, show it as empty.
 
-        Whether the venue sends the first image of an empty table, no document tells (faults §0.1,
-        V4). REST has the orders, and of the position that it binds no margin.
+        No document says whether the venue sends the snapshot of an empty table (faults §0.1, V4).
+        REST shows the orders, and that no position binds margin.
         """
         self._empty_due = self._clock.monotonic() + EMPTY_AFTER
         missing, epoch = self._feed.missing(), self._feed.epoch
@@ -197,8 +199,8 @@ class Monitor:
         except RequestError as error:
             logger.info("Could not query missing tables over REST: %s", error)
 
-    def _look_at_price(self, ticker: Ticker, now: float) -> None:
-        """Note a mid that is far from the median of the last minute."""
+    def _check_price(self, ticker: Ticker, now: float) -> None:
+        """Record a price event when the mid is far from the median of the last minute."""
         if ticker.bid is None or ticker.ask is None:
             return
         mid = float(ticker.bid + ticker.ask) / 2
@@ -215,7 +217,7 @@ class Monitor:
     # --- the account ----------------------------------------------------------------------------
 
     def poll_margin(self) -> None:
-        """Ask REST for the account now and then, where the feed does not show it. Raises Fatal."""
+        """Read the account over REST when due, where the feed does not show it. Raises Fatal."""
         now = self._clock.monotonic()
         if self._feed.funds() is None and now >= self._margin_due:
             self._margin_due = now + MARGIN_EVERY
@@ -224,22 +226,26 @@ class Monitor:
             except Fatal:
                 raise
             except RequestError as error:
-                logger.info("The account could not be looked up: %s", error)
+                logger.info("Could not read the account over REST: %s", error)
 
-    def _look_at_account(self, snapshot: Snapshot, now: float) -> None:
-        if snapshot.instrument.is_contract:  # spot has no position but the one we reckon ourselves
-            for kind in self._position.look(snapshot, now):
+    def _check_account(self, snapshot: Snapshot, now: float) -> None:
+        if (
+            snapshot.instrument.is_contract
+        ):  # spot has no position table: own fills are its position
+            for kind in self._position.check(snapshot, now):
                 self.note(kind)
         if snapshot.margin:
             while self._free and now - self._free[0][0] > MINUTE:
                 self._free.popleft()
-            free = snapshot.margin.total - snapshot.margin.position_margin  # orders give it back
+            free = (
+                snapshot.margin.total - snapshot.margin.position_margin
+            )  # a cancelled order frees its margin
             if self._free and free < FALL * max(each for _, each in self._free):
                 self._breakers.note("margin", now)
             self._free.append((now, free))
 
-    def _look_at_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
-        """Note a loss beyond the limit; one that cannot be told for a minute counts as such."""
+    def _check_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
+        """Record a loss beyond the limit; a loss that is unknown for a minute counts as one."""
         mark = instrument.valuation_price
         if mark:
             self._valued_at = now
@@ -247,10 +253,10 @@ class Monitor:
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             self._breakers.note("loss", now)
 
-    def _look_at_setting(self, instrument: Instrument, now: float) -> None:
-        """Ask once a minute for margin mode and leverages; compare them with those at the start.
+    def _check_margin_setting(self, instrument: Instrument, now: float) -> None:
+        """Read margin mode and leverages once a minute, and compare them with those at startup.
 
-        It never changes them: that is for a person.
+        It never changes them.
         """
         is_live = "position" in self._feed.needed
         if not is_live or not instrument.is_contract or now < self._setting_due:
@@ -259,7 +265,7 @@ class Monitor:
         try:
             found = self._gte.setting_query()
         except RequestError as error:
-            logger.info("Margin mode and leverage could not be looked up: %s", error)
+            logger.info("Could not read margin mode and leverage: %s", error)
             return
         setting = {name: str(found[name]) for name in SETTING if name in found}
         self._setting = self._setting or setting
@@ -269,33 +275,33 @@ class Monitor:
             if self._setting.get(name, value) != value
         )
 
-    def _setting_trouble(self) -> list[Health]:
+    def _margin_setting_changes(self) -> list[Health]:
         if not self._setting_changed:
             return []
-        words = f"it was changed outside: {self._setting_changed}; set it back, or start anew"
+        words = f"changed outside the bot: {self._setting_changed}; set it back or restart"
         return [Health(TradingState.PAUSED, words)]
 
     def _count_orders(self, now: float) -> None:
-        """Turn what the orders have counted into alarms, each event once."""
+        """Record the events that the order tracker and the feed have counted, each once."""
         counted = {
-            "ended": self._own.ended_by_venue,
-            "ghost": len(self._own.ghosts),
-            "twin": len(self._own.strange_runs),
+            "ended": self._tracker.ended_by_venue,
+            "late order": len(self._tracker.late_orders),
+            "other bot": len(self._tracker.foreign_runs),
             "bad row": self._feed.bad_private_rows(),
-            "taker": self._own.taker_fills,
+            "taker": self._tracker.taker_fills,
         }
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)
-        if counted["ghost"] > self._seen["ghost"]:
-            logger.critical(
-                "An order appeared that was thought never to have: %s", self._own.ghosts
-            )
-        if counted["twin"] > self._seen["twin"]:
-            logger.critical("Orders of another run with our prefix: %s", self._own.strange_runs)
+        if counted["late order"] > self._seen["late order"]:
+            orders = "; ".join(order.full for order in self._tracker.late_orders)
+            logger.critical("Late order: it had been treated as rejected: %s", orders)
+        runs = self._tracker.foreign_runs
+        if counted["other bot"] > self._seen["other bot"]:
+            logger.critical("Another bot uses our ORDERID_PREFIX: run %s", ", ".join(sorted(runs)))
         self._seen = counted
 
 
 def _shown(text: str) -> str:
-    """Return the venue's text fit for the log, not too long."""
+    """Return text of the venue escaped for the log, at most 60 characters."""
     return ascii(text)[1:-1][:60]

@@ -1,4 +1,4 @@
-"""The position watched: where it is not what our own fills make of it, a new connection tells."""
+"""Compares position and own fills, and reconnects to verify a lasting mismatch."""
 
 import logging
 
@@ -10,15 +10,15 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 NEW_IMAGE_EVERY = 30.0
-"""Seconds between two new connections because the position does not match our own fills."""
+"""Least seconds between two reconnections for a position mismatch."""
 
 
 class PositionWatch:
-    """Compares the shown position with our own fills once a tick. It sends nothing but reads.
+    """Compares the shown position with own fills once a tick. It sends only reads.
 
-    A lasting difference is looked into: the feed connects anew, and if its first image shows the
-    difference, too, after all our orders were looked up twice and with none of unknown outcome, it
-    is the work of another, and the base is set anew.
+    A lasting mismatch reconnects the feed. If the snapshot of the new connection shows the same
+    mismatch, after two reconciliations and with no order of unknown outcome, the position was
+    changed from outside, and the base is reset.
     """
 
     def __init__(self, feed: GTEWebsocket, orders: Orders, ledger: PositionLedger) -> None:
@@ -28,34 +28,36 @@ class PositionWatch:
         self._ledger = ledger
         self._new_image_due = 0.0
         self._asked_epoch: int | None = None
-        """The connection that was given up to see the position anew; None while that is not due."""
+        """The connection that was dropped to verify a mismatch; None while none is verified."""
         self._image_epoch = 0
-        """The connection whose image of the position is looked at instead."""
+        """The connection whose snapshot of the position verifies it."""
         self._proposed_at = -1.0
-        """When our orders were last looked up before the base was proposed; below 0, it was not."""
+        """The reconciliation on which the base was proposed, in steady seconds; below 0: none."""
 
-    def look(self, snapshot: Snapshot, now: float) -> list[str]:
-        """Look once; return the events that the trading state has rules for."""
+    def check(self, snapshot: Snapshot, now: float) -> list[str]:
+        """Compare once; return the events for the circuit breakers."""
         shown = snapshot.position
         events: list[str] = []
         self._ledger.see(shown, now)
         if self._asked_epoch is not None and self._feed.epoch > self._asked_epoch:
-            events = self._set_base_anew(snapshot)
+            events = self._verify_mismatch(snapshot)
         elif self._ledger.needs_new_image(now, self._reconciler.reconciled_at):
             if now >= self._new_image_due:
                 self._new_image_due = now + NEW_IMAGE_EVERY
                 self._asked_epoch = self._feed.epoch
-                reason = "the position does not match own fills"
-                logger.warning("Reconnecting to verify: %s.", reason)
-                self._feed.reconnect(reason)
+                logger.warning(
+                    "Position has not matched own fills for %.0f s; reconnecting to verify.",
+                    self._ledger.mismatch_for(now),
+                )
+                self._feed.reconnect("position does not match own fills")
         if self._ledger.has_vanished(shown):
             logger.warning("Position no longer updated; reconnecting to verify.")
             self._feed.reconnect("position no longer updated")
         return events
 
-    def _set_base_anew(self, snapshot: Snapshot) -> list[str]:
-        """Take a difference that the new connection shows, too, for the work of another."""
-        if not self._ledger.is_odd():
+    def _verify_mismatch(self, snapshot: Snapshot) -> list[str]:
+        """Reset the base if the new connection confirms the mismatch; return the events."""
+        if not self._ledger.has_mismatch():
             self._asked_epoch = None
             return []
         if self._image_epoch != self._feed.epoch:
@@ -63,10 +65,10 @@ class PositionWatch:
             self._image_epoch, self._proposed_at = self._feed.epoch, -1.0
         states = {order.state for order in self._orders.live()}
         looked_at = self._reconciler.reconciled_at
-        is_known = self._reconciler.is_of_this_connection()
+        is_known = self._reconciler.is_reconciled()
         if not is_known or states & {OrderState.SENT, OrderState.UNKNOWN}:
             return []
-        self._reconciler.ask_again()
+        self._reconciler.request_reconcile()
         if looked_at == self._proposed_at:
             return []
         self._proposed_at = looked_at
@@ -75,6 +77,6 @@ class PositionWatch:
             return []
         self._asked_epoch = None
         for jump in jumps:
-            logger.error("The position changed without a fill of ours: %s.", jump)
-        logger.warning("Position base set anew; own fills count from here.")
+            logger.error("Position changed without an own fill: %s.", jump)
+        logger.warning("Position base reset; own fills count from here.")
         return ["liquidation" if jump.liquidated else "jump" for jump in jumps]

@@ -1,4 +1,4 @@
-"""Pulling: cancelling all our orders while the bot goes on, because they must not rest."""
+"""Pulling: cancels all own orders that must not rest, while the bot goes on."""
 
 import logging
 
@@ -11,13 +11,13 @@ from market_maker.trading.exchange_interface import ExchangeInterface
 logger = logging.getLogger(__name__)
 
 PULL_SECONDS = 1.0
-"""Seconds that a pull insists within one tick."""
+"""Seconds that a pull may take within one tick."""
 PULL_AGAIN = 4.0
-"""Seconds to the next pull after one that has not got through."""
+"""Seconds to the next pull after a failed one."""
 
 
 class Puller:
-    """Cancels all our orders in a halt, and when they have stood unconfirmed for too long."""
+    """Cancels all own orders on a halt, and when they rest unconfirmed for too long."""
 
     def __init__(self, exchange: ExchangeInterface, control: Control, clock: Clock) -> None:
         self._exchange = exchange
@@ -28,13 +28,14 @@ class Puller:
         self._due = 0.0
 
     def confirm(self) -> None:
-        """Record that a tick has found the orders to be as they should be."""
+        """Record that a tick has confirmed the resting orders."""
         self._unconfirmed_since = None
 
     def pull_if_due(self, begun: float, ttl: float) -> None:
-        """Pull what must not rest after a tick that `begun` then and has not confirmed it.
+        """Pull the orders that must not rest, after a tick that did not confirm them.
 
-        `ttl` is the longest that a quote may rest unconfirmed, in seconds.
+        The tick began at `begun` (steady seconds). `ttl` is how long a quote may rest unconfirmed,
+        in seconds.
         """
         now = self._clock.monotonic()
         if self._unconfirmed_since is None:
@@ -42,20 +43,20 @@ class Puller:
         if self._control.is_halted:
             why = f"halted, {self._control.halt_reason}"
             self._halt_pulled |= self.pull(why, surely=not self._halt_pulled)
-        elif now - self._unconfirmed_since >= 0.8 * ttl:  # they must be gone by then
-            self.pull(f"they have stood unconfirmed for {now - self._unconfirmed_since:.0f} s")
+        elif now - self._unconfirmed_since >= 0.8 * ttl:  # all cancelled by the ttl
+            self.pull(f"unconfirmed for {now - self._unconfirmed_since:.0f} s, limit {ttl:g} s")
 
     def pull(self, why: str, *, surely: bool = False) -> bool:
-        """Cancel all our orders that are known; return whether none is left.
+        """Cancel all known own orders; return whether none is left.
 
-        `surely` asks the venue whether there are more. After one that has not got through, the next
-        one waits a little.
+        With `surely` it queries the venue even if no order is known. After a failed pull the next
+        one waits PULL_AGAIN seconds.
         """
         if not (surely or self._exchange.orders.live()):
             return True
         if self._clock.monotonic() < self._due:
             return False
-        logger.warning("Cancelling all our orders: %s.", why)
+        logger.warning("Cancelling all own orders: %s.", why)
         try:
             self._exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
         except OrdersLeft as error:

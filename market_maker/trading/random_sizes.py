@@ -1,4 +1,4 @@
-"""Random order sizes: one for each level of the ladder, until it has filled."""
+"""Random order sizes: one for each level of the ladder, until its order has filled."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,9 +9,9 @@ from market_maker.models import Fill, Side
 
 
 class RandomSizes:
-    """Draws the size of a level once; levels below zero are buys.
+    """Draws the size of each level once. Levels below zero are buys.
 
-    `draw` gives a whole number from its first argument to its second.
+    `draw(low, high)` returns a whole number from `low` to `high`, both included.
     """
 
     def __init__(self, draw: Callable[[int, int], int]) -> None:
@@ -21,7 +21,7 @@ class RandomSizes:
     def of(self, index: int, *, low: float, high: float, lot: float) -> float:
         """Return the size of a level, a multiple of `lot` from `low` to `high`.
 
-        Raises InvalidOrder when there is none.
+        Raises InvalidOrder when there is no such multiple.
         """
         if index not in self._drawn:
             step = Decimal(str(lot))
@@ -32,7 +32,7 @@ class RandomSizes:
         return self._drawn[index]
 
     def forget(self, fills: Iterable[Fill]) -> None:
-        """Forget the size of each level whose order has filled, so that it is drawn anew."""
+        """Forget the size of each level whose order has filled: the next one is drawn again."""
         for fill in fills:
             sign = -1 if fill.side is Side.BUY else 1
             levels = [

@@ -1,4 +1,4 @@
-"""What a run is given from outside: clock, client of the venue, chance, earlier runs."""
+"""The dependencies of a run: clock, venue client, random source, previous runs."""
 
 import random
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from market_maker.orders.orders import EarlierRuns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What a run is given from outside. Live, paper and simulated runs differ in nothing else."""
+    """The dependencies of a run. Live, paper and simulated runs differ in nothing else."""
 
     clock: Clock = SYSTEM
     client: Callable[..., GTE] = GTE
-    """Makes the client of the venue, with the connections that it is to use."""
+    """Makes the venue client."""
     chance: random.Random = field(default_factory=random.SystemRandom)
     earlier: EarlierRuns = field(default_factory=EarlierRuns)
-    """What is known of the runs before this one."""
+    """What is known of previous runs."""
     can_restart: bool = False
-    """Whether this program can be started anew for changed code."""
+    """Whether this program can restart itself for changed code."""

@@ -1,4 +1,4 @@
-"""What a tick says of account, position and plan in the log."""
+"""What a tick logs on account, position and plan."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def log_status(snapshot: Snapshot, money: Money, health: Health) -> None:
-    """Log the account, the position, and what this run has traded and earned."""
+    """Log the account, the position, and the trades and profit of this run."""
     instrument, position, trades = snapshot.instrument, snapshot.position, money.trades
     currency, mark = settings.SETTLECURRENCY, instrument.valuation_price
     if snapshot.margin:
@@ -40,20 +40,20 @@ def log_status(snapshot: Snapshot, money: Money, health: Health) -> None:
 
 
 def log_plan(plan: Plan) -> None:
-    """Log that a plan has nothing to send; what is sent is logged where it is."""
+    """Log that a plan has nothing to send; the executor logs what it sends."""
     if not plan.cancel and not plan.create:
         waiting = f", {len(plan.deferred)} waiting" if plan.deferred else ""
         logger.info("%d orders open as wanted%s.", len(plan.keep), waiting)
 
 
 class Dropped:
-    """Logs which wanted orders are not placed, a line for each reason that is new."""
+    """Logs the wanted orders that are not placed, one line for each new reason."""
 
     def __init__(self) -> None:
         self._reasons: set[str] = set()
 
     def log(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
-        """Log what is left out now, each with its reason."""
+        """Log the orders dropped in this tick, with their reasons."""
         reasons = dict.fromkeys(reason for _, reason in dropped)
         for why in reasons:
             if why not in self._reasons:

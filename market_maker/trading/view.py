@@ -1,4 +1,4 @@
-"""What a tick reads: one snapshot, and the same one until it is old."""
+"""The snapshot of a tick: read once, and again when it is stale."""
 
 from decimal import Decimal
 
@@ -12,14 +12,14 @@ from market_maker.trading.monitor import Monitor
 from market_maker.ws.ws_thread import GTEWebsocket
 
 SEEN_SECONDS = 2.0
-"""Seconds after which what a tick has read is read anew: its strategy takes long."""
+"""Age in seconds from which the snapshot of a tick is read again: its strategy is slow."""
 
 
 class View:
-    """Reads feed, orders and money into a `Snapshot`, at one moment.
+    """Reads feed, orders and money into a `Snapshot` of one moment.
 
-    Spot has no private tables (gte-api §6.8): its position is what this run has bought less what it
-    has sold.
+    Spot has no private tables (gte-api §6.8): its position is what this run bought less what it
+    sold.
     """
 
     def __init__(
@@ -36,34 +36,34 @@ class View:
         self._seen_at = 0.0
 
     def begin_tick(self) -> None:
-        """Keep what is read from now on for the rest of the tick."""
+        """Keep the next snapshot for the rest of the tick."""
         self._is_ticking, self._seen = True, None
 
     def end_tick(self) -> None:
-        """Read anew at each question from now on."""
+        """Read every snapshot fresh from now on."""
         self._is_ticking, self._seen = False, None
 
     def forget(self) -> None:
-        """Read anew at the next question: orders were sent or cancelled."""
+        """Drop the kept snapshot: orders were sent or cancelled."""
         self._seen = None
 
     def snapshot(self) -> Snapshot:
-        """Return what the tick has read, no older than SEEN_SECONDS; outside a tick what is now.
+        """Return the snapshot of this tick, at most SEEN_SECONDS old; outside a tick a fresh one.
 
-        Raises Temporary while the feed has not shown everything.
+        Raises Temporary while the feed has not shown every table.
         """
         if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
             return self._seen
-        return self.look()
+        return self.read()
 
-    def look(self) -> Snapshot:
-        """Read everything anew; a tick goes on with it. Raises as `snapshot()` does."""
+    def read(self) -> Snapshot:
+        """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""
         if missing := self._feed.missing():
-            raise Temporary(f"the feed has not shown {', '.join(missing)} yet")
+            raise Temporary(f"no data yet for {', '.join(missing)}")
         orders = self._orders.live()
         instrument, ticker, position, margin = self._feed.view(self._orders.own_quantity())
         if instrument is None:
-            raise Temporary("the feed has not shown the instrument yet")
+            raise Temporary("no data yet for instrument")
         self._instrument = instrument
         if not instrument.is_contract:
             position = self._spot_position()
@@ -80,11 +80,11 @@ class View:
         return found
 
     def orders(self) -> tuple[OpenOrder, ...]:
-        """Return our orders as `snapshot()` shows them, also while the feed shows nothing."""
+        """Return own orders as in `snapshot()`, also while the feed has shown nothing."""
         return self._seen.orders if self._seen else self._orders.live()
 
     def margin(self) -> Margin | None:
-        """Return the account; in a dry run the balance of DRY_BTC."""
+        """Return the account; in a dry run a balance of DRY_BTC."""
         return (
             self._dry_margin()
             if self._orders.is_dry
@@ -92,7 +92,7 @@ class View:
         )
 
     def latest_instrument(self) -> Instrument | None:
-        """Return the latest that was shown: a fill may be found while a connection shows none."""
+        """Return the latest known instrument: a new connection may show a fill before it."""
         self._instrument = self._feed.get_instrument() or self._instrument
         return self._instrument
 

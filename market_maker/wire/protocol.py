@@ -234,7 +234,7 @@ def parse_execution(row: Row) -> OpenOrder:
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
     parsed = parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
-    return replace(parsed, took=row.get("maker_flag") == "0" and parsed.filled > 0)
+    return replace(parsed, is_taker=row.get("maker_flag") == "0" and parsed.filled > 0)
 
 
 def parse_instrument(row: Row, instrument_type: str) -> Instrument:

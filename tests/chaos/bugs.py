@@ -277,7 +277,7 @@ BUGS = [
     Bug("trusts the wall clock", _wall_clock, "I23 I20", ("wall clock +3 s", "wall clock +1 h")),
     Bug(
         "always healthy",
-        swap(exchange_interface.Monitor, "look", lambda *_, **__: ACTIVE),
+        swap(exchange_interface.Monitor, "assess", lambda *_, **__: ACTIVE),
         "I9 I22 I28",  # it heeds no alarm either
         ("all mute", "order_book: mute", "book crossed", *FEED_GONE),
         given=WIDE,

@@ -247,7 +247,7 @@ def test_changed_code_restarts_the_bot_with_no_order_between_and_its_paper_excha
     assert paper_pid(bot) == pid
     assert bot.end(signal.SIGTERM) == 0
     assert len(re.findall(CANCELLED, bot.text)) == 2
-    assert "of an earlier run" not in bot.text
+    assert "of a previous run" not in bot.text
     assert "judge: orders: 12 accepted, " in bot.text
     assert ", 0 left open" in bot.text
     wait_until(lambda: ended(pid))

@@ -147,7 +147,7 @@ def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     by_hand = run("cancel")
     assert by_hand.end() == 0
     assert time.monotonic() > arrives
-    assert "An order may be in flight: looking for 10 s." in by_hand.text
+    assert "An order may be in flight: querying open orders for 10 s." in by_hand.text
     assert venue.judge().accepted == 6
     assert venue.open_orders() == []
     again = run("cancel")
@@ -205,7 +205,7 @@ def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     bot = run("--loops", "1")
     assert bot.end() == 0
     assert time.monotonic() > arrives
-    assert "Cancelling 5 orders of an earlier run." in bot.text
+    assert "Cancelling 5 orders of a previous run." in bot.text
     assert venue.judge().accepted == 12, "the five, the late one, and its own"
     assert venue.open_orders() == []
     assert venue.judge().doubled == []
@@ -241,10 +241,10 @@ def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     time.sleep(6.5)  # the fault itself: a standstill has to last
     venue.put("sell", "8490.5", 5000)
     bot.process.send_signal(signal.SIGCONT)
-    bot.wait_for("stood still for .* s: looking anew")
+    bot.wait_for("stood still for .* s: resyncing")
     lasted = time.monotonic() - stopped_at
-    bot.wait_for("(?s)looking anew.*ACTIVE: quoting")
-    said = re.search(r"stood still for (\d+) s: looking anew", bot.text)
+    bot.wait_for("(?s)resyncing.*ACTIVE: quoting")
+    said = re.search(r"stood still for (\d+) s: resyncing", bot.text)
     assert said
     assert 5 <= int(said[1]) <= round(lasted)
     assert bot.end(signal.SIGTERM) == 0

@@ -111,7 +111,7 @@ def test_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_
         world.run(60)
         assert_well(world)
         assert max(counts) == 1
-    assert said(log, "PAUSED, not quoting: a cancel does not come to its end") == 1
+    assert said(log, "PAUSED, not quoting: cancel not confirmed for over 30 s") == 1
 
 
 def hit_buys(world: World) -> None:
@@ -198,7 +198,7 @@ def test_a_batch_that_cancelled_only_some_is_finished_one_by_one(
         assert len(world.orders()) == 6
         assert max(bought_at(world)) == Decimal(8453)
         assert (len(batches), len(singles)) == (1, 1)
-    assert said(log, "Cancelling 1 orders again: their cancels were not confirmed.") == 1
+    assert said(log, "Cancelling 1 orders again: not confirmed within 5 s.") == 1
 
 
 WIDE = {"ORDER_PAIRS": 35, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10} | FINE

@@ -206,7 +206,7 @@ def test_while_no_list_can_be_had_nothing_is_concluded_and_quotes_are_pulled(
         world.run(30)
         assert_well(world)
         assert len(world.orders()) == 6
-    assert said(log, "Own orders could not be looked up") == 1
+    assert said(log, "Could not read own orders over REST") == 1
 
 
 def test_quotes_that_others_forbid_to_list_are_cancelled_by_their_ids() -> None:
@@ -345,7 +345,10 @@ def test_three_parameters_refused_in_a_row_halt_the_bot(
         world.run(120)
         assert state(world) is TradingState.HALTED
         assert (len(refused), world.orders()) == (3, [])
-    assert said(log, "HALTED until a person has looked: the venue cannot read our orders") == 1
+    assert (
+        said(log, "HALTED until a person has looked: venue rejected the parameters of 3 creates")
+        == 1
+    )
 
 
 def test_two_refusals_with_a_success_after_them_halt_nothing() -> None:
@@ -411,7 +414,7 @@ def test_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
         world.run(120)
         assert state(world) is TradingState.ACTIVE
         assert_agrees(world)
-    assert said(log, "orders keep taking liquidity instead of resting") >= 1
+    assert said(log, "5 own orders took liquidity within 60 s") >= 1
 
 
 @every_venue

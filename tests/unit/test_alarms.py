@@ -12,16 +12,16 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
     rule = EVENTS[kind]
     breakers = Breakers(fills_in_a_minute=10)
     for count in range(rule.limit):
-        assert breakers.troubles(100.0) == []
+        assert breakers.tripped(100.0) == []
         breakers.note(kind, 100.0)
-        assert bool(breakers.troubles(100.0)) == (count + 1 == rule.limit)
-    (trouble,) = breakers.troubles(100.0)
+        assert bool(breakers.tripped(100.0)) == (count + 1 == rule.limit)
+    (trouble,) = breakers.tripped(100.0)
     assert (trouble.state, trouble.reason) == (rule.state, rule.reason)
     if rule.hold == inf:
-        assert breakers.troubles(1e9)
+        assert breakers.tripped(1e9)
     else:
-        assert breakers.troubles(99.9 + rule.hold)
-        assert not breakers.troubles(100.0 + rule.hold)
+        assert breakers.tripped(99.9 + rule.hold)
+        assert not breakers.tripped(100.0 + rule.hold)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_events_count_only_within_their_time(kind: str, times: list[float], is_u
     breakers = Breakers(fills_in_a_minute=3)
     for time in times:
         breakers.note(kind, time)
-    assert bool(breakers.troubles(times[-1])) is is_up
+    assert bool(breakers.tripped(times[-1])) is is_up
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
@@ -51,7 +51,7 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
         breakers.note("metadata", 0.0)
     breakers.calm("metadata")
     breakers.note("metadata", 0.0)
-    assert breakers.troubles(0.0) == []
+    assert breakers.tripped(0.0) == []
 
 
 def test_a_success_ends_no_state_that_is_in_force() -> None:
@@ -59,20 +59,20 @@ def test_a_success_ends_no_state_that_is_in_force() -> None:
     for _ in range(3):
         breakers.note("metadata", 0.0)
     breakers.calm("metadata")
-    assert [each.state for each in breakers.troubles(1e9)] == [TradingState.HALTED]
+    assert [each.state for each in breakers.tripped(1e9)] == [TradingState.HALTED]
 
 
 def test_each_new_event_prolongs_a_state() -> None:
     breakers = Breakers(fills_in_a_minute=3)
     breakers.note("jump", 0.0)
     breakers.note("jump", 50.0)
-    assert breakers.troubles(100.0)
-    assert not breakers.troubles(110.0)
+    assert breakers.tripped(100.0)
+    assert not breakers.tripped(110.0)
 
 
 def test_several_troubles_are_all_told() -> None:
     breakers = Breakers(fills_in_a_minute=3)
     breakers.note("jump", 0.0)
     breakers.note("loss", 0.0)
-    states = {each.state for each in breakers.troubles(0.0)}
+    states = {each.state for each in breakers.tripped(0.0)}
     assert states == {TradingState.REDUCING, TradingState.HALTED}

@@ -97,7 +97,7 @@ def test_a_start_cancels_what_an_earlier_run_has_left_and_nothing_of_others(
     assert exchange.orders.tracker.live() == ()
     assert [order.client_oid[:6] for order in venue.open_orders() if order.client_oid] == ["manual"]
     exchange.refresh()
-    assert not exchange.orders.tracker.strange_runs
+    assert not exchange.orders.tracker.foreign_runs
     exchange.close()
 
 
@@ -113,7 +113,7 @@ def test_a_start_after_a_run_that_left_clean_finds_nothing_to_cancel(
     after = ExchangeInterface(dry_run=False)
     after.start()
     assert after.orders.live() == ()
-    assert "of an earlier run" not in log.text
+    assert "of a previous run" not in log.text
     after.execute(Plan(create=(buy("8400"),)))
     assert listed(after) == ["Buy 100 @ 8400"]
     assert venue.judge().requests["pc/order/cancel"] == before
@@ -176,7 +176,7 @@ def test_a_feed_that_comes_back_in_the_midst_of_a_refresh_is_reconciled_first(
     exchange.feed.reconnect("the test says so")
     wait_until(lambda: exchange.feed.epoch > epoch and not exchange.feed.missing())
     with monkeypatch.context() as patched:  # it was not back yet when this was asked
-        patched.setattr(exchange.orders.reconciler, "look_up_if_needed", lambda **_: True)
+        patched.setattr(exchange.orders.reconciler, "reconcile_if_needed", lambda **_: True)
         assert exchange.refresh().state is TradingState.PAUSED
     assert exchange.refresh().state is TradingState.ACTIVE
 

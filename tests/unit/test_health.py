@@ -38,19 +38,23 @@ CASES = [
     (PAUSED, {"ticker": Ticker(bid=Decimal(8491), ask=Decimal(8490))}, "crossed"),
     (PAUSED, {"unconfirmed_for": 12.1}, "not confirmed"),
     (PAUSED, {"lag_ms": 2001}, "lags"),
-    (REDUCING, {"private_for": 15.1}, "position"),
-    (PAUSED, {"private_for": 30.1}, "position"),
-    (REDUCING, {"blind_for": 15.1}, "looked up"),
-    (PAUSED, {"blind_for": 30.1}, "looked up"),
-    (ACTIVE, {"doubt_for": 29.9}, ""),
-    (PAUSED, {"doubt_for": 30.1}, "fate"),
-    (HALTED, {"doubt_for": 120.1}, "fate"),
-    (PAUSED, {"stuck_for": 30.1}, "cancel"),
+    (REDUCING, {"position_stale_for": 15.1}, "position"),
+    (PAUSED, {"position_stale_for": 30.1}, "position"),
+    (REDUCING, {"orders_stale_for": 15.1}, "own orders for over 15 s"),
+    (PAUSED, {"orders_stale_for": 30.1}, "own orders for over 30 s"),
+    (ACTIVE, {"unknown_for": 29.9}, ""),
+    (PAUSED, {"unknown_for": 30.1}, "unknown outcome for over 30 s"),
+    (HALTED, {"unknown_for": 120.1}, "unknown outcome for over 120 s"),
+    (PAUSED, {"cancelling_for": 30.1}, "cancel"),
     (PAUSED, {"clock_offset_ms": 30_001}, "clock"),
     (PAUSED, {"clock_offset_ms": -30_001}, "clock"),
     (PAUSED, {"blocked_for": 0.0}, "403"),
     (HALTED, {"blocked_for": 600.1}, "403"),
-    (PAUSED, {"position": Decimal(-1001), "position_limit": Decimal(100)}, "ten times"),
+    (
+        PAUSED,
+        {"position": Decimal(-1001), "position_limit": Decimal(100)},
+        "exceeds 10 times the limit of 100",
+    ),
     (ACTIVE, {"position": Decimal(-1001), "position_limit": None}, ""),
     (REDUCING, {"instrument": prices(last_price=8000)}, "last"),
     (REDUCING, {"instrument": prices(index_price=9000)}, "index"),
@@ -70,5 +74,5 @@ def test_what_each_fact_allows(
 
 def test_of_several_troubles_the_most_severe_counts() -> None:
     troubles = (Health(HALTED, "a loss"), Health(REDUCING, "no margin"))
-    assert assess(replace(FINE, connected=False, troubles=troubles)) == troubles[0]
-    assert assess(replace(FINE, troubles=troubles[1:])) == troubles[1]
+    assert assess(replace(FINE, connected=False, tripped=troubles)) == troubles[0]
+    assert assess(replace(FINE, tripped=troubles[1:])) == troubles[1]

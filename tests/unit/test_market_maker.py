@@ -183,7 +183,7 @@ def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(
     wait_until(lambda: bot.exchange.snapshot().ticker.ask is None)
     bot.tick()
     assert ladder(venue) == []
-    assert "PAUSED, not quoting: the order book is empty on one side or both." in log.text
+    assert "PAUSED, not quoting: order book empty on one side or both." in log.text
     venue.put("sell", "8497.5", 1000)
     wait_until(lambda: bot.exchange.snapshot().ticker.ask)
     bot.tick()
@@ -301,7 +301,7 @@ def test_after_a_refusal_no_order_is_sent_for_api_error_interval(
     asked = venue.judge().requests["pc/order/create"]
     bot.tick()
     assert venue.judge().requests["pc/order/create"] == asked
-    assert "No new orders for 60 s." in log.text
+    assert "Creates refused: no new orders for 60 s." in log.text
 
 
 def test_quotes_that_cannot_be_confirmed_are_pulled_after_a_while(
@@ -387,7 +387,7 @@ def test_a_venue_that_forgets_client_oids_is_left_clean_all_the_same(
 def test_a_batch_that_the_venue_only_half_applies_is_finished(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.orders.reconciler.UNEXPLAINED_SECONDS", 0.2)
+    monkeypatch.setattr("market_maker.orders.reconciler.MISMATCH_SECONDS", 0.2)
     bot = start(RELIST_INTERVAL=0.0, LOOP_INTERVAL=0.1)
     bot.tick()
     for order in bot.exchange.orders.tracker.live()[:3]:

@@ -96,7 +96,7 @@ def test_a_program_that_takes_over_counts_on_to_the_same_profit(
         whole.book(fill(side, qty, price), INVERSE)
         before.book(fill(side, qty, price), INVERSE)
     after = Money()
-    after.go_on_from(before.as_text())
+    after.resume_from(before.as_text())
     for money in (whole, after):
         money.book(fill(BUY, 7, "8123.5"), INVERSE)
     assert after.as_text() == whole.as_text()
@@ -118,7 +118,7 @@ def test_text_that_is_no_record_of_trades_is_refused_and_nothing_of_it_taken(
 ) -> None:
     money = Money()
     with pytest.raises((ValueError, ArithmeticError)):
-        money.go_on_from(GOOD | changed)
+        money.resume_from(GOOD | changed)
     with pytest.raises((ValueError, ArithmeticError)):
-        money.go_on_from({name: text for name, text in GOOD.items() if name not in changed})
+        money.resume_from({name: text for name, text in GOOD.items() if name not in changed})
     assert money.as_text() == Money().as_text()

@@ -138,14 +138,14 @@ def test_an_unknown_order_of_a_known_run_is_taken_over() -> None:
     own.known_runs.add("run000")
     own.observe(row())
     assert len(own.live()) == 1
-    assert not own.strange_runs
+    assert not own.foreign_runs
 
 
 def test_an_order_of_an_unknown_run_with_our_prefix_is_a_strangers() -> None:
     own = OrderTracker("mm_")
     own.observe(row())
     assert own.live() == ()
-    assert own.strange_runs == {"run000"}
+    assert own.foreign_runs == {"run000"}
 
 
 def test_an_id_that_was_cut_or_altered_is_not_ours() -> None:
@@ -154,14 +154,14 @@ def test_an_id_that_was_cut_or_altered_is_not_ours() -> None:
     own.observe(row(oid=REQUEST.client_oid[:-1]))
     own.observe(row(oid=REQUEST.client_oid.replace("run000", "run001")))
     assert own.live() == ()
-    assert not own.strange_runs
+    assert not own.foreign_runs
 
 
 def test_an_order_that_turns_up_after_a_refusal_is_a_ghost_and_is_taken_back() -> None:
     own = sent()
     own.refused(REQUEST.client_oid)
     own.observe(row())
-    assert len(own.live()) == len(own.ghosts) == 1
+    assert len(own.live()) == len(own.late_orders) == 1
 
 
 def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> None:
@@ -177,7 +177,7 @@ def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> No
 def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> None:
     own = accepted()
     for _ in range(3):
-        own.observe(replace(row(filled=40), took=True))
+        own.observe(replace(row(filled=40), is_taker=True))
     assert own.taker_fills == 1
 
 
@@ -237,9 +237,9 @@ def test_absence_takes_two_scans_apart_begun_after_the_request_can_arrive_no_mor
 
 def test_without_an_order_in_doubt_there_is_nothing_to_search_from() -> None:
     own = accepted()
-    assert own.born_after() == ""
+    assert own.id_floor() == ""
     own.sending(replace(REQUEST, client_oid=new_oid("mm_", "run000", 2)))
-    assert own.born_after() == "", "it is still being sent"
+    assert own.id_floor() == "", "it is still being sent"
 
 
 def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_being_absent() -> (
@@ -257,16 +257,16 @@ def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_b
 def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
     own = OrderTracker("mm_")
     for number in ("20", "99", "39"):
-        own.note_id(number)
+        own.record_id(number)
     own.observe(replace(row(oid="someone_else"), order_id="100"))
     own.sending(REQUEST)
     own.observe(replace(row(oid="someone_else"), order_id="120"))
     own.lost(REQUEST.client_oid, now=1.0)
-    assert own.born_after() == "100"
+    assert own.id_floor() == "100"
     second = replace(REQUEST, client_oid=new_oid("mm_", "run000", 2))
     own.sending(second)
     own.lost(second.client_oid, now=2.0)
-    assert own.born_after() == "100", "of the oldest"
+    assert own.id_floor() == "100", "of the oldest"
 
 
 def test_an_order_thought_absent_that_shows_up_after_all_is_taken_back_and_booked() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Exposure, Fill, Leg, OpenOrder, Position, Side
-from market_maker.money.position import GOES_ON, SETTLE, VANISHED, Jump, PositionLedger
+from market_maker.money.position import CHANGING_SECONDS, LEG_STALE, SETTLE, Jump, PositionLedger
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -66,7 +66,7 @@ def views(exposure: Exposure) -> tuple[tuple[Decimal, Decimal], ...]:
 def test_what_was_there_before_us_is_the_base() -> None:
     ledger = PositionLedger()
     assert needs_new_image(ledger, legs(70, 30), 0, 10, 20, 60) == [False] * 4
-    assert not ledger.is_odd()
+    assert not ledger.has_mismatch()
 
 
 def test_what_was_booked_before_the_first_row_is_in_it() -> None:
@@ -74,7 +74,7 @@ def test_what_was_booked_before_the_first_row_is_in_it() -> None:
     ledger.book(fill(BUY, 10))
     assert needs_new_image(ledger, legs(80), 0, 60) == [False, False]
     ledger.see(legs(70), 61)
-    assert ledger.is_odd()
+    assert ledger.has_mismatch()
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_what_was_booked_before_the_first_row_is_in_it() -> None:
 def test_what_our_fills_explain_is_no_difference(booked: Fill, position: Position) -> None:
     ledger = ledger_of(legs(70, 30), booked)
     assert needs_new_image(ledger, position, 1, 10, 20, 60) == [False] * 4
-    assert not ledger.is_odd()
-    assert ledger.odd_for(60) == 0
+    assert not ledger.has_mismatch()
+    assert ledger.mismatch_for(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_difference_is_looked_into_when_it_has_stood_and_told_once(
 ) -> None:
     ledger = ledger_of(legs(70))
     assert needs_new_image(ledger, position, 1, 1 + SETTLE - 0.1) == [False, False]
-    assert ledger.is_odd()
-    assert ledger.odd_for(4) == 3
+    assert ledger.has_mismatch()
+    assert ledger.mismatch_for(4) == 3
     assert needs_new_image(ledger, position, 1 + SETTLE) == [True]
     assert ledger.propose_base(position, Decimal(8000)) is None
     assert [str(jump) for jump in ledger.propose_base(position, Decimal(8000)) or ()] == [said]
     assert needs_new_image(ledger, position, 2 + SETTLE, 100) == [False, False]
-    assert not ledger.is_odd()
+    assert not ledger.has_mismatch()
     assert [ledger.propose_base(position, None) for _ in range(2)] == [None, []]
 
 
@@ -144,9 +144,9 @@ def test_a_difference_has_stood_or_gone_on_for_its_time(quantities: list[int]) -
     for second, qty in enumerate(quantities):
         (needs,) = needs_new_image(ledger, legs(qty), second)
         stood = quantities[max(0, second - int(SETTLE)) : second + 1]
-        away = quantities[max(0, second - int(GOES_ON)) : second + 1]
+        away = quantities[max(0, second - int(CHANGING_SECONDS)) : second + 1]
         has_stood = len(stood) > SETTLE and set(stood) == {qty}
-        has_gone_on = len(away) > GOES_ON and base not in away
+        has_gone_on = len(away) > CHANGING_SECONDS and base not in away
         assert needs == (qty != base and (has_stood or has_gone_on))
 
 
@@ -160,7 +160,7 @@ def test_the_base_is_set_anew_only_by_the_same_difference_twice_running() -> Non
         found = ledger.propose_base(legs(qty), None)
         assert (found is None) == (time < 3)
     assert found == [Jump(True, Decimal(5))]
-    assert not ledger.is_odd()
+    assert not ledger.has_mismatch()
 
 
 def test_a_connection_that_is_gone_takes_its_proposal_along() -> None:
@@ -191,9 +191,9 @@ def test_time_alone_never_sets_the_base(seen: list[tuple[int, float]]) -> None:
         ledger.see(legs(qty), time)
         ledger.needs_new_image(time, known_at=time)
     ledger.see(legs(70), time)
-    assert not ledger.is_odd()
+    assert not ledger.has_mismatch()
     ledger.see(legs(71), time)
-    assert ledger.is_odd()
+    assert ledger.has_mismatch()
 
 
 @pytest.mark.parametrize(
@@ -295,10 +295,10 @@ def test_no_view_is_better_than_the_exposure(
 
 def test_a_leg_that_is_shown_no_more_is_asked_about_once() -> None:
     ledger = PositionLedger()
-    quiet = legs(70, at=1.0, frame=1.0 + VANISHED)
-    assert not ledger.has_vanished(legs(70, at=1.0, frame=0.9 + VANISHED))
+    quiet = legs(70, at=1.0, frame=1.0 + LEG_STALE)
+    assert not ledger.has_vanished(legs(70, at=1.0, frame=0.9 + LEG_STALE))
     assert ledger.has_vanished(quiet)
     assert not ledger.has_vanished(quiet)
-    assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + VANISHED))
+    assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + LEG_STALE))
     assert ledger.has_vanished(quiet)
-    assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + VANISHED))
+    assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + LEG_STALE))

@@ -96,7 +96,9 @@ def test_it_cancels_ours_by_prefix_or_id_and_spares_others() -> None:
     nameless, strange, theirs = order(3, oid=""), order(4, oid=""), order(5, oid=OTHERS)
     twin = order(6, run="thetwn")
     venue = Venue(order(1), order(2), nameless, strange, theirs, twin)
-    sweep.run(Sweep(venue, notes=Notes(frozenset({"3"})), spare={"thetwn"}), venue.timeline, 5)
+    sweep.run(
+        Sweep(venue, notes=Notes(frozenset({"3"})), excluded_runs={"thetwn"}), venue.timeline, 5
+    )
     assert venue.orders == [strange, theirs, twin]
 
 
