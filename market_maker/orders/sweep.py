@@ -195,7 +195,7 @@ class Sweep:
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
-        left = len(self._orders) + len(self._doubtful)
+        left = len(self._orders) + len(self._ambiguous)
         if left < self._fewest or not left:
             self._fewest, self.progress_at = left, now()
 

@@ -58,7 +58,7 @@ def test_somebody_who_trades_on_and_on_is_noticed_while_it_goes_on(every: int) -
 
 
 UNSHOWN = (
-    *("has not been shown", "is not what our fills make of it", "the feed is not connected"),
+    *("no position update", "does not match own fills", "the feed is not connected"),
     *("no data yet for position", "no data yet for order, position"),
 )
 """It differs from our fills first, and is then waited for on a new connection."""
