@@ -294,7 +294,7 @@ def test_a_ghost_is_cancelled_and_halts_the_bot(log: pytest.LogCaptureFixture) -
         before = len(creates)
         world.run(60)
         assert (len(creates), world.orders()) == (before, [])
-    assert said(log, "appeared that was thought never to have") == 1
+    assert said(log, "Late order: it had been treated as rejected") == 1
 
 
 @every_venue
