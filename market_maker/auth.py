@@ -13,10 +13,7 @@ from market_maker.clock import SYSTEM
 from market_maker.secrecy import Secret, revealed
 
 EXPIRES_AFTER_MS = 5_000
-"""How long a signed request stays good.
-
-Short, so that a late one cannot surprise us (gte-api §3.4).
-"""
+"""Validity of a signed request in ms; it bounds how late an order may arrive (gte-api §3.4)."""
 
 
 def params_string(params: Mapping[str, object]) -> str:
@@ -50,7 +47,7 @@ def websocket_login(key: str, secret: str, expires: int) -> str:
 class APIKeyAuthWithExpires(AuthBase):
     """Signs a `requests` request over its query string, which is where GTE reads parameters.
 
-    `now` gives the venue's time in ms. The secret never leaves this object but as a signature.
+    `now()` returns the venue's time in ms. The secret leaves this object only as a signature.
     """
 
     def __init__(self, key: str, secret: str, now: Callable[[], int] = SYSTEM.now_ms) -> None:

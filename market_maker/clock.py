@@ -1,4 +1,4 @@
-"""Time and waiting. Whoever needs them is given a `Clock`; nothing else imports `time`."""
+"""Time and waiting. Code that needs them is given a `Clock`; no other module imports `time`."""
 
 import time
 from queue import Empty, SimpleQueue
@@ -6,29 +6,29 @@ from threading import Condition
 
 
 class Clock:
-    """The clock of this machine. Simulated time is another object with the same methods."""
+    """The clock of this machine. Simulated time is another class with the same methods."""
 
     def now_ms(self) -> int:
-        """Return the wall clock in integer ms since the epoch, UTC. Never used for timers."""
+        """Return the wall clock in integer ms since the epoch, UTC. No timer uses it."""
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never steps. All timers use it."""
+        """Return the steady clock in seconds, which never steps. All timers use it."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Do nothing for so many seconds; not at all when there are none left."""
+        """Sleep for so many seconds; not at all when below or equal to zero."""
         if seconds > 0:
             time.sleep(seconds)
 
     def wait_on(self, changed: Condition, seconds: float) -> None:
-        """Wait until a condition, whose lock is held, is notified; at most so many seconds."""
+        """Wait until a condition, whose lock is held, is notified, at most so many seconds."""
         changed.wait(max(seconds, 0))
 
     def wait(self, wake: "SimpleQueue[str]", seconds: float) -> list[str]:
-        """Wait until something is put into `wake`, at most so many seconds; return all of it.
+        """Wait until an item arrives in `wake`, at most so many seconds; return all items.
 
-        A `SimpleQueue` and not an `Event`, because its `put` may be called from a signal handler.
+        A `SimpleQueue` and not an `Event`, because a signal handler may call its `put`.
         """
         reasons: list[str] = []
         try:
@@ -40,4 +40,4 @@ class Clock:
 
 
 SYSTEM = Clock()
-"""The clock that a live run is given."""
+"""The clock of a live run."""

@@ -1,54 +1,54 @@
-"""What is asked of a run: to stop, to halt, to hurry. Asked once, it stays asked."""
+"""Requests to a run: stop, halt, restart, hurry. A request is never withdrawn."""
 
 from queue import SimpleQueue
 
 
 class Control:
-    """The one place that says whether a run is to end, and how.
+    """The stop, halt and restart requests of a run.
 
-    Signal handlers, the kill switch, rules and the user's own code set it; every wait and every
-    sending thread reads it. It is only ever tightened. Its methods may be called from a signal
+    Signal handlers, the kill switch, circuit breakers and user code set them; every wait and every
+    sending thread reads them. No request is withdrawn. All methods may be called from a signal
     handler.
     """
 
     def __init__(self) -> None:
         self.wake: SimpleQueue[str] = SimpleQueue()
-        """Ends the wait of the loop; also the feed puts its news here."""
+        """Wakes the waiting loop; the feed puts its updates here, too."""
         self.stop_reason = ""
-        """Why the loop is to end; empty while it is not."""
+        """Why the loop must stop; empty while it need not."""
         self.halt_reason = ""
-        """Why no order is placed until a person has looked; empty while one may be."""
+        """Why the bot is halted; empty while it is not."""
         self.is_hurried = False
-        """Whether leaving must not take long: one round of cancels, one more look, no more."""
+        """Whether the shutdown must be short: one round of cancels and one more query."""
         self.is_restarting = False
-        """Whether the loop ends to let a new process take over. A stop wins."""
+        """Whether the loop ends for a restart of the program. A stop overrides it."""
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the loop is to end: creates that wait for their turn are not sent any more."""
+        """Whether the loop must end: waiting creates are no longer sent."""
         return bool(self.stop_reason) or self.is_restarting
 
     @property
     def is_halted(self) -> bool:
-        """Whether no create is sent any more."""
+        """Whether the bot is halted: no create is sent."""
         return bool(self.halt_reason)
 
     def stop(self, reason: str) -> None:
-        """Ask the loop to end after the current tick."""
+        """Stop the loop after the current tick."""
         self.stop_reason = reason
         self.wake.put("stop")
 
     def restart(self) -> None:
-        """Ask the loop to end and let a new process take over."""
+        """Stop the loop and restart the program."""
         self.is_restarting = True
         self.wake.put("restart")
 
     def halt(self, reason: str) -> None:
-        """Place no order any more until a person restarts; the first reason counts."""
+        """Place no orders until a person restarts the bot. The first reason is kept."""
         if not self.halt_reason:
             self.halt_reason = reason
             self.wake.put("halt")
 
     def hurry(self) -> None:
-        """Leave with one round of cancels and one more look. What is not proven gone is listed."""
+        """Shorten the shutdown to one round of cancels and one query; orders left are listed."""
         self.is_hurried = True

@@ -1,4 +1,4 @@
-"""GTE: the venue for one symbol. A method for each documented endpoint, and the live feed."""
+"""GTE: the venue client for one symbol. One method for each documented endpoint, and the feed."""
 
 import itertools
 import random
@@ -37,11 +37,11 @@ Number = int | float | Decimal
 
 
 class GTE:
-    """The venue, for one account and symbol; without a key public calls only.
+    """The venue client for one account and symbol; without a key it makes public calls only.
 
-    Every method raises a `RequestError` when the venue refuses or does not answer; a write whose
-    answer is lost raises `OutcomeUnknown`. Prices and quantities are decimals, times ms. Nothing is
-    tried again here. `read_only` sends no POST at all.
+    Every method raises a `RequestError` when the venue refuses or does not answer. A write whose
+    answer is lost raises `OutcomeUnknown`. Prices and quantities are decimals, times ms. It retries
+    nothing. With `read_only` it sends no POST.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class GTE:
         self._pool = connections.pool()
         self._cancel_id_name = "order_id"
         self.run = base36(chance.randrange(36**RUN), RUN)
-        """The part of our client_oids that tells this process from all others."""
+        """The part of our client_oids that identifies this process."""
         self._sequence = itertools.count(1)
         self.on_create: Callable[[str, OrderRequest | OpenOrder, str], None] = lambda *_: None
-        """Is told, in the sending thread, what becomes of each create.
+        """Called in the sending thread with each event of a create: (event, order, detail).
 
-        "leaving" with the venue's time in ms before its first byte leaves, then "created" with its
+        "leaving" with the venue's time in ms before the first byte leaves, then "created" with the
         order_id, or "refused".
         """
         given: dict[str, Any] = {"clock": clock, "connections": connections, "chance": chance}
@@ -86,7 +86,7 @@ class GTE:
             self.ws = GTEWebsocket(account, now=self.clock.now, wake=wake, **given)
 
     def exit(self) -> None:
-        """Close all connections. Nothing is cancelled here."""
+        """Close all connections. Orders are not cancelled."""
         if self.ws:
             self.ws.exit()
         self._pool.shutdown()
@@ -97,40 +97,40 @@ class GTE:
         self._transport.make_read_only()
 
     def now(self) -> int:
-        """Return the venue's time in ms, as far as its answers tell."""
+        """Return the venue's time in ms, as estimated from its answers."""
         return self.clock.now()
 
     def blocked_for(self) -> float | None:
-        """Return the seconds since the venue began to answer 403; None when it does not."""
+        """Return the seconds since the venue began to answer 403; None while it does not."""
         return self._transport.blocked_for()
 
     def new_client_oid(self) -> str:
-        """Return an id never used before (see `client_oid`)."""
+        """Return a unique client_oid (see `client_oid`)."""
         return new_oid(self.account.prefix, self.run, next(self._sequence))
 
     # --- accounts (gte-api §4.2, §4.3) ----------------------------------------------------------
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the funding account: one entry, for the asset or else for our own currency."""
+        """Return the funding account: one entry, for `asset` or for the settlement currency."""
         return self._rest.margins(protocol.FUND_QUERY, asset)
 
     def account_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the trading account of this instrument type: contract (`pc`) or spot (`bb`)."""
+        """Return the trading account of this instrument type: contracts (`pc`) or spot (`bb`)."""
         return self._rest.margins(protocol.ACCOUNT_QUERY, asset)
 
     def transfer(
         self, *, volume: Decimal, source: int, target: int, asset: str | None = None
     ) -> None:
-        """Move an amount between accounts: 1 funding, 2 contract, 3 spot."""
+        """Transfer an amount between accounts: 1 funding, 2 contract, 3 spot."""
         params = {"from": str(source), "to": str(target), "volume": plain(volume)}
         self._rest.data(protocol.TRANSFER, {"asset": asset or self.asset, **params})
 
     def withdraw(
         self, *, amount: Decimal, address: str, fee: Decimal | None = None, asset: str | None = None
     ) -> Any:
-        """Request a withdrawal and return the venue's answer; it still asks the user to confirm.
+        """Request a withdrawal and return the venue's answer; the user must still confirm it there.
 
-        No document of the venue names the endpoint: without WITHDRAW_PATH a SettingsError says so.
+        The venue documents no endpoint: raises SettingsError without WITHDRAW_PATH.
         """
         if not self._withdraw_path:
             raise SettingsError(
@@ -156,19 +156,22 @@ class GTE:
         return self._rest.rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
 
     def instrument_query(self, symbol: str | None = None) -> Instrument:
-        """Return an instrument; its tick is what `price_precision` can show (gte-api §6.1)."""
+        """Return an instrument; its tick follows from `price_precision` (gte-api §6.1).
+
+        Raises BadParameter for an unknown symbol.
+        """
         params = self._rest.area | {"symbol": symbol or self.symbol}
         rows = self._rest.rows(protocol.INSTRUMENT_QUERY, params)
         mine = [row for row in rows if row.get("symbol") == params["symbol"]]
         if not mine:
-            raise BadParameter(f"the venue knows no {params['symbol']} in {self.asset}")
+            raise BadParameter(f"unknown symbol {params['symbol']} in {self.asset}")
         kind = self.account.instrument_type
         return parsed(lambda row: protocol.parse_instrument(row, kind), mine[:1])[0]
 
     def candle_query(self, *, interval: int = 1, size: int = 100, **bounds: int) -> list[list[str]]:
         """Return candles [open time ms, open, high, low, close, volume].
 
-        `interval` is in minutes; `start_time` and `end_time`, in ms, may bound them.
+        `interval` is in minutes; `bounds` may be `start_time` and `end_time` in ms.
         """
         params = {"interval": interval, "size": size} | bounds
         named = {name: str(value) for name, value in params.items()}
@@ -186,30 +189,30 @@ class GTE:
     # --- leverage and margin (gte-api §4.4; `pc` only) ------------------------------------------
 
     def setting_query(self) -> dict[str, Any]:
-        """Return margin mode and leverages of the symbol."""
+        """Return the margin mode and leverages of the symbol."""
         return self._rest.data(protocol.SETTING_QUERY, self._rest.symbol)
 
     def change_leverage(
         self, leverage: Decimal, *, mode: int = 2, long: bool | None = None
     ) -> None:
-        """Set the leverage: mode 1 cross, 2 isolated (then for the long or the short side)."""
+        """Set the leverage: mode 1 is cross, mode 2 isolated (for the long or the short leg)."""
         params = {"mode": str(mode), "leverage": plain(leverage)}
         params |= {} if long is None else {"long_flag": protocol.flag(long)}
         self._rest.data(protocol.LEVERAGE_CHANGE, self._rest.symbol | params)
 
     def isolate_margin(self, leverage: Number) -> None:
-        """Set isolated margin with this leverage on both sides; refused while orders rest."""
+        """Set isolated margin with this leverage on both legs; refused while orders rest."""
         for long in (True, False):
             self.change_leverage(Decimal(str(leverage)), mode=2, long=long)
 
     def increase_margin(self, margin: Decimal, *, long: bool, increase: bool = True) -> None:
-        """Add margin to a position, or remove it."""
+        """Add margin to a leg, or with `increase=False` remove it."""
         params = {"margin": plain(margin), "long_flag": protocol.flag(long)}
         params |= {"increase_flag": protocol.flag(increase)}
         self._rest.data(protocol.MARGIN_INCREASE, self._rest.symbol | params)
 
     def auto_margin(self, *, long: bool, on: bool) -> None:
-        """Switch the automatic top-up of a position's margin."""
+        """Switch the automatic margin top-up of a leg on or off."""
         params = {"long_flag": protocol.flag(long), "open_flag": protocol.flag(on)}
         self._rest.data(protocol.MARGIN_AUTO, self._rest.symbol | params)
 
@@ -218,9 +221,9 @@ class GTE:
     def create_order(
         self, request: OrderRequest, still_wanted: Callable[[], bool] = lambda: True
     ) -> str:
-        """Place one limit order and return its order_id; `still_wanted` is asked until it leaves.
+        """Place one limit order and return its order_id; `still_wanted()` is read until it leaves.
 
-        Raises OutcomeUnknown when it may or may not have arrived: then look, never send it again.
+        Raises OutcomeUnknown when it may or may not have arrived: reconcile, never send it again.
         """
 
         def leaving() -> None:
@@ -241,7 +244,7 @@ class GTE:
         return order_id
 
     def place_order(self, quantity: Number, price: Number) -> OpenOrder:
-        """Place one order: quantity above zero buys, below zero sells. Returns it as accepted."""
+        """Place one order and return it as accepted: quantity above zero buys, below zero sells."""
         qty = Decimal(str(quantity))
         request = OrderRequest(
             side=Side.BUY if qty > 0 else Side.SELL,
@@ -260,7 +263,7 @@ class GTE:
         return self.place_order(-abs(Decimal(str(quantity))), price)
 
     def cancel(self, order_id: str, still_wanted: Callable[[], bool] = lambda: True) -> str:
-        """Ask to cancel one order and return its id; it may still fill until its row says so."""
+        """Send a cancel and return the order_id; until its row shows it, the order may fill."""
         params, what = self._rest.symbol, f"cancel {order_id}"
         named = params | {self._cancel_id_name: order_id}
         try:
@@ -273,7 +276,7 @@ class GTE:
         return order_id
 
     def cancel_batch(self, order_ids: Sequence[str]) -> str:
-        """Ask to cancel up to 50 orders. The venue does not say which ones it did. `pc` only."""
+        """Cancel up to 50 orders; the answer does not tell which ones succeeded. `pc` only."""
         ids = protocol.filter_param("order_id", tuple(order_ids))
         params = self._rest.symbol | {"filter": ids}
         self._rest.send(protocol.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
@@ -284,10 +287,10 @@ class GTE:
         wanted: Sequence[OrderRequest],
         still_wanted: Callable[[OrderRequest], bool] = lambda _: True,
     ) -> list[Outcome]:
-        """Place many orders in parallel, nearly in this order where the budget delays them.
+        """Place many orders in parallel, roughly in this order where the rate limit delays them.
 
-        `still_wanted` is asked just before each leaves, in the thread that sends it. Once an answer
-        has been lost, those that have not left yet do not leave any more.
+        `still_wanted(order)` is checked just before each leaves, in the sending thread. Once an
+        answer is lost, no further order leaves. Returns one outcome for each order.
         """
         lost = threading.Event()
 
@@ -304,9 +307,10 @@ class GTE:
     def cancel_bulk_orders(
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool] = lambda: True
     ) -> list[Outcome]:
-        """Ask to cancel many orders, the most urgent first: a batch if one is free, then singles.
+        """Cancel many orders, the most urgent first: a batch if one is free, then singles.
 
-        Accepted is not ended. `still_wanted` is asked just before each single cancel leaves.
+        An accepted cancel is not yet a cancelled order. `still_wanted()` is checked just before
+        each single cancel leaves. Returns one outcome for each order.
         """
         batch: Sequence[OpenOrder] = ()
         if self.account.is_contract and len(orders) > 1:
@@ -323,10 +327,10 @@ class GTE:
     def query_orders(
         self, statuses: Sequence[str] = protocol.LIVE_STATUSES, *, after: str = "", count: int = 0
     ) -> list[OpenOrder]:
-        """Return all orders of the symbol in these statuses (none: in any), oldest first.
+        """Return all orders of the symbol in these statuses (empty: in any), oldest first.
 
-        It asks on until a page is short, so the list is complete or the call fails. `after` is an
-        order_id to begin behind, `count` ends it after so many rows.
+        It reads pages until one is short, so the list is complete or the call fails. It begins
+        after the order_id `after`, and stops after `count` rows if that is given.
         """
         found: dict[str, OpenOrder] = {}
         page = count or protocol.PAGE_ROWS
@@ -345,39 +349,39 @@ class GTE:
         raise Temporary(f"order/query did not end after {MAX_PAGES} pages")
 
     def newest_orders(self) -> list[OpenOrder]:
-        """Return the orders with the highest ids, in whatever state: one page of them."""
+        """Return one page of the orders with the highest ids, in any state."""
         params = self._rest.symbol | {"count": str(protocol.PAGE_ROWS)}
         rows = self._rest.rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
         return parsed(protocol.parse_order, rows)
 
     def get_order(self, order_id: str) -> OpenOrder | None:
-        """Return one order in whatever state; None when the venue does not know it."""
+        """Return one order in any state; None when the venue does not know it."""
         rows = self.query_orders((), after=str(int(order_id) - 1), count=1)
         return next((order for order in rows if order.order_id == order_id), None)
 
     def get_orders(self, order_ids: Sequence[str]) -> list[OpenOrder]:
-        """Return orders in whatever state, asked for side by side; those that are known."""
+        """Return the orders that the venue knows, in any state; queried in parallel."""
         asked = [self._pool.submit(self.get_order, order_id) for order_id in order_ids]
         found = [future.result() for future in asked]
         return [order for order in found if order]
 
     def open_orders_http(self) -> list[OpenOrder]:
-        """Return our own open orders (by prefix), asked from the venue now."""
+        """Return own open orders (by prefix), read over REST."""
         prefix = self.account.prefix
         return [order for order in self.query_orders() if is_ours(order.client_oid, prefix)]
 
-    # --- the live tables, under the family's names ----------------------------------------------
+    # --- the feed, under the names of the BitMEX sample -------------------------------------------
 
     def open_orders_ws(self) -> tuple[OpenOrder, ...]:
-        """Return our own open orders (by prefix) as the live table shows them."""
+        """Return own open orders (by prefix) from the feed."""
         return self._feed.open_orders(self.account.prefix)
 
     def funds(self) -> Margin | None:
-        """Return the account as the live table shows it."""
+        """Return the account from the feed; None while it has not shown it."""
         return self._feed.funds()
 
     def position_ws(self) -> Position:
-        """Return both legs as the live table shows them; REST has no position (gte-api §11)."""
+        """Return both legs from the feed; REST has no position (gte-api §11)."""
         return self._feed.position()
 
     def delta(self) -> Decimal:
@@ -385,11 +389,11 @@ class GTE:
         return self.position_ws().net
 
     def recent_trades(self) -> list[dict[str, str]]:
-        """Return the latest public trades as the live table shows them."""
+        """Return the latest public trades from the feed."""
         return self._feed.recent_trades()
 
     def market_depth(self, size: int = 25) -> dict[str, list[list[str]]]:
-        """Return the best levels as the live table shows them."""
+        """Return the best `size` levels of the book from the feed."""
         return self._feed.market_depth(size)
 
     # --- inside ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The market maker: which orders a strategy wants, and how the open ones become those."""
+"""The market maker: a strategy wants orders, and the open orders converge to them."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -31,24 +31,25 @@ __all__ = ["ExchangeInterface", "OrderManager"]
 logger = logging.getLogger(__name__)
 
 REMIND_EVERY = 60.0
+"""Seconds between two log lines on why the bot is not quoting."""
 START_EXIT_SECONDS = 3.0
-"""Seconds to leave during the start, when only an earlier run can have left orders."""
+"""Seconds for the shutdown after a failed start, when only a previous run can have left orders."""
 
 
 class OrderManager:
-    """The loop with its default strategy, a strategy. Subclass it and override `place_orders()`.
+    """The control loop with the default strategy, a ladder. Subclass it, override `place_orders()`.
 
-    A strategy ends in `converge_orders()`, which applies the limits; it places nothing by itself.
-    Making one connects to the venue; `run_loop()` runs until it is told to stop, and leaves no
-    order behind. Every public method may be overridden.
+    A strategy ends in `converge_orders()`, which applies the limits; it sends no order by itself.
+    The constructor connects to the venue. `run_loop()` runs until stopped, then cancels all own
+    orders. Every public method may be overridden.
     """
 
     runtime = Runtime()
-    """What it is given from outside: a live run, unless `made_with()` says otherwise."""
+    """The dependencies: those of a live run, unless `made_with()` replaces them."""
 
     @classmethod
     def made_with(cls, runtime: Runtime) -> Self:
-        """Return a bot with this clock and these connections. Its constructor has no argument."""
+        """Return a bot with these dependencies; its constructor takes no arguments."""
         bot = cls.__new__(cls)
         bot.runtime = runtime
         bot.__init__()  # type: ignore[misc]
@@ -59,7 +60,7 @@ class OrderManager:
             settings.load(FILE)
         self.clock = self.runtime.clock
         self.control = Control()
-        """What was asked of this run; may be set from a signal handler."""
+        """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._reminded_at = 0.0
         self._brake = CreateBrake()
@@ -67,7 +68,7 @@ class OrderManager:
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._dropped = Dropped()
         self._decided: tuple[object, Decision] | None = None
-        """What the last decision depended on, and what it was."""
+        """The inputs of the last decision, and the decision."""
         self._reloader = Reloader(self.clock)
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.runtime
@@ -93,46 +94,46 @@ class OrderManager:
 
     @property
     def health(self) -> Health:
-        """The trading state and the reason of it."""
+        """The trading state and its reason."""
         return self.loop.health
 
     def run_loop(self, loops: int | None = None) -> None:
-        """Tick until `stop()`, or so many times; then leave no order behind.
+        """Tick until `stop()`, or `loops` times; then cancel all own orders.
 
-        Raises OrdersLeft when own orders may rest at the venue, Fatal when the venue refused us.
+        Raises OrdersLeft when own orders may still rest at the venue.
         """
         self.loop.run(loops)
 
     def tick(self) -> None:
-        """Make one pass; see `Loop.tick()`."""
+        """Run one tick; see `Loop.tick()`."""
         self.loop.tick()
 
     def stop(self, reason: str) -> None:
-        """Ask the loop to end after the current tick. May be called from a signal handler."""
+        """Stop the loop after the current tick. May be called from a signal handler."""
         self.control.stop(reason)
 
     def halt(self, reason: str) -> None:
-        """Place no order any more, pull all at the next tick, until a person restarts.
+        """Halt: pull all own orders at the next tick, and place none until a person restarts.
 
         May be called from a signal handler.
         """
         self.control.halt(reason)
 
     def restart(self) -> None:
-        """Leave no order behind, and start the program anew. A stop, whenever asked for, wins."""
+        """Cancel all own orders and restart the program. A stop overrides a restart."""
         self.control.restart()
 
     def exit(self) -> None:
-        """Cancel all our orders, prove that none is left, and close the connections.
+        """Cancel all own orders, prove that none is left, and close the connections.
 
         Raises OrdersLeft when that is not proven.
         """
         self.loop.leave()
 
     def check_file_change(self) -> bool:
-        """Take changed settings over, and restart for changed code, once files have stood still.
+        """Apply changed settings, and restart for changed code, once the files have settled.
 
-        A bot that is halted waits for a person. Returns whether settings have changed.
+        A halted bot does not restart. Returns whether settings have changed.
         """
         changed, code = self._reloader.look()
         if "DRY_RUN" in changed:
@@ -140,7 +141,7 @@ class OrderManager:
                 self.exchange.orders.go_dry()
             except OrdersLeft as error:
                 logger.error("%s", error)
-                self.halt("DRY_RUN was set to True, and orders may be left")
+                self.halt("DRY_RUN was set to True, but own orders may be left")
         if code and self.runtime.can_restart and not self.control.is_halted:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
@@ -151,12 +152,12 @@ class OrderManager:
     # --- what to quote --------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Read the instrument and where the position stands. Orders stay as they are."""
+        """Read the instrument and the position. Orders are not touched."""
         self.instrument = self.exchange.get_instrument()
         self.starting_qty = self.running_qty = self.exchange.get_delta()
 
     def sanity_check(self) -> None:
-        """Bring our orders up to date and see whether quoting is allowed; read the ticker if so."""
+        """Reconcile own orders and determine the trading state; read the ticker if it may quote."""
         before = self.health
         self.loop.apply_health(self.exchange.refresh())
         self._sizes.forget(self.exchange.orders.take_fills())
@@ -167,19 +168,26 @@ class OrderManager:
                 logger.warning("%s, not quoting: %s.", self.health.state.value, self.health.reason)
             return
         if self.health != before and self.health.state is TradingState.REDUCING:
-            logger.warning("REDUCING, only towards a smaller position: %s.", self.health.reason)
+            logger.warning(
+                "REDUCING, only orders that reduce the position: %s.", self.health.reason
+            )
         elif self.health.state is not before.state:
             logger.info("ACTIVE: quoting.")
         self.instrument = self.exchange.get_instrument()
         self._check_instrument_rules()
         self.get_ticker()
         if self.long_position_limit_exceeded():
-            logger.info("Long position limit reached, no more buys: %s", settings.MAX_POSITION)
+            position, limit = self.exchange.get_delta(), settings.MAX_POSITION
+            logger.info("Long position limit reached, no more buys: %s of %s", position, limit)
         if self.short_position_limit_exceeded():
-            logger.info("Short position limit reached, no more sells: %s", settings.MIN_POSITION)
+            position, limit = self.exchange.get_delta(), settings.MIN_POSITION
+            logger.info("Short position limit reached, no more sells: %s of %s", position, limit)
 
     def get_ticker(self) -> dict[str, float]:
-        """Read the ticker and set the start prices of the ladder from it; return the ticker."""
+        """Read the ticker, set the start prices of the ladder, and return the ticker.
+
+        Raises Temporary when a side of the book is empty.
+        """
         ticker = self.exchange.get_ticker()
         start = strategy.start_prices(
             bid=ticker["buy"],
@@ -205,7 +213,7 @@ class OrderManager:
         return ticker
 
     def get_price_offset(self, index: int) -> float:
-        """Return the price of a level: -1, -2, ... are buys and 1, 2, ... are sells."""
+        """Return the price of a level: -1, -2, ... are buys, 1, 2, ... are sells."""
         return strategy.level_price(
             strategy.Start(buy=self.start_position_buy, sell=self.start_position_sell),
             index,
@@ -215,7 +223,7 @@ class OrderManager:
         )
 
     def prepare_order(self, index: int) -> dict[str, Any]:
-        """Return the wanted order of a level."""
+        """Return the wanted order of a level: price, orderQty (contracts or base units), side."""
         if settings.RANDOM_ORDER_SIZE:
             qty = self._sizes.of(
                 index,
@@ -233,7 +241,7 @@ class OrderManager:
         return {"price": self.get_price_offset(index), "orderQty": qty, "side": side.value}
 
     def place_orders(self) -> None:
-        """Say which orders are wanted, and converge to them. This is what a strategy overrides."""
+        """Determine the wanted orders and converge to them. A strategy overrides this."""
         levels = range(1, settings.ORDER_PAIRS + 1)
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
@@ -245,11 +253,13 @@ class OrderManager:
     def converge_orders(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Make the open orders the wanted ones, within the limits and with the fewest requests.
+        """Turn the open orders into the wanted ones, within the limits, with the fewest requests.
 
-        Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, numbers in floats;
-        prices go to the nearest tick and quantities to the nearest lot; of several at one price the
-        first counts. Raises InvalidOrder, with nothing sent, for one that makes no sense.
+        Orders are mappings with `price`, `orderQty` (or `qty`) and `side`; numbers are floats or
+        decimals. Prices go to the nearest tick, quantities down to the lot. Of several orders at
+        one price the first counts. Raises InvalidOrder, with nothing sent, for an order with an
+        impossible price, quantity or side; Temporary when the strategy took longer than a quote
+        may rest unconfirmed.
         """
         self._check_age()
         snapshot = self.exchange.read_snapshot()
@@ -272,23 +282,23 @@ class OrderManager:
         log_status(self.exchange.snapshot(), self.exchange.money, self.health)
 
     def short_position_limit_exceeded(self) -> bool:
-        """Say whether the position is so short that nothing more may be sold."""
+        """Return whether the position limit allows no more sells."""
         room = strategy.room_for(Side.SELL, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def long_position_limit_exceeded(self) -> bool:
-        """Say whether the position is so long that nothing more may be bought."""
+        """Return whether the position limit allows no more buys."""
         room = strategy.room_for(Side.BUY, self.exchange.snapshot(), self._limits(), ())
         return room is not None and room <= 0
 
     def check_connection(self) -> bool:
-        """Say whether the feed is connected. It comes back by itself."""
+        """Return whether the feed is connected. It reconnects by itself."""
         return self.exchange.is_open()
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
-        """Decide, unless everything that it depends on is as it was the last time."""
+        """Return the decision; the last one again if all its inputs are equal."""
         limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
         asked = (wanted, snapshot, limits, relist)
         if self._decided is None or self._decided[0] != asked:
@@ -309,17 +319,21 @@ class OrderManager:
         )
 
     def _check_instrument_rules(self) -> None:
-        """Pull all orders when the venue has changed tick or lot: they stand on the old grid."""
+        """Pull all own orders when the venue has changed tick or lot size.
+
+        Raises Temporary while they are not cancelled.
+        """
         rules = (self.instrument["tickSize"], self.instrument["lotSize"])
         before, self._rules = self._rules, rules
         if before and before != rules:
-            logger.warning("The venue changed tick and lot: %s -> %s.", before, rules)
-            if not self.loop.puller.pull("they stand on the old grid"):
+            logger.warning("Venue changed tick and lot size: %s -> %s.", before, rules)
+            if not self.loop.puller.pull("priced on the old tick grid"):
                 self._rules = before
-                raise Temporary("orders still stand on the old grid")
+                raise Temporary("own orders on the old tick grid are not cancelled yet")
 
     def _check_age(self) -> None:
-        """Raise Temporary when the strategy has thought so long that the market is another one."""
+        """Raise Temporary when the strategy took longer than a quote may rest unconfirmed."""
         took = 0.0 if self.loop.asked_at is None else self.clock.monotonic() - self.loop.asked_at
-        if took > self.loop.quote_ttl():
-            raise Temporary(f"the strategy took {took:.0f} s: its orders are not placed")
+        limit = self.loop.quote_ttl()
+        if took > limit:
+            raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")

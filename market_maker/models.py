@@ -1,7 +1,7 @@
-"""The values that go round the loop: frozen, exact, with the units of the venue.
+"""The values of the control loop: frozen, exact, in the units of the venue.
 
-Prices and money are `Decimal`; quantities are `Decimal` too, whole numbers of contracts for `pc`
-and base currency for `bb`; times are integer milliseconds UTC.
+Prices and money are `Decimal`. Quantities are `Decimal` too: whole contracts for `pc`, base
+currency for `bb`. Times are integer milliseconds UTC.
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
 POSITION_STALE = 30.0
-"""Seconds without a frame of the position, which the venue sends every second or so. After that
-trading pauses (`safety.trading_state`) and the feed reconnects (`ws.vitals`)."""
+"""Seconds without a position update, which the venue sends about every second. Then trading pauses
+(`safety.trading_state`) and the feed reconnects (`ws.vitals`)."""
 
 
 class Side(Enum):
@@ -24,7 +24,7 @@ class Side(Enum):
     BUY = "Buy"
     SELL = "Sell"
 
-    __hash__ = object.__hash__  # in C: half of the 0.3 us that Enum's own takes
+    __hash__ = object.__hash__  # in C: half of the 0.3 us of Enum's own
 
     @property
     def sign(self) -> int:
@@ -35,12 +35,12 @@ class Side(Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
     def better(self, price: Decimal, other: Decimal) -> bool:
-        """Say whether `price` stands before `other` in the queue of this side of the book."""
+        """Return whether `price` has priority over `other` on this side of the book."""
         return price > other if self is Side.BUY else price < other
 
 
 class OrderState(Enum):
-    """Where one of our orders is in its life (see `orders`)."""
+    """The state of an own order (see `orders.tracker`)."""
 
     SENT = "sent"
     OPEN = "open"
@@ -51,9 +51,9 @@ class OrderState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Whose orders, where and in what: all that cancelling needs, and what every client is given.
+    """The account, venue and symbol: all that cancelling needs, and what every client is given.
 
-    Without a key pair (a dry run) only public calls can be made.
+    Without a key pair (a dry run) only public calls are possible.
     """
 
     base_url: str
@@ -64,15 +64,15 @@ class Account:
     api_key: Secret = field(default_factory=lambda: Secret(""))
     api_secret: Secret = field(default_factory=lambda: Secret(""))
     prefix: str = "mm_"
-    """How client_oids of ours begin."""
+    """The prefix of the client_oids of own orders."""
     ws_url: str = ""
-    """The feed's address; empty where none is wanted."""
+    """The address of the feed; empty for a client without one."""
     timeout: float = 7.0
     """Seconds to wait for an answer; at most 4 for writes."""
 
     @property
     def is_contract(self) -> bool:
-        """Whether it trades contracts, which have positions, private tables and batch cancels."""
+        """Whether it trades contracts: they have positions, private tables and batch cancels."""
         return self.instrument_type != "bb"
 
 
@@ -87,7 +87,7 @@ class Instrument:
     lot: Decimal = Decimal(1)
     """Step of quantities: one contract, or the smallest base quantity of a pair."""
     face_value: Decimal = Decimal(1)
-    """Worth of one contract in the quote currency."""
+    """Value of one contract in the quote currency."""
     last_price: Decimal | None = None
     mark_price: Decimal | None = None
     index_price: Decimal | None = None
@@ -103,13 +103,13 @@ class Instrument:
 
     @property
     def valuation_price(self) -> Decimal | None:
-        """The price at which a position is valued: the mark, else the last."""
+        """The price that values a position: the mark price, else the last price."""
         return self.mark_price or self.last_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
-    """Best bid and ask of others, and the last price; None where there is none."""
+    """Best bid and ask without own orders, and the last price; None where there is none."""
 
     bid: Decimal | None
     ask: Decimal | None
@@ -117,27 +117,24 @@ class Ticker:
 
     @property
     def is_crossed(self) -> bool:
-        """Whether somebody bids more than somebody asks, which no sound book shows."""
+        """Whether the best bid is above the best ask, which a sound book never shows."""
         return self.bid is not None and self.ask is not None and self.bid > self.ask
 
     @property
     def middle(self) -> Decimal:
-        """The mid, or the one price that there is; 0 on an empty book."""
+        """The mid; the only price of a one-sided book; 0 for an empty book."""
         prices = [price for price in (self.bid, self.ask) if price is not None]
         return sum(prices, ZERO) / len(prices) if prices else ZERO
 
     def would_rest(self, side: Side, price: Decimal) -> bool:
-        """Return whether an order would rest: not at or through the known other side."""
+        """Return whether an order would rest: its price is not at or through the other side."""
         other = self.ask if side is Side.BUY else self.bid
         return other is None or side.better(other, price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order that we want.
-
-    `close` says that it closes the opposite leg instead of opening one.
-    """
+    """A wanted order. With `close` it closes the opposite leg instead of opening one."""
 
     side: Side
     price: Decimal
@@ -146,7 +143,7 @@ class OrderRequest:
     client_oid: str = ""
 
     def accepted(self, order_id: str, symbol: str) -> "OpenOrder":
-        """Return the order that the venue has made of it."""
+        """Return the open order of this request, as accepted by the venue."""
         return OpenOrder(
             side=self.side,
             price=self.price,
@@ -163,7 +160,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
-    """An order as a row of the venue shows it, or as we know it while no row has been seen."""
+    """An order as a row of the venue shows it, or as sent while no row has arrived."""
 
     side: Side
     price: Decimal
@@ -175,12 +172,12 @@ class OpenOrder:
     state: OrderState = OrderState.OPEN
     avg_price: Decimal = ZERO
     ctime: int = 0
-    """The venue's time of its creation in ms; nothing that is newer is told by it."""
+    """The venue's creation time in ms. It never decides which row is newer."""
     arrival: int = 0
-    """The number of frames that had arrived when the venue first acknowledged it."""
+    """The number of feed frames that had arrived when the venue first acknowledged it."""
     symbol: str = ""
     is_taker: bool = False
-    """Whether the row tells of a fill that is_taker liquidity instead of giving it."""
+    """Whether the row shows a fill that took liquidity."""
 
     @property
     def remaining(self) -> Decimal:
@@ -188,7 +185,7 @@ class OpenOrder:
 
     @property
     def full(self) -> str:
-        """The order with its ids, for a person who must find it at the venue."""
+        """The order with its ids, to find it at the venue."""
         return f"{self} client_oid {self.client_oid} order_id {self.order_id}"
 
     def __str__(self) -> str:
@@ -197,9 +194,9 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """An increase of the filled quantity of one of our orders.
+    """An increase of the filled quantity of an own order.
 
-    The venue tells no price of a fill, only the average of its order (gte-api §6.5).
+    The venue shows no price of a fill, only the average price of its order (gte-api §6.5).
     """
 
     side: Side
@@ -207,7 +204,7 @@ class Fill:
     before: OpenOrder
     order: OpenOrder
     arrival: int = 0
-    """How many frames of the feed had arrived when it was told."""
+    """The number of feed frames that had arrived with it."""
 
     @property
     def is_long(self) -> bool:
@@ -221,23 +218,23 @@ class Leg:
 
     qty: Decimal = ZERO
     available: Decimal = ZERO
-    """What is not yet bound by resting close orders."""
+    """Quantity that is not reserved by resting close orders."""
     entry_price: Decimal = ZERO
     liquidation_price: Decimal | None = None
     arrival: int = 0
-    """The number of the frame that has shown it (see `ws_thread.GTEWebsocket.arrivals`)."""
+    """The number of the frame that showed it (see `ws_thread.GTEWebsocket.arrivals`)."""
     at: float = 0.0
-    """When that frame arrived, in seconds of our steady clock."""
+    """When that frame arrived, in steady seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Both legs of one symbol: this venue holds long and short at once."""
+    """Both legs of one symbol: the venue holds long and short separately (hedge mode)."""
 
     long: Leg = field(default_factory=Leg)
     short: Leg = field(default_factory=Leg)
     at: float = 0.0
-    """When the latest frame of the table arrived, whichever leg it showed."""
+    """When the latest frame of the table arrived, for either leg."""
 
     @property
     def net(self) -> Decimal:
@@ -246,7 +243,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """How long and how short we may be, by the worse of several views of the position."""
+    """Bounds of the position, from several views of it: its lowest and highest quantities."""
 
     long_low: Decimal
     long_high: Decimal
@@ -257,7 +254,7 @@ class Exposure:
 
     @classmethod
     def of(cls, *views: tuple[Decimal, Decimal]) -> "Exposure":
-        """Return the exposure of views, each the quantities of the (long, short) leg."""
+        """Return the exposure of several views, each the quantities of the (long, short) legs."""
         longs, shorts = [view[0] for view in views], [view[1] for view in views]
         nets = [long - short for long, short in views]
         return cls(
@@ -286,32 +283,35 @@ class Margin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that a plan is decided on, read at one moment."""
+    """All inputs of a plan, read at one moment."""
 
     instrument: Instrument
     ticker: Ticker
     orders: tuple[OpenOrder, ...]
-    """Own orders that rest or may rest: open, sent, being cancelled, or of unknown outcome."""
+    """Own orders that rest or may rest: open, sent, cancelling, or of unknown outcome."""
     position: Position
     exposure: Exposure
-    """The worse of the position as shown and as our own fills make it."""
+    """Bounds of the position, from the position as shown and from own fills."""
     margin: Margin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What turns the open orders into the wanted ones."""
+    """The requests that turn the open orders into the wanted ones."""
 
     cancel: tuple[OpenOrder, ...] = ()
     create: tuple[OrderRequest, ...] = ()
     keep: tuple[OpenOrder, ...] = ()
     deferred: tuple[OrderRequest, ...] = ()
-    """Wanted orders that wait until an order that is in their way is seen to have ended."""
+    """Wanted orders that wait until a conflicting order has ended."""
 
 
 def riskiest_first(
     orders: Iterable[OpenOrder], ticker: Ticker, position: Position
 ) -> list[OpenOrder]:
-    """Return orders to cancel, those first that could enlarge the position, the nearest first."""
+    """Return orders in the order of cancelling.
+
+    First those that could enlarge the position, and of these the nearest to the mid.
+    """
     middle, net = ticker.middle, position.net
     return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))

@@ -1,7 +1,7 @@
-"""Secrets that do not show, and the log without them.
+"""Secrets, and their redaction from the log.
 
-A `Secret` looks like `***` to everything but `reveal()`. `Redacting` is a log formatter that takes
-out of each line what got there all the same, tracebacks included.
+A `Secret` shows as `***` everywhere but in `reveal()`. `Redacting` is a log formatter that removes
+secrets from each line all the same, tracebacks included.
 """
 
 import base64
@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 MASK = "***"
 SHORTEST = 6
-"""Shorter secrets are not looked for in the log: they would be found in every word."""
+"""Shorter secrets are not redacted: they would match parts of words."""
 
 _HEADER = re.compile(
     r"(?i)\b(api[-_][a-z]+)(\\?[\"']?\s*[:=,]\s*b?\\?[\"']?)(?:(?!\\[rn])[^\s\"',;&{}])+"
@@ -29,10 +29,10 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Secret(str):
-    """Text that shows as `***`, whoever looks; copies and pickles of it hold nothing else.
+    """Text that shows as `***`; copies and pickles of it hold nothing else.
 
-    `reveal()` is for a signature or a header only, never for a message.
-    `tail` characters at the end may be shown in the log, as of a key, to tell it from another.
+    `reveal()` is for a signature or a header only, never for a message. The last `tail` characters
+    may be logged, to tell one key from another.
     """
 
     __slots__ = ("__weakref__", "_look", "_revealed", "_shown")
@@ -57,7 +57,7 @@ class Secret(str):
         return self._revealed
 
     def redact(self, text: str) -> str:
-        """Return a text without this secret, in whatever usual form it is written there."""
+        """Return a text without this secret, in any usual encoding."""
         return self._look.sub(lambda _: self._shown, text)
 
     def __eq__(self, other: object) -> bool:
@@ -80,17 +80,17 @@ class Secret(str):
 
     @property
     def __dict__(self) -> dict[str, str]:  # type: ignore[override]
-        """What `vars()` shows."""
+        """The value of `vars()`."""
         return {"value": str(self)}
 
 
 _lock = threading.RLock()
 _known: "WeakValueDictionary[int, Secret]" = WeakValueDictionary()
-"""Every secret that somebody still holds."""
+"""Every secret still in use."""
 
 
 def revealed(text: str) -> str:
-    """Return the text of a secret, or plain text as it is."""
+    """Return the text of a secret; plain text unchanged."""
     return text.reveal() if isinstance(text, Secret) else text
 
 
@@ -98,10 +98,10 @@ def revealed(text: str) -> str:
 
 
 def fit(text: str) -> str:
-    """Return text fit for a log or a terminal.
+    """Return text that is safe for a log or a terminal.
 
-    Without known secrets in any usual form, signatures and `api-*` headers; control characters
-    but newline and tab are escaped.
+    Known secrets in any usual encoding, signatures and `api-*` headers are masked; control
+    characters except newline and tab are escaped.
     """
     with _lock:
         known = {secret.reveal(): secret for secret in _known.values()}
@@ -113,26 +113,26 @@ def fit(text: str) -> str:
 
 
 class Redacting(logging.Formatter):
-    """Formats with another formatter, then makes the whole of it fit for the log."""
+    """Formats with another formatter, then redacts the whole text."""
 
     def __init__(self, inner: logging.Formatter | None = None) -> None:
         super().__init__()
         self._inner = inner or logging.Formatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with the traceback if there is one."""
+        """Return the redacted line, with its traceback, if any."""
         try:
             return fit(self._inner.format(record))
-        except Exception as error:  # else `logging` would print the arguments as they are
+        except Exception as error:  # else `logging` would print the raw arguments
             shown = f"{record.name}:{record.lineno}: {record.msg!r} with {record.args!r}"
             return fit(f"{shown} cannot be formatted: {error}")
 
 
 def install() -> None:
-    """Keep secrets out of what this process prints by itself.
+    """Redact everything that this process prints by itself.
 
-    That is every handler of the root logger, errors that nobody catches, in threads too, and core
-    dumps.
+    That is every handler of the root logger, and uncaught errors, also in threads. Core dumps are
+    disabled.
     """
     for handler in logging.getLogger().handlers:
         if not isinstance(handler.formatter, Redacting):
@@ -148,11 +148,11 @@ def _print(error: BaseException | None) -> None:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield the ways in which a secret may be written, the longest first."""
+    """Yield the usual encodings of a secret, the longest first."""
     raw = value.encode(errors="replace")
     forms = {value, ascii(value)[1:-1], repr(value)[1:-1], json.dumps(value)[1:-1]}
     forms |= {quote(raw), quote(raw, safe=""), quote_plus(raw)}
-    for ahead in range(3):  # in base64 of a longer text it looks one of three ways
+    for ahead in range(3):  # in base64 of a longer text it has one of three forms
         text = base64.b64encode(bytes(ahead) + raw).decode()
         whole = text[-(-ahead * 8 // 6) : (ahead + len(raw)) * 8 // 6]
         forms |= {whole, whole.translate(str.maketrans("+/", "-_"))}

@@ -585,7 +585,7 @@ def test_when_the_tick_changes_all_is_pulled_and_placed_on_the_new_grid(
             lambda: len(world.orders()) == 6 and not old & {o.order_id for o in world.orders()}, 10
         )
         assert all(order.price % Decimal("2.5") == 0 for order in world.orders())
-        assert "The venue changed tick and lot" in log.text
+        assert "Venue changed tick and lot size" in log.text
         assert -10013 not in world.report.refusals
         assert_well(world)
         world.run(60)

@@ -248,7 +248,7 @@ def test_an_order_that_makes_no_sense_is_named_and_nothing_is_sent(
 
     start(Odd).tick()
     assert ladder(venue) == []
-    assert "makes no sense" in log.text
+    assert "Invalid order from the strategy" in log.text
 
 
 def test_an_error_in_a_strategy_is_logged_with_its_traceback_and_skips_the_tick(
