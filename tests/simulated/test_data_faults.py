@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from market_maker.errors import VenueUnreachable
-from market_maker.models import Instrument, OrderRequest, Position, Side, Snapshot, Ticker
+from market_maker.models import Exposure, Instrument, OrderRequest, Position, Side, Snapshot, Ticker
 from market_maker.paper.api.rows import book_side
 from market_maker.paper.exchange.engine import Side as BookSide
 from market_maker.paper.exchange.quirks import Quirks
@@ -95,7 +95,7 @@ def test_a_frame_that_comes_twice_changes_nothing_twice() -> None:
         assert_all_well(world)
 
 
-def test_an_older_update_does_not_take_a_level_back() -> None:
+def test_what_arrives_later_is_newer_and_the_audit_finds_a_level_that_came_too_late() -> None:
     with quoting() as world:
         world.fault("frame_late", match="order_book", value="4000", times=1)
         world.put("buy", "8480", 5)
@@ -104,6 +104,8 @@ def test_an_older_update_does_not_take_a_level_back() -> None:
         world.run(1)
         assert is_book_true(world)
         world.run(5)  # the late frame comes in
+        assert not is_book_true(world)
+        world.run(40)
         assert is_book_true(world)
         assert_all_well(world)
 
@@ -208,6 +210,7 @@ def test_a_locked_book_is_quoted_one_tick_away() -> None:
         ticker=Ticker(bid=Decimal(8490), ask=Decimal(8490)),
         orders=(),
         position=Position(),
+        exposure=Exposure.of((Decimal(0), Decimal(0))),
     )
     wanted = [
         OrderRequest(side=side, price=Decimal(price), qty=Decimal(1))
@@ -618,7 +621,7 @@ def test_a_time_that_cannot_be_is_ignored_and_the_rows_are_kept(how: str, table:
         world.run(4)
         assert is_book_true(world)
         assert world.bot
-        position = world.bot.exchange.snapshot().position
+        position = world.bot.exchange.feed.position()
         assert (position.long.qty, position.short.qty) == world.position()
         world.run(20)
         assert state(world) is ACTIVE

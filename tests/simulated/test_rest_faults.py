@@ -258,7 +258,7 @@ def test_a_create_that_has_waited_is_looked_at_again(world: World, log: Log) -> 
 
     world.network.watchers.append(watch)
     world.run(30)
-    assert "no longer wanted" in log.text
+    assert "left for the next tick" in log.text
     known = fell[0] + 3_100  # so long do the news and an order take together
     assert not [fill for fill in world.report.fills if not fill.maker and fill.time > known]
     world.network.latency = (0.005, 0.03)

@@ -16,8 +16,8 @@ from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.orders import sweep
 from market_maker.orders.sweep import (
     ASK_AGAIN,
+    CLOCK_TOLERANCE_MS,
     LATE_SECONDS,
-    NEARLY_MS,
     OWNER_UNKNOWN,
     SLICE_SECONDS,
     Notes,
@@ -203,8 +203,8 @@ def noted(like: int = 1, ctime: int = 10**12) -> OpenOrder:
         ([nameless(11), nameless(12)], [noted()], set(), {"11", "12"}),
         ([nameless(11, like=2)], [noted()], set(), set()),
         ([replace(nameless(11), client_oid=OTHERS)], [noted()], set(), set()),
-        ([nameless(11, ctime=10**12 - NEARLY_MS)], [noted()], {"11"}, set()),
-        ([nameless(11, ctime=10**12 - NEARLY_MS - 1)], [noted()], set(), set()),
+        ([nameless(11, ctime=10**12 - CLOCK_TOLERANCE_MS)], [noted()], {"11"}, set()),
+        ([nameless(11, ctime=10**12 - CLOCK_TOLERANCE_MS - 1)], [noted()], set(), set()),
         ([nameless(11)], [], set(), set()),
         ([nameless(7), nameless(11)], [noted()], {"7", "11"}, set()),  # 7 is a noted id
         (
