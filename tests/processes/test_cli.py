@@ -440,9 +440,9 @@ def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
     exchange.wait_for("Ctrl-C ends it")
     assert exchange.end(signal.SIGINT) == 0
     assert json.loads(exchange.lines[-1])["self_trades"] == 0
-    bot = run("--paper", "--loops", "1", "--speed", "2", "--volatility", "0.5", "--seed", "3")
+    bot = run("--paper", "--loops", "4", "--speed", "2", "--volatility", "0.5", "--seed", "3")
     assert bot.end() == 0
-    assert "judge: orders: 60 accepted, " in bot.text
+    assert re.search(r"judge: orders: [6-9]\d accepted, ", bot.text)
     assert ", 0 left open" in bot.text
     assert "doubled in one price level: 0, self-trades: 0" in bot.text
 

@@ -52,7 +52,7 @@ Watch = Callable[..., Watched]
 def watch(venue: PaperExchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Let a guard watch us, with less patience than in life."""
     monkeypatch.setattr(guarding, "HANG_SECONDS", 0.5)
-    monkeypatch.setattr(guarding, "LATE_SECONDS", 1.0)
+    monkeypatch.setattr("market_maker.orders.sweep.LATE_SECONDS", 1.0)
     monkeypatch.setattr(guarding, "LOOK_AGAIN", 0.1)
     monkeypatch.setattr(guarding, "ROUND_SECONDS", 0.3)
     monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 20.0)

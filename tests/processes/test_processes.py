@@ -444,17 +444,16 @@ def test_a_terminal_that_takes_no_more_text_stops_the_bot_but_not_the_guard(
 
 SLOW_LOG = """
 import logging, time
-from market_maker.app import cli
-from market_maker.guard import guard
+from market_maker.app import guard_process
 
 class Slow(logging.StreamHandler):
     def emit(self, record):
         time.sleep(0.2)
         super().emit(record)
 
-logging.basicConfig(handlers=[Slow()])
-guard.stand_by = lambda pipe: logging.warning("clean")
-cli._guard(None)
+guard_process.logs.set_up = lambda: logging.basicConfig(handlers=[Slow()])
+guard_process.guard.stand_by = lambda pipe: logging.warning("clean")
+guard_process.main()
 """
 
 
