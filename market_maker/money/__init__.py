@@ -1,4 +1,4 @@
-"""Pure: what contracts are worth, what we hold, what was earned."""
+"""Pure: valuation, position and profit."""
 
 from market_maker.money.money import Money
 from market_maker.money.position import Jump, PositionLedger

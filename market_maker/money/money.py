@@ -1,4 +1,4 @@
-"""Position and profit, fed by our fills and the venue's rows in the order in which they arrive."""
+"""Position and profit, from own fills and the venue's rows in their order of arrival."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,26 +9,26 @@ from market_maker.money.profit import ProfitLedger
 
 
 class Money:
-    """The door of the room: the one place that knows what our fills have done."""
+    """The entry point of this package: position and profit from own fills, each booked once."""
 
     def __init__(self) -> None:
         self.position = PositionLedger()
         self.trades = ProfitLedger()
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
-        """Book one of our fills, each once."""
+        """Book an own fill, once."""
         self.position.book(fill)
         self.trades.book(fill, instrument)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
-        """Return what was earned before fees, open position at `price` included.
+        """Return the profit before fees, open position at `price` included.
 
         In the settlement currency.
         """
         return self.trades.profit(instrument, price)
 
     def as_text(self) -> dict[str, str]:
-        """Return the trades of this run so far, for the program that takes its place."""
+        """Return the trades of this run as text, to resume them after a restart."""
         trades = self.trades
         return {
             "bought": str(trades.bought),
@@ -38,10 +38,9 @@ class Money:
         }
 
     def resume_from(self, text: Mapping[str, str]) -> None:
-        """Count on from the trades of the program before this one.
+        """Resume the trades from the text of `as_text()`.
 
-        Raises ValueError or ArithmeticError, with nothing taken, for text that `as_text()` has not
-        written.
+        Raises ValueError or ArithmeticError for any other text; nothing is changed then.
         """
         bought, sold, paid = (Decimal(text.get(name, "?")) for name in ("bought", "sold", "paid"))
         fills = int(text.get("fills", "?"))

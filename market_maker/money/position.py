@@ -1,13 +1,13 @@
-"""The position, seen twice: what the venue shows, and what our own fills make of it.
+"""The position ledger: compares the position that the venue shows with own fills.
 
-No REST call of this venue gives positions, and the feed's rows of fills and positions come by
-separate ways. So each leg has two views: the latest row that has *arrived*, with our own fills that
-were told after it; and a base plus all our own fills since. Limits count the worst of them. No
-clock of the venue has a say in which is newer.
+REST has no positions, and the feed sends fills and positions in separate tables. So each leg has
+two views: the latest row that has *arrived*, plus own fills that arrived after it; and a base plus
+all own fills since. Limits count the worst view. The order of arrival decides what is newer, never
+a clock of the venue.
 
-A difference that lasts is the work of somebody else, or of the venue. The base is then set anew,
-but only from the first image of a new connection, with all our orders looked up after it, none of
-unknown outcome, and the same difference found twice. Time alone never sets it.
+A lasting mismatch means that the position was changed from outside or by the venue. The base is
+then reset, but only from the snapshot of a new connection, after own orders were reconciled on it,
+with none of unknown outcome, and with the same mismatch found twice. Time alone never resets it.
 """
 
 from collections import deque
@@ -17,19 +17,20 @@ from decimal import Decimal
 from market_maker.models import ZERO, Exposure, Fill, Leg, Position
 
 SETTLE = 5.0
-"""Seconds that a difference must stand before it is looked into."""
+"""Seconds that a mismatch must be constant before it is verified."""
 CHANGING_SECONDS = 12.0
-"""Seconds after which a difference that keeps changing is looked into, too."""
+"""Seconds after which a changing mismatch is verified, too."""
 LEG_STALE = 5.0
-"""Seconds without a row of a leg, while the table's frames go on: it may be no more."""
+"""Seconds without a row of a leg, while the table's frames go on: the leg may be flat."""
 RECENT = 10_000
+"""Own fills that are kept until the legs show them."""
 NEAR_LIQUIDATION = Decimal("0.005")
-"""How near the mark must have come to the liquidation price, as a fraction."""
+"""Distance of the mark from the liquidation price that counts as near, as a fraction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A change of a leg that no fill of ours explains."""
+    """A change of a leg that no own fill explains."""
 
     is_long: bool
     qty: Decimal
@@ -41,19 +42,20 @@ class Jump:
 
 @dataclass(slots=True)
 class _LegLedger:
-    """One leg: what there was before us, and what our fills have added since."""
+    """One leg: its base, and the own fills since."""
 
     base: Decimal | None = None
     own: Decimal = ZERO
     difference: Decimal = ZERO
-    """The leg as it is shown, less base and own fills."""
+    """The quantity shown, less base and own fills."""
     changed_at: float = 0.0
-    """When the difference became what it is."""
+    """When the difference last changed."""
     mismatch_since: float = 0.0
-    """When there began to be one, whatever it was then."""
+    """When the difference became nonzero."""
     last_matching: Leg = field(default_factory=Leg)
-    """The leg when it was last as expected."""
+    """The leg when it last matched own fills."""
     verified_qty: Decimal = ZERO
+    """The quantity for which a missing row was last verified; 0: none."""
 
     @property
     def expected(self) -> Decimal:
@@ -61,24 +63,24 @@ class _LegLedger:
 
 
 class PositionLedger:
-    """Holds both views of both legs. `now` is seconds on a steady clock."""
+    """Holds both views of both legs; it trusts neither alone. `now` is in steady seconds."""
 
     def __init__(self) -> None:
         self._long = _LegLedger()
         self._short = _LegLedger()
         self._recent: deque[Fill] = deque(maxlen=RECENT)
-        """Our fills that the legs, as they were last shown, may not show yet."""
+        """Own fills that the last shown legs may not include yet."""
         self._proposed: tuple[Decimal, Decimal] | None = None
-        """The differences that a new connection has shown once."""
+        """The differences that a new connection has shown once: long, short."""
 
     def book(self, fill: Fill) -> None:
-        """Book one of our fills, each once."""
+        """Book an own fill, once."""
         line = self._long if fill.is_long else self._short
         line.own += _change(fill)
         self._recent.append(fill)
 
     def exposure(self, shown: Position) -> Exposure:
-        """Return the worst of all views: shown, shown with later fills, and as we expect it."""
+        """Return the bounds of all views: shown, shown plus later fills, base plus own fills."""
         oldest = min(shown.long.arrival, shown.short.arrival)
         while self._recent and self._recent[0].arrival < oldest:
             self._recent.popleft()
@@ -93,7 +95,7 @@ class PositionLedger:
         return Exposure.of(*views)
 
     def see(self, shown: Position, now: float) -> None:
-        """Compare with what the feed shows now. The first that is ever shown is the base."""
+        """Compare the position of the feed with own fills. The first one shown is the base."""
         for line, leg in self._legs(shown):
             if line.base is None:
                 line.base = leg.qty - line.own
@@ -106,18 +108,18 @@ class PositionLedger:
                 line.difference, line.changed_at = difference, now
 
     def has_mismatch(self) -> bool:
-        """Return whether the two views differ; a row or a fill may still be on its way."""
+        """Return whether the two views differ; a row or a fill may still be in flight."""
         return bool(self._mismatched())
 
     def mismatch_for(self, now: float) -> float:
-        """Return the seconds since they began to differ."""
+        """Return the seconds since the views began to differ; 0 while they match."""
         return now - min((line.mismatch_since for line in self._mismatched()), default=now)
 
     def needs_new_image(self, now: float, known_at: float) -> bool:
-        """Return whether a difference has lasted so long that only a new connection can tell.
+        """Return whether a mismatch has lasted so long that only a new connection can verify it.
 
-        `known_at` is when our orders were last looked up: a difference since may be a fill of ours
-        that nobody has told us of.
+        `known_at` is when own orders were last reconciled: a mismatch that began later may be an
+        own fill that has not arrived yet.
         """
         return any(
             (now - line.changed_at >= SETTLE and known_at >= line.changed_at)
@@ -126,11 +128,11 @@ class PositionLedger:
         )
 
     def propose_base(self, shown: Position, mark: Decimal | None) -> list[Jump] | None:
-        """Take the difference for the work of another, if it is the same as the time before.
+        """Reset the base if the mismatch is the same as in the last proposal.
 
-        Call it only for the first image of a new connection, when all our orders have been looked
-        up since, and none is of unknown outcome. Returns the changes that no fill of ours explains
-        once the base is set anew; None while it is not.
+        Call it only for the snapshot of a new connection, after own orders were reconciled on it,
+        with none of unknown outcome. Returns the changes that no own fill explains if the base was
+        reset, else None.
         """
         found = self._long.difference, self._short.difference
         if self._proposed != found:
@@ -150,13 +152,13 @@ class PositionLedger:
         return jumps
 
     def withdraw_proposal(self) -> None:
-        """Forget what was proposed: the connection that has shown it is gone."""
+        """Drop the proposal: its connection is gone."""
         self._proposed = None
 
     def has_vanished(self, shown: Position) -> bool:
-        """Return, once for each quantity, whether a leg is shown no more: flat, or only quiet.
+        """Return, once for each quantity, whether a leg has had no row for LEG_STALE seconds.
 
-        Silence alone does not make it flat; the first image of a new connection tells.
+        It may be flat or only quiet: the snapshot of a new connection tells.
         """
         found = False
         for line, leg in self._legs(shown):
@@ -179,7 +181,7 @@ def _change(fill: Fill) -> Decimal:
 
 
 def _was_near_liquidation(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
-    """Return whether the mark had come to the liquidation price of a leg, or beyond it."""
+    """Return whether the mark was near or beyond the liquidation price of a leg."""
     price = leg.liquidation_price
     if not price or mark is None:
         return False

@@ -1,4 +1,4 @@
-"""What a run has earned with its own fills, before fees."""
+"""The profit of a run from its own fills, before fees."""
 
 from decimal import Decimal
 
@@ -7,23 +7,23 @@ from market_maker.money.valuation import is_inverse, value, value_of_fill
 
 
 class ProfitLedger:
-    """Adds up what was paid for and received by our fills, each booked once."""
+    """Adds up the payments of own fills, each booked once."""
 
     def __init__(self) -> None:
         self.bought = ZERO
         self.sold = ZERO
-        """In contracts or base currency."""
+        """Quantity in contracts or base currency."""
         self.fills = 0
         self.paid = ZERO
-        """Paid less received, in the settlement currency."""
+        """Value bought less value sold, in the settlement currency."""
 
     @property
     def net(self) -> Decimal:
-        """Bought less sold."""
+        """Quantity bought less quantity sold."""
         return self.bought - self.sold
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
-        """Book one of our fills."""
+        """Book an own fill, once."""
         self.fills += 1
         if fill.side is Side.BUY:
             self.bought += fill.qty
@@ -32,9 +32,9 @@ class ProfitLedger:
         self.paid += fill.side.sign * value_of_fill(fill, instrument)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
-        """Return what was earned, what is open valued at `price`, in the settlement currency.
+        """Return the profit in the settlement currency, with the open quantity valued at `price`.
 
-        An inverse contract is worth less of it the higher the price.
+        The value of an inverse contract falls as the price rises, so its sign is reversed.
         """
         worth = value(instrument, abs(self.net), price)
         earned = (worth if self.net > 0 else -worth) - self.paid

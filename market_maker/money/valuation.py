@@ -1,20 +1,20 @@
-"""What contracts are worth, in the settlement currency. The only place that says so."""
+"""The value of contracts in the settlement currency. No other module computes it."""
 
 from decimal import Decimal
 
 from market_maker.models import Fill, Instrument
 
 BELIEVABLE = Decimal("0.1")
-"""A fill is not believed to be further from its order's price, as a fraction."""
+"""Largest plausible deviation of a fill from the price of its order, as a fraction."""
 
 
 def is_inverse(instrument: Instrument) -> bool:
-    """Return whether profit is paid in the currency that the contract prices (BTC_USD in BTC)."""
+    """Return whether the contract settles in its base currency (BTC_USD in BTC)."""
     return instrument.is_contract and instrument.symbol.startswith(instrument.settle_currency)
 
 
 def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
-    """Return what so many contracts, or so much base currency, are worth at a price.
+    """Return the value of a quantity at a price, in the settlement currency.
 
     An inverse contract is worth `qty * face_value / price` (gte-api §7.1), any other contract
     `qty * face_value * price`; a pair `qty * price`, in its quote currency.
@@ -25,10 +25,10 @@ def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
 
 
 def value_of_fill(fill: Fill, instrument: Instrument) -> Decimal:
-    """Return what was paid or received for a fill, before fees.
+    """Return the value of a fill before fees, in the settlement currency.
 
-    The venue tells no price of a fill (gte-api §6.5): it is what the order's averages before and
-    after make of it, and what the order's own price makes of it where they cannot be believed.
+    The venue shows no price of a fill (gte-api §6.5). The value follows from the average prices of
+    the order before and after it, or from the price of the order where they are not plausible.
     """
     plain_value = value(instrument, fill.qty, fill.order.price)
     averages = [order.avg_price for order in (fill.before, fill.order) if order.filled]

@@ -1,4 +1,4 @@
-"""Pure: what we want, and the plan that makes the open orders so. The door is `decide()`."""
+"""Pure: from wanted orders to a plan. The entry point is `decide()`."""
 
 from market_maker.strategy.decision import Decision, decide
 from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices

@@ -1,10 +1,10 @@
-"""From the orders that rest to the orders that are wanted, with the fewest requests.
+"""Convergence: from resting orders to wanted orders with the fewest requests.
 
 An order is kept for a wanted one of the same side and size when its price is within `relist` of the
 wanted price and does not reach the other side's wanted prices. Each kept order saves a cancel and a
-create, so the fewest requests means the most kept orders; among those plans the one with the
-smallest total deviation from the wanted prices is taken. A part-filled order counts with its
-original size.
+create, so the fewest requests means the most kept orders. Of those plans it returns the one with
+the smallest total deviation from the wanted prices. A part-filled order counts with its original
+size.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,10 +23,10 @@ def converge(
 ) -> Plan:
     """Return the plan that turns `orders` (all that rest or may rest) into `wanted`.
 
-    `wanted` must not cross itself. A wanted order is created only where nothing is in its way: each
-    order that is being cancelled, or whose fate is unknown, holds back the wanted order nearest to
-    it on its side, and those that would trade with it. None is created at the price of a kept one,
-    as long as another price within `relist` is free.
+    `wanted` must not cross itself. No order is created where it conflicts with a resting one: each
+    order that is cancelling or of unknown outcome defers the wanted order nearest to it on its
+    side, and those that would trade with it. None is created at the price of a kept order while
+    another price within `relist` (a fraction) is free.
     """
     pairs = [
         pair
@@ -53,7 +53,7 @@ def _on(side: Side, wanted: Sequence[OrderRequest]) -> list[OrderRequest]:
 def _keepable(
     orders: Sequence[OpenOrder], wanted: Sequence[OrderRequest], side: Side
 ) -> list[OpenOrder]:
-    """Return the orders of a side that rest and do not reach the other side's wanted prices."""
+    """Return the resting orders of a side that do not reach the other side's wanted prices."""
     prices = [w.price for w in wanted if w.side is not side]
     limit = (min(prices) if side is Side.BUY else max(prices)) if prices else None
     return sorted(
@@ -69,7 +69,7 @@ def _keepable(
 
 
 def _most_pairs(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal) -> list[Pair]:
-    """Pair orders with wanted ones, size by size; both lists ascend in price."""
+    """Pair orders with wanted ones of the same size; both lists ascend in price."""
     by_size: dict[Decimal, tuple[list[OpenOrder], list[OrderRequest]]]
     by_size = defaultdict(lambda: ([], []))
     for order in orders:
@@ -82,12 +82,12 @@ def _most_pairs(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Dec
 def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal) -> list[Pair]:
     """Pair as many as possible, then as near as possible.
 
-    On a line the best pairs never cross, so where all can be paired, each goes with its like by
-    rank: that is a ladder that merely moves. Else it is an alignment: `scores[j]` is the best that
-    the orders looked at so far can make of the first j wanted ones, and a pair counts for more than
-    all deviations together. An order can meet only the wanted ones from `low` to `high`, which rise
-    with its price, so each order costs no more than its candidates. Prices are whole numbers here,
-    and the pairs are read from the kept scores at the end: that took the time to three fifths.
+    Optimal pairs never cross in price. If all can be paired by rank, as in a ladder that only
+    moves, those are the pairs. Otherwise it is a sequence alignment: `scores[j]` is the best score
+    of the orders so far with the first j wanted ones, and a pair scores more than all deviations
+    together. An order can pair only with the wanted ones from `low` to `high`, which rise with its
+    price, so each order costs only its candidates. Prices are integers here, and the pairs are
+    read back from the kept scores at the end, which saves two fifths of the time.
     """
     pairs = list(zip(orders, wanted, strict=False))
     if len(orders) == len(wanted) and all(_is_near(*pair, relist) for pair in pairs):
@@ -120,7 +120,7 @@ def _align(orders: list[OpenOrder], wanted: list[OrderRequest], relist: Decimal)
 
 
 def _pairs_of(steps: list[tuple[int, list[int], list[int]]]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs, last first: where a score was reached neither without j nor without i."""
+    """Yield the pairs (i, j), last first: those that the best score needs."""
     j = 10**9
     for i, (low, before, after) in reversed(list(enumerate(steps))):
         j = min(j, low + len(after) - 1)
@@ -138,9 +138,9 @@ def _is_near(order: OpenOrder, request: OrderRequest, relist: Decimal) -> bool:
 def _apart(
     missing: list[OrderRequest], pairs: list[Pair], relist: Decimal, tick: Decimal
 ) -> list[OrderRequest]:
-    """Move wanted orders outward, by ticks, from the prices of orders kept for other ones.
+    """Move wanted orders outward, by ticks, off the prices of orders kept for other ones.
 
-    Not beyond `relist`, within which any price will do.
+    They stay within `relist`, where any price is acceptable.
     """
     taken = {(order.side, order.price) for order, _ in pairs}
     free = {(w.side, w.price) for w in missing} - taken

@@ -1,4 +1,4 @@
-"""The decision: from the wanted orders and a snapshot to a plan, as a pure function of values."""
+"""The decision: from wanted orders and a snapshot to a plan, as a pure function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from market_maker.strategy import convergence, risk
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done, and which wanted orders are left out, each with the reason."""
+    """The plan, and the wanted orders that are not placed, each with the reason."""
 
     plan: Plan
     dropped: tuple[tuple[OrderRequest, str], ...]
@@ -19,9 +19,9 @@ class Decision:
 def decide(
     wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.Limits, *, relist: Decimal
 ) -> Decision:
-    """Return the plan with the fewest requests that keeps the limits, the most urgent ones first.
+    """Return the plan with the fewest requests within the limits, the most urgent requests first.
 
-    `relist` is the fraction by which an order may stand off the wanted price.
+    `relist` is the deviation from the wanted price at which an order is kept, as a fraction.
     """
     trimmed = risk.trim(wanted, snapshot, limits)
     plan = convergence.converge(

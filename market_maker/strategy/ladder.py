@@ -1,8 +1,7 @@
 """The default strategy: a ladder of buy and sell levels around the market.
 
-The numbers here are floats, as strategies of this family expect; `converge_orders()` puts them on
-the venue's grid as exact decimals. Index -1 is the first buy level, 1 the first sell level, 2 the
-next.
+Numbers are floats, as in the BitMEX sample; `converge_orders()` makes them exact decimals on the
+tick grid. Index -1 is the first buy level, 1 the first sell level, 2 the next sell level.
 """
 
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from market_maker.decimals import to_grid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where the ladder starts on each side. Not on the grid yet."""
+    """The start price of the ladder on each side, not yet on the tick grid."""
 
     buy: float
     sell: float
@@ -30,8 +29,9 @@ def start_prices(
 ) -> Start:
     """Return the start prices: one tick inside the market, or stepped back to keep `min_spread`.
 
-    `bid` and `ask` are the best prices of others; where our own best order stands at one of them,
-    that price is the start. No start is at or through the other side, or through the other start.
+    `bid` and `ask` are the best prices without own orders. Where the own best order is at one of
+    them, that price is the start. No start is at or through the other side, or through the other
+    start.
     """
     buy = bid if highest_buy == bid else bid + tick
     sell = ask if lowest_sell == ask else ask - tick
@@ -46,7 +46,7 @@ def start_prices(
 def level_price(
     start: Start, index: int, *, interval: float, maintain_spreads: bool, tick: float
 ) -> float:
-    """Return the price of a level, on the grid: `start * (1 + interval) ** ±k`.
+    """Return the price of a level, on the tick grid: `start * (1 + interval) ** ±k`.
 
     With `maintain_spreads` the first level is at the start itself, else one interval further out.
     """
@@ -57,5 +57,5 @@ def level_price(
 
 
 def level_qty(index: int, *, start_size: float, step_size: float) -> float:
-    """Return the size of a level: `start_size`, and `step_size` more at each further one."""
+    """Return the size of a level: `start_size`, plus `step_size` for each further level."""
     return start_size + (abs(index) - 1) * step_size

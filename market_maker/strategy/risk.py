@@ -1,7 +1,7 @@
-"""Limits: which wanted orders may be placed, and what goes first. It never blocks a cancel.
+"""Limits: which wanted orders may be placed, and in which order. They never block a cancel.
 
-Worst case counts every order that rests or may rest as if it filled, so a limit holds even if
-everything fills at once.
+Every order that rests or may rest counts as filled, so a limit holds even if all orders fill at
+once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 
+from market_maker.decimals import plain
 from market_maker.models import (
     ZERO,
     Instrument,
@@ -24,20 +25,20 @@ from market_maker.money import value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of the position: of long - short in net mode, of each leg in hedge mode."""
+    """Limits on position and orders. Position limits bound long - short, in hedge mode each leg."""
 
     check: bool
     min_position: Decimal
     max_position: Decimal
     hedge: bool = False
     collar: Decimal = Decimal(1)
-    """A buy so far above mark or index, a sell so far below, is not placed; as a fraction."""
+    """Price collar: the most that a buy may be above mark or index, a sell below; a fraction."""
     max_order_qty: Decimal = Decimal("Infinity")
     max_open_value: Decimal = Decimal("Infinity")
-    """Of all open orders together, in the settlement currency."""
+    """Value of all open orders together, in the settlement currency."""
     max_orders: int = 10**6
     reducing: bool = False
-    """Whether the position may only come nearer to zero."""
+    """Whether orders may only reduce the position."""
 
 
 @lru_cache(8)
@@ -53,7 +54,7 @@ def limits(
     max_orders: int,
     reducing: bool,
 ) -> Limits:
-    """Return the limits that settings (floats) mean, exact; a `max_open_value` of 0 is none."""
+    """Return the exact limits for settings in floats; a `max_open_value` of 0 means no limit."""
     return Limits(
         check=check,
         min_position=Decimal(str(min_position)),
@@ -69,18 +70,18 @@ def limits(
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """The wanted orders that may be placed, and those that may not, each with the reason."""
+    """The wanted orders that may be placed, and the dropped ones, each with the reason."""
 
     orders: tuple[OrderRequest, ...]
     dropped: tuple[tuple[OrderRequest, str], ...]
 
 
 def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> Trimmed:
-    """Return the wanted orders that are legal and fit the limits, best prices first.
+    """Return the wanted orders that are valid and within the limits, best prices first.
 
-    Dropped are orders off the grid, those at or through the known other side of the book or of the
-    wanted orders themselves (this venue has no post-only), a second one at the same price, and
-    those beyond the caps and the position limits.
+    Dropped are orders off the grid; orders that cross the book or other wanted orders (this venue
+    has no post-only); a second order at the same price; orders beyond the caps and the position
+    limits.
     """
     dropped = []
     legal: list[OrderRequest] = []
@@ -91,7 +92,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
         if reason := _fault(order, snapshot) or _beyond_caps(order, limits, collars[order.side]):
             dropped.append((order, reason))
         elif place in places:
-            dropped.append((order, "another order is wanted at its price"))
+            dropped.append((order, "duplicate price"))
         else:
             places.add(place)
             legal.append(order)
@@ -104,7 +105,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
         room = room_for(side, snapshot, limits, ())
         for order in inside_out(o for o in legal if o.side is side):
             if _reaches(order, best[side.opposite]):
-                dropped.append((order, "it would trade with another order that is wanted"))
+                dropped.append((order, "would cross another wanted order"))
                 continue
             if room is not None:
                 room -= order.qty
@@ -116,9 +117,9 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
 
 
 def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
-    """Return the plan with those creates held back that must wait until cancels free their room.
+    """Return the plan with those creates deferred that do not fit the limits before the cancels.
 
-    Room is that of the position limits, of the number of open orders, and of their value.
+    The limits are those on the position, on the number of open orders, and on their value.
     """
     rooms = {side: room_for(side, snapshot, limits, snapshot.orders) for side in Side}
     places = limits.max_orders - len(snapshot.orders)
@@ -143,9 +144,9 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
 def room_for(
     side: Side, snapshot: Snapshot, limits: Limits, orders: Iterable[OpenOrder]
 ) -> Decimal | None:
-    """Return how much may still be added on a side when all `orders` fill; None without limits.
+    """Return the quantity that may still be added on a side if all `orders` fill.
 
-    The position counts by the worse of its views.
+    None without limits. The position counts by its worst view.
     """
     if not limits.check and not limits.reducing:
         return None
@@ -165,9 +166,9 @@ def room_for(
 def choose_legs(
     creates: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits
 ) -> tuple[OrderRequest, ...]:
-    """Return the orders with `close` set: where all of an order can close the opposite leg.
+    """Return the orders with `close` set where the whole order can close the opposite leg.
 
-    In hedge mode every order opens, as the old GTE sample did.
+    In hedge mode every order opens, as in the old GTE sample.
     """
     if limits.hedge or not snapshot.instrument.is_contract:
         return tuple(creates)
@@ -182,20 +183,20 @@ def choose_legs(
 
 
 def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
-    """Return the orders of one side, those nearest to the market first."""
+    """Return the orders of one side, the nearest to the market first."""
     return sorted(orders, key=lambda o: -o.side.sign * o.price)
 
 
 def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
-    """Return orders of both sides, those nearest to the middle of the market first."""
+    """Return orders of both sides, the nearest to the mid first."""
     middle = ticker.middle
     return sorted(creates, key=lambda order: abs(order.price - middle))
 
 
 def _closable(side: Side, snapshot: Snapshot) -> Decimal:
-    """Return how much an order of this side can close: what no other order or fill has taken.
+    """Return the quantity that an order of this side can close, less other orders and fills.
 
-    What the venue shows as available counts without those of our orders that it may not know of.
+    The venue's available quantity is reduced by own orders that it may not include yet.
     """
     exposure, is_buy = snapshot.exposure, side is Side.BUY
     leg = snapshot.position.short if is_buy else snapshot.position.long
@@ -210,7 +211,7 @@ def _closable(side: Side, snapshot: Snapshot) -> Decimal:
 
 
 def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[str, Decimal]]:
-    """Return the prices beyond which no order of a side is placed, each with its name."""
+    """Return the price collars of a side, each with the name of its reference price."""
     prices = (("mark", instrument.mark_price), ("index", instrument.index_price))
     far = 1 + side.sign * limits.collar
     return [(name, price * far) for name, price in prices if price is not None]
@@ -219,30 +220,30 @@ def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[s
 def _beyond_caps(
     order: OrderRequest, limits: Limits, collars: Sequence[tuple[str, Decimal]]
 ) -> str:
-    """Return which cap an order is beyond, or nothing."""
+    """Return which cap an order exceeds; empty if none."""
     if order.qty > limits.max_order_qty:
-        return "it is larger than MAX_ORDER_QTY"
+        return f"larger than MAX_ORDER_QTY {plain(limits.max_order_qty)}"
     for name, collar in collars:
         if order.side.better(order.price, collar):
-            return f"its price is beyond PRICE_COLLAR from the {name} price"
+            return f"price beyond PRICE_COLLAR from the {name} price"
     return ""
 
 
 def _fault(order: OrderRequest, snapshot: Snapshot) -> str:
     instrument = snapshot.instrument
     if not order.price.is_finite() or order.price <= 0:
-        return "the price is not above zero"
+        return "price not above zero"
     if order.price % instrument.tick:
-        return f"the price is not a multiple of the tick {instrument.tick}"
+        return f"price not a multiple of the tick {instrument.tick}"
     if not order.qty.is_finite() or order.qty <= 0:
-        return "the quantity is not above zero"
+        return "quantity not above zero"
     if order.qty % instrument.lot:
-        return f"the quantity is not a multiple of {instrument.lot}"
+        return f"quantity not a multiple of the lot {instrument.lot}"
     if not snapshot.ticker.would_rest(order.side, order.price):
-        return "it is at or through the other side of the book"
+        return "would cross the book"
     return ""
 
 
 def _reaches(order: OrderRequest, best: Decimal | None) -> bool:
-    """Say whether an order would trade with the best of the other side, given as price * sign."""
+    """Return whether an order would trade with the best of the other side (price * sign)."""
     return best is not None and order.side.sign * order.price >= -best

@@ -175,7 +175,7 @@ def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     world.fault("status", value="503", for_ms=120_000)
     file.write_text(text_of(world, DRY_RUN=True))
     world.run(60)
-    assert bot.control.halt_reason == "DRY_RUN was set to True, and orders may be left"
+    assert bot.control.halt_reason == "DRY_RUN was set to True, but own orders may be left"
     assert len(world.orders()) == 6
     accepted = world.report.accepted
     world.run(90)

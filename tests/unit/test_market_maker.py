@@ -282,10 +282,7 @@ def test_a_strategy_cannot_cross_the_book_or_itself(
 
     start(Crossing).tick()
     assert ladder(venue) == ["BUY 1 @ 8400"]
-    assert (
-        "Not placed: 2 orders, it is at or through the other side of the book: Buy 1 @ 8497.5"
-        in log.text
-    )
+    assert "Not placed: 2 orders, would cross the book: Buy 1 @ 8497.5" in log.text
 
 
 # --- trouble ------------------------------------------------------------------------------------
