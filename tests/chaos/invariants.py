@@ -323,7 +323,7 @@ class Invariants(logging.Handler):
         text = record.getMessage()
         if PAPER_SECRET in text or SIGNATURE.search(text):
             self.breach("I7", f"a secret in the log of {record.module}")
-        if record.exc_info and "strategy" not in text:
+        if record.exc_info and "strategy" not in text.lower():
             self.breach("log", f"a traceback in {record.module}: {record.exc_info[1]!r}")
 
     # --- at rest --------------------------------------------------------------------------------
