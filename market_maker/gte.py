@@ -156,10 +156,7 @@ class GTE:
         return self._rest.rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
 
     def instrument_query(self, symbol: str | None = None) -> Instrument:
-        """Return an instrument; its tick follows from `price_precision` (gte-api §6.1).
-
-        Raises BadParameter for an unknown symbol.
-        """
+        """Return an instrument, its tick from `price_precision`; BadParameter if unknown."""
         params = self._rest.area | {"symbol": symbol or self.symbol}
         rows = self._rest.rows(protocol.INSTRUMENT_QUERY, params)
         mine = [row for row in rows if row.get("symbol") == params["symbol"]]
@@ -169,10 +166,7 @@ class GTE:
         return parsed(lambda row: protocol.parse_instrument(row, kind), mine[:1])[0]
 
     def candle_query(self, *, interval: int = 1, size: int = 100, **bounds: int) -> list[list[str]]:
-        """Return candles [open time ms, open, high, low, close, volume].
-
-        `interval` is in minutes; `bounds` may be `start_time` and `end_time` in ms.
-        """
+        """Return candles [open time ms, open, high, low, close, volume]; `interval` in minutes."""
         params = {"interval": interval, "size": size} | bounds
         named = {name: str(value) for name, value in params.items()}
         return self._rest.data(protocol.CANDLE_QUERY, self._rest.symbol | named).get("rows") or []

@@ -22,13 +22,7 @@ from market_maker.errors import (
     RequestError,
 )
 from market_maker.gte import GTE, Outcome
-from market_maker.models import (
-    OpenOrder,
-    OrderRequest,
-    Plan,
-    Side,
-    riskiest_first,
-)
+from market_maker.models import OpenOrder, OrderRequest, Plan, Side, riskiest_first
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.sweep import SLICE_SECONDS, Sweep
