@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from market_maker import auth, gte, market_maker
+from market_maker import auth, gte, safety
 from market_maker import client_oid as oids
 from market_maker.errors import OutcomeUnknown, RequestError
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
-from market_maker.models import OrderState, Ticker
+from market_maker.models import Exposure, OrderState, Ticker
+from market_maker.money.profit import ProfitLedger
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.sweep import Sweep
@@ -21,7 +22,7 @@ from market_maker.orders.tracker import OrderTracker
 from market_maker.paper.server.venue import PAPER_SECRET
 from market_maker.safety.trading_state import Health, TradingState
 from market_maker.strategy import convergence, risk
-from market_maker.trading import exchange_interface
+from market_maker.trading import bitmex_names
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.pull import Puller
@@ -105,16 +106,16 @@ def _errors_are_empty(right: Any, self: GTE, *args: Any, **options: Any) -> list
         return []
 
 
-def _one_scan(self: OrderTracker, client_oid: str, _begun: int) -> bool:
+def _one_scan(self: OrderTracker, client_oid: str, *_: Any) -> bool:
     order = self._orders.get(client_oid)
     if order:
         self._end(order)
     return True
 
 
-def _book_twice(right: Any, self: OrderTracker, *args: Any) -> Any:
+def _book_twice(right: Any, self: ProfitLedger, *args: Any) -> None:
     right(self, *args)
-    return right(self, *args)
+    right(self, *args)
 
 
 def _only_open_fills(right: Any, self: OrderTracker, known: Any, order: Any, time: int) -> Any:
@@ -126,8 +127,8 @@ def _no_orders(right: Any, side: Any, snapshot: Any, limits: Any, _orders: Any) 
 
 
 def _no_unseen(right: Any, side: Any, snapshot: Any, *rest: Any) -> Any:
-    zero = Decimal(0)
-    return right(side, replace(snapshot, unseen_bought=zero, unseen_sold=zero), *rest)
+    shown = snapshot.position.long.qty, snapshot.position.short.qty
+    return right(side, replace(snapshot, exposure=Exposure.of(shown)), *rest)
 
 
 def _exponent(right: Any, *args: Any) -> dict[str, str]:
@@ -244,7 +245,7 @@ BUGS = [
     Bug("logs the secret", around(Transport, "send", _tell), "I7"),
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
-    Bug("leaves the grid", around(market_maker, "to_grid", _half_a_tick), "I11 I20"),
+    Bug("leaves the grid", around(bitmex_names, "to_grid", _half_a_tick), "I11 I20"),
     Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
@@ -269,7 +270,7 @@ BUGS = [
         "I1 I13 I21 I22",
         ("kill -9",),
     ),
-    Bug("books fills twice", around(OrderTracker, "_book", _book_twice), "I16"),
+    Bug("books fills twice", around(ProfitLedger, "book", _book_twice), "I16"),
     Bug("misses fills in cancels", around(OrderTracker, "_book", _only_open_fills), "I16 I20"),
     Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
     Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18 I20"),
@@ -277,7 +278,7 @@ BUGS = [
     Bug("trusts the wall clock", _wall_clock, "I23 I20", ("wall clock +3 s", "wall clock +1 h")),
     Bug(
         "always healthy",
-        swap(exchange_interface.Monitor, "assess", lambda *_, **__: ACTIVE),
+        swap(safety, "assess", lambda _: ACTIVE),
         "I9 I22 I28",  # it heeds no alarm either
         ("all mute", "order_book: mute", "book crossed", *FEED_GONE),
         given=WIDE,
