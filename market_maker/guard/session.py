@@ -1,11 +1,9 @@
 """A live run with its instance lock, halt latch, guard and signals."""
 
-import faulthandler
 import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from market_maker.clock import SYSTEM, Clock
@@ -170,8 +168,6 @@ class Session:
             control.halt(self._halted)
 
         def beat() -> str:
-            with suppress(OSError, ValueError, AttributeError, RuntimeError):  # without a stderr
-                faulthandler.dump_traceback_later(HANG_SECONDS, file=sys.stderr)
             if reason := self.files.halted():
                 control.halt(reason)
             self.files.keep_notes(exchange.orders.live())
@@ -196,7 +192,6 @@ class Session:
 
     def _let_go(self, error: BaseException | None) -> None:
         """Let go of everything, unless orders may be left: then list them; the guard goes on."""
-        faulthandler.cancel_dump_traceback_later()
         if isinstance(error, OrdersLeft):
             self.files.write_orders_left(str(error), error.orders)
             return
