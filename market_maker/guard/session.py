@@ -18,6 +18,8 @@ from market_maker.orders import sweep
 logger = logging.getLogger(__name__)
 
 START_CANCEL_SECONDS = 3.0
+GUARD_AHEAD = 1.0
+"""Seconds by which the guard's count may be ahead of ours: not every heartbeat is sent to it."""
 CANCEL_SECONDS = 20.0
 """How long without progress before cancelling over REST is given up."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
@@ -163,7 +165,7 @@ class Session:
         exchange.gte.on_create = self.files.note_create
         exchange.on_trade = self.files.write_money
         loop.on_halt = self._latch
-        loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS
+        loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS - GUARD_AHEAD
         if self._halted:
             control.halt(self._halted)
 
