@@ -252,6 +252,7 @@ class Soak:
         else:
             if self.world.orders():
                 self.invariants.breach("I3", f"a clean end left {len(self.world.orders())} orders")
+            self.world.notes.clear()
         self.world.bury()
 
     # --- faults ---------------------------------------------------------------------------------

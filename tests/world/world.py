@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.gte import GTE
+from market_maker.guard.notes import note_of, read_notes
 from market_maker.market_maker import OrderManager
 from market_maker.orders.startup import EarlierRuns
 from market_maker.paper.api.judge import Report
@@ -62,6 +63,8 @@ class World:
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
         self._had_bot = False
+        self.notes: list[str] = []
+        """The notes of creates that bots have left on their machine, as in the run file."""
         self.foreign: list[int] = []
         """The orders that the owner of the account placed by hand."""
         if still:
@@ -99,7 +102,7 @@ class World:
             clock=self.timeline,
             client=client,
             chance=self._bots_chance,
-            earlier=earlier or EarlierRuns(),
+            earlier=earlier or EarlierRuns(notes=read_notes(self.notes)),
         )
 
     # --- the bot --------------------------------------------------------------------------------
@@ -115,6 +118,7 @@ class World:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
         settings.load(file, overrides={} if file else self.settings | changed)
         self.bot = kind.made_with(self.runtime(earlier))
+        self.bot.exchange.gte.on_create = lambda *create: self.notes.append(note_of(*create))
         if not self._had_bot:  # nobody before it can have used up a budget
             self.bot.exchange.gte._transport._throttle = Throttle()
         self._had_bot = True
