@@ -208,6 +208,7 @@ class Soak:
                 self._breathe()
             except Killed:
                 self._note("killed")
+                self.world.has_crashed = True
                 self.world.bury()
 
     def _breathe(self) -> None:

@@ -233,7 +233,7 @@ LIVE = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\nDRY_RUN = True\nMAX_POSITION = 50
 
 
 @given(st.integers(0, len(LIVE)))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_cut_anywhere_never_trades_and_never_loses_its_limits(file: Path, cut: int) -> None:
     try:
         loaded = load(file, LIVE[:cut])

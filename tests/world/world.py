@@ -63,8 +63,12 @@ class World:
         self.settings = GIVEN | changed
         self.bot: OrderManager | None = None
         self._had_bot = False
+        self.runs: list[str] = []
+        """What the run files of the bots' machine hold: the ids of their runs, ..."""
+        self.has_crashed = False
+        """... whether the last one was killed, ..."""
         self.notes: list[str] = []
-        """The notes of creates that bots have left on their machine, as in the run file."""
+        """... and their notes of creates."""
         self.foreign: list[int] = []
         """The orders that the owner of the account placed by hand."""
         if still:
@@ -102,8 +106,12 @@ class World:
             clock=self.timeline,
             client=client,
             chance=self._bots_chance,
-            earlier=earlier or EarlierRuns(notes=read_notes(self.notes)),
+            earlier=earlier or self._earlier(),
         )
+
+    def _earlier(self) -> EarlierRuns:
+        known = frozenset(self.runs) if self.runs else None
+        return EarlierRuns(known=known, may_be_late=self.has_crashed, notes=read_notes(self.notes))
 
     # --- the bot --------------------------------------------------------------------------------
 
@@ -118,6 +126,8 @@ class World:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
         settings.load(file, overrides={} if file else self.settings | changed)
         self.bot = kind.made_with(self.runtime(earlier))
+        self.runs.append(self.bot.exchange.gte.run)
+        self.has_crashed = False
         self.bot.exchange.gte.on_create = lambda *create: self.notes.append(note_of(*create))
         if not self._had_bot:  # nobody before it can have used up a budget
             self.bot.exchange.gte._transport._throttle = Throttle()
@@ -170,6 +180,7 @@ class World:
     def kill_bot(self) -> None:
         """End the bot as `kill -9` does: it does nothing any more, and its orders stay."""
         assert self.bot
+        self.has_crashed = True
         self.bot.exchange.close()
         self.network.drop_all()
         self.bot = None
