@@ -10,6 +10,7 @@ from statistics import median
 
 from market_maker.models import (
     ZERO,
+    Exposure,
     Instrument,
     Leg,
     OpenOrder,
@@ -94,6 +95,7 @@ def seen(mid: float, orders: Sequence[OpenOrder], net: Decimal = ZERO) -> Snapsh
         ticker=Ticker(bid=price - 1, ask=price + 1),
         orders=tuple(orders),
         position=Position(long=long, short=short),
+        exposure=Exposure.of((long.qty, short.qty)),
     )
 
 
