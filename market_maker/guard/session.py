@@ -2,6 +2,9 @@
 
 import logging
 import signal
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -109,6 +112,8 @@ class Session:
         self._account = account
         self._clock = clock
         self._guard: Guard | None = None
+        self._beat_at = clock.monotonic()
+        self._has_ended = threading.Event()
         self.files = RunFiles(account, clock=clock)
         self.files.lock.take()
         if clear_halt:
@@ -141,10 +146,14 @@ class Session:
         """
         try:
             self._connect(bot)
+            loop_thread = threading.get_ident()
+            threading.Thread(target=self._show_hangs, args=(loop_thread,), daemon=True).start()
             yield
         except BaseException as error:
+            self._has_ended.set()
             self._finish(bot, error)
             raise
+        self._has_ended.set()
         self._finish(bot, None)
 
     def _finish(self, bot: Watched, error: BaseException | None) -> None:
@@ -170,6 +179,7 @@ class Session:
             control.halt(self._halted)
 
         def beat() -> str:
+            self._beat_at = self._clock.monotonic()
             if reason := self.files.halted():
                 control.halt(reason)
             self.files.keep_notes(exchange.orders.live())
@@ -177,6 +187,25 @@ class Session:
 
         beat()
         loop.on_heartbeat = beat
+
+    def _show_hangs(self, loop_thread: int) -> None:
+        """Print where the loop hangs, without source lines: they may hold secrets.
+
+        Not faulthandler's timer: it reads frames without the interpreter's lock, and crashes.
+        """
+        shown = 0.0
+        while not self._has_ended.wait(1.0):
+            beat_at = self._beat_at
+            if beat_at == shown or self._clock.monotonic() - beat_at < HANG_SECONDS:
+                continue
+            shown = beat_at
+            frame = sys._current_frames().get(loop_thread)
+            stack = [
+                f'  File "{each.f_code.co_filename}", line {line} in {each.f_code.co_name}\n'
+                for each, line in traceback.walk_stack(frame)
+            ]
+            if sys.stderr:
+                sys.stderr.write("The loop hangs (most recent call first):\n" + "".join(stack))
 
     def _prove_none_left(self, seconds: float) -> None:
         client = GTE(self._account, clock=self._clock)
