@@ -106,14 +106,13 @@ class Executor:
         """
         begun = self._clock.monotonic()
         self._post_only = post_only
-        self._slice_ends, self.is_cut_short = begun + SLICE_SECONDS, False
+        self.is_cut_short = False
         try:
             if plan.cancel:
                 logger.info("Cancelling %d orders:", len(plan.cancel))
                 self._log(plan.cancel)
                 self.cancel(plan.cancel)
                 self.heartbeat()
-                self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
             wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             if not creates:
@@ -134,13 +133,16 @@ class Executor:
         for order in orders:
             self._tracker.cancelling(order.client_oid)
         fatal: Fatal | None = None
+        troubles: dict[str, None] = {}  # a batch has one outcome for all its orders
         self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
         for outcome in self._gte.cancel_bulk_orders(orders, self._is_in_time):
             if outcome.error and not isinstance(outcome.error, OrderGone):
                 if not (self.is_cut_short and isinstance(outcome.error, NotSent)):
-                    logger.warning("%s", outcome.error)
+                    troubles[str(outcome.error)] = None
                 self._tracker.cancel_failed(outcome.client_oid)
                 fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
+        for trouble in troubles:
+            logger.warning("%s", trouble)
         if fatal:
             raise fatal
 
@@ -160,7 +162,12 @@ class Executor:
                     self._tracker.cancelling(order.client_oid)
                 known = riskiest_first(known, ticker, position)
                 sweep.run(
-                    Sweep(self._gte, known=known, excluded_runs=self._tracker.foreign_runs),
+                    Sweep(
+                        self._gte,
+                        known=known,
+                        excluded_runs=self._tracker.foreign_runs,
+                        heartbeat=self.heartbeat,
+                    ),
                     self._clock,
                     deadline - self._clock.monotonic(),
                     self._may_continue,
@@ -190,6 +197,7 @@ class Executor:
     def _create(self, creates: Sequence[OrderRequest]) -> int:
         refused: list[tuple[OrderRequest, RequestError]] = []
         not_sent: list[NotSent] = []
+        self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
         try:
             outcomes = self._gte.create_bulk_orders(creates, self._is_still_wanted)
             for request, outcome in zip(creates, outcomes, strict=True):

@@ -49,7 +49,7 @@ class Reconciler:
         """When reads of the own orders began to fail; None while they succeed."""
         self._is_requested = False
         self.heartbeat: Callable[[], None] = lambda: None
-        """Called after each answer of a reconciliation, as a heartbeat for the guard."""
+        """Called after each read of a reconciliation, as a heartbeat for the guard."""
         self._mismatch_since: dict[str, float] = {}
         """Since when an order is unknown, being cancelled, or not as the feed shows it."""
         self._repeated_at: dict[str, float] = {}
@@ -106,6 +106,7 @@ class Reconciler:
         except Fatal:
             raise
         except RequestError as error:
+            self.heartbeat()
             if self._stale_since is None:
                 logger.warning("Could not read own orders over REST: %s", error)
                 self._stale_since = now

@@ -127,7 +127,8 @@ class Sweep:
     and rows without client_oid that are ours by `notes`. Rows whose owner is unknown are not
     cancelled, and prevent the proof. It needs no settings and no feed. `late_since` is when the
     last byte of an order may have left, in steady seconds: a list is a proof only if it was queried
-    when that order could no longer arrive.
+    when that order could no longer arrive. `heartbeat()` is called between a list
+    and the cancels, each of which may take as long as an answer may.
     """
 
     def __init__(
@@ -139,7 +140,9 @@ class Sweep:
         runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._heartbeat = heartbeat
         self._client = client
         self._excluded_runs = excluded_runs
         self._runs = runs
@@ -177,6 +180,7 @@ class Sweep:
             trouble, is_cut_off = str(error), isinstance(error, NotSent)
         except Fatal as error:
             trouble, fatal = str(error), error
+        self._heartbeat()
         if not is_last and not is_cut_off:
             fatal = self._cancel(now) or fatal
         if fatal:

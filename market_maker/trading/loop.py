@@ -122,6 +122,7 @@ class Loop:
         self._exchange.begin_tick()
         try:
             self._bot.sanity_check()
+            self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote():
                 self._bot.print_status()
             if self.may_quote() and self._place_orders():

@@ -278,6 +278,84 @@ def test_a_slow_way_that_loses_a_fifth_does_no_harm(world: World) -> None:
     recover(world, 60)
 
 
+def beats(world: World) -> list[float]:
+    """Record from now on when the loop sends the guard a heartbeat."""
+    assert world.bot
+    seen = [world.timeline.monotonic()]
+
+    def beat() -> str:
+        seen.append(world.timeline.monotonic())
+        return ""
+
+    world.bot.loop.on_heartbeat = beat
+    return seen
+
+
+LONGEST_BLOCK = 6.0
+"""Seconds that the loop may go without a heartbeat; the guard takes 10 s for a hang."""
+SLOW: dict[str, tuple[str, dict[str, Any]]] = {
+    "slow creates": ("late", {"value": "2000", "match": CREATE, "done": True}),
+    "slow creates that act late": ("late", {"value": "2000", "match": CREATE}),
+    "slow cancels": ("late", {"value": "2000", "match": CANCEL, "done": True}),
+    "everything slow": ("late", {"value": "1400", "done": True}),
+    "creates without an answer": ("lost", {"match": CREATE}),
+    "no answer at all": ("lost", {}),
+    "answers in drops": ("trickle", {}),
+}
+
+
+@pytest.mark.parametrize("slow", SLOW)
+def test_a_slow_venue_is_no_hang_whatever_timeout_says(slow: str, log: Log) -> None:
+    """Between slices of a plan there are ticks, pulls and stops (found 1.3)."""
+    name, options = SLOW[slow]
+    world = World(ORDER_PAIRS=30, TIMEOUT=30)
+    with world.installed():
+        bot = world.start()
+        seen = beats(world)
+        world.run(5)
+        world.fault(name, for_ms=120_000, **options)
+        for _ in range(4):
+            move_market(world)
+            world.run(15)
+        bot.stop("SIGTERM")
+        begun = world.timeline.monotonic()
+        with suppress(OrdersLeft):
+            bot.run_loop()
+        assert max(gaps(seen)) <= LONGEST_BLOCK
+        assert world.timeline.monotonic() - begun <= 75
+        bot.exchange.close()
+
+
+def test_a_ladder_stands_though_every_create_takes_two_seconds() -> None:
+    world = World(ORDER_PAIRS=30)
+    with world.installed():
+        bot = world.start()
+        seen = beats(world)
+        world.fault("late", value="2000", match=CREATE, done=True, for_ms=600_000)
+        world.run_until(lambda: len(world.orders()) == 60, 240)
+        assert max(gaps(seen)) <= LONGEST_BLOCK
+        assert not world.report.cancelled
+        bot.stop("SIGTERM")
+        bot.run_loop()
+        assert world.orders() == []
+
+
+def test_a_create_is_noted_before_it_leaves(world: World) -> None:
+    """So that no moment of death leaves an order that nobody knows (found 1.2)."""
+    creates = []
+
+    def watch(asked: RawRequest) -> None:
+        if asked.path.endswith("order/create"):
+            params = dict(asked.query) | (json.loads(asked.body) if asked.body else {})
+            creates.append(params["client_oid"])
+            assert any(f"leaving {params['client_oid']} " in line for line in world.notes)
+
+    world.network.watchers.append(watch)
+    move_market(world)
+    world.run(20)
+    assert len(creates) >= 3
+
+
 class Closing:
     """A venue of few words: closes each connection after one answer, or without one."""
 

@@ -27,6 +27,22 @@ def test_a_bot_in_trouble_breaks_no_invariant(seed: int) -> None:
     assert outcome.seconds >= HOURS / SEEDS * 3600
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "clock", ["venue clock steps back", "venue clock -20 s", "venue clock +20 s", "wall clock +3 s"]
+)
+def test_no_limit_is_passed_whatever_a_clock_does(clock: str, seed: int) -> None:
+    """In a lively market, with limits that a ladder fills at once (found 1.1)."""
+    kinds = [kind for kind in KINDS if kind.name == clock]
+    assert kinds
+    given = {"MIN_POSITION": -500, "MAX_POSITION": 500}
+    soak = Soak(seed, kinds=kinds, swarm=False, pairs=3, gap=12.0, given=given)
+    outcome = soak.run(600)
+    assert not outcome.violations, told(outcome)
+    assert outcome.fills > 10
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     first, second = run(3, 0.1), run(3, 0.1)
     assert first == second
