@@ -13,6 +13,7 @@ from market_maker.client_oid import RUN, base36, is_ours, new_oid
 from market_maker.clock import SYSTEM, Clock
 from market_maker.decimals import plain
 from market_maker.errors import (
+    BadData,
     BadParameter,
     OutcomeUnknown,
     RequestError,
@@ -20,8 +21,8 @@ from market_maker.errors import (
     Temporary,
 )
 from market_maker.models import Account, Instrument, Margin, OpenOrder, OrderRequest, Position, Side
-from market_maker.wire import codes, protocol
-from market_maker.wire.protocol import Endpoint
+from market_maker.wire import codes, endpoints, protocol
+from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
@@ -112,18 +113,18 @@ class GTE:
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
         """Return the funding account: one entry, for `asset` or for the settlement currency."""
-        return self._rest.margins(protocol.FUND_QUERY, asset)
+        return self._rest.margins(endpoints.FUND_QUERY, asset)
 
     def account_query(self, asset: str | None = None) -> list[Margin]:
         """Return the trading account of this instrument type: contracts (`pc`) or spot (`bb`)."""
-        return self._rest.margins(protocol.ACCOUNT_QUERY, asset)
+        return self._rest.margins(endpoints.ACCOUNT_QUERY, asset)
 
     def transfer(
         self, *, volume: Decimal, source: int, target: int, asset: str | None = None
     ) -> None:
         """Transfer an amount between accounts: 1 funding, 2 contract, 3 spot."""
         params = {"from": str(source), "to": str(target), "volume": plain(volume)}
-        self._rest.data(protocol.TRANSFER, {"asset": asset or self.asset, **params})
+        self._rest.data(endpoints.TRANSFER, {"asset": asset or self.asset, **params})
 
     def withdraw(
         self, *, amount: Decimal, address: str, fee: Decimal | None = None, asset: str | None = None
@@ -145,20 +146,20 @@ class GTE:
 
     def asset_query(self) -> list[str]:
         """Return the settlement areas (`pc`) or trading areas (`bb`)."""
-        return [protocol.text(row, "asset") for row in self._rest.rows(protocol.ASSET_QUERY, {})]
+        return [protocol.text(row, "asset") for row in self._rest.rows(endpoints.ASSET_QUERY, {})]
 
     def contract_query(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Return the contracts of an area as rows: symbol, price_precision. `pc` only."""
-        return self._rest.rows(protocol.CONTRACT_QUERY, {"asset": asset or self.asset})
+        return self._rest.rows(endpoints.CONTRACT_QUERY, {"asset": asset or self.asset})
 
     def symbol_query(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Return the pairs of an area as rows: symbol, precisions, min_trade_number. `bb` only."""
-        return self._rest.rows(protocol.SYMBOL_QUERY, {"asset": asset or self.asset})
+        return self._rest.rows(endpoints.SYMBOL_QUERY, {"asset": asset or self.asset})
 
     def instrument_query(self, symbol: str | None = None) -> Instrument:
         """Return an instrument, its tick from `price_precision`; BadParameter if unknown."""
         params = self._rest.area | {"symbol": symbol or self.symbol}
-        rows = self._rest.rows(protocol.INSTRUMENT_QUERY, params)
+        rows = self._rest.rows(endpoints.INSTRUMENT_QUERY, params)
         mine = [row for row in rows if row.get("symbol") == params["symbol"]]
         if not mine:
             raise BadParameter(f"unknown symbol {params['symbol']} in {self.asset}")
@@ -169,22 +170,22 @@ class GTE:
         """Return candles [open time ms, open, high, low, close, volume]; `interval` in minutes."""
         params = {"interval": interval, "size": size} | bounds
         named = {name: str(value) for name, value in params.items()}
-        return self._rest.data(protocol.CANDLE_QUERY, self._rest.symbol | named).get("rows") or []
+        return self._rest.data(endpoints.CANDLE_QUERY, self._rest.symbol | named).get("rows") or []
 
-    def order_book_query(self, size: int = 15) -> dict[str, list[list[str]]]:
+    def order_book_query(self, size: int = 15) -> dict[str, list[list[Decimal]]]:
         """Return `{"bids": [[price, size], ...], "asks": ...}`, best first, at most 50 a side."""
-        data = self._rest.data(protocol.BOOK_QUERY, self._rest.symbol | {"size": str(size)})
-        return {"bids": data.get("bids") or [], "asks": data.get("asks") or []}
+        data = self._rest.data(endpoints.BOOK_QUERY, self._rest.symbol | {"size": str(size)})
+        return parsed(protocol.parse_levels, [data])[0]
 
     def trade_query(self, count: int = 100) -> list[dict[str, Any]]:
         """Return public trades as rows: trade_id, price, qty, trade_time. `pc` only."""
-        return self._rest.rows(protocol.TRADE_QUERY, self._rest.symbol | {"count": str(count)})
+        return self._rest.rows(endpoints.TRADE_QUERY, self._rest.symbol | {"count": str(count)})
 
     # --- leverage and margin (gte-api §4.4; `pc` only) ------------------------------------------
 
     def setting_query(self) -> dict[str, Any]:
         """Return the margin mode and leverages of the symbol."""
-        return self._rest.data(protocol.SETTING_QUERY, self._rest.symbol)
+        return self._rest.data(endpoints.SETTING_QUERY, self._rest.symbol)
 
     def change_leverage(
         self, leverage: Decimal, *, mode: int = 2, long: bool | None = None
@@ -192,7 +193,7 @@ class GTE:
         """Set the leverage: mode 1 is cross, mode 2 isolated (for the long or the short leg)."""
         params = {"mode": str(mode), "leverage": plain(leverage)}
         params |= {} if long is None else {"long_flag": protocol.flag(long)}
-        self._rest.data(protocol.LEVERAGE_CHANGE, self._rest.symbol | params)
+        self._rest.data(endpoints.LEVERAGE_CHANGE, self._rest.symbol | params)
 
     def isolate_margin(self, leverage: Number) -> None:
         """Set isolated margin with this leverage on both legs; refused while orders rest."""
@@ -203,12 +204,12 @@ class GTE:
         """Add margin to a leg, or with `increase=False` remove it."""
         params = {"margin": plain(margin), "long_flag": protocol.flag(long)}
         params |= {"increase_flag": protocol.flag(increase)}
-        self._rest.data(protocol.MARGIN_INCREASE, self._rest.symbol | params)
+        self._rest.data(endpoints.MARGIN_INCREASE, self._rest.symbol | params)
 
     def auto_margin(self, *, long: bool, on: bool) -> None:
         """Switch the automatic margin top-up of a leg on or off."""
         params = {"long_flag": protocol.flag(long), "open_flag": protocol.flag(on)}
-        self._rest.data(protocol.MARGIN_AUTO, self._rest.symbol | params)
+        self._rest.data(endpoints.MARGIN_AUTO, self._rest.symbol | params)
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -225,15 +226,15 @@ class GTE:
 
         params, what = protocol.order_params(request, self.account), f"create {request}"
         try:
-            data = self._rest.send(protocol.ORDER_CREATE, params, what, still_wanted, leaving)
+            data = self._rest.send(endpoints.ORDER_CREATE, params, what, still_wanted, leaving)
+            order_id = protocol.order_id(data if isinstance(data, dict) else {})
+        except BadData as error:
+            raise OutcomeUnknown(f"{what}: the answer cannot be read: {error}") from None
         except RequestError as error:
             found = codes.error_of_create(error)
             if not isinstance(found, OutcomeUnknown):
                 self.on_create("refused", request, "")
             raise found from None
-        order_id = data.get("order_id") if isinstance(data, dict) else None
-        if not isinstance(order_id, str) or not order_id.isdecimal():
-            raise OutcomeUnknown(f"{what}: the answer holds no order_id")
         self.on_create("created", request, order_id)
         return order_id
 
@@ -261,11 +262,11 @@ class GTE:
         params, what = self._rest.symbol, f"cancel {order_id}"
         named = params | {self._cancel_id_name: order_id}
         try:
-            self._rest.send(protocol.ORDER_CANCEL, named, what, still_wanted)
+            self._rest.send(endpoints.ORDER_CANCEL, named, what, still_wanted)
         except BadParameter:
             if self._cancel_id_name == "id":
                 raise
-            self._rest.send(protocol.ORDER_CANCEL, params | {"id": order_id}, what)
+            self._rest.send(endpoints.ORDER_CANCEL, params | {"id": order_id}, what)
             self._cancel_id_name = "id"  # its name until 2020-05-07 (gte-api §12, row 1)
         return order_id
 
@@ -273,7 +274,7 @@ class GTE:
         """Cancel up to 50 orders; the answer does not tell which ones succeeded. `pc` only."""
         ids = protocol.filter_param("order_id", tuple(order_ids))
         params = self._rest.symbol | {"filter": ids}
-        self._rest.send(protocol.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
+        self._rest.send(endpoints.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
         return ""
 
     def create_bulk_orders(
@@ -308,7 +309,7 @@ class GTE:
         """
         batch: Sequence[OpenOrder] = ()
         if self.account.is_contract and len(orders) > 1:
-            if self._transport.is_free(protocol.ORDER_CANCEL_BATCH):
+            if self._transport.is_free(endpoints.ORDER_CANCEL_BATCH):
                 batch = orders[: protocol.BATCH_IDS]
         sent: list[tuple[OpenOrder, Future[str]]] = []
         if batch:
@@ -334,7 +335,7 @@ class GTE:
                 params["filter"] = protocol.filter_param("status", tuple(statuses))
             if after:
                 params["gt_order_id"] = after
-            rows = self._rest.rows(protocol.ORDER_QUERY, params)
+            rows = self._rest.rows(endpoints.ORDER_QUERY, params)
             orders = parsed(protocol.parse_order, rows)
             found |= {order.order_id: order for order in orders}
             if count or len(rows) < page:
@@ -345,7 +346,7 @@ class GTE:
     def newest_orders(self) -> list[OpenOrder]:
         """Return one page of the orders with the highest ids, in any state."""
         params = self._rest.symbol | {"count": str(protocol.PAGE_ROWS)}
-        rows = self._rest.rows(protocol.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
+        rows = self._rest.rows(endpoints.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
         return parsed(protocol.parse_order, rows)
 
     def get_order(self, order_id: str) -> OpenOrder | None:

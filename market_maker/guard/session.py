@@ -174,7 +174,8 @@ class Session:
         exchange.gte.on_create = self.files.note_create
         exchange.on_trade = self.files.write_money
         loop.on_halt = self._latch
-        loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS - GUARD_AHEAD
+        if self._guard:
+            loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS - GUARD_AHEAD
         if self._halted:
             control.halt(self._halted)
 

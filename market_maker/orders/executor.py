@@ -25,7 +25,7 @@ from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, Plan, Side, riskiest_first
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.sweep import SLICE_SECONDS, Sweep
+from market_maker.orders.sweep import Slice, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -72,7 +72,6 @@ class Executor:
         """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
         """Whether the time slice ended before the whole plan was sent: then tick at once."""
-        self._slice_ends = 0.0
         self._decision = (0, 0.0)
         self._post_only = False
         self._order_cap = 0
@@ -99,7 +98,7 @@ class Executor:
     def execute(self, plan: Plan, *, post_only: bool) -> int:
         """Send a plan, cancels first; return how many creates the venue has refused.
 
-        Requests leave in the order of the plan, the most urgent first, for SLICE_SECONDS. What has
+        Requests leave in the order of the plan, the most urgent first, for one `Slice`. What has
         not left by then is left to the next tick, which plans again. With `post_only` each create
         is checked against the book just before it leaves. Raises Fatal when the venue rejects the
         key or liquidates the position.
@@ -126,7 +125,7 @@ class Executor:
             self._busy_seconds += self._clock.monotonic() - begun
 
     def cancel(self, orders: Sequence[OpenOrder]) -> None:
-        """Send cancels for SLICE_SECONDS; an order whose cancel did not leave stays open.
+        """Send cancels for one `Slice`; an order whose cancel did not leave stays open.
 
         An accepted cancel is not yet a cancelled order. Raises Fatal as `execute()` does.
         """
@@ -134,13 +133,14 @@ class Executor:
             self._tracker.cancelling(order.client_oid)
         fatal: Fatal | None = None
         troubles: dict[str, None] = {}  # a batch has one outcome for all its orders
-        self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
-        for outcome in self._gte.cancel_bulk_orders(orders, self._is_in_time):
+        part = Slice(self._clock.monotonic)
+        for outcome in self._gte.cancel_bulk_orders(orders, part.is_open):
             if outcome.error and not isinstance(outcome.error, OrderGone):
-                if not (self.is_cut_short and isinstance(outcome.error, NotSent)):
+                if not (part.was_used_up and isinstance(outcome.error, NotSent)):
                     troubles[str(outcome.error)] = None
                 self._tracker.cancel_failed(outcome.client_oid)
                 fatal = outcome.error if isinstance(outcome.error, Fatal) else fatal
+        self.is_cut_short |= part.was_used_up
         for trouble in troubles:
             logger.warning("%s", trouble)
         if fatal:
@@ -197,15 +197,20 @@ class Executor:
     def _create(self, creates: Sequence[OrderRequest]) -> int:
         refused: list[tuple[OrderRequest, RequestError]] = []
         not_sent: list[NotSent] = []
-        self._slice_ends = self._clock.monotonic() + SLICE_SECONDS
+        part = Slice(self._clock.monotonic)
+
+        def still_wanted(request: OrderRequest) -> bool:
+            return part.is_open() and self._is_still_wanted(request)
+
         try:
-            outcomes = self._gte.create_bulk_orders(creates, self._is_still_wanted)
+            outcomes = self._gte.create_bulk_orders(creates, still_wanted)
             for request, outcome in zip(creates, outcomes, strict=True):
                 self._record(request, outcome, refused, not_sent)
         finally:
             for request in creates:  # a create without an outcome may have left
                 self._tracker.lost(request.client_oid, self._clock.monotonic())
-        if self.is_cut_short:
+        self.is_cut_short |= part.was_used_up
+        if part.was_used_up:
             logger.info("%d creates left for the next tick: time slice used up.", len(not_sent))
         elif not_sent:
             logger.warning("%d creates were not sent: %s", len(not_sent), not_sent[0])
@@ -272,12 +277,10 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Return whether a create may still leave.
 
-        It may not once the time slice has ended, the loop is stopping or halted, or the feed is
-        stale or has reconnected since the decision. A create that waited for over RECHECK_AFTER
-        must still rest in the current book.
+        It may not once the loop is stopping or halted, or the feed is stale or has reconnected
+        since the decision. A create that waited for over RECHECK_AFTER must still rest in the
+        current book.
         """
-        if not self._is_in_time():
-            return False
         epoch, decided = self._decision
         feed, ticker = self._feed, self._feed.get_ticker()
         if self._control.is_stopping or self._control.is_halted:
@@ -288,13 +291,6 @@ class Executor:
             return False
         is_old = self._clock.monotonic() - decided > RECHECK_AFTER
         return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
-
-    def _is_in_time(self) -> bool:
-        """Return whether another request may leave in this time slice."""
-        if self._clock.monotonic() < self._slice_ends:
-            return True
-        self.is_cut_short = True
-        return False
 
     def _log(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
         instrument = self._feed.get_instrument()

@@ -40,6 +40,20 @@ SLICE_SECONDS = 1.0
 """Time slice in seconds: requests that have not left by then wait for the next step or tick."""
 
 
+class Slice:
+    """The time slice in which the requests of one plan or step may leave; `now` in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._ends = now() + SLICE_SECONDS
+        self.was_used_up = False
+
+    def is_open(self) -> bool:
+        """Return whether another request may leave; asked from the sending threads."""
+        self.was_used_up = self.was_used_up or self._now() >= self._ends
+        return not self.was_used_up
+
+
 class VenueTime(Protocol):
     """The part of the venue's clock that bounds how late an order may arrive."""
 
@@ -209,7 +223,7 @@ class Sweep:
         long_ago = now - ASK_AGAIN
         due = [o for o in self._orders if self._asked.get(o.order_id, long_ago) <= long_ago]
         fatal = None
-        outcomes = self._client.cancel_bulk_orders(due, lambda: clock() < now + SLICE_SECONDS)
+        outcomes = self._client.cancel_bulk_orders(due, Slice(clock).is_open)
         for outcome in outcomes:
             if outcome.error is None:
                 self._asked[outcome.order_id] = now

@@ -64,7 +64,7 @@ def follow(audit: Audit, wrong: frozenset[Level]) -> Audit:
     return Audit(again, audit.times + 1) if again else Audit(wrong, 1)
 
 
-def levels_of(depth: Mapping[str, Sequence[Sequence[str]]]) -> dict[Level, Decimal]:
+def levels_of(depth: Mapping[str, Sequence[Sequence[str | Decimal]]]) -> dict[Level, Decimal]:
     """Return the best LEVELS of `{"bids": [[price, size], ...], "asks": ...}` as sizes by level."""
     return {
         (side, Decimal(price)): Decimal(size)

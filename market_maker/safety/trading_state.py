@@ -231,7 +231,6 @@ class Rule:
 EVENTS: Mapping[str, Rule] = {
     "loss": Rule(1, inf, HALTED, inf, "loss of this run exceeds MAX_LOSS"),
     "drop": Rule(5, 60, PAUSED, 30, "feed disconnected {limit} times within {seconds}"),
-    "thread": Rule(3, 600, HALTED, inf, "feed thread died {limit} times within {seconds}"),
     "auth": Rule(2, 60, HALTED, inf, "venue rejected our key {limit} times within {seconds}"),
     "liquidation": Rule(1, inf, HALTED, inf, "position is being or was liquidated"),
     "late order": Rule(1, inf, HALTED, inf, "late order: it had been treated as rejected"),

@@ -252,7 +252,8 @@ class ExchangeInterface:
 
     def get_position(self, symbol: str | None = None) -> dict[str, Any]:
         """Return the position; see `bitmex_names.position_of()`."""
-        return bitmex_names.position_of(self.snapshot().position, symbol or settings.SYMBOL)
+        self._check_symbol(symbol)
+        return bitmex_names.position_of(self.snapshot().position, settings.SYMBOL)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short in contracts."""
@@ -312,6 +313,7 @@ class ExchangeInterface:
         """Cancel an own order, given as `get_orders()` returns it."""
         found = self.orders.tracker.get(order["clOrdID"])
         if found:
+            self._view.forget()
             self.orders.executor.cancel([found])
 
     def cancel_all_orders(self, seconds: float = 20.0) -> None:
@@ -319,6 +321,7 @@ class ExchangeInterface:
 
         Raises OrdersLeft after `seconds` without progress.
         """
+        self._view.forget()
         self.orders.executor.cancel_all(seconds)
 
     # --- inside ---------------------------------------------------------------------------------

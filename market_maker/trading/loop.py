@@ -114,30 +114,33 @@ class Loop:
     def tick(self) -> None:
         """Run one tick: refresh, report, place orders; pull them if they stay unconfirmed too long.
 
-        A failed request costs this tick only. A fatal answer of the venue is recorded and may halt
-        the bot.
+        Whatever goes wrong costs this tick only. A fatal answer of the venue is recorded and may
+        halt the bot; so may an error of an overridden method that happens again and again.
         """
         begun = self._clock.monotonic()
         self.heartbeat()
         self._exchange.begin_tick()
+        confirmed = False
         try:
             self._bot.sanity_check()
             self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote():
                 self._bot.print_status()
-            if self.may_quote() and self._place_orders():
-                self.puller.confirm()
-            else:
-                self.puller.pull_if_due(begun, self.quote_ttl())
+            confirmed = self.may_quote() and self._place_orders()
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.record_fatal(error)
-            self.puller.pull_if_due(begun, self.quote_ttl())
         except RequestError as error:
             logger.warning("Tick skipped: %s", error)
-            self.puller.pull_if_due(begun, self.quote_ttl())
+        except Exception:
+            logger.exception("Tick failed, skipped.")
+            self._exchange.monitor.note("strategy")
         finally:
             self._exchange.end_tick()
+        if confirmed:
+            self.puller.confirm()
+        else:
+            self.puller.pull_if_due(begun, self.quote_ttl())
 
     def may_quote(self) -> bool:
         """Return whether the trading state allows orders."""

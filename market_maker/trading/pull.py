@@ -5,7 +5,6 @@ import logging
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.errors import OrdersLeft
-from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Puller:
             return False
         logger.warning("Cancelling all own orders: %s.", why)
         try:
-            self._exchange.cancel_all_orders(seconds=min(settings.TIMEOUT, PULL_SECONDS))
+            self._exchange.cancel_all_orders(PULL_SECONDS)
         except OrdersLeft as error:
             self._due = self._clock.monotonic() + PULL_AGAIN
             left = "".join(f"\n  {order}" for order in error.orders)

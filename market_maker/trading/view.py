@@ -58,8 +58,6 @@ class View:
 
     def read(self) -> Snapshot:
         """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""
-        if missing := self._feed.missing():
-            raise Temporary(f"no data yet for {', '.join(missing)}")
         orders = self._orders.live()
         instrument, ticker, position, margin = self._feed.view(self._orders.own_quantity())
         if instrument is None:

@@ -1,14 +1,14 @@
-"""GTE's wire: endpoints, text into values, values into parameters, the WebSocket's texts.
+"""GTE's wire: text into values, values into parameters, the WebSocket's texts.
 
 Numbers arrive and leave as plain decimal strings. A row that does not parse raises `BadData` with
 the reason; NaN, Infinity, empty text and digits that are not ASCII never get through. Error codes
-are in `codes`.
+are in `codes`, calls in `endpoints`.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -35,40 +35,6 @@ TEXT_CHARS = 100
 """The longest name, id or time that is taken; the venue's own are far shorter."""
 PAGE_ROWS = 100
 BATCH_IDS = 50
-
-
-# --- endpoints (gte-api §4.1) -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One call: its path, and how often the venue allows it (`calls` in `seconds`)."""
-
-    method: str
-    path: str
-    calls: int
-    seconds: float = 1.0
-    signed: bool = True
-
-
-FUND_QUERY = Endpoint("GET", "/v1/api/account/fund/query", 10)
-ACCOUNT_QUERY = Endpoint("GET", "/v1/api/account/{type}/query", 10)
-TRANSFER = Endpoint("POST", "/v1/api/account/transfer", 1)
-ASSET_QUERY = Endpoint("GET", "/v1/api/{type}/asset/query", 5, signed=False)
-CONTRACT_QUERY = Endpoint("GET", "/v1/api/{type}/contract/query", 5, signed=False)
-SYMBOL_QUERY = Endpoint("GET", "/v1/api/{type}/symbol/query", 5, signed=False)
-INSTRUMENT_QUERY = Endpoint("GET", "/v1/api/{type}/instrument/query", 20, signed=False)
-CANDLE_QUERY = Endpoint("GET", "/v1/api/{type}/candle/query", 2, signed=False)
-BOOK_QUERY = Endpoint("GET", "/v1/api/{type}/order/book/query", 10, signed=False)
-TRADE_QUERY = Endpoint("GET", "/v1/api/{type}/trade/query", 10, signed=False)
-SETTING_QUERY = Endpoint("GET", "/v1/api/{type}/setting/query", 2)
-ORDER_CREATE = Endpoint("POST", "/v1/api/{type}/order/create", 20)
-ORDER_CANCEL = Endpoint("POST", "/v1/api/{type}/order/cancel", 20)
-ORDER_CANCEL_BATCH = Endpoint("POST", "/v1/api/{type}/order/cancel_batch", 1, 10.0)
-ORDER_QUERY = Endpoint("GET", "/v1/api/{type}/order/query", 10)
-LEVERAGE_CHANGE = Endpoint("POST", "/v1/api/{type}/leverage/change", 5)
-MARGIN_INCREASE = Endpoint("POST", "/v1/api/{type}/margin/increase", 5)
-MARGIN_AUTO = Endpoint("POST", "/v1/api/{type}/margin/auto", 2)
 
 
 # --- text into values ---------------------------------------------------------------------------
@@ -278,6 +244,18 @@ def parse_leg(row: Row) -> Leg:
         entry_price=optional(row, "entry_price") or Decimal(0),
         liquidation_price=optional(row, "liquidation_price"),
     )
+
+
+def parse_levels(book: Row) -> dict[str, list[list[Decimal]]]:
+    """Return an order book over REST: `{"bids": [[price, size], ...], "asks": ...}`."""
+    sides: dict[str, list[list[Decimal]]] = {}
+    for name in ("bids", "asks"):
+        rows = [] if book.get(name) is None else book[name]
+        if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) > 1 for r in rows):
+            raise BadData(f"{name} are no levels: {printable(rows)}")
+        shown = [{"price": row[0], "size": row[1]} for row in rows]
+        sides[name] = [[positive(row, "price"), not_negative(row, "size")] for row in shown]
+    return sides
 
 
 def parse_margin(row: Row) -> Margin:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from market_maker.errors import BadData, RequestError, Temporary
 from market_maker.models import Account, Margin, OpenOrder, OrderRequest
 from market_maker.wire import protocol
-from market_maker.wire.protocol import Endpoint, Params, Row
+from market_maker.wire.endpoints import Endpoint
+from market_maker.wire.protocol import Params, Row
 from market_maker.wire.transport import Transport
 
 T = TypeVar("T")

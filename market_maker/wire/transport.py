@@ -28,8 +28,9 @@ from market_maker.errors import (
     TooFrequent,
 )
 from market_maker.models import Account
-from market_maker.wire import codes, protocol, tls
-from market_maker.wire.protocol import Endpoint, Params
+from market_maker.wire import codes, endpoints, protocol, tls
+from market_maker.wire.endpoints import Endpoint
+from market_maker.wire.protocol import Params
 from market_maker.wire.throttle import Throttle
 from market_maker.wire.tls import Connections
 from market_maker.wire.venue_clock import VenueClock
@@ -73,7 +74,7 @@ class Transport:
         self._auth = auth.APIKeyAuthWithExpires(key, secret, venue_clock.now) if key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
-        self._expect_use_by_another(protocol.ORDER_CANCEL_BATCH)
+        self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
         self._blocked_since: float | None = None
         self._probe_due = 0.0
         self._session = requests.Session()

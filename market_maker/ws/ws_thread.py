@@ -10,7 +10,7 @@ from typing import Any
 
 from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
-from market_maker.errors import AuthError, VenueUnreachable
+from market_maker.errors import AuthError, Temporary, VenueUnreachable
 from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Ticker
 from market_maker.wire import protocol
 from market_maker.wire.tls import Connections, Handle
@@ -27,9 +27,9 @@ BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 class GTEWebsocket:
     """Keeps the tables over one `Session` after another; their only writer, and only its thread.
 
-    It never places an order and never ends the process. Every connection begins with new tables and
-    a new `epoch`. A word is put into `wake` when own orders changed, and when the connection came
-    or went. `now` returns the venue's time in ms; our own clock's, if not given.
+    It never places an order. Every connection begins with new tables and a new `epoch`. A word is
+    put into `wake` when own orders changed, and when the connection came or went. `now` returns the
+    venue's time in ms; our own clock's, if not given.
     """
 
     def __init__(
@@ -86,8 +86,7 @@ class GTEWebsocket:
     def wait_for_tables(self, tables: Sequence[str], seconds: float) -> None:
         """Wait up to `seconds` until each of these tables has had its partial.
 
-        Raises VenueUnreachable, naming what is missing, when the time is up, and AuthError when the
-        venue refuses the key.
+        Raises VenueUnreachable, naming what is missing, and AuthError for a refused key.
         """
         deadline = self._clock.monotonic() + seconds
         with self._changed:
@@ -113,10 +112,9 @@ class GTEWebsocket:
         Not so a position that an earlier connection brought and this one does not: it is stale.
         """
         with self._changed:
-            received = table in self._ever_received
-            is_stale = received and not self._session.vitals.has_received(table)
             is_missing = self._session.is_open and table not in self._tables.heard
-            if is_missing and self.epoch == epoch and not (table == "position" and is_stale):
+            is_new = table not in self._ever_received or self._session.vitals.has_received(table)
+            if is_missing and self.epoch == epoch and (table != "position" or is_new):
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
 
@@ -170,8 +168,10 @@ class GTEWebsocket:
             return self._tables.ticker(own)
 
     def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
-        """Return instrument, bid and ask without `own`, position and account, at one moment."""
+        """Return instrument, ticker without `own`, position, account; Temporary if one lacks."""
         with self._changed:
+            if missing := self._missing(self.needed):
+                raise Temporary(f"no data yet for {', '.join(missing)}")
             return self._tables.view(own)
 
     def funds(self) -> Margin | None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import account_of
+from conftest import account_of, wait_until
 
 from market_maker.guard.guard import GOODBYE, PROGRAM, Guard, revealed
 from market_maker.guard.runfiles import RunFiles
@@ -55,6 +55,8 @@ def test_a_guard_loads_no_room_of_the_bot_but_the_sweep(venue: PaperExchange) ->
 def test_the_guard_of_a_bot_is_this_program(venue: PaperExchange) -> None:
     account = account_of(venue)
     guard = Guard(account, directory=RunFiles(account).directory)
-    command = Path(f"/proc/{guard.pid}/cmdline").read_bytes().decode()
-    guard.goodbye()
-    assert f"from {PROGRAM} import main" in command
+    command = Path(f"/proc/{guard.pid}/cmdline")
+    try:
+        wait_until(lambda: f"from {PROGRAM} import main" in command.read_text())
+    finally:
+        guard.goodbye()

@@ -341,7 +341,7 @@ def test_an_answer_without_a_fit_order_id_leaves_the_order_in_doubt_until_its_ro
         assert_well(world)
         assert (len(creates), len(world.orders())) == (1, 6)
         assert not any(b"None" in each.body for each in asked)
-    assert said(log, "the answer holds no order_id") == 1
+    assert said(log, "the answer cannot be read") == 1
 
 
 @pytest.mark.parametrize("fault", ["truncated", "html", "empty", "huge", "trickle"])

@@ -389,6 +389,27 @@ def test_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) ->
     world.run_until(lambda: not world.orders(), 17)
 
 
+@pytest.mark.parametrize(
+    "hook", ["sanity_check", "print_status", "get_ticker", "prepare_order", "place_orders"]
+)
+def test_whatever_a_hook_raises_costs_that_tick(
+    world: World, hook: str, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = naughty(world)
+    before = [order.order_id for order in world.orders()]
+
+    def broken(*_: object) -> None:
+        monkeypatch.delattr(bot, hook)
+        raise ZeroDivisionError("my hook")
+
+    monkeypatch.setattr(bot, hook, broken, raising=False)
+    world.run(10)
+    assert log.text.count("ZeroDivisionError: my hook") == 1
+    assert [order.order_id for order in world.orders()] == before
+    assert bot.health.state is TradingState.ACTIVE
+    assert_sound(world)
+
+
 def test_a_slow_strategy_is_said_so_and_quotes_on(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
 from market_maker.safety.trading_state import TradingState
-from market_maker.wire import codes, protocol
+from market_maker.wire import codes, endpoints
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
 from market_maker.wire.venue_clock import VenueClock
@@ -412,7 +412,7 @@ def transport_to(url: str) -> Transport:
 
 
 def create(transport: Transport) -> None:
-    transport.send(protocol.ORDER_CREATE, {"qty": "1"}, path="/v1/api/pc/order/create", what="it")
+    transport.send(endpoints.ORDER_CREATE, {"qty": "1"}, path="/v1/api/pc/order/create", what="it")
 
 
 def test_a_connection_closed_while_idle_is_replaced(

@@ -29,8 +29,8 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
     [
         ("drop", [0, 15, 30, 45, 60], True),
         ("drop", [0, 15, 30, 45, 61], False),
-        ("thread", [0, 300, 600], True),
-        ("thread", [0, 300, 601], False),
+        ("taker", [0, 15, 30, 45, 60], True),
+        ("taker", [0, 15, 30, 45, 61], False),
         ("auth", [0, 61], False),
         ("metadata", [0, 1_000, 100_000], True),
         ("fill", [0, 1, 2, 60], True),

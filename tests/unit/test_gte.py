@@ -1,9 +1,11 @@
 """REST: what is sent, how often, and what each answer means."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 import requests
 import responses
 from conftest import account, client_of, wait_until
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from responses.matchers import query_param_matcher
 
 from market_maker.clock import SYSTEM
@@ -99,6 +104,51 @@ def test_any_instrument_type_goes_into_the_path(kind: str) -> None:
         f"{URL}/v1/api/{kind}/asset/query", json=answer(data={"rows": [{"asset": "BTC"}]})
     )
     assert offline(instrument_type=kind).asset_query() == ["BTC"]
+
+
+NAMES = ("rows", "bids", "asks", "order_id", "price", "qty", "margin_mode", "currency", "status")
+DATA = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "1", "-1", "NaN", "a", "1e9"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=12,
+)
+CALLS: dict[str, Callable[[GTE], object]] = {
+    "order book": GTE.order_book_query,
+    "orders": GTE.query_orders,
+    "one order": lambda gte: gte.get_order("1"),
+    "account": GTE.account_query,
+    "instrument": GTE.instrument_query,
+    "leverage": GTE.setting_query,
+    "trades": GTE.trade_query,
+    "candles": GTE.candle_query,
+    "symbols": GTE.symbol_query,
+    "create": lambda gte: gte.buy(1, 8000),
+    "cancel": lambda gte: gte.cancel("1"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@given(data=DATA)
+@hypothesis_settings(deadline=None)
+def test_an_answer_that_cannot_be_read_is_a_failed_request(call: str, data: object) -> None:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as venue:
+        for method in (responses.GET, responses.POST):
+            venue.add(method, re.compile(f"{URL}/.*"), json=answer(data=data))
+        client = offline()
+        with suppress(RequestError):
+            CALLS[call](client)
+        client.exit()
+
+
+@pytest.mark.parametrize(
+    "bids",
+    [[["a", "1"]], [["1"]], [["NaN", "1"]], [["-1", "1"]], [["1", "-1"]], {}, [None], [[1, 2]]],
+)
+@responses.activate
+def test_a_level_that_cannot_be_read_is_no_level(bids: object) -> None:
+    responses.get(f"{URL}/v1/api/pc/order/book/query", json=answer(data={"bids": bids}))
+    with pytest.raises(RequestError):
+        offline().order_book_query()
 
 
 @responses.activate
@@ -437,7 +487,7 @@ def test_public_queries_answer_without_a_key(venue: PaperExchange) -> None:
     assert "BTC" in client.asset_query()
     assert any(row["symbol"] == "BTC_USD" for row in client.contract_query())
     assert client.instrument_query().symbol == "BTC_USD"
-    assert client.order_book_query(size=5)["bids"][0][0] == "8490"
+    assert client.order_book_query(size=5)["bids"][0][0] == 8490
     with pytest.raises(RequestError):
         client.instrument_query("DOGE_USD")
     client.exit()
