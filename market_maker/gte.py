@@ -9,6 +9,7 @@ from decimal import Decimal
 from queue import SimpleQueue
 from typing import Any
 
+from market_maker.account import Account
 from market_maker.client_oid import RUN, base36, is_ours, new_oid
 from market_maker.clock import SYSTEM, Clock
 from market_maker.decimals import plain
@@ -20,7 +21,7 @@ from market_maker.errors import (
     SettingsError,
     Temporary,
 )
-from market_maker.models import Account, Instrument, Margin, OpenOrder, OrderRequest, Position, Side
+from market_maker.models import Instrument, Margin, OpenOrder, OrderRequest, Position, Side
 from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
@@ -71,7 +72,6 @@ class GTE:
         )
         self._rest = Rest(account, self._transport)
         self._pool = connections.pool()
-        self._cancel_id_name = "order_id"
         self.run = base36(chance.randrange(36**RUN), RUN)
         """The part of our client_oids that identifies this process."""
         self._sequence = itertools.count(1)
@@ -81,10 +81,16 @@ class GTE:
         "leaving" with the venue's time in ms before the first byte leaves, then "created" with the
         order_id, or "refused".
         """
-        given: dict[str, Any] = {"clock": clock, "connections": connections, "chance": chance}
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
-            self.ws = GTEWebsocket(account, now=self.clock.now, wake=wake, **given)
+            self.ws = GTEWebsocket(
+                account,
+                now=self.clock.now,
+                wake=wake,
+                clock=clock,
+                connections=connections,
+                chance=chance,
+            )
 
     def exit(self) -> None:
         """Close all connections. Orders are not cancelled."""
@@ -259,15 +265,8 @@ class GTE:
 
     def cancel(self, order_id: str, still_wanted: Callable[[], bool] = lambda: True) -> str:
         """Send a cancel and return the order_id; until its row shows it, the order may fill."""
-        params, what = self._rest.symbol, f"cancel {order_id}"
-        named = params | {self._cancel_id_name: order_id}
-        try:
-            self._rest.send(endpoints.ORDER_CANCEL, named, what, still_wanted)
-        except BadParameter:
-            if self._cancel_id_name == "id":
-                raise
-            self._rest.send(endpoints.ORDER_CANCEL, params | {"id": order_id}, what)
-            self._cancel_id_name = "id"  # its name until 2020-05-07 (gte-api §12, row 1)
+        params = self._rest.symbol | {"order_id": order_id}
+        self._rest.send(endpoints.ORDER_CANCEL, params, f"cancel {order_id}", still_wanted)
         return order_id
 
     def cancel_batch(self, order_ids: Sequence[str]) -> str:

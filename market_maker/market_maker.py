@@ -8,22 +8,18 @@ from typing import Any, Self
 from market_maker import __version__, strategy
 from market_maker.control import Control
 from market_maker.decimals import to_grid
-from market_maker.errors import InvalidOrder, OrdersLeft, Temporary
-from market_maker.models import OrderRequest, Side, Snapshot
+from market_maker.errors import OrdersLeft, Temporary
+from market_maker.models import Side
 from market_maker.safety import Health, TradingState
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader
-from market_maker.strategy import Decision
 from market_maker.trading import (
-    CreateBrake,
-    Dropped,
+    Converger,
     ExchangeInterface,
     Loop,
     RandomSizes,
     Runtime,
-    log_plan,
     log_status,
-    request_of,
 )
 
 __all__ = ["ExchangeInterface", "OrderManager"]
@@ -63,17 +59,14 @@ class OrderManager:
         """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._reminded_at = 0.0
-        self._brake = CreateBrake()
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
-        self._dropped = Dropped()
-        self._decided: tuple[object, Decision] | None = None
-        """The inputs of the last decision, and the decision."""
         self._reloader = Reloader(self.clock)
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.runtime
         )
         self.loop = Loop(self, self.exchange, self.control, self.clock)
+        self._converger = Converger(self.exchange, self.loop, self.clock)
         logger.info("GTE market maker %s.", __version__)
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
@@ -261,20 +254,7 @@ class OrderManager:
         impossible price, quantity or side; Temporary when the strategy took longer than a quote
         may rest unconfirmed.
         """
-        self._check_age()
-        snapshot = self.exchange.read_snapshot()
-        wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
-        wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        if len(wanted) > settings.MAX_OPEN_ORDERS:
-            raise InvalidOrder(
-                f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
-            )
-        decision = self._decide(tuple(wanted), snapshot)
-        self._dropped.log(decision.dropped)
-        plan = self._brake.hold_back(decision.plan, len(wanted), self.clock.monotonic())
-        log_plan(plan)
-        if self.exchange.execute(plan):
-            self._brake.rest(self.clock.monotonic(), settings.API_ERROR_INTERVAL)
+        self._converger.converge(buy_orders, sell_orders)
 
     def print_status(self) -> None:
         """Log the account and the position."""
@@ -283,40 +263,17 @@ class OrderManager:
 
     def short_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more sells."""
-        room = strategy.room_for(Side.SELL, self.exchange.snapshot(), self._limits(), ())
-        return room is not None and room <= 0
+        return not self._converger.has_room(Side.SELL)
 
     def long_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more buys."""
-        room = strategy.room_for(Side.BUY, self.exchange.snapshot(), self._limits(), ())
-        return room is not None and room <= 0
+        return not self._converger.has_room(Side.BUY)
 
     def check_connection(self) -> bool:
         """Return whether the feed is connected. It reconnects by itself."""
         return self.exchange.is_open()
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
-        """Return the decision; the last one again if all its inputs are equal."""
-        limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
-        asked = (wanted, snapshot, limits, relist)
-        if self._decided is None or self._decided[0] != asked:
-            self._decided = asked, strategy.decide(wanted, snapshot, limits, relist=relist)
-        return self._decided[1]
-
-    def _limits(self) -> strategy.Limits:
-        return strategy.limits(
-            check=settings.CHECK_POSITION_LIMITS,
-            min_position=settings.MIN_POSITION,
-            max_position=settings.MAX_POSITION,
-            hedge=settings.POSITION_MODE == "hedge",
-            collar=settings.PRICE_COLLAR,
-            max_order_qty=settings.MAX_ORDER_QTY,
-            max_open_value=settings.MAX_OPEN_VALUE,
-            max_orders=self.exchange.orders.executor.order_limit(settings.MAX_OPEN_ORDERS),
-            reducing=self.health.state is TradingState.REDUCING,
-        )
 
     def _check_instrument_rules(self) -> None:
         """Pull all own orders when the venue has changed tick or lot size.
@@ -330,10 +287,3 @@ class OrderManager:
             if not self.loop.puller.pull("priced on the old tick grid"):
                 self._rules = before
                 raise Temporary("own orders on the old tick grid are not cancelled yet")
-
-    def _check_age(self) -> None:
-        """Raise Temporary when the strategy took longer than a quote may rest unconfirmed."""
-        took = 0.0 if self.loop.asked_at is None else self.clock.monotonic() - self.loop.asked_at
-        limit = self.loop.quote_ttl()
-        if took > limit:
-            raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")

@@ -10,7 +10,6 @@ from decimal import Decimal
 from enum import Enum
 
 from market_maker.decimals import plain
-from market_maker.secrecy import Secret
 
 ZERO = Decimal(0)
 POSITION_STALE = 30.0
@@ -47,33 +46,6 @@ class OrderState(Enum):
     CANCELLING = "cancelling"
     UNKNOWN = "unknown"
     DONE = "done"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """The account, venue and symbol: all that cancelling needs, and what every client is given.
-
-    Without a key pair (a dry run) only public calls are possible.
-    """
-
-    base_url: str
-    symbol: str
-    settle_currency: str
-    instrument_type: str = "pc"
-    """`pc` for perpetual contracts, `bb` for spot."""
-    api_key: Secret = field(default_factory=lambda: Secret(""))
-    api_secret: Secret = field(default_factory=lambda: Secret(""))
-    prefix: str = "mm_"
-    """The prefix of the client_oids of own orders."""
-    ws_url: str = ""
-    """The address of the feed; empty for a client without one."""
-    timeout: float = 7.0
-    """Seconds to wait for an answer; at most 4 for writes."""
-
-    @property
-    def is_contract(self) -> bool:
-        """Whether it trades contracts: they have positions, private tables and batch cancels."""
-        return self.instrument_type != "bb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from market_maker.account import Account
 from market_maker.gte import GTE
-from market_maker.models import Account
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.secrecy import Secret
 from market_maker.settings import settings

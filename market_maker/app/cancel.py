@@ -4,11 +4,11 @@ import logging
 import os
 import signal
 
+from market_maker.account import Account
 from market_maker.clock import SYSTEM
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
-from market_maker.models import Account
 from market_maker.orders import sweep
 from market_maker.orders.sweep import Notes
 

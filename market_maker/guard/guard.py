@@ -17,12 +17,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
+from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
 from market_maker.guard import child
 from market_maker.guard.child import Child
 from market_maker.guard.runfiles import RunFiles
-from market_maker.models import Account
 from market_maker.orders.sweep import OPEN_STILL, Step, Sweep
 from market_maker.secrecy import Secret
 

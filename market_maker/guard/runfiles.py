@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
 from market_maker.guard.notes import CREATED, LEAVING, note_of, read_notes
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.models import Account, OpenOrder, OrderRequest
+from market_maker.models import OpenOrder, OrderRequest
 from market_maker.orders.sweep import Notes
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.control import Control
 from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.guard.guard import HANG_SECONDS, Guard
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
-from market_maker.models import Account
 from market_maker.orders import sweep
 
 logger = logging.getLogger(__name__)

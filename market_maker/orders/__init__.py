@@ -1,8 +1,9 @@
 """Own orders. Entry points: `orders.Orders`, and `orders.sweep` for guard and `cancel`.
 
-tracker      the state of each own order, from evidence alone
-reconciler   feeds order updates from the feed and REST into the tracker
-executor     sends plans, one time slice at a time
-startup      cancels the orders of previous runs
-sweep        cancels all own orders and proves by query that none is left
+tracker          the state of each own order, from evidence alone
+unacknowledged   orders without a row yet: which rows may be theirs
+reconciler       feeds order updates from the feed and REST into the tracker
+executor         sends plans, one time slice at a time; dry sends nothing
+startup          cancels the orders of previous runs
+sweep            cancels all own orders and proves by query that none is left
 """

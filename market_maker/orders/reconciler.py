@@ -10,7 +10,8 @@ from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
 from market_maker.orders.sweep import LATE_SECONDS, Notes, claimed
-from market_maker.orders.tracker import OrderTracker, id_number
+from market_maker.orders.tracker import OrderTracker
+from market_maker.orders.unacknowledged import id_number
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)

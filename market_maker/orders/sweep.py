@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from market_maker.account import Account
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
-from market_maker.models import Account, OpenOrder
+from market_maker.models import OpenOrder
 
 logger = logging.getLogger(__name__)
 

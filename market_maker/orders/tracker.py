@@ -11,7 +11,7 @@ arrive.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from market_maker.client_oid import is_ours, run_of
@@ -21,8 +21,8 @@ from market_maker.models import (
     OpenOrder,
     OrderRequest,
     OrderState,
-    Side,
 )
+from market_maker.orders.unacknowledged import Unacknowledged
 
 SCANS_APART = 1.0
 """Seconds between two complete lists that together prove an order absent."""
@@ -30,18 +30,6 @@ LIST_LAG = 5.0
 """Seconds that the venue's list may lag: an order seen before may be missing from it."""
 REMEMBER = 10_000
 """Ended orders that are kept, to recognise their late rows."""
-
-
-@dataclass(slots=True)
-class _Unacknowledged:
-    """What is known of an order that the venue has not acknowledged yet."""
-
-    id_floor: str
-    """The highest order id when it was sent: its own id is higher (gte-api §3.2)."""
-    given_up_at: float | None = None
-    """When its answer was given up, in steady seconds: no byte of it left later."""
-    is_alike: bool = False
-    """Whether a row without our client_oid may be this order: then it does not count as absent."""
 
 
 class OrderTracker:
@@ -66,15 +54,9 @@ class OrderTracker:
         self._ended: OrderedDict[str, OpenOrder] = OrderedDict()
         self._never_seen: OrderedDict[str, OpenOrder] = OrderedDict()
         """Orders that ended without a row of the venue: refused, or proven absent."""
-        self._rows_lack_oid: bool | None = None
-        """Whether rows of own orders lack client_oid, as captured contract rows do.
-
-        None while no such row has arrived.
-        """
-        self._highest_id = ""
-        self._unacknowledged: dict[str, _Unacknowledged] = {}
-        """Live orders that the venue has not acknowledged yet."""
-        self._missed: dict[str, list[float]] = {}
+        self._unacknowledged = Unacknowledged(prefix)
+        self._missed_since: dict[str, float] = {}
+        """When the first complete list was queried that did not show an order."""
         self._cancels_asked: set[str] = set()
         self._taker_filled: dict[str, Decimal] = {}
 
@@ -88,7 +70,7 @@ class OrderTracker:
 
     def find(self, row: OpenOrder) -> OpenOrder | None:
         """Return the own order that a row shows, live or ended; None for an order of others."""
-        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        client_oid = self._oid(row)
         return self._orders.get(client_oid) or self._ended.get(client_oid)
 
     def unknown(self) -> tuple[OpenOrder, ...]:
@@ -99,7 +81,7 @@ class OrderTracker:
 
     def sending(self, request: OrderRequest) -> None:
         """Record an order before its first byte leaves."""
-        self._unacknowledged[request.client_oid] = _Unacknowledged(self._highest_id)
+        self._unacknowledged.add(request.client_oid)
         self._orders[request.client_oid] = OpenOrder(
             side=request.side,
             price=request.price,
@@ -134,7 +116,7 @@ class OrderTracker:
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
             self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
-            self._unacknowledged[client_oid].given_up_at = now
+            self._unacknowledged.give_up(client_oid, now)
 
     def cancelling(self, client_oid: str) -> None:
         """Record that a cancel is being sent. The order may still fill."""
@@ -161,7 +143,7 @@ class OrderTracker:
         `arrival` is the number of feed frames that had arrived by then.
         """
         self.record_id(row.order_id)
-        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        client_oid = self._oid(row)
         if not is_ours(client_oid, self.prefix) or client_oid in self._ended:
             return None
         late = self._never_seen.pop(client_oid, None)
@@ -203,43 +185,15 @@ class OrderTracker:
 
     def record_id(self, order_id: str) -> None:
         """Record an order id, own or foreign, to know the highest id so far."""
-        self._highest_id = max(self._highest_id, order_id, key=id_number)
+        self._unacknowledged.record_id(order_id)
 
     def id_floor(self) -> str:
         """Return an id below that of every order of unknown outcome."""
-        lost = [
-            unacknowledged
-            for unacknowledged in self._unacknowledged.values()
-            if unacknowledged.given_up_at is not None
-        ]
-        return min((unacknowledged.id_floor for unacknowledged in lost), key=id_number, default="")
+        return self._unacknowledged.id_floor()
 
     def claim(self, rows: Iterable[OpenOrder]) -> None:
-        """Match rows without client_oid to orders of unknown outcome.
-
-        A row matches if its id is above every id known when the order was sent, and side, price,
-        quantity and leg are equal. It counts as the order where rows of own orders are known to
-        lack client_oid. While that is not known, or the row shows another one, a match proves
-        nothing, but the order does not count as absent.
-        """
-        rows = list(rows)
-        for row in rows:
-            if row.order_id in self._oid_of:
-                self._rows_lack_oid = not is_ours(row.client_oid, self.prefix)
-        strange = [row for row in rows if not is_ours(row.client_oid, self.prefix)]
-        for order in self.unknown() if self._rows_lack_oid is not False else ():
-            unacknowledged = self._unacknowledged[order.client_oid]
-            alike = [
-                row
-                for row in strange
-                if row.order_id not in self._oid_of
-                and id_number(row.order_id) > id_number(unacknowledged.id_floor)
-                and _shape(row) == _shape(order)
-            ]
-            nameless = [row for row in alike if not row.client_oid]
-            if nameless and self._rows_lack_oid:
-                self._oid_of[nameless[0].order_id] = order.client_oid
-            unacknowledged.is_alike = bool(alike)
+        """Match rows without client_oid to orders of unknown outcome."""
+        self._oid_of |= self._unacknowledged.claim(rows, self.unknown(), self._oid_of)
 
     def missed(self, client_oid: str, begun: float, may_be_late: Callable[[float], bool]) -> bool:
         """Record that a complete list, queried at `begun`, does not show an order.
@@ -252,19 +206,20 @@ class OrderTracker:
         order = self._orders.get(client_oid)
         if not order:
             return False
-        unacknowledged = self._unacknowledged.get(client_oid)
-        if unacknowledged and unacknowledged.given_up_at is not None:
-            if unacknowledged.is_alike or may_be_late(unacknowledged.given_up_at):
-                return False
-        lists = self._missed.setdefault(client_oid, [])
-        lists.append(begun)
+        if self._unacknowledged.may_arrive(client_oid, may_be_late):
+            return False
+        since = self._missed_since.setdefault(client_oid, begun)
         apart = SCANS_APART if order.state is OrderState.UNKNOWN else LIST_LAG
-        if lists[-1] - lists[0] < apart:
+        if begun - since < apart:
             return False
         self._end_unseen(order)
         return True
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _oid(self, row: OpenOrder) -> str:
+        """Return the client_oid of a row, known or shown."""
+        return self._oid_of.get(row.order_id) or row.client_oid
 
     def _book(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
         qty = order.filled - known.filled
@@ -274,7 +229,7 @@ class OrderTracker:
 
     def _adopt(self, row: OpenOrder) -> None:
         """Adopt a live order of a previous run of this host; its fills so far do not count."""
-        client_oid = self._oid_of.get(row.order_id) or row.client_oid
+        client_oid = self._oid(row)
         if client_oid not in self._orders:
             self._oid_of[row.order_id] = client_oid
             self._orders[client_oid] = replace(row, client_oid=client_oid)
@@ -297,8 +252,8 @@ class OrderTracker:
             self._orders[client_oid] = replace(order, state=after)
 
     def _acknowledge(self, client_oid: str) -> None:
-        self._unacknowledged.pop(client_oid, None)
-        self._missed.pop(client_oid, None)
+        self._unacknowledged.drop(client_oid)
+        self._missed_since.pop(client_oid, None)
 
     def _end_unseen(self, order: OpenOrder) -> None:
         self._end(order)
@@ -315,12 +270,3 @@ class OrderTracker:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
             self._taker_filled.pop(old.client_oid, None)
-
-
-def _shape(order: OpenOrder) -> tuple[Side, Decimal, Decimal, bool]:
-    return order.side, order.price, order.qty, order.close
-
-
-def id_number(order_id: str) -> int:
-    """Return an order_id as a number: the larger, the younger."""
-    return int(order_id or 0)

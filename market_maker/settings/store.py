@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from market_maker.account import Account
 from market_maker.errors import SettingsError
-from market_maker.models import Account
 from market_maker.secrecy import Secret
 from market_maker.settings.schema import NEED_RESTART, SettingsBase
 from market_maker.settings.sources import (

@@ -1,27 +1,20 @@
 """The control loop, and the exchange as a strategy sees it.
 
-exchange_interface   snapshot out, plan in         runtime          dependencies of a run
-loop                 ticks, pulls, shutdown        status           what a tick logs
-monitor              gathers facts on the state    position_watch   position against own fills
-bitmex_names         names of the BitMEX sample    random_sizes     one random size for each level
+exchange_interface   snapshot out, plan in         converger        wanted orders into requests
+view                 the snapshot of a tick        create_brake     no creates for a while
+startup              connect, then a clean start   pull             cancel all while running
+loop                 ticks, waits, shutdown        status           what a tick logs
+monitor              facts on feed and orders      bitmex_names     names of the BitMEX sample
+account_watch        margin and its settings       random_sizes     one random size for each level
+position_watch       position against own fills    book_watch       order book against REST
+runtime              dependencies of a run
 """
 
-from market_maker.trading.bitmex_names import request_of
-from market_maker.trading.create_brake import CreateBrake
+from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
-from market_maker.trading.status import Dropped, log_plan, log_status
+from market_maker.trading.status import log_status
 
-__all__ = [
-    "CreateBrake",
-    "Dropped",
-    "ExchangeInterface",
-    "Loop",
-    "RandomSizes",
-    "Runtime",
-    "log_plan",
-    "log_status",
-    "request_of",
-]
+__all__ = ["Converger", "ExchangeInterface", "Loop", "RandomSizes", "Runtime", "log_status"]

@@ -1,39 +1,25 @@
 """The exchange as a strategy sees it: snapshot out, plan in. A dry run has virtual orders."""
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
 from market_maker.control import Control
-from market_maker.errors import (
-    Fatal,
-    RequestError,
-    SettingsError,
-    Temporary,
-    VenueUnreachable,
-)
-from market_maker.models import (
-    Fill,
-    Plan,
-    Side,
-    Snapshot,
-)
+from market_maker.errors import Fatal, RequestError, Temporary
+from market_maker.models import Fill, Plan, Side, Snapshot
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
-from market_maker.trading import bitmex_names
-from market_maker.trading.monitor import EMPTY_AFTER, Monitor
+from market_maker.trading import bitmex_names, startup
+from market_maker.trading.monitor import Monitor
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS = 30.0
-"""Seconds to wait at startup for every table of the feed."""
 PRICE = attrgetter("price")
 SLOW_SECONDS = 1.0
 """Seconds of reads after which a tick leaves further reads to the next one."""
@@ -88,7 +74,7 @@ class ExchangeInterface:
             self._clock,
             settings.MAX_FILLS,
         )
-        self._view = View(self.feed, self.orders, self.money, self.monitor, self._clock)
+        self._view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
 
     @property
     def dry_run(self) -> bool:
@@ -104,40 +90,9 @@ class ExchangeInterface:
         AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
         previous run cannot be cancelled.
         """
-        try:
-            self.gte.instrument_query()  # checks REST, and learns the venue's time for the login
-        except Temporary as error:
-            raise VenueUnreachable(str(error)) from None
-        self._resume_from(self._runtime.earlier.money)
-        self.feed.start()
-        self._wait_for_tables()
+        startup.resume(self.money, self._runtime.earlier.money)
+        startup.connect(self.gte, self.feed, self.monitor, self._clock)
         self.orders.start(self._runtime.earlier)
-
-    def _resume_from(self, trades: Mapping[str, str] | None) -> None:
-        """Resume the trades after a restart.
-
-        Raises SettingsError if they cannot be read and MAX_LOSS needs them.
-        """
-        if trades is None:
-            return
-        try:
-            self.money.resume_from(trades)
-        except (ValueError, ArithmeticError):
-            if settings.MAX_LOSS:
-                raise SettingsError(
-                    "cannot read the trades before the restart, which MAX_LOSS counts: "
-                    "restart by hand"
-                ) from None
-            logger.error("Could not read the trades before the restart; profit counts from zero.")
-
-    def _wait_for_tables(self) -> None:
-        """Wait for every needed table; raise VenueUnreachable or AuthError if one is missing."""
-        deadline = self._clock.monotonic() + START_SECONDS
-        while self._clock.monotonic() < deadline:
-            with suppress(VenueUnreachable):
-                return self.feed.wait_for_tables(self.feed.needed, EMPTY_AFTER)
-            self.monitor.query_missing_tables()
-        self.feed.wait_for_tables(self.feed.needed, 0)
 
     def close(self) -> None:
         """Close all connections. Orders are not cancelled."""
@@ -158,7 +113,7 @@ class ExchangeInterface:
         try:
             known = self.orders.refresh()
             if not self.dry_run and has_time():
-                self.monitor.poll_margin()
+                self.monitor.account.poll()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)

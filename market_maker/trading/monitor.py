@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from statistics import median
 
@@ -11,25 +11,20 @@ from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import Instrument, Margin, OrderState, Snapshot, Ticker
+from market_maker.models import OrderState, Snapshot, Ticker
 from market_maker.money import Money
 from market_maker.orders.orders import ACCEPTED, Orders
-from market_maker.safety import Breakers, Facts, Health, TradingState
+from market_maker.safety import Breakers, Facts, Health
+from market_maker.trading.account_watch import AccountWatch
 from market_maker.trading.book_watch import BookWatch
 from market_maker.trading.position_watch import PositionWatch
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
-MARGIN_EVERY = 10.0
-"""Seconds between two reads of the account over REST, where the feed does not show it."""
 EMPTY_AFTER = 3.0
 """Seconds after which a missing table of the account is queried over REST."""
 MINUTE = 60.0
-SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
-"""Margin settings that must stay as they were at startup."""
-FALL = Decimal("0.2")
-"""Lowest available margin, as a fraction of its highest value within a minute."""
 JUMPED, CRASHED = 0.2, 0.5
 """Deviation of the mid from the median of the last minute, as a fraction."""
 
@@ -59,20 +54,13 @@ class Monitor:
         self._breakers = Breakers(fills_in_a_minute=max_fills)
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
-        self.margin: Margin | None = None
-        """The account as last read over REST, where the feed does not show it."""
-        self._margin_due = 0.0
+        self.account = AccountWatch(gte, feed, money, clock)
         self._book = BookWatch(gte, feed, clock)
-        self._valued_at = clock.monotonic()
         self._epoch = feed.epoch
         self._seen = {"ended": 0, "late order": 0, "other bot": 0, "bad row": 0, "taker": 0}
         self._logged: set[str] = set()
         self._empty_due = 0.0
-        self._setting: dict[str, str] = {}
-        self._setting_due = 0.0
-        self._setting_changed = ""
         self._mids: deque[tuple[float, float]] = deque()
-        self._free: deque[tuple[float, Decimal]] = deque()
 
     def note(self, kind: str) -> None:
         """Record one event of a kind in `trading_state.EVENTS`."""
@@ -117,13 +105,14 @@ class Monitor:
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
             self.query_missing_tables()
         if snapshot:
-            self._check_account(snapshot, now)
-            self._check_profit(snapshot.instrument, max_loss, now)
+            if snapshot.instrument.is_contract:  # spot has no position table
+                self._note_all(self._position.check(snapshot, now), now)
+            self._note_all(self.account.check(snapshot, max_loss, now), now)
             self._check_price(snapshot.ticker, now)
             if has_time():
                 self._book.audit(now)
             if has_time():
-                self._check_margin_setting(snapshot.instrument, now)
+                self.account.check_setting(snapshot.instrument, now)
         self._count_orders(now)
         return safety.assess(self._facts(snapshot, position_limit, orders_known, now))
 
@@ -152,8 +141,12 @@ class Monitor:
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            tripped=[*self._breakers.tripped(now), *self._margin_setting_changes()],
+            tripped=[*self._breakers.tripped(now), *self.account.setting_changes()],
         )
+
+    def _note_all(self, kinds: Iterable[str], now: float) -> None:
+        for kind in kinds:
+            self._breakers.note(kind, now)
 
     # --- the feed -------------------------------------------------------------------------------
 
@@ -214,72 +207,7 @@ class Monitor:
                 self._mids.clear()
         self._mids.append((now, mid))
 
-    # --- the account ----------------------------------------------------------------------------
-
-    def poll_margin(self) -> None:
-        """Read the account over REST when due, where the feed does not show it. Raises Fatal."""
-        now = self._clock.monotonic()
-        if self._feed.funds() is None and now >= self._margin_due:
-            self._margin_due = now + MARGIN_EVERY
-            try:
-                self.margin = next(iter(self._gte.account_query()), None)
-            except Fatal:
-                raise
-            except RequestError as error:
-                logger.info("Could not read the account over REST: %s", error)
-
-    def _check_account(self, snapshot: Snapshot, now: float) -> None:
-        if (
-            snapshot.instrument.is_contract
-        ):  # spot has no position table: own fills are its position
-            for kind in self._position.check(snapshot, now):
-                self.note(kind)
-        if snapshot.margin:
-            while self._free and now - self._free[0][0] > MINUTE:
-                self._free.popleft()
-            free = (
-                snapshot.margin.total - snapshot.margin.position_margin
-            )  # a cancelled order frees its margin
-            if self._free and free < FALL * max(each for _, each in self._free):
-                self._breakers.note("margin", now)
-            self._free.append((now, free))
-
-    def _check_profit(self, instrument: Instrument, max_loss: Decimal | None, now: float) -> None:
-        """Record a loss beyond the limit; a loss that is unknown for a minute counts as one."""
-        mark = instrument.valuation_price
-        if mark:
-            self._valued_at = now
-        too_much = mark and max_loss and self._money.profit(instrument, mark) <= -max_loss
-        if max_loss and (too_much or now - self._valued_at > MINUTE):
-            self._breakers.note("loss", now)
-
-    def _check_margin_setting(self, instrument: Instrument, now: float) -> None:
-        """Read margin mode and leverages once a minute, and compare them with those at startup.
-
-        It never changes them.
-        """
-        is_live = "position" in self._feed.needed
-        if not is_live or not instrument.is_contract or now < self._setting_due:
-            return
-        self._setting_due = now + MINUTE
-        try:
-            found = self._gte.setting_query()
-        except RequestError as error:
-            logger.info("Could not read margin mode and leverage: %s", error)
-            return
-        setting = {name: str(found[name]) for name in SETTING if name in found}
-        self._setting = self._setting or setting
-        self._setting_changed = ", ".join(
-            f"{name} {_shown(self._setting[name])} -> {_shown(value)}"
-            for name, value in setting.items()
-            if self._setting.get(name, value) != value
-        )
-
-    def _margin_setting_changes(self) -> list[Health]:
-        if not self._setting_changed:
-            return []
-        words = f"changed outside the bot: {self._setting_changed}; set it back or restart"
-        return [Health(TradingState.PAUSED, words)]
+    # --- the orders -----------------------------------------------------------------------------
 
     def _count_orders(self, now: float) -> None:
         """Record the events that the order tracker and the feed have counted, each once."""
@@ -300,8 +228,3 @@ class Monitor:
         if counted["other bot"] > self._seen["other bot"]:
             logger.critical("Another bot uses our ORDERID_PREFIX: run %s", ", ".join(sorted(runs)))
         self._seen = counted
-
-
-def _shown(text: str) -> str:
-    """Return text of the venue escaped for the log, at most 60 characters."""
-    return ascii(text)[1:-1][:60]

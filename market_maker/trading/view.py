@@ -8,7 +8,7 @@ from market_maker.models import ZERO, Instrument, Leg, Margin, OpenOrder, Positi
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.settings import settings
-from market_maker.trading.monitor import Monitor
+from market_maker.trading.account_watch import AccountWatch
 from market_maker.ws.ws_thread import GTEWebsocket
 
 SEEN_SECONDS = 2.0
@@ -23,12 +23,12 @@ class View:
     """
 
     def __init__(
-        self, feed: GTEWebsocket, orders: Orders, money: Money, monitor: Monitor, clock: Clock
+        self, feed: GTEWebsocket, orders: Orders, money: Money, account: AccountWatch, clock: Clock
     ) -> None:
         self._feed = feed
         self._orders = orders
         self._money = money
-        self._monitor = monitor
+        self._account = account
         self._clock = clock
         self._instrument: Instrument | None = None
         self._is_ticking = False
@@ -59,7 +59,7 @@ class View:
     def read(self) -> Snapshot:
         """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""
         orders = self._orders.live()
-        instrument, ticker, position, margin = self._feed.view(self._orders.own_quantity())
+        instrument, ticker, position = self._feed.view(self._orders.own_quantity())
         if instrument is None:
             raise Temporary("no data yet for instrument")
         self._instrument = instrument
@@ -71,7 +71,7 @@ class View:
             orders=orders,
             position=position,
             exposure=self._money.position.exposure(position),
-            margin=self._dry_margin() if self._orders.is_dry else margin or self._monitor.margin,
+            margin=self.margin(),
         )
         if self._is_ticking:
             self._seen, self._seen_at = found, self._clock.monotonic()
@@ -83,11 +83,10 @@ class View:
 
     def margin(self) -> Margin | None:
         """Return the account; in a dry run a balance of DRY_BTC."""
-        return (
-            self._dry_margin()
-            if self._orders.is_dry
-            else self._feed.funds() or self._monitor.margin
-        )
+        if not self._orders.is_dry:
+            return self._account.margin()
+        balance = Decimal(str(settings.DRY_BTC))
+        return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
 
     def latest_instrument(self) -> Instrument | None:
         """Return the latest known instrument: a new connection may show a fill before it."""
@@ -97,7 +96,3 @@ class View:
     def _spot_position(self) -> Position:
         net = self._money.trades.net
         return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
-
-    def _dry_margin(self) -> Margin:
-        balance = Decimal(str(settings.DRY_BTC))
-        return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)

@@ -13,10 +13,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from market_maker.account import Account
 from market_maker.decimals import plain
 from market_maker.errors import BadData
 from market_maker.models import (
-    Account,
     Instrument,
     Leg,
     Margin,
@@ -154,7 +154,7 @@ def _close_flag(row: Row) -> bool:
 
 def order_id(row: Row) -> str:
     """Return the id of an order, all digits. Raises BadData."""
-    found = text(row, "order_id" if "order_id" in row else "id")
+    found = text(row, "order_id")
     if not re.fullmatch(r"[0-9]{1,20}", found, re.ASCII):
         raise BadData(f"order_id is not a number: {printable(found)}")
     return found

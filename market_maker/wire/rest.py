@@ -5,8 +5,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from market_maker.account import Account
 from market_maker.errors import BadData, RequestError, Temporary
-from market_maker.models import Account, Margin, OpenOrder, OrderRequest
+from market_maker.models import Margin, OpenOrder, OrderRequest
 from market_maker.wire import protocol
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.protocol import Params, Row

@@ -2,8 +2,8 @@
 
 The venue counts arrivals, and a call arrives somewhere between its start and its answer. So a call
 takes a place in the window from its start until a whole window after its answer: then no window
-holds more than the limit, whatever the latency. A call that is given up counts as answered then.
-Time is an argument, in seconds of a steady clock.
+holds more than the limit, whatever the latency. A call that is given up may still arrive: it counts
+as answered a window later. Time is an argument, in seconds of a steady clock.
 """
 
 from collections import Counter, deque
@@ -51,10 +51,11 @@ class Throttle:
         """Record that a call leaves."""
         self._in_flight[name] += 1
 
-    def finish(self, name: str, *, calls: int, now: float) -> None:
-        """Record that a call was answered, or given up."""
+    def finish(self, name: str, *, calls: int, at: float) -> None:
+        """Record that a call was answered, or counts as answered, at `at`."""
         self._in_flight[name] -= 1
-        self._finished.setdefault(name, deque(maxlen=calls)).append(now)
+        finished = sorted([*self._finished.get(name, ()), at])
+        self._finished[name] = deque(finished, maxlen=calls)
 
     def slow_down(self, name: str, *, calls: int, now: float, asked_for: float = 0.0) -> None:
         """Pause an endpoint after "too frequent", then use half its budget for SLOW_FOR seconds.

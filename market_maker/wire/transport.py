@@ -16,6 +16,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from market_maker import __version__, auth
+from market_maker.account import Account
 from market_maker.clock import Clock
 from market_maker.errors import (
     AuthError,
@@ -27,7 +28,6 @@ from market_maker.errors import (
     Temporary,
     TooFrequent,
 )
-from market_maker.models import Account
 from market_maker.wire import codes, endpoints, protocol, tls
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.protocol import Params
@@ -138,15 +138,18 @@ class Transport:
         self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
+        given_up = False
         try:
             leaving()
             reply = self._exchange(endpoint, self._base_url + path, params)
         except _Status as status:
             raise self._of_status(status, endpoint, what) from None
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
-            raise self._classify(error, endpoint, what) from None
+            found = self._classify(error, endpoint, what)
+            given_up = not isinstance(found, NotSent)
+            raise found from None
         finally:
-            self._finish(endpoint)
+            self._finish(endpoint, endpoint.seconds if given_up else 0.0)
         self._blocked_since = None
         theirs.learn(begun, reply.get("time"))
         if code := reply["code"]:
@@ -206,10 +209,10 @@ class Transport:
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent: no longer wanted")
 
-    def _finish(self, endpoint: Endpoint) -> None:
+    def _finish(self, endpoint: Endpoint, later: float = 0.0) -> None:
         with self._budget:
-            now = self._clock.monotonic()
-            self._throttle.finish(endpoint.path, calls=endpoint.calls, now=now)
+            at = self._clock.monotonic() + later
+            self._throttle.finish(endpoint.path, calls=endpoint.calls, at=at)
             self._budget.notify_all()
 
     def _wait(self, endpoint: Endpoint) -> float:

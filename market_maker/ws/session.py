@@ -7,9 +7,9 @@ from typing import Any
 import websocket
 
 from market_maker import auth
+from market_maker.account import Account
 from market_maker.clock import Clock
 from market_maker.errors import AuthError, BadData
-from market_maker.models import Account
 from market_maker.secrecy import Secret
 from market_maker.wire import codes, protocol
 from market_maker.wire.tls import Bounded, Connections

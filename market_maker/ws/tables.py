@@ -253,6 +253,6 @@ class Tables:
         entry = self._rows.get("margin", {}).get((self._area,))
         return entry.value if entry else None
 
-    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
-        """Return instrument, bid and ask without our `own` quantity, position and account."""
-        return self.instrument(), self.ticker(own), self.position(), self.margin()
+    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position]:
+        """Return instrument, bid and ask without our `own` quantity, and position."""
+        return self.instrument(), self.ticker(own), self.position()

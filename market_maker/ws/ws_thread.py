@@ -8,10 +8,11 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from market_maker.account import Account
 from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AuthError, Temporary, VenueUnreachable
-from market_maker.models import Account, Instrument, Margin, OpenOrder, Position, Ticker
+from market_maker.models import Instrument, Margin, OpenOrder, Position, Ticker
 from market_maker.wire import protocol
 from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.book import OwnQuantity
@@ -61,8 +62,7 @@ class GTEWebsocket:
         self._ever_received: set[str] = set()
         self._bad_rows_before = 0
         self._reconnect_reason = ""
-        self._error = ""
-        self._attempts = 0
+        self._error, self._attempts = "", 0
         self._thread: Handle | None = None
         self.epoch = 0
         self.arrivals = 0
@@ -167,8 +167,8 @@ class GTEWebsocket:
         with self._changed:
             return self._tables.ticker(own)
 
-    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position, Margin | None]:
-        """Return instrument, ticker without `own`, position, account; Temporary if one lacks."""
+    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position]:
+        """Return instrument, ticker without `own` and position; Temporary if a table is missing."""
         with self._changed:
             if missing := self._missing(self.needed):
                 raise Temporary(f"no data yet for {', '.join(missing)}")

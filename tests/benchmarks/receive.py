@@ -11,7 +11,8 @@ from queue import SimpleQueue
 from statistics import median
 from typing import Any
 
-from market_maker.models import Account, OpenOrder, Side
+from market_maker.account import Account
+from market_maker.models import OpenOrder, Side
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.benchmarks.table import Figure, seconds_of
 from tests.world.world import World

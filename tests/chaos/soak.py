@@ -68,7 +68,6 @@ def quirks_of(chance: random.Random) -> Quirks:
         oid_unique=chance.choice(("none", "open", "forever")),
         position_push=chance.choice(("changed", "full")),
         flat_position=chance.choice(("zero", "zero", "vanish")),
-        cancel_names=chance.choice((("order_id", "id"), ("id",), ("order_id",))),
         limited_create_placed=chance.random() < 0.3,
         id_only_deltas=chance.random() < 0.3,
         order_end=chance.choice(("both", "update", "delete")),

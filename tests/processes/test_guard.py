@@ -12,11 +12,11 @@ import pytest
 from bot import ended, is_guard
 from conftest import account_of, client_of, wait_until
 
+from market_maker.account import Account
 from market_maker.gte import GTE
 from market_maker.guard import guard as guarding
 from market_maker.guard.guard import BEAT, GOODBYE, Guard, revealed, stand_by
 from market_maker.guard.runfiles import RunFiles
-from market_maker.models import Account
 from market_maker.paper.server.in_process import PaperExchange
 
 

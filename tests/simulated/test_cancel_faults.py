@@ -77,15 +77,6 @@ def test_a_cancel_that_did_not_arrive_keeps_the_slot_taken(quirks: Quirks, fault
         assert max(counts) == 1
 
 
-@pytest.mark.parametrize("names", [("order_id", "id"), ("order_id",), ("id",)])
-def test_a_cancel_goes_by_the_name_that_the_venue_takes(names: tuple[str, ...]) -> None:
-    with single(quirks=Quirks(cancel_names=names)) as world:
-        move_bids(world)
-        world.run(20)
-        assert_well(world)
-        assert bought_at(world) == {Decimal(8453)}
-
-
 @every_venue
 def test_a_cancel_that_stays_pending_counts_is_repeated_and_pauses_after_half_a_minute(
     quirks: Quirks, log: pytest.LogCaptureFixture

@@ -43,7 +43,7 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders import sweep
 from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.wire import codes, protocol
+from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.throttle import Throttle
 
 URL = "https://venue.invalid"
@@ -182,16 +182,17 @@ def test_a_page_that_fails_voids_the_whole_list() -> None:
 
 
 @responses.activate
-def test_the_id_of_a_cancel_falls_back_to_its_older_name_and_stays_there() -> None:
-    named = {"asset": "BTC", "symbol": "BTC_USD"}
-    new = query_param_matcher(named | {"order_id": "17"})
-    old = query_param_matcher(named | {"id": "17"})
-    refused = responses.post(CANCEL_URL, json=answer(-10011), match=[new])
-    taken = responses.post(CANCEL_URL, json=answer(data={}), match=[old])
-    client = offline()
-    client.cancel("17")
-    client.cancel("17")
-    assert (refused.call_count, taken.call_count) == (1, 2)
+def test_calls_that_are_given_up_may_arrive_later_and_keep_their_places_for_two_windows() -> None:
+    url = f"{URL}/v1/api/pc/candle/query"
+    for body in (requests.ReadTimeout(), requests.ReadTimeout(), answer(data={"rows": []})):
+        given = {"json": body} if isinstance(body, dict) else {"body": body}
+        responses.get(url, **given)
+    client, begun = offline(), time.monotonic()
+    for _ in range(endpoints.CANDLE_QUERY.calls):
+        with pytest.raises(Temporary):
+            client.candle_query()
+    client.candle_query()
+    assert time.monotonic() - begun >= 2 * endpoints.CANDLE_QUERY.seconds
 
 
 @responses.activate

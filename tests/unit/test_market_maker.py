@@ -345,7 +345,7 @@ def test_a_frozen_venue_doubles_and_orphans_nothing(start: Start, venue: PaperEx
 def test_a_venue_that_is_not_there_at_start_is_said_so(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("market_maker.trading.exchange_interface.START_SECONDS", 0.5)
+    monkeypatch.setattr("market_maker.trading.startup.START_SECONDS", 0.5)
     configure(API_URL_BASE="http://127.0.0.1:9", WS_URL="ws://127.0.0.1:9")
     with pytest.raises(VenueUnreachable):
         OrderManager()

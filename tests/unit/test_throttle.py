@@ -14,7 +14,7 @@ def call(throttle: Throttle, now: float, count: int = 1) -> None:
     """Make calls that are answered at once."""
     for _ in range(count):
         throttle.start("create")
-        throttle.finish("create", calls=20, now=now)
+        throttle.finish("create", calls=20, at=now)
 
 
 def test_a_full_burst_leaves_at_once_and_the_next_call_waits_for_the_window() -> None:
@@ -30,7 +30,7 @@ def test_a_call_keeps_its_place_until_it_is_answered() -> None:
     throttle = Throttle()
     throttle.start("batch")
     assert throttle.wait("batch", calls=1, seconds=10, now=99.0) > 0
-    throttle.finish("batch", calls=1, now=100.0)
+    throttle.finish("batch", calls=1, at=100.0)
     assert throttle.wait("batch", calls=1, seconds=10, now=100.0) > 10
     assert throttle.wait("batch", calls=1, seconds=10, now=110.1) == 0
 
@@ -60,12 +60,12 @@ def test_no_window_holds_more_arrivals_than_the_limit_however_long_the_way(
         while (wait := throttle.wait("x", calls=calls, seconds=seconds, now=now)) > 0:
             now += min(wait, max(under_way[0] - now, 1e-9)) if under_way else wait
             while under_way and under_way[0] <= now:
-                throttle.finish("x", calls=calls, now=heapq.heappop(under_way))
+                throttle.finish("x", calls=calls, at=heapq.heappop(under_way))
         throttle.start("x")
         arrivals.append(now + answer * share)
         heapq.heappush(under_way, now + answer)
         while under_way and under_way[0] <= now:
-            throttle.finish("x", calls=calls, now=heapq.heappop(under_way))
+            throttle.finish("x", calls=calls, at=heapq.heappop(under_way))
     arrivals.sort()
     for first, beyond in zip(arrivals, arrivals[calls:], strict=False):
         assert beyond - first >= seconds

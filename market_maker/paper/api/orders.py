@@ -41,10 +41,9 @@ def create(request: Request) -> Row:
 def cancel(request: Request) -> Row:
     """Answer pc/order/cancel and bb/order/cancel.
 
-    The id may have its parameter name of before or after 2020-05-07.
+    The id may also have its parameter name of before 2020-05-07.
     """
-    names = request.exchange.quirks.cancel_names
-    key, order_id = request.params.key(request.kind), request.params.integer(*names)
+    key, order_id = request.params.key(request.kind), request.params.integer("order_id", "id")
     pending = request.pending_ms
     request.exchange.cancel(request.owner, key, order_id, request.now, pending_ms=pending)
     reply = {"time": text(request.now)}

@@ -9,7 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """The undocumented behaviour of the venue. V1 to V8 are those of faults.md 0.1."""
+    """The undocumented behaviour of the venue.
+
+    V1 to V8 are those of faults.md 0.1, without V7: cancel takes both names of the order id.
+    """
 
     expiry_grace_ms: int = 5_000
     """V1: for how long after `api-expires` a request is still accepted, in ms."""
@@ -24,8 +27,6 @@ class Quirks:
     """V5: a change pushes the side that changed, or both sides of the contract."""
     flat_position: Literal["zero", "vanish"] = "zero"
     """V6: a closed side is a row with qty 0, or has no row."""
-    cancel_names: tuple[str, ...] = ("order_id", "id")
-    """V7: the parameter names under which cancel takes the order id."""
     limited_create_placed: bool = False
     """V8: a create answered with -10053 has been placed all the same."""
 

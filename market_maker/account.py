@@ -1,0 +1,32 @@
+"""The account that a client acts for."""
+
+from dataclasses import dataclass, field
+
+from market_maker.secrecy import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account, venue and symbol: all that cancelling needs, and what every client is given.
+
+    Without a key pair (a dry run) only public calls are possible.
+    """
+
+    base_url: str
+    symbol: str
+    settle_currency: str
+    instrument_type: str = "pc"
+    """`pc` for perpetual contracts, `bb` for spot."""
+    api_key: Secret = field(default_factory=lambda: Secret(""))
+    api_secret: Secret = field(default_factory=lambda: Secret(""))
+    prefix: str = "mm_"
+    """The prefix of the client_oids of own orders."""
+    ws_url: str = ""
+    """The address of the feed; empty for a client without one."""
+    timeout: float = 7.0
+    """Seconds to wait for an answer; more than 4 count as 4 (see `wire.transport`)."""
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether it trades contracts: they have positions, private tables and batch cancels."""
+        return self.instrument_type != "bb"

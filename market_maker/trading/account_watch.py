@@ -1,0 +1,114 @@
+"""Watches the account: free margin, profit of this run, margin mode and leverages."""
+
+import logging
+from collections import deque
+from decimal import Decimal
+
+from market_maker.clock import Clock
+from market_maker.errors import Fatal, RequestError
+from market_maker.gte import GTE
+from market_maker.models import Instrument, Margin, Snapshot
+from market_maker.money import Money
+from market_maker.safety import Health, TradingState
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+MARGIN_EVERY = 10.0
+"""Seconds between two reads of the account over REST, where the feed does not show it."""
+MINUTE = 60.0
+SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
+"""Margin settings that must stay as they were at startup."""
+FALL = Decimal("0.2")
+"""Lowest free margin, as a fraction of its highest value within a minute."""
+
+
+class AccountWatch:
+    """Reads the account where the feed does not show it, and checks it once a tick."""
+
+    def __init__(self, gte: GTE, feed: GTEWebsocket, money: Money, clock: Clock) -> None:
+        self._gte = gte
+        self._feed = feed
+        self._money = money
+        self._clock = clock
+        self._read: Margin | None = None
+        self._read_due = 0.0
+        self._free: deque[tuple[float, Decimal]] = deque()
+        self._valued_at = clock.monotonic()
+        self._setting: dict[str, str] = {}
+        self._setting_due = 0.0
+        self._setting_changed = ""
+
+    def margin(self) -> Margin | None:
+        """Return the account as the feed shows it, else as last read over REST."""
+        return self._feed.funds() or self._read
+
+    def poll(self) -> None:
+        """Read the account over REST when due, where the feed does not show it. Raises Fatal."""
+        now = self._clock.monotonic()
+        if self._feed.funds() is None and now >= self._read_due:
+            self._read_due = now + MARGIN_EVERY
+            try:
+                self._read = next(iter(self._gte.account_query()), None)
+            except Fatal:
+                raise
+            except RequestError as error:
+                logger.info("Could not read the account over REST: %s", error)
+
+    def check(self, snapshot: Snapshot, max_loss: Decimal | None, now: float) -> list[str]:
+        """Check margin and profit; return the events for the circuit breakers.
+
+        A loss that is unknown for a minute counts as one beyond `max_loss`.
+        """
+        events = ["margin"] if snapshot.margin and self._has_fallen(snapshot.margin, now) else []
+        instrument = snapshot.instrument
+        mark = instrument.valuation_price
+        if mark:
+            self._valued_at = now
+        too_much = mark and max_loss and self._money.profit(instrument, mark) <= -max_loss
+        if max_loss and (too_much or now - self._valued_at > MINUTE):
+            events.append("loss")
+        return events
+
+    def _has_fallen(self, margin: Margin, now: float) -> bool:
+        """Return whether the free margin, that of open orders included, has fallen too far."""
+        while self._free and now - self._free[0][0] > MINUTE:
+            self._free.popleft()
+        free = margin.total - margin.position_margin
+        fell = bool(self._free) and free < FALL * max(each for _, each in self._free)
+        self._free.append((now, free))
+        return fell
+
+    def check_setting(self, instrument: Instrument, now: float) -> None:
+        """Read margin mode and leverages once a minute, and compare them with those at startup.
+
+        It never changes them.
+        """
+        is_live = "position" in self._feed.needed
+        if not is_live or not instrument.is_contract or now < self._setting_due:
+            return
+        self._setting_due = now + MINUTE
+        try:
+            found = self._gte.setting_query()
+        except RequestError as error:
+            logger.info("Could not read margin mode and leverage: %s", error)
+            return
+        setting = {name: str(found[name]) for name in SETTING if name in found}
+        self._setting = self._setting or setting
+        self._setting_changed = ", ".join(
+            f"{name} {_shown(self._setting[name])} -> {_shown(value)}"
+            for name, value in setting.items()
+            if self._setting.get(name, value) != value
+        )
+
+    def setting_changes(self) -> list[Health]:
+        """Return the state for margin settings that were changed outside the bot; usually none."""
+        if not self._setting_changed:
+            return []
+        words = f"changed outside the bot: {self._setting_changed}; set it back or restart"
+        return [Health(TradingState.PAUSED, words)]
+
+
+def _shown(text: str) -> str:
+    """Return text of the venue escaped for the log, at most 60 characters."""
+    return ascii(text)[1:-1][:60]

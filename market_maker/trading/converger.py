@@ -1,0 +1,83 @@
+"""From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from market_maker import strategy
+from market_maker.clock import Clock
+from market_maker.errors import InvalidOrder, Temporary
+from market_maker.models import OrderRequest, Side, Snapshot
+from market_maker.safety import TradingState
+from market_maker.settings import settings
+from market_maker.strategy import Decision
+from market_maker.trading.bitmex_names import request_of
+from market_maker.trading.create_brake import CreateBrake
+from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.loop import Loop
+from market_maker.trading.status import Dropped, log_plan
+
+
+class Converger:
+    """Turns the open orders into the wanted ones. It decides once for equal inputs."""
+
+    def __init__(self, exchange: ExchangeInterface, loop: Loop, clock: Clock) -> None:
+        self._exchange = exchange
+        self._loop = loop
+        self._clock = clock
+        self._brake = CreateBrake()
+        self._dropped = Dropped()
+        self._decided: tuple[object, Decision] | None = None
+        """The inputs of the last decision, and the decision."""
+
+    def converge(
+        self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """See `OrderManager.converge_orders()`."""
+        self._check_age()
+        snapshot = self._exchange.read_snapshot()
+        wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
+        wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
+        if len(wanted) > settings.MAX_OPEN_ORDERS:
+            raise InvalidOrder(
+                f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
+            )
+        decision = self._decide(tuple(wanted), snapshot)
+        self._dropped.log(decision.dropped)
+        plan = self._brake.hold_back(decision.plan, len(wanted), self._clock.monotonic())
+        log_plan(plan)
+        if self._exchange.execute(plan):
+            self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
+
+    def has_room(self, side: Side) -> bool:
+        """Return whether the position limits allow another order of this side."""
+        room = strategy.room_for(side, self._exchange.snapshot(), self._limits(), ())
+        return room is None or room > 0
+
+    def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
+        limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
+        asked = (wanted, snapshot, limits, relist)
+        if self._decided is None or self._decided[0] != asked:
+            self._decided = asked, strategy.decide(wanted, snapshot, limits, relist=relist)
+        return self._decided[1]
+
+    def _limits(self) -> strategy.Limits:
+        return strategy.limits(
+            check=settings.CHECK_POSITION_LIMITS,
+            min_position=settings.MIN_POSITION,
+            max_position=settings.MAX_POSITION,
+            hedge=settings.POSITION_MODE == "hedge",
+            collar=settings.PRICE_COLLAR,
+            max_order_qty=settings.MAX_ORDER_QTY,
+            max_open_value=settings.MAX_OPEN_VALUE,
+            max_orders=self._exchange.orders.executor.order_limit(settings.MAX_OPEN_ORDERS),
+            reducing=self._loop.health.state is TradingState.REDUCING,
+        )
+
+    def _check_age(self) -> None:
+        """Raise Temporary when the strategy took longer than a quote may rest unconfirmed."""
+        asked_at = self._loop.asked_at
+        took = 0.0 if asked_at is None else self._clock.monotonic() - asked_at
+        limit = self._loop.quote_ttl()
+        if took > limit:
+            raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")
