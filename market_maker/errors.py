@@ -81,11 +81,7 @@ class Blocked(Temporary):
     """The venue answers 403 to everything: one request a minute checks whether it still does."""
 
 
-class VenueFault(Temporary):
-    """The venue reports a fault of its own (-10002, -16001 to -16003): wait."""
-
-
-class MetadataFault(VenueFault):
+class MetadataFault(Temporary):
     """The venue reports faulty data of the symbol or its area: wait."""
 
 
@@ -116,10 +112,6 @@ class NoFunds(Refused):
 
 class NotClosable(Refused):
     """A close exceeds the position, or its price is beyond bankruptcy: refresh the position."""
-
-
-class LeverageRefused(Refused):
-    """The venue rejected a change of leverage or margin: cancel the orders or request less."""
 
 
 class Fatal(RequestError):

@@ -21,7 +21,15 @@ from market_maker.errors import (
     SettingsError,
     Temporary,
 )
-from market_maker.models import Instrument, Margin, OpenOrder, OrderRequest, Position, Side
+from market_maker.models import (
+    CreateEvent,
+    Instrument,
+    Margin,
+    OpenOrder,
+    OrderRequest,
+    Position,
+    Side,
+)
 from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
@@ -75,12 +83,9 @@ class GTE:
         self.run = base36(chance.randrange(36**RUN), RUN)
         """The part of our client_oids that identifies this process."""
         self._sequence = itertools.count(1)
-        self.on_create: Callable[[str, OrderRequest | OpenOrder, str], None] = lambda *_: None
-        """Called in the sending thread with each event of a create: (event, order, detail).
-
-        "leaving" with the venue's time in ms before the first byte leaves, then "created" with the
-        order_id, or "refused".
-        """
+        self.on_create: Callable[[CreateEvent, OrderRequest | OpenOrder, str], None]
+        self.on_create = lambda *_: None
+        """Called in the sending thread with each event of a create: (event, order, detail)."""
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
             self.ws = GTEWebsocket(
@@ -102,10 +107,6 @@ class GTE:
     def make_read_only(self) -> None:
         """Send no POST from now on."""
         self._transport.make_read_only()
-
-    def now(self) -> int:
-        """Return the venue's time in ms, as estimated from its answers."""
-        return self.clock.now()
 
     def blocked_for(self) -> float | None:
         """Return the seconds since the venue began to answer 403; None while it does not."""
@@ -228,7 +229,7 @@ class GTE:
         """
 
         def leaving() -> None:
-            self.on_create("leaving", request, str(self.now()))
+            self.on_create(CreateEvent.LEAVING, request, str(self.clock.now()))
 
         params, what = protocol.order_params(request, self.account), f"create {request}"
         try:
@@ -239,9 +240,9 @@ class GTE:
         except RequestError as error:
             found = codes.error_of_create(error)
             if not isinstance(found, OutcomeUnknown):
-                self.on_create("refused", request, "")
+                self.on_create(CreateEvent.REFUSED, request, "")
             raise found from None
-        self.on_create("created", request, order_id)
+        self.on_create(CreateEvent.CREATED, request, order_id)
         return order_id
 
     def place_order(self, quantity: Number, price: Number) -> OpenOrder:
@@ -253,7 +254,7 @@ class GTE:
             qty=abs(qty),
             client_oid=self.new_client_oid(),
         )
-        return request.accepted(self.create_order(request), self.symbol)
+        return request.accepted(self.create_order(request))
 
     def buy(self, quantity: Number, price: Number) -> OpenOrder:
         """Place a buy order."""

@@ -114,7 +114,7 @@ class OrderRequest:
     close: bool = False
     client_oid: str = ""
 
-    def accepted(self, order_id: str, symbol: str) -> "OpenOrder":
+    def accepted(self, order_id: str) -> "OpenOrder":
         """Return the open order of this request, as accepted by the venue."""
         return OpenOrder(
             side=self.side,
@@ -123,11 +123,18 @@ class OrderRequest:
             close=self.close,
             client_oid=self.client_oid,
             order_id=order_id,
-            symbol=symbol,
         )
 
     def __str__(self) -> str:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
+
+
+class CreateEvent(Enum):
+    """What became of a create; the values stand in the run files."""
+
+    LEAVING = "leaving"  # before its first byte leaves; detail: the venue's time in ms
+    CREATED = "created"  # detail: the order_id
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +154,6 @@ class OpenOrder:
     """The venue's creation time in ms. It never decides which row is newer."""
     arrival: int = 0
     """The number of feed frames that had arrived when the venue first acknowledged it."""
-    symbol: str = ""
     is_taker: bool = False
     """Whether the row shows a fill that took liquidity."""
 
@@ -281,9 +287,9 @@ class Plan:
 def riskiest_first(
     orders: Iterable[OpenOrder], ticker: Ticker, position: Position
 ) -> list[OpenOrder]:
-    """Return orders in the order of cancelling.
+    """Return orders as they are cancelled: first those that could enlarge the position.
 
-    First those that could enlarge the position, and of these the nearest to the mid.
+    Of equal ones the nearest to the mid first.
     """
     middle, net = ticker.middle, position.net
     return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))

@@ -10,12 +10,9 @@ from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
 from market_maker.orders import sweep
-from market_maker.orders.sweep import Notes
+from market_maker.orders.notes import Notes
 
 logger = logging.getLogger(__name__)
-
-SECONDS = 20.0
-"""How long without progress before it gives up."""
 
 
 def run(account: Account, *, and_halt: bool) -> None:
@@ -51,7 +48,7 @@ def _cancel(account: Account, files: RunFiles | None) -> None:
         sweep.prove_none_left(
             client,
             SYSTEM,
-            SECONDS,
+            sweep.PATIENCE,
             notes=files.notes() if files else Notes(),
             may_be_late=files is None or files.may_be_late() is not False,
         )

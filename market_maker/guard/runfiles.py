@@ -13,10 +13,9 @@ from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
-from market_maker.guard.notes import CREATED, LEAVING, note_of, read_notes
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.models import OpenOrder, OrderRequest
-from market_maker.orders.sweep import Notes
+from market_maker.models import CreateEvent, OpenOrder, OrderRequest
+from market_maker.orders.notes import Notes, note_of, read_notes
 
 logger = logging.getLogger(__name__)
 
@@ -123,14 +122,14 @@ class RunFiles:
 
     # --- notes of creates -----------------------------------------------------------------------
 
-    def note_create(self, what: str, order: OrderRequest | OpenOrder, detail: str) -> None:
+    def note_create(self, event: CreateEvent, order: OrderRequest | OpenOrder, detail: str) -> None:
         """Record what becomes of a create (see `GTE.on_create`); from any thread, not synced.
 
         Where the venue's rows show no client_oid (spot, and some rows of contracts), only this
         tells which orders are ours.
         """
-        self._files.append(".notes", note_of(what, order, detail))
-        self._noted += what == LEAVING
+        self._files.append(".notes", note_of(event, order, detail))
+        self._noted += event is CreateEvent.LEAVING
 
     def notes(self) -> Notes:
         """Return what was recorded since all was last proven clean. A torn line is left out."""
@@ -147,8 +146,12 @@ class RunFiles:
         """
         if self._noted > KEPT_NOTES:
             self._noted = 0
-            lines = [note_of(CREATED, order, order.order_id) for order in live if order.order_id]
-            self._files.write(".notes", "".join(f"{line}\n" for line in lines))
+            lines = [
+                note_of(CreateEvent.CREATED, order, order.order_id) + "\n"
+                for order in live
+                if order.order_id
+            ]
+            self._files.write(".notes", "".join(lines))
 
     # --- the run's money ------------------------------------------------------------------------
 

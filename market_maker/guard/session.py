@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 START_CANCEL_SECONDS = 3.0
 GUARD_AHEAD = 1.0
 """Seconds by which the guard's count may be ahead of ours: not every heartbeat is sent to it."""
-CANCEL_SECONDS = 20.0
-"""How long without progress before cancelling over REST is given up."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
 """Errors that end a run and are not a crash, whatever the venue holds."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -163,7 +161,7 @@ class Session:
         if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
             logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
-            self._prove_none_left(CANCEL_SECONDS)
+            self._prove_none_left(sweep.PATIENCE)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error)

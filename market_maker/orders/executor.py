@@ -146,7 +146,7 @@ class Executor:
         if fatal:
             raise fatal
 
-    def cancel_all(self, seconds: float = 20.0) -> None:
+    def cancel_all(self, seconds: float = sweep.PATIENCE) -> None:
         """Cancel all own orders and prove by query that none is left.
 
         Raises OrdersLeft, with the orders that may still rest, after `seconds` without progress.

@@ -10,8 +10,9 @@ from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
 from market_maker.orders.dry import DryExecutor
 from market_maker.orders.executor import ACCEPTED, Executor
-from market_maker.orders.reconciler import REPEAT_AFTER, Reconciler
+from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.startup import EarlierRuns, Startup
+from market_maker.orders.sweep import ASK_AGAIN
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -22,7 +23,7 @@ __all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 
 
 class Orders:
-    """The entry point of this package: every action on own orders goes through it.
+    """The entry point of this package, with its tracker, reconciler and executor.
 
     It touches no order of others. No create leaves once the feed has been silent for `stale_after`
     seconds.
@@ -90,7 +91,7 @@ class Orders:
         known = self.reconciler.reconcile_if_needed(always=self._is_spot)
         if again := self.reconciler.overdue_cancels():
             logger.warning(
-                "Cancelling %d orders again: not confirmed within %g s.", len(again), REPEAT_AFTER
+                "Cancelling %d orders again: not confirmed within %g s.", len(again), ASK_AGAIN
             )
             self.executor.cancel(again)
         return known

@@ -8,8 +8,9 @@ from market_maker.clock import Clock
 from market_maker.decimals import plain
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
-from market_maker.orders.sweep import LATE_SECONDS, Notes, claimed
+from market_maker.models import ZERO, CreateEvent, Fill, OpenOrder, OrderState, Side
+from market_maker.orders.notes import Notes, claimed
+from market_maker.orders.sweep import ASK_AGAIN, late_until
 from market_maker.orders.tracker import OrderTracker
 from market_maker.orders.unacknowledged import id_number
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -20,8 +21,6 @@ MAX_SINGLE_QUERIES = 3
 """Up to so many orders are queried one by one; more, by a list from the oldest of them on."""
 RECONCILE_EVERY = 10.0
 """Seconds between two reconciliations, because a feed may silently lose an update."""
-REPEAT_AFTER = 5.0
-"""Seconds after which an unconfirmed cancel is repeated."""
 MISMATCH_SECONDS = 2.0
 """Seconds that an own order may differ from the feed before it is reconciled over REST."""
 
@@ -167,9 +166,9 @@ class Reconciler:
         )
 
     def overdue_cancels(self) -> tuple[OpenOrder, ...]:
-        """Return the orders whose cancel is not confirmed after REPEAT_AFTER seconds, to repeat it.
+        """Return the orders whose cancel is not confirmed after ASK_AGAIN seconds, to repeat it.
 
-        Each is returned once per REPEAT_AFTER. Repeating a cancel is harmless, and the venue may
+        Each is returned once per ASK_AGAIN. Repeating a cancel is harmless, and the venue may
         have lost the first.
         """
         now = self._clock.monotonic()
@@ -177,8 +176,8 @@ class Reconciler:
             order
             for order in self._tracker.live()
             if order.state is OrderState.CANCELLING
-            and now - self._mismatch_since.get(order.client_oid, now) > REPEAT_AFTER
-            and now - self._repeated_at.get(order.client_oid, -REPEAT_AFTER) > REPEAT_AFTER
+            and now - self._mismatch_since.get(order.client_oid, now) > ASK_AGAIN
+            and now - self._repeated_at.get(order.client_oid, -ASK_AGAIN) > ASK_AGAIN
         ]
         live = {order.client_oid for order in self._tracker.live()}
         self._repeated_at = {oid: at for oid, at in self._repeated_at.items() if oid in live}
@@ -212,7 +211,7 @@ class Reconciler:
             if order.client_oid not in still:
                 logger.info("Unknown outcome resolved: %s reached the venue.", order)
                 if found := self._tracker.find(order):
-                    self._gte.on_create("created", order, found.order_id)
+                    self._gte.on_create(CreateEvent.CREATED, order, found.order_id)
         self._report(fills)
         return fills
 
@@ -236,14 +235,11 @@ class Reconciler:
                 order.client_oid, begun, lambda since: self._may_be_late(since, begun)
             ):
                 logger.info("Unknown outcome resolved: %s never reached the venue.", order)
-                self._gte.on_create("refused", order, "")
+                self._gte.on_create(CreateEvent.REFUSED, order, "")
 
     def _may_be_late(self, since: float, begun: float) -> bool:
-        """Return whether an order whose last byte left by `since` may arrive after `begun`.
-
-        A step back of the venue's clock prolongs signatures: LATE_SECONDS count from it then.
-        """
-        return begun <= max(since, self._gte.clock.stepped_back_at) + LATE_SECONDS
+        """Return whether an order whose last byte left by `since` may arrive after `begun`."""
+        return begun <= late_until(since, self._gte.clock)
 
     def is_being_cancelled(self) -> bool:
         """Return whether a cancel is not confirmed yet."""

@@ -12,8 +12,9 @@ from market_maker.errors import AlreadyRunning, Temporary, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.models import OpenOrder
 from market_maker.orders import sweep
+from market_maker.orders.notes import Notes
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.sweep import LATE_SECONDS, Notes, Sweep
+from market_maker.orders.sweep import LATE_SECONDS, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -106,7 +107,9 @@ class Startup:
         self, leftovers: Sequence[OpenOrder], known_runs: Collection[str]
     ) -> None:
         prefix = self._tracker.prefix
-        runs = runs_at_work(leftovers, prefix=prefix, known_runs=known_runs, now_ms=self._gte.now())
+        runs = runs_at_work(
+            leftovers, prefix=prefix, known_runs=known_runs, now_ms=self._gte.clock.now()
+        )
         if runs:
             raise AlreadyRunning(
                 f"another bot trades with ORDERID_PREFIX {prefix} now (run "

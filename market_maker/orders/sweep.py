@@ -6,7 +6,6 @@ waits between them.
 
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
 from market_maker.models import OpenOrder
+from market_maker.orders.notes import NO_NOTES, Notes, claimed
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ sign with the current time as the expiry, so it must be lenient (gte-api §3.4).
 LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
 """How long after the death of a process one of its orders may still arrive."""
 ASK_AGAIN = 5.0
-"""Seconds after which the cancel of an order that is still open is repeated."""
+"""Seconds after which the cancel of an order that is still open is repeated. Harmless: the venue
+may have lost the first."""
 LOOK_AGAIN = 0.15
 """Seconds between two order lists while cancels take effect."""
 TRY_AGAIN = 0.5
@@ -35,8 +36,8 @@ LATE_LOOK = 1.0
 """Seconds between two order lists while a late order may still arrive."""
 OPEN_STILL = "not cancelled yet"
 OWNER_UNKNOWN = "open orders without client_oid may be ours, owner unknown"
-CLOCK_TOLERANCE_MS = 60_000
-"""How much older than its note an order may be: the venue's clock may have been set."""
+PATIENCE = 20.0
+"""Seconds without progress after which a sweep that must be proven gives up."""
 SLICE_SECONDS = 1.0
 """Time slice in seconds: requests that have not left by then wait for the next step or tick."""
 
@@ -62,6 +63,15 @@ class VenueTime(Protocol):
     """When it last stepped back, in steady seconds."""
 
 
+def late_until(since: float, clock: VenueTime) -> float:
+    """Return until when an order may arrive whose last byte left by `since`, in steady seconds.
+
+    -inf, no such order, stays. A step back of the venue's clock prolongs signatures: LATE_SECONDS
+    count from it then.
+    """
+    return since if since == -math.inf else max(since, clock.stepped_back_at) + LATE_SECONDS
+
+
 class Client(Protocol):
     """The part of a venue client that cancelling needs."""
 
@@ -78,48 +88,6 @@ class Client(Protocol):
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
     ) -> Sequence[Any]:
         """Send cancels; the outcome of each has `order_id` and `error`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """Notes on our creates, for a process that outlives the run that sent them."""
-
-    ids: frozenset[str] = frozenset()
-    """The order_ids of accepted creates."""
-    open_creates: tuple[OpenOrder, ...] = ()
-    """Creates that left and have no noted answer; `ctime` is the venue's time of sending in ms."""
-
-
-NO_NOTES = Notes()
-
-
-def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[OpenOrder, ...]]:
-    """Return the ids of the rows that are ours by the notes, and the rows whose owner is unknown.
-
-    A row with a noted id is ours. So is a row without client_oid that matches a create without a
-    noted answer in side, price and quantity and is not older, as long as such rows do not outnumber
-    such creates. If they do, their owner is unknown.
-    """
-    ours = {row.order_id for row in rows if row.order_id in notes.ids}
-    ambiguous: list[OpenOrder] = []
-    creates: dict[object, list[OpenOrder]] = defaultdict(list)
-    for create in notes.open_creates:
-        creates[create.side, create.price, create.qty].append(create)
-    for shape, alike in creates.items():
-        since = min(create.ctime for create in alike) - CLOCK_TOLERANCE_MS
-        nameless = [
-            row
-            for row in rows
-            if not row.client_oid
-            and row.order_id not in ours
-            and (row.side, row.price, row.qty) == shape
-            and row.ctime >= since
-        ]
-        if len(nameless) <= len(alike):
-            ours |= {row.order_id for row in nameless}
-        else:
-            ambiguous += nameless
-    return ours, tuple(ambiguous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +135,8 @@ class Sweep:
         self._urgency = {order.order_id: place for place, order in enumerate(known)}
         self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
+        self._is_cut_off = False
+        """Whether the last query did not leave: then the next one comes before a further cancel."""
         self._fewest = math.inf
         self._ambiguous: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
@@ -177,37 +147,36 @@ class Sweep:
         self._notes = notes
 
     def step(self, now: Callable[[], float], *, is_last: bool = False) -> Step:
-        """Query the open orders and cancel own ones; with `is_last`, only query.
+        """Cancel the known orders, query the open ones and cancel those; `is_last`: only query.
 
         Raises Fatal when the venue rejects the key.
         """
-        begun, trouble, is_cut_off, fatal = now(), OPEN_STILL, False, None
+        tried: set[str] = set()
+        if not is_last and not self._is_cut_off:
+            tried |= self._cancel(now, tried)
+        self._heartbeat()
+        begun, trouble, fatal = now(), OPEN_STILL, None
+        self._is_cut_off = False
         try:
             self._process(self._client.query_orders(), now)
-            late_until = self._late_until()
-            if not self._orders and begun < late_until:
-                return Step(wait=min(LATE_LOOK, late_until - begun))
+            proves_from = late_until(self._late_since, self._client.clock)
+            if not self._orders and begun < proves_from:
+                return Step(wait=min(LATE_LOOK, proves_from - begun))
             if not self._orders and self._ambiguous:
                 return Step(wait=LATE_LOOK, left=self._ambiguous, trouble=OWNER_UNKNOWN)
             if not self._orders:
                 return Step(is_done=True)
-        except Temporary as error:  # a failed read: cancel the known orders all the same
-            trouble, is_cut_off = str(error), isinstance(error, NotSent)
+        except Temporary as error:
+            trouble, self._is_cut_off = str(error), isinstance(error, NotSent)
         except Fatal as error:
             trouble, fatal = str(error), error
         self._heartbeat()
-        if not is_last and not is_cut_off:
-            fatal = self._cancel(now) or fatal
+        if not is_last and not self._is_cut_off:
+            self._cancel(now, tried)
         if fatal:
             raise fatal
         wait = LOOK_AGAIN if trouble == OPEN_STILL else TRY_AGAIN
         return Step(wait=wait, left=tuple(self._orders), trouble=trouble)
-
-    def _late_until(self) -> float:
-        """Return until when an order may arrive; a step back of the venue's clock prolongs it."""
-        if self._late_since == -math.inf:
-            return self._late_since
-        return max(self._late_since, self._client.clock.stepped_back_at) + LATE_SECONDS
 
     def _process(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
         ours, self._ambiguous = claimed(found, self._notes)
@@ -218,19 +187,24 @@ class Sweep:
         if left < self._fewest or not left:
             self._fewest, self.progress_at = left, now()
 
-    def _cancel(self, clock: Callable[[], float]) -> Fatal | None:
-        """Send the cancels that are due; return a fatal error, if any."""
+    def _cancel(self, clock: Callable[[], float], tried: Collection[str]) -> set[str]:
+        """Send the cancels that are due, but those `tried`; return whose. Raises Fatal."""
         now = clock()
         long_ago = now - ASK_AGAIN
-        due = [o for o in self._orders if self._asked.get(o.order_id, long_ago) <= long_ago]
-        fatal = None
-        outcomes = self._client.cancel_bulk_orders(due, Slice(clock).is_open)
+        due = [
+            order
+            for order in self._orders
+            if order.order_id not in tried and self._asked.get(order.order_id, long_ago) <= long_ago
+        ]
+        part = Slice(clock)
+        outcomes = self._client.cancel_bulk_orders(due, part.is_open) if due else ()
         for outcome in outcomes:
             if outcome.error is None:
                 self._asked[outcome.order_id] = now
-            elif isinstance(outcome.error, Fatal):
-                fatal = outcome.error
-        return fatal
+        for outcome in outcomes:
+            if isinstance(outcome.error, Fatal):
+                raise outcome.error
+        return {order.order_id for order in due}
 
     def _is_ours(self, order: OpenOrder) -> bool:
         oid, prefix = order.client_oid, self._client.account.prefix

@@ -171,7 +171,6 @@ class OrderTracker:
             avg_price=newest.avg_price or known.avg_price,
             ctime=row.ctime or known.ctime,
             arrival=known.arrival or arrival,
-            symbol=row.symbol or known.symbol,
             state=state,
         )
         self._acknowledge(client_oid)

@@ -11,6 +11,7 @@ from market_maker.errors import Fatal, RequestError, Temporary
 from market_maker.models import Fill, Plan, Side, Snapshot
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
+from market_maker.orders.sweep import PATIENCE
 from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names, startup
@@ -271,7 +272,7 @@ class ExchangeInterface:
             self._view.forget()
             self.orders.executor.cancel([found])
 
-    def cancel_all_orders(self, seconds: float = 20.0) -> None:
+    def cancel_all_orders(self, seconds: float = PATIENCE) -> None:
         """Cancel all own orders and prove by query that none is left.
 
         Raises OrdersLeft after `seconds` without progress.

@@ -8,6 +8,7 @@ from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.decimals import plain
 from market_maker.errors import Fatal, InvalidOrder, RequestError
+from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
@@ -15,8 +16,6 @@ from market_maker.trading.pull import Puller
 
 logger = logging.getLogger(__name__)
 
-EXIT_SECONDS = 20.0
-"""Seconds without progress after which the shutdown gives up and lists the orders."""
 QUOTE_TTL = 15.0
 """Seconds that a quote may rest unconfirmed; at least three LOOP_INTERVALs."""
 SLEPT_SECONDS = 5.0
@@ -66,7 +65,7 @@ class Loop:
         self._control = control
         self._clock = clock
         self.on_heartbeat: Callable[[], str] | None = None
-        """Called with each heartbeat, at least once a second; returns what is wrong with the guard.
+        """Called with each heartbeat; returns what is wrong with the guard.
 
         `guard.session` sets it.
         """
@@ -162,7 +161,7 @@ class Loop:
         """Return the seconds that a quote may rest unconfirmed."""
         return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
 
-    def leave(self, seconds: float = EXIT_SECONDS) -> None:
+    def leave(self, seconds: float = sweep.PATIENCE) -> None:
         """Cancel all own orders, prove that none is left, and close the connections.
 
         Raises OrdersLeft when that is not proven after `seconds` without progress.

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from market_maker.errors import (
     AuthError,
     BadParameter,
-    LeverageRefused,
     Liquidated,
     MetadataFault,
     NoFunds,
@@ -17,12 +16,11 @@ from market_maker.errors import (
     RequestError,
     Temporary,
     TooFrequent,
-    VenueFault,
 )
 from market_maker.wire.protocol import printable
 
 ERRORS: dict[int, tuple[type[RequestError], str]] = {
-    -10002: (VenueFault, "server exception"),
+    -10002: (Temporary, "server exception"),
     -10011: (BadParameter, "a required parameter is empty"),
     -10012: (BadParameter, "a parameter has the wrong type"),
     -10013: (BadParameter, "a parameter's value is invalid"),
@@ -54,9 +52,9 @@ ERRORS: dict[int, tuple[type[RequestError], str]] = {
     -13006: (OrderGone, "cancelled twice"),
     -13007: (OrderGone, "the order is in another state"),
     -13101: (NotClosable, "more than the closable position"),
-    -13102: (LeverageRefused, "orders are resting, so the leverage cannot change"),
-    -13103: (LeverageRefused, "more than the margin that can be removed"),
-    -13104: (LeverageRefused, "more than the maximum leverage"),
+    -13102: (Refused, "orders are resting, so the leverage cannot change"),
+    -13103: (Refused, "more than the margin that can be removed"),
+    -13104: (Refused, "more than the maximum leverage"),
     -13105: (Liquidated, "the position is being liquidated"),
     -13106: (Liquidated, "the position has been liquidated"),
     -13201: (Refused, "record type error"),

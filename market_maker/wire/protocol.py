@@ -179,7 +179,6 @@ def parse_order(row: Row) -> OpenOrder:
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
         avg_price=optional(row, "avg_price") or Decimal(0),
         ctime=millis(row, "ctime"),
-        symbol=text(row, "symbol"),
     )
 
 

@@ -201,9 +201,6 @@ class Runs(Protocol):
 class Handle(Protocol):
     """The part of a thread that its owner needs."""
 
-    def is_alive(self) -> bool:
-        """Return whether the thread is running."""
-
     def join(self, timeout: float | None = None) -> None:
         """Wait up to `timeout` seconds for its end."""
 

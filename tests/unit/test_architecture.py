@@ -40,7 +40,7 @@ ROOMS = [
     Room("ws", doors="ws_thread", uses="auth wire"),
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
-    Room("orders", doors="orders sweep", uses="auth ws gte"),
+    Room("orders", doors="orders notes sweep", uses="auth ws gte"),
     Room("trading", doors=".", uses="money strategy safety ws gte settings orders"),
     Room(
         "market_maker",

@@ -22,7 +22,6 @@ from market_maker.clock import SYSTEM
 from market_maker.errors import (
     AuthError,
     BadParameter,
-    LeverageRefused,
     Liquidated,
     MetadataFault,
     NoFunds,
@@ -36,7 +35,6 @@ from market_maker.errors import (
     SettingsError,
     Temporary,
     TooFrequent,
-    VenueFault,
 )
 from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
@@ -177,7 +175,7 @@ def test_orders_are_listed_past_the_first_hundred_rows() -> None:
 @responses.activate
 def test_a_page_that_fails_voids_the_whole_list() -> None:
     responses.get(QUERY_URL, json=answer(-10002))
-    with pytest.raises(VenueFault):
+    with pytest.raises(Temporary):
         offline().query_orders()
 
 
@@ -234,12 +232,12 @@ def test_every_client_oid_is_new_and_fits_the_venue() -> None:
     [
         *((code, BadParameter) for code in (-10011, -10012, -10013, -11060)),
         *((code, AuthError) for code in (-10051, -10054, -10055, -10202, -11061)),
-        (-10002, VenueFault),
+        (-10002, Temporary),
         *((code, MetadataFault) for code in (-16001, -16002, -16003)),
         *((code, OrderGone) for code in (-11066, -13002, -13003, -13004)),
         *((code, NoFunds) for code in (-11003, -11065, -13203)),
         *((code, NotClosable) for code in (-13005, -13101)),
-        *((code, LeverageRefused) for code in (-13102, -13103, -13104)),
+        *((code, Refused) for code in (-13102, -13103, -13104)),
         *((code, Liquidated) for code in (-13105, -13106)),
         *((code, Refused) for code in (-10201, -11001, -11002, -11004, -11051, -11062, -11063)),
         *((code, Refused) for code in (-11064, -11067, -13001, -13201, -13202)),
@@ -531,7 +529,7 @@ def test_leverage_and_margin_are_set_and_shown(venue: PaperExchange, gte: GTE) -
     gte.change_leverage(Decimal(5), mode=1)
     assert gte.setting_query()["cross_leverage"] == "5"
     resting = gte.buy(10, 8000)
-    with pytest.raises(LeverageRefused, match="-13102"):
+    with pytest.raises(Refused, match="-13102"):
         gte.isolate_margin(10)
     gte.cancel(resting.order_id)
     wait_until(lambda: not gte.open_orders_http())

@@ -16,8 +16,8 @@ from market_maker.errors import AlreadyRunning, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
-from market_maker.models import OrderRequest, Side
-from market_maker.orders.sweep import Notes
+from market_maker.models import CreateEvent, OrderRequest, Side
+from market_maker.orders.notes import Notes
 from tests.world.timeline import Timeline
 
 KEY = "the-key-of-the-account"
@@ -303,12 +303,12 @@ def test_notes_of_creates_are_kept_until_all_is_proven_clean(
     mine = files()
     assert mine.notes() == Notes()
     for number in range(4):
-        mine.note_create("leaving", request(f"mm_{number}"), "1")
-        mine.note_create("created", request(f"mm_{number}"), str(number))
+        mine.note_create(CreateEvent.LEAVING, request(f"mm_{number}"), "1")
+        mine.note_create(CreateEvent.CREATED, request(f"mm_{number}"), str(number))
     mine.keep_notes([])
     assert mine.notes() == Notes()
-    mine.note_create("leaving", request("mm_17"), "1")
-    mine.note_create("created", request("mm_17"), "17")
+    mine.note_create(CreateEvent.LEAVING, request("mm_17"), "1")
+    mine.note_create(CreateEvent.CREATED, request("mm_17"), "17")
     mine.keep_notes([])
     assert files().notes().ids == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
@@ -318,31 +318,35 @@ def test_notes_of_creates_are_kept_until_all_is_proven_clean(
 def test_a_create_is_open_until_its_answer_is_noted() -> None:
     mine = files()
     for oid in ("mm_1", "mm_2", "mm_3"):
-        mine.note_create("leaving", request(oid), "5")
-    mine.note_create("created", request("mm_1"), "1")
-    mine.note_create("refused", request("mm_2"), "")
+        mine.note_create(CreateEvent.LEAVING, request(oid), "5")
+    mine.note_create(CreateEvent.CREATED, request("mm_1"), "1")
+    mine.note_create(CreateEvent.REFUSED, request("mm_2"), "")
     (left,) = files().notes().open_creates
     assert (left.client_oid, left.side, left.price, left.qty, left.ctime) == (
         *("mm_3", Side.BUY, Decimal("8000.5"), Decimal(7), 5),
     )
 
 
-def test_a_note_that_a_full_disk_has_torn_spoils_no_other(
-    log: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("left", [8, 20, 32])
+def test_a_note_that_a_full_disk_has_torn_spoils_no_other_and_is_none(
+    left: int, log: pytest.LogCaptureFixture
 ) -> None:
     mine = files()
-    mine.note_create("created", request("mm_0"), "132392392643870720")
+    mine.note_create(CreateEvent.LEAVING, request("mm_1"), "1")
+    mine.note_create(CreateEvent.CREATED, request("mm_0"), "132392392643870720")
     notes = mine.directory / f"{mine.name}.notes"
-    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), notes.stat().st_size + 8
+    before, soft = resource.getrlimit(resource.RLIMIT_FSIZE), notes.stat().st_size + left
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
     try:
-        mine.note_create("created", request("mm_1"), "132392392643870721")
+        mine.note_create(CreateEvent.CREATED, request("mm_1"), "132392392643870721")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "cannot be written" in log.text
-    mine.note_create("created", request("mm_2"), "132392392643870722")
-    assert mine.notes().ids == {"132392392643870720", "132392392643870722"}
+    mine.note_create(CreateEvent.CREATED, request("mm_2"), "132392392643870722")
+    found = mine.notes()
+    assert found.ids == {"132392392643870720", "132392392643870722"}
+    assert [order.client_oid for order in found.open_creates] == ["mm_1"]
 
 
 def test_runs_are_not_known_by_a_record_that_cannot_be_read() -> None:

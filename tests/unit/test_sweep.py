@@ -14,15 +14,14 @@ from market_maker.errors import AuthError, Fatal, NotSent, OrdersLeft, RequestEr
 from market_maker.gte import Outcome
 from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.orders import sweep
+from market_maker.orders.notes import CLOCK_TOLERANCE_MS, Notes, claimed
 from market_maker.orders.sweep import (
     ASK_AGAIN,
-    CLOCK_TOLERANCE_MS,
     LATE_SECONDS,
     OWNER_UNKNOWN,
     SLICE_SECONDS,
-    Notes,
+    TRY_AGAIN,
     Sweep,
-    claimed,
     prove_none_left,
 )
 from market_maker.wire.venue_clock import VenueClock
@@ -56,6 +55,7 @@ class Venue:
         self.asked: list[float] = []
         self.cancelled: list[tuple[float, str]] = []
         self.refusal: RequestError | None = None
+        self.list_takes = 0.0
         self.cancel_takes = 0.0
         """Seconds that each cancel takes to leave."""
         self.clock = VenueClock(self.timeline)
@@ -63,6 +63,7 @@ class Venue:
     def query_orders(self) -> list[OpenOrder]:
         now = self.timeline.monotonic()
         self.asked.append(now)
+        self.timeline.sleep(self.list_takes)
         if error := self.failing.get(len(self.asked)):
             raise error
         if self.down[0] <= now < self.down[1]:
@@ -119,11 +120,22 @@ def test_what_is_known_goes_first_in_its_order_and_also_while_no_list_can_be_had
     assert [number for _, number in venue.cancelled] == ["2", "1"]
 
 
-def test_without_a_connection_no_cancel_is_tried() -> None:
+def test_known_orders_are_cancelled_before_the_list_which_may_take_as_long_as_an_answer_may() -> (
+    None
+):
+    venue = Venue(order(1), order(2))
+    venue.list_takes = 4.0
+    sweep.run(Sweep(venue, known=[order(1)]), venue.timeline, 20)
+    assert venue.cancelled == [(0.0, "1"), (4.0, "2")]
+
+
+def test_without_a_connection_the_list_is_tried_again_before_a_further_cancel() -> None:
     venue = Venue(order(1))
-    venue.failing = {1: NotSent("no connection")}
-    sweep.run(Sweep(venue, known=[order(1)]), venue.timeline, 5)
-    assert [at > 0 for at, _ in venue.cancelled] == [True]
+    venue.refusal = NotSent("no connection")
+    venue.failing = dict.fromkeys((1, 2, 3), venue.refusal)
+    with pytest.raises(OrdersLeft):
+        sweep.run(Sweep(venue, known=[order(1)]), venue.timeline, 5)
+    assert [at for at, _ in venue.cancelled][:2] == [0.0, 3 * TRY_AGAIN]
 
 
 def test_a_cancel_is_asked_for_again_only_after_a_while() -> None:

@@ -405,9 +405,6 @@ class Driver:
         self._open()
         network.timeline.every(BEAT, self._catch_up)
 
-    def is_alive(self) -> bool:
-        return True
-
     def join(self, timeout: float | None = None) -> None:
         """Do nothing: it has no thread."""
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.gte import GTE
-from market_maker.guard.notes import note_of, read_notes
 from market_maker.market_maker import OrderManager
+from market_maker.orders.notes import note_of, read_notes
 from market_maker.orders.startup import EarlierRuns
 from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.account import LegKey
