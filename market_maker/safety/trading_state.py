@@ -242,7 +242,7 @@ EVENTS: Mapping[str, Rule] = {
     "ended": Rule(3, 60, PAUSED, 60, "venue ended {limit} own orders within {seconds}"),
     "bad row": Rule(3, 60, PAUSED, 10, "{limit} invalid order or position rows within {seconds}"),
     "funds": Rule(3, 60, REDUCING, 60, "insufficient margin {limit} times within {seconds}"),
-    "margin": Rule(1, inf, REDUCING, 60, "available margin fell by over 80% within a minute"),
+    "margin": Rule(1, inf, REDUCING, 60, "free margin fell by over 80% within a minute"),
     "jump": Rule(1, inf, REDUCING, 60, "position changed without an own fill"),
     "price": Rule(1, inf, PAUSED, 3, "price jumped by over 20%"),
     "crash": Rule(1, inf, HALTED, inf, "price jumped by over 50%"),

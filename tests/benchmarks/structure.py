@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import quantiles
 
 HERE = Path(__file__).parents[2]
-GROUND = {"errors", "clock", "secrecy", "client_oid", "models", "decimals", "control"}
+GROUND = {"errors", "clock", "secrecy", "account", "client_oid", "models", "decimals", "control"}
 BRANCHES = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.With, ast.IfExp, ast.comprehension)
 TICK = """
 import logging, sys

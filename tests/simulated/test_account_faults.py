@@ -217,7 +217,7 @@ def test_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixture) 
         world.run(4)
         assert state(world) is REDUCING
         assert world.ladder() == []
-        assert "available margin fell by over 80% within a minute" in log.text
+        assert "free margin fell by over 80% within a minute" in log.text
         world.run(150)
         assert_well(world)
 
