@@ -11,6 +11,11 @@ logger = logging.getLogger(__name__)
 
 SAMPLES = 9
 """The offset is the median of so many latest answers."""
+AHEAD_MS = 200
+"""The estimate is ahead of the venue's clock by no more than this, however long an answer took: a
+request that is signed with it is valid so much longer (see `orders.sweep.LATE_MS`)."""
+STOOD_STILL_MS = 10_000
+"""No answer may take so long (see `wire.transport`): this process stood still meanwhile."""
 STEP_MS = 300
 """A step back of the venue's clock by more than this is not noise."""
 OFF_MS = 2_000
@@ -29,8 +34,8 @@ class VenueClock:
         self._ahead: deque[int] = deque(maxlen=SAMPLES)
         """The venue's clock less our steady one, in ms, by its latest answers."""
         self._ahead_by: int | None = None
-        self._latest: tuple[int, int] | None = None
-        """The latest sample, and by how many ms it may be wrong: half its round trip."""
+        self._lowest: int | None = None
+        """The least that the venue's clock was ahead by when it sent the latest answer."""
         self.stepped_back_at = -math.inf
         """When the venue's clock was last seen to step back, on our steady clock."""
         self._is_told = False
@@ -56,12 +61,13 @@ class VenueClock:
         """
         if type(time) is int and 10**12 <= time < 10**14:
             done = self.steady_ms()
-            sample, error = time - (begun + done) // 2, (done - begun) // 2 + 1
-            if self._latest and sample + error < self._latest[0] - self._latest[1] - STEP_MS:
+            lowest, highest = time - done, time - begun
+            if self._lowest is not None and highest < self._lowest - STEP_MS:
                 self.stepped_back_at = self._clock.monotonic()
-            self._latest = sample, error
-            self._ahead.append(sample)
-            self._ahead_by = median_low(self._ahead)
+            self._lowest = lowest
+            if done - begun < STOOD_STILL_MS:
+                self._ahead.append(min((lowest + highest) // 2, lowest + AHEAD_MS))
+                self._ahead_by = median_low(self._ahead)
         self._warn()
 
     def reset_to_latest(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import Side as OwnSide
 from market_maker.paper.api.dispatch import RawRequest, endpoint_name
@@ -17,6 +18,7 @@ from market_maker.paper.exchange.events import (
     Event,
     Filled,
     InstrumentChanged,
+    Liquidated,
     OrderChanged,
     Traded,
 )
@@ -121,6 +123,8 @@ class Invariants(logging.Handler):
                 self._count_fill(order)
                 if self._soak.is_own(order) and not self._soak.has_foreign_trades:
                     self._check_limits(order)
+            case Liquidated(owner, leg, qty) if owner == OWNER:  # the bot learns it a moment later
+                self._soak.foreign_net -= qty if leg.long else -qty
             case InstrumentChanged(key) if key == BTC_USD:
                 self._see_tick(self._world.exchange.listings[key].tick)
             case Traded(_, trade, maker, taker) if maker == taker == OWNER:
@@ -217,8 +221,10 @@ class Invariants(logging.Handler):
             self.breach("I25", f"a call of {asked.path}")
         self._check_rate(name, now)
         if asked.headers.get("api-signature") and self._soak.clock_is_right():
-            left = int(asked.headers["api-expires"]) - now
-            if not 0 < left <= 10_000:
+            expires = int(asked.headers["api-expires"])
+            left, signed = expires - now, expires - EXPIRES_AFTER_MS
+            stood_still = self._world.timeline.has_frozen_since(signed)  # what is late is refused
+            if not 0 < left <= 10_000 and not stood_still:
                 self.breach("I23", f"{name} expires in {left} ms")
         params = dict(asked.query)
         if name == "pc/order/create":

@@ -69,6 +69,10 @@ class Timeline(Clock):
         """
         self._frozen_until = max(self._frozen_until, self._now + round(seconds * MICRO))
 
+    def has_frozen_since(self, true_ms: int) -> bool:
+        """Return whether the bot's process stood still at that time or later."""
+        return self._start_ms + self._frozen_until // 1000 > true_ms
+
     def step_wall_clock(self, ms: int) -> None:
         """Set the bot's wall clock forward or back."""
         self._wall_offset_ms += ms
