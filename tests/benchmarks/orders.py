@@ -16,7 +16,7 @@ from market_maker.paper.server.venue import Venue
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange_interface import ExchangeInterface
-from market_maker.wire.protocol import ORDER_CANCEL_BATCH
+from market_maker.wire.endpoints import ORDER_CANCEL_BATCH
 from tests.benchmarks.proxy import Proxy
 from tests.benchmarks.table import Figure, percentile, until
 

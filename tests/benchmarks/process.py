@@ -48,8 +48,8 @@ def starts() -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as directory:
             begun = time.monotonic()
             bot = Bot(Path(directory), "--paper")
-            answered = Path(directory, "state").rglob  # the id of an order is noted at once
-            assert until(lambda: any(answered("*.ids")), 30)  # noqa: B023
+            notes = Path(directory, "state").rglob  # an order_id is noted at once
+            assert until(lambda: any("created" in n.read_text() for n in notes("*.notes")), 30)  # noqa: B023
             quoted.append(time.monotonic() - begun)
             bot.end(2)
     yield Figure(

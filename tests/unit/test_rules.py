@@ -4,8 +4,11 @@ Those that ruff has are in .ruff.toml: `S`, and what TID251 bans. A test here lo
 """
 
 import ast
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
@@ -145,3 +148,15 @@ def test_a_run_asks_for_nothing_but_orders_and_the_instrument(
         bot.tick()
     bot.exit()
     assert set(venue.judge().requests) <= ASKED_BY_THE_LOOP
+
+
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted((ROOT / "tests").rglob("*.py"))
+    if not path.name.startswith(("test_", "conftest", "__main__"))
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_runs_only_as_a_command_can_be_imported(name: str) -> None:
+    importlib.import_module(name)
