@@ -164,15 +164,19 @@ def reads() -> Iterator[Figure]:
         bot = world.start()
         world.run(20)
         exchange = bot.exchange
-        own = exchange.orders.tracker.live()
+        own, feed = exchange.orders.tracker.live(), exchange.feed
         assert len(own) == 60
         for depth in (DEPTHS[0], DEEP):
-            exchange.feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)
+            feed._tables.apply(json.loads(frame("partial", around(own, depth))), TIME)
             ticker = exchange.snapshot().ticker
             assert ticker.bid is not None
             assert ticker.bid < max(order.price for order in own if order.side is Side.BUY)
             for what, act, most in (
-                ("best bid and ask without our own", exchange.ticker, 50),
+                (
+                    "best bid and ask without our own",
+                    lambda: feed.get_ticker(exchange.orders.own_quantity()),
+                    50,
+                ),
                 ("the snapshot of a tick", exchange.snapshot, 300),
             ):
                 seconds = seconds_of(act, 200)
