@@ -248,8 +248,9 @@ def test_changed_code_restarts_the_bot_with_no_order_between_and_its_paper_excha
     assert bot.end(signal.SIGTERM) == 0
     assert len(re.findall(CANCELLED, bot.text)) == 2
     assert "of a previous run" not in bot.text
-    assert "judge: orders: 12 accepted, " in bot.text
-    assert ", 0 left open" in bot.text
+    assert re.search(r"judge: orders: ([7-9]|1[0-2]) accepted, .* 0 left open", bot.text), (
+        "of both ladders; a stop may come before the second one is whole"
+    )
     wait_until(lambda: ended(pid))
 
 

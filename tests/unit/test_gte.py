@@ -1,5 +1,6 @@
 """REST: what is sent, how often, and what each answer means."""
 
+import json
 import logging
 import re
 import threading
@@ -18,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from responses.matchers import query_param_matcher
 
-from market_maker.clock import SYSTEM
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import (
     AuthError,
     BadParameter,
@@ -43,6 +44,7 @@ from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.throttle import Throttle
+from tests.world.timeline import Timeline
 
 URL = "https://venue.invalid"
 CREATE_URL = f"{URL}/v1/api/pc/order/create"
@@ -56,12 +58,15 @@ def request(
     return OrderRequest(side=side, price=Decimal(price), qty=Decimal(qty), client_oid=oid)
 
 
-def offline(*, read_only: bool = False, withdraw_path: str = "", **changed: Any) -> GTE:
+def offline(
+    *, read_only: bool = False, withdraw_path: str = "", clock: Clock = SYSTEM, **changed: Any
+) -> GTE:
     given = {
         **{"base_url": URL, "symbol": "BTC_USD", "settle_currency": "BTC"},
         **{"api_key": "the-key", "api_secret": "the-secret-of-the-key"},
     }
-    return GTE(account(**(given | changed)), read_only=read_only, withdraw_path=withdraw_path)
+    client = account(**(given | changed))
+    return GTE(client, read_only=read_only, withdraw_path=withdraw_path, clock=clock)
 
 
 def answer(code: int = 0, data: object = None, **more: object) -> dict[str, object]:
@@ -126,16 +131,24 @@ CALLS: dict[str, Callable[[GTE], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@given(data=DATA)
-@hypothesis_settings(deadline=None)
-def test_an_answer_that_cannot_be_read_is_a_failed_request(call: str, data: object) -> None:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as venue:
-        for method in (responses.GET, responses.POST):
-            venue.add(method, re.compile(f"{URL}/.*"), json=answer(data=data))
-        client = offline()
+def test_an_answer_that_cannot_be_read_is_a_failed_request(call: str) -> None:
+    text = ""
+    client = offline(clock=Timeline())
+
+    @given(DATA)
+    @hypothesis_settings(deadline=None)
+    def ask(data: object) -> None:
+        nonlocal text
+        text = json.dumps(answer(data=data))
         with suppress(RequestError):
             CALLS[call](client)
-        client.exit()
+
+    with responses.RequestsMock() as venue:
+        for method in (responses.GET, responses.POST):
+            anywhere = re.compile(f"{URL}/.*")
+            venue.add_callback(method, anywhere, callback=lambda _: (200, {}, text))
+        venue.assert_all_requests_are_fired = False
+        ask()
 
 
 @pytest.mark.parametrize(
