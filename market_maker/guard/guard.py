@@ -135,6 +135,7 @@ class Guard:
         try:
             started, _ = child.start(PROGRAM, "guard", keep=self._keep, environment=clean)
         except OSError as error:
+            self.trouble = f"it cannot be started: {error}"
             logger.error("The guard cannot be started: %s.", error)
             self._deaths.append(SYSTEM.monotonic())
             return

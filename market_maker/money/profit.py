@@ -1,5 +1,6 @@
 """The profit of a run from its own fills, before fees."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from market_maker.models import ZERO, Fill, Instrument, Side
@@ -32,10 +33,26 @@ class ProfitLedger:
         self.paid += fill.side.sign * value_of_fill(fill, instrument)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
-        """Return the profit in the settlement currency, with the open quantity valued at `price`.
+        """Return the profit before fees in the settlement currency.
 
-        The value of an inverse contract falls as the price rises, so its sign is reversed.
+        The open quantity is valued at `price`. The value of an inverse contract falls as the price
+        rises, so its sign is reversed.
         """
         worth = value(instrument, abs(self.net), price)
         earned = (worth if self.net > 0 else -worth) - self.paid
         return -earned if is_inverse(instrument) else earned
+
+    def as_text(self) -> dict[str, str]:
+        """Return what was traded as text, to resume it after a restart."""
+        return {name: str(getattr(self, name)) for name in ("bought", "sold", "fills", "paid")}
+
+    def resume_from(self, text: Mapping[str, str]) -> None:
+        """Resume what was traded from the text of `as_text()`.
+
+        Raises ValueError or ArithmeticError for any other text; nothing is changed then.
+        """
+        bought, sold, paid = (Decimal(text.get(name, "?")) for name in ("bought", "sold", "paid"))
+        fills = int(text.get("fills", "?"))
+        if not all(number.is_finite() for number in (bought, sold, paid)):
+            raise ValueError("not a finite number")
+        self.bought, self.sold, self.paid, self.fills = bought, sold, paid, fills

@@ -228,6 +228,10 @@ class Rule:
         return self.words.format(limit=self.limit, seconds=f"{self.seconds:g} s")
 
 
+def _fills(most: int) -> Rule:
+    return Rule(most + 1, 60, HALTED, inf, f"more than MAX_FILLS ({most}) fills within {{seconds}}")
+
+
 EVENTS: Mapping[str, Rule] = {
     "loss": Rule(1, inf, HALTED, inf, "loss of this run exceeds MAX_LOSS"),
     "drop": Rule(5, 60, PAUSED, 30, "feed disconnected {limit} times within {seconds}"),
@@ -246,6 +250,7 @@ EVENTS: Mapping[str, Rule] = {
     "jump": Rule(1, inf, REDUCING, 60, "position changed without an own fill"),
     "price": Rule(1, inf, PAUSED, 3, "price jumped by over 20%"),
     "crash": Rule(1, inf, HALTED, inf, "price jumped by over 50%"),
+    "fill": _fills(100),
 }
 """The rule of each circuit breaker, by the kind of event that it counts."""
 
@@ -256,16 +261,21 @@ class Breakers:
     It decides nothing else. Times are seconds of a steady clock.
     """
 
-    def __init__(self, fills_in_a_minute: int) -> None:
-        words = f"more than MAX_FILLS ({fills_in_a_minute}) fills within {{seconds}}"
-        self._rules = {**EVENTS, "fill": Rule(fills_in_a_minute + 1, 60, HALTED, inf, words)}
+    def __init__(self) -> None:
+        self._rules = dict(EVENTS)
         self._seen: dict[str, deque[float]] = {}
         self._until: dict[str, float] = {}
+
+    def allow_fills(self, most: int) -> None:
+        """Allow so many fills within a minute from now on."""
+        self._rules["fill"] = _fills(most)
 
     def note(self, kind: str, now: float) -> None:
         """Record one event."""
         rule = self._rules[kind]
-        seen = self._seen.setdefault(kind, deque(maxlen=rule.limit))
+        seen = self._seen.setdefault(kind, deque())
+        while len(seen) >= rule.limit:
+            seen.popleft()
         seen.append(now)
         if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
             self._until[kind] = now + rule.hold

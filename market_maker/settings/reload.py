@@ -54,13 +54,15 @@ class Reloader:
         self._clock = clock
         watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
         self._watcher = FileWatcher(watched)
+        self._waiting: set[Path] = set()
+        """Changed code that cannot be started yet: looked at again with the next change."""
         self._problem = ""
         self._remind_at = 0.0
 
     def look(self) -> tuple[set[str], list[str]]:
         """Reload changed settings; return their names, and the changed code files.
 
-        Code that does not compile, or settings that a new process would refuse, count as unchanged.
+        While code does not compile, or a new process would refuse the settings, it waits.
         """
         changed = set(self._watcher.changed())
         for path in self._watcher.newly_missing():
@@ -69,9 +71,13 @@ class Reloader:
         code = {path for path in changed if path.resolve() not in files}
         names = self._reload_settings() if changed - code else set()
         self._remind()
-        if code and all(map(_compiles, code)) and self._settings_allow_restart():
-            return names, sorted(path.name for path in code)
-        return names, []
+        self._waiting |= code
+        if not (changed and self._waiting):
+            return names, []
+        if not all(map(_compiles, self._waiting)) or not self._settings_allow_restart():
+            return names, []
+        ready, self._waiting = self._waiting, set()
+        return names, sorted(path.name for path in ready)
 
     def _reload_settings(self) -> set[str]:
         try:

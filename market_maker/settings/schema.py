@@ -74,7 +74,7 @@ class SettingsBase:
     INSTRUMENTTYPE: str = fixed(
         "pc",
         "Type of instrument: pc (perpetual contracts) or bb (spot).",
-        pattern=r"[a-z]{2,8}",
+        choices=("pc", "bb"),
     )
     SYMBOL: str = fixed(
         "BTC_USD",

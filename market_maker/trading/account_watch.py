@@ -65,7 +65,7 @@ class AccountWatch:
         mark = instrument.valuation_price
         if mark:
             self._valued_at = now
-        too_much = mark and max_loss and self._money.profit(instrument, mark) <= -max_loss
+        too_much = mark and max_loss and self._money.trades.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
             events.append("loss")
         return events

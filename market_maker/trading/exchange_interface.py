@@ -73,7 +73,6 @@ class ExchangeInterface:
             self.money,
             control,
             self._clock,
-            settings.MAX_FILLS,
         )
         self._view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
 
@@ -124,6 +123,7 @@ class ExchangeInterface:
             self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=Decimal(str(settings.MAX_LOSS)) or None,
+            max_fills=settings.MAX_FILLS,
             orders_known=known and is_current,
             has_time=has_time,
         )
@@ -140,9 +140,8 @@ class ExchangeInterface:
         return Decimal(str(max(settings.MAX_POSITION, -settings.MIN_POSITION)))
 
     def _on_fill(self, fill: Fill) -> None:
-        if instrument := self._view.latest_instrument():
-            self.money.book(fill, instrument)
-            self.on_trade(self.money.as_text())
+        self.money.book(fill, self._view.latest_instrument())
+        self.on_trade(self.money.trades.as_text())
         self.monitor.note("fill")
 
     def resync(self, reason: str) -> None:

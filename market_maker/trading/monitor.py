@@ -40,7 +40,6 @@ class Monitor:
         money: Money,
         control: Control,
         clock: Clock,
-        max_fills: int,
     ) -> None:
         self._gte = gte
         self._feed = feed
@@ -51,7 +50,7 @@ class Monitor:
         self._clock = clock
         self.guard_trouble = ""
         """Why no guard process would cancel own orders if this process died; empty if one would."""
-        self._breakers = Breakers(fills_in_a_minute=max_fills)
+        self._breakers = Breakers()
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
         self.account = AccountWatch(gte, feed, money, clock)
@@ -88,6 +87,7 @@ class Monitor:
         *,
         position_limit: Decimal | None,
         max_loss: Decimal | None,
+        max_fills: int,
         orders_known: bool,
         has_time: Callable[[], bool],
     ) -> Health:
@@ -97,6 +97,7 @@ class Monitor:
         none. Reads that can wait are made only while `has_time()`.
         """
         now = self._clock.monotonic()
+        self._breakers.allow_fills(max_fills)
         if self._feed.auth_refused():
             self._breakers.note("auth", now)
         self._take_events()

@@ -17,12 +17,16 @@ class RandomSizes:
     def __init__(self, draw: Callable[[int, int], int]) -> None:
         self._draw = draw
         self._drawn: dict[int, float] = {}
+        self._bounds = (0.0, 0.0, 0.0)
 
     def of(self, index: int, *, low: float, high: float, lot: float) -> float:
         """Return the size of a level, a multiple of `lot` from `low` to `high`.
 
-        Raises InvalidOrder when there is no such multiple.
+        Raises InvalidOrder when there is no such multiple. Other bounds draw all sizes anew.
         """
+        if self._bounds != (low, high, lot):
+            self._bounds = (low, high, lot)
+            self._drawn.clear()
         if index not in self._drawn:
             step = Decimal(str(lot))
             least, most = math.ceil(Decimal(str(low)) / step), math.floor(Decimal(str(high)) / step)

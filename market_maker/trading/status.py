@@ -32,7 +32,7 @@ def log_status(snapshot: Snapshot, money: Money, health: Health) -> None:
     if health.state is not TradingState.ACTIVE:
         logger.info("Trading state: %s, %s", health.state.value, health.reason)
     if mark and trades.fills:
-        profit = money.profit(instrument, mark)
+        profit = trades.profit(instrument, mark)
         logger.info("Profit of this run before fees: %.6f %s", profit, currency)
     if mark and instrument.is_contract:
         delta = value(instrument, position.net, mark)

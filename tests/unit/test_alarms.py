@@ -10,7 +10,7 @@ from market_maker.safety.trading_state import EVENTS, Breakers, TradingState
 @pytest.mark.parametrize("kind", EVENTS)
 def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str) -> None:
     rule = EVENTS[kind]
-    breakers = Breakers(fills_in_a_minute=10)
+    breakers = Breakers()
     for count in range(rule.limit):
         assert breakers.tripped(100.0) == []
         breakers.note(kind, 100.0)
@@ -39,14 +39,16 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
     ],
 )
 def test_events_count_only_within_their_time(kind: str, times: list[float], is_up: bool) -> None:
-    breakers = Breakers(fills_in_a_minute=3)
+    breakers = Breakers()
+    breakers.allow_fills(3)
     for time in times:
         breakers.note(kind, time)
     assert bool(breakers.tripped(times[-1])) is is_up
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
-    breakers = Breakers(fills_in_a_minute=3)
+    breakers = Breakers()
+    breakers.allow_fills(3)
     for _ in range(2):
         breakers.note("metadata", 0.0)
     breakers.calm("metadata")
@@ -55,7 +57,8 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
 
 
 def test_a_success_ends_no_state_that_is_in_force() -> None:
-    breakers = Breakers(fills_in_a_minute=3)
+    breakers = Breakers()
+    breakers.allow_fills(3)
     for _ in range(3):
         breakers.note("metadata", 0.0)
     breakers.calm("metadata")
@@ -63,7 +66,8 @@ def test_a_success_ends_no_state_that_is_in_force() -> None:
 
 
 def test_each_new_event_prolongs_a_state() -> None:
-    breakers = Breakers(fills_in_a_minute=3)
+    breakers = Breakers()
+    breakers.allow_fills(3)
     breakers.note("jump", 0.0)
     breakers.note("jump", 50.0)
     assert breakers.tripped(100.0)
@@ -71,8 +75,20 @@ def test_each_new_event_prolongs_a_state() -> None:
 
 
 def test_several_troubles_are_all_told() -> None:
-    breakers = Breakers(fills_in_a_minute=3)
+    breakers = Breakers()
+    breakers.allow_fills(3)
     breakers.note("jump", 0.0)
     breakers.note("loss", 0.0)
     states = {each.state for each in breakers.tripped(0.0)}
     assert states == {TradingState.REDUCING, TradingState.HALTED}
+
+
+@pytest.mark.parametrize(("before", "now", "trips"), [(100, 2, True), (2, 100, False)])
+def test_a_changed_limit_of_fills_counts_at_once(before: int, now: int, trips: bool) -> None:
+    breakers = Breakers()
+    breakers.allow_fills(before)
+    for second in range(2):
+        breakers.note("fill", second)
+    breakers.allow_fills(now)
+    breakers.note("fill", 2.0)
+    assert bool(breakers.tripped(2.0)) is trips

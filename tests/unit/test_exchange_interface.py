@@ -164,7 +164,7 @@ def test_a_fill_that_is_found_while_the_feed_shows_no_instrument_is_booked(
         patched.setattr(exchange.feed, "get_instrument", lambda: None)
         venue.take("sell", "8491", 100)
         wait_until(lambda: exchange.orders.take_news() or exchange.money.trades.bought == 100)
-    at_twice_the_price = exchange.money.profit(instrument, Decimal(2 * 8491))
+    at_twice_the_price = exchange.money.trades.profit(instrument, Decimal(2 * 8491))
     worth = [value(instrument, Decimal(100), Decimal(price)) for price in (8491, 2 * 8491)]
     assert at_twice_the_price == worth[0] - worth[1]
 

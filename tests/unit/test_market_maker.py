@@ -634,6 +634,28 @@ def test_changed_code_ends_the_loop_for_a_restart_with_no_order_left(
     assert venue.judge().accepted == 12
 
 
+def test_changed_code_waits_for_settings_that_a_new_process_takes(
+    configure: Configure, venue: PaperExchange, file: Path, tmp_path: Path
+) -> None:
+    code = tmp_path / "my_strategy.py"
+    code.write_text("A = 1\n")
+    configure()
+    good = f"WATCHED_FILES = [{str(code)!r}]\nORDERID_PREFIX = 'mm_file_'\n"
+    file.write_text(good)
+    bot = with_file(file, venue)
+    bot.runtime = Runtime(can_restart=True)
+    file.write_text(good + "ORDER_PAIRS = (\n")
+    code.write_text("A = 2\n")
+    for _ in range(3):
+        bot.check_file_change()
+    assert not bot.control.is_restarting
+    file.write_text(good + "ORDER_PAIRS = 2\n")
+    for _ in range(2):
+        bot.check_file_change()
+    assert bot.control.is_restarting
+    bot.exit()
+
+
 def test_where_the_program_cannot_be_started_anew_changed_code_is_said_and_the_bot_goes_on(
     start: Start, venue: PaperExchange, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:

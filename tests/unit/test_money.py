@@ -42,7 +42,7 @@ def test_a_round_trip_of_a_linear_contract_earns_its_difference_exactly(
     trips = [fill(BUY, qty, bought), fill(SELL, qty, sold, close=True)]
     for each in trips if buys_first else reversed(trips):
         money.book(each, LINEAR)
-    assert money.profit(LINEAR, Decimal(mark)) == qty * (Decimal(sold) - Decimal(bought))
+    assert money.trades.profit(LINEAR, Decimal(mark)) == qty * (Decimal(sold) - Decimal(bought))
 
 
 @given(st.integers(1, 10_000), prices, prices, prices)
@@ -53,7 +53,7 @@ def test_a_round_trip_of_an_inverse_contract_earns_the_difference_of_the_inverse
     money.book(fill(BUY, qty, bought), INVERSE)
     money.book(fill(SELL, qty, sold, close=True), INVERSE)
     exact = qty / Decimal(bought) - qty / Decimal(sold)
-    assert money.profit(INVERSE, Decimal(mark)) == exact
+    assert money.trades.profit(INVERSE, Decimal(mark)) == exact
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_an_open_position_is_worth_its_mark(
 ) -> None:
     money = Money()
     money.book(fill(side, 10), instrument)
-    assert money.profit(instrument, Decimal(mark)) == Decimal(profit)
+    assert money.trades.profit(instrument, Decimal(mark)) == Decimal(profit)
 
 
 def test_bought_and_sold_are_counted_apart_whatever_they_open_or_close() -> None:
@@ -96,11 +96,13 @@ def test_a_program_that_takes_over_counts_on_to_the_same_profit(
         whole.book(fill(side, qty, price), INVERSE)
         before.book(fill(side, qty, price), INVERSE)
     after = Money()
-    after.resume_from(before.as_text())
+    after.trades.resume_from(before.trades.as_text())
     for money in (whole, after):
         money.book(fill(BUY, 7, "8123.5"), INVERSE)
-    assert after.as_text() == whole.as_text()
-    assert after.profit(INVERSE, Decimal(8000)) == whole.profit(INVERSE, Decimal(8000))
+    assert after.trades.as_text() == whole.trades.as_text()
+    assert after.trades.profit(INVERSE, Decimal(8000)) == whole.trades.profit(
+        INVERSE, Decimal(8000)
+    )
 
 
 GOOD = {"bought": "5", "sold": "3", "fills": "2", "paid": "0.1"}
@@ -118,7 +120,7 @@ def test_text_that_is_no_record_of_trades_is_refused_and_nothing_of_it_taken(
 ) -> None:
     money = Money()
     with pytest.raises((ValueError, ArithmeticError)):
-        money.resume_from(GOOD | changed)
+        money.trades.resume_from(GOOD | changed)
     with pytest.raises((ValueError, ArithmeticError)):
-        money.resume_from({name: text for name, text in GOOD.items() if name not in changed})
-    assert money.as_text() == Money().as_text()
+        money.trades.resume_from({name: text for name, text in GOOD.items() if name not in changed})
+    assert money.trades.as_text() == Money().trades.as_text()

@@ -12,6 +12,7 @@ import pytest
 
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings.schema import FIELDS, NEED_RESTART
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "market_maker"
@@ -148,6 +149,19 @@ def test_a_run_asks_for_nothing_but_orders_and_the_instrument(
         bot.tick()
     bot.exit()
     assert set(venue.judge().requests) <= ASKED_BY_THE_LOOP
+
+
+def test_no_setting_that_a_reload_changes_is_read_once_for_all() -> None:
+    """In a constructor it would be: the log would say that it has changed, and nothing else."""
+    found = {
+        (name, node.attr)
+        for name, tree in TREES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and node.attr in FIELDS and node.attr.isupper()
+    }
+    assert {each for _, each in found} <= NEED_RESTART | {"DRY_RUN"}, found
 
 
 MODULES = [
