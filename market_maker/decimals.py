@@ -31,3 +31,8 @@ def to_lot(qty: float | Decimal, lot: Decimal) -> Decimal:
     (Decimal('0.3'), Decimal('99'))
     """
     return Decimal(str(qty)) // lot * lot
+
+
+def exact(value: float | str) -> Decimal:
+    """Return a number of the settings as the decimal that it is written as."""
+    return Decimal(str(value))

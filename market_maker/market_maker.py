@@ -153,7 +153,7 @@ class OrderManager:
         """Reconcile own orders and determine the trading state; read the ticker if it may quote."""
         before = self.health
         self.loop.apply_health(self.exchange.refresh())
-        self._sizes.forget(self.exchange.orders.take_fills())
+        self._sizes.forget(self.exchange.orders.reconciler.take_fills())
         if not self.loop.may_quote():
             now = self.clock.monotonic()
             if self.health != before or now >= self._reminded_at + REMIND_EVERY:

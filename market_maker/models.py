@@ -93,10 +93,14 @@ class Ticker:
         return self.bid is not None and self.ask is not None and self.bid > self.ask
 
     @property
-    def middle(self) -> Decimal:
+    def mid(self) -> Decimal | None:
+        """The mid; None while a side is empty."""
+        return None if self.bid is None or self.ask is None else (self.bid + self.ask) / 2
+
+    @property
+    def near(self) -> Decimal:
         """The mid; the only price of a one-sided book; 0 for an empty book."""
-        prices = [price for price in (self.bid, self.ask) if price is not None]
-        return sum(prices, ZERO) / len(prices) if prices else ZERO
+        return self.mid or self.bid or self.ask or ZERO
 
     def would_rest(self, side: Side, price: Decimal) -> bool:
         """Return whether an order would rest: its price is not at or through the other side."""
@@ -291,5 +295,5 @@ def riskiest_first(
 
     Of equal ones the nearest to the mid first.
     """
-    middle, net = ticker.middle, position.net
-    return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - middle)))
+    near, net = ticker.near, position.net
+    return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - near)))

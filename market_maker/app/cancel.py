@@ -2,13 +2,13 @@
 
 import logging
 import os
-import signal
 
 from market_maker.account import Account
 from market_maker.clock import SYSTEM
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
+from market_maker.guard.signals import HALT_SIGNAL
 from market_maker.orders import sweep
 from market_maker.orders.notes import Notes
 
@@ -62,7 +62,7 @@ def _tell_the_bot(files: RunFiles) -> None:
     if holder is None or holder.is_guard or not holder.pid:
         return
     try:
-        os.kill(holder.pid, signal.SIGUSR1)
+        os.kill(holder.pid, HALT_SIGNAL)
     except OSError as error:
         logger.error("Process %d cannot be told to halt: %s.", holder.pid, error.strerror)
         return

@@ -10,8 +10,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from market_maker.app import logs
-from market_maker.guard import guard
-from market_maker.guard.session import HALT_SIGNAL, STOP_SIGNALS
+from market_maker.guard import watch
+from market_maker.guard.signals import HALT_SIGNAL, STOP_SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def main() -> None:
     logs.set_up()
     listener = _log_through_a_queue()
     try:
-        guard.stand_by(sys.stdin.buffer)
+        watch.stand_by(sys.stdin.buffer)
     except BaseException:
         logger.exception("guard: internal error.")
     writing = threading.Thread(target=listener.stop, daemon=True)  # it ends with the last line

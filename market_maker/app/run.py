@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.app.load import load
 from market_maker.errors import SettingsError
-from market_maker.guard.session import Session, Signals
+from market_maker.guard.session import Session
+from market_maker.guard.signals import Signals
 from market_maker.settings import environment_without_keys, settings
 
 if TYPE_CHECKING:
@@ -70,18 +71,16 @@ def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "Order
     from market_maker.orders.orders import EarlierRuns
     from market_maker.trading import Runtime
 
-    earlier = EarlierRuns()
+    earlier, trades = EarlierRuns(), None
     if session:
-        money = session.files.money() if is_restart else None
+        trades = session.files.money() if is_restart else None
         if not is_restart:
             session.files.forget_money()
         earlier = EarlierRuns(
-            known=session.known_runs,
-            may_be_late=session.may_be_late,
-            notes=session.notes,
-            money=money or None,
+            known=session.known_runs, may_be_late=session.may_be_late, notes=session.notes
         )
-    return _strategy(strategy).made_with(Runtime(earlier=earlier, can_restart=True))
+    runtime = Runtime(earlier=earlier, trades=trades or None, can_restart=True)
+    return _strategy(strategy).made_with(runtime)
 
 
 def _strategy(name: str) -> "type[OrderManager]":

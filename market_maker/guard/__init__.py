@@ -1,1 +1,7 @@
-"""What outlives or stands by a live run: lock, halt latch, guard process, signals, run files."""
+"""What outlives or stands by a live run.
+
+session   a live run: lock, latch, guard       guard     the bot's side of the guard
+signals   what a person asks of a run          watch     the guard's side
+runfiles  what a bot keeps on this machine     child     a process tied to us by a pipe
+lock      against a second instance            private_files   files that only we can read
+"""

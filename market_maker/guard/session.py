@@ -1,11 +1,10 @@
 """A live run with its instance lock, halt latch, guard and signals."""
 
 import logging
-import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -14,8 +13,9 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.control import Control
 from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.gte import GTE
-from market_maker.guard.guard import HANG_SECONDS, Guard
-from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
+from market_maker.guard.guard import Guard
+from market_maker.guard.runfiles import RunFiles
+from market_maker.guard.watch import HANG_SECONDS
 from market_maker.orders import sweep
 
 logger = logging.getLogger(__name__)
@@ -25,62 +25,6 @@ GUARD_AHEAD = 1.0
 """Seconds by which the guard's count may be ahead of ours: not every heartbeat is sent to it."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
 """Errors that end a run and are not a crash, whatever the venue holds."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HALT_SIGNAL = signal.SIGUSR1
-LEAVE_AT_ONCE = 3
-"""This many times Ctrl-C ends the bot at once."""
-
-
-class Signals:
-    """Passes signals on to a run. They set flags; only the third Ctrl-C ends it on the spot."""
-
-    def __init__(self, end_at_once: Callable[[], None]) -> None:
-        self._end_at_once = end_at_once
-        self._control: Control | None = None
-        self._early = ""
-        self._interrupts = 0
-        self._is_halted = False
-
-    def install(self) -> None:
-        """Handle signals from now on, and those that were blocked before this program began."""
-        for number in STOP_SIGNALS:
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                signal.signal(number, self._stop)
-        signal.signal(HALT_SIGNAL, self._halt)
-
-    def pass_to(self, control: Control) -> None:
-        """Pass on to a run the signals that have come, and those that come."""
-        self._control = control
-        if self._is_halted:
-            control.halt(KILL_SWITCH)
-        if self._early:
-            control.stop(self._early)
-
-    @staticmethod
-    def block() -> None:
-        """Let signals wait from now on; a program that replaces this one gets them."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
-
-    @staticmethod
-    def unblock() -> None:
-        """Let signals through that were blocked."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, HALT_SIGNAL))
-
-    def _stop(self, number: int, _frame: object) -> None:
-        self._interrupts += number == signal.SIGINT
-        if self._interrupts >= LEAVE_AT_ONCE:
-            self._end_at_once()
-        if self._control is None:
-            self._early = signal.Signals(number).name  # an import may swallow the exception
-            raise KeyboardInterrupt
-        if self._interrupts > 1:
-            self._control.hurry()
-        self._control.stop(signal.Signals(number).name)
-
-    def _halt(self, _number: int, _frame: object) -> None:
-        self._is_halted = True
-        if self._control:
-            self._control.halt(KILL_SWITCH)
 
 
 class Watched(Protocol):

@@ -195,7 +195,7 @@ class Executor:
         return not self._control.is_hurried
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
-        refused: list[tuple[OrderRequest, RequestError]] = []
+        refused: list[RequestError] = []
         not_sent: list[NotSent] = []
         part = Slice(self._clock.monotonic)
 
@@ -214,12 +214,11 @@ class Executor:
             logger.info("%d creates left for the next tick: time slice used up.", len(not_sent))
         elif not_sent:
             logger.warning("%d creates were not sent: %s", len(not_sent), not_sent[0])
-        errors = [error for _, error in refused]
-        if any(isinstance(error, NoFunds) for error in errors):
+        if any(isinstance(error, NoFunds) for error in refused):
             self._record_event("funds")  # one event a plan, however many creates were refused
             self._order_cap = max(len(self._tracker.live()), 2)
             self._order_cap_until = self._clock.monotonic() + NO_FUNDS_SECONDS
-        for error in errors:
+        for error in refused:
             if isinstance(error, Fatal):
                 raise error
         return len(refused)
@@ -228,7 +227,7 @@ class Executor:
         self,
         request: OrderRequest,
         outcome: Outcome,
-        refused: list[tuple[OrderRequest, RequestError]],
+        refused: list[RequestError],
         not_sent: list[NotSent],
     ) -> None:
         """Record the outcome of one create, and the event that the breakers count."""
@@ -246,7 +245,7 @@ class Executor:
         else:
             logger.warning("%s", error)
             self._tracker.refused(request.client_oid)
-            refused.append((request, error))
+            refused.append(error)
             self._record_refusal(error)
             if isinstance(error, NotClosable):
                 self._suspend_close(request)

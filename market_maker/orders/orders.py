@@ -7,7 +7,7 @@ from decimal import Decimal
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.gte import GTE
-from market_maker.models import ZERO, Fill, OpenOrder, Plan, Side
+from market_maker.models import ZERO, Fill, OpenOrder, Side
 from market_maker.orders.dry import DryExecutor
 from market_maker.orders.executor import ACCEPTED, Executor
 from market_maker.orders.reconciler import Reconciler
@@ -75,10 +75,6 @@ class Orders:
         heartbeat, self.executor = self.executor.heartbeat, DryExecutor(*self._parts)
         self.executor.heartbeat = heartbeat
 
-    def start_decision(self) -> None:
-        """Record the connection and time on which the next plan is decided."""
-        self.executor.start_decision()
-
     def refresh(self) -> bool:
         """Reconcile own orders if needed; return whether their state is known.
 
@@ -104,14 +100,6 @@ class Orders:
         """Return, once, whether the last plan was sent only in part: then tick at once."""
         cut, self.executor.is_cut_short = self.executor.is_cut_short, False
         return cut
-
-    def take_fills(self) -> list[Fill]:
-        """Return the fills since the last call."""
-        return self.reconciler.take_fills()
-
-    def execute(self, plan: Plan, *, post_only: bool) -> int:
-        """Send a plan; return how many creates the venue has refused (see `Executor`)."""
-        return self.executor.execute(plan, post_only=post_only)
 
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""

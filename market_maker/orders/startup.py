@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,8 +34,6 @@ class EarlierRuns:
 
     known: frozenset[str] | None = None
     """Run ids of this host; None if nobody keeps them."""
-    money: Mapping[str, str] | None = None
-    """Trades before a restart for new code (`ProfitLedger.as_text()`); None after any other end."""
     may_be_late: bool = False
     """Whether a previous run crashed, so that one of its orders may be in flight."""
     notes: Notes = field(default_factory=Notes)

@@ -112,8 +112,7 @@ def _disconnected(facts: Facts) -> str:
 
 
 def _empty(facts: Facts) -> str:
-    ticker = facts.ticker
-    if facts.missing or (ticker and ticker.bid is not None and ticker.ask is not None):
+    if facts.missing or (facts.ticker and facts.ticker.mid is not None):
         return ""
     return "order book empty on one side or both"
 
@@ -130,7 +129,7 @@ def _apart(facts: Facts) -> str:
     instrument, ticker = facts.instrument, facts.ticker
     if instrument is None or not instrument.mark_price:
         return ""
-    mid = (ticker.bid + ticker.ask) / 2 if ticker and ticker.bid and ticker.ask else None
+    mid = ticker.mid if ticker else None
     others = {"last": instrument.last_price, "index": instrument.index_price, "mid": mid}
     for name, price in others.items():
         if price is not None and abs(price / instrument.mark_price - 1) > APART:

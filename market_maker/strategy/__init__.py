@@ -2,7 +2,7 @@
 
 from market_maker.strategy.decision import Decision, decide
 from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices
-from market_maker.strategy.risk import Limits, limits, room_for
+from market_maker.strategy.risk import Limits, room_for
 
 __all__ = [
     "Decision",
@@ -11,7 +11,6 @@ __all__ = [
     "decide",
     "level_price",
     "level_qty",
-    "limits",
     "room_for",
     "start_prices",
 ]

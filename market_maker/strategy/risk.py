@@ -7,7 +7,6 @@ once.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import lru_cache
 
 from market_maker.decimals import plain
 from market_maker.models import (
@@ -39,33 +38,6 @@ class Limits:
     max_orders: int = 10**6
     reducing: bool = False
     """Whether orders may only reduce the position."""
-
-
-@lru_cache(8)
-def limits(
-    *,
-    check: bool,
-    min_position: float,
-    max_position: float,
-    hedge: bool,
-    collar: float,
-    max_order_qty: float,
-    max_open_value: float,
-    max_orders: int,
-    reducing: bool,
-) -> Limits:
-    """Return the exact limits for settings in floats; a `max_open_value` of 0 means no limit."""
-    return Limits(
-        check=check,
-        min_position=Decimal(str(min_position)),
-        max_position=Decimal(str(max_position)),
-        hedge=hedge,
-        collar=Decimal(str(collar)),
-        max_order_qty=Decimal(str(max_order_qty)),
-        max_open_value=Decimal(str(max_open_value or "Infinity")),
-        max_orders=max_orders,
-        reducing=reducing,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +161,8 @@ def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
 
 def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[OrderRequest]:
     """Return orders of both sides, the nearest to the mid first."""
-    middle = ticker.middle
-    return sorted(creates, key=lambda order: abs(order.price - middle))
+    near = ticker.near
+    return sorted(creates, key=lambda order: abs(order.price - near))
 
 
 def _closable(side: Side, snapshot: Snapshot) -> Decimal:

@@ -1,11 +1,11 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from market_maker import strategy
 from market_maker.clock import Clock
+from market_maker.decimals import exact
 from market_maker.errors import InvalidOrder, Temporary
 from market_maker.models import OrderRequest, Side, Snapshot
 from market_maker.safety import TradingState
@@ -35,7 +35,7 @@ class Converger:
     ) -> None:
         """See `OrderManager.converge_orders()`."""
         self._check_age()
-        snapshot = self._exchange.read_snapshot()
+        snapshot = self._exchange.view.read()
         wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         if len(wanted) > settings.MAX_OPEN_ORDERS:
@@ -55,21 +55,21 @@ class Converger:
         return room is None or room > 0
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
-        limits, relist = self._limits(), Decimal(str(settings.RELIST_INTERVAL))
+        limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)
         asked = (wanted, snapshot, limits, relist)
         if self._decided is None or self._decided[0] != asked:
             self._decided = asked, strategy.decide(wanted, snapshot, limits, relist=relist)
         return self._decided[1]
 
     def _limits(self) -> strategy.Limits:
-        return strategy.limits(
+        return strategy.Limits(
             check=settings.CHECK_POSITION_LIMITS,
-            min_position=settings.MIN_POSITION,
-            max_position=settings.MAX_POSITION,
+            min_position=exact(settings.MIN_POSITION),
+            max_position=exact(settings.MAX_POSITION),
             hedge=settings.POSITION_MODE == "hedge",
-            collar=settings.PRICE_COLLAR,
-            max_order_qty=settings.MAX_ORDER_QTY,
-            max_open_value=settings.MAX_OPEN_VALUE,
+            collar=exact(settings.PRICE_COLLAR),
+            max_order_qty=exact(settings.MAX_ORDER_QTY),
+            max_open_value=exact(settings.MAX_OPEN_VALUE or "Infinity"),
             max_orders=self._exchange.orders.executor.order_limit(settings.MAX_OPEN_ORDERS),
             reducing=self._loop.health.state is TradingState.REDUCING,
         )

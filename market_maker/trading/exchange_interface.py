@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from market_maker.control import Control
+from market_maker.decimals import exact
 from market_maker.errors import Fatal, RequestError, Temporary
 from market_maker.models import Fill, Plan, Side, Snapshot
 from market_maker.money import Money
@@ -74,7 +75,7 @@ class ExchangeInterface:
             control,
             self._clock,
         )
-        self._view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
+        self.view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
 
     @property
     def dry_run(self) -> bool:
@@ -90,7 +91,7 @@ class ExchangeInterface:
         AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
         previous run cannot be cancelled.
         """
-        startup.resume(self.money, self._runtime.earlier.money)
+        startup.resume(self.money, self._runtime.trades)
         startup.connect(self.gte, self.feed, self.monitor, self._clock)
         self.orders.start(self._runtime.earlier)
 
@@ -103,7 +104,7 @@ class ExchangeInterface:
 
     def refresh(self) -> Health:
         """Reconcile own orders, read what is due over REST, and return the trading state."""
-        self.orders.start_decision()
+        self.orders.executor.start_decision()
         slow_at = self._clock.monotonic() + SLOW_SECONDS
 
         def has_time() -> bool:
@@ -122,7 +123,7 @@ class ExchangeInterface:
         return self.monitor.assess(
             self._look_if_possible(),
             position_limit=self._limit(),
-            max_loss=Decimal(str(settings.MAX_LOSS)) or None,
+            max_loss=exact(settings.MAX_LOSS) or None,
             max_fills=settings.MAX_FILLS,
             orders_known=known and is_current,
             has_time=has_time,
@@ -130,17 +131,17 @@ class ExchangeInterface:
 
     def _look_if_possible(self) -> Snapshot | None:
         try:
-            return self.read_snapshot()
+            return self.view.read()
         except Temporary:
             return None
 
     def _limit(self) -> Decimal | None:
         if not settings.CHECK_POSITION_LIMITS:
             return None
-        return Decimal(str(max(settings.MAX_POSITION, -settings.MIN_POSITION)))
+        return exact(max(settings.MAX_POSITION, -settings.MIN_POSITION))
 
     def _on_fill(self, fill: Fill) -> None:
-        self.money.book(fill, self._view.latest_instrument())
+        self.money.book(fill, self.view.latest_instrument())
         self.on_trade(self.money.trades.as_text())
         self.monitor.note("fill")
 
@@ -166,24 +167,12 @@ class ExchangeInterface:
 
     # --- what a tick reads ----------------------------------------------------------------------
 
-    def begin_tick(self) -> None:
-        """Keep one snapshot for the tick, until it is 2 s old."""
-        self._view.begin_tick()
-
-    def end_tick(self) -> None:
-        """Read every snapshot fresh from now on."""
-        self._view.end_tick()
-
     def snapshot(self) -> Snapshot:
         """Return the snapshot of this tick; outside a tick a fresh one.
 
         Raises Temporary while the feed has not shown every table.
         """
-        return self._view.snapshot()
-
-    def read_snapshot(self) -> Snapshot:
-        """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""
-        return self._view.read()
+        return self.view.snapshot()
 
     # --- what a strategy reads, under the family's names ------------------------------------------
 
@@ -224,25 +213,25 @@ class ExchangeInterface:
 
         Raises Temporary while the venue has not shown it.
         """
-        margin = self._view.margin()
+        margin = self.view.margin()
         if margin is None:
             raise Temporary("no account data from the venue yet")
         return bitmex_names.margin_of(margin)
 
     def get_orders(self) -> list[dict[str, Any]]:
         """Return own open orders; see `bitmex_names.orders_of()`."""
-        return bitmex_names.orders_of(self._view.orders(), settings.SYMBOL)
+        return bitmex_names.orders_of(self.view.orders(), settings.SYMBOL)
 
     def get_highest_buy(self) -> dict[str, Any]:
         """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
-        buys = [order for order in self._view.orders() if order.side is Side.BUY]
+        buys = [order for order in self.view.orders() if order.side is Side.BUY]
         if not buys:
             return {"price": -(2**32)}
         return bitmex_names.orders_of([max(buys, key=PRICE)], settings.SYMBOL)[0]
 
     def get_lowest_sell(self) -> dict[str, Any]:
         """Return the own sell order with the lowest price; without one, `{"price": 2**32}`."""
-        sells = [order for order in self._view.orders() if order.side is Side.SELL]
+        sells = [order for order in self.view.orders() if order.side is Side.SELL]
         if not sells:
             return {"price": 2**32}
         return bitmex_names.orders_of([min(sells, key=PRICE)], settings.SYMBOL)[0]
@@ -261,14 +250,14 @@ class ExchangeInterface:
         """Send a plan; return how many creates the venue has refused (see `Executor`)."""
         if not plan.cancel and not plan.create:
             return 0
-        self._view.forget()
-        return self.orders.execute(plan, post_only=settings.POST_ONLY)
+        self.view.forget()
+        return self.orders.executor.execute(plan, post_only=settings.POST_ONLY)
 
     def cancel_order(self, order: dict[str, Any]) -> None:
         """Cancel an own order, given as `get_orders()` returns it."""
         found = self.orders.tracker.get(order["clOrdID"])
         if found:
-            self._view.forget()
+            self.view.forget()
             self.orders.executor.cancel([found])
 
     def cancel_all_orders(self, seconds: float = PATIENCE) -> None:
@@ -276,7 +265,7 @@ class ExchangeInterface:
 
         Raises OrdersLeft after `seconds` without progress.
         """
-        self._view.forget()
+        self.view.forget()
         self.orders.executor.cancel_all(seconds)
 
     # --- inside ---------------------------------------------------------------------------------

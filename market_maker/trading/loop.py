@@ -118,7 +118,7 @@ class Loop:
         """
         begun = self._clock.monotonic()
         self.heartbeat()
-        self._exchange.begin_tick()
+        self._exchange.view.begin_tick()
         confirmed = False
         try:
             self._bot.sanity_check()
@@ -135,7 +135,7 @@ class Loop:
             logger.exception("Tick failed, skipped.")
             self._exchange.monitor.note("strategy")
         finally:
-            self._exchange.end_tick()
+            self._exchange.view.end_tick()
         if confirmed:
             self.puller.confirm()
         else:

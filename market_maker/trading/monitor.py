@@ -195,9 +195,9 @@ class Monitor:
 
     def _check_price(self, ticker: Ticker, now: float) -> None:
         """Record a price event when the mid is far from the median of the last minute."""
-        if ticker.bid is None or ticker.ask is None:
+        if ticker.mid is None:
             return
-        mid = float(ticker.bid + ticker.ask) / 2
+        mid = float(ticker.mid)
         while self._mids and now - self._mids[0][0] > MINUTE:
             self._mids.popleft()
         if self._mids:

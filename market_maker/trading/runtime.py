@@ -1,7 +1,7 @@
 """The dependencies of a run: clock, venue client, random source, previous runs."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from market_maker.clock import SYSTEM, Clock
@@ -19,5 +19,7 @@ class Runtime:
     chance: random.Random = field(default_factory=random.SystemRandom)
     earlier: EarlierRuns = field(default_factory=EarlierRuns)
     """What is known of previous runs."""
+    trades: Mapping[str, str] | None = None
+    """Trades before a restart for new code (`ProfitLedger.as_text()`); None after any other end."""
     can_restart: bool = False
     """Whether this program can restart itself for changed code."""

@@ -1,8 +1,7 @@
 """The snapshot of a tick: read once, and again when it is stale."""
 
-from decimal import Decimal
-
 from market_maker.clock import Clock
+from market_maker.decimals import exact
 from market_maker.errors import Temporary
 from market_maker.models import ZERO, Instrument, Leg, Margin, OpenOrder, Position, Snapshot
 from market_maker.money import Money
@@ -85,7 +84,7 @@ class View:
         """Return the account; in a dry run a balance of DRY_BTC."""
         if not self._orders.is_dry:
             return self._account.margin()
-        balance = Decimal(str(settings.DRY_BTC))
+        balance = exact(settings.DRY_BTC)
         return Margin(currency=settings.SETTLECURRENCY, total=balance, available=balance)
 
     def latest_instrument(self) -> Instrument | None:

@@ -68,11 +68,6 @@ class Book:
         if level:
             self._set(level, ZERO)
 
-    def is_crossed(self) -> bool:
-        """Return whether the best bid is above the best ask."""
-        bids, asks = self._prices[Side.BUY], self._prices[Side.SELL]
-        return bool(bids and asks) and bids[-1] > asks[0]
-
     def best(self, own: OwnQuantity | None = None) -> tuple[Decimal | None, Decimal | None]:
         """Return the best bid and ask that hold more than our `own` quantity, or None."""
         return (

@@ -219,10 +219,6 @@ class Tables:
         entry = self._rows.get("instrument", {}).get(self._key)
         return dict(entry.row) if entry else {}
 
-    def is_crossed(self) -> bool:
-        """Return whether the best bid is above the best ask."""
-        return self.book.is_crossed()
-
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused."""
         return sum(self.counts[f"row refused: {table}"] for table in protocol.PRIVATE_TABLES)

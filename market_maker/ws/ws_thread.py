@@ -239,7 +239,7 @@ class GTEWebsocket:
         if self._reconnect_reason:
             raise ConnectionError(self._reconnect_reason)
         with self._changed:
-            is_crossed, missing = self._tables.is_crossed(), self._missing(self.needed)
+            is_crossed, missing = self._tables.ticker().is_crossed, self._missing(self.needed)
         self._session.examine(is_crossed=is_crossed, missing=missing)
 
     def receive(self) -> None:

@@ -424,7 +424,7 @@ class Soak:
 
     def _low_margin(self) -> bool:
         bot = self.world.bot
-        margin = bot.exchange._view.margin() if bot else None
+        margin = bot.exchange.view.margin() if bot else None
         return margin is None or margin.available < 5
 
     def _now(self) -> float:

@@ -15,8 +15,10 @@ from conftest import account_of, client_of, wait_until
 from market_maker.account import Account
 from market_maker.gte import GTE
 from market_maker.guard import guard as guarding
-from market_maker.guard.guard import BEAT, GOODBYE, Guard, revealed, stand_by
+from market_maker.guard import watch as watching
+from market_maker.guard.guard import BEAT, GOODBYE, Guard, revealed
 from market_maker.guard.runfiles import RunFiles
+from market_maker.guard.watch import stand_by
 from market_maker.paper.server.in_process import PaperExchange
 
 
@@ -51,11 +53,11 @@ Watch = Callable[..., Watched]
 @pytest.fixture
 def watch(venue: PaperExchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Let a guard watch us, with less patience than in life."""
-    monkeypatch.setattr(guarding, "HANG_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "HANG_SECONDS", 0.5)
     monkeypatch.setattr("market_maker.orders.sweep.LATE_SECONDS", 1.0)
-    monkeypatch.setattr(guarding, "LOOK_AGAIN", 0.1)
-    monkeypatch.setattr(guarding, "ROUND_SECONDS", 0.3)
-    monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 20.0)
+    monkeypatch.setattr(watching, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(watching, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 20.0)
     started: list[Watched] = []
 
     def start(**changed: str) -> Watched:
@@ -63,7 +65,7 @@ def watch(venue: PaperExchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wat
         return started[-1]
 
     yield start
-    monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 0.0)
     for watched in started:
         watched.die()
         watched.thread.join(timeout=20)
@@ -204,7 +206,7 @@ def test_what_it_cannot_cancel_in_time_is_listed(
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 1.0)
+    monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 1.0)
     order = gte.buy(10, 8000)
     for endpoint in ("pc/order/cancel", "pc/order/cancel_batch"):
         venue.fault("code", match=endpoint, value="-10002")
@@ -219,7 +221,7 @@ def test_what_it_cannot_cancel_in_time_is_listed(
 def test_a_list_that_the_bot_has_left_is_kept_while_nothing_better_is_known(
     watch: Watch, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 0.5)
     watched = watch()
     watched.files.write_orders_left("no answer", ["Buy 10 @ 8000"])
     venue.stop()
@@ -231,7 +233,7 @@ def test_a_list_that_the_bot_has_left_is_kept_while_nothing_better_is_known(
 def test_a_key_that_is_refused_is_tried_to_the_end_and_never_shown(
     watch: Watch, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guarding, "GIVE_UP_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 0.5)
     watched = watch(api_secret="not-the-secret")
     watched.die()
     watched.thread.join(timeout=15)

@@ -48,7 +48,7 @@ ROOMS = [
         doors="market_maker",
         uses="strategy safety settings trading",
     ),
-    Room("guard", doors="session guard child runfiles", uses="gte orders"),
+    Room("guard", doors="session signals watch child runfiles", uses="gte orders"),
     Room("paper.exchange", doors="*", uses=""),
     Room("paper.market", doors="*", uses="paper.exchange"),
     Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
@@ -61,8 +61,6 @@ MAY_USE_PAPER = {"app"}
 IMPURE = set("time random threading queue logging socket os io pathlib asyncio".split())
 RUN_TIME_PACKAGES = {"requests", "urllib3", "websocket"}
 PAPER_PACKAGES = {"aiohttp"}
-MAY_END_THE_PROCESS = {"guard.session": {"os._exit"}}
-"""The third Ctrl-C, which the guard is there for."""
 ENDS_THE_PROCESS = {"sys.exit", "exit", "quit", "os._exit", "logging.basicConfig", "os.execve"}
 
 
@@ -178,7 +176,7 @@ def test_only_the_application_ends_the_process_and_sets_up_the_log() -> None:
         if name.startswith("app."):
             continue
         called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        assert called & ENDS_THE_PROCESS <= MAY_END_THE_PROCESS.get(name, set()), name
+        assert called & ENDS_THE_PROCESS == set(), name
         raised = {ast.unparse(n.exc) for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc}
         assert not any("SystemExit" in each for each in raised), name
 

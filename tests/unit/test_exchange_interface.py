@@ -254,12 +254,12 @@ def test_what_a_strategy_of_the_family_reads(
     assert exchange.is_open()
     with pytest.raises(ValueError, match="trades BTC_USD, not ETH_USD"):
         exchange.get_delta("ETH_USD")
-    exchange.begin_tick()
+    exchange.view.begin_tick()
     exchange.snapshot()
     exchange.cancel_order(exchange.get_highest_buy())
     states = {order.price: order.state for order in exchange.snapshot().orders}
     assert states[Decimal(8400)] is not OrderState.OPEN, "a tick goes on with what it has sent"
-    exchange.end_tick()
+    exchange.view.end_tick()
     wait_until(lambda: exchange.orders.take_news() or exchange.get_highest_buy()["price"] == 8300)
 
 

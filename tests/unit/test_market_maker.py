@@ -172,6 +172,9 @@ def test_random_sizes_are_drawn_once_and_stay(start: Start, venue: PaperExchange
     bot.tick()
     assert ladder(venue) == first
     assert all(10 <= order.qty <= 20 for order in venue.open_orders())
+    settings.MIN_ORDER_SIZE = settings.MAX_ORDER_SIZE = 5
+    settle(bot)
+    assert {order.qty for order in venue.open_orders()} == {5}, "other bounds draw anew"
 
 
 def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(

@@ -104,6 +104,7 @@ def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> N
         ("MIN_SPREAD = -0.01", "MIN_SPREAD must be at least 0"),
         ("ODER_PAIRS = 6", "did you mean ORDER_PAIRS?"),
         ("HIGHEST_PRICE = 6", "HIGHEST_PRICE is not a setting"),
+        ("INSTRUMENTTYPE = 'spot'", "INSTRUMENTTYPE must be one of pc, bb"),
         ("POSITION_MODE = 'gross'", "POSITION_MODE must be one of net, hedge"),
         ("ORDERID_PREFIX = 'mm/gte='", "ORDERID_PREFIX must look like"),
         ("ORDERID_PREFIX = 'fourteen_chars'", "ORDERID_PREFIX must look like"),
