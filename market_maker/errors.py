@@ -63,7 +63,7 @@ class RequestError(MarketMakerError):
 
 
 class Temporary(RequestError):
-    """A failed read, which usually resolves itself. The next tick tries again."""
+    """A failed read, or a request that did not leave. The next tick tries again."""
 
 
 class NotSent(Temporary):

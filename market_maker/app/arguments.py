@@ -24,7 +24,8 @@ EPILOG = """commands:
   marketmaker paper     serve the paper exchange alone
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
-3 own orders may be left, 4 venue unreachable at start, 5 another instance runs"""
+3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
+130 Ctrl-C in another command than a run"""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -1,8 +1,8 @@
 """The live tables: frames in, rows merged by key, values out.
 
 `partial` replaces a table, `insert` and `update` merge into it, `delete` removes. Rows that arrive
-before the table's partial, and rows that do not parse, are dropped and counted. It has no lock:
-`ws_thread` is the only writer and guards it.
+before the table's partial (executions have none), and rows that do not parse, are dropped and
+counted. It has no lock: `ws_thread` is the only writer and guards it.
 """
 
 from collections import Counter, deque
