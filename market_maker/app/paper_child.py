@@ -63,8 +63,10 @@ class PaperChild:
         return {INHERITED: json.dumps(asdict(self))}
 
     def end(self) -> None:
-        """End it, and wait a moment for its report."""
-        self.child.end(END_SECONDS)
+        """Wait a moment for its report and its end; then end it at once."""
+        if not self.child.end(END_SECONDS):
+            self.child.kill()
+            self.child.has_ended()
 
 
 def need_aiohttp() -> None:

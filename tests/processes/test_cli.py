@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,30 @@ def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
     assert not ended(pid)
     bot.end(signal.SIGKILL)
     wait_until(lambda: ended(pid), 20)  # the guard cancels first
+
+
+STUCK = """
+from market_maker.app.cli import main
+from market_maker.paper.server.server import Server
+
+async def spin(*_):
+    while True:
+        pass
+
+Server.stop = spin
+main(["paper", "--for-bot", "--port", "0"])
+"""
+
+
+@pytest.mark.slow
+def test_a_paper_exchange_that_is_stuck_ends_with_its_bot() -> None:
+    command = [sys.executable, "-c", STUCK]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as exchange:
+        assert exchange.stdin
+        assert exchange.stdout
+        exchange.stdout.readline()  # it serves
+        exchange.stdin.close()  # what the end of the bot does
+        assert exchange.wait(timeout=30) == 1
 
 
 def test_a_dry_run_needs_no_key_and_sends_nothing(

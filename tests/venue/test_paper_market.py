@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.moves import Depth, Index
+from market_maker.paper.exchange.moves import Depth, Index, Take
 from market_maker.paper.market.crowd import Crowd, Step
 from market_maker.paper.market.setup import OWNER, set_up
 from market_maker.paper.market.tape import BTC_USD
@@ -53,6 +53,23 @@ def test_volatility_and_speed_can_be_changed() -> None:
     assert max(calm) - min(calm) < (max(wild) - min(wild)) / 5
     slow, fast = (life(1, 2 * MINUTE, speed=s) for s in (0.2, 4))
     assert sum(len(step.moves) for step in slow) < sum(len(step.moves) for step in fast)
+
+
+@pytest.mark.parametrize("speed", [0.01, 0.5, 1, 2, 9, 10, 33, 100])
+@pytest.mark.parametrize("volatility", [0.01, 1, 100])
+def test_a_step_is_bounded_work_at_every_speed_and_volatility(
+    speed: float, volatility: float
+) -> None:
+    steps = life(1, MINUTE, speed=speed, volatility=volatility)
+    assert max(len(step.moves) for step in steps) < 200 + 10 * speed
+
+
+def test_twice_the_speed_is_twice_the_takes() -> None:
+    slow, fast = (
+        sum(isinstance(move, Take) for step in life(1, 20 * MINUTE, speed=s) for move in step.moves)
+        for s in (10, 100)
+    )
+    assert 5 < fast / slow < 20
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -145,18 +145,20 @@ class Crowd:
     def _burst(self, moved: float) -> list[Move]:
         """Take in bursts: each take makes the next more likely; most go with the price move."""
         chance = self._chance
-        self._urge *= math.exp(-STEP_MS * self._speed / 2000)
+        rounds = max(round(self._speed), 1)  # in one, the chance of another take stays below 1
+        lean = 0.5 + max(-0.3, min(0.3, moved * 1000))
         moves: list[Move] = []
-        while chance.random() < 0.05 * self._speed + min(self._urge, 0.5):
-            self._urge += 0.12
-            lean = 0.5 + max(-0.3, min(0.3, moved * 1000))
-            side = Side.BUY if chance.random() < lean else Side.SELL
-            qty = self._draw(1)
-            price = self._inner(side.other)
-            moves.append(Take(side, price, qty))
-            rest = self._book[side.other]
-            if price in rest:
-                rest[price] = max(rest[price] - qty, 0)
+        for _ in range(rounds):
+            self._urge *= math.exp(-STEP_MS * self._speed / rounds / 2000)
+            while chance.random() < 0.05 * self._speed / rounds + min(self._urge, 0.5):
+                self._urge += 0.12
+                side = Side.BUY if chance.random() < lean else Side.SELL
+                qty = self._draw(1)
+                price = self._inner(side.other)
+                moves.append(Take(side, price, qty))
+                rest = self._book[side.other]
+                if price in rest:
+                    rest[price] = max(rest[price] - qty, 0)
         return moves
 
     def _draw(self, level: int) -> int:

@@ -4,9 +4,11 @@ import argparse
 import importlib.util
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STUCK_SECONDS = 5.0
+"""An exchange that has not ended so long after its bot is stuck, and ends on the spot."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -71,6 +75,8 @@ def _tell_the_bot(stop: threading.Event) -> Callable[[str, str], None]:
     def stop_with_the_bot() -> None:
         sys.stdin.read()
         stop.set()
+        time.sleep(STUCK_SECONDS)
+        os._exit(1)
 
     def tell(rest: str, ws: str) -> None:
         answer = {"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": PAPER_SECRET}
