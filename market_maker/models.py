@@ -203,6 +203,8 @@ class Leg:
     """Quantity that is not reserved by resting close orders."""
     entry_price: Decimal = ZERO
     liquidation_price: Decimal | None = None
+    value: Decimal | None = None
+    """Its value in the settlement currency by the venue's count; None where rows do not tell."""
     arrival: int = 0
     """The number of the frame that showed it (see `ws_thread.GTEWebsocket.arrivals`)."""
     at: float = 0.0
@@ -291,9 +293,6 @@ class Plan:
 def riskiest_first(
     orders: Iterable[OpenOrder], ticker: Ticker, position: Position
 ) -> list[OpenOrder]:
-    """Return orders as they are cancelled: first those that could enlarge the position.
-
-    Of equal ones the nearest to the mid first.
-    """
+    """Return orders as they are cancelled: what may enlarge the position first, nearest first."""
     near, net = ticker.near, position.net
     return sorted(orders, key=lambda o: (o.side.sign * net < 0, abs(o.price - near)))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from market_maker.models import ZERO, Fill, Instrument, Side
-from market_maker.money.valuation import is_inverse, value, value_of_fill
+from market_maker.money.valuation import value, value_of_fill
 
 
 class ProfitLedger:
@@ -35,12 +35,12 @@ class ProfitLedger:
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
         """Return the profit before fees in the settlement currency.
 
-        The open quantity is valued at `price`. The value of an inverse contract falls as the price
-        rises, so its sign is reversed.
+        The open quantity is valued at `price`. The value of a contract, which is inverse, falls as
+        the price rises, so its sign is reversed.
         """
         worth = value(instrument, abs(self.net), price)
         earned = (worth if self.net > 0 else -worth) - self.paid
-        return -earned if is_inverse(instrument) else earned
+        return -earned if instrument.is_contract else earned
 
     def as_text(self) -> dict[str, str]:
         """Return what was traded as text, to resume it after a restart."""

@@ -8,20 +8,13 @@ BELIEVABLE = Decimal("0.1")
 """Largest plausible deviation of a fill from the price of its order, as a fraction."""
 
 
-def is_inverse(instrument: Instrument) -> bool:
-    """Return whether the contract settles in its base currency (BTC_USD in BTC)."""
-    return instrument.is_contract and instrument.symbol.startswith(instrument.settle_currency)
-
-
 def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
     """Return the value of a quantity at a price, in the settlement currency.
 
-    An inverse contract is worth `qty * face_value / price` (gte-api §7.1), any other contract
-    `qty * face_value * price`; a pair `qty * price`, in its quote currency.
+    A contract is inverse: `qty * face_value / price`, in whichever area it settles. No document
+    shows another formula (gte-api §7.1). A pair is worth `qty * price` in its quote currency.
     """
-    if is_inverse(instrument):
-        return qty * instrument.face_value / price
-    return qty * instrument.face_value * price if instrument.is_contract else qty * price
+    return qty * instrument.face_value / price if instrument.is_contract else qty * price
 
 
 def value_of_fill(fill: Fill, instrument: Instrument) -> Decimal:

@@ -56,14 +56,18 @@ class AccountWatch:
                 logger.info("Could not read the account over REST: %s", error)
 
     def check(self, snapshot: Snapshot, max_loss: Decimal | None, now: float) -> list[str]:
-        """Check margin and profit; return the events for the circuit breakers.
+        """Check margin, valuation and profit; return the events for the circuit breakers.
 
         A loss that is unknown for a minute counts as one beyond `max_loss`.
         """
         events = ["margin"] if snapshot.margin and self._has_fallen(snapshot.margin, now) else []
         instrument = snapshot.instrument
-        mark = instrument.valuation_price
-        if mark:
+        doubt = self._money.doubt
+        self._money.compare(instrument, snapshot.position)
+        if self._money.doubt and not doubt:
+            logger.error("Profit is not shown: %s.", self._money.doubt)
+        mark = None if self._money.doubt else instrument.valuation_price
+        if mark or self._money.doubt:
             self._valued_at = now
         too_much = mark and max_loss and self._money.trades.profit(instrument, mark) <= -max_loss
         if max_loss and (too_much or now - self._valued_at > MINUTE):
@@ -101,12 +105,19 @@ class AccountWatch:
             if self._setting.get(name, value) != value
         )
 
-    def setting_changes(self) -> list[Health]:
-        """Return the state for margin settings that were changed outside the bot; usually none."""
-        if not self._setting_changed:
-            return []
-        words = f"changed outside the bot: {self._setting_changed}; set it back or restart"
-        return [Health(TradingState.PAUSED, words)]
+    def states(self, *, needs_value: bool) -> list[Health]:
+        """Return the states that the account demands; usually none.
+
+        `needs_value` says that a limit is in value: MAX_LOSS or MAX_OPEN_VALUE.
+        """
+        found = []
+        if self._setting_changed:
+            found.append(
+                f"changed outside the bot: {self._setting_changed}; set it back or restart"
+            )
+        if self._money.doubt and needs_value:
+            found.append(f"MAX_LOSS and MAX_OPEN_VALUE cannot be kept: {self._money.doubt}")
+        return [Health(TradingState.PAUSED, words) for words in found]
 
 
 def _shown(text: str) -> str:

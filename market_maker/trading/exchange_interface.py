@@ -125,6 +125,7 @@ class ExchangeInterface:
             position_limit=self._limit(),
             max_loss=exact(settings.MAX_LOSS) or None,
             max_fills=settings.MAX_FILLS,
+            needs_value=bool(settings.MAX_LOSS or settings.MAX_OPEN_VALUE),
             orders_known=known and is_current,
             has_time=has_time,
         )

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from statistics import median
 
@@ -88,13 +88,15 @@ class Monitor:
         position_limit: Decimal | None,
         max_loss: Decimal | None,
         max_fills: int,
+        needs_value: bool,
         orders_known: bool,
         has_time: Callable[[], bool],
     ) -> Health:
         """Gather the facts and return the trading state.
 
         `snapshot` is None while the feed has not shown every table; a limit is None where there is
-        none. Reads that can wait are made only while `has_time()`.
+        none. `needs_value` says that a limit is in value. Reads that can wait are made only while
+        `has_time()`.
         """
         now = self._clock.monotonic()
         self._breakers.allow_fills(max_fills)
@@ -115,10 +117,16 @@ class Monitor:
             if has_time():
                 self.account.check_setting(snapshot.instrument, now)
         self._count_orders(now)
-        return safety.assess(self._facts(snapshot, position_limit, orders_known, now))
+        tripped = [*self._breakers.tripped(now), *self.account.states(needs_value=needs_value)]
+        return safety.assess(self._facts(snapshot, position_limit, orders_known, now, tripped))
 
     def _facts(
-        self, snapshot: Snapshot | None, limit: Decimal | None, orders_known: bool, now: float
+        self,
+        snapshot: Snapshot | None,
+        limit: Decimal | None,
+        orders_known: bool,
+        now: float,
+        tripped: Sequence[Health],
     ) -> Facts:
         feed = self._feed
         return Facts(
@@ -142,7 +150,7 @@ class Monitor:
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
-            tripped=[*self._breakers.tripped(now), *self.account.setting_changes()],
+            tripped=tripped,
         )
 
     def _note_all(self, kinds: Iterable[str], now: float) -> None:

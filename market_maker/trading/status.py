@@ -31,6 +31,9 @@ def log_status(snapshot: Snapshot, money: Money, health: Health) -> None:
     )
     if health.state is not TradingState.ACTIVE:
         logger.info("Trading state: %s, %s", health.state.value, health.reason)
+    if money.doubt:
+        logger.info("Profit and delta not shown: %s", money.doubt)
+        return
     if mark and trades.fills:
         profit = trades.profit(instrument, mark)
         logger.info("Profit of this run before fees: %.6f %s", profit, currency)

@@ -33,6 +33,8 @@ PING = '{"op":"ping"}'
 CLIENT_OID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 TEXT_CHARS = 100
 """The longest name, id or time that is taken; the venue's own are far shorter."""
+LEAST_MARGIN = Decimal("0.00001")
+"""Below this the venue's six digits are too few to tell the value of a leg."""
 PAGE_ROWS = 100
 BATCH_IDS = 50
 
@@ -242,7 +244,17 @@ def parse_leg(row: Row) -> Leg:
         available=not_negative(row, "avail_qty"),
         entry_price=optional(row, "entry_price") or Decimal(0),
         liquidation_price=optional(row, "liquidation_price"),
+        value=_leg_value(row),
     )
+
+
+def _leg_value(row: Row) -> Decimal | None:
+    """Return what the venue counts a leg as: pos_margin_ratio = (pos_margin + pnl) / value."""
+    try:
+        margin, pnl, ratio = (number(row, f) for f in ("pos_margin", "pnl", "pos_margin_ratio"))
+    except BadData:  # they decide nothing
+        return None
+    return (margin + pnl) / ratio if ratio > 0 and margin > LEAST_MARGIN else None
 
 
 def parse_levels(book: Row) -> dict[str, list[list[Decimal]]]:

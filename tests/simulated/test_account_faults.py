@@ -390,3 +390,27 @@ def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
         assert [o for o in world.orders() if o.side is Side.SELL]
         world.run(30)
         assert_well(world, exposure=False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [({}, ACTIVE), ({"MAX_LOSS": 1.0}, PAUSED), ({"MAX_OPEN_VALUE": 10.0}, PAUSED)],
+)
+def test_where_the_venue_values_contracts_by_another_rule_no_profit_is_shown_and_no_limit_trusts_it(
+    limits: dict[str, float], expected: TradingState, log: pytest.LogCaptureFixture
+) -> None:
+    with quoting(**limits) as world:
+        hit(world, 40)
+        world.run(5)
+        wrong = 'pos_margin_ratio="0.000001"'
+        world.fault("frame_field", match="position", value=wrong, for_ms=9_000)
+        world.run(5)
+        assert state(world) is expected
+        assert "Profit is not shown: the venue values 40 contracts at " in log.text
+        log.clear()
+        world.run(2)
+        assert "Profit of this run" not in log.text
+        assert expected is PAUSED or "Profit and delta not shown: the venue values" in log.text
+        world.run(20)
+        assert state(world) is ACTIVE
+        assert "Profit of this run" in log.text

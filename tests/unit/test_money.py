@@ -7,14 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Fill, Instrument, OpenOrder, Side
-from market_maker.money import Money
+from market_maker.money import Money, value
+from market_maker.paper.exchange.account import ATOM, worth
+from market_maker.paper.exchange.instrument import CONTRACT
+from market_maker.paper.market.setup import set_up
 
 BUY, SELL = Side.BUY, Side.SELL
+LISTINGS = set_up(crowd=False)[0].listings
 INVERSE = Instrument(
     instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
 )
-LINEAR = Instrument(
-    instrument_type="pc", settle_currency="USDT", symbol="BTC_USDT", tick=Decimal("0.5")
+PAIR = Instrument(
+    instrument_type="bb", settle_currency="USDT", symbol="BTC/USDT", tick=Decimal("0.5")
+)
+FOREIGN = Instrument(
+    instrument_type="pc", settle_currency="BTC", symbol="ETH_USD", tick=Decimal("0.05")
 )
 
 
@@ -35,14 +42,14 @@ prices = st.integers(1, 40_000).map(lambda ticks: f"{Decimal(ticks) / 2}")
 
 
 @given(st.integers(1, 10_000), prices, prices, st.booleans(), prices)
-def test_a_round_trip_of_a_linear_contract_earns_its_difference_exactly(
+def test_a_round_trip_of_a_pair_earns_its_difference_exactly(
     qty: int, bought: str, sold: str, buys_first: bool, mark: str
 ) -> None:
     money = Money()
     trips = [fill(BUY, qty, bought), fill(SELL, qty, sold, close=True)]
     for each in trips if buys_first else reversed(trips):
-        money.book(each, LINEAR)
-    assert money.trades.profit(LINEAR, Decimal(mark)) == qty * (Decimal(sold) - Decimal(bought))
+        money.book(each, PAIR)
+    assert money.trades.profit(PAIR, Decimal(mark)) == qty * (Decimal(sold) - Decimal(bought))
 
 
 @given(st.integers(1, 10_000), prices, prices, prices)
@@ -59,9 +66,10 @@ def test_a_round_trip_of_an_inverse_contract_earns_the_difference_of_the_inverse
 @pytest.mark.parametrize(
     ("instrument", "side", "mark", "profit"),
     [
-        (LINEAR, BUY, "8100", "1000"),
-        (LINEAR, SELL, "8100", "-1000"),
+        (PAIR, BUY, "8100", "1000"),
+        (PAIR, SELL, "8100", "-1000"),
         (INVERSE, BUY, "10000", "0.00025"),
+        (FOREIGN, BUY, "10000", "0.00025"),
         (INVERSE, SELL, "10000", "-0.00025"),
         (INVERSE, BUY, "5000", "-0.00075"),
     ],
@@ -72,6 +80,25 @@ def test_an_open_position_is_worth_its_mark(
     money = Money()
     money.book(fill(side, 10), instrument)
     assert money.trades.profit(instrument, Decimal(mark)) == Decimal(profit)
+
+
+@given(st.integers(1, 10_000), prices)
+def test_the_paper_exchange_values_each_of_its_contracts_in_each_area_as_we_do(
+    qty: int, price: str
+) -> None:
+    for key, listing in LISTINGS.items():
+        if key.kind == CONTRACT:
+            instrument = Instrument(
+                instrument_type=key.kind,
+                settle_currency=key.area,
+                symbol=key.symbol,
+                tick=listing.instrument.tick,
+                face_value=listing.instrument.face,
+            )
+            theirs = worth(face=listing.instrument.face, price=Decimal(price))
+            ours = value(instrument, Decimal(qty), Decimal(price))
+            assert abs(ours - qty * theirs) <= qty * ATOM
+    assert len({key.area for key in LISTINGS}) > 2
 
 
 def test_bought_and_sold_are_counted_apart_whatever_they_open_or_close() -> None:
