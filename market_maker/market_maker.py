@@ -19,6 +19,7 @@ from market_maker.trading import (
     Loop,
     RandomSizes,
     Runtime,
+    check_sizes,
     log_status,
 )
 
@@ -59,6 +60,8 @@ class OrderManager:
         """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._reminded_at = 0.0
+        self._beyond = 0
+        """Number of levels whose price is below one tick."""
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock)
@@ -77,6 +80,8 @@ class OrderManager:
         try:
             self.exchange.start()
             self.reset()
+            if type(self).place_orders is OrderManager.place_orders:
+                check_sizes(self.exchange.snapshot().instrument.lot)
         except BaseException as error:
             if self.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
                 self.loop.leave(START_EXIT_SECONDS)
@@ -238,6 +243,11 @@ class OrderManager:
         levels = range(1, settings.ORDER_PAIRS + 1)
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
+        beyond = [order for order in buy_orders if order["price"] <= 0]
+        buy_orders = [order for order in buy_orders if order["price"] > 0]
+        if len(beyond) != self._beyond:
+            self._beyond = len(beyond)
+            logger.info("Not placed: %d buys, price below one tick (INTERVAL).", len(beyond))
         self.converge_orders(
             [] if self.long_position_limit_exceeded() else buy_orders,
             [] if self.short_position_limit_exceeded() else sell_orders,

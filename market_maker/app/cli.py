@@ -96,7 +96,7 @@ def _paper(arguments: argparse.Namespace) -> None:
 
     need_aiohttp()
     try:
-        command.run(arguments)
+        command.run(arguments, end_at_once=lambda: os._exit(1))
     except (ValueError, OSError, OverflowError) as error:
         raise SettingsError(f"the paper exchange cannot start: {error}") from None
 

@@ -2,7 +2,10 @@
 
 import copy
 import logging
+import os
 import re
+import sys
+from collections.abc import Callable
 from math import inf
 from typing import TextIO
 
@@ -27,6 +30,13 @@ def set_up() -> None:
     secrecy.install()
 
 
+def when_unread(act: Callable[[], None]) -> None:
+    """Do something when a reader of the log has gone, as that of `2>&1 | head` does."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RateLimitedHandler):
+            handler.when_unread = act
+
+
 class RateLimitedHandler(logging.StreamHandler[TextIO]):
     """Shows similar warnings and errors of the bot once in ten seconds, with a count of the others.
 
@@ -38,6 +48,7 @@ class RateLimitedHandler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._shown: dict[str, tuple[float, int, logging.LogRecord]] = {}
         """When a line of a kind was last shown, how many were held back since, and the last."""
+        self.when_unread: Callable[[], None] = lambda: None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record, or count it."""
@@ -53,6 +64,14 @@ class RateLimitedHandler(logging.StreamHandler[TextIO]):
             return
         self._shown[kind] = (now, 0, record)
         super().emit(_with(record, f"%s (and {more} more like it before)") if more else record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Give up a log whose reader has gone; treat any other error as `logging` does."""
+        if not isinstance(sys.exception(), BrokenPipeError):
+            super().handleError(record)
+            return
+        self.setStream(open(os.devnull, "w"))  # noqa: SIM115
+        self.when_unread()
 
     def close(self) -> None:
         """Show the counts that are left."""

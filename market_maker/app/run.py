@@ -4,10 +4,12 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from market_maker.app import logs
 from market_maker.app.load import load
 from market_maker.errors import SettingsError
 from market_maker.guard.session import Session
@@ -29,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     is_restart = os.environ.pop(RESTARTED, "") == "1"
     signals = Signals(end_at_once=lambda: os._exit(130))
     signals.install()
+    logs.when_unread(lambda: os.kill(os.getpid(), signal.SIGTERM))  # nobody sees what it does
     session: Session | None = None
     paper: PaperChild | None = None
     try:
@@ -91,8 +94,9 @@ def _strategy(name: str) -> "type[OrderManager]":
     sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise SettingsError(f"--strategy {name}: {error}; it is MODULE:CLASS") from error
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
+        example = "it is MODULE:CLASS, such as mine:Mine for the class Mine of mine.py"
+        raise SettingsError(f"--strategy {name}: {error}; {example}") from error
     if not (isinstance(found, type) and issubclass(found, OrderManager)):
         raise SettingsError(f"--strategy {name}: it is not a subclass of OrderManager")
     return found

@@ -26,6 +26,8 @@ KEPT_NOTES = 10_000
 STARTS, STARTS_MS = 5, 600_000
 """More starts than this within so many ms, none of which has ended cleanly, are a crash loop."""
 TEXT_LIMIT = 300
+WINDOW_MS = 1_050
+"""The window of the venue's rate limits, and what its clock may differ from ours meanwhile."""
 
 
 class RunFiles:
@@ -120,6 +122,12 @@ class RunFiles:
         found = self._files.read_json(".json")
         return None if found == {} else frozenset(self.runs())
 
+    def window_left(self) -> float:
+        """Return the seconds for which an earlier run may have used up the venue's rate limits."""
+        ended = (self._files.read_json(".json") or {}).get("ended")
+        since = self._clock.now_ms() - ended if type(ended) is int else WINDOW_MS
+        return (WINDOW_MS - since) / 1000 if 0 <= since < WINDOW_MS else 0.0
+
     # --- notes of creates -----------------------------------------------------------------------
 
     def note_create(self, event: CreateEvent, order: OrderRequest | OpenOrder, detail: str) -> None:
@@ -192,7 +200,7 @@ class RunFiles:
         """Record that no order is left, and that none can arrive any more: the run has ended."""
         self.clear_orders_left()
         self._files.remove(".notes")
-        self._update(sends=False)
+        self._update(sends=False, ended=self._clock.now_ms())
 
     def discard(self) -> None:
         """Remove all files, for an account that nobody will use again."""

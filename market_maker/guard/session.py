@@ -64,6 +64,7 @@ class Session:
         self.may_be_late = bool(self.files.may_be_late())
         self.notes = self.files.notes()
         self._halted = self.files.note_start()
+        clock.sleep(self.files.window_left())
         self._is_latched = False
         if has_guard:
             self._guard = Guard(
@@ -155,7 +156,12 @@ class Session:
         may_be_late = self.files.may_be_late() is not False
         try:
             sweep.prove_none_left(
-                client, self._clock, seconds, notes=self.files.notes(), may_be_late=may_be_late
+                client,
+                self._clock,
+                seconds,
+                notes=self.files.notes(),
+                may_be_late=may_be_late,
+                heartbeat=self._beat,
             )
             self.files.note_proven_clean()
         except OrdersLeft as left:
@@ -174,6 +180,10 @@ class Session:
         if self._guard:
             self._guard.goodbye()
         self.files.lock.release()
+
+    def _beat(self) -> None:
+        if self._guard:
+            self._guard.beat()
 
     def _latch(self, reason: str) -> None:
         self._is_latched = True

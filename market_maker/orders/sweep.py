@@ -237,7 +237,13 @@ def run(
 
 
 def prove_none_left(
-    client: Client, clock: Clock, seconds: float, *, notes: Notes, may_be_late: bool
+    client: Client,
+    clock: Clock,
+    seconds: float,
+    *,
+    notes: Notes,
+    may_be_late: bool,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> None:
     """Cancel all own orders over REST alone and prove that none is left.
 
@@ -248,7 +254,8 @@ def prove_none_left(
     if may_be_late:
         logger.warning("An order may be in flight: querying open orders for %.0f s.", LATE_SECONDS)
     try:
-        run(Sweep(client, notes=notes, late_since=late_since), clock, seconds)
+        sweep = Sweep(client, notes=notes, late_since=late_since, heartbeat=heartbeat)
+        run(sweep, clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:
         listed = getattr(error, "orders", ())

@@ -31,7 +31,7 @@ BLOCKED_HALTED = 600.0
 APART = Decimal("0.05")
 """Largest deviation of last, index and mid from the mark price, as a fraction."""
 IMPLAUSIBLE = 10
-"""A position beyond this multiple of its limit is taken for invalid data."""
+"""A position beyond this multiple of its limit that own fills do not explain is invalid data."""
 
 
 class TradingState(Enum):
@@ -142,7 +142,7 @@ def _apart(facts: Facts) -> str:
 
 def _implausible(facts: Facts) -> str:
     limit = facts.position_limit
-    if limit is None or abs(facts.position) <= limit * IMPLAUSIBLE:
+    if limit is None or not facts.mismatch_for or abs(facts.position) <= limit * IMPLAUSIBLE:
         return ""
     return f"position {facts.position} exceeds {IMPLAUSIBLE} times the limit of {limit}"
 

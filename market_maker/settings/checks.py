@@ -4,6 +4,7 @@ import difflib
 import ipaddress
 import logging
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -26,13 +27,20 @@ def problem(name: str, value: Any) -> str:
         return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
     if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
         return f"{name} holds a space, a line break or another character that no key has"
-    shown = "the value" if name in SECRETS else repr(value)
+    shown = "the value" if name in SECRETS else _shown(value)
     if not _is_a(value, _TYPES[name]):
         return f"{name} must be {_type_name(_TYPES[name])}, not {shown}"
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
     wanted = _range_missed(value, FIELDS[name].metadata)
     return f"{name} must {wanted}, not {shown}" if wanted else ""
+
+
+def _shown(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except Exception:  # a number of too many digits, or a user's own class
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _is_a(value: Any, kind: Any) -> bool:

@@ -62,7 +62,12 @@ def read_key(path: Path) -> tuple[str, str]:
 
 
 def read(path: Path) -> bytes:
-    """Return what a file holds. Raises OSError at once for a pipe, which could block."""
+    """Return what a file holds. Raises OSError at once for a pipe, which could block.
+
+    And for a name that no file can have.
+    """
+    if "\0" in str(path):
+        raise OSError(0, "its name holds a null byte")
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it is not a regular file")

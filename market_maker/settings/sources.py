@@ -187,7 +187,9 @@ def _execute(path: Path) -> _Assigned:
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
     try:
         exec(code, namespace)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         line = _line_of(error, path)
         text = "" if line in _secret_lines(assignments) else f": {error}"
         where = f":{line}" if line else ""

@@ -85,7 +85,9 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
                     dropped.append((order, "position limit"))
                     continue
             kept.append(order)
-    return Trimmed(tuple(kept), tuple(dropped))
+    over = _beyond_value(kept, snapshot, limits)
+    dropped += [(order, "MAX_OPEN_VALUE") for order in kept if id(order) in over]
+    return Trimmed(tuple(o for o in kept if id(o) not in over), tuple(dropped))
 
 
 def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
@@ -199,6 +201,15 @@ def _beyond_caps(
         if order.side.better(order.price, collar):
             return f"price beyond PRICE_COLLAR from the {name} price"
     return ""
+
+
+def _beyond_value(orders: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> set[int]:
+    """Return the identities of those orders that are worth too much with the nearer ones."""
+    worth, over = limits.max_open_value, set()
+    for order in nearest_first(orders, snapshot.ticker) if worth.is_finite() else ():
+        worth -= value(snapshot.instrument, order.qty, order.price)
+        over |= {id(order)} if worth < 0 else set()
+    return over
 
 
 def _fault(order: OrderRequest, snapshot: Snapshot) -> str:

@@ -15,6 +15,15 @@ from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
+from market_maker.trading.startup import check_sizes
 from market_maker.trading.status import log_status
 
-__all__ = ["Converger", "ExchangeInterface", "Loop", "RandomSizes", "Runtime", "log_status"]
+__all__ = [
+    "Converger",
+    "ExchangeInterface",
+    "Loop",
+    "RandomSizes",
+    "Runtime",
+    "check_sizes",
+    "log_status",
+]

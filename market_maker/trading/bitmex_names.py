@@ -134,4 +134,4 @@ def _quantity(order: Mapping[str, Any], name: str) -> float | Decimal:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         if 0 < value < LARGEST:
             return value
-    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero")
+    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero and below 1e15")

@@ -95,7 +95,7 @@ class Loop:
         """
         try:
             while not self._control.is_stopping:
-                self._bot.tick()
+                self._tick_safely()
                 if loops is not None:
                     loops -= 1
                     if loops <= 0:
@@ -109,6 +109,24 @@ class Loop:
             self._bot.exit()
             if not self.left_clean and not self._exchange.is_closed:
                 self.leave()
+
+    def _tick_safely(self) -> None:
+        """Run a tick of the bot; what an overridden `tick()` raises costs that tick."""
+        begun = self._clock.monotonic()
+        try:
+            self._bot.tick()
+        except Exception:
+            logger.exception("Tick failed, skipped.")
+            self.heartbeat()
+            self.puller.pull_if_due(begun, self.quote_ttl())
+
+    def _has_file_changed(self) -> bool:
+        """Let the bot look at its files; what an overridden hook raises costs that look."""
+        try:
+            return self._bot.check_file_change()
+        except Exception:
+            logger.exception("check_file_change() failed.")
+            return False
 
     def tick(self) -> None:
         """Run one tick: refresh, report, place orders; pull them if they stay unconfirmed too long.
@@ -208,7 +226,7 @@ class Loop:
                 return
             if clock.monotonic() >= self._check_due:
                 self._check_due = clock.monotonic() + CHECK_FILES_EVERY
-                if self._bot.check_file_change() or exchange.has_gone_stale(self.may_quote()):
+                if self._has_file_changed() or exchange.has_gone_stale(self.may_quote()):
                     return
                 if exchange.is_open() != self._was_open:
                     return

@@ -1,11 +1,20 @@
 """The start of a run: connect, resume the trades before a restart, wait for every table."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 
 from market_maker.clock import Clock
-from market_maker.errors import SettingsError, Temporary, VenueUnreachable
+from market_maker.decimals import exact, to_lot
+from market_maker.errors import (
+    BadParameter,
+    MetadataFault,
+    RequestError,
+    SettingsError,
+    Temporary,
+    VenueUnreachable,
+)
 from market_maker.gte import GTE
 from market_maker.money import Money
 from market_maker.settings import settings
@@ -21,10 +30,13 @@ START_SECONDS = 30.0
 def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> None:
     """Check REST, start the feed and wait for every needed table.
 
-    Raises VenueUnreachable when one is missing, AuthError for a rejected key.
+    Raises VenueUnreachable when one is missing, AuthError for a rejected key, SettingsError for an
+    area or symbol that the venue does not have.
     """
     try:
         gte.instrument_query()  # also learns the venue's time for the login
+    except (BadParameter, MetadataFault) as error:
+        raise SettingsError(_unknown(gte) or str(error)) from None
     except Temporary as error:
         raise VenueUnreachable(str(error)) from None
     feed.start()
@@ -34,6 +46,37 @@ def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> Non
             return feed.wait_for_tables(feed.needed, EMPTY_AFTER)
         monitor.query_missing_tables()
     feed.wait_for_tables(feed.needed, 0)
+
+
+def check_sizes(lot: Decimal) -> None:
+    """Raise SettingsError for sizes that no level of the ladder can have, with this lot."""
+    low, high, start = settings.MIN_ORDER_SIZE, settings.MAX_ORDER_SIZE, settings.ORDER_START_SIZE
+    if settings.RANDOM_ORDER_SIZE and to_lot(high, lot) < exact(low):
+        raise SettingsError(
+            f"no multiple of the lot {lot} is from MIN_ORDER_SIZE {low} to MAX_ORDER_SIZE {high}"
+        )
+    if not settings.RANDOM_ORDER_SIZE and not to_lot(start, lot):
+        raise SettingsError(f"ORDER_START_SIZE {start} is less than the lot {lot}")
+
+
+def _unknown(gte: GTE) -> str:
+    """Return which setting names what the venue does not have, and what it has instead."""
+    account, area = gte.account, gte.account.settle_currency
+    try:
+        areas = gte.asset_query()
+        if area not in areas:
+            return f"SETTLECURRENCY: GTE has no area {area}; it has {_listed(areas)}"
+        rows = gte.contract_query() if account.is_contract else gte.symbol_query()
+    except RequestError:
+        return ""
+    symbols = [str(row.get("symbol")) for row in rows]
+    if account.symbol in symbols:
+        return ""
+    return f"SYMBOL: GTE has no {account.symbol} in {area}; it has {_listed(symbols)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ascii(", ".join(sorted(names)))[1:-1][:300] or "none"
 
 
 def resume(money: Money, trades: Mapping[str, str] | None) -> None:

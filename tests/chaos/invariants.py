@@ -124,7 +124,7 @@ class Invariants(logging.Handler):
                 if self._soak.is_own(order) and not self._soak.has_foreign_trades:
                     self._check_limits(order)
             case Liquidated(owner, leg, qty) if owner == OWNER:  # the bot learns it a moment later
-                self._soak.foreign_net -= qty if leg.long else -qty
+                self._soak.add_foreign(Decimal(-qty if leg.long else qty))
             case InstrumentChanged(key) if key == BTC_USD:
                 self._see_tick(self._world.exchange.listings[key].tick)
             case Traded(_, trade, maker, taker) if maker == taker == OWNER:
@@ -167,12 +167,12 @@ class Invariants(logging.Handler):
         resting = {
             side: sum((each.left for each in own if each.side is side), Decimal(0)) for side in Side
         }
-        theirs = self._soak.foreign_net
+        theirs = self._soak.unknown_foreign()
         for side, sign, most in (
             (Side.BUY, 1, self._soak.max_position),
             (Side.SELL, -1, -self._soak.min_position),
         ):
-            worst = [sign * net + resting[side] for net in (long - short, long - short - theirs)]
+            worst = [sign * (long - short - each) + resting[side] for each in theirs]
             if order.side is side and min(worst) > most:
                 self.breach("I2", f"net exposure {min(worst)} of {most} after {order}")
 

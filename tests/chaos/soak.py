@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,6 +32,8 @@ QUIET_EVERY, QUIET_SECONDS = 600.0, 100.0
 SETTLED_AFTER = 70.0
 """Seconds after the last fault at which they must: a resting alarm may hold for a minute."""
 START_AGAIN = 5.0
+UNKNOWN_MS = 2_000
+"""How long a change by others may be unknown to the bot: a frame is on its way."""
 RIGHT_CLOCK_AFTER_MS = 60_000
 LIMITS = (300, 600, 1_500)
 """Position limits; each binds a ladder of the soak sooner or later."""
@@ -141,6 +143,7 @@ class Soak:
         self.world = World(seed=seed, quirks=quirks_of(chance), still=False)
         self.walk = Walk(self.world, random.Random(f"walk {seed}"))
         self.foreign_net = Decimal(0)
+        self._foreign_at: deque[tuple[int, Decimal]] = deque(maxlen=100)
         self.foreign_busy = False
         self.has_foreign_trades = False
         self._given: dict[str, Any] = {
@@ -383,8 +386,22 @@ class Soak:
             pass
         finally:
             self.foreign_busy = False
-        self.foreign_net += self._foreign_filled() - before
+        self.add_foreign(self._foreign_filled() - before)
         self.has_foreign_trades = True
+
+    def add_foreign(self, qty: Decimal) -> None:
+        """Count a change of the position that is not the bot's."""
+        self.foreign_net += qty
+        self._foreign_at.append((self.world.timeline.true_ms(), qty))
+
+    def unknown_foreign(self) -> list[Decimal]:
+        """Return what the bot may not know of yet: the latest changes, all of them, or none."""
+        now = self.world.timeline.true_ms()
+        found = [Decimal(0)]
+        for at, qty in reversed(self._foreign_at):
+            if now - at <= UNKNOWN_MS:
+                found.append(found[-1] + qty)
+        return [*found, self.foreign_net]
 
     def _foreign_filled(self) -> Decimal:
         fills = self.world.report.fills

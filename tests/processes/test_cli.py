@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from bot import Bot, ended, settings_for, watched_code
+from bot import ENVIRONMENT, ROOT, Bot, ended, settings_for, watched_code
 from conftest import Run, account_of, client_of, wait_until
 
 from market_maker import __version__
@@ -149,6 +149,8 @@ def test_wrong_settings_are_listed_with_exit_2(run: Run, tmp_path: Path) -> None
         (["--paper", "--strategy", "no_such_module:Thing"], "no_such_module"),
         (["--paper", "--strategy", "json:JSONDecoder"], "not a subclass of OrderManager"),
         (["--paper", "--strategy", "json"], "MODULE:CLASS"),
+        (["--paper", "--strategy", "./mine.py:Mine"], "such as mine:Mine"),
+        (["--paper", "LTC_USD"], "SYMBOL: GTE has no LTC_USD in BTC; it has "),
         (["--paper", "--log-level", "loud"], "LOG_LEVEL"),
         (["--paper", "btc"], "SYMBOL must look like"),
         (["--loops", "0"], "--loops"),
@@ -185,6 +187,26 @@ def test_the_paper_exchange_of_a_killed_bot_ends_by_itself(run: Run) -> None:
     assert not ended(pid)
     bot.end(signal.SIGKILL)
     wait_until(lambda: ended(pid), 20)  # the guard cancels first
+
+
+def test_a_bot_whose_log_nobody_reads_any_more_stops_and_leaves_no_order(
+    venue: PaperExchange, tmp_path: Path
+) -> None:
+    """As after `marketmaker 2>&1 | head`."""
+    settings_for(venue, tmp_path)
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "marketmaker")],
+        cwd=tmp_path,
+        env=ENVIRONMENT | state,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as bot:
+        wait_until(lambda: len(venue.open_orders()) == 6)
+        assert bot.stdout
+        bot.stdout.close()
+        assert bot.wait(timeout=30) == 0
+    assert venue.open_orders() == []
 
 
 STUCK = """

@@ -392,6 +392,28 @@ def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
         assert_well(world, exposure=False)
 
 
+@pytest.mark.parametrize("limit", [0, 5])
+def test_limits_far_below_the_position_quote_it_away_and_nothing_else(limit: int) -> None:
+    with quoting() as world:
+        hit(world)
+        world.run(5)
+        changed = {"MAX_POSITION": limit, "MIN_POSITION": -limit}
+        settings.load(None, overrides=world.settings | changed)
+        world.run(5)
+        assert state(world) is ACTIVE
+        assert not [o for o in world.orders() if o.side is Side.BUY]
+        assert [o for o in world.orders() if o.side is Side.SELL]
+
+
+def test_orders_that_max_open_value_keeps_away_are_said(log: pytest.LogCaptureFixture) -> None:
+    world = World(MAX_OPEN_VALUE=1e-12)
+    with world.installed():
+        world.start()
+        world.run(10)
+        assert world.orders() == []
+        assert "Not placed: 6 orders, MAX_OPEN_VALUE" in log.text
+
+
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [({}, ACTIVE), ({"MAX_LOSS": 1.0}, PAUSED), ({"MAX_OPEN_VALUE": 10.0}, PAUSED)],

@@ -410,6 +410,26 @@ def test_whatever_a_hook_raises_costs_that_tick(
     assert_sound(world)
 
 
+@pytest.mark.parametrize("hook", ["tick", "check_file_change"])
+def test_what_a_hook_of_the_run_raises_ends_no_run_and_keeps_no_quote_unwatched(
+    world: World, hook: str, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = naughty(world)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("my hook")
+
+    monkeypatch.setattr(bot, hook, broken, raising=False)
+    world.timeline.after(40, lambda: bot.stop("enough"))
+    seen: list[int] = []
+    world.timeline.after(30, lambda: seen.append(len(world.orders())))
+    bot.run_loop()
+    assert seen == ([0] if hook == "tick" else [6])
+    assert "ZeroDivisionError: my hook" in log.text
+    assert world.orders() == []
+    assert bot.loop.left_clean
+
+
 def test_a_slow_strategy_is_said_so_and_quotes_on(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:

@@ -52,9 +52,10 @@ CASES = [
     (HALTED, {"blocked_for": 600.1}, "403"),
     (
         PAUSED,
-        {"position": Decimal(-1001), "position_limit": Decimal(100)},
+        {"position": Decimal(-1001), "position_limit": Decimal(100), "mismatch_for": 0.1},
         "exceeds 10 times the limit of 100",
     ),
+    (ACTIVE, {"position": Decimal(-1001), "position_limit": Decimal(100)}, ""),
     (ACTIVE, {"position": Decimal(-1001), "position_limit": None}, ""),
     (REDUCING, {"instrument": prices(last_price=8000)}, "last"),
     (REDUCING, {"instrument": prices(index_price=9000)}, "index"),

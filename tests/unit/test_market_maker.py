@@ -11,9 +11,10 @@ import pytest
 from conftest import wait_until
 
 from market_maker.custom_strategy import CustomOrderManager
-from market_maker.errors import AuthError, OrdersLeft, VenueUnreachable
+from market_maker.errors import AuthError, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
+from market_maker.paper.exchange.engine import Side as BookSide
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
@@ -175,6 +176,33 @@ def test_random_sizes_are_drawn_once_and_stay(start: Start, venue: PaperExchange
     settings.MIN_ORDER_SIZE = settings.MAX_ORDER_SIZE = 5
     settle(bot)
     assert {order.qty for order in venue.open_orders()} == {5}, "other bounds draw anew"
+
+
+def test_levels_below_one_tick_are_left_out_and_said(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    bot = start(INTERVAL=0.5, ORDER_PAIRS=30, MAX_OPEN_ORDERS=60)
+    settle(bot)
+    orders = venue.open_orders()
+    assert 0 < sum(order.side is BookSide.BUY for order in orders) < 30
+    assert log.text.count("buys, price below one tick (INTERVAL).") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"ORDER_START_SIZE": 0.5}, "ORDER_START_SIZE 0.5 is less than the lot 1"),
+        (
+            {"RANDOM_ORDER_SIZE": True, "MIN_ORDER_SIZE": 1.5, "MAX_ORDER_SIZE": 1.9},
+            "no multiple of the lot 1 is from MIN_ORDER_SIZE 1.5 to MAX_ORDER_SIZE 1.9",
+        ),
+    ],
+)
+def test_sizes_that_no_level_can_have_are_refused_at_the_start(
+    start: Start, changed: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        start(**changed)
 
 
 def test_an_empty_book_is_not_quoted_on_and_the_bot_lives_on(

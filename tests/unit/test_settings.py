@@ -104,6 +104,13 @@ def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> N
         ("MIN_SPREAD = -0.01", "MIN_SPREAD must be at least 0"),
         ("ODER_PAIRS = 6", "did you mean ORDER_PAIRS?"),
         ("HIGHEST_PRICE = 6", "HIGHEST_PRICE is not a setting"),
+        ("ORDER_PAIRS = 10**5000", "ORDER_PAIRS must be"),
+        (
+            "class A:\n    def __repr__(self): raise KeyError\nORDER_PAIRS = A()",
+            "ORDER_PAIRS must be",
+        ),
+        ("class A(BaseException): pass\nraise A", "settings.py:2: A"),
+        ("raise GeneratorExit", "GeneratorExit"),
         ("INSTRUMENTTYPE = 'spot'", "INSTRUMENTTYPE must be one of pc, bb"),
         ("POSITION_MODE = 'gross'", "POSITION_MODE must be one of net, hedge"),
         ("ORDERID_PREFIX = 'mm/gte='", "ORDERID_PREFIX must look like"),

@@ -4,11 +4,9 @@ import argparse
 import importlib.util
 import json
 import logging
-import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +26,10 @@ def has_aiohttp() -> bool:
     return importlib.util.find_spec("aiohttp") is not None
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, end_at_once: Callable[[], None]) -> None:
     """Serve until Ctrl-C, or until the bot that has started us ends; then say what was traded.
+
+    `end_at_once` ends a process that is stuck.
 
     Raises ValueError or OSError when it cannot start.
     """
@@ -53,13 +53,15 @@ def run(arguments: argparse.Namespace) -> None:
         volatility=arguments.volatility,
         speed=arguments.speed,
         faults=_schedule(arguments.faults),
-        ready=_tell_the_bot(stop) if arguments.for_bot else _tell_the_user,
+        ready=_tell_the_bot(stop, end_at_once) if arguments.for_bot else _tell_the_user,
         control=_tell_of_control if arguments.control else None,
         stop=stop,
     )
     if arguments.json:
         print(json.dumps(judge.as_plain(report)))
         return
+    if arguments.for_bot and not report.accepted:
+        return  # its start has failed, and the lines before this say why
     logging.getLogger().setLevel(logging.INFO)
     for line in judge.in_words(report):
         if arguments.for_bot:
@@ -68,15 +70,17 @@ def run(arguments: argparse.Namespace) -> None:
             print(line)
 
 
-def _tell_the_bot(stop: threading.Event) -> Callable[[str, str], None]:
+def _tell_the_bot(
+    stop: threading.Event, end_at_once: Callable[[], None]
+) -> Callable[[str, str], None]:
     """Return what tells the bot where we are, and ends us when its pipe closes."""
     from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
 
     def stop_with_the_bot() -> None:
         sys.stdin.read()
         stop.set()
-        time.sleep(STUCK_SECONDS)
-        os._exit(1)
+        threading.Event().wait(STUCK_SECONDS)
+        end_at_once()
 
     def tell(rest: str, ws: str) -> None:
         answer = {"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": PAPER_SECRET}
