@@ -209,6 +209,27 @@ def test_a_bot_whose_log_nobody_reads_any_more_stops_and_leaves_no_order(
     assert venue.open_orders() == []
 
 
+def test_a_venue_that_cannot_be_reached_at_the_start_is_exit_4(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text(
+        "API_URL_BASE = 'http://127.0.0.1:1'\nWS_URL = 'ws://127.0.0.1:1'\n"
+    )
+    bot = run()
+    assert bot.end() == 4
+    assert "no connection" in bot.text
+    assert "Traceback" not in bot.text
+
+
+def test_ctrl_c_in_another_command_than_a_run_is_exit_130(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    venue.freeze()
+    check = run("check")
+    check.wait_for("settings")
+    assert check.end(signal.SIGINT) == 130
+    venue.thaw()
+
+
 STUCK = """
 from market_maker.app.cli import main
 from market_maker.paper.server.server import Server

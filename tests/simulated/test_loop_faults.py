@@ -430,6 +430,33 @@ def test_what_a_hook_of_the_run_raises_ends_no_run_and_keeps_no_quote_unwatched(
     assert bot.loop.left_clean
 
 
+def test_without_a_guard_there_are_no_quotes(world: World, log: pytest.LogCaptureFixture) -> None:
+    bot = naughty(world)
+    bot.loop.on_heartbeat = lambda: "it has died"
+    world.run_until(lambda: not world.orders(), 17)
+    assert bot.health.state is TradingState.PAUSED
+    assert "no guard process: it has died" in bot.health.reason
+    bot.loop.on_heartbeat = lambda: ""
+    run_well(world)
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+def test_wake_on_fill_decides_whether_a_fill_is_answered_before_the_interval(
+    world: World, wakes: bool
+) -> None:
+    naughty(world, LOOP_INTERVAL=30, WAKE_ON_FILL=wakes)
+    before = {order.order_id for order in world.orders()}
+    best = max(order.price for order in world.orders() if order.side is Bid.BUY)
+    new: list[bool] = []
+    world.timeline.after(5, lambda: world.take("sell", str(best), 60_000))
+    for seconds in (10, 39):
+        world.timeline.after(
+            seconds, lambda: new.append(any(o.order_id not in before for o in world.orders()))
+        )
+    world.run(40)
+    assert new == [wakes, True]
+
+
 def test_a_slow_strategy_is_said_so_and_quotes_on(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from conftest import wait_until
 from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.market_maker import OrderManager
-from market_maker.models import OrderState
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
 from market_maker.paper.exchange.engine import Side as BookSide
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import Runtime
+from market_maker.trading import RandomSizes, Runtime
 from tests.world.world import World
 
 Configure = Callable[..., None]
@@ -176,6 +177,26 @@ def test_random_sizes_are_drawn_once_and_stay(start: Start, venue: PaperExchange
     settings.MIN_ORDER_SIZE = settings.MAX_ORDER_SIZE = 5
     settle(bot)
     assert {order.qty for order in venue.open_orders()} == {5}, "other bounds draw anew"
+
+
+def test_a_random_size_is_drawn_anew_when_its_level_has_filled() -> None:
+    drawn = iter(range(10, 100))
+    sizes = RandomSizes(lambda _low, _high: next(drawn))
+    bounds = {"low": 1, "high": 99, "lot": 1}
+    assert [sizes.of(index, **bounds) for index in (-1, 1, -1)] == [10, 11, 10]
+    order = OpenOrder(side=Side.BUY, price=Decimal(8000), qty=Decimal(10), filled=Decimal(4))
+    part = Fill(side=Side.BUY, qty=Decimal(4), before=replace(order, filled=ZERO), order=order)
+    sizes.forget([part])
+    assert sizes.of(-1, **bounds) == 10, "a part fill keeps it"
+    sizes.forget([replace(part, order=replace(order, filled=Decimal(10)))])
+    assert [sizes.of(index, **bounds) for index in (-1, 1)] == [12, 11]
+
+
+def test_dry_btc_is_the_balance_of_a_dry_run(start: Start, log: pytest.LogCaptureFixture) -> None:
+    bot = start(DRY_RUN=True, DRY_BTC=7.5)
+    bot.tick()
+    assert "Current BTC Balance: 7.500000" in log.text
+    assert bot.exchange.get_margin()["marginBalance"] == 750_000_000
 
 
 def test_levels_below_one_tick_are_left_out_and_said(

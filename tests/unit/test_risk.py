@@ -362,15 +362,16 @@ def test_a_fill_never_leaves_less_room_once_the_position_shows_it(
         ({"collar": "0.01"}, want(BUY, 1, 1), ""),
     ],
 )
+@pytest.mark.parametrize("reference", ["mark", "index"])
 def test_each_cap_drops_what_is_beyond_it_and_says_which(
-    changed: dict[str, object], order: OrderRequest, reason: str
+    reference: str, changed: dict[str, object], order: OrderRequest, reason: str
 ) -> None:
     bounds = replace(OFF, **{name: Decimal(str(value)) for name, value in changed.items()})
-    mark = Decimal(995 if order.side is BUY else 1005)
-    now = replace(snapshot(), instrument=replace(BTC_USD, mark_price=mark))
+    price = {f"{reference}_price": Decimal(995 if order.side is BUY else 1005)}
+    now = replace(snapshot(), instrument=replace(BTC_USD, **price))
     dropped = risk.trim([order], now, bounds).dropped
     assert bool(dropped) == bool(reason)
-    assert all(reason in why for _, why in dropped)
+    assert all(reason.replace("mark", reference) in why for _, why in dropped)
 
 
 @pytest.mark.parametrize(
@@ -391,6 +392,14 @@ def test_number_and_worth_of_open_orders_are_bounded(
     gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 100)), bounds)
     assert gated.create == creates[:placed]
     assert gated.deferred == creates[placed:]
+
+
+@pytest.mark.parametrize("state", [s for s in OrderState if s is not OrderState.DONE])
+def test_an_order_in_any_state_but_done_takes_its_place(state: OrderState) -> None:
+    bounds = replace(OFF, max_orders=2)
+    creates = tuple(want(BUY, 1000 - n, 100) for n in range(3))
+    there = replace(has(SELL, 100), state=state)
+    assert risk.gate(Plan(create=creates), snapshot(there), bounds).create == creates[:1]
 
 
 @pytest.mark.parametrize(

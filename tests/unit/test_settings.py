@@ -20,7 +20,7 @@ from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import defaults, environment_without_keys, example_text
 from market_maker.settings.checks import PAPER
 from market_maker.settings.files import IGNORED
-from market_maker.settings.schema import FIELDS
+from market_maker.settings.schema import FIELDS, NEED_RESTART
 from market_maker.settings.store import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +227,25 @@ def test_a_reload_that_is_not_sound_changes_nothing(file: Path, text: str, probl
     with pytest.raises(SettingsError) as raised:
         loaded.reload()
     assert problem in str(raised.value)
+    assert vars(loaded) == before
+
+
+def lines(values: dict[str, Any]) -> str:
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+
+
+@pytest.mark.parametrize("name", sorted(NEED_RESTART))
+def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) -> None:
+    other = {"LOG_LEVEL": "DEBUG", "TIMEOUT": 3, "WATCHED_FILES": ["mine.py"], "SYMBOL": "ETH_USD"}
+    other |= {"SETTLECURRENCY": "ETH", "INSTRUMENTTYPE": "bb", "WITHDRAW_PATH": "/v1/x"}
+    other |= {"API_URL_BASE": "http://127.0.0.1:1", "WS_URL": "ws://127.0.0.1:1"}
+    other |= {"ORDERID_PREFIX": "mm_x", "API_KEY": "paper-x", "API_SECRET": "x"}
+    given = {"API_KEY": "paper-k", "API_SECRET": "s"}
+    loaded = load(file, lines(given))
+    before = dict(vars(loaded))
+    file.write_text(lines(given | {name: other[name]}))
+    with pytest.raises(SettingsError, match=f"{name} needs a restart by hand"):
+        loaded.reload()
     assert vars(loaded) == before
 
 

@@ -294,3 +294,12 @@ def test_a_venue_that_goes_away_during_the_wait_leaves_nothing_proven() -> None:
     with pytest.raises(OrdersLeft, match="503"):
         prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=True)
     assert 7 <= venue.timeline.monotonic() <= 9
+
+
+def test_open_orders_without_client_oid_and_without_a_note_are_said_and_left(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    venue = Venue(order(1), order(2, oid=""))
+    prove_none_left(venue, venue.timeline, 20, notes=Notes(), may_be_late=False)
+    assert [each.order_id for each in venue.orders] == ["2"]
+    assert "1 open orders have no client_oid; owner unknown." in log.text

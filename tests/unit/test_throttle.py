@@ -93,3 +93,13 @@ def test_refusals_of_calls_that_were_under_way_together_are_one_reason_to_rest()
     assert throttle.pause("cancel", now=1.0) == 2
     throttle.slow_down("cancel", calls=20, now=1.5, asked_for=9)
     assert throttle.pause("cancel", now=1.5) == 9
+
+
+def test_the_rest_after_too_frequent_is_never_longer_than_half_a_minute() -> None:
+    throttle, now = Throttle(), 0.0
+    for _ in range(12):
+        throttle.slow_down("create", calls=20, now=now)
+        assert throttle.pause("create", now) <= 30
+        now += throttle.pause("create", now)
+    throttle.slow_down("create", calls=20, now=now)
+    assert throttle.pause("create", now) == 30
