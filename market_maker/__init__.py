@@ -19,6 +19,10 @@ def run() -> int:
     if sys.platform == "win32":
         sys.stderr.write("This runs on Linux and macOS only: Windows has no fcntl\n")
         return 2
-    from market_maker.app.cli import main
+    try:
+        from market_maker.app.cli import main
 
-    return main()
+        return main()
+    except KeyboardInterrupt:  # while it was being imported
+        sys.stderr.write("Interrupted.\n")
+        return 130

@@ -1,11 +1,15 @@
 """The arguments of the command line."""
 
 import argparse
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from market_maker import __version__
 from market_maker.settings import FILE
+
+T = TypeVar("T", int, float)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
@@ -97,20 +101,27 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
     arguments = parser.parse_args(argv[1:] if name else argv)
     arguments.command = name
+    symbol = getattr(arguments, "symbol", None) or ""
+    if symbol.islower() and (near := difflib.get_close_matches(symbol, COMMANDS, 1)):
+        parser.error(f"no such command: {symbol}; did you mean {near[0]}?")
     if not name and arguments.tape and not arguments.paper:
         parser.error("--tape goes with --paper")
     return arguments
 
 
 def _factor(text: str) -> float:
-    number = float(text)
-    if not 0.01 <= number <= 100:
-        raise ValueError
-    return number
+    return _number(text, float, 0.01, 100)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
+    return _number(text, int, 1, 10**9)
+
+
+def _number(text: str, kind: Callable[[str], T], low: float, high: float) -> T:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}, not {text!r}")
     return number

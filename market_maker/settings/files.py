@@ -3,6 +3,7 @@
 What is refused and what is a warning is decided by the caller.
 """
 
+import codecs
 import os
 import shlex
 import stat
@@ -53,7 +54,7 @@ def read_key(path: Path) -> tuple[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
         raise SettingsError(f"{path} cannot be read: {reason}") from None
     try:
-        text = data.decode("ascii").strip()
+        text = data.removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
     except UnicodeDecodeError:
         text = ""
     if not text or len(data) > KEY_FILE_BYTES:

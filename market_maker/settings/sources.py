@@ -20,7 +20,7 @@ from market_maker.settings.files import (
     read_key,
     writable_by_others,
 )
-from market_maker.settings.schema import SECRETS, SettingsBase, defaults
+from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase, defaults
 
 ENVIRONMENT = {name: f"GTE_{name}" for name in SECRETS}
 """Variables that hold the key pair; the same names with _FILE name files that hold it."""
@@ -195,21 +195,26 @@ def _execute(path: Path) -> _Assigned:
         where = f":{line}" if line else ""
         raise SettingsError(f"{path}{where}: {type(error).__name__}{text}") from None
     values = {name: value for name, value in namespace.items() if name.isupper()}
-    return _Assigned(values, _set_twice(assignments), [path])
+    odd = [name for name in namespace if not name.isupper() and name.upper() in FIELDS]
+    problems = [f"{name} is not a setting; did you mean {name.upper()}?" for name in odd]
+    return _Assigned(values, _set_twice(assignments) + problems, [path])
 
 
 def _parsed(path: Path) -> tuple[ast.Module, CodeType]:
     try:
-        source = read(path).decode("utf-8")
+        source = read(path)  # bytes, so that Python minds a byte order mark and a coding line
         with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
             tree = ast.parse(source, str(path))
             return tree, compile(tree, str(path), "exec")
     except SyntaxError as error:
-        raise SettingsError(f"{path}:{error.lineno}: {error.msg}") from None
+        where = f":{error.lineno}" if error.lineno else ""
+        encoding = "; save it as UTF-8" if not where or "codec" in error.msg else ""
+        raise SettingsError(f"{path}{where}: {error.msg}{encoding}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SettingsError(f"{path} cannot be read: {type(error).__name__}") from None
+        words = f"{path} cannot be read: {type(error).__name__}; save it as UTF-8"
+        raise SettingsError(words) from None
 
 
 def _assignments(tree: ast.Module) -> list[tuple[str, ast.Assign]]:

@@ -1,6 +1,7 @@
 """Settings: all problems at once, safe when a line is missing, replaced whole or not at all."""
 
 import ast
+import codecs
 import json
 import os
 import subprocess
@@ -103,6 +104,8 @@ def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> N
         ("INTERVAL = 5", "INTERVAL must be at most 0.5"),
         ("MIN_SPREAD = -0.01", "MIN_SPREAD must be at least 0"),
         ("ODER_PAIRS = 6", "did you mean ORDER_PAIRS?"),
+        ("Max_Position = 100", "Max_Position is not a setting; did you mean MAX_POSITION?"),
+        ("dry_run = False", "dry_run is not a setting; did you mean DRY_RUN?"),
         ("HIGHEST_PRICE = 6", "HIGHEST_PRICE is not a setting"),
         ("ORDER_PAIRS = 10**5000", "ORDER_PAIRS must be"),
         (
@@ -232,6 +235,28 @@ def test_a_reload_that_is_not_sound_changes_nothing(file: Path, text: str, probl
 
 def lines(values: dict[str, Any]) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        codecs.BOM_UTF8 + "ORDER_PAIRS = 6  # 六".encode(),
+        "# -*- coding: gbk -*-\nORDER_PAIRS = 6  # 六".encode("gbk"),
+    ],
+    ids=["byte order mark", "coding line"],
+)
+def test_a_file_is_read_in_the_encoding_that_python_reads_it_in(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+    loaded = Settings()
+    loaded.load(file)
+    assert loaded.ORDER_PAIRS == 6
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "gbk"])
+def test_a_file_in_another_encoding_says_how_to_save_it(file: Path, encoding: str) -> None:
+    file.write_bytes("LOG_LEVEL = '六'".encode(encoding))
+    with pytest.raises(SettingsError, match="save it as UTF-8"):
+        Settings().load(file)
 
 
 @pytest.mark.parametrize("name", sorted(NEED_RESTART))
@@ -640,7 +665,7 @@ def test_a_file_that_does_not_parse_is_refused_with_its_line(file: Path) -> None
         with pytest.raises(SettingsError, match=r"settings\.py"):
             load(file, text)
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="save it as UTF-8"):
         Settings().load(file)
 
 
