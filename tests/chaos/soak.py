@@ -295,6 +295,7 @@ class Soak:
         """End all faults; some time later bot and exchange must agree, and faults begin again."""
         self._quiet_since = self._now()
         self.world.venue.clear_faults(self.world.timeline.true_ms())
+        self.world.timeline.thaw()
         for ender in self._enders:
             ender()
         self._enders.clear()

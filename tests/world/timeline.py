@@ -69,6 +69,10 @@ class Timeline(Clock):
         """
         self._frozen_until = max(self._frozen_until, self._now + round(seconds * MICRO))
 
+    def thaw(self) -> None:
+        """Let the bot's process go on now."""
+        self._frozen_until = min(self._frozen_until, self._now)
+
     def has_frozen_since(self, true_ms: int) -> bool:
         """Return whether the bot's process stood still at that time or later."""
         return self._start_ms + self._frozen_until // 1000 > true_ms
@@ -114,11 +118,11 @@ class Timeline(Clock):
     def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
         end = self._now + max(math.ceil(seconds * MICRO), 0)
         while self._frozen_until > self._now or not enough():
-            end = max(end, self._frozen_until)
+            until = max(end, self._frozen_until)
             if self.killed:
                 raise Killed
-            if not self._due or self._due[0][0] > end:
-                self._now = max(end, self._now)
+            if not self._due or self._due[0][0] > until:
+                self._now = max(until, self._now)
                 return
             due, _, act = heapq.heappop(self._due)
             self._now = max(due, self._now)
