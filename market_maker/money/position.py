@@ -56,10 +56,18 @@ class _LegLedger:
     """The leg when it last matched own fills."""
     verified_qty: Decimal = ZERO
     """The quantity for which a missing row was last verified; 0: none."""
+    doubted: int = -1
+    """The frame whose row is being verified; -1: none."""
 
     @property
     def expected(self) -> Decimal:
         return (self.base or ZERO) + self.own
+
+    def is_doubtful(self, leg: Leg, shown: Position) -> bool:
+        """Return whether a leg may be flat: the table's frames go on, and its row does not come."""
+        if not leg.qty or shown.at - leg.at < LEG_STALE:
+            return False
+        return leg.qty != self.verified_qty or leg.arrival == self.doubted
 
 
 class PositionLedger:
@@ -80,7 +88,10 @@ class PositionLedger:
         self._recent.append(fill)
 
     def exposure(self, shown: Position) -> Exposure:
-        """Return the bounds of all views: shown, shown plus later fills, base plus own fills."""
+        """Return the bounds of all views: shown, shown plus later fills, base plus own fills.
+
+        A leg whose row has vanished counts as shown and as flat, until a new row verifies it.
+        """
         oldest = min(shown.long.arrival, shown.short.arrival)
         while self._recent and self._recent[0].arrival < oldest:
             self._recent.popleft()
@@ -92,6 +103,10 @@ class PositionLedger:
         views = [(long, short), (long + later[True], short + later[False])]
         if self._long.base is not None:
             views.append((self._long.expected, self._short.expected))
+        if self._long.is_doubtful(shown.long, shown):
+            views += [(ZERO, short) for _, short in views]
+        if self._short.is_doubtful(shown.short, shown):
+            views += [(long, ZERO) for long, _ in views]
         return Exposure.of(*views)
 
     def see(self, shown: Position, now: float) -> None:
@@ -164,8 +179,8 @@ class PositionLedger:
         for line, leg in self._legs(shown):
             if not leg.qty:
                 line.verified_qty = ZERO
-            elif shown.at - leg.at >= LEG_STALE and leg.qty != line.verified_qty:
-                line.verified_qty = leg.qty
+            elif line.is_doubtful(leg, shown) and leg.qty != line.verified_qty:
+                line.verified_qty, line.doubted = leg.qty, leg.arrival
                 found = True
         return found
 

@@ -1,5 +1,6 @@
 """The position seen twice: as the venue shows it, and as our own fills make it."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
@@ -302,3 +303,15 @@ def test_a_leg_that_is_shown_no_more_is_asked_about_once() -> None:
     assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + LEG_STALE))
     assert ledger.has_vanished(quiet)
     assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + LEG_STALE))
+
+
+def test_a_leg_that_may_be_flat_counts_as_both_until_a_new_row_verifies_it() -> None:
+    ledger = PositionLedger()
+    quiet = legs(70, 200, at=1.0, frame=1.0 + LEG_STALE)
+    quiet = replace(quiet, short=replace(quiet.short, at=quiet.at))
+    before = ledger.exposure(quiet)
+    assert (before.long_low, before.long_high, before.net_low) == (0, 70, -200)
+    assert ledger.has_vanished(quiet)
+    assert ledger.exposure(quiet) == before, "asking is no answer"
+    fresh = replace(quiet, long=replace(quiet.long, arrival=99))
+    assert ledger.exposure(fresh).net_low == -130
