@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
 """The least time between two heartbeats."""
-UNREAD_BEATS = 20
-"""A guard that has left so many bytes unread counts as dead."""
+UNREAD_SECONDS = 10.0
+"""A guard that has not read for so long counts as dead."""
 START_SECONDS = 10.0
 """How long a guard that has just been started may take before it reads."""
 DEATHS, DEATHS_SECONDS = 2, 60.0
@@ -59,6 +59,7 @@ class Guard:
         self._deaths: list[float] = []
         self._next_beat = 0.0
         self._reads_by = 0.0
+        """By when the guard must have read what it was told."""
         self.trouble = ""
         """Why there is no guard; empty while there is one."""
         self._start()
@@ -89,12 +90,14 @@ class Guard:
         if self._child is None:
             return False
         try:
-            os.write(self._child.fd, word)
             unread = fcntl.ioctl(self._child.fd, termios.FIONREAD, b"\0" * 4)
+            os.write(self._child.fd, word)
         except OSError:
             return False
-        is_reading = int.from_bytes(unread, sys.byteorder) < UNREAD_BEATS
-        return is_reading or SYSTEM.monotonic() < self._reads_by
+        now = SYSTEM.monotonic()
+        if not int.from_bytes(unread, sys.byteorder):
+            self._reads_by = max(self._reads_by, now + UNREAD_SECONDS)
+        return now < self._reads_by
 
     def _replace(self) -> None:
         """Replace a dead guard, unless too many have died."""

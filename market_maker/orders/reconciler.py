@@ -125,6 +125,9 @@ class Reconciler:
         rows = {order.order_id: order for order in self._gte.query_orders()}
         self.heartbeat()
         self._observe(rows.values())
+        for row in self._tracker.listed(rows.values(), begun):
+            logger.error("Order rests, though its row said that it had ended: %s.", row.full)
+            self._observe([row])
         gone = [order for order in known if order.order_id and order.order_id not in rows]
         ended = {order.order_id: order for order in self._query_gone(gone)}
         self._observe(ended.values())

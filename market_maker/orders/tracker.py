@@ -57,6 +57,8 @@ class OrderTracker:
         self._unacknowledged = Unacknowledged(prefix)
         self._missed_since: dict[str, float] = {}
         """When the first complete list was queried that did not show an order."""
+        self._listed_since: dict[str, float] = {}
+        """When the first complete list was queried that shows an ended order as live."""
         self._cancels_asked: set[str] = set()
         self._taker_filled: dict[str, Decimal] = {}
 
@@ -213,6 +215,27 @@ class OrderTracker:
             return False
         self._end_unseen(order)
         return True
+
+    def listed(self, rows: Iterable[OpenOrder], begun: float) -> list[OpenOrder]:
+        """Record a complete list, queried at `begun`; return the orders that it takes back.
+
+        An order that has ended by its row, and that two lists more than LIST_LAG seconds apart show
+        as live, rests after all: a single row was wrong.
+        """
+        since, self._listed_since = self._listed_since, {}
+        taken_back = []
+        for row in rows:
+            ended = self._ended.get(self._oid(row))
+            if ended is None or row.state is OrderState.DONE:
+                continue
+            first = self._listed_since.setdefault(
+                ended.client_oid, since.get(ended.client_oid, begun)
+            )
+            if begun - first > LIST_LAG:
+                del self._ended[ended.client_oid]
+                self._orders[ended.client_oid] = replace(ended, state=OrderState.OPEN)
+                taken_back.append(row)
+        return taken_back
 
     # --- inside ---------------------------------------------------------------------------------
 

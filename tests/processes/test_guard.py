@@ -346,6 +346,7 @@ def test_one_that_hears_nothing_is_replaced(
 ) -> None:
     monkeypatch.setattr(guarding, "BEAT_SECONDS", 0.0)
     monkeypatch.setattr(guarding, "START_SECONDS", 1.0)
+    monkeypatch.setattr(guarding, "UNREAD_SECONDS", 1.0)
     account = account_of(venue, timeout=1.0)
     guard = Guard(account, directory=RunFiles(account).directory)
     deaf = guard.pid

@@ -169,6 +169,15 @@ def test_quotes_do_not_stay_behind_a_market_that_a_mute_feed_hides(world: World)
     back_to_active(world, 20)
 
 
+@pytest.mark.parametrize("cut_at", [2, 5, 9, 11, 14])
+def test_a_new_connection_without_data_is_no_good_news_for_the_quotes(
+    world: World, cut_at: float
+) -> None:
+    world.fault("mute", for_ms=40_000)
+    world.timeline.after(cut_at, world.network.drop_all)
+    world.run_until(lambda: not world.orders(), 15.5)
+
+
 def test_a_ping_is_sent_every_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[float] = []
     send = Socket.send

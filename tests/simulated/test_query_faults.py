@@ -447,3 +447,21 @@ def test_own_orders_never_meet_while_they_are_repriced(quirks: Quirks, to: str, 
         buys = [order.price for order in world.orders() if order.side is Side.BUY]
         sells = [order.price for order in world.orders() if order.side is Side.SELL]
         assert max(buys) < min(sells)
+
+
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks(forget_client_oid=True)])
+def test_an_order_whose_row_says_that_it_has_ended_while_it_rests_is_taken_back(
+    quirks: Quirks, log: pytest.LogCaptureFixture
+) -> None:
+    world = World(quirks=quirks)  # for a while two orders rest at one price: the row was wrong
+    with world.installed():
+        world.start()
+        world.run(8)
+        best = max((o for o in world.orders() if o.side is Side.BUY), key=lambda o: o.price)
+        world.fault("frame_field", match="order", value='status="8"', for_ms=100)
+        world.take("sell", str(best.price), 60_000 + 40)
+        world.run(60)
+        assert said(log, "Order rests, though its row said that it had ended") == 1
+        assert state(world) is TradingState.ACTIVE
+        assert len({(o.side, o.price) for o in world.orders()}) == len(world.orders()) == 6
+        assert_agrees(world)
