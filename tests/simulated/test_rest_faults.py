@@ -129,6 +129,7 @@ def test_an_answer_of_5xx_costs_no_more_than_a_moment(
         assert f"HTTP {status}" in log.text
 
 
+@pytest.mark.slow
 def test_after_half_an_hour_of_503_orders_are_looked_up_before_any_create(
     world: World, log: Log
 ) -> None:

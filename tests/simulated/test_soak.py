@@ -49,7 +49,17 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert first.messages > 100
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+LONG = {"does not page", "always healthy", "batches of sixty", "books fills twice"}
+"""What takes a soak many simulated minutes to find."""
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        pytest.param(bug, id=bug.name, marks=[pytest.mark.slow] if bug.name in LONG else [])
+        for bug in BUGS
+    ],
+)
 def test_a_seeded_bug_is_caught(bug: Bug) -> None:
     """And by an invariant that is about it, not by chance."""
     kinds = [kind for kind in KINDS if kind.name in bug.kinds]
