@@ -75,7 +75,7 @@ class OrderManager:
         logger.info(
             "Order Manager initializing, connecting to GTE at %s. %s",
             settings.API_URL_BASE,
-            "Dry run: no order is sent." if settings.DRY_RUN else "Live run: orders are sent.",
+            settings.run_in_words(),
         )
         try:
             self.exchange.start()

@@ -9,7 +9,8 @@ from typing import Any
 
 from market_maker.account import Account
 from market_maker.errors import SettingsError
-from market_maker.secrecy import Secret
+from market_maker.secrecy import Secret, revealed
+from market_maker.settings.checks import PAPER
 from market_maker.settings.schema import NEED_RESTART, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
@@ -118,6 +119,14 @@ class Settings(SettingsBase):
             prefix=self.ORDERID_PREFIX,
             timeout=self.TIMEOUT,
         )
+
+    def run_in_words(self) -> str:
+        """Return where the orders of a run go."""
+        if self.DRY_RUN:
+            return "Dry run: no order is sent."
+        if revealed(self.API_KEY).startswith(PAPER):
+            return "Paper run: orders go to the paper exchange."
+        return "Live run: orders are sent."
 
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""

@@ -161,7 +161,10 @@ def environment_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(),
+    reason="only Linux shows the environment of another process, in /proc",
+)
 def test_the_paper_exchange_is_started_without_the_key(
     run: Callable[..., Bot], tmp_path: Path
 ) -> None:
@@ -262,7 +265,7 @@ def test_check_and_the_log_show_no_control_characters_of_the_venue(
     venue.clear_faults()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to give a file away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a file to another user")
 def test_a_file_of_another_user_is_refused_for_the_superuser_too(
     run: Callable[..., Bot], tmp_path: Path
 ) -> None:
