@@ -276,13 +276,14 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Return whether a create may still leave.
 
-        It may not once the loop is stopping or halted, or the feed is stale or has reconnected
-        since the decision. A create that waited for over RECHECK_AFTER must still rest in the
-        current book.
+        Not once the loop is stopping or halted, the venue's clock is in doubt, or the feed is stale
+        or has reconnected since the decision. A create that waited for over RECHECK_AFTER must
+        still rest in the current book.
         """
         epoch, decided = self._decision
         feed, ticker = self._feed, self._feed.get_ticker()
-        if self._control.is_stopping or self._control.is_halted:
+        is_ended = self._control.is_stopping or self._control.is_halted
+        if is_ended or self._gte.clock.is_contradicted():
             return False
         if not feed.is_connected() or feed.epoch != epoch or feed.missing():
             return False

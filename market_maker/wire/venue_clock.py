@@ -36,6 +36,8 @@ class VenueClock:
         self._ahead_by: int | None = None
         self._lowest: int | None = None
         """The least that the venue's clock was ahead by when it sent the latest answer."""
+        self._highest: int | None = None
+        """The most that it was ahead by then."""
         self.stepped_back_at = -math.inf
         """When the venue's clock was last seen to step back, on our steady clock."""
         self._is_told = False
@@ -45,6 +47,16 @@ class VenueClock:
         if self._ahead_by is None:
             return self._clock.now_ms()
         return self._ahead_by + self.steady_ms()
+
+    def is_contradicted(self) -> bool:
+        """Return whether the latest answer shows that the estimate is ahead.
+
+        The venue's clock was set back, or that answer is wrong: the next ones decide. A create that
+        is signed meanwhile could be valid for longer than a late order is waited for.
+        """
+        if self._ahead_by is None or self._highest is None:
+            return False
+        return self._ahead_by > self._highest + STEP_MS
 
     def offset(self) -> int | None:
         """Return how many ms the venue's clock is ahead of ours; None before its first answer."""
@@ -62,6 +74,7 @@ class VenueClock:
         if type(time) is int and 10**12 <= time < 10**14:
             done = self.steady_ms()
             lowest, highest = time - done, time - begun
+            self._highest = highest
             if self._lowest is not None and highest < self._lowest - STEP_MS:
                 self.stepped_back_at = self._clock.monotonic()
             self._lowest = lowest

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.orders.sweep import LATE_MS
 from market_maker.paper.exchange.quirks import DEFAULTS
-from market_maker.wire.venue_clock import AHEAD_MS, SAMPLES, VenueClock
+from market_maker.wire.venue_clock import AHEAD_MS, SAMPLES, STEP_MS, VenueClock
 from tests.world.timeline import Timeline
 
 AHEAD = 1_000
@@ -77,3 +77,23 @@ def test_a_step_back_is_seen_and_slow_answers_are_none() -> None:
     begun = clock.steady_ms()
     clock.learn(begun, timeline.true_ms() + AHEAD - 400)
     assert clock.stepped_back_at == timeline.monotonic()
+
+
+@given(st.integers(400, 3_600_000), WAYS)
+def test_no_create_may_leave_from_the_answer_that_shows_a_step_back_until_most_have_shown_it(
+    back: int, way: tuple[int, int]
+) -> None:
+    timeline = Timeline()
+    clock = VenueClock(timeline)
+    for _ in range(SAMPLES):
+        answer(clock, timeline, 20, 20)
+    assert not clock.is_contradicted()
+    for _ in range(SAMPLES):
+        begun = clock.steady_ms()
+        timeline.sleep(0.04)
+        clock.learn(begun, timeline.true_ms() + AHEAD - back)
+        ahead = clock.now() - (timeline.true_ms() + AHEAD - back)
+        assert clock.is_contradicted() or ahead <= STEP_MS + 100
+    assert not clock.is_contradicted()
+    answer(clock, timeline, *way)
+    assert not clock.is_contradicted(), "a slow answer contradicts nothing"
