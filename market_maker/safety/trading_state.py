@@ -240,7 +240,7 @@ EVENTS: Mapping[str, Rule] = {
     "other bot": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
     "parameter": Rule(3, inf, HALTED, inf, "venue rejected the parameters of {limit} creates"),
     "metadata": Rule(3, inf, HALTED, inf, "venue reported faulty symbol data {limit} times"),
-    "strategy": Rule(5, inf, HALTED, inf, "strategy failed {limit} times in a row"),
+    "strategy": Rule(1, inf, HALTED, inf, "strategy failed at every tick for over a minute"),
     "taker": Rule(5, 60, PAUSED, 60, "{limit} own orders took liquidity within {seconds}"),
     "ended": Rule(3, 60, PAUSED, 60, "venue ended {limit} own orders within {seconds}"),
     "bad row": Rule(3, 60, PAUSED, 10, "{limit} invalid order or position rows within {seconds}"),

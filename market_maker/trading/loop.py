@@ -22,6 +22,8 @@ SLEPT_SECONDS = 5.0
 """A wait that overruns by so many seconds makes all data stale."""
 SLOW_SECONDS = 5.0
 """A strategy that takes longer than this is reported."""
+FAILING_SECONDS = 60.0
+"""A bot whose every tick fails for so long is halted: its strategy is broken."""
 CHECK_FILES_EVERY = 1.0
 """Seconds between two checks of the watched files."""
 SETTLE_SECONDS = 1.0
@@ -65,10 +67,7 @@ class Loop:
         self._control = control
         self._clock = clock
         self.on_heartbeat: Callable[[], str] | None = None
-        """Called with each heartbeat; returns what is wrong with the guard.
-
-        `guard.session` sets it.
-        """
+        """Called with each heartbeat; returns the guard's trouble. `guard.session` sets it."""
         self.on_halt: Callable[[str], None] | None = None
         """Called once with the reason of a halt; `guard.session` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
@@ -79,6 +78,8 @@ class Loop:
         self.asked_at: float | None = None
         """When `place_orders()` began, in steady seconds; None outside it."""
         self.puller = Puller(exchange, control, clock)
+        self._failing_since: float | None = None
+        """When the first of the ticks began that have failed one after another."""
         self._halt_logged = False
         self._was_open = False
         self._heartbeat_at = clock.monotonic()
@@ -116,7 +117,7 @@ class Loop:
         try:
             self._bot.tick()
         except Exception:
-            logger.exception("Tick failed, skipped.")
+            logger.exception("Strategy failed, tick skipped.")
             self.heartbeat()
             self.puller.pull_if_due(begun, self.quote_ttl())
 
@@ -132,9 +133,10 @@ class Loop:
         """Run one tick: refresh, report, place orders; pull them if they stay unconfirmed too long.
 
         Whatever goes wrong costs this tick only. A fatal answer of the venue is recorded and may
-        halt the bot; so may an error of an overridden method that happens again and again.
+        halt the bot; so do errors of overridden methods at every tick for FAILING_SECONDS.
         """
         begun = self._clock.monotonic()
+        failing, self._failing_since = self._failing_since, None
         self.heartbeat()
         self._exchange.view.begin_tick()
         confirmed = False
@@ -149,9 +151,13 @@ class Loop:
             self._exchange.monitor.record_fatal(error)
         except RequestError as error:
             logger.warning("Tick skipped: %s", error)
+            self._failing_since = failing
+        except InvalidOrder as error:
+            logger.error("Invalid order from the strategy, tick skipped: %s", error)
+            self._record_failure(begun, failing)
         except Exception:
-            logger.exception("Tick failed, skipped.")
-            self._exchange.monitor.note("strategy")
+            logger.exception("Strategy failed, tick skipped.")
+            self._record_failure(begun, failing)
         finally:
             self._exchange.view.end_tick()
         if confirmed:
@@ -245,21 +251,10 @@ class Loop:
     # --- inside ---------------------------------------------------------------------------------
 
     def _place_orders(self) -> bool:
-        """Let the strategy place its orders; return whether it did. Errors cost one tick."""
+        """Let the strategy place its orders, and return True."""
         begun = self.asked_at = self._clock.monotonic()
         try:
             self._bot.place_orders()
-        except Fatal:
-            raise
-        except RequestError as error:
-            logger.warning("Tick skipped: %s", error)
-            return False
-        except InvalidOrder as error:
-            logger.error("Invalid order from the strategy, tick skipped: %s", error)
-        except Exception:
-            logger.exception("Strategy failed, tick skipped.")
-        else:
-            self._exchange.monitor.calm("strategy")
             return True
         finally:
             self.asked_at = None
@@ -269,8 +264,12 @@ class Loop:
                 logger.error(
                     "Slow strategy: place_orders() took %.0f s, limit %g s.", took, SLOW_SECONDS
                 )
-        self._exchange.monitor.note("strategy")
-        return False
+
+    def _record_failure(self, now: float, failing_since: float | None) -> None:
+        """Record a failed tick; `failing_since` is when the first of the failed ones began."""
+        self._failing_since = now if failing_since is None else failing_since
+        if now - self._failing_since >= FAILING_SECONDS:
+            self._exchange.monitor.note("strategy")
 
     def _has_stood_still(self, until: float, stepped: float) -> bool:
         """Return whether process or machine stood still, or the clock was set; resync if so.

@@ -65,10 +65,6 @@ class Monitor:
         """Record one event of a kind in `trading_state.EVENTS`."""
         self._breakers.note(kind, self._clock.monotonic())
 
-    def calm(self, kind: str) -> None:
-        """Reset the count of a kind after a success."""
-        self._breakers.calm(kind)
-
     def record_fatal(self, error: Fatal) -> None:
         """Record a fatal answer of the venue."""
         self._breakers.record_fatal(error, self._clock.monotonic())

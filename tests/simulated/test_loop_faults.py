@@ -366,26 +366,29 @@ def test_a_strategy_that_fails_now_and_then_costs_a_tick_and_no_order(
     assert_sound(world)
 
 
-def test_a_strategy_that_fails_five_times_in_a_row_halts_and_its_orders_are_pulled(
-    world: World, log: pytest.LogCaptureFixture
+@pytest.mark.parametrize("interval", [0.5, 5.0, 50.0])
+def test_a_strategy_that_fails_at_every_tick_halts_after_a_minute_whatever_the_interval(
+    world: World, log: pytest.LogCaptureFixture, interval: float
 ) -> None:
-    bot = naughty(world)
+    bot = naughty(world, LOOP_INTERVAL=interval)
     bot.act = fail
-    world.run_until(lambda: bot.health.state is TradingState.HALTED, 15)
+    world.run(55)
+    assert bot.health.state is TradingState.ACTIVE
+    world.run_until(lambda: bot.health.state is TradingState.HALTED, 10 + 2 * interval)
     world.run(2)
     assert world.orders() == []
     bot.act = None
     world.run(60)
     assert world.orders() == []
     assert bot.health.state is TradingState.HALTED
-    assert lines(log, "HALTED until a person has looked: strategy failed 5 times in a row.") == 1
+    halted = "HALTED until a person has looked: strategy failed at every tick for over a minute."
+    assert lines(log, halted) == 1
     assert_sound(world)
 
 
 def test_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:
     bot = naughty(world, LOOP_INTERVAL=5)
     bot.act = fail
-    bot.exchange.monitor._breakers.note = lambda *_: None  # type: ignore[method-assign]
     world.run_until(lambda: not world.orders(), 17)
 
 
