@@ -174,12 +174,7 @@ class OrderManager:
         self.instrument = self.exchange.get_instrument()
         self._check_instrument_rules()
         self.get_ticker()
-        if self.long_position_limit_exceeded():
-            position, limit = self.exchange.get_delta(), settings.MAX_POSITION
-            logger.info("Long position limit reached, no more buys: %s of %s", position, limit)
-        if self.short_position_limit_exceeded():
-            position, limit = self.exchange.get_delta(), settings.MIN_POSITION
-            logger.info("Short position limit reached, no more sells: %s of %s", position, limit)
+        self._converger.log_full_sides()
 
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker, set the start prices of the ladder, and return the ticker.

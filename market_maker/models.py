@@ -4,7 +4,7 @@ Prices and money are `Decimal`. Quantities are `Decimal` too: whole contracts fo
 currency for `bb`. Times are integer milliseconds UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -118,6 +118,10 @@ class OrderRequest:
     close: bool = False
     client_oid: str = ""
 
+    @property
+    def remaining(self) -> Decimal:
+        return self.qty
+
     def accepted(self, order_id: str) -> "OpenOrder":
         """Return the open order of this request, as accepted by the venue."""
         return OpenOrder(
@@ -142,15 +146,10 @@ class CreateEvent(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOrder:
+class OpenOrder(OrderRequest):
     """An order as a row of the venue shows it, or as sent while no row has arrived."""
 
-    side: Side
-    price: Decimal
-    qty: Decimal
     filled: Decimal = ZERO
-    close: bool = False
-    client_oid: str = ""
     order_id: str = ""
     state: OrderState = OrderState.OPEN
     avg_price: Decimal = ZERO
@@ -169,9 +168,6 @@ class OpenOrder:
     def full(self) -> str:
         """The order with its ids, to find it at the venue."""
         return f"{self} client_oid {self.client_oid} order_id {self.order_id}"
-
-    def __str__(self) -> str:
-        return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +221,7 @@ class Position:
         return self.long.qty - self.short.qty
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """Bounds of the position, from several views of it: its lowest and highest quantities."""
 
@@ -241,14 +237,7 @@ class Exposure:
         """Return the exposure of several views, each the quantities of the (long, short) legs."""
         longs, shorts = [view[0] for view in views], [view[1] for view in views]
         nets = [long - short for long, short in views]
-        return cls(
-            long_low=min(longs),
-            long_high=max(longs),
-            short_low=min(shorts),
-            short_high=max(shorts),
-            net_low=min(nets),
-            net_high=max(nets),
-        )
+        return cls(min(longs), max(longs), min(shorts), max(shorts), min(nets), max(nets))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +255,15 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fund:
+    """One currency of a spot account: what own orders may use of it, those that rest included."""
+
+    currency: str
+    total: Decimal
+    usable: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All inputs of a plan, read at one moment."""
 
@@ -277,6 +275,8 @@ class Snapshot:
     exposure: Exposure
     """Bounds of the position, from the position as shown and from own fills."""
     margin: Margin | None = None
+    funds: Mapping[Side, Fund] = field(default_factory=dict)
+    """On spot, what the orders of each side are paid from: buys from quote, sells from base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

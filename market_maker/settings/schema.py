@@ -127,7 +127,8 @@ class SettingsBase:
     POSITION_MODE: str = setting(
         "net",
         "net: an order closes the opposite position when all of it can be closed, else it opens,\n"
-        "and the limits bound long - short. hedge: every order opens; they bound each leg.",
+        "and the limits bound long - short. hedge: an order opens, and they bound each leg; a\n"
+        "full leg is closed by the orders of the other side.",
         choices=("net", "hedge"),
     )
     PRICE_COLLAR: float = setting(

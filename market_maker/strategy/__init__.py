@@ -2,15 +2,17 @@
 
 from market_maker.strategy.decision import Decision, decide
 from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices
-from market_maker.strategy.risk import Limits, room_for
+from market_maker.strategy.risk import Limits, Room, cost, held_at_most
 
 __all__ = [
     "Decision",
     "Limits",
+    "Room",
     "Start",
+    "cost",
     "decide",
+    "held_at_most",
     "level_price",
     "level_qty",
-    "room_for",
     "start_prices",
 ]

@@ -28,10 +28,5 @@ def decide(
         trimmed.orders, snapshot.orders, relist=relist, tick=snapshot.instrument.tick
     )
     plan = risk.gate(plan, snapshot, limits)
-    creates = risk.choose_legs(plan.create, snapshot, limits)
-    plan = replace(
-        plan,
-        cancel=tuple(riskiest_first(plan.cancel, snapshot.ticker, snapshot.position)),
-        create=tuple(risk.nearest_first(creates, snapshot.ticker)),
-    )
-    return Decision(plan, trimmed.dropped)
+    cancels = riskiest_first(plan.cancel, snapshot.ticker, snapshot.position)
+    return Decision(replace(plan, cancel=tuple(cancels)), trimmed.dropped)

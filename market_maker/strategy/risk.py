@@ -74,17 +74,14 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     }
     kept = []
     for side in Side:
-        room = room_for(side, snapshot, limits, ())
+        room = Room(side, snapshot, limits, ())
         for order in inside_out(o for o in legal if o.side is side):
             if _reaches(order, best[side.opposite]):
                 dropped.append((order, "would cross another wanted order"))
-                continue
-            if room is not None:
-                room -= order.qty
-                if room < 0:
-                    dropped.append((order, "position limit"))
-                    continue
-            kept.append(order)
+            elif reason := room.take(order):
+                dropped.append((order, reason))
+            else:
+                kept.append(order)
     over = _beyond_value(kept, snapshot, limits)
     dropped += [(order, "MAX_OPEN_VALUE") for order in kept if id(order) in over]
     return Trimmed(tuple(o for o in kept if id(o) not in over), tuple(dropped))
@@ -93,26 +90,73 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
 def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
     """Return the plan with those creates deferred that do not fit the limits before the cancels.
 
-    The limits are those on the position, on the number of open orders, and on their value.
+    The limits are those on the position, on the number of open orders, on their value, and on spot
+    the balances. The creates that pass have `close` set where they close a leg.
     """
-    rooms = {side: room_for(side, snapshot, limits, snapshot.orders) for side in Side}
+    rooms = {side: Room(side, snapshot, limits, snapshot.orders) for side in Side}
     places = limits.max_orders - len(snapshot.orders)
     instrument = snapshot.instrument
     worth = limits.max_open_value - sum(
         (value(instrument, o.remaining, o.price) for o in snapshot.orders), ZERO
     )
-    passed = set()
+    passed, late = [], []
     for order in nearest_first(plan.create, snapshot.ticker):
         room = rooms[order.side]
-        if room is not None:
-            rooms[order.side] = room = room - order.qty
+        is_close = room.would_close(order.qty)
         worth -= value(instrument, order.qty, order.price)
         places -= 1
-        if (room is None or room >= 0) and worth >= 0 and places >= 0:
-            passed.add(id(order))
-    allowed = tuple(order for order in plan.create if id(order) in passed)
-    late = tuple(order for order in plan.create if id(order) not in passed)
-    return replace(plan, create=allowed, deferred=plan.deferred + late)
+        if room.take(order) or worth < 0 or places < 0:
+            late.append(order)
+        else:
+            passed.append(replace(order, close=is_close))
+    return replace(plan, create=tuple(passed), deferred=plan.deferred + tuple(late))
+
+
+class Room:
+    """What may still be ordered on one side if all of `resting` fills.
+
+    In net mode each order counts against the limit on long - short, and closes the opposite leg if
+    all of it can. In hedge mode the limits are those of the legs: an order opens, but where the
+    opposite leg is full, i.e. takes no more order of this size, it closes that leg.
+    """
+
+    def __init__(
+        self, side: Side, snapshot: Snapshot, limits: Limits, resting: Sequence[OpenOrder]
+    ) -> None:
+        self.room = room_for(side, snapshot, limits, resting)
+        self.closable = ZERO
+        if snapshot.instrument.is_contract:
+            self.closable = _closable(side, snapshot, resting)
+        self._is_hedge = limits.hedge
+        self._other_room = room_for(side.opposite, snapshot, limits, ())
+        self._fund = snapshot.funds.get(side)
+        self._usable = self._fund.usable - cost(side, resting) if self._fund else ZERO
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no order of this side can be placed, by the position limits."""
+        can_close = self._is_hedge and self.closable > 0
+        return self.room is not None and self.room <= 0 and not can_close
+
+    def would_close(self, qty: Decimal) -> bool:
+        """Return whether the next order, of this quantity, closes the opposite leg."""
+        must_open = self._is_hedge and (self._other_room is None or self._other_room >= qty)
+        return qty <= self.closable and not must_open
+
+    def take(self, order: OrderRequest) -> str:
+        """Take the room of an order; return why there is not enough, or an empty text."""
+        is_close = self.would_close(order.qty)
+        if is_close:
+            self.closable -= order.qty
+        if self.room is not None and not (is_close and self._is_hedge):
+            self.room -= order.qty
+            if self.room < 0:
+                return "position limit"
+        if self._fund:
+            self._usable -= cost(order.side, [order])
+            if self._usable < 0:
+                return f"not enough {self._fund.currency}"
+        return ""
 
 
 def room_for(
@@ -120,40 +164,31 @@ def room_for(
 ) -> Decimal | None:
     """Return the quantity that may still be added on a side if all `orders` fill.
 
-    None without limits. The position counts by its worst view.
+    None without limits. The position counts by its worst view. In hedge mode the limit is that of
+    the leg which the side opens.
     """
     if not limits.check and not limits.reducing:
         return None
-    exposure = snapshot.exposure
-    if side is Side.BUY:
-        held = exposure.long_high if limits.hedge else exposure.net_high
-        most = limits.max_position
-    else:
-        held = exposure.short_high if limits.hedge else -exposure.net_low
-        most = -limits.min_position
+    held = held_at_most(side, snapshot, limits)
+    most = limits.max_position if side is Side.BUY else -limits.min_position
     if limits.reducing:
         most = max(held, ZERO) if not limits.check else min(most, max(held, ZERO))
-    resting = sum((o.remaining for o in orders if o.side is side), ZERO)
-    return most - held - resting
+    adding = (o for o in orders if o.side is side and not (limits.hedge and o.close))
+    return most - held - sum((o.remaining for o in adding), ZERO)
 
 
-def choose_legs(
-    creates: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits
-) -> tuple[OrderRequest, ...]:
-    """Return the orders with `close` set where the whole order can close the opposite leg.
+def held_at_most(side: Side, snapshot: Snapshot, limits: Limits) -> Decimal:
+    """Return the position that orders of a side enlarge, by its worst view: net, or their leg."""
+    exposure = snapshot.exposure
+    if limits.hedge:
+        return exposure.long_high if side is Side.BUY else exposure.short_high
+    return exposure.net_high if side is Side.BUY else -exposure.net_low
 
-    In hedge mode every order opens, as in the old GTE sample.
-    """
-    if limits.hedge or not snapshot.instrument.is_contract:
-        return tuple(creates)
-    chosen = []
-    for side in Side:
-        closable = _closable(side, snapshot)
-        for order in inside_out(o for o in creates if o.side is side):
-            close = order.qty <= closable
-            closable -= order.qty if close else ZERO
-            chosen.append(replace(order, close=close))
-    return tuple(chosen)
+
+def cost(side: Side, orders: Iterable[OrderRequest]) -> Decimal:
+    """Return what spot orders of a side take from the account if they fill, in its currency."""
+    of_side = [o for o in orders if o.side is side]
+    return sum((o.remaining * (o.price if side is Side.BUY else 1) for o in of_side), ZERO)
 
 
 def inside_out(orders: Iterable[OrderRequest]) -> list[OrderRequest]:
@@ -167,21 +202,20 @@ def nearest_first(creates: Iterable[OrderRequest], ticker: Ticker) -> list[Order
     return sorted(creates, key=lambda order: abs(order.price - near))
 
 
-def _closable(side: Side, snapshot: Snapshot) -> Decimal:
-    """Return the quantity that an order of this side can close, less other orders and fills.
+def _closable(side: Side, snapshot: Snapshot, resting: Iterable[OpenOrder]) -> Decimal:
+    """Return the quantity that orders of this side can close beside `resting` ones.
 
-    The venue's available quantity is reduced by own orders that it may not include yet.
+    That is the position by its lowest view, and no more than the venue calls available: the row
+    of the leg reserves for the own orders that it includes, and lacks the fills that it does not.
     """
     exposure, is_buy = snapshot.exposure, side is Side.BUY
     leg = snapshot.position.short if is_buy else snapshot.position.long
     held = exposure.short_low if is_buy else exposure.long_low
     closing = [o for o in snapshot.orders if o.side is side and o.close]
-    unbound = [o for o in closing if not 0 < o.arrival < leg.arrival]
+    reserved = sum((o.remaining for o in closing if 0 < o.arrival < leg.arrival), ZERO)
     filled = leg.qty - held  # by fills that the leg does not show
-    return min(
-        held - sum((o.remaining for o in closing), ZERO),
-        leg.available - filled - sum((o.remaining for o in unbound), ZERO),
-    )
+    others = sum((o.remaining for o in resting if o.side is side and o.close), ZERO)
+    return min(held, leg.available - filled + reserved) - others
 
 
 def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[str, Decimal]]:

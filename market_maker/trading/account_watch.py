@@ -2,14 +2,16 @@
 
 import logging
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import Instrument, Margin, Snapshot
+from market_maker.models import Fund, Instrument, Margin, OpenOrder, Side, Snapshot
 from market_maker.money import Money
 from market_maker.safety import Health, TradingState
+from market_maker.strategy import cost
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -32,7 +34,11 @@ class AccountWatch:
         self._money = money
         self._clock = clock
         self._read: Margin | None = None
+        self.funds: Mapping[Side, Fund] = {}
+        """What own orders may use on spot; empty where it is not known, and for contracts."""
         self._read_due = 0.0
+        self._fills_read = -1
+        """Number of own fills that the latest read includes."""
         self._free: deque[tuple[float, Decimal]] = deque()
         self._valued_at = clock.monotonic()
         self._setting: dict[str, str] = {}
@@ -43,17 +49,29 @@ class AccountWatch:
         """Return the account as the feed shows it, else as last read over REST."""
         return self._feed.funds() or self._read
 
-    def poll(self) -> None:
-        """Read the account over REST when due, where the feed does not show it. Raises Fatal."""
-        now = self._clock.monotonic()
-        if self._feed.funds() is None and now >= self._read_due:
-            self._read_due = now + MARGIN_EVERY
-            try:
-                self._read = next(iter(self._gte.account_query()), None)
-            except Fatal:
-                raise
-            except RequestError as error:
-                logger.info("Could not read the account over REST: %s", error)
+    def poll(self, own: Sequence[OpenOrder]) -> None:
+        """Read the account over REST when due, where the feed does not show it. Raises Fatal.
+
+        On spot it is due after each fill too, since a balance limits each side. `own` are the own
+        orders that rest: the venue does not call available what they use.
+        """
+        now, fills = self._clock.monotonic(), self._money.trades.fills
+        is_spot = not self._gte.account.is_contract
+        has_fills = is_spot and fills != self._fills_read
+        if self._feed.funds() is not None or not (now >= self._read_due or has_fills):
+            return
+        self._read_due = now + MARGIN_EVERY
+        try:
+            self._read = next(iter(self._gte.account_query()), None)
+            if is_spot and self._read:
+                base = next(iter(self._gte.account_query(self._gte.symbol.split("/")[0])), None)
+                sides = {Side.BUY: self._read, Side.SELL: base}
+                self.funds = {side: _fund(side, row, own) for side, row in sides.items() if row}
+                self._fills_read = fills
+        except Fatal:
+            raise
+        except RequestError as error:
+            logger.info("Could not read the account over REST: %s", error)
 
     def check(self, snapshot: Snapshot, max_loss: Decimal | None, now: float) -> list[str]:
         """Check margin, valuation and profit; return the events for the circuit breakers.
@@ -118,6 +136,11 @@ class AccountWatch:
         if self._money.doubt and needs_value:
             found.append(f"MAX_LOSS and MAX_OPEN_VALUE cannot be kept: {self._money.doubt}")
         return [Health(TradingState.PAUSED, words) for words in found]
+
+
+def _fund(side: Side, row: Margin, own: Iterable[OpenOrder]) -> Fund:
+    usable = row.available + cost(side, own)
+    return Fund(currency=row.currency, total=row.total, usable=usable)
 
 
 def _shown(text: str) -> str:

@@ -1,11 +1,12 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from market_maker import strategy
 from market_maker.clock import Clock
-from market_maker.decimals import exact
+from market_maker.decimals import exact, plain
 from market_maker.errors import InvalidOrder, Temporary
 from market_maker.models import OrderRequest, Side, Snapshot
 from market_maker.safety import TradingState
@@ -16,6 +17,8 @@ from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.status import Dropped, log_plan
+
+logger = logging.getLogger(__name__)
 
 
 class Converger:
@@ -51,8 +54,21 @@ class Converger:
 
     def has_room(self, side: Side) -> bool:
         """Return whether the position limits allow another order of this side."""
-        room = strategy.room_for(side, self._exchange.snapshot(), self._limits(), ())
-        return room is None or room > 0
+        room = strategy.Room(side, self._exchange.snapshot(), self._limits(), ())
+        return not room.is_used_up
+
+    def log_full_sides(self) -> None:
+        """Log which side the position limits allow no order of, with the figures."""
+        limits, snapshot = self._limits(), self._exchange.snapshot()
+        for side, name, words in (
+            (Side.BUY, "MAX_POSITION", "Long position limit reached, no more buys"),
+            (Side.SELL, "MIN_POSITION", "Short position limit reached, no more sells"),
+        ):
+            if not limits.reducing and not self.has_room(side):
+                held = side.sign * strategy.held_at_most(side, snapshot, limits)
+                logger.info(
+                    "%s: up to %s, %s %s", words, plain(held), name, getattr(settings, name)
+                )
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
         limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)

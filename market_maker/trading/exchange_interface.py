@@ -114,7 +114,7 @@ class ExchangeInterface:
         try:
             known = self.orders.refresh()
             if not self.dry_run and has_time():
-                self.monitor.account.poll()
+                self.monitor.account.poll(self.orders.live())
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)

@@ -71,6 +71,7 @@ class View:
             position=position,
             exposure=self._money.position.exposure(position),
             margin=self.margin(),
+            funds={} if self._orders.is_dry else self._account.funds,
         )
         if self._is_ticking:
             self._seen, self._seen_at = found, self._clock.monotonic()

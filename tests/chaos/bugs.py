@@ -163,8 +163,9 @@ def _swapped(right: Any, self: Tables) -> Any:
     return replace(position, long=position.short, short=position.long)
 
 
-def _all_close(right: Any, creates: Any, *rest: Any) -> Any:
-    return tuple(replace(order, close=True) for order in right(creates, *rest))
+def _all_close(right: Any, *args: Any) -> Any:
+    plan = right(*args)
+    return replace(plan, create=tuple(replace(order, close=True) for order in plan.create))
 
 
 def _half_a_tick(right: Any, price: Any, tick: Any) -> Any:
@@ -298,5 +299,5 @@ BUGS = [
         "crosses the book", swap(Ticker, "would_rest", lambda *_: True), "I10", ("strategy takes",)
     ),
     Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
-    Bug("always closes", around(risk, "choose_legs", _all_close), "I18"),
+    Bug("always closes", around(risk, "gate", _all_close), "I18"),
 ]

@@ -1,5 +1,6 @@
 """The account, the position and the risk are not what the bot thinks."""
 
+import random
 from decimal import Decimal
 
 import pytest
@@ -91,6 +92,7 @@ def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
         assert shown(world) == world.position() == (50, 0)
         world.run(45)
         assert state(world) is REDUCING
+        assert "limit reached" not in log.text
         assert creates(world) == before, "it corrects what is not its own"
         world.run(45)
         assert_well(world)
@@ -109,6 +111,47 @@ def test_both_legs_are_kept_apart(push: str) -> None:
         assert long == 60
         assert short > 0
         assert shown(world) == (long, short)
+        assert_well(world)
+
+
+HEDGE = {"CHECK_POSITION_LIMITS": True, "POSITION_MODE": "hedge"}
+
+
+def test_in_hedge_mode_full_legs_are_closed_by_the_quotes_of_the_other_side() -> None:
+    limits = {"MAX_POSITION": 100, "MIN_POSITION": -100}
+    world = World(ORDER_PAIRS=1, **HEDGE, **limits)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 2)
+        hit(world)
+        world.run(10)
+        lift(world)
+        world.run(10)
+        assert world.position() == (100, 100)
+        assert [order.close for order in world.orders()] == [True, True]
+        hit(world)
+        world.run(10)
+        lift(world)
+        world.run_until(lambda: world.position() == (0, 0))
+        world.run(10)
+        assert [order.close for order in world.orders()] == [False, False]
+        assert_well(world)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_hedge_mode_the_bot_goes_on_quoting_within_the_limits_of_both_legs(seed: int) -> None:
+    chance = random.Random(seed)
+    most = chance.choice([100, 250, 400])
+    world = World(ORDER_PAIRS=30, MAX_POSITION=most, MIN_POSITION=-most, **HEDGE)
+    with world.installed():
+        world.start()
+        world.run(10)
+        for _ in range(12):
+            sides = {order.side for order in world.orders()}
+            assert sides, "a full leg must not end the quoting"
+            hit(world, 150) if chance.choice([*sides]) is Side.BUY else lift(world)
+            world.run(10)
+            assert max(world.position()) <= most
         assert_well(world)
 
 

@@ -158,7 +158,9 @@ def test_with_a_position_the_other_side_closes_it(start: Start, venue: PaperExch
     assert any(order.close for order in venue.open_orders() if order.side.name == "SELL")
 
 
-def test_in_hedge_mode_every_order_opens(start: Start, venue: PaperExchange) -> None:
+def test_in_hedge_mode_an_order_opens_while_its_leg_has_room(
+    start: Start, venue: PaperExchange
+) -> None:
     bot = start(POSITION_MODE="hedge", RELIST_INTERVAL=0.0)
     bot.tick()
     move(venue, bot, "8440", "8448")
@@ -461,6 +463,31 @@ def test_spot_is_quoted_on_what_rest_shows(start: Start, venue: PaperExchange) -
     assert venue.judge().accepted == 4
     bot.exit()
     assert venue.open_orders() == []
+
+
+def test_on_spot_a_side_without_balance_is_named_and_the_other_one_is_quoted(
+    start: Start, venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    pair = Key("bb", "USDT", "BTC/USDT")
+    venue.put("buy", "8490", 10**9, key=pair)
+    venue.put("sell", "8497.5", 10**9, key=pair)
+    bot = start(
+        **{"SYMBOL": "BTC/USDT", "INSTRUMENTTYPE": "bb", "SETTLECURRENCY": "USDT"},
+        **{"ORDER_PAIRS": 3, "ORDER_START_SIZE": 0.01, "ORDER_STEP_SIZE": 0},
+    )
+    bot.exchange.gte.transfer(volume=Decimal("9.985"), source=3, target=1, asset="BTC")
+    for _ in range(3):
+        bot.tick()
+    sides = [order.side.name for order in venue.open_orders()]
+    assert (sides.count("BUY"), sides.count("SELL")) == (3, 1)
+    assert log.text.count("Not placed: 2 orders, not enough BTC") == 1
+    assert venue.judge().accepted == 4
+    assert "Creates refused" not in log.text
+    assert bot.health.state is TradingState.ACTIVE
+    bot.exchange.gte.transfer(volume=Decimal("1"), source=1, target=3, asset="BTC")
+    bot.exchange.monitor.account._read_due = 0.0
+    bot.tick()
+    assert len(venue.open_orders()) == 6
 
 
 def test_a_strategy_that_keeps_failing_has_its_quotes_taken_away(

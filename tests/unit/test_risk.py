@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from market_maker.models import (
     Exposure,
+    Fund,
     Instrument,
     Leg,
     OpenOrder,
@@ -168,10 +169,17 @@ def test_in_hedge_mode_each_leg_has_its_own_limit() -> None:
     assert risk.room_for(BUY, both, limits(-100, 100), ()) == 100
 
 
+def legs_of(
+    creates: list[OrderRequest], now: Snapshot, bounds: risk.Limits = OFF
+) -> dict[tuple[Decimal, Decimal], bool]:
+    """Which creates pass, by quantity and price, and whether each closes a leg."""
+    passed = risk.gate(Plan(create=tuple(creates)), now, bounds).create
+    return {(order.qty, order.price): order.close for order in passed}
+
+
 def test_an_order_closes_the_opposite_leg_when_all_of_it_can() -> None:
-    creates = (want(SELL, 1001, 60), want(SELL, 1002, 60), want(BUY, 999, 10))
-    chosen = risk.choose_legs(creates, snapshot(long=100, short=5), OFF)
-    assert {(o.qty, o.price): o.close for o in chosen} == {
+    creates = [want(SELL, 1001, 60), want(SELL, 1002, 60), want(BUY, 999, 10)]
+    assert legs_of(creates, snapshot(long=100, short=5)) == {
         (60, 1001): True,
         (60, 1002): False,
         (10, 999): False,
@@ -180,21 +188,94 @@ def test_an_order_closes_the_opposite_leg_when_all_of_it_can() -> None:
 
 def test_what_resting_close_orders_have_bound_cannot_be_closed_twice() -> None:
     bound = snapshot(has(SELL, 80, close=True, filled=20), long=100)
-    chosen = risk.choose_legs((want(SELL, 1001, 50),), bound, OFF)
-    assert not chosen[0].close
-    chosen = risk.choose_legs((want(SELL, 1001, 40),), bound, OFF)
-    assert chosen[0].close
+    assert legs_of([want(SELL, 1001, 50)], bound) == {(50, 1001): False}
+    assert legs_of([want(SELL, 1001, 40)], bound) == {(40, 1001): True}
 
 
 def test_what_orders_of_others_have_bound_cannot_be_closed() -> None:
-    chosen = risk.choose_legs((want(SELL, 1001, 50),), snapshot(long=100, free=40), OFF)
-    assert not chosen[0].close
+    chosen = legs_of([want(SELL, 1001, 50)], snapshot(long=100, free=40))
+    assert chosen == {(50, 1001): False}
 
 
-def test_in_hedge_mode_every_order_opens() -> None:
-    creates = (want(SELL, 1001, 60),)
-    chosen = risk.choose_legs(creates, snapshot(long=100), limits(-1, 1, hedge=True))
-    assert not chosen[0].close
+def test_in_hedge_mode_an_order_opens_while_both_legs_have_room() -> None:
+    bounds = limits(-300, 300, hedge=True)
+    now = snapshot(long=100, short=100)
+    assert legs_of([want(SELL, 1001, 60), want(BUY, 999, 60)], now, bounds) == {
+        (60, 1001): False,
+        (60, 999): False,
+    }
+
+
+def test_in_hedge_mode_a_full_leg_is_closed_by_the_other_side() -> None:
+    bounds = limits(-300, 300, hedge=True)
+    ladder = [want(SELL, 1001, 100), want(SELL, 1002, 100), want(BUY, 999, 100)]
+    long_full = snapshot(long=250, short=100)  # no room for 100 more
+    assert risk.trim(ladder, long_full, bounds).orders == tuple(ladder[:2])
+    assert legs_of(ladder, long_full, bounds) == {(100, 1001): True, (100, 1002): True}
+    both_full = snapshot(long=300, short=300)
+    assert set(risk.trim(ladder, both_full, bounds).orders) == set(ladder)
+    assert all(legs_of(ladder, both_full, bounds).values())
+
+
+def test_in_hedge_mode_no_more_is_closed_than_the_leg_holds() -> None:
+    bounds = limits(-300, 300, hedge=True)
+    ladder = [want(SELL, 1001 + n, 120) for n in range(5)]
+    both_full = snapshot(long=250, short=250)
+    assert len(risk.trim(ladder, both_full, bounds).orders) == 2
+    assert len(legs_of(ladder, both_full, bounds)) == 2
+    resting = snapshot(has(SELL, 120, close=True), long=250, short=250)
+    assert len(legs_of(ladder, resting, bounds)) == 1
+
+
+def test_in_hedge_mode_reducing_closes_both_legs_and_opens_neither() -> None:
+    bounds = replace(limits(-300, 300, hedge=True), reducing=True)
+    ladder = [want(SELL, 1001, 60), want(BUY, 999, 60)]
+    assert all(legs_of(ladder, snapshot(long=100, short=100), bounds).values())
+    assert legs_of(ladder, snapshot(long=0, short=50), bounds) == {}
+
+
+# --- balances on spot -----------------------------------------------------------------------------
+
+BTC_USDT = Instrument(
+    instrument_type="bb",
+    settle_currency="USDT",
+    symbol="BTC/USDT",
+    tick=Decimal("0.5"),
+    lot=Decimal("0.001"),
+)
+
+
+def on_spot(*orders: OpenOrder, base: str, quote: str) -> Snapshot:
+    """A spot account with this much that own orders may use of each currency."""
+    names = ((BUY, "USDT", quote), (SELL, "BTC", base))
+    funds = {
+        side: Fund(currency=name, total=Decimal(usable), usable=Decimal(usable))
+        for side, name, usable in names
+    }
+    return replace(snapshot(*orders), instrument=BTC_USDT, funds=funds)
+
+
+def test_on_spot_nothing_is_placed_that_its_balance_cannot_pay_and_the_other_side_stays() -> None:
+    buys = [want(BUY, 1000 - n, 1) for n in range(3)]
+    sells = [want(SELL, 1001 + n, 1) for n in range(3)]
+    trimmed = risk.trim(buys + sells, on_spot(base="1.5", quote="5000"), OFF)
+    assert trimmed.orders == (*buys, sells[0])
+    assert {(order, why) for order, why in trimmed.dropped} == {
+        (sells[1], "not enough BTC"),
+        (sells[2], "not enough BTC"),
+    }
+    trimmed = risk.trim(buys + sells, on_spot(base="9", quote="1999"), OFF)
+    assert set(trimmed.orders) == {*buys[:2], *sells}
+    assert {why for _, why in trimmed.dropped} == {"not enough USDT"}
+
+
+def test_on_spot_creates_wait_until_cancels_have_freed_the_balance() -> None:
+    resting = has(SELL, 3, filled=2)  # uses 1 of it
+    now = on_spot(resting, base="2.5", quote="0")
+    plan = Plan(create=(want(SELL, 1001, 1), want(SELL, 1002, 1)), cancel=(resting,))
+    gated = risk.gate(plan, now, OFF)
+    assert [order.price for order in gated.create] == [1001]
+    assert [order.price for order in gated.deferred] == [1002]
 
 
 # --- properties -----------------------------------------------------------------------------------
@@ -257,8 +338,8 @@ def test_no_create_takes_the_worst_case_past_a_limit(
             worst = held_long if hedge else held_long - held_short
         else:
             worst = held_short if hedge else held_short - held_long
-        worst += sum(o.remaining for o in orders if o.side is side)
-        created = sum(o.qty for o in plan.create if o.side is side)
+        worst += sum(o.remaining for o in orders if o.side is side and not (hedge and o.close))
+        created = sum(o.qty for o in plan.create if o.side is side and not (hedge and o.close))
         assert created == 0 or worst + created <= 400
 
 
@@ -269,7 +350,8 @@ def test_limits_never_block_a_cancel(
     plan = converge(wanted, orders, relist=Decimal("0.01"), tick=Decimal("0.5"))
     gated = risk.gate(plan, snapshot(*orders, long=long), limits(0, 0))
     assert gated.cancel == plan.cancel
-    assert set(gated.create) | set(gated.deferred) == set(plan.create) | set(plan.deferred)
+    opening = {replace(order, close=False) for order in gated.create + gated.deferred}
+    assert opening == set(plan.create) | set(plan.deferred)
 
 
 @given(ladders)
