@@ -1,17 +1,16 @@
 """The trading state and its reason, assessed from facts on feed, orders and account."""
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from math import inf
 
-from market_maker.errors import Fatal, Liquidated
 from market_maker.models import POSITION_STALE, Instrument, Ticker
 
 SILENT_AFTER = 10.0
 """Seconds without any frame, pong included, after which the feed is stale."""
+UNSTABLE_AFTER = 5
+"""Connections of the feed lost in a row, after which the next one must prove stable."""
 UNCONFIRMED_AFTER = 12.0
 """Seconds within which a frame or a REST audit must confirm the order book."""
 POSITION_REDUCING, POSITION_PAUSED = 15.0, POSITION_STALE
@@ -70,6 +69,8 @@ class Facts:
     """Why no guard process would cancel own orders if this process died; empty if one would."""
     orders_known: bool = True
     """Whether own orders were reconciled since the feed last connected."""
+    lost_in_a_row: int = 0
+    """Number of connections of the feed that were lost one after another."""
     missing: Sequence[str] = ()
     silent_for: float = 0.0
     unconfirmed_for: float = 0.0
@@ -109,6 +110,12 @@ def _disconnected(facts: Facts) -> str:
     if facts.connected:
         return ""
     return "feed not connected" + (f" ({facts.last_error})" if facts.last_error else "")
+
+
+def _unstable(facts: Facts) -> str:
+    if facts.lost_in_a_row < UNSTABLE_AFTER:
+        return ""
+    return f"feed lost {facts.lost_in_a_row} times in a row and not stable yet"
 
 
 def _empty(facts: Facts) -> str:
@@ -168,6 +175,7 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (HALTED, _over(BLOCKED_HALTED, "blocked_for", "blocked by the venue (403) for over {limit}")),
     (PAUSED, _over(-1, "blocked_for", "blocked by the venue (403)")),
     (PAUSED, _disconnected),
+    (PAUSED, _unstable),
     (PAUSED, _over(SILENT_AFTER, "silent_for", "feed silent for over {limit}")),
     (PAUSED, lambda facts: _no_data(facts.missing if facts.connected else ())),
     (PAUSED, _empty),
@@ -209,85 +217,3 @@ def _clock(offset_ms: int) -> str:
         f"this machine's clock is {-offset_ms / 1000:.0f} s off the venue's "
         f"(limit {CLOCK_MS / 1000:.0f} s): set it"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`limit` events within `seconds` trip the breaker: `state` holds for `hold` seconds."""
-
-    limit: int
-    seconds: float
-    state: TradingState
-    hold: float
-    words: str
-    """The reason, with `{limit}` and `{seconds}` for the two figures."""
-
-    @property
-    def reason(self) -> str:
-        return self.words.format(limit=self.limit, seconds=f"{self.seconds:g} s")
-
-
-def _fills(most: int) -> Rule:
-    return Rule(most + 1, 60, HALTED, inf, f"more than MAX_FILLS ({most}) fills within {{seconds}}")
-
-
-EVENTS: Mapping[str, Rule] = {
-    "loss": Rule(1, inf, HALTED, inf, "loss of this run exceeds MAX_LOSS"),
-    "drop": Rule(5, 60, PAUSED, 30, "feed disconnected {limit} times within {seconds}"),
-    "auth": Rule(2, 60, HALTED, inf, "venue rejected our key {limit} times within {seconds}"),
-    "liquidation": Rule(1, inf, HALTED, inf, "position is being or was liquidated"),
-    "late order": Rule(1, inf, HALTED, inf, "late order: it had been treated as rejected"),
-    "other bot": Rule(1, inf, HALTED, inf, "another bot uses our ORDERID_PREFIX on this account"),
-    "parameter": Rule(3, inf, HALTED, inf, "venue rejected the parameters of {limit} creates"),
-    "metadata": Rule(3, inf, HALTED, inf, "venue reported faulty symbol data {limit} times"),
-    "strategy": Rule(1, inf, HALTED, inf, "strategy failed at every tick for over a minute"),
-    "taker": Rule(5, 60, PAUSED, 60, "{limit} own orders took liquidity within {seconds}"),
-    "ended": Rule(3, 60, PAUSED, 60, "venue ended {limit} own orders within {seconds}"),
-    "bad row": Rule(3, 60, PAUSED, 10, "{limit} invalid order or position rows within {seconds}"),
-    "funds": Rule(3, 60, REDUCING, 60, "insufficient margin {limit} times within {seconds}"),
-    "margin": Rule(1, inf, REDUCING, 60, "free margin fell by over 80% within a minute"),
-    "jump": Rule(1, inf, REDUCING, 60, "position changed without an own fill"),
-    "price": Rule(1, inf, PAUSED, 3, "price jumped by over 20%"),
-    "crash": Rule(1, inf, HALTED, inf, "price jumped by over 50%"),
-    "fill": _fills(100),
-}
-"""The rule of each circuit breaker, by the kind of event that it counts."""
-
-
-class Breakers:
-    """Circuit breakers: counts events by kind and returns the states that they demand.
-
-    It decides nothing else. Times are seconds of a steady clock.
-    """
-
-    def __init__(self) -> None:
-        self._rules = dict(EVENTS)
-        self._seen: dict[str, deque[float]] = {}
-        self._until: dict[str, float] = {}
-
-    def allow_fills(self, most: int) -> None:
-        """Allow so many fills within a minute from now on."""
-        self._rules["fill"] = _fills(most)
-
-    def note(self, kind: str, now: float) -> None:
-        """Record one event."""
-        rule = self._rules[kind]
-        seen = self._seen.setdefault(kind, deque())
-        while len(seen) >= rule.limit:
-            seen.popleft()
-        seen.append(now)
-        if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
-            self._until[kind] = now + rule.hold
-
-    def record_fatal(self, error: Fatal, now: float) -> None:
-        """Record a fatal answer of the venue."""
-        self.note("liquidation" if isinstance(error, Liquidated) else "auth", now)
-
-    def calm(self, kind: str) -> None:
-        """Reset the count of a kind after a success. A state already in force stays."""
-        self._seen.pop(kind, None)
-
-    def tripped(self, now: float) -> list[Health]:
-        """Return the states in force now, each with its reason."""
-        rules = [self._rules[kind] for kind, until in self._until.items() if now < until]
-        return [Health(rule.state, rule.reason) for rule in rules]

@@ -55,14 +55,13 @@ class Monitor:
         self._position = PositionWatch(feed, orders, money.position)
         self.account = AccountWatch(gte, feed, money, clock)
         self._book = BookWatch(gte, feed, clock)
-        self._epoch = feed.epoch
         self._seen = {"ended": 0, "late order": 0, "other bot": 0, "bad row": 0, "taker": 0}
         self._logged: set[str] = set()
         self._empty_due = 0.0
         self._mids: deque[tuple[float, float]] = deque()
 
     def note(self, kind: str) -> None:
-        """Record one event of a kind in `trading_state.EVENTS`."""
+        """Record one event of a kind in `breakers.EVENTS`."""
         self._breakers.note(kind, self._clock.monotonic())
 
     def record_fatal(self, error: Fatal) -> None:
@@ -99,7 +98,6 @@ class Monitor:
         if self._feed.auth_refused():
             self._breakers.note("auth", now)
         self._take_events()
-        self._count_drops(now)
         self._log_invalid_data()
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
             self.query_missing_tables()
@@ -127,6 +125,7 @@ class Monitor:
         feed = self._feed
         return Facts(
             connected=feed.is_connected(),
+            lost_in_a_row=feed.lost_in_a_row(),
             halt_reason=self._control.halt_reason,
             guard_trouble=self.guard_trouble,
             orders_known=orders_known,
@@ -154,11 +153,6 @@ class Monitor:
             self._breakers.note(kind, now)
 
     # --- the feed -------------------------------------------------------------------------------
-
-    def _count_drops(self, now: float) -> None:
-        for _ in range(self._feed.epoch - max(self._epoch, 1)):
-            self._breakers.note("drop", now)
-        self._epoch = self._feed.epoch
 
     def _take_events(self) -> None:
         """Record the events of the executor; an accepted create resets the refusals before it."""

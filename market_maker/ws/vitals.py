@@ -33,6 +33,8 @@ class Vitals:
 
     def __init__(self, now: float) -> None:
         self.began = self.last_frame = self._last_beat = now
+        self.complete_at: float | None = None
+        """When all needed tables had arrived; None while they have not."""
         self.bad_frames: deque[float] = deque(maxlen=BAD_FRAMES)
         self._last_of: dict[str, float] = {}
         self._lag_ms = 0

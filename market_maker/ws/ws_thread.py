@@ -15,22 +15,19 @@ from market_maker.errors import AuthError, Temporary, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Ticker
 from market_maker.wire import protocol
 from market_maker.wire.tls import Connections, Handle
+from market_maker.ws.back_off import BackOff
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
 from market_maker.ws.tables import LOGGED, Tables
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before the next attempts to connect; each is shortened by up to a half, at random."""
-
 
 class GTEWebsocket:
     """Keeps the tables over one `Session` after another; their only writer, and only its thread.
 
-    It never places an order. Every connection begins with new tables and a new `epoch`. A word is
-    put into `wake` when own orders changed, and when the connection came or went. `now` returns the
-    venue's time in ms; our own clock's, if not given.
+    Every connection has new tables and a new `epoch`. A word is put into `wake` when own orders
+    changed or the connection came or went. `now` returns the venue's time in ms.
     """
 
     def __init__(
@@ -54,15 +51,14 @@ class GTEWebsocket:
         private = ("order", "position") if self._session.is_private else ()
         self.needed: tuple[str, ...] = ("instrument", "order_book", *private)
         """The tables that quoting needs."""
-        self._chance = chance or random.SystemRandom()
+        self._back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
         self._ever_received: set[str] = set()
         self._bad_rows_before = 0
-        self._reconnect_reason = ""
-        self._error, self._attempts = "", 0
+        self._reconnect_reason = self._error = ""
         self._thread: Handle | None = None
         self.epoch = 0
         self.arrivals = 0
@@ -117,6 +113,10 @@ class GTEWebsocket:
             if is_missing and self.epoch == epoch and (table != "position" or is_new):
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
+
+    def lost_in_a_row(self) -> int:
+        """Return how many connections were lost in a row; 0 once the present one is stable."""
+        return self._back_off.lost_in_a_row(self._session.vitals, self._clock.monotonic())
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
@@ -229,7 +229,8 @@ class GTEWebsocket:
             self._session = session
             self._reconnect_reason = ""
             self.epoch += 1
-        logger.info("Connected to the feed %s.", self._url)
+        tell = logger.info if self.lost_in_a_row() <= 1 else logger.debug
+        tell("Connected to the feed %s.", self._url)
         session.subscribe(protocol.PUBLIC_TABLES)
 
     def heartbeat(self) -> None:
@@ -249,23 +250,22 @@ class GTEWebsocket:
             self._take(data)
 
     def lose(self, error: Exception) -> None:
-        """Close the connection and log why, once for each reason in a row."""
+        """Close the connection, and log why: each loss, but a failure to connect once in a row."""
         described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
-        if described != self._error and not self._stop.is_set():
-            logger.warning("Feed lost: %s", described)
-        self._error = described
+        lost = self._session.vitals if self._session.is_open else None
+        self._back_off.record(lost, self._clock.monotonic(), bool(self._reconnect_reason))
+        if (lost or described != self._error) and not self._stop.is_set():
+            logger.warning("Feed lost: %s (%s)", described, self._back_off)
         self._session.close()
         with self._changed:
-            was_open, self._session.is_open = self._session.is_open, False
+            self._error, self._session.is_open = described, False
             self._changed.notify_all()
-        if was_open:
+        if lost:
             self.wake.put("feed lost")
 
     def back_off(self) -> float:
-        """Return the seconds until the next attempt to connect, longer after each that failed."""
-        pause = BACK_OFF[min(self._attempts, len(BACK_OFF) - 1)]
-        self._attempts += 1
-        return pause * self._chance.uniform(0.5, 1.0)
+        """Return the seconds until the next attempt to connect."""
+        return self._back_off.pause
 
     def _take(self, data: bytes) -> None:
         frame = self._session.parse(data)
@@ -280,7 +280,7 @@ class GTEWebsocket:
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
-                    self._attempts, self._error = 0, ""
+                    self._session.vitals.complete_at, self._error = self._clock.monotonic(), ""
                     self._changed.notify_all()
                     news = True
             elif "status" in frame and (error := self._session.take_status(frame)):

@@ -19,7 +19,7 @@ from bot import ENVIRONMENT, ROOT, Bot, settings_for
 
 from market_maker.models import Side
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.ws import ws_thread
+from market_maker.ws import back_off
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.benchmarks import receive
 from tests.benchmarks.table import Figure, percentile, seconds_of, until
@@ -261,7 +261,7 @@ def stays() -> Iterator[Figure]:
         most=10,
         note=f"{MESSAGES / took:,.0f} messages/s",
     )
-    with Server(images) as server, patch.object(ws_thread, "BACK_OFF", (0.001,)):
+    with Server(images) as server, patch.object(back_off, "SPACING", (0.001,)):
         feed = receive.feed_of(server.url)
         feed.start()
         _connect(feed, CONNECTIONS // 20)

@@ -204,7 +204,7 @@ def test_a_network_that_comes_and_goes_makes_no_busy_loop(world: World) -> None:
     passed = world.timeline.monotonic() - begun
     assert world.network.attempts - tried < 5 * passed
     assert_sound(world)
-    recover(world, 40)
+    recover(world, 45 + 30 + 5)  # the longest back-off, and until the feed is stable
 
 
 @pytest.mark.parametrize("how", ["black hole", "reset", "refused"])

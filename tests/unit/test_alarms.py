@@ -4,7 +4,8 @@ from math import inf
 
 import pytest
 
-from market_maker.safety.trading_state import EVENTS, Breakers, TradingState
+from market_maker.safety.breakers import EVENTS, Breakers
+from market_maker.safety.trading_state import TradingState
 
 
 @pytest.mark.parametrize("kind", EVENTS)
@@ -27,8 +28,6 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
 @pytest.mark.parametrize(
     ("kind", "times", "is_up"),
     [
-        ("drop", [0, 15, 30, 45, 60], True),
-        ("drop", [0, 15, 30, 45, 61], False),
         ("taker", [0, 15, 30, 45, 60], True),
         ("taker", [0, 15, 30, 45, 61], False),
         ("auth", [0, 61], False),
