@@ -12,7 +12,7 @@ from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
 from market_maker.safety import Health, TradingState
 from market_maker.settings import FILE, settings
-from market_maker.settings.reload import Reloader
+from market_maker.settings.reload import Reloader, sources_of
 from market_maker.trading import (
     Converger,
     ExchangeInterface,
@@ -64,7 +64,7 @@ class OrderManager:
         """Number of levels whose price is below one tick."""
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
-        self._reloader = Reloader(self.clock)
+        self._reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.runtime
         )
@@ -144,7 +144,8 @@ class OrderManager:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
         elif code:
-            logger.warning("Changed: %s. Restart to run the new code.", ", ".join(code))
+            how = " with --clear-halt" if self.control.is_halted else ""
+            logger.warning("Changed: %s. Restart%s to run the new code.", ", ".join(code), how)
         return bool(changed)
 
     # --- what to quote --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -48,12 +49,15 @@ class FileWatcher:
 
 
 class Reloader:
-    """Reloads settings whose files have changed. It restarts nothing itself."""
+    """Reloads settings whose files have changed. It restarts nothing itself.
 
-    def __init__(self, clock: Clock) -> None:
+    It watches the files of the settings, WATCHED_FILES, and the `code` of the strategy.
+    """
+
+    def __init__(self, clock: Clock, code: Iterable[Path]) -> None:
         self._clock = clock
-        watched = [*settings.watched(), *map(_located, settings.WATCHED_FILES)]
-        self._watcher = FileWatcher(watched)
+        named = map(_located, settings.WATCHED_FILES)
+        self._watcher = FileWatcher({*settings.watched(), *named, *code})
         self._waiting: set[Path] = set()
         """Changed code that cannot be started yet: looked at again with the next change."""
         self._problem = ""
@@ -105,6 +109,14 @@ class Reloader:
             logger.error("Not restarting: %s", error)
             return False
         return True
+
+
+def sources_of(strategy: type) -> list[Path]:
+    """Return the files of a strategy's classes, down to the one that it is based on."""
+    ours = ("builtins", "market_maker.market_maker")
+    modules = [cls.__module__ for cls in strategy.__mro__ if cls.__module__ not in ours]
+    files = [getattr(sys.modules.get(module), "__file__", None) for module in modules]
+    return [Path(file).absolute() for file in files if file]
 
 
 def _located(name: str) -> Path:

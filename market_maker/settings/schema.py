@@ -191,8 +191,8 @@ class SettingsBase:
     )
     WATCHED_FILES: list[str] = fixed(
         ["market_maker/market_maker.py", "market_maker/gte.py", "settings.py"],
-        "When one of these changes, settings are read again, and code is loaded by a restart: the\n"
-        "bot cancels its orders, starts anew and places them again.",
+        "When one of these or the file of the strategy changes, settings are read again, and code\n"
+        "is loaded by a restart: the bot cancels its orders, starts anew and places them again.",
     )
     WITHDRAW_PATH: str = fixed(
         "",

@@ -1,6 +1,8 @@
 """The loop, on the paper exchange: what stands in the book after each tick."""
 
+import importlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -748,6 +750,36 @@ def test_where_the_program_cannot_be_started_anew_changed_code_is_said_and_the_b
     assert "Changed: my_strategy.py. Restart to run the new code." in log.text
     assert not bot.control.is_stopping
     assert ladder(venue) == GOLDEN
+
+
+def strategy_in(folder: Path) -> type[OrderManager]:
+    """A strategy in a file of its own, based on one in another file."""
+    (folder / "my_base.py").write_text(
+        "from market_maker.market_maker import OrderManager\nclass Base(OrderManager): pass\n"
+    )
+    (folder / "my_own.py").write_text("from my_base import Base\nclass Mine(Base): pass\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        for name in ("my_base", "my_own"):
+            patch.delitem(sys.modules, name, raising=False)
+        kind = importlib.import_module("my_own").Mine
+    assert issubclass(kind, OrderManager)
+    return kind
+
+
+@pytest.mark.parametrize("changed", ["my_own.py", "my_base.py"])
+@pytest.mark.parametrize("halted", [False, True])
+def test_the_files_of_the_strategy_are_watched_and_a_halted_bot_says_what_new_code_needs(
+    start: Start, tmp_path: Path, log: pytest.LogCaptureFixture, changed: str, halted: bool
+) -> None:
+    bot = start(strategy_in(tmp_path), WATCHED_FILES=[])
+    if halted:
+        bot.halt("a mistake")
+    (tmp_path / changed).write_text((tmp_path / changed).read_text() + "# mended\n")
+    bot.check_file_change()
+    bot.check_file_change()
+    how = " with --clear-halt" if halted else ""
+    assert f"Changed: {changed}. Restart{how} to run the new code." in log.text
 
 
 def ladder_of(bot: OrderManager, venue: PaperExchange) -> list[str]:
