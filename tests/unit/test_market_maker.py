@@ -752,17 +752,16 @@ def test_where_the_program_cannot_be_started_anew_changed_code_is_said_and_the_b
     assert ladder(venue) == GOLDEN
 
 
-def strategy_in(folder: Path) -> type[OrderManager]:
+def strategy_in(folder: Path, patch: pytest.MonkeyPatch) -> type[OrderManager]:
     """A strategy in a file of its own, based on one in another file."""
     (folder / "my_base.py").write_text(
         "from market_maker.market_maker import OrderManager\nclass Base(OrderManager): pass\n"
     )
     (folder / "my_own.py").write_text("from my_base import Base\nclass Mine(Base): pass\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        for name in ("my_base", "my_own"):
-            patch.delitem(sys.modules, name, raising=False)
-        kind = importlib.import_module("my_own").Mine
+    patch.syspath_prepend(folder)
+    for name in ("my_base", "my_own"):
+        patch.delitem(sys.modules, name, raising=False)
+    kind = importlib.import_module("my_own").Mine
     assert issubclass(kind, OrderManager)
     return kind
 
@@ -770,9 +769,14 @@ def strategy_in(folder: Path) -> type[OrderManager]:
 @pytest.mark.parametrize("changed", ["my_own.py", "my_base.py"])
 @pytest.mark.parametrize("halted", [False, True])
 def test_the_files_of_the_strategy_are_watched_and_a_halted_bot_says_what_new_code_needs(
-    start: Start, tmp_path: Path, log: pytest.LogCaptureFixture, changed: str, halted: bool
+    start: Start,
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: str,
+    halted: bool,
 ) -> None:
-    bot = start(strategy_in(tmp_path), WATCHED_FILES=[])
+    bot = start(strategy_in(tmp_path, monkeypatch), WATCHED_FILES=[])
     if halted:
         bot.halt("a mistake")
     (tmp_path / changed).write_text((tmp_path / changed).read_text() + "# mended\n")
