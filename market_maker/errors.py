@@ -66,6 +66,14 @@ class Temporary(RequestError):
     """A failed read, or a request that did not leave. The next tick tries again."""
 
 
+class MarketClosedError(Temporary):
+    """The market does not trade; for strategies of the BitMEX sample's family."""
+
+
+class MarketEmptyError(Temporary):
+    """A side of the order book is empty; for strategies of the BitMEX sample's family."""
+
+
 class NotSent(Temporary):
     """No byte of the request left this machine (no connection).
 

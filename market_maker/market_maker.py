@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -10,7 +12,7 @@ from market_maker.control import Control
 from market_maker.decimals import to_grid
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
-from market_maker.safety import Health, TradingState
+from market_maker.safety import Health
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader, sources_of
 from market_maker.trading import (
@@ -19,16 +21,18 @@ from market_maker.trading import (
     Loop,
     RandomSizes,
     Runtime,
+    StateLog,
     check_sizes,
     log_status,
 )
+from market_maker.utils import family
+from market_maker.utils.family import *  # noqa: F403
 
-__all__ = ["ExchangeInterface", "OrderManager"]
+__all__ = ["ExchangeInterface", "OrderManager", "logger", "run", "settings"]
+__all__ += family.__all__
 
 logger = logging.getLogger(__name__)
 
-REMIND_EVERY = 60.0
-"""Seconds between two log lines on why the bot is not quoting."""
 START_EXIT_SECONDS = 3.0
 """Seconds for the shutdown after a failed start, when only a previous run can have left orders."""
 
@@ -58,11 +62,13 @@ class OrderManager:
         self.clock = self.runtime.clock
         self.control = Control()
         """Stop, halt and restart requests; may be set from a signal handler."""
+        self.start_time = datetime.now()
+        self.start_XBt = 0
+        """The account at the latest status, in 1e-8 of the settlement currency."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
-        self._reminded_at = 0.0
+        self._state_log = StateLog(self.clock)
         self._beyond = 0
         """Number of levels whose price is below one tick."""
-        self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
@@ -70,6 +76,7 @@ class OrderManager:
         )
         self.loop = Loop(self, self.exchange, self.control, self.clock)
         self._converger = Converger(self.exchange, self.loop, self.clock)
+        self.exchange.place = self._converger.place
         logger.info("GTE market maker %s.", __version__)
         logger.info("Using symbol %s.", settings.SYMBOL)
         logger.info(
@@ -153,27 +160,22 @@ class OrderManager:
     def reset(self) -> None:
         """Read the instrument and the position. Orders are not touched."""
         self.instrument = self.exchange.get_instrument()
-        self.starting_qty = self.running_qty = self.exchange.get_delta()
+        self._read_position()
+        self.starting_qty = self.running_qty
+        self.starting_qty_long, self.starting_qty_short = (
+            self.running_qty_long,
+            self.running_qty_short,
+        )
 
     def sanity_check(self) -> None:
         """Reconcile own orders and determine the trading state; read the ticker if it may quote."""
-        before = self.health
         self.loop.apply_health(self.exchange.refresh())
         self._sizes.forget(self.exchange.orders.reconciler.take_fills())
+        self._state_log.log(self.health)
         if not self.loop.may_quote():
-            now = self.clock.monotonic()
-            if self.health != before or now >= self._reminded_at + REMIND_EVERY:
-                self._reminded_at = now
-                logger.warning("%s, not quoting: %s.", self.health.state.value, self.health.reason)
             return
-        if self.health != before and self.health.state is TradingState.REDUCING:
-            logger.warning(
-                "REDUCING, only orders that reduce the position: %s.", self.health.reason
-            )
-        elif self.health.state is not before.state:
-            logger.info("ACTIVE: quoting.")
         self.instrument = self.exchange.get_instrument()
-        self._check_instrument_rules()
+        self.loop.puller.check_grid(self.instrument["tickSize"], self.instrument["lotSize"])
         self.get_ticker()
         self._converger.log_full_sides()
 
@@ -264,7 +266,7 @@ class OrderManager:
 
     def print_status(self) -> None:
         """Log the account and the position."""
-        self.running_qty = self.exchange.get_delta()
+        self._read_position()
         log_status(self.exchange.snapshot(), self.exchange.money, self.health)
 
     def short_position_limit_exceeded(self) -> bool:
@@ -281,15 +283,15 @@ class OrderManager:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _check_instrument_rules(self) -> None:
-        """Pull all own orders when the venue has changed tick or lot size.
+    def _read_position(self) -> None:
+        """Set what the family reads of the position and of the account."""
+        position = self.exchange.get_position()
+        self.running_qty = position["currentQty"]
+        self.running_qty_long, self.running_qty_short = position["longQty"], position["shortQty"]
+        with suppress(Temporary):
+            self.start_XBt = self.exchange.get_margin()["marginBalance"]
 
-        Raises Temporary while they are not cancelled.
-        """
-        rules = (self.instrument["tickSize"], self.instrument["lotSize"])
-        before, self._rules = self._rules, rules
-        if before and before != rules:
-            logger.warning("Venue changed tick and lot size: %s -> %s.", before, rules)
-            if not self.loop.puller.pull("priced on the old tick grid"):
-                self._rules = before
-                raise Temporary("own orders on the old tick grid are not cancelled yet")
+
+def run() -> None:
+    """Run the default strategy until it is stopped."""
+    OrderManager().run_loop()

@@ -110,12 +110,14 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """A wanted order. With `close` it closes the opposite leg instead of opening one."""
+    """A wanted order."""
 
     side: Side
     price: Decimal
     qty: Decimal
-    close: bool = False
+    close: bool = False  # the opposite leg, instead of opening one
+    reduce_only: bool = False  # not placed where it cannot close
+    post_only: bool = False  # not sent once it would trade at once
     client_oid: str = ""
 
     @property

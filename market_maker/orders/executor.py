@@ -290,7 +290,8 @@ class Executor:
         if feed.silent_for() > self._stale_after or ticker.is_crossed:
             return False
         is_old = self._clock.monotonic() - decided > RECHECK_AFTER
-        return ticker.would_rest(request.side, request.price) if is_old or self._post_only else True
+        must_rest = is_old or self._post_only or request.post_only
+        return not must_rest or ticker.would_rest(request.side, request.price)
 
     def _log(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
         instrument = self._feed.get_instrument()

@@ -1,6 +1,6 @@
 """Pure: from wanted orders to a plan. The entry point is `decide()`."""
 
-from market_maker.strategy.decision import Decision, decide
+from market_maker.strategy.decision import Decision, decide, decide_more
 from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices
 from market_maker.strategy.risk import Limits, Room, cost, held_at_most
 
@@ -11,6 +11,7 @@ __all__ = [
     "Start",
     "cost",
     "decide",
+    "decide_more",
     "held_at_most",
     "level_price",
     "level_qty",

@@ -16,6 +16,19 @@ class Decision:
     dropped: tuple[tuple[OrderRequest, str], ...]
 
 
+def decide_more(more: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.Limits) -> Decision:
+    """Return the plan that places `more` orders beside the open ones, within the same limits."""
+    trimmed = risk.trim(more, snapshot, limits)
+    kept, dropped = [], list(trimmed.dropped)
+    for order in trimmed.orders:
+        reason = risk.conflict(order, snapshot.orders)
+        dropped += [(order, reason)] if reason else []
+        kept += [] if reason else [order]
+    plan = risk.gate(Plan(create=tuple(kept)), snapshot, limits)
+    dropped += [(order, "a limit, counting the open orders") for order in plan.deferred]
+    return Decision(replace(plan, deferred=()), tuple(dropped))
+
+
 def decide(
     wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.Limits, *, relist: Decimal
 ) -> Decision:

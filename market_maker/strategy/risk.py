@@ -87,6 +87,16 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     return Trimmed(tuple(o for o in kept if id(o) not in over), tuple(dropped))
 
 
+def conflict(order: OrderRequest, resting: Iterable[OpenOrder]) -> str:
+    """Return why an order cannot be placed beside the `resting` ones; empty if it can."""
+    for other in resting:
+        if other.side is order.side and other.price == order.price:
+            return "an own order is open at this price"
+        if other.side is not order.side and not order.side.better(other.price, order.price):
+            return "would trade with an own order"
+    return ""
+
+
 def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
     """Return the plan with those creates deferred that do not fit the limits before the cancels.
 
@@ -102,7 +112,7 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
     passed, late = [], []
     for order in nearest_first(plan.create, snapshot.ticker):
         room = rooms[order.side]
-        is_close = room.would_close(order.qty)
+        is_close = room.would_close(order)
         worth -= value(instrument, order.qty, order.price)
         places -= 1
         if room.take(order) or worth < 0 or places < 0:
@@ -138,14 +148,17 @@ class Room:
         can_close = self._is_hedge and self.closable > 0
         return self.room is not None and self.room <= 0 and not can_close
 
-    def would_close(self, qty: Decimal) -> bool:
-        """Return whether the next order, of this quantity, closes the opposite leg."""
-        must_open = self._is_hedge and (self._other_room is None or self._other_room >= qty)
-        return qty <= self.closable and not must_open
+    def would_close(self, order: OrderRequest) -> bool:
+        """Return whether an order, as the next one, closes the opposite leg."""
+        has_room = self._other_room is None or self._other_room >= order.qty
+        must_open = self._is_hedge and has_room and not order.reduce_only
+        return order.qty <= self.closable and not must_open
 
     def take(self, order: OrderRequest) -> str:
         """Take the room of an order; return why there is not enough, or an empty text."""
-        is_close = self.would_close(order.qty)
+        is_close = self.would_close(order)
+        if order.reduce_only and not is_close:
+            return "reduce only, and not so much is left to close"
         if is_close:
             self.closable -= order.qty
         if self.room is not None and not (is_close and self._is_hedge):

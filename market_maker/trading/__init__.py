@@ -1,12 +1,14 @@
 """The control loop, and the exchange as a strategy sees it.
 
-exchange_interface   snapshot out, plan in         converger        wanted orders into requests
+exchange             snapshot out, plan in         converger        wanted orders into requests
+exchange_interface   what a strategy calls         order_keys       one wanted order, exact
+bitmex               the sample's venue client     bitmex_names     values under its names
 view                 the snapshot of a tick        create_brake     no creates for a while
 startup              connect, then a clean start   pull             cancel all while running
 loop                 ticks, waits, shutdown        status           what a tick logs
-monitor              facts on feed and orders      bitmex_names     names of the BitMEX sample
-account_watch        margin and its settings       random_sizes     one random size for each level
-position_watch       position against own fills    book_watch       order book against REST
+monitor              facts on feed and orders      random_sizes     one random size for each level
+account_watch        margin and its settings       book_watch       order book against REST
+position_watch       position against own fills    state_log        the trading state in the log
 runtime              dependencies of a run
 """
 
@@ -16,6 +18,7 @@ from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.startup import check_sizes
+from market_maker.trading.state_log import StateLog
 from market_maker.trading.status import log_status
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "Loop",
     "RandomSizes",
     "Runtime",
+    "StateLog",
     "check_sizes",
     "log_status",
 ]

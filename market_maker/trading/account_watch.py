@@ -123,6 +123,16 @@ class AccountWatch:
             if self._setting.get(name, value) != value
         )
 
+    def leverage(self) -> Decimal | None:
+        """Return the lowest leverage in force; None while it is not known."""
+        cross = self._setting.get("margin_mode") == "1"
+        names = ("cross_leverage",) if cross else ("bid_leverage", "ask_leverage")
+        try:
+            found = [Decimal(self._setting[name]) for name in names]
+        except (KeyError, ArithmeticError):
+            return None
+        return min((each for each in found if each > 0), default=None)
+
     def states(self, *, needs_value: bool) -> list[Health]:
         """Return the states that the account demands; usually none.
 

@@ -1,107 +1,206 @@
-"""Values under the names of the BitMEX sample market maker: plain numbers in mappings."""
+"""Values under the names of the BitMEX sample market maker: plain numbers in mappings.
 
-from collections.abc import Iterable, Mapping
+Prices and quantities are in the venue's units, amounts of money in 1e-8 of the currency where the
+family has them so. A key for which the venue shows no value raises a KeyError that says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from market_maker.decimals import to_grid, to_lot
-from market_maker.errors import InvalidOrder
+from market_maker.decimals import to_grid
 from market_maker.models import (
     ZERO,
     Instrument,
     Margin,
     OpenOrder,
-    OrderRequest,
     Position,
     Side,
     Ticker,
 )
 from market_maker.money import value
 
-LARGEST = 10**15
-"""Prices and quantities of a strategy must be below this."""
+COIN = 10**8
+"""How many of the smallest units make one coin."""
 
 
-def instrument_of(instrument: Instrument, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the venue's row with tickSize, tickLog, lotSize, lastPrice and markPrice added."""
-    return {
-        **row,
+class Row(dict[str, Any]):
+    """A mapping of the family; a key that it lacks is told with those that it has."""
+
+    def __missing__(self, key: str) -> Any:
+        raise KeyError(f"{key}: GTE shows no such value; there are {', '.join(sorted(self))}")
+
+
+def instrument_of(
+    instrument: Instrument,
+    row: Mapping[str, Any],
+    ticker: Ticker,
+    leverage: Decimal | None = None,
+) -> Row:
+    """Return the venue's row with the family's keys added.
+
+    Prices are None while unknown; midPrice is None while a side of the book is empty. fairPrice is
+    the mark, indicativeSettlePrice the index, fairBasis their difference. multiplier is in 1e-8 of
+    the settlement currency: above zero to multiply a price (pair), below zero to divide by it
+    (inverse contract). initMargin is a fraction, there once the leverage is known.
+    """
+    mark, index = instrument.mark_price, instrument.index_price
+    multiplier = float((-1 if instrument.is_contract else 1) * instrument.face_value * COIN)
+    named = {
         "symbol": instrument.symbol,
+        "state": "Open",
         "tickSize": float(instrument.tick),
         "tickLog": instrument.price_decimals,
         "lotSize": float(instrument.lot),
+        "bidPrice": _float(ticker.bid),
+        "askPrice": _float(ticker.ask),
+        "midPrice": _float(ticker.mid),
         "lastPrice": _float(instrument.last_price),
-        "markPrice": _float(instrument.mark_price),
-        "state": "Open",
+        "markPrice": _float(mark),
+        "fairPrice": _float(mark),
+        "indicativeSettlePrice": _float(index),
+        "fairBasis": _float(mark - index) if mark and index else None,
+        "highPrice": _number_of(row, "high_price"),
+        "lowPrice": _number_of(row, "low_price"),
+        "volume24h": _number_of(row, "volume_24h"),
+        "openInterest": _number_of(row, "volume_pos_hold"),
+        "fundingRate": _number_of(row, "funding_rate"),
+        "indicativeFundingRate": _number_of(row, "indicative_funding_rate"),
+        "settlCurrency": instrument.settle_currency,
+        "isInverse": instrument.is_contract,
+        "isQuanto": False,
+        "multiplier": multiplier,
+        "underlyingToSettleMultiplier": multiplier,
+        "quoteToSettleMultiplier": None,
     }
+    margin = {"initMargin": float(1 / leverage)} if leverage else {}
+    return Row({**row, **named, **margin})
 
 
-def ticker_of(ticker: Ticker, tick: Decimal) -> dict[str, Any] | None:
+def ticker_of(ticker: Ticker, tick: Decimal) -> Row | None:
     """Return best bid and ask as buy and sell, their mid on the tick grid, and the last price.
 
     None when a side of the book is empty.
     """
     if ticker.bid is None or ticker.ask is None:
         return None
-    return {
-        "last": _float(ticker.last),
-        "buy": float(ticker.bid),
-        "sell": float(ticker.ask),
-        "mid": float(to_grid((ticker.bid + ticker.ask) / 2, tick)),
-    }
+    return Row(
+        last=_float(ticker.last),
+        buy=float(ticker.bid),
+        sell=float(ticker.ask),
+        mid=float(to_grid((ticker.bid + ticker.ask) / 2, tick)),
+    )
 
 
-def position_of(position: Position, symbol: str) -> dict[str, Any]:
-    """Return currentQty (long - short), both legs, and the entry price of the larger leg."""
+def position_of(position: Position, instrument: Instrument, orders: Iterable[OpenOrder]) -> Row:
+    """Return currentQty (long - short), both legs, and prices of the larger leg.
+
+    openOrderBuyQty and openOrderSellQty are what own open orders may still fill.
+    """
     larger = position.long if position.net >= 0 else position.short
-    return {
-        "symbol": symbol,
-        "currentQty": _number(position.net),
-        "longQty": _number(position.long.qty),
-        "shortQty": _number(position.short.qty),
-        "longEntryPrice": float(position.long.entry_price),
-        "shortEntryPrice": float(position.short.entry_price),
-        "avgEntryPrice": float(larger.entry_price),
-        "avgCostPrice": float(larger.entry_price),
-    }
+    opened = dict.fromkeys(Side, ZERO)
+    for order in orders:
+        opened[order.side] += order.remaining
+    return Row(
+        symbol=instrument.symbol,
+        isOpen=bool(position.long.qty or position.short.qty),
+        currentQty=_number(position.net),
+        longQty=_number(position.long.qty),
+        shortQty=_number(position.short.qty),
+        longEntryPrice=float(position.long.entry_price),
+        shortEntryPrice=float(position.short.entry_price),
+        avgEntryPrice=float(larger.entry_price),
+        avgCostPrice=float(larger.entry_price),
+        liquidationPrice=_float(larger.liquidation_price),
+        markPrice=_float(instrument.mark_price),
+        openOrderBuyQty=_number(opened[Side.BUY]),
+        openOrderSellQty=_number(opened[Side.SELL]),
+    )
 
 
-def delta_of(instrument: Instrument, position: Position) -> dict[str, Any]:
-    """Return the position valued at the mark price as spot, in the settlement currency."""
-    price = instrument.valuation_price
-    worth = value(instrument, position.net, price) if price else ZERO
-    return {"spot": float(worth), "mark_price": _float(price)}
+def portfolio_of(instrument: Instrument, position: Position) -> dict[str, Row]:
+    """Return, by symbol, what `delta_of()` adds up; multiplier is the face value."""
+    kind = "Inverse" if instrument.is_contract else "Linear"
+    found = Row(
+        currentQty=float(position.net),
+        futureType=kind,
+        multiplier=float(instrument.face_value),
+        markPrice=_float(instrument.valuation_price),
+        spot=_float(instrument.index_price or instrument.valuation_price),
+    )
+    return {instrument.symbol: found}
 
 
-def margin_of(margin: Margin) -> dict[str, Any]:
-    """Return the account in its currency; marginBalance and availableMargin in 1e-8 of it."""
-    return {
-        "currency": margin.currency,
-        "total": float(margin.total),
-        "available": float(margin.available),
-        "order_margin": float(margin.order_margin),
-        "pos_margin": float(margin.position_margin),
-        "marginBalance": int(margin.total.scaleb(8)),
-        "availableMargin": int(margin.available.scaleb(8)),
-    }
+def delta_of(instrument: Instrument, position: Position) -> Row:
+    """Return the value of the position in the settlement currency, long above zero.
+
+    spot values it at the index price, mark_price at the mark; basis is the latter less the former.
+    """
+    mark = instrument.valuation_price
+    spot = instrument.index_price or mark
+    at_spot, at_mark = (
+        float(value(instrument, position.net, price)) if price else 0.0 for price in (spot, mark)
+    )
+    return Row(spot=at_spot, mark_price=at_mark, basis=at_mark - at_spot)
 
 
-def orders_of(orders: Iterable[OpenOrder], symbol: str) -> list[dict[str, Any]]:
+def unrealised(instrument: Instrument, position: Position) -> Decimal:
+    """Return the profit of the open legs at the mark price, in the settlement currency."""
+    mark, profit = instrument.valuation_price, ZERO
+    for leg, sign in ((position.long, 1), (position.short, -1)):
+        if mark and leg.qty and leg.entry_price and instrument.is_contract:
+            paid, worth = (value(instrument, leg.qty, price) for price in (leg.entry_price, mark))
+            profit += sign * (paid - worth)  # inverse: the value falls as the price rises
+    return profit
+
+
+def margin_of(margin: Margin, unrealised: Decimal = ZERO) -> Row:
+    """Return the account in its currency, and under the family's names in 1e-8 of it.
+
+    walletBalance is without, marginBalance with the `unrealised` profit of open positions.
+    """
+    return Row(
+        currency=margin.currency,
+        total=float(margin.total),
+        available=float(margin.available),
+        order_margin=float(margin.order_margin),
+        pos_margin=float(margin.position_margin),
+        walletBalance=int(margin.total * COIN),
+        unrealisedPnl=int(unrealised * COIN),
+        marginBalance=int((margin.total + unrealised) * COIN),
+        availableMargin=int(margin.available * COIN),
+        availableFunds=int(margin.available * COIN),
+    )
+
+
+def orders_of(orders: Iterable[OpenOrder], symbol: str) -> list[Row]:
     """Return orders with orderID, clOrdID, side, price, orderQty, cumQty and leavesQty."""
     return [
-        {
-            "orderID": order.order_id,
-            "clOrdID": order.client_oid,
-            "symbol": symbol,
-            "side": order.side.value,
-            "price": float(order.price),
-            "orderQty": _number(order.qty),
-            "cumQty": _number(order.filled),
-            "leavesQty": _number(order.remaining),
-            "ordStatus": order.state.value,
-        }
+        Row(
+            orderID=order.order_id,
+            clOrdID=order.client_oid,
+            symbol=symbol,
+            side=order.side.value,
+            price=float(order.price),
+            orderQty=_number(order.qty),
+            cumQty=_number(order.filled),
+            leavesQty=_number(order.remaining),
+            avgPx=float(order.avg_price) or None,
+            ordType="Limit",
+            ordStatus=order.state.value,
+        )
         for order in orders
     ]
+
+
+def depth_of(levels: Mapping[str, Iterable[Sequence[str]]], symbol: str) -> list[Row]:
+    """Return a book as rows of the family's orderBookL2: the highest price first."""
+    rows = [
+        Row(symbol=symbol, side=side, price=float(price), size=_number(Decimal(size)), id=price)
+        for side, name in (("Sell", "asks"), ("Buy", "bids"))
+        for price, size in levels[name]
+    ]
+    return sorted(rows, key=lambda row: -row["price"])
 
 
 def _number(value: Decimal) -> float:
@@ -113,25 +212,8 @@ def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def request_of(order: object, side: Side, instrument: Instrument) -> OrderRequest:
-    """Return a strategy's order with its price to the nearest tick and its size down to the lot.
-
-    Raises InvalidOrder for a missing or impossible price, quantity or side.
-    """
-    if not isinstance(order, Mapping):
-        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
-    if str(order.get("side", side.value)).lower() != side.value.lower():
-        raise InvalidOrder(f"{dict(order)} is among the {side.value} orders")
-    price = _quantity(order, "price")
-    qty = _quantity(order, "orderQty" if "orderQty" in order else "qty")
-    return OrderRequest(
-        side=side, price=to_grid(price, instrument.tick), qty=to_lot(qty, instrument.lot)
-    )
-
-
-def _quantity(order: Mapping[str, Any], name: str) -> float | Decimal:
-    value: object = order.get(name)
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        if 0 < value < LARGEST:
-            return value
-    raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero and below 1e15")
+def _number_of(row: Mapping[str, Any], name: str) -> float | None:
+    try:
+        return float(row[name])
+    except (KeyError, TypeError, ValueError):
+        return None

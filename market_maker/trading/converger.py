@@ -8,14 +8,14 @@ from market_maker import strategy
 from market_maker.clock import Clock
 from market_maker.decimals import exact, plain
 from market_maker.errors import InvalidOrder, Temporary
-from market_maker.models import OrderRequest, Side, Snapshot
+from market_maker.models import OpenOrder, OrderRequest, Plan, Side, Snapshot
 from market_maker.safety import TradingState
 from market_maker.settings import settings
 from market_maker.strategy import Decision
-from market_maker.trading.bitmex_names import request_of
 from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
+from market_maker.trading.order_keys import request_of
 from market_maker.trading.status import Dropped, log_plan
 
 logger = logging.getLogger(__name__)
@@ -37,20 +37,26 @@ class Converger:
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
     ) -> None:
         """See `OrderManager.converge_orders()`."""
-        self._check_age()
+        self._check_may_place()
         snapshot = self._exchange.view.read()
         wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        if len(wanted) > settings.MAX_OPEN_ORDERS:
-            raise InvalidOrder(
-                f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
-            )
-        decision = self._decide(tuple(wanted), snapshot)
-        self._dropped.log(decision.dropped)
-        plan = self._brake.hold_back(decision.plan, len(wanted), self._clock.monotonic())
-        log_plan(plan)
-        if self._exchange.execute(plan):
-            self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
+        _check_number(len(wanted))
+        log_plan(self._execute(self._decide(tuple(wanted), snapshot), len(wanted)))
+
+    def place(self, orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
+        """Place orders beside the open ones, within the limits; return those that may rest now.
+
+        Raises as `converge()` does.
+        """
+        self._check_may_place()
+        snapshot = self._exchange.view.read()
+        more = [request_of(order, None, snapshot.instrument) for order in orders]
+        _check_number(len(more) + len(snapshot.orders))
+        decision = strategy.decide_more(more, snapshot, self._limits())
+        before = {order.client_oid for order in snapshot.orders}
+        self._execute(decision, len(more) + len(snapshot.orders))
+        return [o for o in self._exchange.orders.live() if o.client_oid not in before]
 
     def has_room(self, side: Side) -> bool:
         """Return whether the position limits allow another order of this side."""
@@ -69,6 +75,14 @@ class Converger:
                 logger.info(
                     "%s: up to %s, %s %s", words, plain(held), name, getattr(settings, name)
                 )
+
+    def _execute(self, decision: Decision, wanted: int) -> Plan:
+        """Send what a decision plans, but for what is held back; return the plan."""
+        self._dropped.log(decision.dropped)
+        plan = self._brake.hold_back(decision.plan, wanted, self._clock.monotonic())
+        if self._exchange.execute(plan):
+            self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
+        return plan
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
         limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)
@@ -90,10 +104,23 @@ class Converger:
             reducing=self._loop.health.state is TradingState.REDUCING,
         )
 
-    def _check_age(self) -> None:
-        """Raise Temporary when the strategy took longer than a quote may rest unconfirmed."""
+    def _check_may_place(self) -> None:
+        """Raise Temporary when the trading state allows no orders, or the strategy took too long.
+
+        Too long is longer than a quote may rest unconfirmed.
+        """
+        health = self._loop.health
+        if not self._loop.may_quote():
+            raise Temporary(f"{health.state.value}, orders not placed: {health.reason}")
         asked_at = self._loop.asked_at
         took = 0.0 if asked_at is None else self._clock.monotonic() - asked_at
         limit = self._loop.quote_ttl()
         if took > limit:
             raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")
+
+
+def _check_number(wanted: int) -> None:
+    if wanted > settings.MAX_OPEN_ORDERS:
+        raise InvalidOrder(
+            f"{wanted} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
+        )

@@ -1,215 +1,115 @@
-"""The exchange as a strategy sees it: snapshot out, plan in. A dry run has virtual orders."""
+"""The exchange as a strategy sees it, under the names of the BitMEX sample and of GTE's own."""
 
-import logging
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from market_maker.control import Control
-from market_maker.decimals import exact
-from market_maker.errors import Fatal, RequestError, Temporary
-from market_maker.models import Fill, Plan, Side, Snapshot
-from market_maker.money import Money
-from market_maker.orders.orders import Orders
-from market_maker.orders.sweep import PATIENCE
-from market_maker.safety import SILENT_AFTER, Health
+from market_maker.errors import InvalidOrder, MarketClosedError, MarketEmptyError, Temporary
+from market_maker.models import ZERO, OpenOrder, Side
 from market_maker.settings import settings
-from market_maker.trading import bitmex_names, startup
-from market_maker.trading.monitor import Monitor
-from market_maker.trading.runtime import Runtime
-from market_maker.trading.view import View
-
-logger = logging.getLogger(__name__)
+from market_maker.trading import bitmex_names
+from market_maker.trading.bitmex import BitMEX
+from market_maker.trading.bitmex_names import Row
+from market_maker.trading.exchange import Exchange
 
 PRICE = attrgetter("price")
-SLOW_SECONDS = 1.0
-"""Seconds of reads after which a tick leaves further reads to the next one."""
+AMEND_SECONDS = 3.0
+"""Seconds that an amend waits for its cancels to be final."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks whether they are."""
+
+Orders = Iterable[Mapping[str, Any]]
 
 
-class ExchangeInterface:
-    """Reads feed and REST into a `Snapshot`, and sends a `Plan`.
+def _nobody(_orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
+    raise InvalidOrder("orders are placed by an OrderManager, which keeps their limits")
 
-    It touches only own orders. Spot has no private tables (gte-api §6.8): there, every tick reads
-    orders and balance over REST.
+
+class ExchangeInterface(Exchange):
+    """What a strategy reads and does. Orders it places pass the limits of its `OrderManager`.
+
+    A `symbol` may be given where the family gives one; it must be the one that this bot trades.
     """
 
-    def __init__(
-        self,
-        dry_run: bool = True,
-        *,
-        control: Control | None = None,
-        runtime: Runtime | None = None,
-    ) -> None:
-        self._runtime = runtime or Runtime()
-        self.is_closed = False
-        """Whether all connections are closed."""
-        self._clock = self._runtime.clock
-        control = control or Control()
-        account = settings.account(with_key=not dry_run)
-        self.gte = self._runtime.client(
-            account,
-            read_only=dry_run,
-            wake=control.wake,
-            withdraw_path=settings.WITHDRAW_PATH,
-        )
-        assert self.gte.ws
-        self.feed = self.gte.ws
-        self.orders = Orders(
-            self.gte,
-            self.feed,
-            control,
-            self._clock,
-            on_fill=self._on_fill,
-            dry_run=dry_run,
-            stale_after=SILENT_AFTER,
-        )
-        self.money = Money()
-        self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
-        """Called after each fill with the trades of this run; `guard.session` sets it."""
-        self.monitor = Monitor(
-            self.gte,
-            self.feed,
-            self.orders,
-            self.money,
-            control,
-            self._clock,
-        )
-        self.view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
+    def __init__(self, dry_run: bool = True, **options: Any) -> None:
+        super().__init__(dry_run, **options)
+        self.place: Callable[[Sequence[Mapping[str, Any]]], list[OpenOrder]] = _nobody
+        """Places orders within the limits; an `OrderManager` sets it."""
 
     @property
-    def dry_run(self) -> bool:
-        """Whether this is a dry run, which sends nothing."""
-        return self.orders.is_dry
+    def symbol(self) -> str:
+        """The symbol, such as BTC_USD."""
+        return settings.SYMBOL
 
-    # --- life -----------------------------------------------------------------------------------
+    @property
+    def settle_currency(self) -> str:
+        """The area: the currency in which contracts settle, or the quote currency of a pair."""
+        return settings.SETTLECURRENCY
 
-    def start(self) -> None:
-        """Connect, wait for every needed table, and cancel the orders of previous runs.
+    @cached_property
+    def bitmex(self) -> BitMEX:
+        """The same under the names of the family's venue client."""
+        return BitMEX(self)
 
-        Raises VenueUnreachable when the feed does not get ready, AuthError for a rejected key,
-        AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
-        previous run cannot be cancelled.
-        """
-        startup.resume(self.money, self._runtime.trades)
-        startup.connect(self.gte, self.feed, self.monitor, self._clock)
-        self.orders.start(self._runtime.earlier)
+    # --- read -----------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close all connections. Orders are not cancelled."""
-        self.is_closed = True
-        self.gte.exit()
-
-    # --- keeping up -----------------------------------------------------------------------------
-
-    def refresh(self) -> Health:
-        """Reconcile own orders, read what is due over REST, and return the trading state."""
-        self.orders.executor.start_decision()
-        slow_at = self._clock.monotonic() + SLOW_SECONDS
-
-        def has_time() -> bool:
-            """Return whether this tick has time for another read."""
-            return self._clock.monotonic() < slow_at
-
-        try:
-            known = self.orders.refresh()
-            if not self.dry_run and has_time():
-                self.monitor.account.poll(self.orders.live())
-        except Fatal as error:
-            logger.error("%s", error)
-            self.monitor.record_fatal(error)
-            known = False
-        is_current = self.dry_run or self.orders.reconciler.is_reconciled()
-        return self.monitor.assess(
-            self._look_if_possible(),
-            position_limit=self._limit(),
-            max_loss=exact(settings.MAX_LOSS) or None,
-            max_fills=settings.MAX_FILLS,
-            needs_value=bool(settings.MAX_LOSS or settings.MAX_OPEN_VALUE),
-            orders_known=known and is_current,
-            has_time=has_time,
-        )
-
-    def _look_if_possible(self) -> Snapshot | None:
-        try:
-            return self.view.read()
-        except Temporary:
-            return None
-
-    def _limit(self) -> Decimal | None:
-        if not settings.CHECK_POSITION_LIMITS:
-            return None
-        return exact(max(settings.MAX_POSITION, -settings.MIN_POSITION))
-
-    def _on_fill(self, fill: Fill) -> None:
-        self.money.book(fill, self.view.latest_instrument())
-        self.on_trade(self.money.trades.as_text())
-        self.monitor.note("fill")
-
-    def resync(self, reason: str) -> None:
-        """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""
-        try:
-            self.gte.instrument_query()  # its answer holds the venue's time
-            self.gte.clock.reset_to_latest()
-        except RequestError as error:
-            logger.warning("Could not read the venue's time: %s", error)
-        self.feed.reconnect(reason)
-
-    def has_gone_stale(self, before: bool) -> bool:
-        """Return whether the feed is stale or disconnected now; `before`: whether it was sound."""
-        return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
-
-    def unconfirmed_for(self) -> float:
-        """Return the seconds since the last frame of the feed, or the confirmation of its book.
-
-        The larger of both.
-        """
-        return max(self.feed.silent_for(), self.monitor.book_unconfirmed_for())
-
-    # --- what a tick reads ----------------------------------------------------------------------
-
-    def snapshot(self) -> Snapshot:
-        """Return the snapshot of this tick; outside a tick a fresh one.
-
-        Raises Temporary while the feed has not shown every table.
-        """
-        return self.view.snapshot()
-
-    # --- what a strategy reads, under the family's names ------------------------------------------
-
-    def get_instrument(self, symbol: str | None = None) -> dict[str, Any]:
+    def get_instrument(self, symbol: str | None = None) -> Row:
         """Return the instrument; see `bitmex_names.instrument_of()`."""
         self._check_symbol(symbol)
-        row = self.feed.get_instrument_row()
-        return bitmex_names.instrument_of(self.snapshot().instrument, row)
+        seen, row = self.snapshot(), self.feed.get_instrument_row()
+        leverage = self.monitor.account.leverage()
+        return bitmex_names.instrument_of(seen.instrument, row, seen.ticker, leverage)
 
-    def get_ticker(self, symbol: str | None = None) -> dict[str, Any]:
+    def get_ticker(self, symbol: str | None = None) -> Row:
         """Return best bid and ask without own orders; see `bitmex_names.ticker_of()`.
 
-        Raises Temporary when a side of the book is empty.
+        Raises MarketEmptyError when a side of the book is empty.
         """
         self._check_symbol(symbol)
         seen = self.snapshot()
         ticker = bitmex_names.ticker_of(seen.ticker, seen.instrument.tick)
         if ticker is None:
-            raise Temporary("order book empty on one side or both")
+            raise MarketEmptyError("order book empty on one side or both")
         return ticker
 
-    def get_position(self, symbol: str | None = None) -> dict[str, Any]:
+    def get_market_depth(self, symbol: str | None = None) -> list[Row]:
+        """Return the order book as rows, the highest price first; own orders are in it.
+
+        Each has side, price and size in contracts or base currency.
+        """
+        self._check_symbol(symbol)
+        return bitmex_names.depth_of(self.gte.market_depth(), self.symbol)
+
+    def get_position(self, symbol: str | None = None) -> Row:
         """Return the position; see `bitmex_names.position_of()`."""
         self._check_symbol(symbol)
-        return bitmex_names.position_of(self.snapshot().position, settings.SYMBOL)
+        seen = self.snapshot()
+        return bitmex_names.position_of(seen.position, seen.instrument, seen.orders)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short in contracts."""
         return self.get_position(symbol)["currentQty"]  # type: ignore[no-any-return]
 
-    def calc_delta(self) -> dict[str, Any]:
+    def get_long_delta(self, symbol: str | None = None) -> float:
+        """Return the quantity of the long leg in contracts."""
+        return self.get_position(symbol)["longQty"]  # type: ignore[no-any-return]
+
+    def get_short_delta(self, symbol: str | None = None) -> float:
+        """Return the quantity of the short leg in contracts, above zero."""
+        return self.get_position(symbol)["shortQty"]  # type: ignore[no-any-return]
+
+    def get_portfolio(self) -> dict[str, Row]:
+        """Return the position by symbol; see `bitmex_names.portfolio_of()`."""
+        seen = self.snapshot()
+        return bitmex_names.portfolio_of(seen.instrument, seen.position)
+
+    def calc_delta(self) -> Row:
         """Return the value of the position; see `bitmex_names.delta_of()`."""
         seen = self.snapshot()
         return bitmex_names.delta_of(seen.instrument, seen.position)
 
-    def get_margin(self) -> dict[str, Any]:
+    def get_margin(self) -> Row:
         """Return the account; see `bitmex_names.margin_of()`.
 
         Raises Temporary while the venue has not shown it.
@@ -217,59 +117,118 @@ class ExchangeInterface:
         margin = self.view.margin()
         if margin is None:
             raise Temporary("no account data from the venue yet")
-        return bitmex_names.margin_of(margin)
+        try:
+            seen = self.snapshot()
+            unrealised = bitmex_names.unrealised(seen.instrument, seen.position)
+        except Temporary:
+            unrealised = ZERO
+        return bitmex_names.margin_of(margin, unrealised)
 
-    def get_orders(self) -> list[dict[str, Any]]:
+    def get_orders(self) -> list[Row]:
         """Return own open orders; see `bitmex_names.orders_of()`."""
-        return bitmex_names.orders_of(self.view.orders(), settings.SYMBOL)
+        return bitmex_names.orders_of(self.view.orders(), self.symbol)
 
-    def get_highest_buy(self) -> dict[str, Any]:
+    get_orders_ws = get_orders
+
+    def get_orders_http(self) -> list[Row]:
+        """Return own open orders, read over REST."""
+        return bitmex_names.orders_of(self.gte.open_orders_http(), self.symbol)
+
+    def get_highest_buy(self) -> Row:
         """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
         buys = [order for order in self.view.orders() if order.side is Side.BUY]
         if not buys:
-            return {"price": -(2**32)}
-        return bitmex_names.orders_of([max(buys, key=PRICE)], settings.SYMBOL)[0]
+            return Row(price=-(2**32))
+        return bitmex_names.orders_of([max(buys, key=PRICE)], self.symbol)[0]
 
-    def get_lowest_sell(self) -> dict[str, Any]:
+    def get_lowest_sell(self) -> Row:
         """Return the own sell order with the lowest price; without one, `{"price": 2**32}`."""
         sells = [order for order in self.view.orders() if order.side is Side.SELL]
         if not sells:
-            return {"price": 2**32}
-        return bitmex_names.orders_of([min(sells, key=PRICE)], settings.SYMBOL)[0]
+            return Row(price=2**32)
+        return bitmex_names.orders_of([min(sells, key=PRICE)], self.symbol)[0]
 
     def recent_trades(self) -> list[dict[str, str]]:
         """Return the latest public trades, oldest first."""
         return self.gte.recent_trades()
 
-    def is_open(self) -> bool:
-        """Return whether the feed is connected."""
-        return self.feed.is_connected()
+    def check_market_open(self) -> None:
+        """Raise MarketClosedError when the feed does not show the market; GTE never closes it."""
+        if not self.is_open():
+            raise MarketClosedError(f"{self.symbol}: the feed is not connected")
 
-    # --- acts -----------------------------------------------------------------------------------
+    def check_if_orderbook_empty(self) -> None:
+        """Raise MarketEmptyError when a side of the order book is empty."""
+        self.get_ticker()
 
-    def execute(self, plan: Plan) -> int:
-        """Send a plan; return how many creates the venue has refused (see `Executor`)."""
-        if not plan.cancel and not plan.create:
-            return 0
-        self.view.forget()
-        return self.orders.executor.execute(plan, post_only=settings.POST_ONLY)
+    # --- act ------------------------------------------------------------------------------------
 
-    def cancel_order(self, order: dict[str, Any]) -> None:
-        """Cancel an own order, given as `get_orders()` returns it."""
-        found = self.orders.tracker.get(order["clOrdID"])
-        if found:
-            self.view.forget()
-            self.orders.executor.cancel([found])
+    def create_bulk_orders(self, orders: Orders) -> list[Row]:
+        """Place orders beside the open ones, within the limits; return those that were accepted.
 
-    def cancel_all_orders(self, seconds: float = PATIENCE) -> None:
-        """Cancel all own orders and prove by query that none is left.
-
-        Raises OrdersLeft after `seconds` without progress.
+        Orders are as for `OrderManager.converge_orders()`. Raises as it does.
         """
-        self.view.forget()
-        self.orders.executor.cancel_all(seconds)
+        return bitmex_names.orders_of(self.place(list(orders)), self.symbol)
+
+    def amend_bulk_orders(self, orders: Orders) -> list[Row]:
+        """Change own orders, given by orderID or clOrdID, to another price or orderQty.
+
+        GTE has no amend: they are cancelled, seen to have ended, and placed anew with what orderQty
+        is above the quantity filled, or with leavesQty. One that has not ended after AMEND_SECONDS
+        is not placed. Returns the new orders.
+        """
+        changes = [(found, order) for order in orders if (found := self._find(order))]
+        self._cancel([found for found, _ in changes])
+        due = self._clock.monotonic() + AMEND_SECONDS
+        while self._clock.monotonic() < due and any(self._is_live(found) for found, _ in changes):
+            self._clock.sleep(LOOK_EVERY)
+            self.orders.executor.heartbeat()
+            self.orders.take_news()
+            self.orders.refresh()
+        return self.create_bulk_orders(
+            [
+                new
+                for found, order in changes
+                if not self._is_live(found) and (new := self._amended(found, order))
+            ]
+        )
+
+    def cancel_bulk_orders(self, orders: Iterable[Mapping[str, Any] | str]) -> list[Row]:
+        """Cancel own orders, given as `get_orders()` returns them or by orderID; return them."""
+        found = [order for given in orders if (order := self._find(given))]
+        self._cancel(found)
+        return bitmex_names.orders_of(found, self.symbol)
+
+    def cancel_order(self, order: Mapping[str, Any] | str) -> None:
+        """Cancel an own order, given as `get_orders()` returns it or by orderID."""
+        self.cancel_bulk_orders([order])
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _cancel(self, orders: Sequence[OpenOrder]) -> None:
+        if orders:
+            self.view.forget()
+            self.orders.executor.cancel(orders)
+
+    def _find(self, given: Mapping[str, Any] | str) -> OpenOrder | None:
+        """Return the live own order that a strategy means; None when it has ended."""
+        named = {"orderID": given} if isinstance(given, str) else given
+        ids = {str(each) for key in ("orderID", "clOrdID") if (each := named.get(key))}
+        live = self.orders.live()
+        return next((o for o in live if o.order_id in ids or o.client_oid in ids), None)
+
+    def _is_live(self, order: OpenOrder) -> bool:
+        return self.orders.tracker.get(order.client_oid) is not None
+
+    def _amended(self, before: OpenOrder, changed: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return an order as its amend leaves it; None when it has filled so far already."""
+        ended = self.orders.tracker.find(before) or before
+        left = changed.get("leavesQty")
+        if left is None:
+            left = float(changed.get("orderQty", before.qty)) - float(ended.filled)
+        kept = {key: value for key, value in changed.items() if key not in ("leavesQty", "qty")}
+        new = {"price": float(before.price), **kept, "side": before.side.value, "orderQty": left}
+        return new if left > 0 else None
 
     def _check_symbol(self, symbol: str | None) -> None:
         if symbol not in (None, settings.SYMBOL):

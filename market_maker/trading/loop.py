@@ -11,7 +11,7 @@ from market_maker.errors import Fatal, InvalidOrder, RequestError
 from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
-from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.exchange import Exchange
 from market_maker.trading.pull import Puller
 
 logger = logging.getLogger(__name__)
@@ -59,9 +59,7 @@ class Loop:
     the proof that no order is left depend on none of them.
     """
 
-    def __init__(
-        self, bot: Hooks, exchange: ExchangeInterface, control: Control, clock: Clock
-    ) -> None:
+    def __init__(self, bot: Hooks, exchange: Exchange, control: Control, clock: Clock) -> None:
         self._bot = bot
         self._exchange = exchange
         self._control = control

@@ -4,8 +4,8 @@ import logging
 
 from market_maker.clock import Clock
 from market_maker.control import Control
-from market_maker.errors import OrdersLeft
-from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.errors import OrdersLeft, Temporary
+from market_maker.trading.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -18,13 +18,15 @@ PULL_AGAIN = 4.0
 class Puller:
     """Cancels all own orders on a halt, and when they rest unconfirmed for too long."""
 
-    def __init__(self, exchange: ExchangeInterface, control: Control, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, control: Control, clock: Clock) -> None:
         self._exchange = exchange
         self._control = control
         self._clock = clock
         self._unconfirmed_since: float | None = None
         self._halt_pulled = False
         self._due = 0.0
+        self._grid: tuple[float, float] | None = None
+        """Tick and lot size of the instrument at the latest look."""
 
     def confirm(self) -> None:
         """Record that a tick has confirmed the resting orders."""
@@ -64,3 +66,15 @@ class Puller:
             logger.error("%s%s", error, left)
             return False
         return True
+
+    def check_grid(self, tick: float, lot: float) -> None:
+        """Cancel all own orders when the venue has changed tick or lot size.
+
+        Raises Temporary while they are not cancelled.
+        """
+        before, self._grid = self._grid, (tick, lot)
+        if before and before != self._grid:
+            logger.warning("Venue changed tick and lot size: %s -> %s.", before, self._grid)
+            if not self.pull("priced on the old tick grid"):
+                self._grid = before
+                raise Temporary("own orders on the old tick grid are not cancelled yet")

@@ -24,7 +24,7 @@ from market_maker.models import (
 from market_maker.settings.schema import SettingsBase as Defaults
 from market_maker.strategy import ladder, risk
 from market_maker.strategy.decision import decide
-from market_maker.trading.bitmex_names import request_of
+from market_maker.trading.order_keys import request_of
 from market_maker.wire.protocol import BATCH_IDS
 from tests.benchmarks.table import Figure, seconds_of
 

@@ -32,6 +32,7 @@ class Room:
 
 ROOMS = [
     Room("ground", files="errors clock secrecy account client_oid decimals models control"),
+    Room("utils", doors="constants errors family log math", uses=""),
     Room("money", doors=".", pure=True, uses=""),
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
@@ -46,7 +47,7 @@ ROOMS = [
         "market_maker",
         files="market_maker custom_strategy",
         doors="market_maker",
-        uses="strategy safety settings trading",
+        uses="utils strategy safety settings trading",
     ),
     Room("guard", doors="session signals watch child runfiles", uses="gte orders"),
     Room("paper.exchange", doors="*", uses=""),

@@ -247,7 +247,7 @@ def test_what_a_strategy_of_the_family_reads(
     assert exchange.get_position()["shortEntryPrice"] == 8497
     assert exchange.calc_delta()["spot"] < 0
     margin = exchange.get_margin()
-    assert margin["marginBalance"] == round(margin["total"] * 1e8)
+    assert margin["walletBalance"] == round(margin["total"] * 1e8)
     assert exchange.get_highest_buy()["price"] == 8400
     assert exchange.get_lowest_sell() == {"price": 2**32}
     assert [order["orderQty"] for order in exchange.get_orders()] == [100, 100]

@@ -111,7 +111,8 @@ MONEY_MOVERS = {
 
 def test_only_the_venue_s_own_methods_move_money_or_leverage() -> None:
     client, wire = "market_maker/gte.py", "market_maker/wire/endpoints.py"
-    assert uses(MONEY_MOVERS, outside=lambda n: is_paper(n) or n in (client, wire)) == []
+    family = "market_maker/trading/bitmex.py"
+    assert uses(MONEY_MOVERS, outside=lambda n: is_paper(n) or n in (client, wire, family)) == []
     methods = {word for word in MONEY_MOVERS if not word.isupper()}
     assert uses(methods, outside=lambda name: name != wire) == []
 

@@ -1,0 +1,194 @@
+"""The exchange as the loop sees it: snapshot out, plan in. A dry run has virtual orders."""
+
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+
+from market_maker.control import Control
+from market_maker.decimals import exact
+from market_maker.errors import Fatal, RequestError, Temporary
+from market_maker.models import Fill, Plan, Snapshot
+from market_maker.money import Money
+from market_maker.orders.orders import Orders
+from market_maker.orders.sweep import PATIENCE
+from market_maker.safety import SILENT_AFTER, Health
+from market_maker.settings import settings
+from market_maker.trading import startup
+from market_maker.trading.monitor import Monitor
+from market_maker.trading.runtime import Runtime
+from market_maker.trading.view import View
+
+logger = logging.getLogger(__name__)
+
+SLOW_SECONDS = 1.0
+"""Seconds of reads after which a tick leaves further reads to the next one."""
+
+
+class Exchange:
+    """Reads feed and REST into a `Snapshot`, and sends a `Plan`.
+
+    It touches only own orders. Spot has no private tables (gte-api §6.8): there, every tick reads
+    orders and balance over REST.
+    """
+
+    def __init__(
+        self,
+        dry_run: bool = True,
+        *,
+        control: Control | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self._runtime = runtime or Runtime()
+        self.is_closed = False
+        """Whether all connections are closed."""
+        self._clock = self._runtime.clock
+        control = control or Control()
+        account = settings.account(with_key=not dry_run)
+        self.gte = self._runtime.client(
+            account,
+            read_only=dry_run,
+            wake=control.wake,
+            withdraw_path=settings.WITHDRAW_PATH,
+        )
+        assert self.gte.ws
+        self.feed = self.gte.ws
+        self.orders = Orders(
+            self.gte,
+            self.feed,
+            control,
+            self._clock,
+            on_fill=self._on_fill,
+            dry_run=dry_run,
+            stale_after=SILENT_AFTER,
+        )
+        self.money = Money()
+        self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
+        """Called after each fill with the trades of this run; `guard.session` sets it."""
+        self.monitor = Monitor(
+            self.gte,
+            self.feed,
+            self.orders,
+            self.money,
+            control,
+            self._clock,
+        )
+        self.view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether this is a dry run, which sends nothing."""
+        return self.orders.is_dry
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, wait for every needed table, and cancel the orders of previous runs.
+
+        Raises VenueUnreachable when the feed does not get ready, AuthError for a rejected key,
+        AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
+        previous run cannot be cancelled.
+        """
+        startup.resume(self.money, self._runtime.trades)
+        startup.connect(self.gte, self.feed, self.monitor, self._clock)
+        self.orders.start(self._runtime.earlier)
+
+    def close(self) -> None:
+        """Close all connections. Orders are not cancelled."""
+        self.is_closed = True
+        self.gte.exit()
+
+    # --- keeping up -----------------------------------------------------------------------------
+
+    def refresh(self) -> Health:
+        """Reconcile own orders, read what is due over REST, and return the trading state."""
+        self.orders.executor.start_decision()
+        slow_at = self._clock.monotonic() + SLOW_SECONDS
+
+        def has_time() -> bool:
+            """Return whether this tick has time for another read."""
+            return self._clock.monotonic() < slow_at
+
+        try:
+            known = self.orders.refresh()
+            if not self.dry_run and has_time():
+                self.monitor.account.poll(self.orders.live())
+        except Fatal as error:
+            logger.error("%s", error)
+            self.monitor.record_fatal(error)
+            known = False
+        is_current = self.dry_run or self.orders.reconciler.is_reconciled()
+        return self.monitor.assess(
+            self._look_if_possible(),
+            position_limit=self._limit(),
+            max_loss=exact(settings.MAX_LOSS) or None,
+            max_fills=settings.MAX_FILLS,
+            needs_value=bool(settings.MAX_LOSS or settings.MAX_OPEN_VALUE),
+            orders_known=known and is_current,
+            has_time=has_time,
+        )
+
+    def _look_if_possible(self) -> Snapshot | None:
+        try:
+            return self.view.read()
+        except Temporary:
+            return None
+
+    def _limit(self) -> Decimal | None:
+        if not settings.CHECK_POSITION_LIMITS:
+            return None
+        return exact(max(settings.MAX_POSITION, -settings.MIN_POSITION))
+
+    def _on_fill(self, fill: Fill) -> None:
+        self.money.book(fill, self.view.latest_instrument())
+        self.on_trade(self.money.trades.as_text())
+        self.monitor.note("fill")
+
+    def resync(self, reason: str) -> None:
+        """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""
+        try:
+            self.gte.instrument_query()  # its answer holds the venue's time
+            self.gte.clock.reset_to_latest()
+        except RequestError as error:
+            logger.warning("Could not read the venue's time: %s", error)
+        self.feed.reconnect(reason)
+
+    def has_gone_stale(self, before: bool) -> bool:
+        """Return whether the feed is stale or disconnected now; `before`: whether it was sound."""
+        return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
+
+    def unconfirmed_for(self) -> float:
+        """Return the seconds since the last frame of the feed, or the confirmation of its book.
+
+        The larger of both.
+        """
+        return max(self.feed.silent_for(), self.monitor.book_unconfirmed_for())
+
+    # --- what a tick reads ----------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot of this tick; outside a tick a fresh one.
+
+        Raises Temporary while the feed has not shown every table.
+        """
+        return self.view.snapshot()
+
+    def is_open(self) -> bool:
+        """Return whether the feed is connected."""
+        return self.feed.is_connected()
+
+    # --- acts -----------------------------------------------------------------------------------
+
+    def execute(self, plan: Plan) -> int:
+        """Send a plan; return how many creates the venue has refused (see `Executor`)."""
+        if not plan.cancel and not plan.create:
+            return 0
+        self.view.forget()
+        return self.orders.executor.execute(plan, post_only=settings.POST_ONLY)
+
+    def cancel_all_orders(self, seconds: float = PATIENCE) -> None:
+        """Cancel all own orders and prove by query that none is left.
+
+        Raises OrdersLeft after `seconds` without progress.
+        """
+        self.view.forget()
+        self.orders.executor.cancel_all(seconds)
