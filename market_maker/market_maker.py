@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Self
 
 from market_maker import __version__, strategy
 from market_maker.control import Control
-from market_maker.decimals import to_grid
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
 from market_maker.safety import Health, TradingState
@@ -19,8 +17,8 @@ from market_maker.trading import (
     Loop,
     RandomSizes,
     Runtime,
+    Status,
     check_sizes,
-    log_status,
 )
 
 __all__ = ["ExchangeInterface", "OrderManager"]
@@ -62,6 +60,7 @@ class OrderManager:
         self._reminded_at = 0.0
         self._beyond = 0
         """Number of levels whose price is below one tick."""
+        self._status = Status(self.clock)
         self._rules: tuple[float, float] | None = None
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock)
@@ -174,12 +173,11 @@ class OrderManager:
         self.instrument = self.exchange.get_instrument()
         self._check_instrument_rules()
         self.get_ticker()
-        if self.long_position_limit_exceeded():
-            position, limit = self.exchange.get_delta(), settings.MAX_POSITION
-            logger.info("Long position limit reached, no more buys: %s of %s", position, limit)
-        if self.short_position_limit_exceeded():
-            position, limit = self.exchange.get_delta(), settings.MIN_POSITION
-            logger.info("Short position limit reached, no more sells: %s of %s", position, limit)
+        self._status.log_full(
+            self.exchange.get_delta(),
+            buys=self.long_position_limit_exceeded(),
+            sells=self.short_position_limit_exceeded(),
+        )
 
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker, set the start prices of the ladder, and return the ticker.
@@ -197,17 +195,6 @@ class OrderManager:
         )
         self.start_position_buy, self.start_position_sell = start.buy, start.sell
         self.start_position_mid = ticker["mid"]
-        digits = self.instrument["tickLog"]
-        tick = Decimal(str(self.instrument["tickSize"]))
-        logger.info(
-            "%s Ticker: Buy: %.*f, Sell: %.*f",
-            *(self.instrument["symbol"], digits, ticker["buy"], digits, ticker["sell"]),
-        )
-        logger.info(
-            "Start Positions: Buy: %.*f, Sell: %.*f, Mid: %.*f",
-            *(digits, to_grid(start.buy, tick), digits, to_grid(start.sell, tick)),
-            *(digits, ticker["mid"]),
-        )
         return ticker
 
     def get_price_offset(self, index: int) -> float:
@@ -267,9 +254,10 @@ class OrderManager:
         self._converger.converge(buy_orders, sell_orders)
 
     def print_status(self) -> None:
-        """Log the account and the position."""
+        """Log market, account and position: when they change, and once a minute."""
         self.running_qty = self.exchange.get_delta()
-        log_status(self.exchange.snapshot(), self.exchange.money, self.health)
+        start = (self.start_position_buy, self.start_position_sell, self.start_position_mid)
+        self._status.log(self.exchange.snapshot(), self.exchange.money, self.health, start)
 
     def short_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more sells."""

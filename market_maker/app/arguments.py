@@ -98,6 +98,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
         )
         parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
+        parser.add_argument(
+            "--log-file", type=Path, metavar="PATH", help="write the log there, too, 10 MB a file"
+        )
         parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
     arguments = parser.parse_args(argv[1:] if name else argv)
     arguments.command = name

@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status_of(arguments: argparse.Namespace) -> int:
     try:
+        if file := getattr(arguments, "log_file", None):
+            logs.write_to(file)
         versions.check()
         COMMANDS[arguments.command](arguments)
     except MarketMakerError as error:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from market_maker.app import logs
 from market_maker.errors import SettingsError
 from market_maker.settings import FILE, settings
 
@@ -30,6 +31,10 @@ def load(
             )
         path = None
     settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
+    if only:
+        logs.mark_account(settings.account())
+    else:
+        logs.mark_lines(settings.kind_of_run)
     logging.getLogger().setLevel(settings.log_level())
     for noisy in ("urllib3", "websocket"):
         logging.getLogger(noisy).setLevel(logging.ERROR)  # their warnings quote the venue at length

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.app import logs
 from market_maker.app.load import load
+from market_maker.clock import utc_offset
 from market_maker.errors import SettingsError
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         paper = _paper_exchange(arguments) if arguments.paper else None
         load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
+        logger.info("Times are local, %s.", utc_offset())
         if not settings.DRY_RUN:
             session = Session(
                 settings.account(),

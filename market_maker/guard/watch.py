@@ -27,12 +27,16 @@ BEATEN, LEFT, DIED = "beat", "left", "died"
 """What the guard hears of the bot; the last two end the watch."""
 
 
-def stand_by(pipe: BinaryIO) -> None:
-    """Guard the bot at the other end of the pipe until it has ended, cleanly or not."""
+def stand_by(pipe: BinaryIO, learn: Callable[[Account], None]) -> None:
+    """Guard the bot at the other end of the pipe until it has ended, cleanly or not.
+
+    `learn` is given the account first.
+    """
     line = pipe.readline()
     if line.endswith(b"\n"):
         charge = json.loads(line)
         account = account_of(charge["account"])
+        learn(account)
         files = RunFiles(account, directory=Path(charge["directory"]))
         files.lock.inherit(charge["lock"])
         Watch(GTE(account), files, pipe).run()

@@ -10,11 +10,10 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
+from market_maker.account import PAPER, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
 
-PAPER = "paper-"
-"""How the keys of the paper exchange begin."""
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
 """How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
@@ -122,14 +121,14 @@ def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
             found.append(f"{name} must be an address without user, ? and #")
     if len(places) > 1:
         found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
-    return found + _misdirected_key(revealed(values["API_KEY"]), places)
+    return found + _misdirected_key(values["API_KEY"], places)
 
 
 def _misdirected_key(key: str, places: set[bool]) -> list[str]:
     """Return what is wrong with a key, where `places` holds whether each address is here."""
-    if key.startswith(PAPER) and False in places:
+    if is_paper_key(key) and False in places:
         return [f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only"]
-    if key and not key.startswith(PAPER) and True in places:
+    if key and not is_paper_key(key) and True in places:
         return [
             f"API_KEY is not of the paper exchange ({PAPER}...): it must not go to this machine"
         ]

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from market_maker.account import is_paper_key
 from market_maker.errors import SettingsError
-from market_maker.secrecy import Secret, revealed
-from market_maker.settings.checks import PAPER, SCHEMES, contradictions, misdirected, problem
+from market_maker.secrecy import Secret
+from market_maker.settings.checks import SCHEMES, contradictions, misdirected, problem
 from market_maker.settings.files import (
     KEY_LOG,
     ignored_variables,
@@ -166,7 +167,8 @@ def _doubts(paths: Iterable[Path]) -> list[str]:
 
 def _is_live(values: Mapping[str, Any]) -> bool:
     """Return whether orders go to the venue itself."""
-    return values["DRY_RUN"] is False and not str(revealed(values["API_KEY"])).startswith(PAPER)
+    key = values["API_KEY"]
+    return values["DRY_RUN"] is False and not (isinstance(key, str) and is_paper_key(key))
 
 
 def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:

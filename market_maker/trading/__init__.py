@@ -16,7 +16,7 @@ from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.startup import check_sizes
-from market_maker.trading.status import log_status
+from market_maker.trading.status import Status
 
 __all__ = [
     "Converger",
@@ -24,6 +24,6 @@ __all__ = [
     "Loop",
     "RandomSizes",
     "Runtime",
+    "Status",
     "check_sizes",
-    "log_status",
 ]

@@ -15,7 +15,7 @@ from market_maker.trading.bitmex_names import request_of
 from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
-from market_maker.trading.status import Dropped, log_plan
+from market_maker.trading.status import PlanLog
 
 
 class Converger:
@@ -26,7 +26,7 @@ class Converger:
         self._loop = loop
         self._clock = clock
         self._brake = CreateBrake()
-        self._dropped = Dropped()
+        self._log = PlanLog()
         self._decided: tuple[object, Decision] | None = None
         """The inputs of the last decision, and the decision."""
 
@@ -43,9 +43,8 @@ class Converger:
                 f"{len(wanted)} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
             )
         decision = self._decide(tuple(wanted), snapshot)
-        self._dropped.log(decision.dropped)
         plan = self._brake.hold_back(decision.plan, len(wanted), self._clock.monotonic())
-        log_plan(plan)
+        self._log.log(plan, decision.dropped)
         if self._exchange.execute(plan):
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
 
