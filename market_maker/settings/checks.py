@@ -24,6 +24,8 @@ def problem(name: str, value: Any) -> str:
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
         return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    if name in SECRETS and isinstance(value, str) and re.match("[\"']", revealed(value)):
+        return f"{name} has quotes round it, which belong to settings.py only: leave them out"
     if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
         return f"{name} holds a space, a line break or another character that no key has"
     shown = "the value" if name in SECRETS else _shown(value)
@@ -119,6 +121,8 @@ def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
             found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
         if "@" in url.netloc or "?" in values[name] or "#" in values[name]:
             found.append(f"{name} must be an address without user, ? and #")
+        if name == "API_URL_BASE" and url.path.strip("/"):
+            found.append(f"{name} must end with the host: leave out {url.path!r}")
     if len(places) > 1:
         found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
     return found + _misdirected_key(values["API_KEY"], places)
