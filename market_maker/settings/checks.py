@@ -14,6 +14,8 @@ from market_maker.account import PAPER, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
 
+DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
+"""Where the venue was in 2020, by its documents and the old sample."""
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
 """How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
@@ -126,6 +128,17 @@ def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     if len(places) > 1:
         found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
     return found + _misdirected_key(values["API_KEY"], places)
+
+
+def hosts_of_2020(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return which addresses of these names are where the venue was in 2020."""
+    hosts = {name: (_split(values[name]) or SplitResult(*[""] * 5)).hostname for name in names}
+    return [
+        f"{name}: {host} was the venue's in 2020 and may be somebody else's today: ask the venue "
+        "for its address; USE_HOSTS_OF_2020 = True if it is still this one"
+        for name, host in hosts.items()
+        if host and f".{host.rstrip('.')}".endswith(DOMAINS_OF_2020)
+    ]
 
 
 def _misdirected_key(key: str, places: set[bool]) -> list[str]:

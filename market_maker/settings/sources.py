@@ -12,7 +12,13 @@ from typing import Any
 from market_maker.account import is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
-from market_maker.settings.checks import SCHEMES, contradictions, misdirected, problem
+from market_maker.settings.checks import (
+    SCHEMES,
+    contradictions,
+    hosts_of_2020,
+    misdirected,
+    problem,
+)
 from market_maker.settings.files import (
     KEY_LOG,
     ignored_variables,
@@ -81,6 +87,9 @@ def find(sources: Sources) -> Found:
     if not problems:
         values = _completed(values)
         problems = contradictions(values) + misdirected(values, filter(sources.has, SCHEMES))
+    old_hosts = [] if problems else hosts_of_2020(values, filter(sources.has, SCHEMES))
+    if values["API_KEY"] and not (values["USE_HOSTS_OF_2020"] or sources.only):
+        problems += old_hosts
     doubts = assigned.open + (unsafe if sources.only else [])
     if logs_tls_keys():
         doubts.append(f"{KEY_LOG} is set, which gives connections away: unset it")
@@ -91,7 +100,7 @@ def find(sources: Sources) -> Found:
         raise SettingsError(listed(f"{sources.path or 'settings'}", problems))
     if ignored := ignored_variables():
         doubts.append(f"ignored in the environment: {', '.join(ignored)}")
-    return Found(values, set(assigned.values), doubts)
+    return Found(values, set(assigned.values), doubts + old_hosts)
 
 
 def overlay(path: Path, symbol: object) -> Path:

@@ -264,6 +264,7 @@ def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) ->
     other = {"LOG_LEVEL": "DEBUG", "TIMEOUT": 3, "WATCHED_FILES": ["mine.py"], "SYMBOL": "ETH_USD"}
     other |= {"SETTLECURRENCY": "ETH", "INSTRUMENTTYPE": "bb", "WITHDRAW_PATH": "/v1/x"}
     other |= {"API_URL_BASE": "http://127.0.0.1:1", "WS_URL": "ws://127.0.0.1:1"}
+    other |= {"USE_HOSTS_OF_2020": True}
     other |= {"ORDERID_PREFIX": "mm_x", "API_KEY": "paper-x", "API_SECRET": "x"}
     given = {"API_KEY": "paper-k", "API_SECRET": "s"}
     loaded = load(file, lines(given))
@@ -632,6 +633,27 @@ def test_keys_and_hosts_that_do_not_go_together_are_refused(
     with pytest.raises(SettingsError) as raised:
         load(file, "\n".join(f"{name} = {value}" for name, value in lines.items()))
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["gte.io", "API.GTE.IO", "td.gte.io.", "x.lianhj.com"])
+def test_no_key_goes_to_the_hosts_of_2020_unless_somebody_says_so(
+    file: Path, host: str, log: pytest.LogCaptureFixture
+) -> None:
+    text = f"API_URL_BASE = 'https://{host}'\nWS_URL = 'wss://{host}'\n"
+    with pytest.raises(SettingsError, match=r"(?s)API_URL_BASE: .* 2020 .*WS_URL: .* 2020 "):
+        load(file, text + REAL_PAIR + "DRY_RUN = False\n")
+    with pytest.raises(SettingsError, match="2020"):
+        load(file, text + REAL_PAIR)  # `check` would show the key
+    for taken in (text, text + REAL_PAIR + "DRY_RUN = False\nUSE_HOSTS_OF_2020 = True\n"):
+        log.clear()
+        assert load(file, taken).API_URL_BASE
+        assert "may be somebody else's today" in log.text
+    assert load(file, text + REAL_PAIR, only=CANCEL_NEEDS).API_KEY == "real"
+
+
+def test_other_hosts_are_none_of_2020(file: Path, log: pytest.LogCaptureFixture) -> None:
+    load(file, "API_URL_BASE = 'notgte.io'\nWS_URL = 'gte.io.example.org'\n" + REAL_PAIR)
+    assert "2020" not in log.text
 
 
 def test_keys_and_hosts_that_go_together_are_taken(file: Path) -> None:
