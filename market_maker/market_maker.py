@@ -15,6 +15,7 @@ from market_maker.trading import (
     Converger,
     ExchangeInterface,
     Loop,
+    PairDoubts,
     RandomSizes,
     Runtime,
     Status,
@@ -58,6 +59,7 @@ class OrderManager:
         """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._reminded_at = 0.0
+        self._pair_doubts = PairDoubts()
         self._beyond = 0
         """Number of levels whose price is below one tick."""
         self._status = Status(self.clock)
@@ -79,8 +81,9 @@ class OrderManager:
         try:
             self.exchange.start()
             self.reset()
-            if type(self).place_orders is OrderManager.place_orders:
+            if self._is_ladder():
                 check_sizes(self.exchange.snapshot().instrument.lot)
+                self._pair_doubts.warn(self.instrument)
         except BaseException as error:
             if self.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
                 self.loop.leave(START_EXIT_SECONDS)
@@ -139,6 +142,8 @@ class OrderManager:
             except OrdersLeft as error:
                 logger.error("%s", error)
                 self.halt("DRY_RUN was set to True, but own orders may be left")
+        if changed and self._is_ladder():
+            self._pair_doubts.warn(self.instrument)
         if code and self.runtime.can_restart and not self.control.is_halted:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
@@ -272,6 +277,9 @@ class OrderManager:
         return self.exchange.is_open()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _is_ladder(self) -> bool:
+        return type(self).place_orders is OrderManager.place_orders
 
     def _check_instrument_rules(self) -> None:
         """Pull all own orders when the venue has changed tick or lot size.

@@ -93,6 +93,8 @@ def find(sources: Sources) -> Found:
     doubts = assigned.open + (unsafe if sources.only else [])
     if logs_tls_keys():
         doubts.append(f"{KEY_LOG} is set, which gives connections away: unset it")
+    if values["DRY_RUN"] and values["API_KEY"] and not sources.only:
+        old_hosts.append("a key is set, but DRY_RUN is True: a run sends no order")
     if _is_live(values):
         problems += doubts
         doubts = _keys_in_files(sources, set(assigned.values) - set(keys))
