@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -39,7 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     name = argv[0] if argv and argv[0] in COMMANDS else ""
     parser = argparse.ArgumentParser(
-        prog=f"marketmaker {name}".strip(),
+        prog=f"{program()} {name}".strip(),
         description=COMMANDS[name],
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -110,6 +111,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if not name and arguments.tape and not arguments.paper:
         parser.error("--tape goes with --paper")
     return arguments
+
+
+def program() -> str:
+    """Return what a user types to start this program, as this one was started."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return "python -m market_maker"
+    is_script = (started.parent / "setup.py").exists()
+    return "python marketmaker" if is_script else "marketmaker"
 
 
 def _factor(text: str) -> float:

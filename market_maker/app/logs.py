@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import re
+import stat
 import sys
 import traceback
 from collections.abc import Callable
@@ -59,6 +60,12 @@ def write_to(file: Path) -> None:
     root.addHandler(handler)
     secrecy.install()
     os.environ[OF_PARENT] = str(file.absolute())
+
+
+def goes_unseen() -> bool:
+    """Return whether stdout has been sent to a file, and the log goes elsewhere."""
+    files = [stat.S_ISREG(os.fstat(fd).st_mode) for fd in (1, 2)]
+    return files == [True, False] and OF_PARENT not in os.environ
 
 
 def mark_lines(kind: Callable[[], str]) -> None:

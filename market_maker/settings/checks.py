@@ -162,6 +162,11 @@ def _split(address: str) -> SplitResult | None:
     return parts if address.isascii() and address.isprintable() and " " not in address else None
 
 
+def is_here(address: str) -> bool:
+    """Return whether a valid address is on this machine."""
+    return _is_loopback(urlsplit(address).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -10,6 +10,7 @@ from typing import Any
 from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
+from market_maker.settings.checks import is_here
 from market_maker.settings.schema import NEED_RESTART, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
@@ -134,6 +135,10 @@ class Settings(SettingsBase):
     def run_in_words(self) -> str:
         """Return where the orders of a run go."""
         return IN_WORDS[self.kind_of_run()]
+
+    def is_on_this_machine(self) -> bool:
+        """Return whether the venue of these settings is on this machine, a paper exchange."""
+        return self.loaded and is_here(self.API_URL_BASE)
 
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""

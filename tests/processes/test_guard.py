@@ -248,7 +248,7 @@ def test_a_bot_that_died_before_it_could_say_whose_orders_leaves_nothing_to_do(
 ) -> None:
     (tmp_path / "pipe").write_bytes(line)
     with open(tmp_path / "pipe", "rb") as pipe:
-        stand_by(pipe, lambda _: None)
+        stand_by(pipe)
 
 
 # --- as a process -------------------------------------------------------------------------------
