@@ -13,20 +13,20 @@ from market_maker.settings import settings
 
 logger = logging.getLogger(__name__)
 
-STATUS_SECONDS = 60.0
-"""An unchanged status is shown once in so many seconds."""
+CHANGED_SECONDS, UNCHANGED_SECONDS = 10.0, 60.0
+"""A status that has changed is shown once in so many seconds, and one that has not."""
 
 
 class Status:
-    """Logs the status: when position, trades, limits or state change, and once a minute.
+    """Logs the status when position, trades, limits or state have changed, and once a minute.
 
-    In between it is logged at DEBUG.
+    In between, and within ten seconds of the last time, it is logged at DEBUG.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._shown: object = None
-        self._due = -math.inf
+        self._shown_at = -math.inf
         self._full: set[str] = set()
         """The sides that the position limit has closed."""
 
@@ -36,8 +36,9 @@ class Status:
         limits = (settings.MIN_POSITION, settings.MAX_POSITION, settings.CHECK_POSITION_LIMITS)
         shown = (position.long.qty, position.short.qty, trades.fills, health.state, limits)
         now, level = self._clock.monotonic(), logging.DEBUG
-        if shown != self._shown or now >= self._due:
-            self._shown, self._due, level = shown, now + STATUS_SECONDS, logging.INFO
+        pause = UNCHANGED_SECONDS if shown == self._shown else CHANGED_SECONDS
+        if now - self._shown_at >= pause:
+            self._shown, self._shown_at, level = shown, now, logging.INFO
         for line in (
             *_market(snapshot, start),
             *_account(snapshot, health),

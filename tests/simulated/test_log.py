@@ -11,6 +11,7 @@ import pytest
 from market_maker.app import logs
 from market_maker.app.log_file import OLD_FILES, LogFile, ParentsFile
 from market_maker.app.logs import FORMAT, Line, RateLimitedHandler
+from market_maker.paper.market.setup import still_book
 from tests.world.scene import said
 from tests.world.world import World
 
@@ -59,6 +60,22 @@ def test_a_status_is_logged_at_once_when_the_position_changes(
     world.take("buy", "8539.5", 31_000)
     world.run(6)
     assert said(log, "Current Contract Position: -100 ", logging.INFO) == 1
+
+
+def test_fills_in_quick_succession_are_one_status_in_ten_seconds(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    world.start()
+    world.run(10)
+    log.clear()
+    begun = world.timeline.monotonic()
+    for _ in range(60):
+        world.take("buy", "8539.5", 31_000)
+        world.play(still_book())
+        world.run(1)
+    assert said(log, "Sold ") > 10
+    took = world.timeline.monotonic() - begun
+    assert said(log, "Current Contract Position: ", logging.INFO) <= took / 10 + 1
 
 
 def test_a_ladder_that_moves_is_two_lines_however_many_orders_it_has(
