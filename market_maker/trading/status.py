@@ -34,7 +34,8 @@ class Status:
         """Log ticker, start prices (buy, sell, mid), account, position, trades and profit."""
         position, trades = snapshot.position, money.trades
         limits = (settings.MIN_POSITION, settings.MAX_POSITION, settings.CHECK_POSITION_LIMITS)
-        shown = (position.long.qty, position.short.qty, trades.fills, health.state, limits)
+        legs = (position.long.qty, position.short.qty)
+        shown = (legs, trades.fills, health.state, limits, not money.doubt)
         now, level = self._clock.monotonic(), logging.DEBUG
         pause = UNCHANGED_SECONDS if shown == self._shown else CHANGED_SECONDS
         if now - self._shown_at >= pause:

@@ -12,7 +12,8 @@ from market_maker.app import logs
 from market_maker.app.log_file import OLD_FILES, LogFile, ParentsFile
 from market_maker.app.logs import FORMAT, Line, RateLimitedHandler
 from market_maker.paper.market.setup import still_book
-from tests.world.scene import said
+from market_maker.settings import settings
+from tests.world.scene import Requests, said
 from tests.world.world import World
 
 MINUTE = 60.0
@@ -90,6 +91,24 @@ def test_a_ladder_that_moves_is_two_lines_however_many_orders_it_has(
     assert first.startswith("Creating 60 orders: Sell 100 @ 8539.5, 100 @ 8582.0")
     assert "25 more to 100 @ " in first
     assert not re.search("^(Sell|Buy)", "\n".join(r.getMessage() for r in log.records), re.M)
+
+
+def test_debug_shows_each_request_with_its_time_and_each_frame(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    log.set_level(logging.DEBUG)
+    requests = Requests(world)
+    world.start()
+    world.run(10)
+    lines = [record.getMessage() for record in log.records]
+    timed = [line for line in lines if re.search(r": (GET|POST) /v1/api/\S+, \d+ ms$", line)]
+    assert len(timed) == len(requests.seen)
+    assert any("POST /v1/api/pc/order/create" in line for line in timed)
+    for table in ("order_book", "order", "instrument", "margin", "position"):
+        assert any(line.startswith("Frame: ") and f'"{table}"' in line for line in lines), table
+    shown = "\n".join(lines)
+    for secret in (settings.API_KEY.reveal(), settings.API_SECRET.reveal(), "signature"):  # type: ignore[attr-defined]
+        assert secret not in shown
 
 
 # --- the form of a line -------------------------------------------------------------------------
