@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from market_maker.secrecy import Secret
+from market_maker.secrecy import Secret, revealed
+
+PAPER = "paper-"
+"""How the keys of the paper exchange begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +33,13 @@ class Account:
     def is_contract(self) -> bool:
         """Whether it trades contracts: they have positions, private tables and batch cancels."""
         return self.instrument_type != "bb"
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether its orders go to the paper exchange."""
+        return is_paper_key(self.api_key)
+
+
+def is_paper_key(key: str) -> bool:
+    """Return whether a key is of the paper exchange."""
+    return revealed(key).startswith(PAPER)

@@ -39,5 +39,10 @@ class Clock:
             return reasons
 
 
+def utc_offset() -> str:
+    """Return the time zone of this machine, such as UTC+0100."""
+    return f"UTC{time.strftime('%z')}"
+
+
 SYSTEM = Clock()
 """The clock of a live run."""

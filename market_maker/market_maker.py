@@ -4,12 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Self
 
 from market_maker import __version__, strategy
 from market_maker.control import Control
-from market_maker.decimals import to_grid
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
 from market_maker.safety import Health
@@ -19,11 +17,12 @@ from market_maker.trading import (
     Converger,
     ExchangeInterface,
     Loop,
+    PairDoubts,
     RandomSizes,
     Runtime,
     StateLog,
+    Status,
     check_sizes,
-    log_status,
 )
 from market_maker.utils import family
 from market_maker.utils.family import *  # noqa: F403
@@ -67,6 +66,8 @@ class OrderManager:
         """The account at the latest status, in 1e-8 of the settlement currency."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._state_log = StateLog(self.clock)
+        self._status = Status(self.clock)
+        self._pair_doubts = PairDoubts()
         self._beyond = 0
         """Number of levels whose price is below one tick."""
         self._sizes = RandomSizes(self.runtime.chance.randint)
@@ -87,8 +88,9 @@ class OrderManager:
         try:
             self.exchange.start()
             self.reset()
-            if type(self).place_orders is OrderManager.place_orders:
+            if self._is_ladder():
                 check_sizes(self.exchange.snapshot().instrument.lot)
+                self._pair_doubts.warn(self.instrument)
         except BaseException as error:
             if self.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
                 self.loop.leave(START_EXIT_SECONDS)
@@ -147,6 +149,8 @@ class OrderManager:
             except OrdersLeft as error:
                 logger.error("%s", error)
                 self.halt("DRY_RUN was set to True, but own orders may be left")
+        if changed and self._is_ladder():
+            self._pair_doubts.warn(self.instrument)
         if code and self.runtime.can_restart and not self.control.is_halted:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
@@ -177,7 +181,7 @@ class OrderManager:
         self.instrument = self.exchange.get_instrument()
         self.loop.puller.check_grid(self.instrument["tickSize"], self.instrument["lotSize"])
         self.get_ticker()
-        self._converger.log_full_sides()
+        self._status.log_full(self._converger.full_sides())
 
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker, set the start prices of the ladder, and return the ticker.
@@ -195,17 +199,6 @@ class OrderManager:
         )
         self.start_position_buy, self.start_position_sell = start.buy, start.sell
         self.start_position_mid = ticker["mid"]
-        digits = self.instrument["tickLog"]
-        tick = Decimal(str(self.instrument["tickSize"]))
-        logger.info(
-            "%s Ticker: Buy: %.*f, Sell: %.*f",
-            *(self.instrument["symbol"], digits, ticker["buy"], digits, ticker["sell"]),
-        )
-        logger.info(
-            "Start Positions: Buy: %.*f, Sell: %.*f, Mid: %.*f",
-            *(digits, to_grid(start.buy, tick), digits, to_grid(start.sell, tick)),
-            *(digits, ticker["mid"]),
-        )
         return ticker
 
     def get_price_offset(self, index: int) -> float:
@@ -265,9 +258,10 @@ class OrderManager:
         self._converger.converge(buy_orders, sell_orders)
 
     def print_status(self) -> None:
-        """Log the account and the position."""
+        """Log market, account and position: when they change, and once a minute."""
         self._read_position()
-        log_status(self.exchange.snapshot(), self.exchange.money, self.health)
+        start = (self.start_position_buy, self.start_position_sell, self.start_position_mid)
+        self._status.log(self.exchange.snapshot(), self.exchange.money, self.health, start)
 
     def short_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more sells."""
@@ -282,6 +276,9 @@ class OrderManager:
         return self.exchange.is_open()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _is_ladder(self) -> bool:
+        return type(self).place_orders is OrderManager.place_orders
 
     def _read_position(self) -> None:
         """Set what the family reads of the position and of the account."""

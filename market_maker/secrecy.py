@@ -18,6 +18,9 @@ from urllib.parse import quote, quote_plus
 from weakref import WeakValueDictionary
 
 MASK = "***"
+NO_CORE = 1
+"""Bytes of a core dump: too few for a file. Linux pipes a dump to a program whatever the limit is,
+but for this one (do_coredump() in fs/coredump.c)."""
 SHORTEST = 6
 """Shorter secrets are not redacted: they would match parts of words."""
 
@@ -139,7 +142,8 @@ def install() -> None:
             handler.setFormatter(Redacting(handler.formatter))
     sys.excepthook = lambda _, error, trace: _print(error.with_traceback(trace))
     threading.excepthook = lambda died: _print(died.exc_value)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE if hard else 0, hard))
 
 
 def _print(error: BaseException | None) -> None:
@@ -151,7 +155,7 @@ def _forms(value: str) -> Iterator[str]:
     """Yield the usual encodings of a secret, the longest first."""
     raw = value.encode(errors="replace")
     forms = {value, ascii(value)[1:-1], repr(value)[1:-1], json.dumps(value)[1:-1]}
-    forms |= {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    forms |= {quote(raw), quote(raw, safe=""), quote_plus(raw), raw.hex(), raw.hex(" ")}
     for ahead in range(3):  # in base64 of a longer text it has one of three forms
         text = base64.b64encode(bytes(ahead) + raw).decode()
         whole = text[-(-ahead * 8 // 6) : (ahead + len(raw)) * 8 // 6]

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -39,7 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     name = argv[0] if argv and argv[0] in COMMANDS else ""
     parser = argparse.ArgumentParser(
-        prog=f"marketmaker {name}".strip(),
+        prog=f"{program()} {name}".strip(),
         description=COMMANDS[name],
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,6 +99,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
         )
         parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
+        parser.add_argument(
+            "--log-file", type=Path, metavar="PATH", help="write the log there, too, 10 MB a file"
+        )
         parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
     arguments = parser.parse_args(argv[1:] if name else argv)
     arguments.command = name
@@ -107,6 +111,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if not name and arguments.tape and not arguments.paper:
         parser.error("--tape goes with --paper")
     return arguments
+
+
+def program() -> str:
+    """Return what a user types to start this program, as this one was started."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return "python -m market_maker"
+    is_script = (started.parent / "setup.py").exists()
+    return "python marketmaker" if is_script else "marketmaker"
 
 
 def _factor(text: str) -> float:

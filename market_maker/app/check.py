@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from market_maker.client_oid import is_ours
-from market_maker.errors import MarketMakerError, VenueUnreachable
+from market_maker.decimals import plain
+from market_maker.errors import MarketMakerError, NotSent, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.settings import settings
 from market_maker.wire.venue_clock import OFF_MS
@@ -12,7 +13,10 @@ FEED_SECONDS = 10.0
 
 
 def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:
-    """Yield the name of each check with what was found, or with the error."""
+    """Yield the name of each check with what was found, or with the error.
+
+    Nothing is looked at after REST has no connection: all the others would fail, too.
+    """
     checks: dict[str, Callable[[GTE], str]] = {
         "settings": _settings,
         "REST": _rest,
@@ -21,21 +25,27 @@ def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:
         "tick": _tick,
         "key": _key,
         "orders": _orders,
+        "position": _position,
     }
     for name, check in checks.items():
         try:
             yield name, check(gte)
         except MarketMakerError as error:
             yield name, error
+            if check is _rest and isinstance(error, VenueUnreachable):
+                return
 
 
 def _settings(_gte: GTE) -> str:
-    mode = "dry run" if settings.DRY_RUN else "LIVE: orders will be sent"
-    return f"{settings.path}: {settings.SYMBOL} in {settings.SETTLECURRENCY}, {mode}"
+    what = f"{settings.SYMBOL} in {settings.SETTLECURRENCY}"
+    return f"{settings.path}: {what}. {settings.run_in_words()}"
 
 
 def _rest(gte: GTE) -> str:
-    return f"{settings.API_URL_BASE}, last price {gte.instrument_query().last_price}"
+    try:
+        return f"{settings.API_URL_BASE}, last price {gte.instrument_query().last_price}"
+    except NotSent as error:
+        raise VenueUnreachable(str(error)) from None
 
 
 def _clock(gte: GTE) -> str:
@@ -76,3 +86,15 @@ def _orders(gte: GTE) -> str:
     orders = gte.query_orders()
     own = sum(is_ours(order.client_oid, settings.ORDERID_PREFIX) for order in orders)
     return f"{own} ours ({settings.ORDERID_PREFIX}...), {len(orders) - own} of others"
+
+
+def _position(gte: GTE) -> str:
+    if not settings.API_KEY:
+        return "not asked for without a key"
+    if not gte.account.is_contract:
+        return "none on spot: see the balance"
+    assert gte.ws
+    gte.ws.wait_for_tables(["position"], FEED_SECONDS)
+    legs = gte.position_ws()
+    long, short = plain(legs.long.qty), plain(legs.short.qty)
+    return f"{plain(legs.net)} contracts (long {long}, short {short})"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from market_maker import secrecy
 from market_maker.app import logs, versions
-from market_maker.app.arguments import parse
+from market_maker.app.arguments import parse, program
 from market_maker.app.load import load
 from market_maker.errors import (
     AlreadyRunning,
@@ -43,12 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status_of(arguments: argparse.Namespace) -> int:
     try:
+        if file := getattr(arguments, "log_file", None):
+            logs.write_to(file)
         versions.check()
         COMMANDS[arguments.command](arguments)
     except MarketMakerError as error:
         logger.error("%s", error)
         for order in getattr(error, "orders", ()):
             logger.error("  %s", order)
+        if isinstance(error, VenueUnreachable) and settings.is_on_this_machine():
+            words = "Nothing serves %s: start the paper exchange in another terminal, `%s paper`."
+            logger.error(words, settings.API_URL_BASE, program())
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
     except BrokenPipeError:  # of `| head`
         logger.debug("stdout closed.")
@@ -109,7 +114,9 @@ def _setup(_arguments: argparse.Namespace) -> None:
         raise SettingsError(f"{FILE} is here already; it is left as it is") from None
     except OSError as error:
         raise SettingsError(f"{FILE} cannot be written: {error.strerror}") from None
-    print(f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False. Next: marketmaker check")
+    print(f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False.")
+    print(f"Its addresses are those of the paper exchange, which `{program()} paper` serves.")
+    print(f"Next: {program()} check")
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
@@ -127,20 +134,20 @@ def _check(arguments: argparse.Namespace) -> None:
 
     load(arguments, {})
     logging.getLogger().setLevel(logging.CRITICAL)
-    failed = []
+    failed: dict[str, MarketMakerError] = {}
     gte = GTE(settings.account())
     try:
         for name, found in check.run(gte):
-            shown = secrecy.fit(str(found))
-            print(f"{name:<10} {'FAIL' if isinstance(found, Exception) else 'ok':<5} {shown}")
-            failed += [found] if isinstance(found, Exception) else []
+            is_ok = isinstance(found, str)
+            print(f"{name:<10} {'ok' if is_ok else 'FAIL':<5} {secrecy.fit(str(found))}")
+            failed |= {} if isinstance(found, str) else {name: found}
     finally:
         gte.exit()
         logging.getLogger().setLevel(logging.INFO)
     if failed:
-        unreachable = any(isinstance(error, VenueUnreachable) for error in failed)
+        unreachable = any(isinstance(error, VenueUnreachable) for error in failed.values())
         kind = VenueUnreachable if unreachable else MarketMakerError
-        raise kind(f"{len(failed)} checks failed")
+        raise kind(f"failed: {', '.join(failed)}")
 
 
 COMMANDS = {

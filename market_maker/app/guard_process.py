@@ -25,7 +25,7 @@ def main() -> None:
     logs.set_up()
     listener = _log_through_a_queue()
     try:
-        watch.stand_by(sys.stdin.buffer)
+        watch.stand_by(sys.stdin.buffer, logs.mark_account)
     except BaseException:
         logger.exception("guard: internal error.")
     writing = threading.Thread(target=listener.stop, daemon=True)  # it ends with the last line

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from market_maker.app import logs
+from market_maker.app.arguments import program
 from market_maker.errors import SettingsError
 from market_maker.settings import FILE, settings
 
@@ -25,11 +27,15 @@ def load(
     if path == FILE and not FILE.exists():
         if not may_be_missing:
             raise SettingsError(
-                f"There is no {FILE} here. `python marketmaker setup` writes one; "
-                "`python marketmaker --paper` runs without, on the built-in paper exchange."
+                f"There is no {FILE} here. `{program()} setup` writes one; "
+                f"`{program()} --paper` runs without, on the built-in paper exchange."
             )
         path = None
     settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
+    if only:
+        logs.mark_account(settings.account())
+    else:
+        logs.mark_lines(settings.kind_of_run)
     logging.getLogger().setLevel(settings.log_level())
     for noisy in ("urllib3", "websocket"):
         logging.getLogger(noisy).setLevel(logging.ERROR)  # their warnings quote the venue at length

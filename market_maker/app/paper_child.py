@@ -72,4 +72,4 @@ class PaperChild:
 def need_aiohttp() -> None:
     """Raise SettingsError if aiohttp is missing, which only the paper exchange needs."""
     if not has_aiohttp():
-        raise SettingsError("the paper exchange needs aiohttp: pip install -e '.[paper]'")
+        raise SettingsError("the paper exchange needs aiohttp: pip install 'aiohttp>=3.9,<4'")

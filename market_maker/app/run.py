@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.app import logs
 from market_maker.app.load import load
+from market_maker.clock import utc_offset
 from market_maker.errors import SettingsError
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
@@ -28,6 +29,8 @@ RESTARTED = "GTE_MARKETMAKER_RESTARTED"
 
 def run(arguments: argparse.Namespace) -> None:
     """Run until told to stop; for changed code stop cleanly and restart."""
+    if logs.goes_unseen():
+        logger.warning("The log goes to stderr, not to stdout: --log-file PATH writes a file.")
     is_restart = os.environ.pop(RESTARTED, "") == "1"
     signals = Signals(end_at_once=lambda: os._exit(130))
     signals.install()
@@ -37,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         paper = _paper_exchange(arguments) if arguments.paper else None
         load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
+        logger.info("Times are local, %s.", utc_offset())
         if not settings.DRY_RUN:
             session = Session(
                 settings.account(),
@@ -47,8 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
         signals.unblock()
         bot = _made(arguments.strategy, session, is_restart=is_restart)
     except BaseException as error:
-        if session:
-            session.end_start(error)
+        try:
+            if session:
+                session.end_start(error)
+        finally:
+            _end_paper(paper, session)
         if isinstance(error, KeyboardInterrupt):
             logger.info("Stopped before anything was sent.")
             return
@@ -63,10 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
             _restart(paper)
     finally:
         signals.unblock()
-        if paper:
-            paper.end()
-            if session:
-                session.files.discard()
+        _end_paper(paper, session)
 
 
 def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
@@ -129,6 +133,14 @@ def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     if arguments.tape:
         options += ["--tape", str(arguments.tape)]
     return PaperChild.start(options, environment_without_keys())
+
+
+def _end_paper(paper: "PaperChild | None", session: Session | None) -> None:
+    """End our own paper exchange, if any, and the files of a run on it: nobody needs them again."""
+    if paper:
+        paper.end()
+        if session:
+            session.files.discard()
 
 
 def _restart(paper: "PaperChild | None") -> None:

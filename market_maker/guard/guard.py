@@ -34,7 +34,7 @@ GOODBYE_SECONDS = 1.0
 BEAT, GOODBYE = b".", b"q"
 PROGRAM = "market_maker.app.guard_process"
 """The module whose `main()` the process runs."""
-INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE")
+INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE", "GTE_MARKETMAKER_LOG_FILE")
 """The variables of our environment that a guard gets."""
 
 

@@ -21,6 +21,8 @@ from market_maker.orders import sweep
 logger = logging.getLogger(__name__)
 
 START_CANCEL_SECONDS = 3.0
+ROUND_SECONDS = 1.0
+"""Seconds between two looks whether the loop hangs."""
 GUARD_AHEAD = 1.0
 """Seconds by which the guard's count may be ahead of ours: not every heartbeat is sent to it."""
 NO_CRASH = (SettingsError, VenueUnreachable, AlreadyRunning)
@@ -136,13 +138,14 @@ class Session:
         """Print where the loop hangs, without source lines: they may hold secrets.
 
         Not faulthandler's timer: it reads frames without the interpreter's lock, and crashes.
+        Rounds are counted, not seconds: a process that is stopped (Ctrl-Z) makes none.
         """
-        shown = 0.0
-        while not self._has_ended.wait(1.0):
-            beat_at = self._beat_at
-            if beat_at == shown or self._clock.monotonic() - beat_at < HANG_SECONDS:
+        rounds, beat_at = 0, self._beat_at
+        while not self._has_ended.wait(ROUND_SECONDS):
+            is_alive = self._beat_at != beat_at
+            rounds, beat_at = 0 if is_alive else rounds + 1, self._beat_at
+            if rounds != round(HANG_SECONDS / ROUND_SECONDS):
                 continue
-            shown = beat_at
             frame = sys._current_frames().get(loop_thread)
             stack = [
                 f'  File "{each.f_code.co_filename}", line {line} in {each.f_code.co_name}\n'

@@ -27,12 +27,16 @@ BEATEN, LEFT, DIED = "beat", "left", "died"
 """What the guard hears of the bot; the last two end the watch."""
 
 
-def stand_by(pipe: BinaryIO) -> None:
-    """Guard the bot at the other end of the pipe until it has ended, cleanly or not."""
+def stand_by(pipe: BinaryIO, learn: Callable[[Account], None] = lambda _: None) -> None:
+    """Guard the bot at the other end of the pipe until it has ended, cleanly or not.
+
+    `learn` is given the account first.
+    """
     line = pipe.readline()
     if line.endswith(b"\n"):
         charge = json.loads(line)
         account = account_of(charge["account"])
+        learn(account)
         files = RunFiles(account, directory=Path(charge["directory"]))
         files.lock.inherit(charge["lock"])
         Watch(GTE(account), files, pipe).run()
@@ -89,7 +93,7 @@ class Watch:
             if is_over():
                 return
             if step.is_done:
-                self._finish()
+                self._finish(sweep.cancelled)
                 return
             news = step.trouble or "no order is left, waiting until none can arrive late"
             if news not in (OPEN_STILL, told):
@@ -102,12 +106,13 @@ class Watch:
                 return
             self._clock.sleep(step.wait)
 
-    def _finish(self) -> None:
-        """Record that no order is left."""
+    def _finish(self, cancelled: int) -> None:
+        """Record that no order is left, after so many were cancelled."""
         self._files.clear_orders_left()
         if self._end == DIED:
             self._files.note_proven_clean()
-        logger.warning("guard: clean, no order %s is left.", self._what)
+        words = "guard: clean, %d orders cancelled, none %s is left."
+        logger.warning(words, cancelled, self._what)
 
     def _step(self, sweep: Sweep, begun: float) -> Step:
         """Make a step, and list what may be left when there is no progress. Never raises."""

@@ -1,7 +1,7 @@
 """The executor: sends plans to the venue, and cancels all own orders on shutdown."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -27,6 +27,7 @@ from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.sweep import Slice, Sweep
 from market_maker.orders.tracker import OrderTracker
+from market_maker.orders.words import in_words
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -108,16 +109,14 @@ class Executor:
         self.is_cut_short = False
         try:
             if plan.cancel:
-                logger.info("Cancelling %d orders:", len(plan.cancel))
-                self._log(plan.cancel)
+                self._log("Cancelling", plan.cancel)
                 self.cancel(plan.cancel)
                 self.heartbeat()
             wanted = [request for request in plan.create if not self._was_not_closable(request)]
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             if not creates:
                 return 0
-            logger.info("Creating %d orders:", len(creates))
-            self._log(creates)
+            self._log("Creating", creates)
             for request in creates:
                 self._tracker.sending(request)
             return self._create(creates)
@@ -293,8 +292,9 @@ class Executor:
         must_rest = is_old or self._post_only or request.post_only
         return not must_rest or ticker.would_rest(request.side, request.price)
 
-    def _log(self, orders: Iterable[OpenOrder | OrderRequest]) -> None:
+    def _log(self, act: str, orders: Sequence[OpenOrder | OrderRequest]) -> None:
         instrument = self._feed.get_instrument()
+        digits = instrument.price_decimals if instrument else 8
+        logger.info("%s %d orders: %s", act, len(orders), in_words(orders, digits))
         for order in sorted(orders, key=lambda order: -order.price):
-            digits = instrument.price_decimals if instrument else 8
-            logger.info("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)
+            logger.debug("%4s %s @ %.*f", order.side.value, plain(order.qty), digits, order.price)

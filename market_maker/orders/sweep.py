@@ -142,6 +142,11 @@ class Sweep:
         self.progress_at = -math.inf
         """When the number of orders left last reached a new low or zero, in steady seconds."""
 
+    @property
+    def cancelled(self) -> int:
+        """The number of orders whose cancel the venue has accepted."""
+        return len(self._asked)
+
     def set_notes(self, notes: Notes) -> None:
         """Replace the notes by newer ones."""
         self._notes = notes
@@ -261,6 +266,7 @@ def prove_none_left(
         listed = getattr(error, "orders", ())
         raise OrdersLeft(f"own orders may be left: {error}", listed) from None
     account = client.account
+    logger.info("Cancelled %d orders.", sweep.cancelled)
     logger.info("No order with prefix %s is left in %s.", account.prefix, account.symbol)
     if nameless:
         logger.warning("%d open orders have no client_oid; owner unknown.", nameless)

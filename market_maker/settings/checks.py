@@ -10,11 +10,12 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
+from market_maker.account import PAPER, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
 
-PAPER = "paper-"
-"""How the keys of the paper exchange begin."""
+DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
+"""Where the venue was in 2020, by its documents and the old sample."""
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
 """How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
@@ -25,6 +26,8 @@ def problem(name: str, value: Any) -> str:
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
         return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    if name in SECRETS and isinstance(value, str) and re.match("[\"']", revealed(value)):
+        return f"{name} has quotes round it, which belong to settings.py only: leave them out"
     if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
         return f"{name} holds a space, a line break or another character that no key has"
     shown = "the value" if name in SECRETS else _shown(value)
@@ -120,16 +123,29 @@ def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
             found.append(f"{name} must begin with {secure}:// (only this machine may do without)")
         if "@" in url.netloc or "?" in values[name] or "#" in values[name]:
             found.append(f"{name} must be an address without user, ? and #")
+        if name == "API_URL_BASE" and url.path.strip("/"):
+            found.append(f"{name} must end with the host: leave out {url.path!r}")
     if len(places) > 1:
         found.append("API_URL_BASE and WS_URL: one is this machine and the other is not")
-    return found + _misdirected_key(revealed(values["API_KEY"]), places)
+    return found + _misdirected_key(values["API_KEY"], places)
+
+
+def hosts_of_2020(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return which addresses of these names are where the venue was in 2020."""
+    hosts = {name: (_split(values[name]) or SplitResult(*[""] * 5)).hostname for name in names}
+    return [
+        f"{name}: {host} was the venue's in 2020 and may be somebody else's today: ask the venue "
+        "for its address; USE_HOSTS_OF_2020 = True if it is still this one"
+        for name, host in hosts.items()
+        if host and f".{host.rstrip('.')}".endswith(DOMAINS_OF_2020)
+    ]
 
 
 def _misdirected_key(key: str, places: set[bool]) -> list[str]:
     """Return what is wrong with a key, where `places` holds whether each address is here."""
-    if key.startswith(PAPER) and False in places:
+    if is_paper_key(key) and False in places:
         return [f"API_KEY is of the paper exchange ({PAPER}...), which is on this machine only"]
-    if key and not key.startswith(PAPER) and True in places:
+    if key and not is_paper_key(key) and True in places:
         return [
             f"API_KEY is not of the paper exchange ({PAPER}...): it must not go to this machine"
         ]
@@ -144,6 +160,11 @@ def _split(address: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if address.isascii() and address.isprintable() and " " not in address else None
+
+
+def is_here(address: str) -> bool:
+    """Return whether a valid address is on this machine."""
+    return _is_loopback(urlsplit(address).hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

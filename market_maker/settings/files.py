@@ -18,24 +18,24 @@ IGNORED = {
     "WEBSOCKET_CLIENT_CA_BUNDLE",
 }
 """Variables that other programs obey and that would lead us elsewhere."""
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 KEY_LOG = "SSLKEYLOGFILE"
 
 
-def writable_by_others(path: Path) -> str:
-    """Return who else could have written a file, and what to type; empty text for nobody.
+def read_checked(path: Path) -> tuple[bytes, str]:
+    """Return what a file holds, and who else could have written that, with what to type.
 
-    The superuser and a sticky directory such as /tmp are no danger; links are followed.
+    The text is empty for nobody. File and check are of one descriptor, so that it cannot change in
+    between. The superuser and a sticky directory such as /tmp are no danger; links are followed.
+    Raises OSError as `read()` does.
     """
-    try:
-        real = path.resolve()
-        about = real.stat()
-        if not {about.st_uid, path.lstat().st_uid} <= {os.geteuid(), 0}:
-            return f"{path} belongs to another user: chown {os.geteuid()} {shlex.quote(str(path))}"
-        if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return f"others can write {path}: chmod go-w {shlex.quote(str(path))}"
-        return _open_directory(path, real)
-    except (OSError, RuntimeError) as error:
-        return f"who can write {path} cannot be told: {error}"
+    data, about, _ = _read(path)
+    name = shlex.quote(str(path))
+    if about.st_uid not in (os.geteuid(), 0):
+        return data, f"{path} belongs to another user: chown {os.geteuid()} {name}"
+    if about.st_mode & WRITABLE:
+        return data, f"others can write {path}: chmod go-w {name}"
+    return data, _open_way(path)
 
 
 def read_key(path: Path) -> tuple[str, str]:
@@ -45,14 +45,9 @@ def read_key(path: Path) -> tuple[str, str]:
     directories that others cannot write. Raises SettingsError when it holds no key.
     """
     try:
-        real = path.resolve()
-        opened = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(opened, "rb") as file:
-            about = os.fstat(opened)
-            data = file.read(KEY_FILE_BYTES + 1) if stat.S_ISREG(about.st_mode) else b""
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no path"
-        raise SettingsError(f"{path} cannot be read: {reason}") from None
+        data, about, real = _read(path, KEY_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
     except UnicodeDecodeError:
@@ -67,12 +62,7 @@ def read(path: Path) -> bytes:
 
     And for a name that no file can have.
     """
-    if "\0" in str(path):
-        raise OSError(0, "its name holds a null byte")
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "it is not a regular file")
-        return file.read()
+    return _read(path)[0]
 
 
 def ignored_variables() -> list[str]:
@@ -85,6 +75,20 @@ def logs_tls_keys() -> bool:
     return bool(os.environ.get(KEY_LOG))
 
 
+def _read(path: Path, limit: int = -1) -> tuple[bytes, os.stat_result, Path]:
+    """Return what a file holds, what the system says of it, and where links to it lead."""
+    try:
+        real = path.resolve()
+        fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (ValueError, RuntimeError):
+        raise OSError(0, "it is no path") from None
+    with open(fd, "rb") as file:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(0, "it is not a regular file")
+        return file.read(limit), about, real
+
+
 def _open_key(path: Path, real: Path, about: os.stat_result) -> str:
     name = shlex.quote(str(path))
     if not real.is_relative_to(path.parent.resolve()):
@@ -93,13 +97,33 @@ def _open_key(path: Path, real: Path, about: os.stat_result) -> str:
         return f"{path} belongs to another user: chown {os.geteuid()} {name}; chmod 600 {name}"
     if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return f"others can read or write {path}: chmod 600 {name}"
-    return _open_directory(path, real)
+    return _open_way(path)
 
 
-def _open_directory(path: Path, real: Path) -> str:
-    """Return which directory above a path, or above what it links to, others can write."""
-    for directory in (*real.parents, *path.absolute().parents):
-        mode = directory.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            return f"others can write {directory}: chmod o-w {shlex.quote(str(directory))}"
+def _open_way(path: Path) -> str:
+    """Return what others could change on the way to a file, through links too; or empty text."""
+    here = Path(path.absolute().anchor)
+    names = [*reversed(path.absolute().parts[1:])]
+    while names:
+        if trouble := _trouble(here):
+            return trouble
+        name = names.pop()
+        step = here.parent if name == ".." else here / name
+        if step.is_symlink():
+            if step.lstat().st_uid not in (os.geteuid(), 0):
+                return f"the link {step} belongs to another user: name the file itself"
+            target = here / step.readlink()
+            here = Path(target.anchor)
+            names += reversed(target.parts[1:])
+        else:
+            here = step
+    return ""
+
+
+def _trouble(directory: Path) -> str:
+    about = directory.stat()
+    if about.st_uid not in (os.geteuid(), 0):
+        return f"{directory} belongs to another user: move the file to a directory of your own"
+    if about.st_mode & WRITABLE and not about.st_mode & stat.S_ISVTX:
+        return f"others can write {directory}: chmod go-w {shlex.quote(str(directory))}"
     return ""

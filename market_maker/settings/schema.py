@@ -57,6 +57,10 @@ class SettingsBase:
         section="Connection",
     )
     WS_URL: str = fixed("ws://127.0.0.1:8420", "WebSocket address.")
+    USE_HOSTS_OF_2020: bool = fixed(
+        False,
+        "True: the key may go to those addresses of 2020; False: no run with a key starts there.",
+    )
     API_KEY: str = fixed(
         "",
         "The key pair. Better places, which win over these lines: files that only you can read,\n"

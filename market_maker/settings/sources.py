@@ -9,21 +9,30 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from market_maker.account import is_paper_key
 from market_maker.errors import SettingsError
-from market_maker.secrecy import Secret, revealed
-from market_maker.settings.checks import PAPER, SCHEMES, contradictions, misdirected, problem
+from market_maker.secrecy import Secret
+from market_maker.settings.checks import (
+    SCHEMES,
+    contradictions,
+    hosts_of_2020,
+    misdirected,
+    problem,
+)
 from market_maker.settings.files import (
     KEY_LOG,
     ignored_variables,
     logs_tls_keys,
-    read,
+    read_checked,
     read_key,
-    writable_by_others,
 )
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase, defaults
 
 ENVIRONMENT = {name: f"GTE_{name}" for name in SECRETS}
 """Variables that hold the key pair; the same names with _FILE name files that hold it."""
+
+LIVE = {"DRY_RUN": False, "API_KEY": ""}
+"""The least that makes a run a live one."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +66,20 @@ class Found:
 
 @dataclass(frozen=True)
 class _Assigned:
-    """What files assign in capitals, and what is wrong with how they do it."""
+    """What files assign in capitals, what is wrong with how they do it, and who may write them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
 
     def __add__(self, later: "_Assigned") -> "_Assigned":
         values = self.values | later.values
-        return _Assigned(values, self.problems + later.problems, self.paths + later.paths)
+        return _Assigned(values, self.problems + later.problems, self.open + later.open)
 
 
 def find(sources: Sources) -> Found:
     """Read all sources and check what they say. Raises SettingsError with every problem."""
-    assigned = _read_files(sources.path, sources.symbol)
+    assigned = _read_files(sources)
     keys, unsafe = _read_keys(sources)
     values = _laid_over(sources, assigned.values, keys)
     problems = [] if sources.only else assigned.problems + unsafe
@@ -78,7 +87,14 @@ def find(sources: Sources) -> Found:
     if not problems:
         values = _completed(values)
         problems = contradictions(values) + misdirected(values, filter(sources.has, SCHEMES))
-    doubts = _doubts(assigned.paths) + (unsafe if sources.only else [])
+    old_hosts = [] if problems else hosts_of_2020(values, filter(sources.has, SCHEMES))
+    if values["API_KEY"] and not (values["USE_HOSTS_OF_2020"] or sources.only):
+        problems += old_hosts
+    doubts = assigned.open + (unsafe if sources.only else [])
+    if logs_tls_keys():
+        doubts.append(f"{KEY_LOG} is set, which gives connections away: unset it")
+    if values["DRY_RUN"] and values["API_KEY"] and not sources.only:
+        old_hosts.append("a key is set, but DRY_RUN is True: a run sends no order")
     if _is_live(values):
         problems += doubts
         doubts = _keys_in_files(sources, set(assigned.values) - set(keys))
@@ -86,7 +102,7 @@ def find(sources: Sources) -> Found:
         raise SettingsError(listed(f"{sources.path or 'settings'}", problems))
     if ignored := ignored_variables():
         doubts.append(f"ignored in the environment: {', '.join(ignored)}")
-    return Found(values, set(assigned.values), doubts)
+    return Found(values, set(assigned.values), doubts + old_hosts)
 
 
 def overlay(path: Path, symbol: object) -> Path:
@@ -108,16 +124,22 @@ def listed(what: str, problems: list[str]) -> str:
 # --- the steps ----------------------------------------------------------------------------------
 
 
-def _read_files(path: Path | None, symbol: str | None) -> _Assigned:
-    """Execute the settings file, and the one of the symbol on top of it."""
+def _read_files(sources: Sources) -> _Assigned:
+    """Execute the settings file, and the one of the symbol on top of it.
+
+    Raises SettingsError for a file that others can write, unless the command line says that no
+    order goes to the venue: what such a file says itself is no reason to execute it.
+    """
+    path = sources.path
     if path is None:
         return _Assigned()
-    assigned = _execute(path)
-    wanted = symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
+    may_be_open = bool(sources.only) or not _is_live({**LIVE, **sources.overrides})
+    assigned = _execute(path, may_be_open=may_be_open)
+    wanted = sources.symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
     of_symbol = overlay(path, wanted)
     if problem("SYMBOL", wanted) or not of_symbol.exists():
         return assigned
-    return assigned + _execute(of_symbol)
+    return assigned + _execute(of_symbol, may_be_open=may_be_open)
 
 
 def _read_keys(sources: Sources) -> tuple[dict[str, str], list[str]]:
@@ -156,17 +178,10 @@ def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def _doubts(paths: Iterable[Path]) -> list[str]:
-    """Return what must not be in a live run, and is warned of in any other."""
-    found = [text for path in paths if (text := writable_by_others(path))]
-    if logs_tls_keys():
-        found.append(f"{KEY_LOG} is set, which gives connections away: unset it")
-    return found
-
-
 def _is_live(values: Mapping[str, Any]) -> bool:
     """Return whether orders go to the venue itself."""
-    return values["DRY_RUN"] is False and not str(revealed(values["API_KEY"])).startswith(PAPER)
+    key = values["API_KEY"]
+    return values["DRY_RUN"] is False and not (isinstance(key, str) and is_paper_key(key))
 
 
 def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:
@@ -180,9 +195,12 @@ def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:
 # --- a file -------------------------------------------------------------------------------------
 
 
-def _execute(path: Path) -> _Assigned:
+def _execute(path: Path, *, may_be_open: bool) -> _Assigned:
     """Execute a settings file in a namespace of its own; return what it assigns in capitals."""
-    tree, code = _parsed(path)
+    source, who = _read(path)
+    if who and not may_be_open:
+        raise SettingsError(f"{path} is not executed: {who}")
+    tree, code = _parsed(path, source)
     assignments = _assignments(tree)
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
     try:
@@ -197,12 +215,19 @@ def _execute(path: Path) -> _Assigned:
     values = {name: value for name, value in namespace.items() if name.isupper()}
     odd = [name for name in namespace if not name.isupper() and name.upper() in FIELDS]
     problems = [f"{name} is not a setting; did you mean {name.upper()}?" for name in odd]
-    return _Assigned(values, _set_twice(assignments) + problems, [path])
+    return _Assigned(values, _set_twice(assignments) + problems, [who] if who else [])
 
 
-def _parsed(path: Path) -> tuple[ast.Module, CodeType]:
+def _read(path: Path) -> tuple[bytes, str]:
     try:
-        source = read(path)  # bytes, so that Python minds a byte order mark and a coding line
+        return read_checked(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _parsed(path: Path, source: bytes) -> tuple[ast.Module, CodeType]:
+    """Compile bytes, so that Python minds a byte order mark and a coding line."""
+    try:
         with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
             tree = ast.parse(source, str(path))
             return tree, compile(tree, str(path), "exec")
@@ -210,8 +235,6 @@ def _parsed(path: Path) -> tuple[ast.Module, CodeType]:
         where = f":{error.lineno}" if error.lineno else ""
         encoding = "; save it as UTF-8" if not where or "codec" in error.msg else ""
         raise SettingsError(f"{path}{where}: {error.msg}{encoding}") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         words = f"{path} cannot be read: {type(error).__name__}; save it as UTF-8"
         raise SettingsError(words) from None

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from market_maker.account import Account
+from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
-from market_maker.secrecy import Secret, revealed
-from market_maker.settings.checks import PAPER
+from market_maker.secrecy import Secret
+from market_maker.settings.checks import is_here
 from market_maker.settings.schema import NEED_RESTART, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
@@ -25,6 +25,12 @@ from market_maker.settings.sources import (
 logger = logging.getLogger(__name__)
 
 FILE = Path("settings.py")
+IN_WORDS = {
+    "DRY RUN": "Dry run: no order is sent.",
+    "PAPER": "Paper run: orders go to the paper exchange.",
+    "": "Live run: orders are sent.",
+}
+"""Where the orders of each kind of run go."""
 
 
 class Settings(SettingsBase):
@@ -120,13 +126,19 @@ class Settings(SettingsBase):
             timeout=self.TIMEOUT,
         )
 
+    def kind_of_run(self) -> str:
+        """Return DRY RUN, PAPER, or empty text for a live run."""
+        if self.DRY_RUN:
+            return "DRY RUN"
+        return "PAPER" if is_paper_key(self.API_KEY) else ""
+
     def run_in_words(self) -> str:
         """Return where the orders of a run go."""
-        if self.DRY_RUN:
-            return "Dry run: no order is sent."
-        if revealed(self.API_KEY).startswith(PAPER):
-            return "Paper run: orders go to the paper exchange."
-        return "Live run: orders are sent."
+        return IN_WORDS[self.kind_of_run()]
+
+    def is_on_this_machine(self) -> bool:
+        """Return whether the venue of these settings is on this machine, a paper exchange."""
+        return self.loaded and is_here(self.API_URL_BASE)
 
     def log_level(self) -> int:
         """Return LOG_LEVEL as a number."""

@@ -17,17 +17,18 @@ from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.runtime import Runtime
-from market_maker.trading.startup import check_sizes
+from market_maker.trading.startup import PairDoubts, check_sizes
 from market_maker.trading.state_log import StateLog
-from market_maker.trading.status import log_status
+from market_maker.trading.status import Status
 
 __all__ = [
     "Converger",
     "ExchangeInterface",
     "Loop",
+    "PairDoubts",
     "RandomSizes",
     "Runtime",
     "StateLog",
+    "Status",
     "check_sizes",
-    "log_status",
 ]

@@ -1,6 +1,5 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from market_maker import strategy
 from market_maker.clock import Clock
 from market_maker.decimals import exact, plain
 from market_maker.errors import InvalidOrder, Temporary
-from market_maker.models import OpenOrder, OrderRequest, Plan, Side, Snapshot
+from market_maker.models import OpenOrder, OrderRequest, Side, Snapshot
 from market_maker.safety import TradingState
 from market_maker.settings import settings
 from market_maker.strategy import Decision
@@ -16,9 +15,7 @@ from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.order_keys import request_of
-from market_maker.trading.status import Dropped, log_plan
-
-logger = logging.getLogger(__name__)
+from market_maker.trading.status import PlanLog
 
 
 class Converger:
@@ -29,7 +26,7 @@ class Converger:
         self._loop = loop
         self._clock = clock
         self._brake = CreateBrake()
-        self._dropped = Dropped()
+        self._log = PlanLog()
         self._decided: tuple[object, Decision] | None = None
         """The inputs of the last decision, and the decision."""
 
@@ -42,7 +39,7 @@ class Converger:
         wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         _check_number(len(wanted))
-        log_plan(self._execute(self._decide(tuple(wanted), snapshot), len(wanted)))
+        self._execute(self._decide(tuple(wanted), snapshot), len(wanted))
 
     def place(self, orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
         """Place orders beside the open ones, within the limits; return those that may rest now.
@@ -63,26 +60,24 @@ class Converger:
         room = strategy.Room(side, self._exchange.snapshot(), self._limits(), ())
         return not room.is_used_up
 
-    def log_full_sides(self) -> None:
-        """Log which side the position limits allow no order of, with the figures."""
-        limits, snapshot = self._limits(), self._exchange.snapshot()
+    def full_sides(self) -> list[tuple[str, str]]:
+        """Return in words which side the position limits allow no order of, and the figures."""
+        limits, snapshot, found = self._limits(), self._exchange.snapshot(), []
         for side, name, words in (
             (Side.BUY, "MAX_POSITION", "Long position limit reached, no more buys"),
             (Side.SELL, "MIN_POSITION", "Short position limit reached, no more sells"),
         ):
             if not limits.reducing and not self.has_room(side):
                 held = side.sign * strategy.held_at_most(side, snapshot, limits)
-                logger.info(
-                    "%s: up to %s, %s %s", words, plain(held), name, getattr(settings, name)
-                )
+                found.append((words, f"up to {plain(held)}, {name} {getattr(settings, name)}"))
+        return found
 
-    def _execute(self, decision: Decision, wanted: int) -> Plan:
-        """Send what a decision plans, but for what is held back; return the plan."""
-        self._dropped.log(decision.dropped)
+    def _execute(self, decision: Decision, wanted: int) -> None:
+        """Send what a decision plans, but for what is held back."""
         plan = self._brake.hold_back(decision.plan, wanted, self._clock.monotonic())
+        self._log.log(plan, decision.dropped)
         if self._exchange.execute(plan):
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
-        return plan
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
         limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)

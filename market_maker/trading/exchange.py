@@ -16,6 +16,7 @@ from market_maker.settings import settings
 from market_maker.trading import startup
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.runtime import Runtime
+from market_maker.trading.status import log_end
 from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
@@ -192,3 +193,7 @@ class Exchange:
         """
         self.view.forget()
         self.orders.executor.cancel_all(seconds)
+
+    def log_end(self) -> None:
+        """Log what this run has traded, and the position that it leaves."""
+        log_end(self._look_if_possible(), self.money)

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from market_maker.clock import Clock
 from market_maker.control import Control
-from market_maker.decimals import plain
 from market_maker.errors import Fatal, InvalidOrder, RequestError
 from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
@@ -197,12 +196,9 @@ class Loop:
             self._exchange.cancel_all_orders(seconds)
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
-            trades = self._exchange.money.trades
-            logger.info(
-                "This run: %d fills, bought %s, sold %s contracts.",
-                *(trades.fills, plain(trades.bought), plain(trades.sold)),
-            )
         finally:
+            if not self._exchange.dry_run:
+                self._exchange.log_end()
             self._exchange.close()
 
     def wait(self) -> None:

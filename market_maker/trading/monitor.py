@@ -220,6 +220,11 @@ class Monitor:
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)
+        if (taken := counted["ended"] - self._seen["ended"]) > 0:
+            words = (
+                "%d orders have ended without a cancel of ours: by hand, another program, the venue"
+            )
+            logger.warning(words, taken)
         if counted["late order"] > self._seen["late order"]:
             orders = "; ".join(order.full for order in self._tracker.late_orders)
             logger.critical("Late order: it had been treated as rejected: %s", orders)

@@ -1,9 +1,11 @@
 """The start of a run: connect, resume the trades before a restart, wait for every table."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
 from market_maker.clock import Clock
 from market_maker.decimals import exact, to_lot
@@ -17,7 +19,7 @@ from market_maker.errors import (
 )
 from market_maker.gte import GTE
 from market_maker.money import Money
-from market_maker.settings import settings
+from market_maker.settings import doubtful_pairs, settings
 from market_maker.trading.monitor import EMPTY_AFTER, Monitor
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -57,6 +59,24 @@ def check_sizes(lot: Decimal) -> None:
         )
     if not settings.RANDOM_ORDER_SIZE and not to_lot(start, lot):
         raise SettingsError(f"ORDER_START_SIZE {start} is less than the lot {lot}")
+
+
+class PairDoubts:
+    """Warns of settings of the ladder that work against each other, once until they are mended."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+
+    def warn(self, instrument: Mapping[str, Any]) -> None:
+        """Log what is new; without a settings file nobody has chosen anything."""
+        if settings.path is None:
+            return
+        price = instrument["markPrice"] or instrument["lastPrice"] or math.inf
+        found = doubtful_pairs(settings, tick=instrument["tickSize"], price=price)
+        for text in found:
+            if text not in self._said:
+                logger.warning("Settings: %s.", text)
+        self._said = found
 
 
 def _unknown(gte: GTE) -> str:

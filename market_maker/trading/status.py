@@ -1,62 +1,101 @@
-"""What a tick logs on account, position and plan."""
+"""What is logged on market, account, position and plan, and at the end of a run."""
 
 import logging
+import math
 from collections.abc import Sequence
 
-from market_maker.decimals import plain
-from market_maker.models import OrderRequest, Plan, Position, Snapshot
+from market_maker.clock import Clock
+from market_maker.decimals import plain, to_grid
+from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Position, Snapshot
 from market_maker.money import Money, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 
 logger = logging.getLogger(__name__)
 
+CHANGED_SECONDS, UNCHANGED_SECONDS = 10.0, 60.0
+"""A status that has changed is shown once in so many seconds, and one that has not."""
 
-def log_status(snapshot: Snapshot, money: Money, health: Health) -> None:
-    """Log the account, the position, and the trades and profit of this run."""
-    instrument, position, trades = snapshot.instrument, snapshot.position, money.trades
-    currency, mark = settings.SETTLECURRENCY, instrument.valuation_price
-    if snapshot.margin:
-        logger.info("Current %s Balance: %.6f", currency, snapshot.margin.total)
-    logger.info("Current Contract Position: %s", _shown(position))
-    if settings.CHECK_POSITION_LIMITS:
-        logger.info("Position limits: %s/%s", settings.MIN_POSITION, settings.MAX_POSITION)
-    for name, leg in (("long", position.long), ("short", position.short)):
-        if leg.qty:
-            digits = instrument.price_decimals
-            logger.info("Avg Entry Price (%s): %.*f", name, digits, leg.entry_price)
+
+class Status:
+    """Logs the status when position, trades, limits or state have changed, and once a minute.
+
+    In between, and within ten seconds of the last time, it is logged at DEBUG.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shown: object = None
+        self._shown_at = -math.inf
+        self._full: set[str] = set()
+        """What was logged of the sides that the position limit has closed."""
+
+    def log(self, snapshot: Snapshot, money: Money, health: Health, start: Sequence[float]) -> None:
+        """Log ticker, start prices (buy, sell, mid), account, position, trades and profit."""
+        position, trades = snapshot.position, money.trades
+        limits = (settings.MIN_POSITION, settings.MAX_POSITION, settings.CHECK_POSITION_LIMITS)
+        legs = (position.long.qty, position.short.qty)
+        shown = (legs, trades.fills, health.state, limits, not money.doubt)
+        now, level = self._clock.monotonic(), logging.DEBUG
+        pause = UNCHANGED_SECONDS if shown == self._shown else CHANGED_SECONDS
+        if now - self._shown_at >= pause:
+            self._shown, self._shown_at, level = shown, now, logging.INFO
+        for line in (
+            *_market(snapshot, start),
+            *_account(snapshot, health),
+            *_trades(snapshot, money),
+        ):
+            logger.log(level, "%s", line)
+
+    def log_full(self, full: Sequence[tuple[str, str]]) -> None:
+        """Log each side that the position limit has closed, once until it opens again."""
+        for words, figures in full:
+            if words not in self._full:
+                logger.info("%s: %s", words, figures)
+        self._full = {words for words, _ in full}
+
+
+def log_end(snapshot: Snapshot | None, money: Money) -> None:
+    """Log what a run has traded, the position that it leaves, and how to close that.
+
+    `snapshot` is None when the feed does not show every table.
+    """
+    trades = money.trades
+    unit = "contracts" if snapshot is None or snapshot.instrument.is_contract else "units"
     logger.info(
-        "Contracts Traded This Run: bought %s, sold %s",
-        *(plain(trades.bought), plain(trades.sold)),
+        "This run: %d fills, bought %s, sold %s %s.",
+        *(trades.fills, plain(trades.bought), plain(trades.sold), unit),
     )
-    if health.state is not TradingState.ACTIVE:
-        logger.info("Trading state: %s, %s", health.state.value, health.reason)
-    if money.doubt:
-        logger.info("Profit and delta not shown: %s", money.doubt)
+    if snapshot is None:
+        logger.warning("The position left is not known: the feed is down. Look at the venue.")
         return
-    if mark and trades.fills:
-        profit = trades.profit(instrument, mark)
-        logger.info("Profit of this run before fees: %.6f %s", profit, currency)
-    if mark and instrument.is_contract:
-        delta = value(instrument, position.net, mark)
-        logger.info("Total Contract Delta: %.4f %s", delta, currency)
+    exposure, instrument = snapshot.exposure, snapshot.instrument
+    if instrument.valuation_price and trades.fills and not money.doubt:
+        profit = trades.profit(instrument, instrument.valuation_price)
+        logger.info("Profit of this run before fees: %.6f %s", profit, settings.SETTLECURRENCY)
+    if _is_flat(exposure):
+        logger.info("No position is left.")
+        return
+    low, high = plain(exposure.net_low), plain(exposure.net_high)
+    net = low if low == high else f"{low} to {high}"
+    worth = "" if money.doubt else _worth(instrument, exposure)
+    logger.warning("Position left: %s %s%s.", net, unit, worth)
+    if not settings.kind_of_run():
+        logger.warning(
+            "To close it, trade at the venue, or run with CHECK_POSITION_LIMITS = True, "
+            "MIN_POSITION = 0 and MAX_POSITION = 0: then only orders that reduce it are placed."
+        )
 
 
-def log_plan(plan: Plan) -> None:
-    """Log that a plan has nothing to send; the executor logs what it sends."""
-    if not plan.cancel and not plan.create:
-        waiting = f", {len(plan.deferred)} waiting" if plan.deferred else ""
-        logger.info("%d orders open as wanted%s.", len(plan.keep), waiting)
-
-
-class Dropped:
-    """Logs the wanted orders that are not placed, one line for each new reason."""
+class PlanLog:
+    """Logs what a plan does not send; the executor logs what it sends."""
 
     def __init__(self) -> None:
         self._reasons: set[str] = set()
+        self._as_wanted = (0, 0)
 
-    def log(self, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
-        """Log the orders dropped in this tick, with their reasons."""
+    def log(self, plan: Plan, dropped: Sequence[tuple[OrderRequest, str]]) -> None:
+        """Log wanted orders dropped for a new reason, and how many stand when that changes."""
         reasons = dict.fromkeys(reason for _, reason in dropped)
         for why in reasons:
             if why not in self._reasons:
@@ -64,8 +103,77 @@ class Dropped:
                 shown = ", ".join(orders[:2]) + (", ..." if len(orders) > 2 else "")
                 logger.info("Not placed: %d orders, %s: %s", len(orders), why, shown)
         self._reasons = set(reasons)
+        before, self._as_wanted = self._as_wanted, (-1, -1)
+        if not (plan.cancel or plan.create or (dropped and not plan.keep)):
+            self._as_wanted = len(plan.keep), len(plan.deferred)
+            waiting = f", {len(plan.deferred)} waiting" if plan.deferred else ""
+            level = logging.DEBUG if self._as_wanted == before else logging.INFO
+            logger.log(level, "%d orders open as wanted%s.", len(plan.keep), waiting)
 
 
-def _shown(position: Position) -> str:
+# --- the lines ----------------------------------------------------------------------------------
+
+
+def _market(snapshot: Snapshot, start: Sequence[float]) -> list[str]:
+    instrument, ticker = snapshot.instrument, snapshot.ticker
+    digits = instrument.price_decimals
+    if ticker.bid is None or ticker.ask is None:
+        return []
+    buy, sell = (to_grid(price, instrument.tick) for price in start[:2])
+    bid, ask = (f"{price:.{digits}f}" for price in (ticker.bid, ticker.ask))
+    first_buy, first_sell, mid = (f"{price:.{digits}f}" for price in (buy, sell, start[2]))
+    return [
+        f"{instrument.symbol} Ticker: Buy: {bid}, Sell: {ask}",
+        f"Start Positions: Buy: {first_buy}, Sell: {first_sell}, Mid: {mid}",
+    ]
+
+
+def _account(snapshot: Snapshot, health: Health) -> list[str]:
+    position, lines = snapshot.position, []
+    if snapshot.margin:
+        lines.append(f"Current {settings.SETTLECURRENCY} Balance: {snapshot.margin.total:.6f}")
+    lines.append(f"Current Contract Position: {_legs(position)}")
+    if settings.CHECK_POSITION_LIMITS:
+        lines.append(f"Position limits: {settings.MIN_POSITION}/{settings.MAX_POSITION}")
+    for name, leg in (("long", position.long), ("short", position.short)):
+        if leg.qty:
+            digits = snapshot.instrument.price_decimals
+            lines.append(f"Avg Entry Price ({name}): {leg.entry_price:.{digits}f}")
+    if health.state is not TradingState.ACTIVE:
+        lines.append(f"Trading state: {health.state.value}, {health.reason}")
+    return lines
+
+
+def _trades(snapshot: Snapshot, money: Money) -> list[str]:
+    instrument, trades, currency = snapshot.instrument, money.trades, settings.SETTLECURRENCY
+    mark = instrument.valuation_price
+    bought, sold = plain(trades.bought), plain(trades.sold)
+    lines = [f"Contracts Traded This Run: bought {bought}, sold {sold}"]
+    if money.doubt:
+        return [*lines, f"Profit and delta not shown: {money.doubt}"]
+    if mark and trades.fills:
+        profit = trades.profit(instrument, mark)
+        lines.append(f"Profit of this run before fees: {profit:.6f} {currency}")
+    if mark and instrument.is_contract:
+        delta = value(instrument, snapshot.position.net, mark)
+        lines.append(f"Total Contract Delta: {delta:.4f} {currency}")
+    return lines
+
+
+def _legs(position: Position) -> str:
     long, short = plain(position.long.qty), plain(position.short.qty)
     return f"{plain(position.net)} (long {long}, short {short})"
+
+
+def _is_flat(exposure: Exposure) -> bool:
+    return not (exposure.long_high or exposure.short_high or exposure.net_low or exposure.net_high)
+
+
+def _worth(instrument: Instrument, exposure: Exposure) -> str:
+    price = instrument.valuation_price
+    if not price:
+        return ""
+    worth, digits = value(instrument, exposure.net_high, price), instrument.price_decimals
+    pair = instrument.symbol.rpartition("/")
+    currency = instrument.settle_currency if instrument.is_contract else pair[2]
+    return f", worth {worth:.6f} {currency} at {price:.{digits}f}"

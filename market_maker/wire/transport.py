@@ -150,6 +150,9 @@ class Transport:
             raise found from None
         finally:
             self._finish(endpoint, endpoint.seconds if given_up else 0.0)
+            logger.debug(
+                "%s: %s %s, %d ms", what, endpoint.method, path, theirs.steady_ms() - begun
+            )
         self._blocked_since = None
         theirs.learn(begun, reply.get("time"))
         if code := reply["code"]:

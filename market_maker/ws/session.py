@@ -1,5 +1,6 @@
 """One connection of the feed: its socket, its login, its heartbeat, and what it receives."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from market_maker.wire import codes, protocol
 from market_maker.wire.tls import Bounded, Connections
 from market_maker.ws.vitals import Vitals
 
+logger = logging.getLogger(__name__)
+
+GZIP, PACKED = b"\x1f\x8b", ": they are compressed (gzip), which GTE's feed is not"
 PING_EVERY = 5.0
 """Seconds; the venue asks for 20 s or less. More often, so that a dead feed is noticed soon."""
 WAIT_SECONDS = 1.0
@@ -162,9 +166,10 @@ class Session:
         except (BadData, UnicodeDecodeError):
             frame = None
         if not isinstance(frame, dict):
-            self.vitals.record_bad_frame(now)
+            self.vitals.record_bad_frame(now, PACKED if data.startswith(GZIP) else "")
             return None
-        if "table" in frame:
+        if "table" in frame:  # any other may repeat our login
+            logger.debug("Frame: %.300s", data)
             table = str(frame["table"])
             self.vitals.record_table(table, now)
             time = protocol.millis(frame, "time")

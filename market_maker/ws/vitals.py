@@ -60,11 +60,11 @@ class Vitals:
         """Record how far a frame of the book was behind the venue's clock; 0 if implausible."""
         self._lag_ms = lag_ms if 0 < lag_ms < IMPLAUSIBLE_LAG_MS else 0
 
-    def record_bad_frame(self, now: float) -> None:
-        """Record an invalid frame; raise ConnectionError for too many in a minute."""
+    def record_bad_frame(self, now: float, why: str = "") -> None:
+        """Record an invalid frame; raise ConnectionError, with `why`, for too many in a minute."""
         self.bad_frames.append(now)
         if len(self.bad_frames) == BAD_FRAMES and now - self.bad_frames[0] < 60:
-            raise ConnectionError(f"{BAD_FRAMES} bad frames in a minute")
+            raise ConnectionError(f"{BAD_FRAMES} bad frames in a minute{why}")
 
     # --- read -----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from market_maker.orders.tracker import OrderTracker
 from market_maker.paper.server.venue import PAPER_SECRET
 from market_maker.safety.trading_state import Health, TradingState
 from market_maker.strategy import convergence, risk
-from market_maker.trading import bitmex_names
+from market_maker.trading import order_keys
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.pull import Puller
@@ -246,7 +246,7 @@ BUGS = [
     Bug("logs the secret", around(Transport, "send", _tell), "I7"),
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
-    Bug("leaves the grid", around(bitmex_names, "to_grid", _half_a_tick), "I11 I20"),
+    Bug("leaves the grid", around(order_keys, "to_grid", _half_a_tick), "I11 I20"),
     Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",

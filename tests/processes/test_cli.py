@@ -44,7 +44,7 @@ def test_on_paper_the_ladder_of_the_example_goes_up_and_comes_down(run: Run) -> 
     assert "All own orders cancelled (confirmed by order query)." in bot.text
     assert "Traceback" not in bot.text
     line = (
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - market_maker - get_ticker: - BTC_USD Ticker"
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - status - log: - PAPER: BTC_USD Ticker: Buy"
     )
     assert re.search(line, bot.text)
 
@@ -102,7 +102,7 @@ def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path
     settings_for(venue, tmp_path)
     bot = run("--loops", "2")
     assert bot.end() == 0
-    assert bot.text.count("Ticker:") == 2
+    assert bot.text.count("Creating 6 orders:") == bot.text.count("6 orders open as wanted") == 1
 
 
 @pytest.mark.slow
@@ -180,6 +180,32 @@ def paper_pid(bot: Bot) -> int:
         text=True,
     )
     return next(int(line.split()[0]) for line in children.stdout.splitlines() if " paper " in line)
+
+
+def test_a_paper_run_that_does_not_start_leaves_no_file_and_no_process(
+    run: Run, tmp_path: Path
+) -> None:
+    bot = run("--paper", "LTC_USD")
+    assert bot.end() == 2
+    assert "GTE has no LTC_USD" in bot.text
+    assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert not bot._reader.is_alive()  # nobody else holds its output
+
+
+@pytest.mark.parametrize("started", ["-m market_maker", f"{ROOT / 'marketmaker'}"])
+def test_hints_name_the_program_as_it_was_started(tmp_path: Path, started: str) -> None:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(
+        [sys.executable, *started.split()],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 2
+    name = "marketmaker" if "/" in started else started
+    assert f"`python {name} setup` writes one" in shown.stderr
 
 
 @pytest.mark.slow
@@ -405,6 +431,7 @@ def test_cancel_takes_own_orders_away_and_leaves_those_of_others(
     bot = run("cancel")
     assert bot.end() == 0
     assert [order.client_oid[:6] for order in venue.open_orders()] == ["manual"]
+    assert "Cancelled 1 orders." in bot.text
     assert "No order with prefix mm_gte_ is left" in bot.text
 
 
@@ -449,7 +476,8 @@ def test_check_prints_one_line_per_check_and_sends_no_order(
     bot = run("check")
     assert bot.end() == 0
     names = [line.split()[0] for line in bot.lines]
-    assert names == ["settings", "REST", "clock", "WebSocket", "tick", "key", "orders"]
+    assert names == "settings REST clock WebSocket tick key orders position".split()
+    assert bot.lines[-1].split(None, 2)[2] == "0 contracts (long 0, short 0)"
     assert all(line.split()[1] == "ok" for line in bot.lines)
     assert not any("order/c" in name for name in venue.judge().requests)
 
@@ -460,6 +488,20 @@ def test_check_says_what_fails(run: Run, venue: PaperExchange, tmp_path: Path) -
     assert bot.end() == 1
     assert re.search(r"key +FAIL .*check the secret", bot.text)
     assert "not-the-secret" not in bot.text
+
+
+@pytest.mark.parametrize("command", [["check"], ["--loops", "1"]], ids=["check", "run"])
+def test_where_no_paper_exchange_is_one_is_told_how_to_start_it(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "settings.py").write_text(
+        "API_URL_BASE = 'http://127.0.0.1:1'\nWS_URL = 'ws://127.0.0.1:1'\n"
+    )
+    bot = run(*command)
+    assert bot.end() == 4
+    assert bot.text.count("FAIL") == (command == ["check"])
+    assert "Nothing serves http://127.0.0.1:1: start the paper exchange" in bot.text
+    assert "`python marketmaker paper`" in bot.text
 
 
 def test_paper_serves_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
@@ -508,10 +550,17 @@ def test_the_faults_are_listed(run: Run) -> None:
 
 
 def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
-    exchange = run("paper", "--port", "0", "--json")
-    exchange.wait_for("Ctrl-C ends it")
-    assert exchange.end(signal.SIGINT) == 0
-    assert json.loads(exchange.lines[-1])["self_trades"] == 0
+    command = [sys.executable, str(ROOT / "marketmaker"), "paper", "--port", "0", "--json"]
+    exchange = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert exchange.stderr
+    while "Ctrl-C ends it" not in (line := exchange.stderr.readline()):
+        assert line
+    exchange.send_signal(signal.SIGINT)
+    shown, _ = exchange.communicate(timeout=20)
+    assert exchange.returncode == 0
+    assert json.loads(shown)["self_trades"] == 0  # that and nothing else
     bot = run("--paper", "--loops", "4", "--speed", "2", "--volatility", "0.5", "--seed", "3")
     assert bot.end() == 0
     assert re.search(r"judge: orders: [6-9]\d accepted, ", bot.text)

@@ -263,6 +263,7 @@ def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []
     assert bot.guards == []
+    assert "The loop hangs" not in bot.text  # it was stopped, and is well
 
 
 def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(

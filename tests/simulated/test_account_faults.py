@@ -1,5 +1,6 @@
 """The account, the position and the risk are not what the bot thinks."""
 
+import logging
 import random
 from decimal import Decimal
 
@@ -473,6 +474,7 @@ def test_where_the_venue_values_contracts_by_another_rule_no_profit_is_shown_and
         assert state(world) is expected
         assert "Profit is not shown: the venue values 40 contracts at " in log.text
         log.clear()
+        log.set_level(logging.DEBUG)
         world.run(2)
         assert "Profit of this run" not in log.text
         assert expected is PAUSED or "Profit and delta not shown: the venue values" in log.text

@@ -525,7 +525,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ([order(1000 + n) for n in range(10_000)], []),
         ([order(8600, side="Sell")], []),
         ([], [order(8400)]),
-        ([order(8000) | {"price": "8000"}], []),
+        ([order(8000) | {"price": "about 8000"}], []),
         ([order(8000) | {"price": None}], []),
         ([order(8000) | {"price": True}], []),
         ([{}], []),

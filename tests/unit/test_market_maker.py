@@ -98,8 +98,8 @@ def test_the_first_tick_puts_up_the_ladder_of_the_sample_run(
         "BTC_USD Ticker: Buy: 8490.0, Sell: 8497.5",
         "Start Positions: Buy: 8448.0, Sell: 8539.5, Mid: 8494.0",
         "Current BTC Balance: 50.000000",
-        "Creating 6 orders:",
-        "Sell 273 @ 8582.0",
+        "Creating 6 orders: Sell 100 @ 8539.5, 273 @ 8582.0, 446 @ 8625.0; "
+        "Buy 100 @ 8448.0, 273 @ 8406.0, 446 @ 8364.0",
     ):
         assert line in log.text
 

@@ -111,9 +111,19 @@ def in_base64(value: str, ahead: bytes, behind: bytes) -> str:
 def test_a_secret_is_taken_out_wherever_it_stands(value: str, ahead: str, behind: str) -> None:
     assume("*" not in ahead + behind)
     held = Secret(value)
-    for form in (value, quote(value), quote(value, safe=""), quote_plus(value), repr(value)[1:-1]):
+    encoded = value.encode().hex(), value.encode().hex(" ").upper()
+    quoted = quote(value), quote(value, safe=""), quote_plus(value), repr(value)[1:-1]
+    for form in (value, *quoted, *encoded):
         assert form.lower() not in fit(ahead + form + behind).lower()
     assert held
+
+
+def test_a_process_with_secrets_leaves_no_core_dump_in_a_file_or_a_pipe() -> None:
+    code = "import resource as r; from market_maker import secrecy; secrecy.install(); "
+    code += "print(*r.getrlimit(r.RLIMIT_CORE))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    soft, hard = map(int, shown.stdout.split())
+    assert soft == (1 if hard else 0)
 
 
 @given(secrets, st.binary(max_size=20), st.binary(max_size=20))

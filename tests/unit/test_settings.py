@@ -264,6 +264,7 @@ def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) ->
     other = {"LOG_LEVEL": "DEBUG", "TIMEOUT": 3, "WATCHED_FILES": ["mine.py"], "SYMBOL": "ETH_USD"}
     other |= {"SETTLECURRENCY": "ETH", "INSTRUMENTTYPE": "bb", "WITHDRAW_PATH": "/v1/x"}
     other |= {"API_URL_BASE": "http://127.0.0.1:1", "WS_URL": "ws://127.0.0.1:1"}
+    other |= {"USE_HOSTS_OF_2020": True}
     other |= {"ORDERID_PREFIX": "mm_x", "API_KEY": "paper-x", "API_SECRET": "x"}
     given = {"API_KEY": "paper-k", "API_SECRET": "s"}
     loaded = load(file, lines(given))
@@ -347,6 +348,8 @@ def test_files_win_over_the_environment_and_that_over_settings(
         (lambda file: file.write_text("x" * 5000), "holds no key"),
         (lambda file: file.write_text("é"), "holds no key"),
         (lambda file: file.write_text("two\nlines"), "holds a space, a line break"),
+        (lambda file: file.write_text("'from-file'"), "has quotes round it"),
+        (lambda file: file.write_text('"from-file"'), "has quotes round it"),
         (lambda file: (file.unlink(), file.mkdir()), "API_KEY|api_key"),
     ],
 )
@@ -379,9 +382,10 @@ def test_a_key_file_may_be_a_link_within_its_directory_only(
 def test_a_key_file_in_a_directory_that_others_write_is_refused(
     file: Path, key_files: dict[str, Path], tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o777)
-    with pytest.raises(SettingsError, match="chmod o-w"):
-        load(file, VENUE)
+    for mode in (0o707, 0o770):
+        key_files["API_KEY"].parent.chmod(mode)
+        with pytest.raises(SettingsError, match="chmod go-w"):
+            load(file, VENUE)
     tmp_path.chmod(0o1777)
     assert load(file, VENUE).API_KEY
 
@@ -469,36 +473,92 @@ def test_no_mistake_shows_a_key(file: Path, text: str, capfd: pytest.CaptureFixt
 # --- files that others can write ----------------------------------------------------------------
 
 LIVE_PAIR = LIVE_VENUE + "API_KEY = 'a'\nAPI_SECRET = 'b'\n"
+DRY = {"overrides": {"DRY_RUN": True}}
+PAPER_RUN = {
+    "overrides": {
+        "API_URL_BASE": "http://127.0.0.1:1",
+        "WS_URL": "ws://127.0.0.1:1",
+        "API_KEY": "paper-k",
+        "API_SECRET": "s",
+        "DRY_RUN": False,
+    }
+}
+MARK = "\n(lambda: open(__file__ + '.ran', 'w').close())()\n"
+"""A line of settings that tells when it is executed."""
+
+
+def in_a_directory_of_another(file: Path) -> None:
+    os.chown(file.parent, 12345, -1)
+
+
 OPEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "group": (lambda file: file.chmod(0o660), "chmod go-w"),
     "others": (lambda file: file.chmod(0o602), "chmod go-w"),
-    "directory": (lambda file: file.parent.chmod(0o777), "chmod o-w"),
+    "another's file": (lambda file: os.chown(file, 12345, -1), "belongs to another user"),
+    "directory of others": (lambda file: file.parent.chmod(0o707), "chmod go-w"),
+    "directory of a group": (lambda file: file.parent.chmod(0o770), "chmod go-w"),
+    "another's directory": (in_a_directory_of_another, "belongs to another user"),
+    "another's file in a sticky directory": (
+        lambda file: (file.parent.chmod(0o1777), os.chown(file, 12345, -1)),
+        "belongs to another user",
+    ),
 }
+WAYS = ["plain", "link to it", "link to its directory", "overlay"]
 
 
+def led_to(file: Path, way: str) -> Path:
+    """Return the path by which a run is told of settings that lie elsewhere, or of an overlay."""
+    beside = file.parent.parent / "beside"
+    beside.mkdir()
+    if way == "link to its directory":
+        (beside / "there").symlink_to(file.parent)
+        return beside / "there" / file.name
+    path = beside / "settings.py"
+    if way == "overlay":
+        path.write_text(VENUE)
+        path.with_name("settings-BTC_USD.py").symlink_to(file)
+    elif way == "link to it":
+        path.symlink_to(file)
+    return file if way == "plain" else path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give files away")
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", OPEN)
-def test_settings_that_others_can_write_are_refused_live_and_warned_of_dry(
-    file: Path, how: str, log: pytest.LogCaptureFixture
+def test_settings_that_others_can_write_are_not_executed(
+    tmp_path: Path, how: str, way: str, log: pytest.LogCaptureFixture
 ) -> None:
-    file.write_text(LIVE_PAIR)
+    file = tmp_path / "theirs" / "mine.py"
+    file.parent.mkdir(mode=0o700)
+    file.write_text(LIVE_PAIR + "import os\nos.chmod(__file__, 0o600)" + MARK)
+    told = led_to(file, way)
     spoil, way_out = OPEN[how]
     spoil(file)
-    with pytest.raises(SettingsError, match=way_out):
-        load(file, LIVE_PAIR)
-    assert not log.records
-    assert load(file, VENUE).DRY_RUN is True
-    assert way_out in log.text
+    with pytest.raises(SettingsError, match=f"is not executed: .*{way_out}"):
+        Settings().load(told)
+    assert not list(tmp_path.rglob("*.ran"))
+    for options in (DRY, PAPER_RUN, {"only": CANCEL_NEEDS}):
+        log.clear()
+        spoil(file)
+        Settings().load(told, **options)  # type: ignore[arg-type]
+        assert way_out in log.text
 
 
-def test_settings_that_others_can_write_will_do_on_paper_and_for_cancel(
-    file: Path, log: pytest.LogCaptureFixture
-) -> None:
-    file.write_text("")
-    file.chmod(0o666)
-    paper = "API_KEY = 'paper-k'\nAPI_SECRET = 's'\nDRY_RUN = False\n"
-    assert load(file, paper).DRY_RUN is False
-    assert load(file, LIVE_PAIR, only=CANCEL_NEEDS).API_KEY == "a"
-    assert log.text.count("chmod go-w") == 2
+def test_a_sticky_directory_is_no_danger_to_a_file_of_ours(file: Path) -> None:
+    file.parent.chmod(0o1777)
+    assert load(file, LIVE_PAIR).DRY_RUN is False
+
+
+def test_a_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only the superuser can give files away")
+    mine = tmp_path / "mine.py"
+    mine.write_text(LIVE_PAIR)
+    link = tmp_path / "settings.py"
+    link.symlink_to(mine)
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    with pytest.raises(SettingsError, match=r"the link .* belongs to another user"):
+        Settings().load(link)
 
 
 def test_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
@@ -509,9 +569,7 @@ def test_the_file_of_the_symbol_is_looked_at_too(file: Path) -> None:
         load(file, LIVE_PAIR)
 
 
-def test_settings_of_another_user_are_refused_but_those_of_the_superuser_are_not(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_of_the_superuser_are_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = file.parent.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     if owner:
@@ -519,16 +577,6 @@ def test_settings_of_another_user_are_refused_but_those_of_the_superuser_are_not
             load(file, LIVE_PAIR)
     else:
         assert load(file, LIVE_PAIR).DRY_RUN is False
-
-
-def test_a_link_counts_as_what_it_leads_to(file: Path, tmp_path: Path) -> None:
-    target = tmp_path / "elsewhere" / "mine.py"
-    target.parent.mkdir()
-    target.write_text(LIVE_PAIR)
-    target.chmod(0o666)
-    file.symlink_to(target)
-    with pytest.raises(SettingsError, match="chmod go-w"):
-        load(file, LIVE_PAIR)
 
 
 def test_a_reload_from_a_file_that_others_can_write_by_now_changes_nothing(file: Path) -> None:
@@ -568,6 +616,7 @@ REAL_PAIR = "API_KEY = 'real'\nAPI_SECRET = 's'\n"
         (HERE + "API_URL_BASE = 'api.example.org'", "one is this machine and the other is not"),
         (VENUE + "WS_URL = 'wss://me:pw@ws.example.org'", "without user"),
         (VENUE + "API_URL_BASE = 'https://api.example.org?x=1'", "without user"),
+        (VENUE + "API_URL_BASE = 'https://api.example.org/v1/api'", "leave out '/v1/api'"),
         (VENUE + "API_URL_BASE = 'https://api.example.org:99999'", "no host name"),
         (VENUE + "API_URL_BASE = 'https://[api'", "no host name"),
         (VENUE + "API_URL_BASE = 'https://127.0.0.1.example.org\\n.x'", "no host name"),
@@ -584,6 +633,27 @@ def test_keys_and_hosts_that_do_not_go_together_are_refused(
     with pytest.raises(SettingsError) as raised:
         load(file, "\n".join(f"{name} = {value}" for name, value in lines.items()))
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["gte.io", "API.GTE.IO", "td.gte.io.", "x.lianhj.com"])
+def test_no_key_goes_to_the_hosts_of_2020_unless_somebody_says_so(
+    file: Path, host: str, log: pytest.LogCaptureFixture
+) -> None:
+    text = f"API_URL_BASE = 'https://{host}'\nWS_URL = 'wss://{host}'\n"
+    with pytest.raises(SettingsError, match=r"(?s)API_URL_BASE: .* 2020 .*WS_URL: .* 2020 "):
+        load(file, text + REAL_PAIR + "DRY_RUN = False\n")
+    with pytest.raises(SettingsError, match="2020"):
+        load(file, text + REAL_PAIR)  # `check` would show the key
+    for taken in (text, text + REAL_PAIR + "DRY_RUN = False\nUSE_HOSTS_OF_2020 = True\n"):
+        log.clear()
+        assert load(file, taken).API_URL_BASE
+        assert "may be somebody else's today" in log.text
+    assert load(file, text + REAL_PAIR, only=CANCEL_NEEDS).API_KEY == "real"
+
+
+def test_other_hosts_are_none_of_2020(file: Path, log: pytest.LogCaptureFixture) -> None:
+    load(file, "API_URL_BASE = 'notgte.io'\nWS_URL = 'gte.io.example.org'\n" + REAL_PAIR)
+    assert "2020" not in log.text
 
 
 def test_keys_and_hosts_that_go_together_are_taken(file: Path) -> None:

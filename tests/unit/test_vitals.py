@@ -8,7 +8,7 @@ import pytest
 
 from market_maker import auth
 from market_maker.secrecy import Secret
-from market_maker.ws.session import LOGIN_ANSWER, Login
+from market_maker.ws.session import LOGIN_ANSWER, PACKED, Login
 from market_maker.ws.vitals import Vitals
 
 BEGAN = 100.0
@@ -30,6 +30,10 @@ def hear(vitals: Vitals, now: float) -> None:
 
 def bad(vitals: Vitals, now: float) -> None:
     vitals.record_bad_frame(now)
+
+
+def packed(vitals: Vitals, now: float) -> None:
+    vitals.record_bad_frame(now, PACKED)
 
 
 def position(vitals: Vitals, now: float) -> None:
@@ -83,6 +87,7 @@ CASES: dict[str, tuple[list[Step], str]] = {
     "absurdly late": ([(10, book(600_000)), (10, fine)], ""),
     "few bad frames": ([(n, bad) for n in range(4)], ""),
     "many bad frames": ([(n, bad) for n in range(5)], "5 bad frames in a minute"),
+    "packed frames": ([(n, packed) for n in range(5)], "in a minute: they are compressed"),
     "bad frames now and then": ([(n * 15, bad) for n in range(9)], ""),
 }
 

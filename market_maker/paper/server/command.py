@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from market_maker.paper.faults.schedule import Fault
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace, end_at_once: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop.set())
     if arguments.for_bot:
         logging.getLogger().setLevel(logging.WARNING)
+    out = sys.stderr if arguments.json else sys.stdout  # JSON alone goes to stdout
     report = serve(
         port=arguments.port,
         seed=arguments.seed,
@@ -53,8 +55,10 @@ def run(arguments: argparse.Namespace, end_at_once: Callable[[], None]) -> None:
         volatility=arguments.volatility,
         speed=arguments.speed,
         faults=_schedule(arguments.faults),
-        ready=_tell_the_bot(stop, end_at_once) if arguments.for_bot else _tell_the_user,
-        control=_tell_of_control if arguments.control else None,
+        ready=_tell_the_bot(stop, end_at_once)
+        if arguments.for_bot
+        else partial(_tell_the_user, out),
+        control=partial(_tell_of_control, out) if arguments.control else None,
         stop=stop,
     )
     if arguments.json:
@@ -90,15 +94,16 @@ def _tell_the_bot(
     return tell
 
 
-def _tell_the_user(rest: str, ws: str) -> None:
+def _tell_the_user(out: TextIO, rest: str, ws: str) -> None:
     from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
 
-    print(f"REST       {rest}\nWebSocket  {ws}")
-    print(f"Key        {PAPER_KEY}\nSecret     {PAPER_SECRET}\nCtrl-C ends it.", flush=True)
+    print(f"REST       {rest}\nWebSocket  {ws}", file=out)
+    keys = f"Key        {PAPER_KEY}\nSecret     {PAPER_SECRET}\nCtrl-C ends it."
+    print(keys, file=out, flush=True)
 
 
-def _tell_of_control(url: str, token: str) -> None:
-    print(f"Control    {url}\nToken      {token}", flush=True)
+def _tell_of_control(out: TextIO, url: str, token: str) -> None:
+    print(f"Control    {url}\nToken      {token}", file=out, flush=True)
 
 
 def _schedule(file: Path | None) -> "list[Fault]":
