@@ -109,8 +109,8 @@ class GTE:
         self._transport.make_read_only()
 
     def blocked_for(self) -> float | None:
-        """Return the seconds since the venue began to answer 403; None while it does not."""
-        return self._transport.blocked_for()
+        """Return for how many seconds 403 has held creates back; None while it does not."""
+        return self._transport.blocked_for(endpoints.ORDER_CREATE)
 
     def new_client_oid(self) -> str:
         """Return a unique client_oid (see `client_oid`)."""

@@ -14,7 +14,7 @@ from market_maker.account import Account
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
-from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
+from market_maker.errors import Fatal, HeldBack, NotSent, OrdersLeft, RequestError, Temporary
 from market_maker.models import OpenOrder
 from market_maker.orders.notes import NO_NOTES, Notes, claimed
 
@@ -136,7 +136,7 @@ class Sweep:
         self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
         self._is_cut_off = False
-        """Whether the last query did not leave: then the next one comes before a further cancel."""
+        """Whether the last query found no connection: the next one comes before another cancel."""
         self._fewest = math.inf
         self._ambiguous: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
@@ -167,7 +167,9 @@ class Sweep:
             if not self._orders:
                 return Step(is_done=True)
         except Temporary as error:
-            trouble, self._is_cut_off = str(error), isinstance(error, NotSent)
+            is_held_back = isinstance(error, HeldBack)
+            self._is_cut_off = isinstance(error, NotSent) and not is_held_back
+            trouble = str(error)
         except Fatal as error:
             trouble, fatal = str(error), error
         self._heartbeat()

@@ -57,10 +57,19 @@ class Throttle:
         finished = sorted([*self._finished.get(name, ()), at])
         self._finished[name] = deque(finished, maxlen=calls)
 
-    def slow_down(self, name: str, *, calls: int, now: float, asked_for: float = 0.0) -> None:
+    def slow_down(
+        self,
+        name: str,
+        *,
+        calls: int,
+        now: float,
+        asked_for: float = 0.0,
+        longest: float = LONGEST_PAUSE,
+    ) -> None:
         """Pause an endpoint after "too frequent", then use half its budget for SLOW_FOR seconds.
 
         `asked_for` is the pause that the venue asks for, in seconds; up to two minutes it counts.
+        No pause is longer than `longest`, but for one that is asked for.
         During a pause a further refusal is that of a call in flight, and does not extend it.
         """
         paused_until = self._paused_until.get(name, now)
@@ -68,7 +77,7 @@ class Throttle:
             self._strikes[name] = 0
         pause = 0.0
         if now >= paused_until:
-            pause = min(2.0 ** self._strikes[name], LONGEST_PAUSE)
+            pause = min(2.0 ** self._strikes[name], longest)
             self._strikes[name] += 1
         if 0 < asked_for <= 2 * SLOW_FOR:
             pause = max(pause, asked_for)
