@@ -43,7 +43,7 @@ def run(account: Account, *, and_halt: bool) -> None:
 
 
 def _cancel(account: Account, files: RunFiles | None) -> None:
-    client = GTE(account)
+    client = GTE(account, shared=files.shared() if files else None)
     try:
         sweep.prove_none_left(
             client,

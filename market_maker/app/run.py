@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from market_maker.app import logs
@@ -71,18 +73,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
     """Connect; after a restart the money of the run goes on."""
+    from market_maker.gte import GTE
     from market_maker.orders.orders import EarlierRuns
     from market_maker.trading import Runtime
 
     earlier, trades = EarlierRuns(), None
+    client: Callable[..., GTE] = GTE
     if session:
         trades = session.files.money() if is_restart else None
         if not is_restart:
             session.files.forget_money()
+        client = partial(GTE, shared=session.files.shared())
         earlier = EarlierRuns(
             known=session.known_runs, may_be_late=session.may_be_late, notes=session.notes
         )
-    runtime = Runtime(earlier=earlier, trades=trades or None, can_restart=True)
+    runtime = Runtime(client=client, earlier=earlier, trades=trades or None, can_restart=True)
     return _strategy(strategy).made_with(runtime)
 
 

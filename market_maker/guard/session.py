@@ -64,7 +64,6 @@ class Session:
         self.may_be_late = bool(self.files.may_be_late())
         self.notes = self.files.notes()
         self._halted = self.files.note_start()
-        clock.sleep(self.files.window_left())
         self._is_latched = False
         if has_guard:
             self._guard = Guard(
@@ -152,7 +151,7 @@ class Session:
                 sys.stderr.write("The loop hangs (most recent call first):\n" + "".join(stack))
 
     def _prove_none_left(self, seconds: float) -> None:
-        client = GTE(self._account, clock=self._clock)
+        client = GTE(self._account, clock=self._clock, shared=self.files.shared())
         may_be_late = self.files.may_be_late() is not False
         try:
             sweep.prove_none_left(

@@ -35,7 +35,7 @@ def stand_by(pipe: BinaryIO) -> None:
         account = account_of(charge["account"])
         files = RunFiles(account, directory=Path(charge["directory"]))
         files.lock.inherit(charge["lock"])
-        Watch(GTE(account), files, pipe).run()
+        Watch(GTE(account, shared=files.shared()), files, pipe).run()
 
 
 def account_of(plain: Mapping[str, Any]) -> Account:

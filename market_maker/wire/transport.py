@@ -32,6 +32,7 @@ from market_maker.errors import (
 from market_maker.wire import codes, endpoints, protocol, tls
 from market_maker.wire.blocks import Blocks
 from market_maker.wire.endpoints import Endpoint
+from market_maker.wire.failures import in_words
 from market_maker.wire.protocol import Params
 from market_maker.wire.throttle import LONGEST_PAUSE, Throttle
 from market_maker.wire.tls import Connections
@@ -74,7 +75,9 @@ class Transport:
         self._auth = auth.APIKeyAuthWithExpires(key, secret, venue_clock.now) if key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
-        self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
+        self._shared = connections.shared
+        if self._shared is None or not self._shared.is_usable:
+            self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
         self._blocks = Blocks()
         self._session = requests.Session()
         self._session.trust_env = False
@@ -202,6 +205,8 @@ class Transport:
                 wait = self._wait(endpoint)
                 if wait == 0:
                     self._throttle.start(endpoint.path)
+                    if self._shared:
+                        self._shared.use(endpoint.path, self._clock.monotonic())
                     return
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent: no longer wanted")
@@ -213,11 +218,13 @@ class Transport:
             self._budget.notify_all()
 
     def _wait(self, endpoint: Endpoint) -> float:
+        now, others = self._clock.monotonic(), self._shared
         return self._throttle.wait(
             endpoint.path,
             calls=endpoint.calls,
             seconds=endpoint.seconds,
-            now=self._clock.monotonic(),
+            now=now,
+            by_others=others.used_by_others(endpoint.path, now) if others else (),
         )
 
     def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
@@ -249,7 +256,7 @@ class Transport:
         elif isinstance(reason, tls.TLSRefused):
             text = f"{protocol.escaped(reason.words)}, at {self._base_url}"
         else:
-            text = f"{type(error).__name__} at {self._base_url}"
+            text = f"{in_words(error)} at {self._base_url}"
         if isinstance(error, requests.ConnectTimeout) or isinstance(
             reason, NewConnectionError | ConnectTimeoutError
         ):

@@ -13,7 +13,7 @@ from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AuthError, Temporary, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Ticker
-from market_maker.wire import protocol
+from market_maker.wire import failures, protocol
 from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
@@ -250,7 +250,7 @@ class GTEWebsocket:
 
     def lose(self, error: Exception) -> None:
         """Close the connection and log why, once for each reason in a row."""
-        described = protocol.escaped(f"{type(error).__name__}: {error}".splitlines()[0])
+        described = protocol.escaped(failures.of_feed(error))
         if described != self._error and not self._stop.is_set():
             logger.warning("Feed lost: %s", described)
         self._error = described

@@ -36,7 +36,11 @@ ROOMS = [
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
     Room("auth", files="auth", doors="auth", uses=""),
-    Room("wire", doors="codes endpoints protocol rest transport tls venue_clock", uses="auth"),
+    Room(
+        "wire",
+        doors="codes endpoints failures protocol rest shared transport tls venue_clock",
+        uses="auth",
+    ),
     Room("ws", doors="ws_thread", uses="auth wire"),
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
