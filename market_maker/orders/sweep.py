@@ -40,14 +40,16 @@ PATIENCE = 20.0
 """Seconds without progress after which a sweep that must be proven gives up."""
 SLICE_SECONDS = 1.0
 """Time slice in seconds: requests that have not left by then wait for the next step or tick."""
+LONG_SLICE = 4.0
+"""The same for a process that does nothing but cancel; its heartbeat bears the answers, too."""
 
 
 class Slice:
     """The time slice in which the requests of one plan or step may leave; `now` in seconds."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], seconds: float = SLICE_SECONDS) -> None:
         self._now = now
-        self._ends = now() + SLICE_SECONDS
+        self._ends = now() + seconds
         self.was_used_up = False
 
     def is_open(self) -> bool:
@@ -123,8 +125,10 @@ class Sweep:
         runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
+        slice_seconds: float = SLICE_SECONDS,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._slice_seconds = slice_seconds
         self._heartbeat = heartbeat
         self._client = client
         self._excluded_runs = excluded_runs
@@ -191,18 +195,18 @@ class Sweep:
 
     def _cancel(self, clock: Callable[[], float], tried: Collection[str]) -> set[str]:
         """Send the cancels that are due, but those `tried`; return whose. Raises Fatal."""
-        now = clock()
-        long_ago = now - ASK_AGAIN
+        long_ago = clock() - ASK_AGAIN
         due = [
             order
             for order in self._orders
             if order.order_id not in tried and self._asked.get(order.order_id, long_ago) <= long_ago
         ]
-        part = Slice(clock)
+        part = Slice(clock, self._slice_seconds)
         outcomes = self._client.cancel_bulk_orders(due, part.is_open) if due else ()
+        answered = clock()
         for outcome in outcomes:
             if outcome.error is None:
-                self._asked[outcome.order_id] = now
+                self._asked[outcome.order_id] = answered
         for outcome in outcomes:
             if isinstance(outcome.error, Fatal):
                 raise outcome.error
@@ -256,7 +260,13 @@ def prove_none_left(
     if may_be_late:
         logger.warning("An order may be in flight: querying open orders for %.0f s.", LATE_SECONDS)
     try:
-        sweep = Sweep(client, notes=notes, late_since=late_since, heartbeat=heartbeat)
+        sweep = Sweep(
+            client,
+            notes=notes,
+            late_since=late_since,
+            slice_seconds=LONG_SLICE,
+            heartbeat=heartbeat,
+        )
         run(sweep, clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:

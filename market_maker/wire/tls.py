@@ -26,8 +26,8 @@ from market_maker.errors import SettingsError
 from market_maker.wire.addresses import Addresses, LookUp
 from market_maker.wire.shared import Shared
 
-PARALLEL = 8
-"""So many requests may be in flight at once."""
+PARALLEL = 20
+"""So many requests may be in flight at once: what the venue takes in a second, at any latency."""
 HEADERS_LIMIT = 256 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
 LEAST_SECONDS = 0.5
