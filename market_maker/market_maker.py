@@ -56,7 +56,7 @@ class OrderManager:
         if not settings.loaded:
             settings.load(FILE)
         self.clock = self.runtime.clock
-        self.control = Control()
+        self.control = Control(self.clock)
         """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._reminded_at = 0.0

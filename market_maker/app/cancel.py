@@ -48,7 +48,7 @@ def _cancel(account: Account, files: RunFiles | None) -> None:
         sweep.prove_none_left(
             client,
             SYSTEM,
-            sweep.PATIENCE,
+            sweep.LEAVE_SECONDS,
             notes=files.notes() if files else Notes(),
             may_be_late=files is None or files.may_be_late() is not False,
         )

@@ -105,7 +105,8 @@ class Session:
         if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
             logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
-            self._prove_none_left(sweep.PATIENCE)
+            now = self._clock.monotonic()
+            self._prove_none_left((bot.loop.leave_by or now + sweep.LEAVE_SECONDS) - now)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error)

@@ -13,7 +13,7 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
 from market_maker.guard.guard import BEAT, GOODBYE
 from market_maker.guard.runfiles import RunFiles
-from market_maker.orders.sweep import LONG_SLICE, OPEN_STILL, Step, Sweep
+from market_maker.orders.sweep import OPEN_STILL, Step, Sweep
 from market_maker.secrecy import Secret
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Watch:
         """
         logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
         begun, told = self._clock.monotonic(), ""
-        sweep = Sweep(self._gte, late_since=begun, slice_seconds=LONG_SLICE)
+        sweep = Sweep(self._gte, late_since=begun, is_alone=True)
         while not is_over():
             sweep.set_notes(self._files.notes())
             step = self._step(sweep, begun)
