@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from market_maker.app import logs
 from market_maker.app.load import load
 from market_maker.errors import SettingsError
+from market_maker.guard import container
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.settings import environment_without_keys, settings
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
                 clear_halt=arguments.clear_halt and not is_restart,
                 keep=(paper.child.fd,) if paper else (),
             )
+            if container.is_inside() and not arguments.no_guard and not paper:
+                logger.warning(container.WARNING)
         signals.unblock()
         bot = _made(arguments.strategy, session, is_restart=is_restart)
     except BaseException as error:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from bot import Bot, settings_for
 from conftest import wait_until
-from delay import DelayProxy
 
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.server.in_process import PaperExchange
+from tests.processes.delay import DelayProxy
 
 GONE_SECONDS = 12.0
 """How long after a death an own order may still rest."""

@@ -52,7 +52,7 @@ ROOMS = [
         doors="market_maker",
         uses="strategy safety settings trading",
     ),
-    Room("guard", doors="session signals watch child runfiles", uses="gte orders"),
+    Room("guard", doors="session signals watch child runfiles container", uses="gte orders"),
     Room("paper.exchange", doors="*", uses=""),
     Room("paper.market", doors="*", uses="paper.exchange"),
     Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
