@@ -1,6 +1,7 @@
 """What the processes of one account tell each other: bot, guard and `cancel`."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -14,8 +15,14 @@ class Shared(Protocol):
     def is_usable(self) -> bool:
         """Whether it knows what other processes have done."""
 
-    def use(self, endpoint: str, now: float) -> None:
-        """Record that a request to an endpoint leaves."""
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes from recording anything meanwhile."""
+
+    def use(self, endpoint: str, now: float) -> int:
+        """Record that a request to an endpoint leaves; return the place of the record."""
+
+    def answered(self, endpoint: str, place: int, now: float) -> None:
+        """Record that the request with this place was answered, or given up."""
 
     def used_by_others(self, endpoint: str, now: float) -> Sequence[float]:
         """Return when other processes have used an endpoint of late, oldest first."""

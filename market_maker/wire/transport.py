@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -136,7 +137,7 @@ class Transport:
         if endpoint.signed and self._auth is None:
             raise NotSent(f"{what}: this needs an API key")
         self._check_block(endpoint, what)
-        self._start(endpoint, what, still_wanted)
+        place = self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
         given_up = False
@@ -151,6 +152,8 @@ class Transport:
             raise found from None
         finally:
             self._finish(endpoint, endpoint.seconds if given_up else 0.0)
+            if self._shared:
+                self._shared.answered(endpoint.path, place, self._clock.monotonic())
         with self._budget:
             self._blocks.answered(endpoint)
         theirs.learn(begun, reply.get("time"))
@@ -195,19 +198,19 @@ class Transport:
                 longest=LONGEST_REST if endpoint.is_cancel else LONGEST_PAUSE,
             )
 
-    def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
-        """Wait for a place in the budget and take it, or raise NotSent."""
+    def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> int:
+        """Wait for a place in the budget and take it, or raise NotSent; return its record."""
         with self._budget:
             while still_wanted():
                 pause = self._throttle.pause(endpoint.path, self._clock.monotonic())
                 if pause > LONGEST_REST:
                     raise HeldBack(f"{what}: not sent: rate-limited for another {pause:.0f} s")
-                wait = self._wait(endpoint)
-                if wait == 0:
-                    self._throttle.start(endpoint.path)
-                    if self._shared:
-                        self._shared.use(endpoint.path, self._clock.monotonic())
-                    return
+                with self._shared.alone() if self._shared else nullcontext():
+                    wait = self._wait(endpoint)
+                    if wait == 0:
+                        self._throttle.start(endpoint.path)
+                        now = self._clock.monotonic()
+                        return self._shared.use(endpoint.path, now) if self._shared else 0
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent: no longer wanted")
 
