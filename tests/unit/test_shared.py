@@ -48,7 +48,6 @@ def test_the_latest_are_kept(tmp_path: Path) -> None:
     assert theirs.used_by_others("cancel", 6.0) == [5.0]
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"x", b"\xff" * 40_000, b"venue 1 2 3\n"])
 def test_a_request_in_flight_counts_as_one_of_now_until_its_answer_or_for_a_while(
     tmp_path: Path,
 ) -> None:
@@ -69,6 +68,7 @@ def test_a_process_that_stands_still_with_the_file_locked_holds_nobody_up(tmp_pa
     assert mine.used_by_others("cancel", 100.0) == [100.0]
 
 
+@pytest.mark.parametrize("spoilt", [b"", b"x", b"\xff" * 40_000, b"venue 1 2 3\n"])
 def test_a_spoilt_file_says_nothing_and_is_used_again(tmp_path: Path, spoilt: bytes) -> None:
     mine = shared(tmp_path)
     (tmp_path / "state" / "who.shared").write_bytes(spoilt)
