@@ -111,7 +111,7 @@ def kill(
         count = len(venue.open_orders())
         begun = time.monotonic()
         bot.process.kill()
-        gone, left = gone_after(venue, begun)
+        gone, left = when_gone(venue, begun)
         bot.wait_for("guard: clean", 60)
         proven = time.monotonic() - begun
         wait_until(lambda: not bot.guards)
@@ -125,7 +125,14 @@ def port_of(venue: PaperExchange) -> int:
     return int(venue.rest_url.rpartition(":")[2])
 
 
-def gone_after(venue: PaperExchange, begun: float) -> tuple[float, int]:
+def gone_after(venue: PaperExchange, begun: float) -> float:
+    """Wait until no order is open; return how many seconds that took. Fails if one is left."""
+    seconds, left = when_gone(venue, begun)
+    assert left == 0
+    return seconds
+
+
+def when_gone(venue: PaperExchange, begun: float) -> tuple[float, int]:
     """Wait until no order is open; return how many seconds that took, and how many are left."""
     while left := len(venue.open_orders()):
         if time.monotonic() - begun > GONE_SECONDS:
