@@ -2,6 +2,8 @@
 
 from queue import SimpleQueue
 
+from market_maker.clock import SYSTEM, Clock
+
 
 class Control:
     """The stop, halt and restart requests of a run.
@@ -11,7 +13,10 @@ class Control:
     handler.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        self.stopped_at: float | None = None
+        """When the loop was first told to end, in steady seconds; None while it was not."""
         self.wake: SimpleQueue[str] = SimpleQueue()
         """Wakes the waiting loop; the feed puts its updates here, too."""
         self.stop_reason = ""
@@ -36,12 +41,20 @@ class Control:
     def stop(self, reason: str) -> None:
         """Stop the loop after the current tick."""
         self.stop_reason = reason
+        self.note_stop()
         self.wake.put("stop")
 
     def restart(self) -> None:
         """Stop the loop and restart the program."""
         self.is_restarting = True
+        self.note_stop()
         self.wake.put("restart")
+
+    def note_stop(self) -> float:
+        """Record that the way out begins, unless it has; return when it began."""
+        if self.stopped_at is None:
+            self.stopped_at = self._clock.monotonic()
+        return self.stopped_at
 
     def halt(self, reason: str) -> None:
         """Place no orders until a person restarts the bot. The first reason is kept."""

@@ -81,12 +81,16 @@ class NotSent(Temporary):
     """
 
 
+class HeldBack(NotSent):
+    """Not tried: the venue has just said "too frequent" or 403."""
+
+
 class TooFrequent(Temporary):
     """The venue reports too many requests (-10053): the throttle slows down by itself."""
 
 
 class Blocked(Temporary):
-    """The venue answers 403 to everything: one request a minute checks whether it still does."""
+    """The venue answers 403: tried again once a minute; cancels are sent all the same."""
 
 
 class MetadataFault(Temporary):

@@ -33,6 +33,7 @@ from market_maker.models import (
 from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
+from market_maker.wire.shared import Shared
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
 from market_maker.wire.venue_clock import VenueClock
@@ -64,13 +65,14 @@ class GTE:
         clock: Clock = SYSTEM,
         connections: Connections | None = None,
         chance: random.Random | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.account = account
         self.symbol = account.symbol
         self.asset = account.settle_currency
         self._withdraw_path = withdraw_path
         self.clock = VenueClock(clock)
-        connections, chance = connections or Connections(), chance or random.SystemRandom()
+        connections, chance = connections or Connections(shared), chance or random.SystemRandom()
         self._transport = Transport(
             account,
             read_only=read_only,
@@ -109,8 +111,8 @@ class GTE:
         self._transport.make_read_only()
 
     def blocked_for(self) -> float | None:
-        """Return the seconds since the venue began to answer 403; None while it does not."""
-        return self._transport.blocked_for()
+        """Return for how many seconds 403 has held creates back; None while it does not."""
+        return self._transport.blocked_for(endpoints.ORDER_CREATE)
 
     def new_client_oid(self) -> str:
         """Return a unique client_oid (see `client_oid`)."""
@@ -307,10 +309,9 @@ class GTE:
         An accepted cancel is not yet a cancelled order. `still_wanted()` is checked just before
         each single cancel leaves. Returns one outcome for each order.
         """
-        batch: Sequence[OpenOrder] = ()
-        if self.account.is_contract and len(orders) > 1:
-            if self._transport.is_free(endpoints.ORDER_CANCEL_BATCH):
-                batch = orders[: protocol.BATCH_IDS]
+        can_batch = self.account.is_contract and len(orders) > 1
+        is_free = can_batch and self._transport.is_free(endpoints.ORDER_CANCEL_BATCH)
+        batch = orders[: protocol.BATCH_IDS] if is_free else ()
         sent: list[tuple[OpenOrder, Future[str]]] = []
         if batch:
             future = self._pool.submit(self.cancel_batch, [order.order_id for order in batch])
@@ -357,8 +358,7 @@ class GTE:
     def get_orders(self, order_ids: Sequence[str]) -> list[OpenOrder]:
         """Return the orders that the venue knows, in any state; queried in parallel."""
         asked = [self._pool.submit(self.get_order, order_id) for order_id in order_ids]
-        found = [future.result() for future in asked]
-        return [order for order in found if order]
+        return [order for future in asked if (order := future.result())]
 
     def open_orders_http(self) -> list[OpenOrder]:
         """Return own open orders (by prefix), read over REST."""

@@ -59,7 +59,7 @@ class OrderManager:
         if not settings.loaded:
             settings.load(FILE)
         self.clock = self.runtime.clock
-        self.control = Control()
+        self.control = Control(self.clock)
         """Stop, halt and restart requests; may be set from a signal handler."""
         self.start_time = datetime.now()
         self.start_XBt = 0

@@ -43,12 +43,12 @@ def run(account: Account, *, and_halt: bool) -> None:
 
 
 def _cancel(account: Account, files: RunFiles | None) -> None:
-    client = GTE(account)
+    client = GTE(account, shared=files.shared() if files else None)
     try:
         sweep.prove_none_left(
             client,
             SYSTEM,
-            sweep.PATIENCE,
+            sweep.LEAVE_SECONDS,
             notes=files.notes() if files else Notes(),
             may_be_late=files is None or files.may_be_late() is not False,
         )

@@ -35,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     arguments = parse(sys.argv[1:] if argv is None else argv)
     logs.set_up()
+    if not arguments.command:
+        from market_maker.guard import container
+
+        if (status := container.wait_in_front()) is not None:
+            return status
     try:
         return _status_of(arguments)
     finally:

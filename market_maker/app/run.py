@@ -6,13 +6,16 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from market_maker.app import logs
 from market_maker.app.load import load
 from market_maker.clock import utc_offset
 from market_maker.errors import SettingsError
+from market_maker.guard import container
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.settings import environment_without_keys, settings
@@ -48,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
                 clear_halt=arguments.clear_halt and not is_restart,
                 keep=(paper.child.fd,) if paper else (),
             )
+            if container.is_inside() and not arguments.no_guard and not paper:
+                logger.warning(container.WARNING)
         signals.unblock()
         bot = _made(arguments.strategy, session, is_restart=is_restart)
     except BaseException as error:
@@ -75,18 +80,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
     """Connect; after a restart the money of the run goes on."""
+    from market_maker.gte import GTE
     from market_maker.orders.orders import EarlierRuns
     from market_maker.trading import Runtime
 
     earlier, trades = EarlierRuns(), None
+    client: Callable[..., GTE] = GTE
     if session:
         trades = session.files.money() if is_restart else None
         if not is_restart:
             session.files.forget_money()
+        client = partial(GTE, shared=session.files.shared())
         earlier = EarlierRuns(
             known=session.known_runs, may_be_late=session.may_be_late, notes=session.notes
         )
-    runtime = Runtime(earlier=earlier, trades=trades or None, can_restart=True)
+    runtime = Runtime(client=client, earlier=earlier, trades=trades or None, can_restart=True)
     return _strategy(strategy).made_with(runtime)
 
 

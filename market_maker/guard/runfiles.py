@@ -14,6 +14,7 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
 from market_maker.guard.private_files import PrivateFiles, default_directory
+from market_maker.guard.shared import SUFFIX, SharedFile
 from market_maker.models import CreateEvent, OpenOrder, OrderRequest
 from market_maker.orders.notes import Notes, note_of, read_notes
 
@@ -26,8 +27,6 @@ KEPT_NOTES = 10_000
 STARTS, STARTS_MS = 5, 600_000
 """More starts than this within so many ms, none of which has ended cleanly, are a crash loop."""
 TEXT_LIMIT = 300
-WINDOW_MS = 1_050
-"""The window of the venue's rate limits, and what its clock may differ from ours meanwhile."""
 
 
 class RunFiles:
@@ -44,12 +43,17 @@ class RunFiles:
         who = hashlib.sha256(f"{urlsplit(account.base_url).netloc}\n{key}".encode()).hexdigest()
         symbol = account.symbol.replace("/", "_")
         market = f"{account.instrument_type}-{account.settle_currency}-{symbol}"
-        self.name = f"{who[:12]}-{market}-{account.prefix}"
+        self._who = who[:12]
+        self.name = f"{self._who}-{market}-{account.prefix}"
         self._clock = clock
         self.directory = directory or default_directory()
         self._files = PrivateFiles(self.directory, self.name)
         self.lock = InstanceLock(self._files, clock)
         self._noted = 0
+
+    def shared(self) -> SharedFile:
+        """Return what the processes of this host and key tell each other, whatever they trade."""
+        return SharedFile(PrivateFiles(self.directory, self._who))
 
     def close(self) -> None:
         """Close the lock file. A lock that nobody has inherited ends with it."""
@@ -121,12 +125,6 @@ class RunFiles:
         """Return the same as a set; None when the record cannot be read."""
         found = self._files.read_json(".json")
         return None if found == {} else frozenset(self.runs())
-
-    def window_left(self) -> float:
-        """Return the seconds for which an earlier run may have used up the venue's rate limits."""
-        ended = (self._files.read_json(".json") or {}).get("ended")
-        since = self._clock.now_ms() - ended if type(ended) is int else WINDOW_MS
-        return (WINDOW_MS - since) / 1000 if 0 <= since < WINDOW_MS else 0.0
 
     # --- notes of creates -----------------------------------------------------------------------
 
@@ -200,12 +198,13 @@ class RunFiles:
         """Record that no order is left, and that none can arrive any more: the run has ended."""
         self.clear_orders_left()
         self._files.remove(".notes")
-        self._update(sends=False, ended=self._clock.now_ms())
+        self._update(sends=False)
 
     def discard(self) -> None:
         """Remove all files, for an account that nobody will use again."""
         for suffix in (".lock", ".json", ".halt", ".notes", ".money", ".orders_left.json"):
             self._files.remove(suffix)
+        PrivateFiles(self.directory, self._who).remove(SUFFIX)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -66,7 +66,6 @@ class Session:
         self.may_be_late = bool(self.files.may_be_late())
         self.notes = self.files.notes()
         self._halted = self.files.note_start()
-        clock.sleep(self.files.window_left())
         self._is_latched = False
         if has_guard:
             self._guard = Guard(
@@ -108,7 +107,8 @@ class Session:
         if not bot.loop.left_clean and not isinstance(error, OrdersLeft):
             why = error or "it has proven nothing"
             logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
-            self._prove_none_left(sweep.PATIENCE)
+            now = self._clock.monotonic()
+            self._prove_none_left((bot.loop.leave_by or now + sweep.LEAVE_SECONDS) - now)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error)
@@ -155,7 +155,7 @@ class Session:
                 sys.stderr.write("The loop hangs (most recent call first):\n" + "".join(stack))
 
     def _prove_none_left(self, seconds: float) -> None:
-        client = GTE(self._account, clock=self._clock)
+        client = GTE(self._account, clock=self._clock, shared=self.files.shared())
         may_be_late = self.files.may_be_late() is not False
         try:
             sweep.prove_none_left(

@@ -39,7 +39,7 @@ def stand_by(pipe: BinaryIO, learn: Callable[[Account], None] = lambda _: None) 
         learn(account)
         files = RunFiles(account, directory=Path(charge["directory"]))
         files.lock.inherit(charge["lock"])
-        Watch(GTE(account), files, pipe).run()
+        Watch(GTE(account, shared=files.shared()), files, pipe).run()
 
 
 def account_of(plain: Mapping[str, Any]) -> Account:
@@ -86,7 +86,7 @@ class Watch:
         """
         logger.critical("guard: %s, cancelling all orders %s.", why, self._what)
         begun, told = self._clock.monotonic(), ""
-        sweep = Sweep(self._gte, late_since=begun)
+        sweep = Sweep(self._gte, late_since=begun, is_alone=True)
         while not is_over():
             sweep.set_notes(self._files.notes())
             step = self._step(sweep, begun)

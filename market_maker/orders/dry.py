@@ -7,7 +7,7 @@ from itertools import count
 
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Ticker
 from market_maker.orders.executor import Executor
-from market_maker.orders.sweep import PATIENCE
+from market_maker.orders.sweep import LEAVE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class DryExecutor(Executor):
             self._tracker.cancelling(order.client_oid)
             self._tracker.observe(replace(order, state=OrderState.DONE))
 
-    def cancel_all(self, seconds: float = PATIENCE) -> None:  # noqa: ARG002
+    def cancel_all(self, seconds: float = LEAVE_SECONDS) -> None:  # noqa: ARG002
         """End all virtual orders."""
         self.cancel(self._tracker.live())
 

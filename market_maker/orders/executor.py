@@ -25,7 +25,8 @@ from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, Plan, Side, riskiest_first
 from market_maker.orders import sweep
 from market_maker.orders.reconciler import Reconciler
-from market_maker.orders.sweep import Slice, Sweep
+from market_maker.orders.slices import Slice
+from market_maker.orders.sweep import ANSWER_SECONDS, LEAVE_SECONDS, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.orders.words import in_words
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -87,9 +88,8 @@ class Executor:
 
     def order_limit(self, most: int) -> int:
         """Return how many orders may be open: fewer for a while after a refusal for margin."""
-        return (
-            min(self._order_cap, most) if self._clock.monotonic() < self._order_cap_until else most
-        )
+        is_capped = self._clock.monotonic() < self._order_cap_until
+        return min(self._order_cap, most) if is_capped else most
 
     def take_busy_seconds(self) -> float:
         """Return the seconds spent on sending plans since the last call."""
@@ -145,49 +145,50 @@ class Executor:
         if fatal:
             raise fatal
 
-    def cancel_all(self, seconds: float = sweep.PATIENCE) -> None:
+    def cancel_all(self, seconds: float = LEAVE_SECONDS) -> None:
         """Cancel all own orders and prove by query that none is left.
 
-        Raises OrdersLeft, with the orders that may still rest, after `seconds` without progress.
+        Raises OrdersLeft, with the orders that may still rest, when that takes more than `seconds`
+        (see `sweep.run()`).
         """
-        deadline = self._clock.monotonic() + seconds
-        fewest = len(self._tracker.live())
+        begun = self._clock.monotonic()
         while True:
-            problem = "their outcome is unknown"
+            tried = self._clock.monotonic()
             try:
-                known = [order for order in self._tracker.live() if order.order_id]
-                ticker, position = self._feed.get_ticker(), self._feed.position()
-                for order in self._tracker.live():
-                    self._tracker.cancelling(order.client_oid)
-                known = riskiest_first(known, ticker, position)
-                sweep.run(
-                    Sweep(
-                        self._gte,
-                        known=known,
-                        excluded_runs=self._tracker.foreign_runs,
-                        heartbeat=self.heartbeat,
-                    ),
-                    self._clock,
-                    deadline - self._clock.monotonic(),
-                    self._may_continue,
-                )
-                self._reconciler.take_news()
-                self._reconciler.reconcile()
-                if not self._tracker.live():
-                    return
-                if len(self._tracker.live()) < fewest:
-                    fewest, deadline = len(self._tracker.live()), self._clock.monotonic() + seconds
+                problem = self._cancel_once(begun + seconds - tried)
             except Fatal as error:
                 self._record_event("liquidation" if isinstance(error, Liquidated) else "auth")
-                problem, deadline = str(error), self._clock.monotonic()
+                problem, seconds = str(error), 0.0
             except (RequestError, OrdersLeft) as error:
                 problem = str(error)
-            if self._control.is_hurried or self._clock.monotonic() >= deadline:
+            if not problem:
+                return
+            took = min(self._clock.monotonic() - tried, ANSWER_SECONDS)
+            if self._control.is_hurried or self._clock.monotonic() + took >= begun + seconds:
                 left = tuple(order.full for order in self._tracker.live())
                 raise OrdersLeft(f"own orders may be left: {problem}", left)
             self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _cancel_once(self, seconds: float) -> str:
+        """Cancel all own orders; return why it is not proven that none is left, or empty text.
+
+        Raises OrdersLeft, and RequestError for a failed read.
+        """
+        for order in self._tracker.live():
+            self._tracker.cancelling(order.client_oid)
+        known = [order for order in self._tracker.live() if order.order_id]
+        left = Sweep(
+            self._gte,
+            known=riskiest_first(known, self._feed.get_ticker(), self._feed.position()),
+            excluded_runs=self._tracker.foreign_runs,
+            heartbeat=self.heartbeat,
+        )
+        sweep.run(left, self._clock, seconds, self._may_continue)
+        self._reconciler.take_news()
+        self._reconciler.reconcile()
+        return "their outcome is unknown" if self._tracker.live() else ""
 
     def _may_continue(self) -> bool:
         self.heartbeat()
@@ -279,14 +280,13 @@ class Executor:
         or has reconnected since the decision. A create that waited for over RECHECK_AFTER must
         still rest in the current book.
         """
-        epoch, decided = self._decision
-        feed, ticker = self._feed, self._feed.get_ticker()
-        is_ended = self._control.is_stopping or self._control.is_halted
-        if is_ended or self._gte.clock.is_contradicted():
+        (epoch, decided), feed, ticker = self._decision, self._feed, self._feed.get_ticker()
+        control, clock = self._control, self._gte.clock
+        if control.is_stopping or control.is_halted or clock.is_contradicted():
             return False
-        if not feed.is_connected() or feed.epoch != epoch or feed.missing():
+        if not feed.is_connected() or feed.epoch != epoch or feed.missing() or ticker.is_crossed:
             return False
-        if feed.silent_for() > self._stale_after or ticker.is_crossed:
+        if feed.silent_for() > self._stale_after:
             return False
         is_old = self._clock.monotonic() - decided > RECHECK_AFTER
         must_rest = is_old or self._post_only or request.post_only

@@ -18,7 +18,9 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 MAX_SINGLE_QUERIES = 3
-"""Up to so many orders are queried one by one; more, by a list from the oldest of them on."""
+"""Up to so many orders are queried one by one; more, by pages from the oldest of them on."""
+PAGE = 100
+"""Rows of such a page."""
 RECONCILE_EVERY = 10.0
 """Seconds between two reconciliations, because a feed may silently lose an update."""
 MISMATCH_SECONDS = 2.0
@@ -193,11 +195,18 @@ class Reconciler:
         return fills
 
     def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
-        """Return the rows of orders that are no longer open, as far as the venue knows them."""
-        if len(orders) <= MAX_SINGLE_QUERIES:
-            return self._gte.get_orders([order.order_id for order in orders])
-        oldest = min(id_number(order.order_id) for order in orders)
-        return self._gte.query_orders((), after=str(oldest - 1))
+        """Return the rows of orders that are no longer open, as far as the venue knows them.
+
+        Each page begins at the oldest one still to be found: no more pages than orders.
+        """
+        left = sorted(id_number(order.order_id) for order in orders)
+        found: list[OpenOrder] = []
+        while len(left) > MAX_SINGLE_QUERIES:
+            page = self._gte.query_orders((), after=str(left[0] - 1), count=PAGE)
+            found += page
+            seen_up_to = max((id_number(row.order_id) for row in page), default=left[-1])
+            left = [number for number in left if number > seen_up_to] if len(page) == PAGE else []
+        return found + self._gte.get_orders([str(number) for number in left])
 
     def _observe(self, rows: Iterable[OpenOrder]) -> None:
         """Process rows read over REST."""

@@ -14,9 +14,10 @@ from market_maker.account import Account
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
-from market_maker.errors import Fatal, NotSent, OrdersLeft, RequestError, Temporary
+from market_maker.errors import Fatal, HeldBack, NotSent, OrdersLeft, RequestError, Temporary
 from market_maker.models import OpenOrder
 from market_maker.orders.notes import NO_NOTES, Notes, claimed
+from market_maker.orders.slices import LONG_SLICE, SLICE_SECONDS, Slice
 
 logger = logging.getLogger(__name__)
 
@@ -30,30 +31,24 @@ ASK_AGAIN = 5.0
 may have lost the first."""
 LOOK_AGAIN = 0.15
 """Seconds between two order lists while cancels take effect."""
+ANSWER_SECONDS = 4.0
+"""The longest that a call takes, whatever happens."""
 TRY_AGAIN = 0.5
 """Seconds until the next step after a failed read."""
 LATE_LOOK = 1.0
 """Seconds between two order lists while a late order may still arrive."""
 OPEN_STILL = "not cancelled yet"
 OWNER_UNKNOWN = "open orders without client_oid may be ours, owner unknown"
-PATIENCE = 20.0
-"""Seconds without progress after which a sweep that must be proven gives up."""
-SLICE_SECONDS = 1.0
-"""Time slice in seconds: requests that have not left by then wait for the next step or tick."""
-
-
-class Slice:
-    """The time slice in which the requests of one plan or step may leave; `now` in seconds."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._ends = now() + SLICE_SECONDS
-        self.was_used_up = False
-
-    def is_open(self) -> bool:
-        """Return whether another request may leave; asked from the sending threads."""
-        self.was_used_up = self.was_used_up or self._now() >= self._ends
-        return not self.was_used_up
+LEAVE_SECONDS = 24.0
+"""By then it is proven that none is left, or told what may be: 25 s with closing connections."""
+LEAST_SECONDS = 10.0
+"""So much of it is left for cancelling, however late the loop ends."""
+FEW_ORDERS, ORDERS_A_SECOND = 90, 20
+"""Above so many orders it may take longer: what the rate limit asks for."""
+PATIENCE = 8.0
+"""Seconds after the last end of an order for which a sweep goes on all the same: two answers."""
+BLOCK_SECONDS = 6.0
+"""However short its time, a sweep may begin what ends within so many seconds."""
 
 
 class VenueTime(Protocol):
@@ -123,8 +118,10 @@ class Sweep:
         runs: Collection[str] | None = None,
         notes: Notes = NO_NOTES,
         late_since: float = -math.inf,
+        is_alone: bool = False,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._slice_seconds = LONG_SLICE if is_alone else SLICE_SECONDS
         self._heartbeat = heartbeat
         self._client = client
         self._excluded_runs = excluded_runs
@@ -136,7 +133,7 @@ class Sweep:
         self._known_ids = set(self._urgency)
         self._asked: dict[str, float] = {}
         self._is_cut_off = False
-        """Whether the last query did not leave: then the next one comes before a further cancel."""
+        """Whether the last query found no connection: the next one comes before another cancel."""
         self._fewest = math.inf
         self._ambiguous: tuple[OpenOrder, ...] = ()
         self.progress_at = -math.inf
@@ -151,15 +148,26 @@ class Sweep:
         """Replace the notes by newer ones."""
         self._notes = notes
 
-    def step(self, now: Callable[[], float], *, is_last: bool = False) -> Step:
+    def step(
+        self, now: Callable[[], float], *, is_last: bool = False, until: float = math.inf
+    ) -> Step:
         """Cancel the known orders, query the open ones and cancel those; `is_last`: only query.
 
-        Raises Fatal when the venue rejects the key.
+        Nothing is begun that would end after `until` if it takes as long as what came before it in
+        this step. Raises Fatal when the venue rejects the key.
         """
+        first = now()
+
+        def has_time() -> bool:
+            took = min(now() - first, ANSWER_SECONDS)
+            return not took or now() + took <= until
+
         tried: set[str] = set()
         if not is_last and not self._is_cut_off:
             tried |= self._cancel(now, tried)
         self._heartbeat()
+        if not has_time():
+            return Step(left=tuple(self._orders), trouble=OPEN_STILL)
         begun, trouble, fatal = now(), OPEN_STILL, None
         self._is_cut_off = False
         try:
@@ -172,11 +180,13 @@ class Sweep:
             if not self._orders:
                 return Step(is_done=True)
         except Temporary as error:
-            trouble, self._is_cut_off = str(error), isinstance(error, NotSent)
+            is_held_back = isinstance(error, HeldBack)
+            self._is_cut_off = isinstance(error, NotSent) and not is_held_back
+            trouble = str(error)
         except Fatal as error:
             trouble, fatal = str(error), error
         self._heartbeat()
-        if not is_last and not self._is_cut_off:
+        if not is_last and not self._is_cut_off and has_time():
             self._cancel(now, tried)
         if fatal:
             raise fatal
@@ -194,18 +204,18 @@ class Sweep:
 
     def _cancel(self, clock: Callable[[], float], tried: Collection[str]) -> set[str]:
         """Send the cancels that are due, but those `tried`; return whose. Raises Fatal."""
-        now = clock()
-        long_ago = now - ASK_AGAIN
+        long_ago = clock() - ASK_AGAIN
         due = [
             order
             for order in self._orders
             if order.order_id not in tried and self._asked.get(order.order_id, long_ago) <= long_ago
         ]
-        part = Slice(clock)
+        part = Slice(clock, self._slice_seconds)
         outcomes = self._client.cancel_bulk_orders(due, part.is_open) if due else ()
+        answered = clock()
         for outcome in outcomes:
             if outcome.error is None:
-                self._asked[outcome.order_id] = now
+                self._asked[outcome.order_id] = answered
         for outcome in outcomes:
             if isinstance(outcome.error, Fatal):
                 raise outcome.error
@@ -218,23 +228,33 @@ class Sweep:
         return self._runs is None or run_of(oid, prefix) in self._runs
 
 
+def leave_by(stopped: float, now: float, count: int) -> float:
+    """Return by when the way out with so many orders must end: it began at `stopped`."""
+    more = max(0, count - FEW_ORDERS) / ORDERS_A_SECOND
+    return max(stopped + LEAVE_SECONDS + more, now + LEAST_SECONDS)
+
+
 def run(
     sweep: Sweep, clock: Clock, seconds: float, go_on: Callable[[], bool] = lambda: True
 ) -> None:
-    """Step until no own order is left. Raises OrdersLeft after `seconds` without progress.
+    """Step until no own order is left. Raises OrdersLeft when that takes more than `seconds`.
 
-    `go_on()` is called before each step. Once it returns False, after the first step, one more
-    query ends the sweep, without a further cancel. Raises Fatal as `Sweep.step()` does.
+    While orders come to their end it goes on, for up to PATIENCE after each. `go_on()` is called
+    before each step. Once it returns False, after the first step, one more query ends the sweep,
+    without a further cancel. Raises Fatal as `Sweep.step()` does.
     """
     begun = clock.monotonic()
     is_first = True
     while True:
         is_last = not go_on() and not is_first
-        step = sweep.step(clock.monotonic, is_last=is_last)
+        stepped = clock.monotonic()
+        until = max(begun + seconds, sweep.progress_at + min(seconds, PATIENCE))
+        step = sweep.step(clock.monotonic, is_last=is_last, until=max(until, begun + BLOCK_SECONDS))
         if step.is_done:
             return
-        deadline = max(begun, sweep.progress_at) + seconds
-        if is_last or (step.trouble and clock.monotonic() >= deadline):
+        until = max(begun + seconds, sweep.progress_at + min(seconds, PATIENCE))
+        took = min(clock.monotonic() - stepped, ANSWER_SECONDS)
+        if is_last or (step.trouble and clock.monotonic() + took >= until):
             trouble = step.trouble or "an in-flight order may still arrive"
             raise OrdersLeft(trouble, tuple(order.full for order in step.left))
         clock.sleep(step.wait)
@@ -253,13 +273,19 @@ def prove_none_left(
     """Cancel all own orders over REST alone and prove that none is left.
 
     With `may_be_late` it goes on until no in-flight order can arrive. Raises OrdersLeft, for
-    whatever cause, when there is no proof after `seconds` without progress.
+    whatever cause, when there is no proof after `seconds` (see `run()`).
     """
     late_since = clock.monotonic() if may_be_late else -math.inf
     if may_be_late:
         logger.warning("An order may be in flight: querying open orders for %.0f s.", LATE_SECONDS)
     try:
-        sweep = Sweep(client, notes=notes, late_since=late_since, heartbeat=heartbeat)
+        sweep = Sweep(
+            client,
+            notes=notes,
+            late_since=late_since,
+            is_alone=True,
+            heartbeat=heartbeat,
+        )
         run(sweep, clock, seconds)
         nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:

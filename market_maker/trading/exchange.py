@@ -10,7 +10,7 @@ from market_maker.errors import Fatal, RequestError, Temporary
 from market_maker.models import Fill, Plan, Snapshot
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
-from market_maker.orders.sweep import PATIENCE
+from market_maker.orders.sweep import LEAVE_SECONDS
 from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import startup
@@ -186,10 +186,10 @@ class Exchange:
         self.view.forget()
         return self.orders.executor.execute(plan, post_only=settings.POST_ONLY)
 
-    def cancel_all_orders(self, seconds: float = PATIENCE) -> None:
+    def cancel_all_orders(self, seconds: float = LEAVE_SECONDS) -> None:
         """Cancel all own orders and prove by query that none is left.
 
-        Raises OrdersLeft after `seconds` without progress.
+        Raises OrdersLeft when that takes more than `seconds` (see `Executor.cancel_all()`).
         """
         self.view.forget()
         self.orders.executor.cancel_all(seconds)

@@ -71,6 +71,8 @@ class Loop:
         """Whether the guard may have pulled after so many seconds without a heartbeat."""
         self.left_clean = False
         """Whether the shutdown has proven that no own order is left."""
+        self.leave_by = 0.0
+        """By when the way out must end, in steady seconds, however it is tried; 0 before it."""
         self.health = Health(TradingState.PAUSED, "starting")
         self.asked_at: float | None = None
         """When `place_orders()` began, in steady seconds; None outside it."""
@@ -182,11 +184,14 @@ class Loop:
         """Return the seconds that a quote may rest unconfirmed."""
         return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
 
-    def leave(self, seconds: float = sweep.PATIENCE) -> None:
+    def leave(self, seconds: float | None = None) -> None:
         """Cancel all own orders, prove that none is left, and close the connections.
 
-        Raises OrdersLeft when that is not proven after `seconds` without progress.
+        Raises OrdersLeft when that takes more than `seconds`, if given, or the way out too long.
         """
+        now, live = self._clock.monotonic(), len(self._exchange.orders.live())
+        self.leave_by = self.leave_by or sweep.leave_by(self._control.note_stop(), now, live)
+        seconds = self.leave_by - now if seconds is None else seconds
         try:
             if self._exchange.dry_run:
                 logger.info("Shutting down. A dry run has nothing to cancel.")
@@ -206,11 +211,8 @@ class Loop:
         exchange, clock = self._exchange, self._clock
         self._was_open = exchange.is_open()
         interval = settings.LOOP_INTERVAL
-        if (
-            exchange.orders.is_unsettled()
-            or exchange.monitor.has_mismatch()
-            or not self.may_quote()
-        ):
+        is_unsettled = exchange.orders.is_unsettled() or exchange.monitor.has_mismatch()
+        if is_unsettled or not self.may_quote():
             interval = min(interval, SETTLE_SECONDS)
         if exchange.orders.take_cut_short():
             interval = 0.0  # the rest of the plan is planned again at once
@@ -255,9 +257,8 @@ class Loop:
             busy = self._exchange.orders.executor.take_busy_seconds()
             took = self._clock.monotonic() - begun - busy
             if took > SLOW_SECONDS:
-                logger.error(
-                    "Slow strategy: place_orders() took %.0f s, limit %g s.", took, SLOW_SECONDS
-                )
+                words = "Slow strategy: place_orders() took %.0f s, limit %g s."
+                logger.error(words, took, SLOW_SECONDS)
 
     def _record_failure(self, now: float, failing_since: float | None) -> None:
         """Record a failed tick; `failing_since` is when the first of the failed ones began."""

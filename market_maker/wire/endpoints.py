@@ -12,6 +12,8 @@ class Endpoint:
     calls: int
     seconds: float = 1.0
     signed: bool = True
+    is_cancel: bool = False
+    """Whether nothing but the documented rate may hold it back."""
 
 
 FUND_QUERY = Endpoint("GET", "/v1/api/account/fund/query", 10)
@@ -26,8 +28,8 @@ BOOK_QUERY = Endpoint("GET", "/v1/api/{type}/order/book/query", 10, signed=False
 TRADE_QUERY = Endpoint("GET", "/v1/api/{type}/trade/query", 10, signed=False)
 SETTING_QUERY = Endpoint("GET", "/v1/api/{type}/setting/query", 2)
 ORDER_CREATE = Endpoint("POST", "/v1/api/{type}/order/create", 20)
-ORDER_CANCEL = Endpoint("POST", "/v1/api/{type}/order/cancel", 20)
-ORDER_CANCEL_BATCH = Endpoint("POST", "/v1/api/{type}/order/cancel_batch", 1, 10.0)
+ORDER_CANCEL = Endpoint("POST", "/v1/api/{type}/order/cancel", 20, is_cancel=True)
+ORDER_CANCEL_BATCH = Endpoint("POST", "/v1/api/{type}/order/cancel_batch", 1, 10.0, is_cancel=True)
 ORDER_QUERY = Endpoint("GET", "/v1/api/{type}/order/query", 10)
 LEVERAGE_CHANGE = Endpoint("POST", "/v1/api/{type}/leverage/change", 5)
 MARGIN_INCREASE = Endpoint("POST", "/v1/api/{type}/margin/increase", 5)

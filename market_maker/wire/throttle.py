@@ -7,6 +7,7 @@ as answered a window later. Time is an argument, in seconds of a steady clock.
 """
 
 from collections import Counter, deque
+from collections.abc import Sequence
 
 SLACK = 0.005
 """Windows are counted so many seconds longer, for a venue that counts in ms."""
@@ -26,10 +27,19 @@ class Throttle:
         self._paused_until: dict[str, float] = {}
         self._strikes: Counter[str] = Counter()
 
-    def wait(self, name: str, *, calls: int, seconds: float, now: float) -> float:
+    def wait(
+        self,
+        name: str,
+        *,
+        calls: int,
+        seconds: float,
+        now: float,
+        by_others: Sequence[float] = (),
+    ) -> float:
         """Return the seconds before a call may start, under a limit of `calls` in `seconds`.
 
-        0 means at once. While calls in flight take all places it is a guess: ask again.
+        `by_others` are the times of calls that other processes have made. 0 means at once. While
+        calls in flight take all places it is a guess: ask again.
         """
         if pause := self.pause(name, now):
             return pause
@@ -38,7 +48,7 @@ class Throttle:
         places = calls - self._in_flight[name]
         if places <= 0:
             return seconds
-        finished = self._finished.get(name, ())
+        finished: Sequence[float] = sorted([*self._finished.get(name, ()), *by_others])
         if len(finished) < places:
             return 0.0
         return max(0.0, finished[-places] + seconds + SLACK - now)
@@ -54,13 +64,22 @@ class Throttle:
     def finish(self, name: str, *, calls: int, at: float) -> None:
         """Record that a call was answered, or counts as answered, at `at`."""
         self._in_flight[name] -= 1
-        finished = sorted([*self._finished.get(name, ()), at])
+        finished: Sequence[float] = sorted([*self._finished.get(name, ()), at])
         self._finished[name] = deque(finished, maxlen=calls)
 
-    def slow_down(self, name: str, *, calls: int, now: float, asked_for: float = 0.0) -> None:
+    def slow_down(
+        self,
+        name: str,
+        *,
+        calls: int,
+        now: float,
+        asked_for: float = 0.0,
+        longest: float = LONGEST_PAUSE,
+    ) -> None:
         """Pause an endpoint after "too frequent", then use half its budget for SLOW_FOR seconds.
 
         `asked_for` is the pause that the venue asks for, in seconds; up to two minutes it counts.
+        No pause is longer than `longest`, but for one that is asked for.
         During a pause a further refusal is that of a call in flight, and does not extend it.
         """
         paused_until = self._paused_until.get(name, now)
@@ -68,7 +87,7 @@ class Throttle:
             self._strikes[name] = 0
         pause = 0.0
         if now >= paused_until:
-            pause = min(2.0 ** self._strikes[name], LONGEST_PAUSE)
+            pause = min(2.0 ** self._strikes[name], longest)
             self._strikes[name] += 1
         if 0 < asked_for <= 2 * SLOW_FOR:
             pause = max(pause, asked_for)

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -22,11 +23,15 @@ from urllib3.response import HTTPResponse
 
 from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
+from market_maker.wire.addresses import Addresses, LookUp
+from market_maker.wire.shared import Shared
 
-PARALLEL = 8
-"""So many requests may be in flight at once."""
+PARALLEL = 20
+"""So many requests may be in flight at once: what the venue takes in a second, at any latency."""
 HEADERS_LIMIT = 256 * 1024
 BODY_LIMIT = 4 * 1024 * 1024
+LEAST_SECONDS = 0.5
+"""A handshake or an answer may take at least so long, however long connecting has taken."""
 READ_AHEAD = 16 * 1024
 CA_FILE = DEFAULT_CA_BUNDLE_PATH
 """The CA certificates that `requests` ships; environment variables are ignored."""
@@ -113,7 +118,7 @@ def in_words(error: OSError) -> str:
     return f"TLS refused: no handshake of version 1.2 or newer: {reason or 'closed'}"
 
 
-def connect(url: str, seconds: float) -> Bounded:
+def connect(url: str, seconds: float, addresses: Addresses) -> Bounded:
     """Return a socket connected to the host of a ws:// or wss:// address, with TLS for wss.
 
     `seconds` bounds each step, and what is received until another deadline is set. Raises
@@ -121,7 +126,7 @@ def connect(url: str, seconds: float) -> Bounded:
     """
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "wss"
-    plain = socket.create_connection((host, parts.port or (443 if secure else 80)), seconds)
+    plain = addresses.connect(host, parts.port or (443 if secure else 80), seconds)
     made = _bounded(plain, seconds)
     if secure:
         try:
@@ -129,6 +134,7 @@ def connect(url: str, seconds: float) -> Bounded:
         except OSError as error:
             made.close()
             raise ConnectionError(in_words(error)) from None
+    addresses.keep(host, made, is_feed=True)
     made.deadline = SYSTEM.monotonic() + seconds
     made.allowance = HEADERS_LIMIT
     return made
@@ -145,13 +151,32 @@ def _bounded(made: socket.socket, seconds: float | None) -> Bounded:
 
 
 class _Plain(HTTPConnection):
+    def __init__(self, *args: Any, addresses: Addresses, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._addresses = addresses
+        self._connect_took = 0.0
+
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        return _bounded(made, made.gettimeout())
+        begun, seconds = SYSTEM.monotonic(), float(self.timeout or 0)
+        try:
+            made = self._addresses.connect(self.host, self.port, seconds)
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+        took = SYSTEM.monotonic() - begun
+        return _bounded(made, max(seconds - took, LEAST_SECONDS))
+
+    def connect(self) -> None:
+        begun = SYSTEM.monotonic()
+        super().connect()
+        self._connect_took = SYSTEM.monotonic() - begun
+        self._addresses.keep(self.host, self.sock)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         assert isinstance(self.sock, Bounded)
-        self.sock.deadline = SYSTEM.monotonic() + float(self.timeout or 0)
+        left = float(self.timeout or 0) - self._connect_took  # one time for the whole call
+        self.timeout = max(left, LEAST_SECONDS)
+        self._connect_took = 0.0
+        self.sock.deadline = SYSTEM.monotonic() + self.timeout
         self.sock.allowance = HEADERS_LIMIT + BODY_LIMIT
         return super().getresponse()
 
@@ -175,13 +200,20 @@ class _SecurePool(HTTPSConnectionPool):
 class Adapter(HTTPAdapter):
     """Connects a `requests` session by the rules of this module, whatever its caller asks for."""
 
+    def __init__(self, addresses: Addresses, **options: Any) -> None:
+        self._addresses = addresses
+        super().__init__(**options)
+
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
         """Make the pools."""
         context = tls_context()
         super().init_poolmanager(connections, maxsize, block, ssl_context=context, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_PlainPool, addresses=self._addresses),
+            "https": partial(_SecurePool, addresses=self._addresses),
+        }
 
     def cert_verify(self, conn: Any, *_: object, **__: object) -> None:
         """Leave verification to the context, which always verifies."""
@@ -211,9 +243,16 @@ class Connections:
     It is a constructor argument of each client; a simulated venue brings its own.
     """
 
+    shared: Shared | None = None
+    """What the processes of this machine and account tell each other."""
+
+    def __init__(self, shared: Shared | None = None, look_up: LookUp = socket.getaddrinfo) -> None:
+        self.shared = shared
+        self._addresses = Addresses(look_up, shared)
+
     def adapter(self) -> BaseAdapter:
         """Return the adapter of a `requests` session."""
-        return Adapter(pool_connections=1, pool_maxsize=PARALLEL, max_retries=0)
+        return Adapter(self._addresses, pool_connections=1, pool_maxsize=PARALLEL, max_retries=0)
 
     def pool(self) -> Executor:
         """Return a pool that sends requests in parallel."""
@@ -225,7 +264,7 @@ class Connections:
         `seconds` bounds each step. Raises ConnectionError for a redirect, which is not followed,
         and what the network raises.
         """
-        line = connect(url, seconds)
+        line = connect(url, seconds, self._addresses)
         made = websocket.create_connection(
             url,
             socket=line,

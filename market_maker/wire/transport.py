@@ -1,13 +1,13 @@
-"""One REST request: paced by the budget, signed, sent once, and classified.
+"""One REST request: paced by the budget, signed, sent once, and classified; never retried.
 
-It ends with an answer, a refusal, a failed read (`Temporary`) or a write of unknown outcome
-(`OutcomeUnknown`). It never retries: the tick is the retry loop.
+It ends with an answer, a refusal, a failed read (`Temporary`) or a write of unknown outcome.
 """
 
 import logging
 import re
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -22,6 +22,7 @@ from market_maker.errors import (
     AuthError,
     BadData,
     Blocked,
+    HeldBack,
     NotSent,
     OutcomeUnknown,
     RequestError,
@@ -29,9 +30,11 @@ from market_maker.errors import (
     TooFrequent,
 )
 from market_maker.wire import codes, endpoints, protocol, tls
+from market_maker.wire.blocks import Blocks
 from market_maker.wire.endpoints import Endpoint
+from market_maker.wire.failures import in_words
 from market_maker.wire.protocol import Params
-from market_maker.wire.throttle import Throttle
+from market_maker.wire.throttle import LONGEST_PAUSE, Throttle
 from market_maker.wire.tls import Connections
 from market_maker.wire.venue_clock import VenueClock
 
@@ -45,8 +48,6 @@ ANSWER_SECONDS = 4.0
 CHUNK = 65_536
 LONGEST_REST = 1.0
 """The longest wait of a rate-limited request in seconds: the tick goes on without it."""
-PROBE_EVERY = 60.0
-"""Seconds between two reads that test whether the venue still answers 403."""
 
 
 class Transport:
@@ -74,9 +75,10 @@ class Transport:
         self._auth = auth.APIKeyAuthWithExpires(key, secret, venue_clock.now) if key else None
         self._throttle = Throttle()
         self._budget = threading.Condition()
-        self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
-        self._blocked_since: float | None = None
-        self._probe_due = 0.0
+        self._shared = connections.shared
+        if self._shared is None or not self._shared.is_usable:
+            self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
+        self._blocks = Blocks()
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -99,11 +101,10 @@ class Transport:
         """Close all connections."""
         self._session.close()
 
-    def blocked_for(self) -> float | None:
-        """Return the seconds since the venue answers 403 to every request; None if it does not."""
-        return (
-            None if self._blocked_since is None else self._clock.monotonic() - self._blocked_since
-        )
+    def blocked_for(self, endpoint: Endpoint) -> float | None:
+        """Return for how many seconds 403 has held an endpoint back; None while it does not."""
+        with self._budget:
+            return self._blocks.blocked_for(endpoint, self._clock.monotonic())
 
     def is_free(self, endpoint: Endpoint) -> bool:
         """Return whether a call could leave at once, within the budget."""
@@ -135,7 +136,7 @@ class Transport:
         if endpoint.signed and self._auth is None:
             raise NotSent(f"{what}: this needs an API key")
         self._check_block(endpoint, what)
-        self._start(endpoint, what, still_wanted)
+        place = self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
         given_up = False
@@ -150,10 +151,12 @@ class Transport:
             raise found from None
         finally:
             self._finish(endpoint, endpoint.seconds if given_up else 0.0)
-            logger.debug(
-                "%s: %s %s, %d ms", what, endpoint.method, path, theirs.steady_ms() - begun
-            )
-        self._blocked_since = None
+            took = theirs.steady_ms() - begun
+            logger.debug("%s: %s %s, %d ms", what, endpoint.method, path, took)
+            if self._shared:
+                self._shared.answered(endpoint.path, place, self._clock.monotonic())
+        with self._budget:
+            self._blocks.answered(endpoint)
         theirs.learn(begun, reply.get("time"))
         if code := reply["code"]:
             refusal = codes.error_of(code, what, reply.get("error"))
@@ -165,20 +168,16 @@ class Transport:
         return reply.get("data")
 
     def _check_block(self, endpoint: Endpoint, what: str) -> None:
-        """Raise NotSent while the venue answers 403, but for one read a minute."""
-        if self._blocked_since is None:
-            return
-        now = self._clock.monotonic()
-        if endpoint.method != "GET" or now < self._probe_due:
-            raise NotSent(f"{what}: not sent: blocked by the venue (403)")
-        self._probe_due = now + PROBE_EVERY
+        """Raise NotSent while 403 holds the endpoint back (see `Blocks`)."""
+        with self._budget:
+            if not self._blocks.may_leave(endpoint, self._clock.monotonic()):
+                raise HeldBack(f"{what}: not sent: blocked by the venue (403)")
 
     def _of_status(self, status: "_Status", endpoint: Endpoint, what: str) -> RequestError:
         """Map a bare HTTP status to an error."""
         if status.number == HTTPStatus.FORBIDDEN:
-            now = self._clock.monotonic()
-            self._blocked_since = self._blocked_since or now
-            self._probe_due = now + PROBE_EVERY
+            with self._budget:
+                self._blocks.refused(endpoint, self._clock.monotonic())
             return Blocked(f"{what}: blocked by the venue ({status})")
         if status.number == HTTPStatus.UNAUTHORIZED:
             return AuthError(f"{what}: the venue refuses the API key ({status})")
@@ -190,25 +189,29 @@ class Transport:
         return OutcomeUnknown(f"{what}: {status}")
 
     def _slow_down(self, endpoint: Endpoint, asked_for: float = 0.0) -> None:
+        """Pause after "too frequent"; a cancel for a moment only, whatever the venue asks for."""
         with self._budget:
             self._throttle.slow_down(
                 endpoint.path,
                 calls=endpoint.calls,
                 now=self._clock.monotonic(),
-                asked_for=asked_for,
+                asked_for=0.0 if endpoint.is_cancel else asked_for,
+                longest=LONGEST_REST if endpoint.is_cancel else LONGEST_PAUSE,
             )
 
-    def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> None:
-        """Wait for a place in the budget and take it, or raise NotSent."""
+    def _start(self, endpoint: Endpoint, what: str, still_wanted: Callable[[], bool]) -> int:
+        """Wait for a place in the budget and take it, or raise NotSent; return its record."""
         with self._budget:
             while still_wanted():
                 pause = self._throttle.pause(endpoint.path, self._clock.monotonic())
                 if pause > LONGEST_REST:
-                    raise NotSent(f"{what}: not sent: rate-limited for another {pause:.0f} s")
-                wait = self._wait(endpoint)
-                if wait == 0:
-                    self._throttle.start(endpoint.path)
-                    return
+                    raise HeldBack(f"{what}: not sent: rate-limited for another {pause:.0f} s")
+                with self._shared.alone() if self._shared else nullcontext():
+                    wait = self._wait(endpoint)
+                    if wait == 0:
+                        self._throttle.start(endpoint.path)
+                        now = self._clock.monotonic()
+                        return self._shared.use(endpoint.path, now) if self._shared else 0
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent: no longer wanted")
 
@@ -219,11 +222,13 @@ class Transport:
             self._budget.notify_all()
 
     def _wait(self, endpoint: Endpoint) -> float:
+        now, others = self._clock.monotonic(), self._shared
         return self._throttle.wait(
             endpoint.path,
             calls=endpoint.calls,
             seconds=endpoint.seconds,
-            now=self._clock.monotonic(),
+            now=now,
+            by_others=others.used_by_others(endpoint.path, now) if others else (),
         )
 
     def _exchange(self, endpoint: Endpoint, url: str, params: Params) -> dict[str, Any]:
@@ -255,7 +260,7 @@ class Transport:
         elif isinstance(reason, tls.TLSRefused):
             text = f"{protocol.escaped(reason.words)}, at {self._base_url}"
         else:
-            text = f"{type(error).__name__} at {self._base_url}"
+            text = f"{in_words(error)} at {self._base_url}"
         if isinstance(error, requests.ConnectTimeout) or isinstance(
             reason, NewConnectionError | ConnectTimeoutError
         ):

@@ -90,19 +90,53 @@ def test_only_a_sensible_retry_after_is_heeded(
     recover(world)
 
 
-def test_a_venue_that_blocks_us_is_asked_once_a_minute(world: World, log: Log) -> None:
+def test_a_venue_that_blocks_us_is_asked_once_a_minute_and_to_cancel(
+    world: World, log: Log
+) -> None:
     requests = Requests(world)
     world.fault("status", value="403", for_ms=130_000)
     world.run_until(lambda: state(world) is PAUSED, 15)
     assert "403" in world.bot.health.reason  # type: ignore[union-attr]
     begun = world.timeline.monotonic()
-    world.run(120)
+    world.run(115)
     asked = [(at, asked) for at, asked in requests.seen if at > begun]
-    assert {one.method for _, one in asked} == {"GET"}
-    assert len(asked) <= 2
+    reads = [one for _, one in asked if one.method == "GET"]
+    assert len(reads) <= 2
+    cancels = [at for at, one in asked if "order/cancel" in one.path]
+    assert len(cancels) + len(reads) == len(asked), "nothing else"
+    assert cancels[0] < begun + 12
+    assert max(gaps(cancels)) <= 4.5, "cancels are tried while quotes rest"
     assert_pages_are_cut_short(log)
+    world.run_until(lambda: not world.orders(), 25)
     world.run(70)  # until the next look; no sooner, on purpose
     assert_well(world)
+
+
+@pytest.mark.parametrize("ends", [CREATE, QUERY, CANCEL, "pc/order/cancel_batch"])
+def test_a_block_belongs_to_the_endpoint_that_said_it(world: World, ends: str) -> None:
+    requests = Requests(world)
+    world.fault("status", value="403", match=ends, for_ms=100_000)
+    move_market(world)
+    world.run(95)
+    tried = requests.of(ends)
+    if ends in (CREATE, QUERY):
+        assert len(tried) <= 3, "once a minute"
+    others = {"pc/order/book/query", CANCEL, QUERY, "cancel_batch"} - {ends}
+    for other in others - {CANCEL, "cancel_batch"}:
+        assert len(requests.of(other)) >= 5, f"{other} goes on"
+    if ends == CREATE:
+        assert world.orders() == [], "what rests is cancelled"
+    world.run(70)
+    recover(world)
+
+
+def test_creates_that_a_firewall_answers_leave_nothing_behind(world: World) -> None:
+    world.fault("status", value="403", match=CREATE)
+    move_market(world)
+    world.run_until(lambda: not world.orders(), 16)
+    assert world.bot
+    world.bot.exit()
+    assert world.bot.loop.left_clean
 
 
 def test_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:

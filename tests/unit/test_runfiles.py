@@ -406,17 +406,6 @@ def test_all_of_them_can_be_thrown_away() -> None:
     mine.halt("test")
     mine.note_run("abc123")
     mine.write_orders_left("test", [])
+    mine.shared().found("host", "127.0.0.1")
     mine.discard()
     assert list(mine.directory.iterdir()) == []
-
-
-@pytest.mark.parametrize(("since_ms", "left"), [(0, 1.05), (400, 0.65), (1_050, 0), (-5, 0)])
-def test_a_start_right_after_an_end_waits_for_the_window_of_the_rate_limits(
-    since_ms: int, left: float
-) -> None:
-    clock = Timeline()
-    mine = files(clock=clock)
-    assert mine.window_left() == 0
-    mine.note_proven_clean()
-    clock.step_wall_clock(since_ms)
-    assert mine.window_left() == pytest.approx(left)

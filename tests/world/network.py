@@ -108,6 +108,7 @@ class Rest(BaseAdapter):
         if network.is_refusing():
             timeline.sleep(network.way())
             refused = NewConnectionError(self._pool, NO_CONNECTION)
+            refused.__cause__ = ConnectionRefusedError()
             raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), refused))
         if network.black_hole:
             timeline.sleep(connect_seconds)

@@ -1,0 +1,58 @@
+"""Blocks: which endpoints the venue, or a firewall before it, answers with 403."""
+
+from market_maker.wire.endpoints import Endpoint
+
+TRY_EVERY = 60.0
+"""Seconds between two requests that test whether a block is still there."""
+
+
+class Blocks:
+    """A 403 blocks the endpoint that said it; said by two with no answer between, the whole venue.
+
+    A blocked endpoint is tried once a minute, a blocked venue by a read. Cancels are never held
+    back. Time is an argument, in seconds of a steady clock.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._try_at: dict[str, float] = {}
+        self._alike: set[str] = set()
+        """The endpoints that have said 403 since any of them last answered."""
+
+    def may_leave(self, endpoint: Endpoint, now: float) -> bool:
+        """Return whether a request may leave; if it is a try, none is for the next minute."""
+        if endpoint.is_cancel:
+            return True
+        held_by = self._alike if self._is_venue() else self._since.keys() & {endpoint.path}
+        if not held_by:
+            return True
+        due = max(self._try_at[path] for path in held_by)
+        if now < due or (self._is_venue() and endpoint.method != "GET"):
+            return False
+        self._try_at |= dict.fromkeys([endpoint.path, *held_by], now + TRY_EVERY)
+        return True
+
+    def refused(self, endpoint: Endpoint, now: float) -> None:
+        """Record a 403."""
+        self._since.setdefault(endpoint.path, now)
+        self._try_at[endpoint.path] = now + TRY_EVERY
+        self._alike.add(endpoint.path)
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """Record an answer of the venue itself: it is not blocked as a whole."""
+        self._alike.clear()
+        self._since.pop(endpoint.path, None)
+
+    def blocked_for(self, endpoint: Endpoint, now: float) -> float | None:
+        """Return for how many seconds an endpoint is blocked; None if it is not, or may be tried.
+
+        A blocked venue is tried by reads, so it counts until one of them is answered.
+        """
+        if self._is_venue():
+            return now - min(self._since[path] for path in self._alike)
+        if endpoint.path not in self._since or now >= self._try_at[endpoint.path]:
+            return None
+        return now - self._since[endpoint.path]
+
+    def _is_venue(self) -> bool:
+        return len(self._alike) > 1

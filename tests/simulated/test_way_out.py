@@ -1,0 +1,79 @@
+"""The way out: however the venue behaves, it ends within 25 s, and what is left is listed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from market_maker.errors import OrdersLeft
+from tests.world.scene import LIMITED
+from tests.world.world import World
+
+TROUBLE: dict[str, Callable[[World], None]] = {
+    "mute": lambda world: world.fault("mute"),
+    "drop": lambda world: world.fault("cut", match="order_book"),
+    "stall": lambda world: world.fault("lost"),
+    "stall after it is done": lambda world: world.fault("lost", done=True),
+    "swallow": lambda world: world.fault("cancel_pending", value="600000"),
+    "swallow lists": lambda world: world.fault("lost", match="pc/order/query"),
+    "refuse": lambda world: world.fault("refuse"),
+    "403": lambda world: world.fault("status", value="403"),
+    "503": lambda world: world.fault("status", value="503"),
+    "no way there": lambda world: setattr(world.network, "black_hole", True),
+    "slow": lambda world: world.fault("late", value="3900"),
+    "trickle": lambda world: world.fault("trickle"),
+}
+CLEAN = {"mute", "drop", "slow"}
+
+
+@pytest.mark.parametrize(
+    ("what", "pairs"), [*((what, 3) for what in TROUBLE), ("stall", 30), ("swallow", 30)]
+)
+def test_the_way_out_ends_in_time_whatever_the_venue_does(what: str, pairs: int) -> None:
+    world = World(**(LIMITED | {"ORDER_PAIRS": pairs, "CHECK_POSITION_LIMITS": False}))
+    with world.installed():
+        bot = world.start()
+        world.run(12)
+        assert len(world.orders()) == 2 * pairs
+        TROUBLE[what](world)
+        world.run(1)
+        begun, listed = world.timeline.monotonic(), ()
+        bot.control.stop("test")
+        try:
+            bot.exit()
+        except OrdersLeft as left:
+            listed = left.orders
+        assert world.timeline.monotonic() - begun <= 25
+        assert bot.loop.left_clean is (what in CLEAN)
+        assert len(listed) == (0 if what in CLEAN else 2 * pairs)
+        assert len(world.orders()) <= len(listed)
+
+
+@pytest.mark.parametrize(("pairs", "seconds"), [(45, 25), (145, 35)])
+def test_many_orders_have_a_second_more_for_each_twenty_above_ninety(
+    pairs: int, seconds: float
+) -> None:
+    many = {"ORDER_PAIRS": pairs, "CHECK_POSITION_LIMITS": False, "MAX_OPEN_ORDERS": 300}
+    world = World(**(LIMITED | many))
+    with world.installed():
+        bot = world.start()
+        world.run(40)
+        assert len(world.orders()) == 2 * pairs
+        world.fault("refuse")
+        begun = world.timeline.monotonic()
+        bot.control.stop("test")
+        with pytest.raises(OrdersLeft):
+            bot.exit()
+        assert seconds - 2 <= world.timeline.monotonic() - begun <= seconds
+
+
+def test_a_loop_that_ends_late_still_has_time_to_cancel() -> None:
+    world = World(**LIMITED)
+    with world.installed():
+        bot = world.start()
+        world.run(5)
+        bot.control.stop("test")
+        world.timeline.sleep(60)  # as in a strategy that hangs
+        world.fault("status", value="503", for_ms=5_000)
+        bot.exit()
+        assert bot.loop.left_clean
+        assert world.orders() == []

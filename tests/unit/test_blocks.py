@@ -1,0 +1,62 @@
+"""Blocks: a 403 holds back what said it, and no cancel."""
+
+import pytest
+
+from market_maker.wire.blocks import Blocks
+from market_maker.wire.endpoints import (
+    BOOK_QUERY,
+    ORDER_CANCEL,
+    ORDER_CANCEL_BATCH,
+    ORDER_CREATE,
+    ORDER_QUERY,
+    Endpoint,
+)
+
+ALL = (ORDER_CREATE, ORDER_QUERY, BOOK_QUERY, ORDER_CANCEL, ORDER_CANCEL_BATCH)
+
+
+def free(blocks: Blocks, now: float) -> set[Endpoint]:
+    return {each for each in ALL if blocks.may_leave(each, now)}
+
+
+@pytest.mark.parametrize("said_by", [ORDER_CREATE, ORDER_QUERY, BOOK_QUERY])
+def test_one_endpoint_is_held_back_alone_and_tried_once_a_minute(said_by: Endpoint) -> None:
+    blocks = Blocks()
+    blocks.refused(said_by, 0.0)
+    assert free(blocks, 59.9) == {*ALL} - {said_by}
+    assert free(blocks, 60.0) == {*ALL}
+    assert free(blocks, 119.9) == {*ALL} - {said_by}
+    assert blocks.blocked_for(said_by, 119.9) == 119.9
+    assert blocks.blocked_for(said_by, 120.0) is None, "it may be tried"
+    blocks.answered(said_by)
+    assert free(blocks, 119.9) == {*ALL}
+
+
+@pytest.mark.parametrize("said_by", [ORDER_CANCEL, ORDER_CANCEL_BATCH])
+def test_a_cancel_is_never_held_back(said_by: Endpoint) -> None:
+    blocks = Blocks()
+    blocks.refused(said_by, 0.0)
+    assert free(blocks, 0.0) == {*ALL}
+    blocks.refused(ORDER_QUERY, 0.0)
+    assert free(blocks, 0.0) == {ORDER_CANCEL, ORDER_CANCEL_BATCH}
+
+
+def test_two_endpoints_block_the_venue_until_any_answers() -> None:
+    blocks = Blocks()
+    blocks.refused(ORDER_CREATE, 0.0)
+    blocks.refused(ORDER_CANCEL, 1.0)
+    assert blocks.blocked_for(BOOK_QUERY, 30.0) == 30.0
+    assert not blocks.may_leave(BOOK_QUERY, 60.9)
+    assert not blocks.may_leave(ORDER_CREATE, 61.0), "a read tries it"
+    assert blocks.may_leave(BOOK_QUERY, 61.0)
+    assert not blocks.may_leave(ORDER_QUERY, 61.0), "one"
+    blocks.answered(BOOK_QUERY)
+    assert free(blocks, 61.0) == {*ALL} - {ORDER_CREATE}
+
+
+def test_an_answer_between_two_of_them_shows_that_the_venue_is_not_blocked() -> None:
+    blocks = Blocks()
+    blocks.refused(ORDER_CREATE, 0.0)
+    blocks.answered(ORDER_QUERY)
+    blocks.refused(ORDER_CANCEL, 1.0)
+    assert free(blocks, 1.0) == {*ALL} - {ORDER_CREATE}
