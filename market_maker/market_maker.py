@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from market_maker import __version__, strategy
 from market_maker.control import Control
@@ -14,15 +14,19 @@ from market_maker.safety import Health
 from market_maker.settings import FILE, settings
 from market_maker.settings.reload import Reloader, sources_of
 from market_maker.trading import (
+    SCRIPT,
     Converger,
     ExchangeInterface,
     Loop,
     PairDoubts,
     RandomSizes,
+    Run,
     Runtime,
     StateLog,
     Status,
     check_sizes,
+    log_start,
+    within_session,
 )
 from market_maker.utils import family
 from market_maker.utils.family import *  # noqa: F403
@@ -31,9 +35,6 @@ __all__ = ["ExchangeInterface", "OrderManager", "logger", "run", "settings"]
 __all__ += family.__all__
 
 logger = logging.getLogger(__name__)
-
-START_EXIT_SECONDS = 3.0
-"""Seconds for the shutdown after a failed start, when only a previous run can have left orders."""
 
 
 class OrderManager:
@@ -44,8 +45,15 @@ class OrderManager:
     orders. Every public method may be overridden.
     """
 
-    runtime = Runtime()
-    """The dependencies: those of a live run, unless `made_with()` replaces them."""
+    runtime = SCRIPT
+    """The dependencies: those of a script, unless the command line or a test gives others."""
+    latest: ClassVar["OrderManager | None"] = None
+    """The latest bot of this process."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "run_loop" in vars(cls):
+            cls.run_loop = within_session(vars(cls)["run_loop"])  # type: ignore[method-assign]
 
     @classmethod
     def made_with(cls, runtime: Runtime) -> Self:
@@ -58,6 +66,7 @@ class OrderManager:
     def __init__(self) -> None:
         if not settings.loaded:
             settings.load(FILE)
+        self.current_run = Run(self.runtime)
         self.clock = self.runtime.clock
         self.control = Control(self.clock)
         """Stop, halt and restart requests; may be set from a signal handler."""
@@ -73,28 +82,22 @@ class OrderManager:
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
-            settings.DRY_RUN, control=self.control, runtime=self.runtime
+            settings.DRY_RUN, control=self.control, runtime=self.current_run.runtime
         )
         self.loop = Loop(self, self.exchange, self.control, self.clock)
         self._converger = Converger(self.exchange, self.loop, self.clock)
         self.exchange.place = self._converger.place
-        logger.info("GTE market maker %s.", __version__)
-        logger.info("Using symbol %s.", settings.SYMBOL)
-        logger.info(
-            "Order Manager initializing, connecting to GTE at %s. %s",
-            settings.API_URL_BASE,
-            settings.run_in_words(),
-        )
+        log_start(__version__)
+        OrderManager.latest = self
         try:
+            self.current_run.connect(self)
             self.exchange.start()
             self.reset()
             if self._is_ladder():
                 check_sizes(self.exchange.snapshot().instrument.lot)
                 self._pair_doubts.warn(self.instrument)
         except BaseException as error:
-            if self.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
-                self.loop.leave(START_EXIT_SECONDS)
-            self.exchange.close()
+            self.current_run.fail(self, error)
             raise
 
     # --- the run --------------------------------------------------------------------------------
@@ -109,7 +112,8 @@ class OrderManager:
 
         Raises OrdersLeft when own orders may still rest at the venue.
         """
-        self.loop.run(loops)
+        loops = self.runtime.loops if loops is None else loops
+        self.current_run.watch(self, lambda: self.loop.run(loops))
 
     def tick(self) -> None:
         """Run one tick; see `Loop.tick()`."""
@@ -173,6 +177,7 @@ class OrderManager:
 
     def sanity_check(self) -> None:
         """Reconcile own orders and determine the trading state; read the ticker if it may quote."""
+        self.current_run.check_loop(self)
         self.loop.apply_health(self.exchange.refresh())
         self._sizes.forget(self.exchange.orders.reconciler.take_fills())
         self._state_log.log(self.health)

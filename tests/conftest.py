@@ -12,9 +12,11 @@ import pytest
 
 from market_maker.account import Account
 from market_maker.gte import GTE
+from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
+from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from bot import Bot
@@ -62,6 +64,13 @@ def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def run_files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the bots of this process be without lock, guard and signals."""
+    monkeypatch.setattr(OrderManager, "runtime", Runtime())
+    monkeypatch.setattr(OrderManager, "latest", None)
 
 
 @pytest.fixture

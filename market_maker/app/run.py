@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from market_maker.account import Account
 from market_maker.app import logs
 from market_maker.app.load import load
 from market_maker.clock import utc_offset
 from market_maker.errors import SettingsError
 from market_maker.guard import container
+from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.settings import environment_without_keys, settings
@@ -38,64 +39,61 @@ def run(arguments: argparse.Namespace) -> None:
     signals = Signals(end_at_once=lambda: os._exit(130))
     signals.install()
     logs.when_unread(lambda: os.kill(os.getpid(), signal.SIGTERM))  # nobody sees what it does
-    session: Session | None = None
     paper: PaperChild | None = None
     try:
         paper = _paper_exchange(arguments) if arguments.paper else None
         load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
         logger.info("Times are local, %s.", utc_offset())
-        if not settings.DRY_RUN:
-            session = Session(
-                settings.account(),
-                has_guard=not arguments.no_guard,
-                clear_halt=arguments.clear_halt and not is_restart,
-                keep=(paper.child.fd,) if paper else (),
-            )
-            if container.is_inside() and not arguments.no_guard and not paper:
-                logger.warning(container.WARNING)
+        if container.is_inside() and not (settings.DRY_RUN or arguments.no_guard or paper):
+            logger.warning(container.WARNING)
+        begin = partial(
+            Session,
+            has_guard=not arguments.no_guard,
+            clear_halt=arguments.clear_halt and not is_restart,
+            keep=(paper.child.fd,) if paper else (),
+        )
         signals.unblock()
-        bot = _made(arguments.strategy, session, is_restart=is_restart)
-    except BaseException as error:
-        try:
-            if session:
-                session.end_start(error)
-        finally:
-            _end_paper(paper, session)
-        if isinstance(error, KeyboardInterrupt):
-            logger.info("Stopped before anything was sent.")
-            return
-        raise
-    signals.pass_to(bot.control)
-    try:
-        with session.watch(bot) if session else nullcontext():
-            bot.run_loop(arguments.loops)
+        control = _run(arguments, begin, signals, is_restart=is_restart).control
         signals.block()  # what comes from here on reaches the new program
-        control = bot.control
         if control.is_restarting and not control.stop_reason and not control.is_halted:
             _restart(paper)
+    except KeyboardInterrupt:
+        logger.info("Stopped before anything was sent.")
     finally:
         signals.unblock()
-        _end_paper(paper, session)
+        if paper:
+            paper.end()
+            if settings.loaded:
+                RunFiles(settings.account()).discard()  # nobody needs them again
 
 
-def _made(strategy: str, session: Session | None, *, is_restart: bool) -> "OrderManager":
-    """Connect; after a restart the money of the run goes on."""
-    from market_maker.gte import GTE
-    from market_maker.orders.orders import EarlierRuns
+def _run(
+    arguments: argparse.Namespace,
+    begin: Callable[[Account], Session],
+    signals: Signals,
+    *,
+    is_restart: bool,
+) -> "OrderManager":
+    """Run the strategy; return its bot. It may have made and run one itself, when imported."""
+    from market_maker.market_maker import OrderManager
     from market_maker.trading import Runtime
 
-    earlier, trades = EarlierRuns(), None
-    client: Callable[..., GTE] = GTE
-    if session:
-        trades = session.files.money() if is_restart else None
-        if not is_restart:
-            session.files.forget_money()
-        client = partial(GTE, shared=session.files.shared())
-        earlier = EarlierRuns(
-            known=session.known_runs, may_be_late=session.may_be_late, notes=session.notes
-        )
-    runtime = Runtime(client=client, earlier=earlier, trades=trades or None, can_restart=True)
-    return _strategy(strategy).made_with(runtime)
+    OrderManager.runtime = Runtime(
+        session=begin,
+        signals=signals,
+        loops=arguments.loops,
+        is_restart=is_restart,
+        can_restart=True,
+    )
+    try:
+        kind = _strategy(arguments.strategy)
+    except SystemExit:
+        if OrderManager.latest is None:
+            raise
+    bot = OrderManager.latest or kind()
+    if not bot.current_run.has_begun:
+        bot.run_loop()
+    return bot
 
 
 def _strategy(name: str) -> "type[OrderManager]":
@@ -141,14 +139,6 @@ def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     if arguments.tape:
         options += ["--tape", str(arguments.tape)]
     return PaperChild.start(options, environment_without_keys())
-
-
-def _end_paper(paper: "PaperChild | None", session: Session | None) -> None:
-    """End our own paper exchange, if any, and the files of a run on it: nobody needs them again."""
-    if paper:
-        paper.end()
-        if session:
-            session.files.discard()
 
 
 def _restart(paper: "PaperChild | None") -> None:

@@ -72,6 +72,28 @@ class Session:
                 account, directory=self.files.directory, lock=self.files.lock.fd, keep=keep
             )
 
+    def connect(self, bot: Watched) -> None:
+        """Connect a bot: its notes, its heartbeats and its halt. Call it before it sends orders."""
+        loop, control, exchange = bot.loop, bot.control, bot.exchange
+        self.files.note_run(exchange.gte.run)
+        exchange.gte.on_create = self.files.note_create
+        exchange.on_trade = self.files.write_money
+        loop.on_halt = self._latch
+        if self._guard:
+            loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS - GUARD_AHEAD
+        if self._halted:
+            control.halt(self._halted)
+
+        def beat() -> str:
+            self._beat_at = self._clock.monotonic()
+            if reason := self.files.halted():
+                control.halt(reason)
+            self.files.keep_notes(exchange.orders.live())
+            return self._guard.beat() if self._guard else ""
+
+        beat()
+        loop.on_heartbeat = beat
+
     def end_start(self, error: BaseException) -> None:
         """Let go after a start that failed; if interrupted, cancel orders of the previous run.
 
@@ -89,7 +111,6 @@ class Session:
         When its own shutdown fails, cancel over REST alone. Raises OrdersLeft when that fails too.
         """
         try:
-            self._connect(bot)
             loop_thread = threading.get_ident()
             threading.Thread(target=self._show_hangs, args=(loop_thread,), daemon=True).start()
             yield
@@ -112,27 +133,6 @@ class Session:
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error)
-
-    def _connect(self, bot: Watched) -> None:
-        loop, control, exchange = bot.loop, bot.control, bot.exchange
-        self.files.note_run(exchange.gte.run)
-        exchange.gte.on_create = self.files.note_create
-        exchange.on_trade = self.files.write_money
-        loop.on_halt = self._latch
-        if self._guard:
-            loop.may_have_pulled = lambda seconds: seconds > HANG_SECONDS - GUARD_AHEAD
-        if self._halted:
-            control.halt(self._halted)
-
-        def beat() -> str:
-            self._beat_at = self._clock.monotonic()
-            if reason := self.files.halted():
-                control.halt(reason)
-            self.files.keep_notes(exchange.orders.live())
-            return self._guard.beat() if self._guard else ""
-
-        beat()
-        loop.on_heartbeat = beat
 
     def _show_hangs(self, loop_thread: int) -> None:
         """Print where the loop hangs, without source lines: they may hold secrets.

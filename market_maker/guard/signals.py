@@ -15,8 +15,8 @@ LEAVE_AT_ONCE = 3
 class Signals:
     """Passes signals on to a run. They set flags; only the third Ctrl-C ends it on the spot."""
 
-    def __init__(self, end_at_once: Callable[[], None]) -> None:
-        self._end_at_once = end_at_once
+    def __init__(self, end_at_once: Callable[[], None] | None = None) -> None:
+        self._end_at_once = end_at_once or _die
         self._control: Control | None = None
         self._early = ""
         self._interrupts = 0
@@ -62,3 +62,9 @@ class Signals:
         self._is_halted = True
         if self._control:
             self._control.halt(KILL_SWITCH)
+
+
+def _die() -> None:
+    """End this process as Ctrl-C ends one that handles no signals."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGINT)

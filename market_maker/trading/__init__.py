@@ -9,26 +9,31 @@ loop                 ticks, waits, shutdown        status           what a tick 
 monitor              facts on feed and orders      random_sizes     one random size for each level
 account_watch        margin and its settings       book_watch       order book against REST
 position_watch       position against own fills    state_log        the trading state in the log
-runtime              dependencies of a run
+runtime              dependencies of a run         run              its session, however started
 """
 
 from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
-from market_maker.trading.runtime import Runtime
+from market_maker.trading.run import Run, within_session
+from market_maker.trading.runtime import SCRIPT, Runtime
 from market_maker.trading.startup import PairDoubts, check_sizes
 from market_maker.trading.state_log import StateLog
-from market_maker.trading.status import Status
+from market_maker.trading.status import Status, log_start
 
 __all__ = [
+    "SCRIPT",
     "Converger",
     "ExchangeInterface",
     "Loop",
     "PairDoubts",
     "RandomSizes",
+    "Run",
     "Runtime",
     "StateLog",
     "Status",
     "check_sizes",
+    "log_start",
+    "within_session",
 ]

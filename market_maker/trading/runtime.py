@@ -1,11 +1,15 @@
-"""The dependencies of a run: clock, venue client, random source, previous runs."""
+"""The dependencies of a run: clock, venue client, random source, session, previous runs."""
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
+from market_maker.guard.session import Session
+from market_maker.guard.signals import Signals
 from market_maker.orders.orders import EarlierRuns
 
 
@@ -21,5 +25,31 @@ class Runtime:
     """What is known of previous runs."""
     trades: Mapping[str, str] | None = None
     """Trades before a restart for new code (`ProfitLedger.as_text()`); None after any other end."""
+    session: Callable[[Account], Session] | None = None
+    """Begins the session of a live run; None for a run without lock, latch and guard."""
+    signals: Signals | None = None
+    """Passes signals on to the run; None where nobody sends any."""
+    loops: int | None = None
+    """Number of ticks after which the run ends."""
+    is_restart: bool = False
+    """Whether this program has restarted itself for changed code: the money of the run goes on."""
     can_restart: bool = False
     """Whether this program can restart itself for changed code."""
+
+    def with_session(self, session: Session) -> "Runtime":
+        """Return these dependencies with what a session knows of previous runs."""
+        trades = session.files.money() if self.is_restart else None
+        if not self.is_restart:
+            session.files.forget_money()
+        return replace(
+            self,
+            client=partial(self.client, shared=session.files.shared()),
+            trades=trades or None,
+            earlier=EarlierRuns(
+                known=session.known_runs, may_be_late=session.may_be_late, notes=session.notes
+            ),
+        )
+
+
+SCRIPT = Runtime(session=Session, signals=Signals())
+"""What the bot of a script is given: it takes lock and guard, and signals stop it."""

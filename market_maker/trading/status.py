@@ -55,6 +55,17 @@ class Status:
         self._full = {words for words, _ in full}
 
 
+def log_start(version: str) -> None:
+    """Log which bot is starting, for what, and where its orders go."""
+    logger.info("GTE market maker %s.", version)
+    logger.info("Using symbol %s.", settings.SYMBOL)
+    logger.info(
+        "Order Manager initializing, connecting to GTE at %s. %s",
+        settings.API_URL_BASE,
+        settings.run_in_words(),
+    )
+
+
 def log_end(snapshot: Snapshot | None, money: Money) -> None:
     """Log what a run has traded, the position that it leaves, and how to close that.
 

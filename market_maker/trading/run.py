@@ -1,0 +1,96 @@
+"""One run of a bot: lock, halt latch, guard and signals, however the bot was started."""
+
+import functools
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from market_maker.errors import SettingsError
+from market_maker.settings import settings
+from market_maker.trading.runtime import Runtime
+
+Bot = Any
+"""An `OrderManager`: above this room."""
+START_EXIT_SECONDS = 3.0
+"""Seconds for the shutdown after a failed start, when only a previous run can have left orders."""
+
+
+class Run:
+    """Begins the session of a live run, and ends it when the bot has ended."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Take lock and guard. Raises AlreadyRunning when another bot trades with our prefix."""
+        self._given = runtime
+        if runtime.signals and threading.current_thread() is threading.main_thread():
+            runtime.signals.install()
+        is_live = not settings.DRY_RUN
+        self._session = runtime.session(settings.account()) if is_live and runtime.session else None
+        self.runtime = runtime.with_session(self._session) if self._session else runtime
+        """What the bot is given: with what the session knows of earlier runs."""
+        self._is_own_loop = False
+        self.has_begun = False
+        """Whether the loop has begun."""
+
+    def connect(self, bot: Bot) -> None:
+        """Connect session and bot, before anything is sent."""
+        if self._session:
+            self._session.connect(bot)
+
+    def fail(self, bot: Bot, error: BaseException) -> None:
+        """Let go after a start that failed. Raises OrdersLeft where orders may be left."""
+        if bot.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
+            bot.loop.leave(START_EXIT_SECONDS)
+        bot.exchange.close()
+        if self._session:
+            self._session.end_start(error)
+
+    def watch(self, bot: Bot, loop: Callable[[], Any]) -> None:
+        """Let a loop run in the session, and leave with no order left.
+
+        Inside it, it only runs the loop: so does a strategy's own loop that goes on with ours.
+        """
+        if self.has_begun:
+            self._is_own_loop = False
+            loop()
+            return
+        self.has_begun = True
+        if self._given.signals:
+            self._given.signals.pass_to(bot.control)
+        with self._session.watch(bot) if self._session else nullcontext():
+            try:
+                loop()
+            finally:
+                if not bot.loop.left_clean and not bot.exchange.is_closed:
+                    bot.loop.leave()
+
+    def in_session(self, bot: Bot, own: Callable[[], Any]) -> None:
+        """Let a strategy's own `run_loop()` run in the session; it must go on with ours."""
+
+        def loop() -> None:
+            self._is_own_loop = True
+            own()
+
+        self.watch(bot, loop)
+
+    def check_loop(self, bot: object) -> None:
+        """Raise SettingsError in a loop of the strategy's own.
+
+        It would run without heartbeats, and would not see when it must stop or pull.
+        """
+        if self._is_own_loop:
+            name = type(bot).__name__
+            raise SettingsError(
+                f"{name}.run_loop() replaces the loop that guards the orders: end it with "
+                f"super().run_loop(), or override tick(), sanity_check() or place_orders() instead"
+            )
+
+
+def within_session(run_loop: Callable[..., Any]) -> Callable[..., None]:
+    """Return a strategy's own `run_loop()`, run in the session of its bot."""
+
+    @functools.wraps(run_loop)
+    def wrapped(bot: Bot, *args: Any, **kwargs: Any) -> None:
+        bot.current_run.in_session(bot, functools.partial(run_loop, bot, *args, **kwargs))
+
+    return wrapped
