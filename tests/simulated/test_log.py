@@ -177,7 +177,7 @@ def test_a_log_file_begins_anew_when_it_is_long_and_others_cannot_read_it(tmp_pa
     path = tmp_path / "bot.log"
     file = LogFile(path)
     file.maxBytes = 1000
-    guards = ParentsFile(path, delay=True)
+    guards = ParentsFile(path)
     for number in range(300):
         for handler in (file, guards):
             handler.handle(logging.makeLogRecord({"msg": f"{number:050}", "levelno": logging.INFO}))
@@ -187,6 +187,20 @@ def test_a_log_file_begins_anew_when_it_is_long_and_others_cannot_read_it(tmp_pa
     assert len(found) == OLD_FILES + 1
     assert all(each.stat().st_mode & 0o77 == 0 for each in found)
     assert path.read_text().splitlines()[-2:] == [f"{299:050}"] * 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk to try")
+@pytest.mark.parametrize("kind", [LogFile, ParentsFile])
+def test_a_full_disk_is_said_once_and_stops_neither_bot_nor_guard(
+    kind: type[LogFile], capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = kind(Path("/dev/full"))
+    for number in range(3):
+        about = {"msg": "x", "levelno": logging.ERROR, "name": f"market_maker.x{number}"}
+        handler.handle(logging.makeLogRecord(about))
+    handler.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("/dev/full cannot be written: ")
 
 
 # --- the last lines -----------------------------------------------------------------------------
@@ -222,3 +236,16 @@ def test_the_last_lines_say_when_the_position_is_not_known(
     world.run(10)
     bot.exit()
     assert said(log, "The position left is not known") + said(log, "No position is left") == 1
+
+
+def test_a_bot_whose_orders_somebody_else_has_cancelled_says_so(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    world.start()
+    world.run(10)
+    for order in world.orders()[:3]:
+        world.venue_cancels(order)
+    world.run(6)
+    assert said(log, "3 orders have ended without a cancel of ours", logging.WARNING) == 1
+    world.bot.exit()  # type: ignore[union-attr]
+    assert said(log, "without a cancel of ours") == 1
