@@ -206,7 +206,7 @@ def test_a_full_disk_is_said_once_and_stops_neither_bot_nor_guard(
 # --- the last lines -----------------------------------------------------------------------------
 
 
-def test_the_last_lines_of_a_run_tell_its_position_and_how_to_close_it(
+def test_the_last_lines_of_a_run_tell_its_position_and_what_it_is_worth(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = world.start()
@@ -217,6 +217,27 @@ def test_the_last_lines_of_a_run_tell_its_position_and_how_to_close_it(
     assert said(log, "This run: 1 fills, bought 0, sold 100 contracts.") == 1
     assert said(log, "Profit of this run before fees: ") >= 1
     assert said(log, "Position left: -100 contracts, worth -0.01", logging.WARNING) == 1
+
+
+def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_reduces_it(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = world.start(ORDER_START_SIZE=40, ORDER_STEP_SIZE=0)
+    world.run(10)
+    world.take("buy", "8582", 62_000)
+    world.run(10)
+    assert world.position() == (0, 80)
+    live = {"API_KEY": "a-key-of-the-venue", "API_SECRET": "its-secret"}
+    live |= {"API_URL_BASE": "https://api.example.org", "WS_URL": "wss://ws.example.org"}
+    settings.load(None, overrides=world.settings | live)
+    bot.exchange.log_end()
+    way = "CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and MAX_POSITION = 0"
+    assert said(log, way, logging.WARNING) == 1
+    bot.exit()
+    world.play(still_book())
+    world.start(ORDER_START_SIZE=40, ORDER_STEP_SIZE=0, MIN_POSITION=0, MAX_POSITION=0)
+    world.run(15)
+    assert [(order.side.name, order.qty) for order in world.orders()] == [("BUY", 40)] * 2
 
 
 def test_the_last_lines_of_a_flat_run_say_so(world: World, log: pytest.LogCaptureFixture) -> None:
