@@ -40,6 +40,8 @@ class Status:
         pause = UNCHANGED_SECONDS if shown == self._shown else CHANGED_SECONDS
         if now - self._shown_at >= pause:
             self._shown, self._shown_at, level = shown, now, logging.INFO
+        if not logger.isEnabledFor(level):
+            return
         for line in (
             *_market(snapshot, start),
             *_account(snapshot, health),

@@ -488,7 +488,7 @@ class Slow(logging.StreamHandler):
         super().emit(record)
 
 guard_process.logs.set_up = lambda: logging.basicConfig(handlers=[Slow()])
-guard_process.watch.stand_by = lambda pipe: logging.warning("clean")
+guard_process.watch.stand_by = lambda *_: logging.warning("clean")
 guard_process.main()
 """
 
