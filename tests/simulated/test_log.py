@@ -240,6 +240,20 @@ def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_redu
     assert [(order.side.name, order.qty) for order in world.orders()] == [("BUY", 40)] * 2
 
 
+def test_the_last_lines_of_a_run_with_both_legs_tell_each(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    world = World(POSITION_MODE="hedge", ORDER_START_SIZE=40, ORDER_STEP_SIZE=0)
+    with world.installed():
+        bot = world.start()
+        world.run(10)
+        world.take("buy", "8539.5", 31_000)
+        world.take("sell", "8448", 31_000)
+        world.run(10)
+        bot.exit()
+    assert said(log, "Position left: 0 contracts (long 40, short 40), worth 0.000000 BTC") == 1
+
+
 def test_the_last_lines_of_a_flat_run_say_so(world: World, log: pytest.LogCaptureFixture) -> None:
     bot = world.start()
     world.run(10)
