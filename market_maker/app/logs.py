@@ -39,7 +39,7 @@ def set_up() -> None:
     if file := os.environ.get(OF_PARENT):
         from market_maker.app.log_file import ParentsFile
 
-        handlers.append(ParentsFile(file, encoding="utf-8", delay=True))
+        handlers.append(ParentsFile(Path(file)))
     for handler in handlers:
         handler.setFormatter(Line(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)

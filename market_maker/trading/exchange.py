@@ -195,5 +195,8 @@ class Exchange:
         self.orders.executor.cancel_all(seconds)
 
     def log_end(self) -> None:
-        """Log what this run has traded, and the position that it leaves."""
-        log_end(self._look_if_possible(), self.money)
+        """Log what this run has traded, and the position that it leaves. Never raises."""
+        try:
+            log_end(self._look_if_possible(), self.money)
+        except Exception:
+            logger.exception("The position left cannot be shown.")

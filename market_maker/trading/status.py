@@ -40,6 +40,8 @@ class Status:
         pause = UNCHANGED_SECONDS if shown == self._shown else CHANGED_SECONDS
         if now - self._shown_at >= pause:
             self._shown, self._shown_at, level = shown, now, logging.INFO
+        if not logger.isEnabledFor(level):
+            return
         for line in (
             *_market(snapshot, start),
             *_account(snapshot, health),
@@ -88,9 +90,11 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
         logger.info("No position is left.")
         return
     low, high = plain(exposure.net_low), plain(exposure.net_high)
-    net = low if low == high else f"{low} to {high}"
+    left = f"{low if low == high else f'{low} to {high}'} {unit}"
+    if exposure.long_high and exposure.short_high:
+        left += f" (long {plain(exposure.long_high)}, short {plain(exposure.short_high)})"
     worth = "" if money.doubt else _worth(instrument, exposure)
-    logger.warning("Position left: %s %s%s.", net, unit, worth)
+    logger.warning("Position left: %s%s.", left, worth)
     if not settings.kind_of_run():
         logger.warning(
             "To close it, trade at the venue, or run with CHECK_POSITION_LIMITS = True, "

@@ -192,6 +192,21 @@ def test_a_paper_run_that_does_not_start_leaves_no_file_and_no_process(
     assert not bot._reader.is_alive()  # nobody else holds its output
 
 
+def test_a_run_whose_stdout_is_a_file_says_where_its_log_goes(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "marketmaker")]
+    with (tmp_path / "bot.log").open("w") as file:
+        shown = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert "The log goes to stderr, not to stdout: --log-file PATH" in shown.stderr
+
+
 @pytest.mark.parametrize("started", ["-m market_maker", f"{ROOT / 'marketmaker'}"])
 def test_hints_name_the_program_as_it_was_started(tmp_path: Path, started: str) -> None:
     environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}

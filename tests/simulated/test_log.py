@@ -177,7 +177,7 @@ def test_a_log_file_begins_anew_when_it_is_long_and_others_cannot_read_it(tmp_pa
     path = tmp_path / "bot.log"
     file = LogFile(path)
     file.maxBytes = 1000
-    guards = ParentsFile(path, delay=True)
+    guards = ParentsFile(path)
     for number in range(300):
         for handler in (file, guards):
             handler.handle(logging.makeLogRecord({"msg": f"{number:050}", "levelno": logging.INFO}))
@@ -189,10 +189,24 @@ def test_a_log_file_begins_anew_when_it_is_long_and_others_cannot_read_it(tmp_pa
     assert path.read_text().splitlines()[-2:] == [f"{299:050}"] * 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk to try")
+@pytest.mark.parametrize("kind", [LogFile, ParentsFile])
+def test_a_full_disk_is_said_once_and_stops_neither_bot_nor_guard(
+    kind: type[LogFile], capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = kind(Path("/dev/full"))
+    for number in range(3):
+        about = {"msg": "x", "levelno": logging.ERROR, "name": f"market_maker.x{number}"}
+        handler.handle(logging.makeLogRecord(about))
+    handler.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("/dev/full cannot be written: ")
+
+
 # --- the last lines -----------------------------------------------------------------------------
 
 
-def test_the_last_lines_of_a_run_tell_its_position_and_how_to_close_it(
+def test_the_last_lines_of_a_run_tell_its_position_and_what_it_is_worth(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     bot = world.start()
@@ -203,6 +217,41 @@ def test_the_last_lines_of_a_run_tell_its_position_and_how_to_close_it(
     assert said(log, "This run: 1 fills, bought 0, sold 100 contracts.") == 1
     assert said(log, "Profit of this run before fees: ") >= 1
     assert said(log, "Position left: -100 contracts, worth -0.01", logging.WARNING) == 1
+
+
+def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_reduces_it(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = world.start(ORDER_START_SIZE=40, ORDER_STEP_SIZE=0)
+    world.run(10)
+    world.take("buy", "8582", 62_000)
+    world.run(10)
+    assert world.position() == (0, 80)
+    live = {"API_KEY": "a-key-of-the-venue", "API_SECRET": "its-secret"}
+    live |= {"API_URL_BASE": "https://api.example.org", "WS_URL": "wss://ws.example.org"}
+    settings.load(None, overrides=world.settings | live)
+    bot.exchange.log_end()
+    way = "CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and MAX_POSITION = 0"
+    assert said(log, way, logging.WARNING) == 1
+    bot.exit()
+    world.play(still_book())
+    world.start(ORDER_START_SIZE=40, ORDER_STEP_SIZE=0, MIN_POSITION=0, MAX_POSITION=0)
+    world.run(15)
+    assert [(order.side.name, order.qty) for order in world.orders()] == [("BUY", 40)] * 2
+
+
+def test_the_last_lines_of_a_run_with_both_legs_tell_each(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    world = World(POSITION_MODE="hedge", ORDER_START_SIZE=40, ORDER_STEP_SIZE=0)
+    with world.installed():
+        bot = world.start()
+        world.run(10)
+        world.take("buy", "8539.5", 31_000)
+        world.take("sell", "8448", 31_000)
+        world.run(10)
+        bot.exit()
+    assert said(log, "Position left: 0 contracts (long 40, short 40), worth 0.000000 BTC") == 1
 
 
 def test_the_last_lines_of_a_flat_run_say_so(world: World, log: pytest.LogCaptureFixture) -> None:
@@ -222,3 +271,16 @@ def test_the_last_lines_say_when_the_position_is_not_known(
     world.run(10)
     bot.exit()
     assert said(log, "The position left is not known") + said(log, "No position is left") == 1
+
+
+def test_a_bot_whose_orders_somebody_else_has_cancelled_says_so(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    world.start()
+    world.run(10)
+    for order in world.orders()[:3]:
+        world.venue_cancels(order)
+    world.run(6)
+    assert said(log, "3 orders have ended without a cancel of ours", logging.WARNING) == 1
+    world.bot.exit()  # type: ignore[union-attr]
+    assert said(log, "without a cancel of ours") == 1

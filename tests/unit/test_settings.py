@@ -430,6 +430,17 @@ def test_a_key_in_the_settings_is_warned_of_when_live(
     assert "better place" in log.text
 
 
+def test_a_key_in_a_dry_run_is_told_to_be_of_no_use(
+    file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    load(file, LIVE_PAIR)
+    load(file, VENUE)
+    load(file, LIVE_PAIR.replace("DRY_RUN = False", "DRY_RUN = True"), only=CANCEL_NEEDS)
+    assert "DRY_RUN is True" not in log.text
+    load(file, LIVE_PAIR.replace("DRY_RUN = False", "DRY_RUN = True"))
+    assert log.text.count("a key is set, but DRY_RUN is True: a run sends no order") == 1
+
+
 def test_the_settings_hold_no_plain_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_pair(monkeypatch)
     for loaded in (
