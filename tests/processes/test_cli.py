@@ -14,6 +14,8 @@ from bot import ENVIRONMENT, ROOT, Bot, ended, settings_for, watched_code
 from conftest import Run, account_of, client_of, wait_until
 
 from market_maker import __version__
+from market_maker.app import paper_child
+from market_maker.errors import SettingsError
 from market_maker.guard.runfiles import RunFiles
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import example_text
@@ -521,6 +523,26 @@ def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
     assert re.search(r"judge: orders: [6-9]\d accepted, ", bot.text)
     assert ", 0 left open" in bot.text
     assert "doubled in one price level: 0, self-trades: 0" in bot.text
+
+
+def test_the_secret_is_another_one_each_time_unless_one_is_given(run: Run) -> None:
+    found = []
+    for given in ([], [], ["--secret", "mine"]):
+        exchange = run("paper", "--port", "0", *given)
+        exchange.wait_for("export GTE_API_KEY=")
+        found += re.findall(r"GTE_API_KEY=paper-key GTE_API_SECRET=(\S+)$", exchange.text)
+        exchange.end(signal.SIGINT)
+    assert len({len(found[0]), *found}) == 4
+    assert len(found[0]) >= 32
+    assert found[2] == "mine"
+
+
+def test_a_paper_exchange_that_does_not_start_in_time_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paper_child, "START_SECONDS", 0.01)
+    with pytest.raises(SettingsError, match=r"^the paper exchange has not started in 0.01 s$"):
+        paper_child.PaperChild.start([], ENVIRONMENT)
 
 
 def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:

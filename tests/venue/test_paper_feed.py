@@ -161,6 +161,19 @@ def test_the_first_row_of_a_position_is_an_insert_to_each_client_that_has_not_se
     assert {action for action, _ in listener.heard("position")} == {"update"}
 
 
+def test_the_image_of_a_book_is_that_of_now_to_each_client() -> None:
+    listener = Listener()
+    for size in (1, 2):
+        for watched in (True, False):
+            listener.exchange.play(BTC_USD, [Depth(Side.BUY, 16980, size + 10 * watched)], NOW)
+            listener.feed.sessions = {listener.session: None} if watched else {}
+            listener.publish()
+            listener.sub("order_book")
+            sizes = [row["size"] for row in listener.frames[1]["data"] if row["price"] == "8490"]
+            assert sizes == [str(size + 10 * watched)]
+            listener.sub("order_book", op="unsub")
+
+
 def test_an_order_is_told_from_its_birth_to_its_end() -> None:
     listener = Listener()
     listener.subs("order", "execution")

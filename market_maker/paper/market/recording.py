@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ SCALE = 8  # decimals that a price or a quantity may have
 WORDS = {"buy": Side.BUY, "sell": Side.SELL}
 UNITS = {10: ("s", 1000.0), 13: ("ms", 1.0), 16: ("us", 1e-3), 19: ("ns", 1e-6)}
 """By the digits of a time since 1970: its unit, and milliseconds in one."""
+MAX_LINE = 16 * 1024 * 1024  # bytes; what is longer is no line
 SHOWN = 60  # characters of a wrong value
 
 
@@ -190,7 +192,7 @@ def lines_of(tape: Path) -> Iterator[bytes]:
     with tape.open("rb") as plain:
         packed = plain.read(2) == b"\x1f\x8b"
     with gzip.open(tape) if packed else tape.open("rb") as lines:
-        yield from lines
+        yield from iter(partial(lines.readline, MAX_LINE), b"")
 
 
 def _time(text: str) -> tuple[int, str]:
