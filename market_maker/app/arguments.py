@@ -64,9 +64,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
         parser.add_argument("--control", action="store_true", help="serve the control endpoint")
         parser.add_argument(
-            "--faults", type=Path, metavar="FILE", help="a schedule of faults, as JSON"
+            "--faults",
+            type=Path,
+            metavar="FILE",
+            help="a schedule of faults, as JSON; see --list-faults",
         )
-        parser.add_argument("--list-faults", action="store_true", help="list all faults and end")
+        parser.add_argument(
+            "--list-faults", action="store_true", help="list all faults and their fields, and end"
+        )
         parser.add_argument(
             "--secret", default="", help="of its key; default: another one each time"
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -52,8 +53,8 @@ class Server:
         self._quirks = exchange.quirks
         self._markets = list(markets)
         self._connections: dict[Connection, Session] = {}  # in order of arrival
-        self._served: set[object] = set()
-        """The protocols of the connections that have sent a whole request."""
+        self._served: dict[object, float] = {}
+        """By connection, when its last whole request came; those of the feed come last."""
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -172,12 +173,15 @@ class Server:
             unsent -= connection.unsent
             connection.cut()
         server = self._runner.server if self._runner else None
-        open_ones = server.connections if server else []
-        self._served.intersection_update(open_ones)
+        open_ones = {
+            each: each.transport
+            for each in (server.connections if server else [])
+            if each.transport and not each.transport.is_closing()
+        }
+        self._served = {each: self._served.get(each, 0.0) for each in open_ones}
         excess = max(len(open_ones) - MAX_CONNECTIONS, 0)
-        for protocol in sorted(open_ones, key=lambda each: each in self._served)[:excess]:
-            if protocol.transport:
-                protocol.transport.abort()
+        for protocol in sorted(open_ones, key=self._served.__getitem__)[:excess]:
+            open_ones[protocol].abort()
 
     # REST
 
@@ -194,7 +198,7 @@ class Server:
             return web.json_response(envelope(Code.PARAM_VALUE, "body"), status=413)
         except web.RequestPayloadError:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
-        self._served.add(request.protocol)
+        self._served[request.protocol] = asyncio.get_running_loop().time()
         raw = RawRequest(request.method, path, request.headers, query, body, request.remote or "")
         await asyncio.sleep(self._one_way)
         await self._thawed.wait()
@@ -231,7 +235,7 @@ class Server:
         session = Session(connection.send)
         writer = asyncio.create_task(connection.run(self._thawed))
         self._make_room()
-        self._served.add(request.protocol)
+        self._served[request.protocol] = math.inf  # it is counted among the sockets
         self._connections[connection] = session
         self.venue.feed.sessions[session] = None
         try:
