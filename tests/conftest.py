@@ -3,6 +3,7 @@
 import logging
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from market_maker.account import Account
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.paper.server.service import serve
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
 from market_maker.trading import Runtime
@@ -110,6 +112,27 @@ def venue() -> Iterator[PaperExchange]:
     """A paper exchange with a still book: best bid 8490.0, best ask 8497.5, nobody trading."""
     with PaperExchange(crowd=False, book=True) as exchange:
         yield exchange
+
+
+@pytest.fixture
+def controlled() -> Iterator[tuple[str, str, str]]:
+    """A served exchange with a control endpoint: its URL, its token, and the REST URL."""
+    stop, listening = threading.Event(), threading.Event()
+    known: list[str] = []
+
+    def ready(*given: str) -> None:
+        known.extend(given)
+        if len(known) == 4:
+            listening.set()
+
+    thread = threading.Thread(
+        target=lambda: serve(ready=ready, control=ready, stop=stop), daemon=True
+    )
+    thread.start()
+    assert listening.wait(10)
+    yield known[0], known[1], known[2]
+    stop.set()
+    thread.join(10)
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ T = TypeVar("T", int, float)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
+PAPER_MARKET = {"tape_as": None, "seed": 1, "volatility": 8.0, "speed": 1.0, "latency": 100.0}
+"""What shapes the paper exchange, and its defaults: livelier than a real market, for a first run,
+and as far away as the real venue was."""
 
 COMMANDS = {
     "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
@@ -62,9 +65,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
         parser.add_argument("--control", action="store_true", help="serve the control endpoint")
         parser.add_argument(
-            "--faults", type=Path, metavar="FILE", help="a schedule of faults, as JSON"
+            "--faults",
+            type=Path,
+            metavar="FILE",
+            help="a schedule of faults, as JSON; see --list-faults",
         )
-        parser.add_argument("--list-faults", action="store_true", help="list all faults and end")
+        parser.add_argument(
+            "--list-faults", action="store_true", help="list all faults and their fields, and end"
+        )
+        parser.add_argument(
+            "--secret", default="", help="of its key; default: another one each time"
+        )
         parser.add_argument("--json", action="store_true", help="give the final report as JSON")
         parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
     if name in {"paper", ""}:
@@ -74,12 +85,26 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             metavar="FILE",
             help="a recorded market in place of the synthetic one",
         )
-        parser.add_argument("--seed", type=int, default=1, help="another seed, another market")
         parser.add_argument(
-            "--volatility", type=_factor, default=1.0, metavar="X", help="times the usual one"
+            "--tape-as",
+            metavar="NAME",
+            help="the instrument that plays the tape, such as pc/ETH/ETH_USD; default: its own",
+        )
+        parser.add_argument("--seed", type=int, help="another seed, another market")
+        parser.add_argument(
+            "--volatility",
+            type=_factor,
+            metavar="X",
+            help="of the synthetic market; 1: a real one's; default: 8",
         )
         parser.add_argument(
-            "--speed", type=_factor, default=1.0, metavar="X", help="how fast the market lives"
+            "--speed", type=_factor, metavar="X", help="how fast market and tape live; default: 1"
+        )
+        parser.add_argument(
+            "--latency",
+            type=_latency,
+            metavar="MS",
+            help="from a request to its answer, half of it each way; default: 100",
         )
     if not name:
         parser.add_argument(
@@ -108,8 +133,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     symbol = getattr(arguments, "symbol", None) or ""
     if symbol.islower() and (near := difflib.get_close_matches(symbol, COMMANDS, 1)):
         parser.error(f"no such command: {symbol}; did you mean {near[0]}?")
-    if not name and arguments.tape and not arguments.paper:
-        parser.error("--tape goes with --paper")
+    if name in {"paper", ""}:
+        _complete(arguments, parser.error)
     return arguments
 
 
@@ -122,8 +147,24 @@ def program() -> str:
     return "python marketmaker" if is_script else "marketmaker"
 
 
+def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
+    """Refuse what only a paper exchange understands where there is none, and fill in defaults."""
+    has_exchange = arguments.command == "paper" or arguments.paper
+    for option, default in {"tape": None, **PAPER_MARKET}.items():
+        if getattr(arguments, option) is None:
+            setattr(arguments, option, default)
+        elif not has_exchange:
+            error(f"--{option.replace('_', '-')} goes with --paper")
+    if arguments.tape_as and not arguments.tape:
+        error("--tape-as goes with --tape")
+
+
 def _factor(text: str) -> float:
     return _number(text, float, 0.01, 100)
+
+
+def _latency(text: str) -> float:
+    return _number(text, float, 0, 10_000)
 
 
 def _positive(text: str) -> int:

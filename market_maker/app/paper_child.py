@@ -47,12 +47,20 @@ class PaperChild:
             answer=True,
         )
         assert output
-        too_long = threading.Timer(START_SECONDS, process.kill)
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            process.kill()
+
+        too_long = threading.Timer(START_SECONDS, give_up)
         too_long.daemon = True
         too_long.start()
         with output:
             line = output.readline()
         too_long.cancel()
+        if is_late.is_set():
+            raise SettingsError(f"the paper exchange has not started in {START_SECONDS:g} s")
         if not line:
             raise SettingsError("the paper exchange did not start; the lines above say why")
         return cls(child=process, **json.loads(line))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.account import Account
 from market_maker.app import logs
+from market_maker.app.arguments import PAPER_MARKET
 from market_maker.app.load import load
 from market_maker.clock import utc_offset
 from market_maker.errors import SettingsError
@@ -134,10 +135,10 @@ def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     """Return a paper exchange of our own: new, or the one from before a restart."""
     from market_maker.app.paper_child import PaperChild
 
-    options = ["--seed", str(arguments.seed), "--speed", str(arguments.speed)]
-    options += ["--volatility", str(arguments.volatility)]
-    if arguments.tape:
-        options += ["--tape", str(arguments.tape)]
+    options = []
+    for name in ("tape", *PAPER_MARKET):
+        value = getattr(arguments, name)
+        options += [f"--{name.replace('_', '-')}={value}"] if value is not None else []
     return PaperChild.start(options, environment_without_keys())
 
 

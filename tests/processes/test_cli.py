@@ -14,6 +14,8 @@ from bot import ENVIRONMENT, ROOT, Bot, ended, settings_for, watched_code
 from conftest import Run, account_of, client_of, wait_until
 
 from market_maker import __version__
+from market_maker.app import paper_child
+from market_maker.errors import SettingsError
 from market_maker.guard.runfiles import RunFiles
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import example_text
@@ -144,6 +146,9 @@ def test_wrong_settings_are_listed_with_exit_2(run: Run, tmp_path: Path) -> None
     [
         (["--bogus"], "unrecognized arguments"),
         (["--tape", "x"], "--tape goes with --paper"),
+        (["--volatility", "2"], "--volatility goes with --paper"),
+        (["--paper", "--tape-as", "pc/ETH/ETH_USD"], "--tape-as goes with --tape"),
+        (["--paper", "--latency", "-1"], "must be a number from 0 to 10000, not '-1'"),
         (["--paper", "--tape", "nowhere"], "nowhere"),
         (["--settings", "nowhere.py"], "nowhere.py"),
         (["--paper", "--strategy", "no_such_module:Thing"], "no_such_module"),
@@ -539,21 +544,20 @@ def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
     def line(nanoseconds: int, message: dict[str, object]) -> str:
         return f"{nanoseconds} {json.dumps(message)}"
 
-    second = 1_000_000_000
+    began, second = 1_700_000_000_000_000_000, 1_000_000_000
     bids = [[str(8490 - n), "1000"] for n in range(30)]
     asks = [[str(8491 + n), "1000"] for n in range(30)]
-    book = {"lastUpdateId": 1, "bids": bids, "asks": asks}
-    trades = [
-        {"e": "trade", "p": "8480.5", "q": "100000", "m": True, "T": 1723161257687, "t": n}
-        for n in range(2)
-    ]
-    tape = [line(0, book), line(4 * second, {"stream": "x@trade", "data": trades[0]})]
+    book = {"lastUpdateId": 1, "symbol": "BTCUSD_PERP", "bids": bids, "asks": asks}
+    trade = {"e": "trade", "s": "BTCUSD_PERP", "p": "8480.5", "q": "100000", "m": True}
+    tape = [line(began, book), line(began + 8 * second, {"stream": "x@trade", "data": trade})]
     (tmp_path / "tape").write_text("\n".join(tape) + "\n")
     (tmp_path / "settings.py").write_text(
         "ORDER_PAIRS = 1\nMIN_SPREAD = 0.0005\nLOOP_INTERVAL = 0.5\n"
     )
-    bot = run("--paper", "--tape", "tape")
+    bot = run("--paper", "--tape", "tape", "--speed", "2", "--latency", "0")
     bot.wait_for("Bought 100 @ ", 20)
+    bot.wait_for("BTC_USD stands still from here on. Its tape has ended.")
+    assert "The tape plays as pc/BTC/BTC_USD, from its first full image on." in bot.text
     assert bot.end(signal.SIGTERM) == 0
     assert re.search(r"This run: [1-9]", bot.text)
 
@@ -561,7 +565,9 @@ def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
 def test_the_faults_are_listed(run: Run) -> None:
     bot = run("paper", "--list-faults")
     assert bot.end() == 0
-    assert {"reset", "batch_half", "forget_client_oid"} <= {line.split()[0] for line in bot.lines}
+    assert {"reset", "batch_half", "forget_client_oid", "after_ms", "chance"} <= {
+        line.split()[0] for line in bot.lines if line
+    }
 
 
 def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
@@ -583,6 +589,26 @@ def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
     assert "doubled in one price level: 0, self-trades: 0" in bot.text
 
 
+def test_the_secret_is_another_one_each_time_unless_one_is_given(run: Run) -> None:
+    found = []
+    for given in ([], [], ["--secret", "mine"]):
+        exchange = run("paper", "--port", "0", *given)
+        exchange.wait_for("export GTE_API_KEY=")
+        found += re.findall(r"GTE_API_KEY=paper-key GTE_API_SECRET=(\S+)$", exchange.text)
+        exchange.end(signal.SIGINT)
+    assert len({len(found[0]), *found}) == 4
+    assert len(found[0]) >= 32
+    assert found[2] == "mine"
+
+
+def test_a_paper_exchange_that_does_not_start_in_time_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paper_child, "START_SECONDS", 0.01)
+    with pytest.raises(SettingsError, match=r"^the paper exchange has not started in 0.01 s$"):
+        paper_child.PaperChild.start([], ENVIRONMENT)
+
+
 def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text(
         '[{"name": "status", "match": "pc/asset/query", "value": "503"}]'
@@ -593,10 +619,15 @@ def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:
     assert url
     assert requests.get(f"{url[0]}/v1/api/pc/asset/query", timeout=5).status_code == 503
     assert exchange.end(signal.SIGINT) == 0
-    (tmp_path / "faults.json").write_text('[{"name": "no_such_fault"}]')
-    wrong = run("paper", "--port", "0", "--faults", "faults.json")
-    assert wrong.end() == 2
-    assert "no_such_fault" in wrong.text
+    for text, told in (
+        ('[{"name": "no_such_fault"}]', "fault 1: name: there is no fault 'no_such_fault'"),
+        ('[{"name": "cut"}, {"name": "cut", "after": 5}]', "fault 2: there is no field 'after'"),
+        ("{", "faults.json: "),
+    ):
+        (tmp_path / "faults.json").write_text(text)
+        wrong = run("paper", "--port", "0", "--faults", "faults.json")
+        assert wrong.end() == 2
+        assert told in wrong.text
 
 
 def test_the_control_endpoint_is_served_on_request(run: Run) -> None:

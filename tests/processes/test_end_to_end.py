@@ -120,14 +120,17 @@ def test_a_recorded_market_is_traded_on_its_own_grid(
     market: Callable[..., OrderManager], tmp_path: Path
 ) -> None:
     """Depth, then a taker who sells down through our first buy, in ticks of 0.1."""
-    second = 1_000_000_000
+    began, second = 1_700_000_000_000_000_000, 1_000_000_000
+    name = "BTCUSD_PERP"
     bids = ",".join(f'["{8490 - n}.1","50"]' for n in range(30))
     asks = ",".join(f'["{8491 + n}.3","50"]' for n in range(30))
     tape = tmp_path / "tape"
     tape.write_text(
-        f'0 {{"lastUpdateId":1,"bids":[{bids}],"asks":[{asks}]}}\n'
-        f'{2 * second} {{"data":{{"e":"trade","t":1,"p":"8485.1","q":"5000","m":true}}}}\n'
-        f'{3 * second} {{"data":{{"e":"depthUpdate","U":2,"u":3,"b":[["8490.1","0"]],"a":[]}}}}\n'
+        f'{began} {{"lastUpdateId":1,"symbol":"{name}","bids":[{bids}],"asks":[{asks}]}}\n'
+        f'{began + 2 * second} {{"data":{{"e":"trade","s":"{name}",'
+        '"p":"8485.1","q":"5000","m":true}}\n'
+        f'{began + 3 * second} {{"data":{{"e":"depthUpdate","s":"{name}",'
+        '"u":3,"b":[["8490.1","0"]],"a":[]}}\n'
     )
     with PaperExchange(tape=tape) as venue:
         bot = market(venue)

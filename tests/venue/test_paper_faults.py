@@ -2,10 +2,10 @@
 
 import json
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -17,12 +17,12 @@ from market_maker.clock import SYSTEM
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.faults import schedule
+from market_maker.paper.faults.reading import FIELDS, FIELDS_HELP, read_faults
 from market_maker.paper.faults.schedule import CATALOGUE, RAW, Fault, Faults, Where
 from market_maker.paper.market.setup import set_up
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.server import TICK
-from market_maker.paper.server.service import serve
 from market_maker.paper.server.venue import Venue
 
 CREATE = "pc/order/create"
@@ -302,6 +302,43 @@ def test_a_fault_that_names_nothing_known_is_an_error(venue: PaperExchange) -> N
             venue.fault(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({}, "expected a list of faults, such as "),
+        ("cut", "expected a list of faults, such as "),
+        ([["cut"]], "fault 1: expected an object such as "),
+        ([{"name": "cut"}, {"after_ms": 1}], "fault 2: name: missing"),
+        ([{"name": "cut", "afterms": 1}], "no field 'afterms'; the fields are name, match, value"),
+        ([{"name": ["cut"]}], "name: there is no fault .* --list-faults"),
+        ([{"name": "cut", "match": 1}], 'match: expected a text such as "1", not 1'),
+        ([{"name": "code", "value": -10002}], 'value: expected a text such as "-10002"'),
+        ([{"name": "code"}], "value: code needs code, not ''"),
+        ([{"name": "code", "value": "x"}], "value: code needs code, not 'x'"),
+        ([{"name": "status", "value": "99"}], "value: a status is from 200 to 599, not 99"),
+        ([{"name": "close", "value": "5000"}], "value: a close code is from 1000 to 4999"),
+        ([{"name": "reply_field", "value": "price=x"}], "value: what follows = in .* is not JSON"),
+        ([{"name": "cut", "done": 1}], "done: expected true or false, not 1"),
+        ([{"name": "cut", "after_ms": "5"}], "after_ms: expected a whole number from 0, not '5'"),
+        ([{"name": "cut", "for_ms": 0}], "for_ms: expected a whole number from 1, or null, not 0"),
+        ([{"name": "cut", "times": 1.5}], "times: expected a whole number from 1"),
+        ([{"name": "cut", "chance": 2}], "chance: expected a number from 0 to 1, not 2"),
+        ([{"name": "refuse", "match": "BTC_USD"}], "match: refuse is about the whole venue"),
+        ([{"name": "suspend", "times": 1}], "suspend lasts: it has for_ms, but no times"),
+    ],
+)
+def test_a_schedule_that_is_wrong_is_refused_by_fault_and_field(content: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        read_faults(content)
+
+
+def test_every_field_of_a_fault_is_described() -> None:
+    assert set(FIELDS) == {field.name for field in fields(Fault)}
+    assert all(name in FIELDS_HELP for name in FIELDS)
+    whole = {"name": "code", "match": "pc/order/create", "value": "-10002", "chance": 0.5}
+    assert read_faults([whole | {"after_ms": 5, "for_ms": 9, "times": 2, "done": True}])
+
+
 def test_a_fault_strikes_only_what_it_is_about(venue: PaperExchange, client: Client) -> None:
     venue.fault("batch_half")
     venue.fault("cancel_pending", value="60000", times=1)
@@ -368,27 +405,6 @@ def test_a_state_fault_ends_by_itself() -> None:
         while client.create(1, "8400", 1)["code"] and SYSTEM.monotonic() < deadline:
             pass
         assert venue.open_orders()
-
-
-@pytest.fixture
-def controlled() -> Iterator[tuple[str, str, str]]:
-    """A served exchange with a control endpoint: its URL, its token, and the REST URL."""
-    stop, listening = threading.Event(), threading.Event()
-    known: list[str] = []
-
-    def ready(*given: str) -> None:
-        known.extend(given)
-        if len(known) == 4:
-            listening.set()
-
-    thread = threading.Thread(
-        target=lambda: serve(ready=ready, control=ready, stop=stop), daemon=True
-    )
-    thread.start()
-    assert listening.wait(10)
-    yield known[0], known[1], known[2]
-    stop.set()
-    thread.join(10)
 
 
 def test_faults_can_be_planned_from_outside_with_the_token(

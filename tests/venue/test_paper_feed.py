@@ -93,6 +93,87 @@ def test_the_snapshot_comes_first_even_of_an_empty_table() -> None:
         assert len(listener.frames) == 1
 
 
+COMMON = "instrument_type settle_currency symbol"
+FIELDS = {
+    "instrument": "split_char last_price index_price mark_price change_rate_24h volume_24h"
+    " volume_pos_hold lot_size quote_currency funding_rate funding_rate_time tick_size symbol_id"
+    " indicative_funding_rate indicative_funding_rate_time price_precision",
+    "trade": "trade_time side price qty",
+    "order_book": "id side price size",
+    "order": "order_id client_oid side close_flag price qty filled_qty avg_price leverage"
+    " order_margin order_type status fee ctime",
+    "execution": "exec_id exec_type ctime order_id order_price order_qty order_type order_status"
+    " side close_flag cum_qty leaves_qty last_qty maker_flag trade_match_id",
+    "position": "side qty avail_qty entry_price liquidation_price leverage margin_mode pnl"
+    " auto_increase_flag maint_margin_ratio realised_pnl pos_margin pos_margin_ratio pos_pnl_ratio",
+}
+AROUND = dict.fromkeys(PRIVATE, "table action keys data time") | {
+    "instrument": "table action key data time",
+    "trade": "table data time",
+    "order_book": "table action data time",
+}
+
+
+def test_a_frame_has_all_documented_fields() -> None:
+    listener = Listener()
+    listener.auth()
+    told: list[Any] = []
+    for table in AROUND:
+        listener.sub(table)
+        told += listener.frames
+    listener.order(Side.BUY, "8497.5", 1500)
+    told += listener.frames
+    seen: dict[str, set[str]] = {}
+    for frame in told:
+        if "table" not in frame:
+            continue
+        assert set(frame) == set(AROUND[frame["table"]].split())
+        is_part = frame["table"] == "instrument" and frame["action"] == "update"
+        for row in [] if is_part else frame["data"]:
+            seen.setdefault(frame["table"], set()).add(" ".join(sorted(row)))
+    amounts = "instrument_type settle_currency total available order_margin pos_margin"
+    names = {table: f"{COMMON} {fields}" for table, fields in FIELDS.items()} | {"margin": amounts}
+    assert seen == {table: {" ".join(sorted(each.split()))} for table, each in names.items()}
+
+
+@pytest.mark.parametrize("push", ["changed", "full"])
+def test_the_first_row_of_a_position_is_an_insert_to_each_client_that_has_not_seen_it(
+    push: str,
+) -> None:
+    listener = Listener(oid_unique="none", position_push=push)
+    listener.subs("position")
+    listener.order(Side.BUY, "8497.5", 10)
+    listener.order(Side.BUY, "8497.5", 10)
+    assert [(a, r["side"], r["qty"]) for a, r in listener.heard("position")] == [
+        ("insert", "1", "10"),
+        ("update", "1", "20"),
+    ]
+    listener.order(Side.SELL, "8490", 5)
+    listener.order(Side.SELL, "8490", 5, close=True)
+    told = [(action, row["side"]) for action, row in listener.heard("position")]
+    changed = [("insert", "0"), ("update", "1")]
+    full = [("insert", "0"), ("update", "1"), ("update", "1")]
+    assert told == (changed if push == "changed" else full)
+    listener.sub("position", op="unsub")
+    listener.sub("position")
+    listener.frames.clear()
+    listener.order(Side.SELL, "8490", 5)
+    assert {action for action, _ in listener.heard("position")} == {"update"}
+
+
+def test_the_image_of_a_book_is_that_of_now_to_each_client() -> None:
+    listener = Listener()
+    for size in (1, 2):
+        for watched in (True, False):
+            listener.exchange.play(BTC_USD, [Depth(Side.BUY, 16980, size + 10 * watched)], NOW)
+            listener.feed.sessions = {listener.session: None} if watched else {}
+            listener.publish()
+            listener.sub("order_book")
+            sizes = [row["size"] for row in listener.frames[1]["data"] if row["price"] == "8490"]
+            assert sizes == [str(size + 10 * watched)]
+            listener.sub("order_book", op="unsub")
+
+
 def test_an_order_is_told_from_its_birth_to_its_end() -> None:
     listener = Listener()
     listener.subs("order", "execution")

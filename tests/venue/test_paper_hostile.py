@@ -3,15 +3,19 @@
 import gc
 import json
 import logging
+import os
 import random
+import re
 import socket as sockets
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import websocket
+from conftest import Run, wait_until
 from paper_client import Client, Socket, headers, login
 
 from market_maker.paper.api.auth import ApiKey, Auth
@@ -25,6 +29,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.paper.server.server import MAX_SOCKETS
 
 KEY, SECRET = "paper-key", "paper-secret"
 NOW = 1577836805000
@@ -239,6 +244,87 @@ def test_frames_that_are_no_text_or_too_large_end_a_socket_but_not_the_venue(
     with suppress(websocket.WebSocketException, ConnectionError):
         assert opened.ws.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
     assert Socket(client).auth() == "0"
+
+
+def test_five_hundred_hostile_clients_cost_others_less_than_a_second_and_little_memory(
+    run: Run,
+) -> None:
+    """Some subscribe and never read, some never end their request; all hold their connections."""
+    exchange = run("paper", "--port", "0", "--latency", "0")
+    exchange.wait_for("Ctrl-C ends it")
+    port = int(re.findall(r"http://127.0.0.1:(\d+)", exchange.text)[0])
+    book = f"http://127.0.0.1:{port}/v1/api/pc/order/book/query?asset=BTC&symbol=BTC_USD&size=50"
+    before = megabytes(exchange.process.pid)
+    honest, slowest = requests.Session(), 0.0
+    with ExitStack() as held:
+        for number in range(500):
+            client = held.enter_context(sockets.create_connection(("127.0.0.1", port)))
+            with suppress(ConnectionError):
+                client.sendall(HOLDING[number % len(HOLDING)])
+            if number % 10 == 0:
+                began = time.monotonic()
+                assert honest.get(book, timeout=5).status_code == 200
+                slowest = max(slowest, time.monotonic() - began)
+        wait_until(lambda: len(os.listdir(f"/proc/{exchange.process.pid}/fd")) < 300)
+        grown = megabytes(exchange.process.pid) - before
+    assert slowest < 1
+    assert grown < 50  # MB
+
+
+def test_clients_that_do_not_read_are_cut_off_before_they_hold_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("market_maker.paper.server.server.MAX_UNSENT_OF_ALL", 100_000)
+    with PaperExchange(crowd=False, book=True) as venue:
+        reading = Socket(Client(venue))
+        assert reading.sub("instrument") == "0"
+        greedy = [sockets.create_connection(("127.0.0.1", venue._port)) for _ in range(3)]
+        for client in greedy:
+            client.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+            client.sendall(HANDSHAKE + 20_000 * masked('{"op":"ping","args":"' + "x" * 60 + '"}'))
+        wait_until(lambda: len(venue._server._connections) == 1)
+        assert reading.auth() == "0"
+        for client in greedy:
+            client.close()
+
+
+def test_the_bot_that_has_logged_in_keeps_its_feed_when_strangers_fill_it(
+    venue: PaperExchange,
+) -> None:
+    bot = Socket(Client(venue))
+    assert bot.auth() == "0"
+    strangers = [Socket(Client(venue)) for _ in range(MAX_SOCKETS + 5)]
+    assert len(venue._server._connections) == MAX_SOCKETS
+    assert bot.sub("order") == "0"
+    for stranger in strangers:
+        stranger.ws.close()
+
+
+def megabytes(pid: int) -> int:
+    """Return the memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) // 1024
+
+
+def masked(message: str) -> bytes:
+    """Return a WebSocket frame of a client, of at most 125 characters; its mask is 0."""
+    return bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message.encode()
+
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+PLACE = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
+SUBSCRIPTIONS = [
+    json.dumps({"op": "sub", "args": PLACE | {"table": table}}, separators=(",", ":"))
+    for table in ("order_book", "trade", "instrument")
+]
+HOLDING = [
+    HANDSHAKE + b"".join(map(masked, SUBSCRIPTIONS)),
+    b"GET /v1/api/pc/asset/query HTT",
+    b"POST /v1/api/pc/order/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\n\r\nx",
+]
 
 
 def test_a_body_too_large_is_refused(venue: PaperExchange) -> None:

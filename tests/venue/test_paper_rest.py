@@ -79,6 +79,94 @@ def test_accounts_are_shown_and_coins_move_between_them(front: Front) -> None:
     assert [row["asset"] for row in spot] == ["BTC", "ETH", "USDT"]
 
 
+INSTRUMENT = "asset symbol price_precision last_price volume_24h change_rate_24h"
+PERPETUAL = (
+    f"{INSTRUMENT} index_price mark_price volume_pos_hold face_value quote_currency funding_rate"
+    " funding_rate_time indicative_funding_rate indicative_funding_rate_time"
+)
+PAIR = f"{INSTRUMENT} split_char number_precision high_price low_price"
+ORDER_ROW = (
+    "order_id client_oid asset symbol side close_flag price qty filled_qty avg_price leverage"
+    " order_margin order_type status fee ctime"
+)
+PAIR_ORDER_ROW = (
+    "order_id status fee price qty bid_flag asset symbol ctime avg_price filled_qty trade_ratio"
+    " order_type side"  # the last as in contracts, and not documented
+)
+SETTING = (
+    "margin_mode cross_leverage cross_max_leverage bid_leverage bid_max_leverage ask_leverage"
+    " ask_max_leverage asset symbol time"
+)
+LEVERAGE = {**PLACE, "mode": "1", "leverage": "10"}
+ISOLATED = {**PLACE, "mode": "2", "leverage": "10", "long_flag": "1"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params", "data", "row"),
+    [
+        ("GET", "account/fund/query", {}, "rows", "asset total available lock"),
+        ("GET", "account/bb/query", {}, "rows", "asset total available lock"),
+        ("GET", "account/pc/query", {}, "rows", "asset total available order_margin pos_margin"),
+        ("GET", "pc/asset/query", {}, "rows", "asset"),
+        ("GET", "bb/asset/query", {}, "rows", "asset"),
+        ("GET", "pc/contract/query", PLACE, "time rows", "symbol price_precision"),
+        (
+            *("GET", "bb/symbol/query", {}, "time rows"),
+            "asset symbol min_trade_number price_precision number_precision",
+        ),
+        ("GET", "pc/instrument/query", PLACE, "time rows", PERPETUAL),
+        ("GET", "bb/instrument/query", SPOT_PLACE, "time rows", PAIR),
+        ("GET", "pc/candle/query", PLACE, "time interval asset symbol rows", None),
+        ("GET", "bb/candle/query", SPOT_PLACE, "time interval asset symbol rows", None),
+        ("GET", "pc/order/book/query", PLACE, "time asset symbol bids asks", None),
+        ("GET", "bb/order/book/query", SPOT_PLACE, "time asset symbol bids asks", None),
+        (
+            *("GET", "pc/trade/query", PLACE, "time rows"),
+            "trade_id price qty asset symbol trade_time",
+        ),
+        ("GET", "pc/setting/query", PLACE, SETTING, None),
+        ("POST", "pc/order/create", ORDER, "time order_id", None),
+        ("POST", "bb/order/create", SPOT_ORDER, "time order_id", None),
+        ("GET", "pc/order/query", PLACE, "time rows", ORDER_ROW),
+        ("GET", "bb/order/query", SPOT_PLACE, "time rows", PAIR_ORDER_ROW),
+        ("POST", "pc/order/cancel", PLACE, "time order_id", None),
+        ("POST", "bb/order/cancel", SPOT_PLACE, "time", None),
+        ("POST", "pc/order/cancel_batch", PLACE, "time", None),
+        ("POST", "pc/leverage/change", LEVERAGE, "time rows", "asset symbol mode leverage"),
+        (
+            *("POST", "pc/margin/increase"),
+            {**PLACE, "long_flag": "1", "increase_flag": "1", "margin": "0.1"},
+            *("time", None),
+        ),
+        ("POST", "pc/margin/auto", {**PLACE, "long_flag": "1", "open_flag": "1"}, "time", None),
+        (
+            *("POST", "account/transfer", {"asset": "BTC", "from": "1", "to": "2", "volume": "1"}),
+            *("time", None),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" in value else "",
+)
+def test_an_answer_has_all_documented_fields(
+    front: Front, method: str, path: str, params: Params, data: str, row: str | None
+) -> None:
+    front.exchange.play(BTC_USD, [Take(Side.BUY, 16995, 1)], NOW)
+    if path == "pc/margin/increase":
+        front.data("POST", "pc/leverage/change", ISOLATED)
+        front.create(price="8500", qty="100")
+    if path in ("pc/order/query", "pc/order/cancel", "pc/order/cancel_batch"):
+        made = front.create()
+        params = params | {"order_id": made, "filter": f'{{"order_id":["{made}"]}}'}
+    if path in ("bb/order/query", "bb/order/cancel"):
+        params = params | {
+            "order_id": front.data("POST", "bb/order/create", SPOT_ORDER)["order_id"]
+        }
+    answer = front.data(method, path, params)
+    assert set(answer) == set(data.split())
+    assert "time" not in answer or answer["time"] in (str(NOW), None)
+    if row is not None:
+        assert {frozenset(one) for one in answer["rows"]} == {frozenset(row.split())}
+
+
 def test_a_withdrawal_holds_the_coins_and_waits_for_ever(front: Front) -> None:
     wanted = {"asset": "BTC", "volume": "2", "address": "mine"}
     assert front.data("POST", "account/withdraw", wanted)["status"] == "waiting for confirmation"

@@ -1,5 +1,6 @@
 """The paper exchange over real sockets: what only a socket can show."""
 
+import json
 import logging
 import socket as sockets
 import threading
@@ -10,9 +11,12 @@ import requests
 import websocket
 from paper_client import Client, Socket
 
+from market_maker.clock import SYSTEM
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.service import serve
+
+TOPIC = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
 
 
 @pytest.fixture
@@ -136,14 +140,69 @@ def test_a_host_that_others_can_reach_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "status"),
-    [("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:1", 200), ("evil.example", 403)],
+    ("sent", "status"),
+    [
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "[::1]:1"}, 200),
+        ({"Host": "localhost:1", "Origin": "http://localhost:1"}, 200),
+        ({"Host": ""}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1:1@evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "localhost:1:1"}, 403),
+        ({"Host": "[::1].evil.example"}, 403),
+        ({"Host": "localhost:1", "Origin": "http://localhost:2"}, 403),
+        ({"Host": "localhost:1", "Origin": "https://localhost:1"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+    ],
+    ids=str,
 )
-def test_a_page_from_elsewhere_cannot_reach_it_by_a_name_of_its_own(
-    venue: PaperExchange, host: str, status: int
+def test_a_page_from_elsewhere_reaches_neither_rest_nor_the_feed_nor_the_control(
+    venue: PaperExchange, controlled: tuple[str, str, str], sent: dict[str, str], status: int
 ) -> None:
-    url = f"{venue.rest_url}/v1/api/pc/asset/query"
-    assert requests.get(url, headers={"Host": host}, timeout=5).status_code == status
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    control, token, _ = controlled
+    for url, more, welcome in (
+        (f"{venue.rest_url}/v1/api/pc/asset/query", {}, 200),
+        (f"{venue.rest_url}/ws", upgrade, 101),
+        (f"{control}/faults", {"x-token": token}, 200),
+    ):
+        with requests.get(url, headers=sent | more, timeout=5, stream=True) as reply:
+            assert reply.status_code == (welcome if status == 200 else 403)
+
+
+def test_an_answer_takes_the_latency_and_a_frame_half_of_it() -> None:
+    with PaperExchange(crowd=False, book=True, latency_ms=300) as venue:
+        client = Client(venue)
+        sent = SYSTEM.now_ms()
+        acted = int(client.create(1, "8400", 10)["data"]["time"])
+        assert acted - sent >= 150
+        assert SYSTEM.now_ms() - acted >= 150
+        opened = Socket(client)
+        began = SYSTEM.monotonic()
+        for table in ("order_book", "trade", "instrument"):
+            opened.ws.send(json.dumps({"op": "sub", "args": TOPIC | {"table": table}}))
+        told = [json.loads(opened.ws.recv()) for _ in range(5)]
+        assert 0.3 <= SYSTEM.monotonic() - began < 0.55  # they are on their way together
+        assert [frame.get("table") for frame in told] == [
+            None,
+            "order_book",
+            None,
+            None,
+            "instrument",
+        ]
+        began = SYSTEM.monotonic()
+        venue.put("buy", "8400", 7)
+        assert opened.frame("order_book", "update")["data"][0]["size"] == "17"
+        assert SYSTEM.monotonic() - began >= 0.15
 
 
 def test_serve_runs_until_it_is_stopped_from_another_thread() -> None:

@@ -1,37 +1,54 @@
 """Recorded markets: both formats, and the error message of an invalid tape."""
 
 import gzip
+import itertools
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import wait_until
+from paper_client import Client
 
 from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import listed
 from market_maker.paper.exchange.moves import Depth, Index, Take
 from market_maker.paper.market.crowd import Step
 from market_maker.paper.market.setup import set_up
-from market_maker.paper.market.tape import BTC_USD, play, survey
+from market_maker.paper.market.tape import BTC_USD, SURVEYED, Survey, play, survey
+from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.service import serve
 
 Levels = list[list[str]]
+BEGAN = 1_700_000_000_000  # ms
+NAME = "BTCUSD_PERP"
 
 
-def line(ms: int, content: object) -> str:
-    return f"{ms * 1_000_000} {json.dumps(content)}"
+def line(ms: int, content: object) -> bytes:
+    return f"{(BEGAN + ms) * 1_000_000} {json.dumps(content)}\n".encode()
 
 
-def image(ms: int, last: int, bids: Levels, asks: Levels) -> str:
-    return line(ms, {"lastUpdateId": last, "E": ms, "bids": bids, "asks": asks})
+def image(ms: int, last: int, bids: Levels, asks: Levels, name: str = NAME) -> bytes:
+    return line(ms, {"lastUpdateId": last, "symbol": name, "bids": bids, "asks": asks})
 
 
-def update(ms: int, last: int, bids: Levels, asks: Levels) -> str:
-    return line(ms, {"data": {"e": "depthUpdate", "U": last, "u": last, "b": bids, "a": asks}})
+def update(ms: int, last: int, bids: Levels, asks: Levels, name: str = NAME) -> bytes:
+    changed = {"e": "depthUpdate", "s": name, "U": last, "u": last, "b": bids, "a": asks}
+    return line(ms, {"data": changed})
 
 
-def trade(ms: int, price: str, qty: str, buyer_made: bool) -> str:
-    return line(ms, {"data": {"e": "trade", "p": price, "q": qty, "m": buyer_made}})
+def trade(ms: int, price: str, qty: str, buyer_made: bool, name: str = NAME) -> bytes:
+    return line(ms, {"data": {"e": "trade", "s": name, "p": price, "q": qty, "m": buyer_made}})
+
+
+def surveyed(tape: list[bytes], wanted: str = "") -> Survey:
+    return survey(tape, "tape", listed(), wanted)
+
+
+def steps(tape: list[bytes], wanted: str = "", **options: float) -> list[Step]:
+    return list(play(tape, "tape", surveyed(tape, wanted), **options))
 
 
 PERPETUAL = [
@@ -47,17 +64,17 @@ PERPETUAL = [
 ]
 
 
-def gte(table: str, action: str | None, time: int, *rows: dict[str, str]) -> str:
+def gte(table: str, action: str | None, time: int, *rows: dict[str, str]) -> bytes:
     place = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
     frame: dict[str, Any] = {"table": table, "data": [{**place, **row} for row in rows]}
     if action:
         frame["action"] = action
-    return json.dumps({**frame, "time": str(time)})
+    return json.dumps({**frame, "time": str(BEGAN + time)}).encode() + b"\n"
 
 
 GTE = [
     gte("order_book", "update", 900, {"id": "9", "side": "buy", "price": "8489", "size": "4"}),
-    json.dumps({"status": "0", "request": "{}"}),
+    b'{"status":"0","request":"{}"}\n',
     gte(
         "order_book",
         "partial",
@@ -73,8 +90,9 @@ GTE = [
 
 
 def test_a_perpetuals_feed_starts_at_the_image_with_what_reaches_past_it() -> None:
-    assert survey(PERPETUAL, "tape") == (BTC_USD, Decimal("0.1"), Decimal("100.4"))
-    assert list(play(PERPETUAL, "tape", Decimal("0.1"))) == [
+    seen = surveyed(PERPETUAL)
+    assert (seen.key, seen.tick, seen.start) == (BTC_USD, Decimal("0.1"), Decimal("100.4"))
+    assert steps(PERPETUAL) == [
         Step(
             0,
             [
@@ -91,8 +109,9 @@ def test_a_perpetuals_feed_starts_at_the_image_with_what_reaches_past_it() -> No
 
 
 def test_frames_of_gte_mean_the_same_and_may_name_a_level_by_its_id_alone() -> None:
-    assert survey(GTE, "tape") == (BTC_USD, Decimal("0.5"), Decimal(8490))
-    assert list(play(GTE, "tape", Decimal("0.5"))) == [
+    seen = surveyed(GTE)
+    assert (seen.key, seen.tick, seen.start) == (BTC_USD, Decimal("0.5"), Decimal(8490))
+    assert steps(GTE) == [
         Step(0, [Depth(Side.SELL, 16995, 25), Depth(Side.BUY, 16980, 40)]),
         Step(10, [Take(Side.SELL, 16980, 15), Index(Decimal(8490))]),
         Step(20, [Depth(Side.BUY, 16980, 25)]),
@@ -103,39 +122,219 @@ def test_frames_of_gte_mean_the_same_and_may_name_a_level_by_its_id_alone() -> N
 
 def test_a_second_image_replaces_the_book() -> None:
     tape = [image(0, 1, [["5", "1"]], [["7", "1"]]), image(9, 2, [["4", "1"]], [["7", "2"]])]
-    assert list(play(tape, "tape", Decimal(1)))[1].moves == [
+    assert steps(tape)[1].moves == [
         Depth(Side.BUY, 5, 0),
         Depth(Side.BUY, 4, 1),
         Depth(Side.SELL, 7, 2),
     ]
 
 
+def named(ms: int, **changed: object) -> bytes:
+    return line(ms, {"s": NAME, "e": "depthUpdate", "u": 99, "b": [], "a": []} | changed)
+
+
+def level(**changed: object) -> bytes:
+    row = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD", "id": "4"}
+    content = {"table": "order_book", "action": "update", "time": str(BEGAN + 5)}
+    return json.dumps(content | {"data": [row | changed]}).encode()
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "reason"),
     [
-        "1000000 {",
-        "1000000 [1]",
-        "no json",
-        line(5, {"data": {"e": "depthUpdate", "u": 99, "b": [["x", "1"]], "a": []}}),
-        line(5, {"data": {"e": "depthUpdate", "u": 99, "b": [["100.1", "-1"]], "a": []}}),
-        line(5, {"data": {"e": "depthUpdate", "u": 99, "b": [["100.1", "0.5"]], "a": []}}),
-        line(5, {"data": {"e": "depthUpdate", "u": 99, "b": [["NaN", "1"]], "a": []}}),
-        line(5, {"data": {"e": "depthUpdate", "b": [], "a": []}}),
-        line(5, {"data": {"e": "trade", "p": "0", "q": "1", "m": True}}),
-        '{"table":"order_book","action":"update","data":[{"id":"4","size":"1"}]}',
-        '{"table":"trade","data":[{"p":NaN}]}',
-        "[" * 100_000,
+        (b"1700000000000000000 {", "not JSON: Expecting property name"),
+        (b"1700000000000000000 [1]", "is no JSON object, with or without a time"),
+        (b"timestamp,symbol,side,size,price", "is no JSON object, with or without a time"),
+        (b"[" * 100_000, "is no JSON object, with or without a time"),
+        (b"1700000000000 {" + b'"a":{' * 100_000, "nested too deep"),
+        (b"caf\xe9 {}", "not UTF-8"),
+        (named(5, b=[["x", "1"]]), "b price: 'x' is no number"),
+        (named(5, b=[["100.1", "-1"]]), "b size: '-1' is no number from 0"),
+        (named(5, a=[["NaN", "1"]]), "a price: 'NaN' is no number"),
+        (named(5, a=[["1e999999", "1"]]), "a price: '1e999999' is no number"),
+        (named(5, a=[["100.1"]]), "a: .* is not .price, size."),
+        (named(5, a=[[True, "1"]]), "a price: 'True' is no number"),
+        (named(5, a=None), "a: missing"),
+        (named(5, a=7), "a: expected a list"),
+        (named(5, u="x"), "u: 'x' is not a whole number"),
+        (named(5, e="trade", p="0", q="1", m=True), "p: a price is above 0"),
+        (named(5, e="trade", p="1", q="1"), "m: missing"),
+        (named(5).replace(b"1700", b"99", 1), "time: '99.* is none; expected s, ms, us or ns"),
+        (named(5).partition(b" ")[2], "time: none before the JSON"),
+        (named(5).replace(b"99", b"NaN"), "NaN is not a number"),
+        (b'1700000000000 {"table":"order_book","data":[]}', "action: missing"),
+        (b'1700000000000 {"table":"trade","data":{}}', "data: expected a list of rows"),
+        (b'1700000000000 {"table":"trade","data":[{}]}', "instrument_type: missing"),
+    ],
+    ids=range(23),
+)
+def test_a_bad_line_is_named_with_its_field_what_was_expected_and_the_formats(
+    bad: bytes, reason: str
+) -> None:
+    for place in (4, len(PERPETUAL)):
+        tape = [*PERPETUAL[:place], bad, *PERPETUAL[place:]]
+        with pytest.raises(ValueError, match=rf"^tape: line {place + 1}: .*{reason}.*depthUpdate"):
+            surveyed(tape)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (level(side="up", price="8490", size="1"), "side: 'up' is neither buy nor sell"),
+        (level(side="buy", price="8490"), "size: missing"),
+        (level(size="1"), "id: '4' has not been seen with a price"),
     ],
 )
-def test_a_line_that_is_not_sound_is_named(bad: str) -> None:
-    with pytest.raises(ValueError, match=r"^tape: line 10: "):
-        survey([*PERPETUAL, bad], "tape")
+def test_a_bad_row_of_gte_is_named_in_the_same_way(bad: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"^tape: line {len(GTE) + 1}: {reason}"):
+        surveyed([*GTE, bad])
+
+
+def test_a_bad_line_far_on_ends_the_market_there_and_is_named() -> None:
+    tape = [*PERPETUAL, *PERPETUAL[-1:] * SURVEYED, b"x"]
+    played = play(tape, "tape", surveyed(tape))
+    with pytest.raises(ValueError, match=f"^tape: line {len(tape)}: 'x' is no JSON object"):
+        list(played)
+
+
+@pytest.mark.parametrize("change", [("100.4", "100.45"), ('"q": "2"', '"q": "0.5"')])
+def test_a_price_or_size_off_the_grid_that_the_beginning_has_shown_is_never_rounded(
+    change: tuple[str, str],
+) -> None:
+    odd = PERPETUAL[6].replace(*(part.encode() for part in change))
+    tape = [*PERPETUAL, *PERPETUAL[-1:] * SURVEYED, odd]
+    with pytest.raises(ValueError, match=f"line {len(tape)}: .* does not fit tick 0.1 and lot 1"):
+        steps(tape)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "unit"),
+    [
+        ("1700000000", "s"),
+        ("1700000000.25", "s"),
+        ("1700000000000", "ms"),
+        ("1700000000000000", "us"),
+        ("1700000000000000000", "ns"),
+        ("2023-11-14T22:13:20Z", "ISO 8601"),
+        ("2023-11-14 22:13:20.25", "ISO 8601"),
+        ("2023-11-15T06:13:20+08:00", "ISO 8601"),
+        ("2023-11-14D22:13:20.000000000", "ISO 8601"),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_unit_of_the_times_is_told_apart_and_said(stamp: str, unit: str, inside: bool) -> None:
+    tape = [
+        (
+            json.dumps(content | {"time": given}) if inside else f"{given} {json.dumps(content)}"
+        ).encode()
+        for given, content in (
+            (stamp, json.loads(PERPETUAL[3].partition(b" ")[2])),
+            (stamp.replace("20", "21", 1) if "-" not in stamp else stamp, {}),
+        )
+    ]
+    seen = surveyed(tape)
+    assert (seen.unit, seen.began // 1000) == (unit, BEGAN // 1000)
+    assert f"It begins at 2023-11-14 22:13:20 UTC (times in {unit})" in str(seen)
+
+
+def test_speed_makes_a_tape_live_faster_or_slower() -> None:
+    times = [[step.time for step in steps(PERPETUAL, speed=speed)] for speed in (1, 10, 0.5)]
+    assert times == [[0, 0, 57, 67, 77], [0, 0, 6, 7, 8], [0, 0, 114, 134, 154]]
+
+
+def test_a_tape_without_an_image_builds_the_book_from_the_updates_and_says_so() -> None:
+    second_day = [update(0, 5, [["100.1", "3"]], [["100.4", "2"]]), *PERPETUAL[6:]]
+    seen = surveyed(second_day)
+    assert "without a full image" in str(seen)
+    assert steps(second_day)[0].moves == [Depth(Side.BUY, 1001, 3), Depth(Side.SELL, 1004, 2)]
+    frames = [
+        gte("order_book", "update", 1, {"id": "9", "size": "4"}),  # from before it began
+        gte("order_book", "insert", 2, {"id": "3", "side": "buy", "price": "8490.5", "size": "7"}),
+        gte("order_book", "insert", 3, {"id": "4", "side": "sell", "price": "8491", "size": "7"}),
+    ]
+    assert [len(step.moves) for step in steps(frames)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "plays"),
+    [
+        ("BTCUSD_PERP", "pc/BTC/BTC_USD"),
+        ("ETHUSD_PERP", "pc/ETH/ETH_USD"),
+        ("ethusd", "pc/ETH/ETH_USD"),
+        ("BTCUSDT", "bb/USDT/BTC/USDT"),
+    ],
+)
+def test_a_tape_plays_as_the_instrument_of_its_name_and_says_so(name: str, plays: str) -> None:
+    seen = surveyed([image(0, 1, [["100", "1"]], [["101", "1"]], name)])
+    assert "/".join(seen.key) == plays
+    assert f"plays as {plays}," in str(seen)
+
+
+@pytest.mark.parametrize("name", ["DOGEUSDT", "", "BTCEUR"])
+def test_a_tape_whose_name_is_not_listed_plays_only_as_one_that_is_named(name: str) -> None:
+    tape = [image(0, 1, [["100", "1"]], [["101", "1"]], name)]
+    with pytest.raises(ValueError, match=f"no instrument for {name or 'no name'} .*--tape-as NAME"):
+        surveyed(tape)
+    assert surveyed(tape, "pc/BTC/ETH_USD").key == ("pc", "BTC", "ETH_USD")
+    with pytest.raises(ValueError, match=r"for ETH is listed here; .*pc/ETH/ETH_USD"):
+        surveyed(tape, "ETH")
+
+
+def test_messages_about_other_markets_are_ignored() -> None:
+    other = [
+        image(1004, 99, [["5", "1"]], [["6", "1"]], "ETHUSD_PERP"),
+        update(1005, 99, [["5.00001", "1"]], [], "ETHUSD_PERP"),
+        trade(1006, "5.0001", "0.5", True, "ETHUSD_PERP"),
+    ]
+    mixed = steps([*PERPETUAL[:4], *other, *PERPETUAL[4:]])
+    assert [step for step in mixed if step.moves] == steps(PERPETUAL)
+
+
+def test_fractional_quantities_play_as_spot_and_are_refused_as_contracts() -> None:
+    tape = [
+        image(0, 1, [["100.01", "0.00025"]], [["101", "2"]], "BTCUSDT"),
+        trade(1, "101", "0.5", False, "BTCUSDT"),
+    ]
+    seen = surveyed(tape)
+    assert (seen.key.kind, seen.lot) == ("bb", Decimal("0.00001"))
+    assert steps(tape)[0].moves == [Depth(Side.BUY, 10001, 25), Depth(Side.SELL, 10100, 200_000)]
+    with pytest.raises(ValueError, match="line 1: contracts are whole, and these are not"):
+        surveyed(tape, "pc/BTC/BTC_USD")
+
+
+def test_a_tape_of_any_length_starts_at_once_and_never_works_long_between_two_steps() -> None:
+    """A stream of 400,000 lines, most of them of no interest, made as it is read."""
+    read = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal read
+        for content in itertools.chain(PERPETUAL, itertools.repeat(PERPETUAL[4], 400_000)):
+            read += 1
+            yield content
+
+    seen = survey(lines(), "tape", listed())
+    assert read == SURVEYED
+    read = 0
+    played = play(lines(), "tape", seen)
+    for _ in range(100):
+        before = read
+        assert next(played, None)
+        assert read - before <= 100
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", PERPETUAL[0].encode(), b"\x1f\x8bnot gzip", b"\xff\xfe\n", None],
-    ids=["empty", "blank", "no image", "broken gzip", "no text", "no file"],
+    [
+        b"",
+        b"\n\n",
+        PERPETUAL[4],
+        PERPETUAL[0],
+        b"\x1f\x8bnot gzip",
+        gzip.compress(b"".join(PERPETUAL))[:-20],
+        b"\xff\xfe\n",
+        None,
+    ],
+    ids=["empty", "blank", "no book", "a side", "no gzip", "half a gzip", "no text", "no file"],
 )
 def test_a_tape_without_a_market_is_refused_before_anything_listens(
     tmp_path: Path, content: bytes | None
@@ -147,9 +346,40 @@ def test_a_tape_without_a_market_is_refused_before_anything_listens(
         serve(tape=tape, ready=lambda *_: pytest.fail("it listens"), stop=None)  # type: ignore[arg-type]
 
 
+def test_the_end_of_a_tape_is_told_and_so_is_a_line_at_which_it_cannot_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tape = tmp_path / "tape"
+    for more, told in (
+        ([], "BTC_USD stands still from here on. Its tape has ended."),
+        ([*PERPETUAL[-1:] * SURVEYED, b"x\n"], f"here on. {tape}: line {SURVEYED + 10}: 'x' is no"),
+    ):
+        tape.write_bytes(b"".join([*PERPETUAL, *more]))
+        with PaperExchange(crowd=False, tape=tape) as venue:
+
+            def is_told(told: str = told) -> bool:
+                return told in caplog.text
+
+            wait_until(is_told)
+            assert venue.levels("buy")
+        caplog.clear()
+
+
+def test_the_venue_answers_while_it_cannot_keep_up_with_its_tape(tmp_path: Path) -> None:
+    tape = tmp_path / "tape"
+    busy = [update(2000, 20 + n, [[str(90 + n % 9), str(n)]], []) for n in range(20_000)]
+    tape.write_bytes(b"".join([*PERPETUAL, *busy]))
+    with PaperExchange(crowd=False, tape=tape) as venue:
+        client = Client(venue)
+        wait_until(lambda: venue.levels("buy")[-1:] < [(Decimal(99), Decimal(0))])
+        first = venue.levels("buy")
+        assert client.orders() == []
+        assert venue.levels("buy") != first
+
+
 def test_a_packed_tape_takes_the_place_of_the_crowd(tmp_path: Path) -> None:
     tape = tmp_path / "tape.gz"
-    tape.write_bytes(gzip.compress("\n".join(PERPETUAL).encode()))
+    tape.write_bytes(gzip.compress(b"\xef\xbb\xbf" + b"".join(PERPETUAL)))
     exchange, markets = set_up(tape=tape, crowd=False)
     listing = exchange.listings[BTC_USD]
     assert (listing.instrument.tick, listing.last) == (Decimal("0.1"), Decimal("100.4"))

@@ -5,6 +5,7 @@ This shares no code with the bot's own signer, so that each checks the other.
 
 import hmac
 import json
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from market_maker.paper.exchange.errors import ApiError, Code
 
 WEBSOCKET_TEXT = "GET/ws"
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
+HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,15 @@ def check_loopback(host: str) -> None:
         raise ValueError(f"the paper exchange serves loopback only, not {host!r}")
 
 
-def is_loopback_name(host: str) -> bool:
-    """Return whether a Host header names this machine; a page of another site cannot send one."""
-    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    return name in LOOPBACK_NAMES
+def foreign_header(headers: Mapping[str, str]) -> str:
+    """Return the header that shows a web page elsewhere behind a request, "" if none does.
+
+    A browser sends the name that it knows us by as Host, and where the page is from as Origin.
+    """
+    host, origin = headers.get("Host", ""), headers.get("Origin")
+    if not HOST.fullmatch(host):
+        return "Host"
+    return "" if origin in (None, f"http://{host}") else "Origin"
 
 
 def signable_texts(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[str]:

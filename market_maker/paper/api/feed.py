@@ -42,6 +42,7 @@ class Feed:
         self._exchange = exchange
         self._auth = auth
         self._tables = Tables(exchange)
+        self._books: dict[Key, str] = {}  # the rows of whole books as JSON, until they change
         self.sessions: dict[Session, None] = {}  # in order of arrival
 
     # Messages of a client
@@ -93,32 +94,41 @@ class Feed:
 
     def _send_image(self, session: Session, topic: Topic, now: int) -> None:
         """Send the first image of a table; `trade` and `execution` have none."""
-        rows: list[Row] = []
+        rows: list[Row] | str = []
         more: dict[str, list[str]] = {}
         match topic.table:
             case "instrument":
-                rows = [self._tables.instrument(topic.key, now)]
-                session.shown[topic.key] = rows[0]
-                more = {"key": list(rows[0])}
+                row = session.shown[topic.key] = self._tables.instrument(topic.key, now)
+                rows, more = [row], {"key": list(row)}
             case "order_book":
-                rows = book_rows(self._exchange.listing(topic.key))
+                rows = self._book(topic.key)
             case "order" | "position" | "margin":
                 rows = self._tables.rows(session.owner, topic)
                 more = {"keys": []}
+                for row in rows if topic.table == "position" else []:
+                    session.show(row)
             case _:
                 return
         if topic.table == "margin" and not self._exchange.quirks.margin_frames:
             return
-        if rows or self._exchange.quirks.empty_partial:
+        if rows not in ([], "[]") or self._exchange.quirks.empty_partial:
             session.send(_frame(topic.table, "partial", rows, now, **more), topic.table)
+
+    def _book(self, key: Key) -> str:
+        """Return the rows of a whole book as JSON: many clients cost little more than one."""
+        if key not in self._books:
+            self._books[key] = dump(book_rows(self._exchange.listing(key)))
+        return self._books[key]
 
     # Changes at the exchange
 
     def publish(self, events: Iterable[Event], now: int) -> None:
         """Send the frames of these events."""
-        if not self.sessions:
-            return
         for event in events:
+            if isinstance(event, BookChanged):
+                self._books.pop(event.key, None)
+            if not self.sessions:
+                continue
             match event:
                 case OrderChanged(action, order) if order.instrument.key.kind == CONTRACT:
                     self._push_order(action, order, now)
@@ -143,8 +153,7 @@ class Feed:
         for session in list(self.sessions):  # a send may remove one
             for topic in session.topics:
                 if topic.table == "position":
-                    rows = self._tables.rows(session.owner, topic)
-                    session.send(_frame("position", "update", rows, now, keys=[]), "position")
+                    _send_positions(session, self._tables.rows(session.owner, topic), now)
                 elif topic.table == "margin":
                     self._send_image(session, topic, now)
 
@@ -164,8 +173,9 @@ class Feed:
             account = self._exchange.ledger.accounts[owner]
             legs = [key for key in account.legs if key.contract == leg.contract]
         rows = self._tables.positions(owner, legs)
-        if rows:
-            self._push(topic, "update", rows, now, owner)
+        for session in list(self.sessions):  # a send may remove one
+            if rows and session.is_subscribed(topic, owner):
+                _send_positions(session, rows, now)
 
     def _push_book(self, event: BookChanged, now: int) -> None:
         topic = topic_of(event.key, "order_book")
@@ -211,6 +221,16 @@ class Feed:
                 session.send(frame, topic.table)
 
 
+def _send_positions(session: Session, rows: list[Row], now: int) -> None:
+    """Send rows of positions: an insert of those that the client has not seen, then an update."""
+    by_action: dict[Action, list[Row]] = {Action.INSERT: [], Action.UPDATE: []}
+    for row in rows:
+        by_action[session.show(row)].append(row)
+    for action, its_rows in by_action.items():
+        if its_rows or (action is Action.UPDATE and not rows):
+            session.send(_frame("position", action.value, its_rows, now, keys=[]), "position")
+
+
 def _status(code: int, request: str) -> str:
     return dump({"status": text(int(code)), "request": request[:MAX_ECHO]})
 
@@ -219,11 +239,8 @@ def _without(row: Row, *names: str) -> Row:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _frame(table: str, action: str, rows: list[Row], now: int, **more: list[str]) -> str:
-    content: Row = {"table": table}
-    if action:
-        content["action"] = action
-    content |= more
-    content["data"] = rows
-    content["time"] = str(now)
-    return dump(content)
+def _frame(table: str, action: str, rows: list[Row] | str, now: int, **more: list[str]) -> str:
+    """Return a frame; the rows may be JSON already."""
+    head = dump({"table": table} | ({"action": action} if action else {}) | more)
+    data = rows if isinstance(rows, str) else dump(rows)
+    return f'{head[:-1]},"data":{data},"time":"{now}"}}'

@@ -21,13 +21,14 @@ def assets(request: Request) -> Row:
 def contracts(request: Request) -> Row:
     """Answer pc/contract/query."""
     return {
+        "time": text(request.now),
         "rows": [
             {
                 "symbol": listing.instrument.key.symbol,
                 "price_precision": text(listing.instrument.price_precision),
             }
             for listing in request.listings()
-        ]
+        ],
     }
 
 
@@ -36,6 +37,7 @@ def symbols(request: Request) -> Row:
     area = request.params.optional("asset", "settle_currency")
     listings = request.listings() if area else request.exchange.listings.values()
     return {
+        "time": text(request.now),
         "rows": [
             {
                 "asset": listing.instrument.key.area,
@@ -46,7 +48,7 @@ def symbols(request: Request) -> Row:
             }
             for listing in listings
             if listing.instrument.key.kind == request.kind
-        ]
+        ],
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from market_maker.paper.api.encoding import Row
 from market_maker.paper.api.topic import Topic
+from market_maker.paper.exchange.events import Action
 from market_maker.paper.exchange.instrument import Key
 
 
@@ -15,6 +16,15 @@ class Session:
         self.owner = ""
         self.topics: dict[Topic, None] = {}
         self.shown: dict[Key, Row] = {}  # instrument rows as last sent to this client
+        self.legs: set[tuple[str, str, str]] = set()
+        """Area, symbol and side of the positions that were sent to this client."""
+
+    def show(self, position: Row) -> Action:
+        """Note the row of a position that is being sent; return what it is to this client."""
+        leg = position["settle_currency"], position["symbol"], position["side"]
+        action = Action.UPDATE if leg in self.legs else Action.INSERT
+        self.legs.add(leg)
+        return action
 
     def is_subscribed(self, topic: Topic, owner: str = "") -> bool:
         """Return whether the client gets frames on a topic; private ones are those of `owner`."""

@@ -136,34 +136,38 @@ class Fault:
     def __post_init__(self) -> None:
         kind = CATALOGUE.get(self.name) if isinstance(self.name, str) else None
         if kind is None:
-            raise ValueError(f"there is no fault {self.name!r}")
-        if not isinstance(self.match, str) or not isinstance(self.value, str):
-            raise ValueError("match and value are texts")
+            raise ValueError(f"name: there is no fault {self.name!r}; --list-faults shows them")
+        for name, text in (("match", self.match), ("value", self.value)):
+            if not isinstance(text, str):
+                raise ValueError(f'{name}: expected a text such as "{text}", not {text!r}')
         if not isinstance(self.done, bool):
-            raise ValueError("done is true or false")
+            raise ValueError(f"done: expected true or false, not {self.done!r}")
         self._check_value(kind)
         if not _is_whole(self.after_ms, 0):
-            raise ValueError("after_ms is a whole number from 0")
+            raise ValueError(f"after_ms: expected a whole number from 0, not {self.after_ms!r}")
         for name, number in (("for_ms", self.for_ms), ("times", self.times)):
             if number is not None and not _is_whole(number, 1):
-                raise ValueError(f"{name} is a whole number from 1, or null")
+                raise ValueError(f"{name}: expected a whole number from 1, or null, not {number!r}")
         chance = self.chance
         if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance <= 1:
-            raise ValueError("a chance is from 0 to 1")
+            raise ValueError(f"chance: expected a number from 0 to 1, not {chance!r}")
         if kind.where is Where.STATE and (self.times is not None or chance != 1):
             raise ValueError(f"fault {self.name} lasts: it has for_ms, but no times and no chance")
         if kind.everywhere and self.match:
-            raise ValueError(f"fault {self.name} is about the whole venue: it has no match")
+            raise ValueError(f"match: {self.name} is about the whole venue and has none")
 
     def _check_value(self, kind: Kind) -> None:
         if kind.value and not kind.form.fullmatch(self.value):
-            raise ValueError(f"fault {self.name} needs a value: {kind.value}")
+            raise ValueError(f"value: {self.name} needs {kind.value}, not {self.value!r}")
         if self.name == "status" and not 200 <= self.number <= 599:
-            raise ValueError("a status is from 200 to 599")
+            raise ValueError(f"value: a status is from 200 to 599, not {self.value}")
         if self.name == "close" and not 1000 <= self.number <= 4999:
-            raise ValueError("a close code is from 1000 to 4999")
+            raise ValueError(f"value: a close code is from 1000 to 4999, not {self.value}")
         if kind.form is FIELD and self.value.partition("=")[2]:
-            json.loads(self.value.partition("=")[2])
+            try:
+                json.loads(self.value.partition("=")[2])
+            except (ValueError, RecursionError):
+                raise ValueError(f"value: what follows = in {self.value!r} is not JSON") from None
 
     @property
     def number(self) -> int:

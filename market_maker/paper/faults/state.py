@@ -29,7 +29,7 @@ class StateFaults:
         """Raise ValueError for an unlisted symbol, or a tick that is not a multiple of its own."""
         listings = [listing for listing in self._listings() if _is_about(fault, listing)]
         if not listings:
-            raise ValueError(f"there is no symbol {fault.match!r}")
+            raise ValueError(f"match: there is no symbol {fault.match!r}")
         if fault.name == "tick_change":
             for listing in listings:
                 listing.check_tick(Decimal(fault.value))

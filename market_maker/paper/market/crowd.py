@@ -39,11 +39,11 @@ STEP_MS = 100
 LEVELS = 30
 
 # of the fair value, per square root of a minute and per minute
-VOLATILITY = 0.01
+VOLATILITY = 0.01 / 15  # moves of 0.036 % in 10 s, as in a real perpetual's market
 REVERSION = 0.5
 CLUSTERING = 1.0  # volatility of the logarithm of the volatility
 JUMPS = 0.2
-JUMP_SIZE = 0.004
+JUMP_SIZE = 0.004 / 15
 
 
 class Crowd:
@@ -63,7 +63,7 @@ class Crowd:
         """Set the first price and the grid.
 
         `grid` is the distance between levels in ticks, `size` a typical size in lots. `volatility`
-        and `speed` are multiples of the normal ones.
+        and `speed` are multiples of a real market's.
         """
         self._chance = chance
         self._start = start

@@ -1,6 +1,5 @@
 """The setup of a new paper exchange: instruments, the user's account and the markets."""
 
-import gzip
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from market_maker.paper.exchange.instrument import Instrument, Key, listed
 from market_maker.paper.exchange.moves import Depth, Move
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.market.crowd import Crowd, Step
+from market_maker.paper.market.recording import lines_of
 from market_maker.paper.market.tape import Survey, play, survey
 
 OWNER = "paper"
@@ -30,8 +30,10 @@ GRID = Decimal("0.0003")  # distance of the crowd's levels, as a fraction of the
 class Market:
     """The steps of the other participants of one instrument. It never skips or repeats a step."""
 
-    def __init__(self, key: Key, steps: Iterator[Step]) -> None:
+    def __init__(self, key: Key, steps: Iterator[Step], about: str = "") -> None:
+        """`about` says what a recorded market is."""
         self.key = key
+        self.about = about
         self._steps = steps
         self._next: Step | None = None
 
@@ -58,28 +60,31 @@ def set_up(
     seed: int = 1,
     crowd: bool = True,
     tape: Path | None = None,
+    tape_as: str = "",
     volatility: float = 1.0,
     speed: float = 1.0,
     quirks: Quirks = DEFAULTS,
 ) -> Setup:
     """Return a new exchange with a crowd in every instrument; a tape replaces one of the crowds.
 
-    `volatility` and `speed` multiply those of the crowds. Raise ValueError for a tape that cannot
-    be read or is not valid.
+    `tape_as` names the instrument that plays it, where its own name does not. `volatility` is a
+    multiple of a real market's; the tape and the crowds live `speed` times as fast. Raise
+    ValueError for a tape that cannot be read or whose beginning is not valid.
     """
     try:
-        recorded = survey(read(tape), str(tape)) if tape else None
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{tape} cannot be read: {error}") from None
-    exchange = Exchange(_listed(recorded), quirks)
+        surveyed = survey(lines_of(tape), str(tape), listed(), tape_as) if tape else None
+    except OSError as error:
+        raise ValueError(f"{tape} cannot be read: {error.strerror or error}") from None
+    exchange = Exchange(_listed(surveyed), quirks)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
         for asset, amount in amounts.items():
             exchange.ledger.deposit(OWNER, wallet, asset, Decimal(amount))
     markets = []
     for key in exchange.listings:
-        if tape and recorded and key == recorded.key:
-            markets.append(Market(key, play(read(tape), str(tape), recorded.tick)))
+        if tape and surveyed and key == surveyed.key:
+            steps = play(lines_of(tape), str(tape), surveyed, speed=speed)
+            markets.append(Market(key, steps, str(surveyed)))
         elif crowd:
             instrument = exchange.listings[key].instrument
             chance = random.Random(f"{seed} {key}")
@@ -96,25 +101,12 @@ def set_up(
     return Setup(exchange, markets)
 
 
-def read(tape: Path) -> Iterator[str]:
-    """Yield the lines of a file, plain or gzip."""
-    with tape.open("rb") as plain:
-        packed = plain.read(2) == b"\x1f\x8b"
-    with gzip.open(tape, "rt", encoding="utf-8") if packed else tape.open() as lines:
-        yield from lines
-
-
-def _listed(recorded: Survey | None) -> list[Instrument]:
-    instruments = listed()
-    if recorded is None:
-        return instruments
-    if recorded.key not in {instrument.key for instrument in instruments}:
-        raise ValueError(f"the tape is about {'/'.join(recorded.key)}, which is not listed here")
+def _listed(surveyed: Survey | None) -> list[Instrument]:
     return [
-        replace(instrument, tick=recorded.tick, start=recorded.start)
-        if instrument.key == recorded.key
+        replace(instrument, tick=surveyed.tick, lot=surveyed.lot, start=surveyed.start)
+        if surveyed and instrument.key == surveyed.key
         else instrument
-        for instrument in instruments
+        for instrument in listed()
     ]
 
 

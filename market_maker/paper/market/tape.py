@@ -1,261 +1,240 @@
 """The tape: a recorded market, replayed as the other participants of one instrument.
 
-A line is `<local ns> <JSON>`, or the JSON alone, in one of two formats: depth updates, trades and
-one full image as an inverse perpetual's public feed sends them (`b` and `a` hold `[price, size]`;
-the size is final, 0 deletes the level), or frames of GTE's own `order_book` and `trade` tables.
-Other valid JSON is ignored. A tape is read twice: `survey` validates it, `play` replays it.
+A tape is read as a stream. `survey` reads its beginning, for what must be known before it plays;
+`play` reads it from the first line on, while it plays.
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
 from math import gcd
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.instrument import CONTRACT, Key
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, Key
 from market_maker.paper.exchange.moves import Depth, Index, Move, Take
 from market_maker.paper.market.crowd import Step
+from market_maker.paper.market.recording import (
+    FORMATS,
+    SCALE,
+    Image,
+    Level,
+    Reader,
+    Record,
+    Trades,
+    Update,
+)
 
 BTC_USD = Key(CONTRACT, "BTC", "BTC_USD")
-SCALE = 8  # decimals a price may have
-WORDS = {"buy": Side.BUY, "sell": Side.SELL}
+SURVEYED = 5_000
+"""Lines that a survey reads: half a second of work at most."""
+REST = 100
+"""Lines without a market after which `play` yields a step without moves."""
 
 
 class Survey(NamedTuple):
-    """The properties of a tape that are needed before it is played."""
+    """What the beginning of a tape tells of it."""
 
     key: Key
     tick: Decimal
+    lot: Decimal
     start: Decimal  # the first trade, or the middle of the book
+    has_image: bool
+    began: int  # ms UTC
+    unit: str  # of its times
+
+    def __str__(self) -> str:
+        began = datetime.fromtimestamp(self.began // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        book = (
+            "from its first full image on"
+            if self.has_image
+            else f"without a full image in its first {SURVEYED} lines: the book is built up"
+            " from the updates, and lacks what does not change"
+        )
+        return (
+            f"The tape plays as {named(self.key)}, {book}."
+            f" It begins at {began} UTC (times in {self.unit}); tick {self.tick}, lot {self.lot}."
+        )
 
 
-class _Level(NamedTuple):
-    side: Side
-    price: Decimal
-    size: int
+def survey(
+    lines: Iterable[bytes], name: str, listed: Collection[Instrument], wanted: str = ""
+) -> Survey:
+    """Read the beginning of a tape; `wanted` names the instrument that is to play it.
 
-
-class _Image(NamedTuple):
-    """A whole book; of the updates seen before it, only those that end after `last` count."""
-
-    levels: list[_Level]
-    last: int
-
-
-class _Update(NamedTuple):
-    levels: list[_Level]
-    last: int
-
-
-class _Trade(NamedTuple):
-    takes: list[_Level]
-
-
-_Record = _Image | _Update | _Trade
-
-
-def survey(lines: Iterable[str], name: str) -> Survey:
-    """Read a whole tape; raise ValueError with the file and the line that is not valid."""
-    reader = _Reader(name)
-    best: dict[Side, Decimal] = {}
-    first_trade: Decimal | None = None
-    divisor = 0
-    for _, record in reader.effective(lines):
-        levels = record.takes if isinstance(record, _Trade) else record.levels
-        for level in levels:
-            divisor = gcd(divisor, int(level.price.scaleb(SCALE)))
-        if isinstance(record, _Trade) and first_trade is None and levels:
-            first_trade = levels[0].price
-        elif isinstance(record, _Image) and not best:
-            best = _best(levels)
-    if not divisor or reader.key is None:
-        raise ValueError(f"{name}: no full image of an order book in it")
-    middle = sum(best.values(), Decimal(0)) / max(len(best), 1)
-    tick = _tick(divisor)
-    start = first_trade or middle // tick * tick
-    return Survey(reader.key, tick, start)
-
-
-def play(lines: Iterable[str], name: str, tick: Decimal) -> Iterator[Step]:
-    """Yield the steps of a tape at their recorded times, from the first full image on.
-
-    `tick` is that of the survey. A line that is not valid raises ValueError.
+    Raises ValueError with the file and the line that is not valid, or for a market that no listed
+    instrument can play.
     """
+    reader = Reader(name)
+    found: list[tuple[int, Record]] = []
+    fraction: ValueError | None = None
+    for time, record in reader.records(islice(lines, SURVEYED)):
+        if record:
+            found.append((time, record))
+            if not fraction and any(level.size % 1 for level in record.levels):
+                fraction = reader.error("contracts are whole, and these are not; as spot they may")
+    images = [record for _, record in found if isinstance(record, Image)]
+    counted = [one for one in _effective(found, bool(images)) if one]
+    trades = [each for _, one in counted if isinstance(one, Trades) for each in one.levels]
+    levels = [level for _, record in found for level in record.levels]
+    if not images and not trades and len({level.side for level in levels}) < len(Side):
+        read = reader.line - 1
+        raise ValueError(f"{name}: no book and no trade in its first {read} lines. {FORMATS}")
+    instrument = _instrument(reader.market, name, wanted, listed)
+    if fraction and instrument.key.kind == CONTRACT:
+        raise fraction
+    tick = _tick(level.price for level in levels)
+    return Survey(
+        key=instrument.key,
+        tick=tick,
+        lot=_lot((level.size for level in levels), instrument.lot),
+        start=trades[0].price if trades else _middle((images or [Image(levels, 0)])[0], tick),
+        has_image=bool(images),
+        began=found[0][0],
+        unit=reader.unit,
+    )
+
+
+def play(
+    lines: Iterable[bytes], name: str, surveyed: Survey, *, speed: float = 1.0
+) -> Iterator[Step]:
+    """Yield the steps of a tape at their recorded times, `speed` times as fast.
+
+    Raises ValueError at a line that is not valid, or that is off the tick or the lot of the survey.
+    """
+    reader = Reader(name)
     resting: set[tuple[Side, int]] = set()
     began: int | None = None
-    for time, record in _Reader(name).effective(lines):
+    latest = 0
+    records = _effective(reader.records(lines), surveyed.has_image)
+    for number, record_at in enumerate(records, 1):
+        if record_at is None:
+            if number % REST == 0:
+                yield Step(latest, [])
+            continue
+        time, record = record_at
         began = time if began is None else began
-        moves: list[Move] = []
-        if isinstance(record, _Trade):
-            for take in record.takes:
-                moves += [Take(take.side, int(take.price / tick), take.size), Index(take.price)]
+        latest = max(round((time - began) / speed), 0)
+        levels = [_in_ticks(level, surveyed, reader) for level in record.levels]
+        if isinstance(record, Trades):
+            moves: list[Move] = []
+            for level, traded in zip(record.levels, levels, strict=True):
+                moves += [Take(*traded), Index(level.price)]
         else:
-            depths = [Depth(side, int(price / tick), size) for side, price, size in record.levels]
-            if isinstance(record, _Image):
-                gone = resting - {(depth.side, depth.price) for depth in depths}
-                depths += [Depth(side, price, 0) for side, price in gone]
-                resting.clear()
-            # deletes first: within one update a price may move to the other side
-            depths.sort(key=lambda depth: depth.size > 0)
-            moves += depths
-            for depth in depths:
-                if depth.size:
-                    resting.add(depth[:2])
-                else:
-                    resting.discard(depth[:2])
-        yield Step(max(time - began, 0), moves)
+            moves = _depths(levels, resting, is_whole=isinstance(record, Image))
+        yield Step(latest, moves)
 
 
-class _Reader:
-    """Parses lines into records. The first one that names an instrument sets `key`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._ids: dict[str, tuple[Side, Decimal]] = {}
-        self._frames = 0
-        self.key: Key | None = None
-
-    def effective(self, lines: Iterable[str]) -> Iterator[tuple[int, _Record]]:
-        """Yield (time in ms, record) from the first image on, without updates that it contains."""
-        early: list[_Update] = []
-        seen: int | None = None
-        for time, record in self._records(lines):
-            if isinstance(record, _Image):
-                seen = record.last
-                yield time, record
-                for update in early:
-                    if update.last > seen:
-                        yield time, update
-                early.clear()
-            elif seen is None:
-                if isinstance(record, _Update):
-                    early.append(record)
-            elif isinstance(record, _Trade) or record.last > seen:
-                yield time, record
-
-    def _records(self, lines: Iterable[str]) -> Iterator[tuple[int, _Record]]:
-        number = 0
-        try:
-            for line in lines:
-                number += 1
-                if line.strip():
-                    time, content = _split(line)
-                    record = self._record(content)
-                    if record:
-                        yield time, record
-        except (ValueError, KeyError, TypeError, InvalidOperation, RecursionError) as error:
-            reason = f"{type(error).__name__} {error}".replace("\n", " ")[:200]
-            raise ValueError(f"{self._name}: line {number}: {reason}") from None
-
-    def _record(self, content: dict[str, Any]) -> _Record | None:
-        table = content.get("table")
-        if table == "order_book":
-            return self._gte_book(content)
-        if table == "trade":
-            rows = self._gte_rows(content)
-            return _Trade(
-                [
-                    _Level(WORDS[row["side"]], _price(row["price"]), _size(row["qty"]))
-                    for row in rows
-                ]
-            )
-        data = content.get("data", content)
-        if not isinstance(data, dict):
-            return None
-        if "lastUpdateId" in data:
-            self.key = self.key or BTC_USD
-            return _Image(_levels(data, bids="bids", asks="asks"), int(data["lastUpdateId"]))
-        match data.get("e"):
-            case "depthUpdate":
-                return _Update(_levels(data, bids="b", asks="a"), int(data["u"]))
-            case "trade" | "aggTrade":
-                side = Side.SELL if data["m"] else Side.BUY
-                return _Trade([_Level(side, _price(data["p"]), _size(data["q"]))])
-        return None
-
-    def _gte_book(self, content: dict[str, Any]) -> _Record | None:
-        action = content.get("action")
-        rows = self._gte_rows(content)
-        levels = []
-        for row in rows:
-            if "price" in row:
-                side, price = WORDS[row["side"]], _price(row["price"])
-                self._ids[row.get("id", "")] = side, price
-            else:
-                side, price = self._ids[row["id"]]
-            levels.append(_Level(side, price, 0 if action == "delete" else _size(row["size"])))
-        if not rows:
-            return None
-        self._frames += 1  # GTE does not number its updates
-        if action == "partial":
-            return _Image(levels, self._frames)
-        return _Update(levels, self._frames)
-
-    def _gte_rows(self, content: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the rows of the tape's instrument: the first that it names."""
-        found = []
-        for row in content["data"]:
-            key = Key(row["instrument_type"], row["settle_currency"], row["symbol"])
-            self.key = self.key or key
-            if key == self.key:
-                found.append(row)
-        return found
+def _depths(levels: list[Depth], resting: set[tuple[Side, int]], *, is_whole: bool) -> list[Move]:
+    """Return the moves to these levels, and note which ones rest then."""
+    if is_whole:
+        gone = resting - {level[:2] for level in levels}
+        levels = levels + [Depth(side, price, 0) for side, price in gone]
+        resting.clear()
+    # deletes first: within one update a price may move to the other side
+    levels = sorted(levels, key=lambda level: level.size > 0)
+    for level in levels:
+        if level.size:
+            resting.add(level[:2])
+        else:
+            resting.discard(level[:2])
+    return [*levels]
 
 
-def _split(line: str) -> tuple[int, dict[str, Any]]:
-    """Return the time of a line in milliseconds and its JSON object."""
-    stamp, _, rest = line.partition(" ")
-    timed = stamp.isascii() and stamp.isdigit()
-    content = json.loads(
-        rest if timed else line, parse_float=Decimal, parse_constant=_reject_constant
-    )
-    if not isinstance(content, dict):
-        raise ValueError("not a JSON object")
-    if timed:
-        return int(stamp) // 1_000_000, content
-    data = content.get("data")
-    inner = data if isinstance(data, dict) else content
-    return int(content.get("time") or inner.get("E") or 0), content
+def _effective(
+    records: Iterable[tuple[int, Record | None]], has_image: bool
+) -> Iterator[tuple[int, Record] | None]:
+    """Yield records from the first image on, without updates that it contains; None for a rest.
+
+    A tape without an image in its beginning counts from its first record.
+    """
+    early: list[tuple[int, Update]] = []
+    seen: int | None = None if has_image else -1
+    for time, record in records:
+        if isinstance(record, Image):
+            seen = record.last
+            yield time, record
+            yield from ((time, update) for _, update in early if update.last > seen)
+            early.clear()
+        elif isinstance(record, Update) and seen is None:
+            early.append((time, record))
+            yield None
+        elif record and seen is not None and (isinstance(record, Trades) or record.last > seen):
+            yield time, record
+        else:
+            yield None
 
 
-def _reject_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
+def _in_ticks(level: Level, surveyed: Survey, reader: Reader) -> Depth:
+    """Return a level in whole ticks and lots."""
+    ticks, lots = level.price / surveyed.tick, level.size / surveyed.lot
+    if ticks % 1 or lots % 1:
+        raise reader.error(
+            f"{level.size} at {level.price} does not fit tick {surveyed.tick} and lot"
+            f" {surveyed.lot}, which the first {SURVEYED} lines have shown"
+        )
+    return Depth(level.side, int(ticks), int(lots))
 
 
-def _levels(data: dict[str, Any], *, bids: str, asks: str) -> list[_Level]:
-    return [
-        _Level(side, _price(price), _size(size))
-        for side, name in ((Side.BUY, bids), (Side.SELL, asks))
-        for price, size, *_ in data[name]
+def named(key: Key) -> str:
+    """Return the name of an instrument on the command line."""
+    return "/".join(key)
+
+
+def _instrument(
+    market: Key | str, name: str, wanted: str, listed: Collection[Instrument]
+) -> Instrument:
+    """Return the instrument that is to play a market."""
+    found = [
+        instrument
+        for instrument in listed
+        if (named(instrument.key) == wanted if wanted else _is_same(market, instrument))
     ]
+    if not found:
+        what = wanted or (named(market) if isinstance(market, Key) else market) or "no name"
+        names = ", ".join(named(instrument.key) for instrument in listed)
+        raise ValueError(
+            f"{name}: no instrument for {what} is listed here; --tape-as NAME says which one plays"
+            f" it: {names}"
+        )
+    return found[0]
 
 
-def _price(value: Any) -> Decimal:
-    price = Decimal(value)
-    if not 0 < price < 10**12 or price != round(price, SCALE):
-        raise ValueError(f"{value!r} is not a price")
-    return price
+def _is_same(market: Key | str, instrument: Instrument) -> bool:
+    """Return whether a market is that instrument: BTCUSD_PERP is BTC_USD in its own coin."""
+    key = instrument.key
+    if isinstance(market, Key):
+        return market == key
+    base, quote = key.symbol.split(instrument.split_char)
+    is_home = key.kind == SPOT or key.area == base
+    return is_home and market.upper().removesuffix("_PERP") == base + quote
 
 
-def _size(value: Any) -> int:
-    size = Decimal(value)
-    if not 0 <= size < 10**12 or size % 1:
-        raise ValueError(f"{value!r} is not a number of contracts")
-    return int(size)
+def _middle(image: Image, tick: Decimal) -> Decimal:
+    bids = [level.price for level in image.levels if level.size and level.side is Side.BUY]
+    asks = [level.price for level in image.levels if level.size and level.side is Side.SELL]
+    best = [*sorted(bids)[-1:], *sorted(asks)[:1]]
+    return sum(best, Decimal(0)) / max(len(best), 1) // tick * tick
 
 
-def _best(levels: Iterable[_Level]) -> dict[Side, Decimal]:
-    bids = [level.price for level in levels if level.size and level.side is Side.BUY]
-    asks = [level.price for level in levels if level.size and level.side is Side.SELL]
-    best = {Side.BUY: max(bids, default=None), Side.SELL: min(asks, default=None)}
-    return {side: price for side, price in best.items() if price is not None}
+def _divisor(numbers: Iterable[Decimal]) -> int:
+    return gcd(*{int(number.scaleb(SCALE)) for number in numbers})
 
 
-def _tick(divisor: int) -> Decimal:
+def _tick(prices: Iterable[Decimal]) -> Decimal:
     """Return the coarsest tick of 5, 2 or 1 times a power of ten (at most 5) that fits."""
+    divisor = _divisor(prices)
     for power in range(SCALE, 0, -1):
         for factor in (5, 2, 1):
             if divisor % (factor * 10**power) == 0:
                 return Decimal(factor).scaleb(power - SCALE)
     return Decimal(1).scaleb(-SCALE)
+
+
+def _lot(sizes: Iterable[Decimal], usual: Decimal) -> Decimal:
+    """Return the usual lot, or if that does not fit the coarsest power of ten that does."""
+    divisor, lot = _divisor(sizes), usual
+    while divisor % int(lot.scaleb(SCALE)):
+        lot /= 10
+    return lot

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -35,29 +36,35 @@ def run(arguments: argparse.Namespace, end_at_once: Callable[[], None]) -> None:
     Raises ValueError or OSError when it cannot start.
     """
     from market_maker.paper.api import judge
-    from market_maker.paper.faults import schedule
-    from market_maker.paper.server.service import serve
+    from market_maker.paper.faults import reading, schedule
+    from market_maker.paper.server import service
 
     if arguments.list_faults:
         for name, text in schedule.listed():
             print(f"{name:<18} {text}")
+        print(f"\n{reading.FIELDS_HELP}")
         return
     stop = threading.Event()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
+    secret = arguments.secret or token_urlsafe(24)
+    out = sys.stderr if arguments.json else sys.stdout  # JSON alone goes to stdout
+    ready = partial(_tell_the_user, secret, out)
     if arguments.for_bot:
         logging.getLogger().setLevel(logging.WARNING)
-    out = sys.stderr if arguments.json else sys.stdout  # JSON alone goes to stdout
-    report = serve(
+        logging.getLogger(service.__name__).setLevel(logging.INFO)
+        ready = partial(_tell_the_bot, stop, end_at_once, secret)
+    report = service.serve(
         port=arguments.port,
         seed=arguments.seed,
         tape=arguments.tape,
+        tape_as=arguments.tape_as or "",
         volatility=arguments.volatility,
         speed=arguments.speed,
+        latency_ms=arguments.latency,
+        secret=secret,
         faults=_schedule(arguments.faults),
-        ready=_tell_the_bot(stop, end_at_once)
-        if arguments.for_bot
-        else partial(_tell_the_user, out),
+        ready=ready,
         control=partial(_tell_of_control, out) if arguments.control else None,
         stop=stop,
     )
@@ -75,10 +82,10 @@ def run(arguments: argparse.Namespace, end_at_once: Callable[[], None]) -> None:
 
 
 def _tell_the_bot(
-    stop: threading.Event, end_at_once: Callable[[], None]
-) -> Callable[[str, str], None]:
-    """Return what tells the bot where we are, and ends us when its pipe closes."""
-    from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
+    stop: threading.Event, end_at_once: Callable[[], None], secret: str, rest: str, ws: str
+) -> None:
+    """Tell the bot where we are and which key pair we take, and end when its pipe closes."""
+    from market_maker.paper.server.venue import PAPER_KEY
 
     def stop_with_the_bot() -> None:
         sys.stdin.read()
@@ -86,20 +93,17 @@ def _tell_the_bot(
         threading.Event().wait(STUCK_SECONDS)
         end_at_once()
 
-    def tell(rest: str, ws: str) -> None:
-        answer = {"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": PAPER_SECRET}
-        print(json.dumps(answer), flush=True)
-        threading.Thread(target=stop_with_the_bot, daemon=True).start()
-
-    return tell
+    print(json.dumps({"rest": rest, "ws": ws, "key": PAPER_KEY, "secret": secret}), flush=True)
+    threading.Thread(target=stop_with_the_bot, daemon=True).start()
 
 
-def _tell_the_user(out: TextIO, rest: str, ws: str) -> None:
-    from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET
+def _tell_the_user(secret: str, out: TextIO, rest: str, ws: str) -> None:
+    from market_maker.paper.server.venue import PAPER_KEY
 
     print(f"REST       {rest}\nWebSocket  {ws}", file=out)
-    keys = f"Key        {PAPER_KEY}\nSecret     {PAPER_SECRET}\nCtrl-C ends it."
-    print(keys, file=out, flush=True)
+    print(f"Key        {PAPER_KEY}\nSecret     {secret}", file=out)
+    pair = f"GTE_API_KEY={PAPER_KEY} GTE_API_SECRET={secret}"
+    print(f"Ctrl-C ends it. In the terminal of its bot: export {pair}", file=out, flush=True)
 
 
 def _tell_of_control(out: TextIO, url: str, token: str) -> None:
@@ -108,11 +112,13 @@ def _tell_of_control(out: TextIO, url: str, token: str) -> None:
 
 def _schedule(file: Path | None) -> "list[Fault]":
     """Return the faults of a file: a JSON list such as [{"name": "cut", "after_ms": 5000}]."""
-    from market_maker.paper.faults.schedule import Fault
+    from market_maker.paper.faults.reading import read_faults
 
     if file is None:
         return []
     try:
-        return [Fault(**wanted) for wanted in json.loads(file.read_text("utf-8"))]
-    except (ValueError, TypeError) as error:
+        return read_faults(json.loads(file.read_text("utf-8-sig")))
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: not UTF-8") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: {error}") from None

@@ -9,7 +9,7 @@ from aiohttp import web
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.paper.server.clock import Clock
 
-MAX_UNSENT = 16 * 1024 * 1024  # characters; a client with more unsent is disconnected
+MAX_UNSENT = 8 * 1024 * 1024  # characters; a client with more unsent is disconnected
 
 
 class Connection:
@@ -22,13 +22,16 @@ class Connection:
         cut: Callable[[], None],
         faults: FrameFaults,
         clock: Clock,
+        delay: float = 0.0,
     ) -> None:
-        """`cut` aborts the connection without a closing frame."""
+        """`cut` aborts the connection without a closing frame; `delay` s a frame is on its way."""
         self._socket = socket
         self._faults = faults
         self._clock = clock
-        self._queue: asyncio.Queue[str | bytes | Cut] = asyncio.Queue()
-        self._unsent = 0
+        self._delay = delay
+        self._queue: asyncio.Queue[tuple[float, str | bytes | Cut]] = asyncio.Queue()
+        self.unsent = 0
+        """Characters that wait for the client to read."""
         self.cut = cut
 
     def send(self, frame: str, table: str) -> None:
@@ -46,22 +49,23 @@ class Connection:
 
     def _end(self, cut: Cut) -> None:
         if cut.code:
-            self._queue.put_nowait(cut)
+            self._queue.put_nowait((0.0, cut))
         else:
             self.cut()
 
     def _put(self, frame: str | bytes) -> None:
-        if self._unsent + len(frame) > MAX_UNSENT:
+        if self.unsent + len(frame) > MAX_UNSENT:
             self.cut()
             return
-        self._unsent += len(frame)
-        self._queue.put_nowait(frame)
+        self.unsent += len(frame)
+        self._queue.put_nowait((asyncio.get_running_loop().time() + self._delay, frame))
 
     async def run(self, thawed: asyncio.Event) -> None:
         """Send queued frames until the connection ends, and none while the venue is frozen."""
         with suppress(ConnectionError):
             while True:
-                frame = await self._queue.get()
+                due, frame = await self._queue.get()
+                await asyncio.sleep(max(due - asyncio.get_running_loop().time(), 0))
                 await thawed.wait()
                 if isinstance(frame, Cut):
                     await self._socket.close(code=frame.code)
@@ -70,4 +74,4 @@ class Connection:
                     await self._socket.send_str(frame)
                 else:
                     await self._socket.send_bytes(frame)
-                self._unsent -= len(frame)
+                self.unsent -= len(frame)

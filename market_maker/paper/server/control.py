@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from market_maker.paper.api.auth import is_loopback_name
+from market_maker.paper.api.auth import foreign_header
 from market_maker.paper.api.encoding import dump
 from market_maker.paper.api.judge import as_plain
-from market_maker.paper.faults.schedule import Fault
+from market_maker.paper.faults.reading import read_fault
 from market_maker.paper.server.clock import Clock, now_ms
 from market_maker.paper.server.venue import Venue
 
@@ -52,8 +52,7 @@ class Control:
     @web.middleware
     async def _check(self, request: web.Request, handler: Any) -> web.StreamResponse:
         given = request.headers.get("x-token", "").encode("utf-8", "replace")
-        known = is_loopback_name(request.headers.get("Host", ""))
-        if not known or not hmac.compare_digest(given, self.token.encode()):
+        if foreign_header(request.headers) or not hmac.compare_digest(given, self.token.encode()):
             raise web.HTTPForbidden
         answer: web.StreamResponse = await handler(request)
         return answer
@@ -64,7 +63,7 @@ class Control:
     async def _plan(self, request: web.Request) -> web.Response:
         try:
             wanted = json.loads(await request.read())
-            self._venue.plan(Fault(**wanted), self._clock())
+            self._venue.plan(read_fault(wanted), self._clock())
         except (ValueError, TypeError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         return await self._show(request)

@@ -50,11 +50,12 @@ class PaperExchange:
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Clock = now_ms,
+        latency_ms: float = 0.0,
     ) -> None:
         """Raise ValueError for a host that is not loopback, or an invalid tape."""
         check_loopback(host)
         exchange, markets = set_up(seed=seed, crowd=crowd, tape=tape, quirks=quirks)
-        self._server = Server(exchange, markets, seed, clock)
+        self._server = Server(exchange, markets, seed, clock, latency_ms=latency_ms)
         self._venue = self._server.venue
         if book:
             exchange.play(BTC_USD, still_book(), clock())

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from market_maker.paper.api.auth import is_loopback_name
+from market_maker.paper.api.auth import foreign_header
 from market_maker.paper.api.dispatch import RawRequest, envelope
 from market_maker.paper.api.session import Session
 from market_maker.paper.exchange.errors import Code
@@ -27,6 +28,9 @@ SOCKET_PATHS = {"", "ws", "realtime"}
 TICK = 0.1  # seconds
 MAX_LATE = 1.0  # seconds; a market that is later continues from now instead of catching up
 MAX_BODY = 64 * 1024  # bytes
+MAX_CONNECTIONS = 256
+MAX_SOCKETS = 64  # of those connections
+MAX_UNSENT_OF_ALL = 32 * 1024 * 1024  # characters; beyond it the slowest clients are cut off
 
 
 class Server:
@@ -38,12 +42,19 @@ class Server:
         markets: Iterable[Market],
         seed: int = 1,
         clock: Clock = now_ms,
+        *,
+        latency_ms: float = 0.0,
+        secret: str = "",
     ) -> None:
-        self.venue = Venue(exchange, seed)
+        """`latency_ms` are from a request to its answer, half of it each way; so for the feed."""
+        self.venue = Venue(exchange, seed, secret)
+        self._one_way = latency_ms / 2000
         self.clock = clock
         self._quirks = exchange.quirks
         self._markets = list(markets)
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, Session] = {}  # in order of arrival
+        self._served: dict[object, float] = {}
+        """By connection, when its last whole request came; those of the feed come last."""
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -122,16 +133,19 @@ class Server:
         """Play the steps of a market when they are due; a freeze or stop skips no step."""
         loop = asyncio.get_running_loop()
         began: float | None = None
-        while step := market.upcoming():
-            now, due = loop.time(), step.time / 1000
-            if began is None or now > began + due + MAX_LATE:
-                began = now - due
-            elif now < began + due:
-                await asyncio.sleep(began + due - now)
-            await self._thawed.wait()
-            self.venue.play(market.key, step.moves, self.clock())
-            market.done()
-        logger.info("the recorded market of %s has ended and stands still", market.key.symbol)
+        reason = "Its tape has ended."
+        try:
+            while step := market.upcoming():
+                now, due = loop.time(), step.time / 1000
+                if began is None or now > began + due + MAX_LATE:
+                    began = now - due
+                await asyncio.sleep(max(began + due - now, 0))  # late or not, others have a turn
+                await self._thawed.wait()
+                self.venue.play(market.key, step.moves, self.clock())
+                market.done()
+        except ValueError as error:
+            reason = str(error)
+        logger.warning("%s stands still from here on. %s", market.key.symbol, reason)
 
     async def _pulse(self) -> None:
         while True:
@@ -143,18 +157,38 @@ class Server:
         while True:
             await self._thawed.wait()
             self.venue.tick(self.clock())
+            self._cut_off_excess()
             if self.venue.refusing and self._site:
                 await self._close()
             elif not self.venue.refusing and not self._site:
                 await self._open()
             await asyncio.sleep(TICK)
 
+    def _cut_off_excess(self) -> None:
+        """Cut off the clients that read too slowly, and those that only hold a connection."""
+        unsent = sum(connection.unsent for connection in self._connections)
+        for connection in sorted(self._connections, key=lambda each: -each.unsent):
+            if unsent <= MAX_UNSENT_OF_ALL:
+                break
+            unsent -= connection.unsent
+            connection.cut()
+        server = self._runner.server if self._runner else None
+        open_ones = {
+            each: each.transport
+            for each in (server.connections if server else [])
+            if each.transport and not each.transport.is_closing()
+        }
+        self._served = {each: self._served.get(each, 0.0) for each in open_ones}
+        excess = max(len(open_ones) - MAX_CONNECTIONS, 0)
+        for protocol in sorted(open_ones, key=self._served.__getitem__)[:excess]:
+            open_ones[protocol].abort()
+
     # REST
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         await self._thawed.wait()
-        if not is_loopback_name(request.headers.get("Host", "")):
-            return web.json_response(envelope(Code.NO_RIGHT, "Host"), status=403)
+        if header := foreign_header(request.headers):
+            return web.json_response(envelope(Code.NO_RIGHT, header), status=403)
         path = "/".join(part for part in request.path.split("/") if part)
         if path in SOCKET_PATHS and request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
@@ -164,8 +198,16 @@ class Server:
             return web.json_response(envelope(Code.PARAM_VALUE, "body"), status=413)
         except web.RequestPayloadError:
             return web.json_response(envelope(Code.PARAM_TYPE, "body"), status=400)
-        await self._thawed.wait()
+        self._served[request.protocol] = asyncio.get_running_loop().time()
         raw = RawRequest(request.method, path, request.headers, query, body, request.remote or "")
+        await asyncio.sleep(self._one_way)
+        await self._thawed.wait()
+        reply = await self._reply(request, raw)
+        await asyncio.sleep(self._one_way)
+        return reply
+
+    async def _reply(self, request: web.Request, raw: RawRequest) -> web.StreamResponse:
+        path = raw.path
         fault = self.venue.strike(path, self.clock())
         if fault and fault.name in TRANSPORT and not fault.done:
             reply = await faulty_reply(request, fault, "")
@@ -187,20 +229,36 @@ class Server:
         if transport is None:  # the client has gone already
             return socket
         faults = FrameFaults(self.venue.faults)
-        connection = Connection(socket, cut=transport.abort, faults=faults, clock=self.clock)
+        connection = Connection(
+            socket, cut=transport.abort, faults=faults, clock=self.clock, delay=self._one_way
+        )
         session = Session(connection.send)
         writer = asyncio.create_task(connection.run(self._thawed))
-        self._connections.add(connection)
+        self._make_room()
+        self._served[request.protocol] = math.inf  # it is counted among the sockets
+        self._connections[connection] = session
         self.venue.feed.sessions[session] = None
         try:
-            await self._read(socket, session)
+            await self._read(socket, connection, session)
         finally:
             self.venue.feed.sessions.pop(session, None)
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
             writer.cancel()
         return socket
 
-    async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
+    def _make_room(self) -> None:
+        """Cut off a client where there are too many: a stranger first, then the slowest."""
+        if len(self._connections) >= MAX_SOCKETS:
+            worst = max(self._connections, key=lambda each: (self._is_stranger(each), each.unsent))
+            self.venue.feed.sessions.pop(self._connections.pop(worst), None)
+            worst.cut()
+
+    def _is_stranger(self, connection: Connection) -> bool:
+        return not self._connections[connection].owner
+
+    async def _read(
+        self, socket: web.WebSocketResponse, connection: Connection, session: Session
+    ) -> None:
         while not socket.closed:
             try:
                 message = await socket.receive(self._quirks.silence_s)
@@ -214,11 +272,18 @@ class Server:
                 text = message.data.decode("utf-8", "replace")
             else:
                 return
-            try:
-                self.venue.receive(session, text, self.clock())
-            except Exception:
-                logger.exception("a message: the paper exchange has failed")
-                return
+            if self._one_way:
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._one_way, self._receive, connection, session, text)
+            else:
+                self._receive(connection, session, text)
+
+    def _receive(self, connection: Connection, session: Session, text: str) -> None:
+        try:
+            self.venue.receive(session, text, self.clock())
+        except Exception:
+            logger.exception("a message: the paper exchange has failed")
+            connection.cut()
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

@@ -1,6 +1,7 @@
 """The service: one paper exchange on loopback, with its control endpoint, until it is stopped."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,8 @@ from market_maker.paper.faults.schedule import Fault
 from market_maker.paper.market.setup import set_up
 from market_maker.paper.server.control import Control
 from market_maker.paper.server.server import Server, urls
+
+logger = logging.getLogger(__name__)
 
 STOP_POLL = 0.05  # seconds
 
@@ -29,9 +32,12 @@ def serve(
     port: int = 0,
     seed: int = 1,
     tape: Path | None = None,
+    tape_as: str = "",
     volatility: float = 1.0,
     speed: float = 1.0,
     quirks: Quirks = DEFAULTS,
+    latency_ms: float = 0.0,
+    secret: str = "",
     faults: Sequence[Fault] = (),
     ready: Callable[[str, str], None],
     control: Callable[[str, str], None] | None = None,
@@ -41,16 +47,31 @@ def serve(
 
     `ready` is called once it listens, with the REST and the WebSocket URL. With `control` there is
     a control endpoint too; `control` is called before `ready`, with its URL and token. `faults` are
-    planned at the start. Raise ValueError for a host that is not loopback, an invalid tape or an
-    invalid fault, OSError if the port is taken.
+    planned at the start. `latency_ms` are from a request to its answer, `secret` is that of the
+    paper key; the market is that of `set_up`. Raise ValueError for a host that is not loopback, an
+    invalid tape or an invalid fault, OSError if the port is taken.
     """
     check_loopback(host)
     exchange, markets = set_up(
-        seed=seed, tape=tape, volatility=volatility, speed=speed, quirks=quirks
+        seed=seed,
+        tape=tape,
+        tape_as=tape_as,
+        volatility=volatility,
+        speed=speed,
+        quirks=quirks,
+    )
+    for market in markets:
+        if market.about:
+            logger.info("%s", market.about)
+    logger.info(
+        "%s made up from seed %d: %g times as volatile as a real market, at speed %g."
+        " An answer takes %g ms.",
+        "The other markets are" if tape else "The market is",
+        *(seed, volatility, speed, latency_ms),
     )
 
     async def main() -> Report:
-        server = Server(exchange, markets, seed)
+        server = Server(exchange, markets, seed, latency_ms=latency_ms, secret=secret)
         controls = Control(server.venue)
         for fault in faults:
             server.plan(fault)

@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 PAPER_KEY = "paper-key"
 PAPER_SECRET = "paper-secret"
-PAPER_READ_KEY = "paper-read-key"  # of the same account; it may read, but not trade
-PAPER_READ_SECRET = "paper-read-secret"
 
 TABLES = {
     *("instrument", "trade", "order_book", "order", "execution", "position", "margin"),
@@ -39,13 +37,11 @@ class Venue:
     `clock` arguments are the true time in ms UTC; the venue's own clock may be ahead or behind.
     """
 
-    def __init__(self, exchange: Exchange, seed: int = 1) -> None:
+    def __init__(self, exchange: Exchange, seed: int = 1, secret: str = "") -> None:
+        """`secret` is that of the paper key; the one of the tests if it is empty."""
         self.exchange = exchange
         self.judge = Judge(OWNER, exchange)
-        keys = [
-            ApiKey(PAPER_KEY, PAPER_SECRET, OWNER),
-            ApiKey(PAPER_READ_KEY, PAPER_READ_SECRET, OWNER, may_trade=False),
-        ]
+        keys = [ApiKey(PAPER_KEY, secret or PAPER_SECRET, OWNER)]
         self.auth = Auth(keys, exchange.quirks.expiry_grace_ms)
         self.faults = Faults(lambda number: random.Random(f"{seed} fault {number}"))
         self.feed = Feed(exchange, self.auth)
@@ -66,7 +62,7 @@ class Venue:
         if CATALOGUE[fault.name].where is Where.STATE:
             self._state_faults.check(fault)
         elif fault.match not in known:
-            raise ValueError(f"there is no endpoint or table {fault.match!r}")
+            raise ValueError(f"match: there is no endpoint or table {fault.match!r}")
         self.faults.plan(fault, clock)
         self._apply_state_faults(clock)
 
