@@ -43,7 +43,7 @@ class Puller:
         now = self._clock.monotonic()
         if self._unconfirmed_since is None:
             self._unconfirmed_since = begun - self._exchange.unconfirmed_for()
-        self.is_left_over = now - begun > SLOW_SECONDS
+        self.is_left_over = now - begun > SLOW_SECONDS and not self.is_left_over  # but once
         if self.is_left_over:
             return
         if self._control.is_halted:
