@@ -105,17 +105,17 @@ class Executor:
         key or liquidates the position.
         """
         begun = self._clock.monotonic()
-        self._post_only = post_only
-        self.is_cut_short = False
+        self._post_only, self.is_cut_short = post_only, False
         try:
             if plan.cancel:
                 self._log("Cancelling", plan.cancel)
                 self.cancel(plan.cancel)
                 self.heartbeat()
-            wanted = [request for request in plan.create if not self._was_not_closable(request)]
-            creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
-            if not creates:
+            self.is_cut_short |= (is_late := self._clock.monotonic() - begun > RECHECK_AFTER)
+            wanted = [r for r in plan.create if not (is_late or self._was_not_closable(r))]
+            if not wanted:
                 return 0
+            creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
             self._log("Creating", creates)
             for request in creates:
                 self._tracker.sending(request)

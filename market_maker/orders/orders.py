@@ -19,6 +19,9 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 
+SLOW_SECONDS = 2.0
+"""A failed read of own orders that took longer stalls the tick."""
+
 __all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 
 
@@ -42,6 +45,9 @@ class Orders:
     ) -> None:
         self._gte = gte
         self._feed = feed
+        self._clock = clock
+        self.is_stalled = False
+        """Whether a read has taken so long that this tick places nothing: the next one does."""
         self._is_spot = not gte.account.is_contract
         self.tracker = OrderTracker(gte.account.prefix)
         self.tracker.known_runs.add(gte.run)
@@ -81,10 +87,16 @@ class Orders:
         Repeats cancels that are not confirmed. Raises Fatal when the venue rejects the key or
         liquidates the position.
         """
+        self.is_stalled = False
         if isinstance(self.executor, DryExecutor):
             self.executor.end_crossed(self._feed.get_ticker())
             return True
+        begun = self._clock.monotonic()
         known = self.reconciler.reconcile_if_needed(always=self._is_spot)
+        took = self._clock.monotonic() - begun
+        self.is_stalled = took > SLOW_SECONDS and self.reconciler.orders_stale_for() > 0
+        if self.is_stalled:
+            return known
         if again := self.reconciler.overdue_cancels():
             logger.warning(
                 "Cancelling %d orders again: not confirmed within %g s.", len(again), ASK_AGAIN

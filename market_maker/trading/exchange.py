@@ -111,14 +111,15 @@ class Exchange:
 
         try:
             known = self.orders.refresh()
-            if not self.dry_run and has_time():
+            had_time = has_time()
+            if not self.dry_run and had_time:
                 self.monitor.account.poll(self.orders.live())
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)
-            known = False
+            known = had_time = False
         is_current = self.dry_run or self.orders.reconciler.is_reconciled()
-        return self.monitor.assess(
+        found = self.monitor.assess(
             self._look_if_possible(),
             position_limit=self._limit(),
             max_loss=exact(settings.MAX_LOSS) or None,
@@ -127,6 +128,8 @@ class Exchange:
             orders_known=known and is_current,
             has_time=has_time,
         )
+        self.orders.is_stalled |= had_time and not has_time()  # another read was slow
+        return found
 
     def _look_if_possible(self) -> Snapshot | None:
         try:

@@ -86,8 +86,6 @@ class Loop:
         self._wall_ahead = self._wall_clock_ahead()
         exchange.orders.set_heartbeat(self.heartbeat)
 
-    # --- the loop -------------------------------------------------------------------------------
-
     def run(self, loops: int | None = None) -> None:
         """Tick until stopped, or `loops` times; then cancel all own orders.
 
@@ -137,6 +135,9 @@ class Loop:
         begun = self._clock.monotonic()
         failing, self._failing_since = self._failing_since, None
         self.heartbeat()
+        if self.puller.is_left_over:
+            self.puller.pull_if_due(begun, self.quote_ttl())
+            return
         self._exchange.view.begin_tick()
         confirmed = False
         try:
@@ -144,7 +145,8 @@ class Loop:
             self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote():
                 self._bot.print_status()
-            confirmed = self.may_quote() and self._place_orders()
+            is_stalled = self._exchange.orders.is_stalled
+            confirmed = self.may_quote() and (is_stalled or self._place_orders())
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.record_fatal(error)
@@ -214,7 +216,7 @@ class Loop:
         is_unsettled = exchange.orders.is_unsettled() or exchange.monitor.has_mismatch()
         if is_unsettled or not self.may_quote():
             interval = min(interval, SETTLE_SECONDS)
-        if exchange.orders.take_cut_short():
+        if exchange.orders.take_cut_short() or self.puller.is_left_over:
             interval = 0.0  # the rest of the plan is planned again at once
         due = clock.monotonic() + interval
         while not self._control.is_stopping and (now := clock.monotonic()) < due:

@@ -13,6 +13,8 @@ PULL_SECONDS = 1.0
 """Seconds that a pull may take within one tick."""
 PULL_AGAIN = 3.0
 """Seconds from a failed pull to the next: with the wait for a tick, cancels leave every 4 s."""
+SLOW_SECONDS = 2.0
+"""A tick that has taken longer leaves a pull to the next one."""
 
 
 class Puller:
@@ -27,6 +29,8 @@ class Puller:
         self._due = 0.0
         self._grid: tuple[float, float] | None = None
         """Tick and lot size of the instrument at the latest look."""
+        self.is_left_over = False
+        """Whether the last tick had no time to pull what must not rest: then the next begins so."""
 
     def confirm(self) -> None:
         """Record that a tick has confirmed the resting orders."""
@@ -35,12 +39,15 @@ class Puller:
     def pull_if_due(self, begun: float, ttl: float) -> None:
         """Pull the orders that must not rest, after a tick that did not confirm them.
 
-        The tick began at `begun` (steady seconds). `ttl` is how long a quote may rest unconfirmed,
-        in seconds.
+        The tick began at `begun` (steady seconds); after a slow one the next tick pulls, so that
+        none takes long. `ttl` is how long a quote may rest unconfirmed, in seconds.
         """
         now = self._clock.monotonic()
         if self._unconfirmed_since is None:
             self._unconfirmed_since = begun - self._exchange.unconfirmed_for()
+        self.is_left_over = now - begun > SLOW_SECONDS and not self.is_left_over  # but once
+        if self.is_left_over:
+            return
         if self._control.is_halted:
             why = f"halted, {self._control.halt_reason}"
             self._halt_pulled |= self.pull(why, surely=not self._halt_pulled)

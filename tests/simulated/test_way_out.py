@@ -1,11 +1,12 @@
-"""The way out: however the venue behaves, it ends within 25 s, and what is left is listed."""
+"""However the venue behaves: no tick takes over 6 s, the way out 25 s, and what is left is told."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from market_maker.errors import OrdersLeft
-from tests.world.scene import LIMITED
+from tests.world.scene import LIMITED, move_market
 from tests.world.world import World
 
 TROUBLE: dict[str, Callable[[World], None]] = {
@@ -19,10 +20,25 @@ TROUBLE: dict[str, Callable[[World], None]] = {
     "403": lambda world: world.fault("status", value="403"),
     "503": lambda world: world.fault("status", value="503"),
     "no way there": lambda world: setattr(world.network, "black_hole", True),
+    "no resolver": lambda world: setattr(world.network, "no_resolver", True),
     "slow": lambda world: world.fault("late", value="3900"),
     "trickle": lambda world: world.fault("trickle"),
 }
 CLEAN = {"mute", "drop", "slow"}
+
+
+class Attempts:
+    """When requests to an endpoint were tried, whether they got through or not."""
+
+    def __init__(self, world: World, part: str) -> None:
+        self.at: list[float] = []
+        world.network.senders.append(
+            lambda asked: self.at.append(world.timeline.monotonic()) if part in asked.path else None
+        )
+
+    def longest_gap(self, since: float) -> float:
+        late = [at for at in self.at if at >= since]
+        return max((later - earlier for earlier, later in pairwise(late)), default=0.0)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +80,33 @@ def test_many_orders_have_a_second_more_for_each_twenty_above_ninety(
         with pytest.raises(OrdersLeft):
             bot.exit()
         assert seconds - 2 <= world.timeline.monotonic() - begun <= seconds
+
+
+@pytest.mark.parametrize("what", sorted({*TROUBLE} - {"slow"}))
+def test_no_tick_takes_longer_than_6_s_whatever_the_venue_does(what: str) -> None:
+    world = World(**LIMITED)
+    with world.installed():
+        bot = world.start()
+        world.run(12)
+        tick, took = bot.tick, [0.0]
+
+        def timed() -> None:
+            begun = world.timeline.monotonic()
+            tick()
+            took.append(world.timeline.monotonic() - begun)
+
+        bot.tick = timed  # type: ignore[method-assign]
+        move_market(world)
+        TROUBLE[what](world)
+        if what in ("refuse", "no resolver"):
+            world.network.drop_all()
+        cancels = Attempts(world, "order/cancel")
+        begun = world.timeline.monotonic()
+        world.run(60)
+        assert max(took) <= 6.1
+        if world.orders():
+            assert cancels.at[0] - begun <= 16
+            assert cancels.longest_gap(begun + 13) <= 10, "while quotes must go"
 
 
 def test_a_loop_that_ends_late_still_has_time_to_cancel() -> None:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from io import BytesIO
+from socket import gaierror
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,12 +21,14 @@ from market_maker.paper.api.session import Session
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.paper.faults.schedule import TRANSPORT, Fault
 from market_maker.paper.server.venue import Venue
+from market_maker.wire.addresses import LOOK_UP_SECONDS
 from market_maker.wire.tls import Connections
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.world.timeline import Killed, Timeline
 
 PAGE = b"<html><body><h1>\x1b[31mThe service is unavailable</h1></body></html>"
 NO_CONNECTION = "connection refused"
+NO_ADDRESS = "Temporary failure in name resolution"
 BEAT = 0.5
 
 
@@ -39,6 +42,8 @@ class Network:
         self.latency = (0.005, 0.03)
         self.black_hole = False
         """Whether packets vanish without a word, on connections old and new."""
+        self.no_resolver = False
+        """Whether no name can be looked up, and each attempt takes a second."""
         self.cut_off = False
         """Whether the bot's machine has no network at all."""
         self.stopped = False
@@ -110,6 +115,11 @@ class Rest(BaseAdapter):
             refused = NewConnectionError(self._pool, NO_CONNECTION)
             refused.__cause__ = ConnectionRefusedError()
             raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), refused))
+        if network.no_resolver:
+            timeline.sleep(LOOK_UP_SECONDS)
+            unresolved = NewConnectionError(self._pool, NO_ADDRESS)
+            unresolved.__cause__ = gaierror(NO_ADDRESS)
+            raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), unresolved))
         if network.black_hole:
             timeline.sleep(connect_seconds)
             raise requests.ConnectTimeout(NO_CONNECTION)
@@ -286,6 +296,8 @@ class Socket:
         network.attempts += 1
         if network.is_refusing():
             raise ConnectionRefusedError(NO_CONNECTION)
+        if network.no_resolver:
+            raise gaierror(NO_ADDRESS)
         if network.black_hole:
             raise TimeoutError("timed out")
         self._network = network
