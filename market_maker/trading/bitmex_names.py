@@ -80,7 +80,7 @@ def margin_of(margin: Margin) -> dict[str, Any]:
         "total": float(margin.total),
         "available": float(margin.available),
         "order_margin": float(margin.order_margin),
-        "pos_margin": float(margin.position_margin),
+        "pos_margin": float(margin.position_margin or ZERO),
         "marginBalance": int(margin.total.scaleb(8)),
         "availableMargin": int(margin.available.scaleb(8)),
     }

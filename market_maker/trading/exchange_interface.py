@@ -17,6 +17,7 @@ from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names, startup
 from market_maker.trading.monitor import Monitor
+from market_maker.trading.price_watch import PriceWatch
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.view import View
 
@@ -75,7 +76,10 @@ class ExchangeInterface:
             control,
             self._clock,
         )
-        self.view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
+        self.prices = PriceWatch(self.gte, self.feed, self._clock)
+        self.view = View(
+            *(self.feed, self.orders, self.money, self.monitor.account, self.prices, self._clock)
+        )
 
     @property
     def dry_run(self) -> bool:
@@ -115,6 +119,8 @@ class ExchangeInterface:
             known = self.orders.refresh()
             if not self.dry_run and has_time():
                 self.monitor.account.poll()
+            if has_time():
+                self.prices.poll()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)

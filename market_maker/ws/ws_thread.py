@@ -153,9 +153,9 @@ class GTEWebsocket:
             return [words for words in self._tables.counts if words.startswith(LOGGED)]
 
     def get_instrument(self) -> Instrument | None:
-        """Return the instrument with its latest prices, or None while none is known."""
+        """Return the instrument with its prices that are not old, or None while none is known."""
         with self._changed:
-            return self._tables.instrument()
+            return self._tables.instrument(self._clock.monotonic())
 
     def get_instrument_row(self) -> dict[str, Any]:
         """Return the instrument's row as the venue sent it."""
@@ -165,14 +165,14 @@ class GTEWebsocket:
     def get_ticker(self, own: OwnQuantity | None = None) -> Ticker:
         """Return best bid and ask, without the `own` quantity at each (side, price)."""
         with self._changed:
-            return self._tables.ticker(own)
+            return self._tables.ticker(own, self._clock.monotonic())
 
     def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position]:
         """Return instrument, ticker without `own` and position; Temporary if a table is missing."""
         with self._changed:
             if missing := self._missing(self.needed):
                 raise Temporary(f"no data yet for {', '.join(missing)}")
-            return self._tables.view(own)
+            return self._tables.view(own, self._clock.monotonic())
 
     def funds(self) -> Margin | None:
         """Return the account in the settlement currency, or None while no frame has shown it."""
