@@ -18,6 +18,7 @@ from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
 from market_maker.ws.tables import LOGGED, Tables
+from market_maker.ws.vitals import News
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class GTEWebsocket:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._ever_received: set[str] = set()
+        self._news = News(clock.monotonic())
         self._bad_rows_before = 0
         self._reconnect_reason = ""
         self._error, self._attempts = "", 0
@@ -113,7 +114,7 @@ class GTEWebsocket:
         """
         with self._changed:
             is_missing = self._session.is_open and table not in self._tables.heard
-            is_new = table not in self._ever_received or self._session.vitals.has_received(table)
+            is_new = not self._news.has_received(table) or self._session.vitals.has_received(table)
             if is_missing and self.epoch == epoch and (table != "position" or is_new):
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
@@ -127,8 +128,8 @@ class GTEWebsocket:
         return self._session.is_open
 
     def silent_for(self, table: str = "") -> float:
-        """Return the seconds since the last frame, or the last one of a `table`."""
-        return self._session.vitals.silent_for(self._clock.monotonic(), table)
+        """Return the seconds since the last good frame, or the last one of a `table` (`News`)."""
+        return self._news.silent_for(self._clock.monotonic(), table, self._session.vitals.began)
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -275,7 +276,6 @@ class GTEWebsocket:
                 self._tables.counts["bad frame"] += 1
             elif "table" in frame:
                 waiting = self._missing(self.needed)
-                self._ever_received.add(str(frame["table"]))
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
@@ -287,6 +287,7 @@ class GTEWebsocket:
                 self._error = error
                 logger.error("%s", error)
                 self._changed.notify_all()
+            self._news.record(frame, self._clock.monotonic(), good=not self._missing(self.needed))
         if news:
             self.wake.put("news")
 
@@ -295,6 +296,5 @@ class GTEWebsocket:
         return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
-        if not self._session.is_open:
-            return list(tables)
-        return [table for table in tables if table not in self._tables.heard]
+        heard = self._tables.heard if self._session.is_open else {}
+        return [table for table in tables if table not in heard]
