@@ -231,11 +231,13 @@ class Tables:
         entry = self._rows.get("instrument", {}).get(self._key)
         if entry is None:
             return None
-        old: dict[str, Any] = {
+        instrument: Instrument = entry.value
+        changed: dict[str, Any] = {
             name: None for name, at in self._told.items() if now - at > PRICE_OLD
         }
-        instrument: Instrument = entry.value
-        return replace(instrument, **old) if old else instrument
+        if "tick_size" not in entry.row:  # its price_precision may tell a step that is too fine
+            changed["tick"] = self.book.learned_tick(instrument.tick)
+        return replace(instrument, **changed) if changed else instrument
 
     def instrument_row(self) -> dict[str, Any]:
         """Return the instrument's row as the venue sent it; empty before its partial."""

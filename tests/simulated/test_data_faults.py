@@ -368,6 +368,19 @@ def test_a_row_that_lacks_a_field_is_refused(
     feed_odd(table, field, value, log)
 
 
+def test_a_tick_that_no_row_tells_is_learned_from_the_book(log: pytest.LogCaptureFixture) -> None:
+    with quoting(quirks=Quirks(withhold_tick_size=True)) as world:
+        assert world.bot
+        assert world.bot.exchange.snapshot().instrument.tick == Decimal("2.5")  # of a round book
+        world.put("buy", "8470.5", 7)
+        world.run(10)
+        assert world.bot.exchange.snapshot().instrument.tick == Decimal("0.5")
+        world.put("buy", "8470.5", 0)
+        assert_all_well(world)
+        assert world.bot.exchange.snapshot().instrument.tick == Decimal("0.5")
+        assert "parameter" not in log.text
+
+
 def test_without_tick_and_precision_nothing_is_started() -> None:
     world = World(quirks=Quirks(withhold_tick_size=True))
     world.fault("frame_field", match="instrument", value="price_precision=")
