@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from market_maker.clock import Clock
+from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.control import Control
 from market_maker.decimals import plain
 from market_maker.errors import (
@@ -72,7 +72,7 @@ class Executor:
         """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
         """Whether the time slice ended before the whole plan was sent: then tick at once."""
-        self._decision = (0, 0.0)
+        self._decision = (0, 0.0, 0.0)
         self._post_only = False
         self._order_cap = 0
         self._order_cap_until = 0.0
@@ -81,8 +81,8 @@ class Executor:
         self._busy_seconds = 0.0
 
     def start_decision(self) -> None:
-        """Record the connection and time on which the next plan is decided."""
-        self._decision = (self._feed.epoch, self._clock.monotonic())
+        """Record the connection and the clocks on which the next plan is decided."""
+        self._decision = (self._feed.epoch, self._clock.monotonic(), self._clock.ahead())
 
     def order_limit(self, most: int) -> int:
         """Return how many orders may be open: fewer for a while after a refusal for margin."""
@@ -276,14 +276,15 @@ class Executor:
     def _is_still_wanted(self, request: OrderRequest) -> bool:
         """Return whether a create may still leave.
 
-        Not once the loop is stopping or halted, the venue's clock is in doubt, or the feed is stale
-        or has reconnected since the decision. A create that waited for over RECHECK_AFTER must
-        still rest in the current book.
+        Not once the loop is stopping or halted, the venue's clock is in doubt, or the feed is
+        stale; nor if the feed has reconnected or the machine was suspended since the decision. A
+        create that waited for over RECHECK_AFTER must still rest in the current book.
         """
-        epoch, decided = self._decision
+        epoch, decided, ahead = self._decision
         feed, ticker = self._feed, self._feed.get_ticker()
         is_ended = self._control.is_stopping or self._control.is_halted
-        if is_ended or self._gte.clock.is_contradicted():
+        has_slept = abs(self._clock.ahead() - ahead) > SLEPT_SECONDS
+        if is_ended or has_slept or self._gte.clock.is_contradicted():
             return False
         if not feed.is_connected() or feed.epoch != epoch or feed.missing():
             return False

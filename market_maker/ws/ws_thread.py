@@ -74,7 +74,7 @@ class GTEWebsocket:
         self._thread = self._connections.run(self)
 
     def reconnect(self, reason: str) -> None:
-        """Let the thread drop connection and tables at its next heartbeat, and connect again."""
+        """Take the tables for missing; drop them at the next heartbeat, and connect again."""
         self._reconnect_reason = reason
 
     def exit(self) -> None:
@@ -296,5 +296,5 @@ class GTEWebsocket:
         return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
-        heard = self._tables.heard if self._session.is_open else {}
+        heard = self._tables.heard if self._session.is_open and not self._reconnect_reason else {}
         return [table for table in tables if table not in heard]
