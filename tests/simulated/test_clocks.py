@@ -141,9 +141,11 @@ def live(troubles: Sequence[Trouble]) -> None:
 
 
 def drawn(seed: int) -> list[Trouble]:
-    """Return one to three troubles that may overlap."""
+    """Return one to three troubles that may overlap, but for two sleeps."""
     chance = random.Random(f"clocks {seed}")
-    return [_drawn(chance) for _ in range(chance.choice((1, 1, 2, 3)))]
+    found = [_drawn(chance) for _ in range(chance.choice((1, 1, 2, 3)))]
+    sleeps = [trouble for trouble in found if trouble.clock in ("process", "machine")]
+    return [trouble for trouble in found if trouble not in sleeps[1:]]
 
 
 def _drawn(chance: random.Random) -> Trouble:

@@ -25,6 +25,8 @@ BACK_SECONDS = 75
 longest breaker holds for a minute."""
 SECONDS = {"pc/setting/query": 61}
 """How long the messages of a kind are spoilt, where they come so seldom."""
+BETWEEN = "order book empty on one side or both"
+"""What a tick sees between two frames of a market whose levels all move at once."""
 DECIDES_NOTHING = {
     *("funding_rate", "funding_rate_time", "indicative_funding_rate", "change_rate_24h"),
     *("indicative_funding_rate_time", "volume_24h", "volume_pos_hold", "high_price", "low_price"),
@@ -176,17 +178,17 @@ def spoil_while_quoting(world: World, watch: Watch, spoiler: Spoiler, case: Case
     """Spoil a field for a while, and see that the bot quotes again, or why it is halted."""
     bot = world.bot
     assert bot
-    states: set[TradingState] = set()
+    reasons = set()
     spoiler.case = case
     end = world.timeline.monotonic() + SECONDS.get(
         case.message, 4 if "frame" in case.message else 11
     )
     while world.timeline.monotonic() < end:
         world.run(1)
-        states.add(bot.health.state)
+        reasons.add(bot.health.reason)
     spoiler.case = None
     if stops_nothing(case):
-        assert states == {TradingState.ACTIVE}, (case, bot.health)
+        assert reasons <= {"", BETWEEN}, case
     run_until_well(world)
     check(world, watch, case)
 
@@ -243,14 +245,16 @@ def test_nor_does_one_that_is_spoilt_at_the_start(case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_nor_does_any_other_field_in_any_way(block: int) -> None:
+    """Two thirds of all cases while the bot quotes, the third at its start.
+
+    Each field meets each third of the ways, and each way each third of the fields.
+    """
+    quoting, starting = [], []
+    for number, case in list(enumerate(CASES))[block::BLOCKS]:
+        is_read = case.message.startswith("frame") or case.message.endswith("query")
+        (starting if number // BLOCKS % 3 == 0 and is_read else quoting).append(case)
+    for case in starting:
+        start_with(case)
     for market, harmless in itertools.product(MARKETS, (True, False)):  # an effect may come late
-        mine = [case for case in CASES[block::BLOCKS] if case.market == market]
+        mine = [case for case in quoting if case.market == market]
         live_through([case for case in mine if stops_nothing(case) is harmless])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_nor_does_any_that_is_spoilt_at_the_start(block: int) -> None:
-    for case in CASES[block::BLOCKS]:
-        if case.message.startswith("frame") or case.message.endswith("query"):
-            start_with(case)
