@@ -4,6 +4,9 @@ import time
 from queue import Empty, SimpleQueue
 from threading import Condition
 
+SLEPT_SECONDS = 5.0
+"""Process or machine that stood still for longer than this makes all data stale."""
+
 
 class Clock:
     """The clock of this machine. Simulated time is another class with the same methods."""
@@ -15,6 +18,14 @@ class Clock:
     def monotonic(self) -> float:
         """Return the steady clock in seconds, which never steps. All timers use it."""
         return time.monotonic()
+
+    def ahead(self) -> float:
+        """Return the wall clock less the steady clock, in seconds.
+
+        It changes when the machine is suspended, which the steady clock does not count, and when
+        the wall clock is set.
+        """
+        return self.now_ms() / 1000 - self.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Sleep for so many seconds; not at all when below or equal to zero."""

@@ -12,9 +12,10 @@ from enum import Enum
 from market_maker.decimals import plain
 
 ZERO = Decimal(0)
+PRICE_OLD = 20.0
+"""Seconds after which a mark, index or last price that was not told again is unknown."""
 POSITION_STALE = 30.0
-"""Seconds without a position update, which the venue sends about every second. Then trading pauses
-(`safety.trading_state`) and the feed reconnects (`ws.vitals`)."""
+"""Seconds without a position update after which trading pauses and the feed reconnects."""
 
 
 class Side(Enum):
@@ -50,7 +51,7 @@ class OrderState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """One contract (`pc`) or pair (`bb`): its grid and its reference prices."""
+    """One contract (`pc`) or pair (`bb`): its grid, and its prices as far as they are known."""
 
     instrument_type: str
     settle_currency: str
@@ -244,16 +245,13 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
-    """The account in the settlement currency.
-
-    Total = available + order margin + position margin.
-    """
+    """The account: total = available + order margin + position margin (None if not told)."""
 
     currency: str
     total: Decimal
     available: Decimal
     order_margin: Decimal = ZERO
-    position_margin: Decimal = ZERO
+    position_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

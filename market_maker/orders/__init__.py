@@ -4,8 +4,10 @@ tracker          the state of each own order, from evidence alone
 unacknowledged   orders without a row yet: which rows may be theirs
 reconciler       feeds order updates from the feed and REST into the tracker
 executor         sends plans, one time slice at a time; dry sends nothing
+last_check       whether a create may still leave
 slices           how long the requests of a plan may leave
 startup          cancels the orders of previous runs
+words            orders in a line of the log
 notes            creates noted for a process after their run
 sweep            cancels all own orders and proves by query that none is left
 """

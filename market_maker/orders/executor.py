@@ -24,6 +24,7 @@ from market_maker.errors import (
 from market_maker.gte import GTE, Outcome
 from market_maker.models import OpenOrder, OrderRequest, Plan, Side, riskiest_first
 from market_maker.orders import sweep
+from market_maker.orders.last_check import RECHECK_AFTER, LastCheck
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.slices import Slice
 from market_maker.orders.sweep import ANSWER_SECONDS, LEAVE_SECONDS, Sweep
@@ -41,8 +42,6 @@ NO_FUNDS_SECONDS = 60.0
 """Seconds without further orders after a refusal for insufficient margin."""
 NOT_CLOSABLE_SECONDS = 60.0
 """Seconds without another close at a price at which the venue refused one."""
-RECHECK_AFTER = 2.0
-"""Age of a decision in seconds from which a waiting create is checked against the book again."""
 
 
 class Executor:
@@ -67,14 +66,13 @@ class Executor:
         self._reconciler = reconciler
         self._control = control
         self._clock = clock
-        self._stale_after = stale_after
+        self._last_check = LastCheck(gte, feed, control, clock, stale_after)
         self.events: list[tuple[str, float]] = []
         """Kinds of answers that the circuit breakers count, each with its time."""
         self.heartbeat: Callable[[], None] = lambda: None
         """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
         """Whether the time slice ended before the whole plan was sent: then tick at once."""
-        self._decision = (0, 0.0)
         self._post_only = False
         self._order_cap = 0
         self._order_cap_until = 0.0
@@ -83,8 +81,8 @@ class Executor:
         self._busy_seconds = 0.0
 
     def start_decision(self) -> None:
-        """Record the connection and time on which the next plan is decided."""
-        self._decision = (self._feed.epoch, self._clock.monotonic())
+        """Record the connection and the clocks on which the next plan is decided."""
+        self._last_check.start_decision()
 
     def order_limit(self, most: int) -> int:
         """Return how many orders may be open: fewer for a while after a refusal for margin."""
@@ -200,7 +198,7 @@ class Executor:
         part = Slice(self._clock.monotonic)
 
         def still_wanted(request: OrderRequest) -> bool:
-            return part.is_open() and self._is_still_wanted(request)
+            return part.is_open() and self._last_check.permits(request, post_only=self._post_only)
 
         try:
             outcomes = self._gte.create_bulk_orders(creates, still_wanted)
@@ -272,25 +270,6 @@ class Executor:
     def _was_not_closable(self, request: OrderRequest) -> bool:
         until = self._not_closable.get((request.side, request.price), 0.0)
         return request.close and self._clock.monotonic() < until
-
-    def _is_still_wanted(self, request: OrderRequest) -> bool:
-        """Return whether a create may still leave.
-
-        Not once the loop is stopping or halted, the venue's clock is in doubt, or the feed is stale
-        or has reconnected since the decision. A create that waited for over RECHECK_AFTER must
-        still rest in the current book.
-        """
-        (epoch, decided), feed, ticker = self._decision, self._feed, self._feed.get_ticker()
-        control, clock = self._control, self._gte.clock
-        if control.is_stopping or control.is_halted or clock.is_contradicted():
-            return False
-        if not feed.is_connected() or feed.epoch != epoch or feed.missing() or ticker.is_crossed:
-            return False
-        if feed.silent_for() > self._stale_after:
-            return False
-        is_old = self._clock.monotonic() - decided > RECHECK_AFTER
-        must_rest = is_old or self._post_only or request.post_only
-        return not must_rest or ticker.would_rest(request.side, request.price)
 
     def _log(self, act: str, orders: Sequence[OpenOrder | OrderRequest]) -> None:
         instrument = self._feed.get_instrument()

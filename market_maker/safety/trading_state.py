@@ -147,6 +147,13 @@ def _apart(facts: Facts) -> str:
     return ""
 
 
+def _no_reference(facts: Facts) -> str:
+    known = facts.instrument
+    if known is None or not known.is_contract or known.mark_price or known.index_price:
+        return ""
+    return "mark and index price unknown: PRICE_COLLAR cannot be kept"
+
+
 def _implausible(facts: Facts) -> str:
     limit = facts.position_limit
     if limit is None or not facts.mismatch_for or abs(facts.position) <= limit * IMPLAUSIBLE:
@@ -169,6 +176,7 @@ REDUCING, PAUSED, HALTED = TradingState.REDUCING, TradingState.PAUSED, TradingSt
 ORDERS_STALE = "no successful read of own orders for over {limit}"
 UNKNOWN = "order of unknown outcome for over {limit}"
 POSITION = "no position update for over {limit}"
+MISMATCH = "position does not match own fills for over {limit}"
 RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (HALTED, lambda facts: facts.halt_reason),
     (HALTED, _over(UNKNOWN_HALTED, "unknown_for", UNKNOWN)),
@@ -176,8 +184,8 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _over(-1, "blocked_for", "blocked by the venue (403)")),
     (PAUSED, _disconnected),
     (PAUSED, _unstable),
-    (PAUSED, _over(SILENT_AFTER, "silent_for", "feed silent for over {limit}")),
     (PAUSED, lambda facts: _no_data(facts.missing if facts.connected else ())),
+    (PAUSED, _over(SILENT_AFTER, "silent_for", "feed silent for over {limit}")),
     (PAUSED, _empty),
     (PAUSED, _crossed),
     (PAUSED, _over(LAG_MS, "lag_ms", f"feed lags by over {LAG_MS / 1000:g} s")),
@@ -191,16 +199,12 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _over(CANCELLING_PAUSED, "cancelling_for", "cancel not confirmed for over {limit}")),
     (PAUSED, lambda facts: _clock(facts.clock_offset_ms)),
     (PAUSED, _implausible),
+    (PAUSED, _no_reference),
     (PAUSED, lambda facts: "" if facts.orders_known else "own orders not reconciled yet"),
     (PAUSED, lambda facts: facts.guard_trouble and f"no guard process: {facts.guard_trouble}"),
     (REDUCING, _over(POSITION_REDUCING, "position_stale_for", POSITION)),
     (REDUCING, _over(ORDERS_STALE_REDUCING, "orders_stale_for", ORDERS_STALE)),
-    (
-        REDUCING,
-        _over(
-            MISMATCH_REDUCING, "mismatch_for", "position does not match own fills for over {limit}"
-        ),
-    ),
+    (REDUCING, _over(MISMATCH_REDUCING, "mismatch_for", MISMATCH)),
     (REDUCING, _apart),
 )
 """The state that each fact demands; within a state, the most specific reason first."""

@@ -90,9 +90,14 @@ class SettingsBase:
         30, "Levels on each side of the ladder.", section="Ladder", low=1, high=500
     )
     ORDER_START_SIZE: float = setting(
-        100, "Size of the first level, in contracts (pc) or base currency (bb).", low=1e-12
+        100,
+        "Size of the first level, in contracts (pc) or base currency (bb).",
+        low=1e-12,
+        high=1e12,
     )
-    ORDER_STEP_SIZE: float = setting(173, "How much larger each further level is.", low=0)
+    ORDER_STEP_SIZE: float = setting(
+        173, "How much larger each further level is.", low=0, high=1e12
+    )
     INTERVAL: float = setting(
         0.005, "Distance from level to level, as a fraction: 0.005 is 0.5 %.", low=1e-6, high=0.5
     )
@@ -172,7 +177,9 @@ class SettingsBase:
         section="Running",
     )
     DRY_BTC: float = setting(50, "Balance shown in a dry run, in SETTLECURRENCY.", low=0)
-    LOOP_INTERVAL: float = setting(5, "Seconds from one look at the market to the next.", low=0.05)
+    LOOP_INTERVAL: float = setting(
+        5, "Seconds from one look at the market to the next.", low=0.05, high=3600
+    )
     WAKE_ON_FILL: bool = setting(
         True, "True: look again at once on a fill, or when the last cancel is done."
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from market_maker.clock import Clock
 from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
-from market_maker.models import Fund, Instrument, Margin, OpenOrder, Side, Snapshot
+from market_maker.models import ZERO, Fund, Instrument, Margin, OpenOrder, Side, Snapshot
 from market_maker.money import Money
 from market_maker.safety import Health, TradingState
 from market_maker.strategy import cost
@@ -96,7 +96,7 @@ class AccountWatch:
         """Return whether the free margin, that of open orders included, has fallen too far."""
         while self._free and now - self._free[0][0] > MINUTE:
             self._free.popleft()
-        free = margin.total - margin.position_margin
+        free = margin.total - (margin.position_margin or ZERO)
         fell = bool(self._free) and free < FALL * max(each for _, each in self._free)
         self._free.append((now, free))
         return fell

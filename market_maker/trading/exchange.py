@@ -15,6 +15,7 @@ from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import startup
 from market_maker.trading.monitor import Monitor
+from market_maker.trading.price_watch import PriceWatch
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.status import log_end
 from market_maker.trading.view import View
@@ -73,7 +74,10 @@ class Exchange:
             control,
             self._clock,
         )
-        self.view = View(self.feed, self.orders, self.money, self.monitor.account, self._clock)
+        self.prices = PriceWatch(self.gte, self.feed, self._clock)
+        self.view = View(
+            *(self.feed, self.orders, self.money, self.monitor.account, self.prices, self._clock)
+        )
 
     @property
     def dry_run(self) -> bool:
@@ -114,6 +118,8 @@ class Exchange:
             had_time = has_time()
             if not self.dry_run and had_time:
                 self.monitor.account.poll(self.orders.live())
+            if has_time():
+                self.prices.poll()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from market_maker.clock import Clock
+from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.control import Control
 from market_maker.errors import Fatal, InvalidOrder, RequestError
 from market_maker.orders import sweep
@@ -17,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 QUOTE_TTL = 15.0
 """Seconds that a quote may rest unconfirmed; at least three LOOP_INTERVALs."""
-SLEPT_SECONDS = 5.0
-"""A wait that overruns by so many seconds makes all data stale."""
 SLOW_SECONDS = 5.0
 """A strategy that takes longer than this is reported."""
 FAILING_SECONDS = 60.0
@@ -83,7 +81,7 @@ class Loop:
         self._was_open = False
         self._heartbeat_at = clock.monotonic()
         self._check_due = clock.monotonic() + CHECK_FILES_EVERY
-        self._wall_ahead = self._wall_clock_ahead()
+        self._wall_ahead = clock.ahead()
         exchange.orders.set_heartbeat(self.heartbeat)
 
     def run(self, loops: int | None = None) -> None:
@@ -223,7 +221,7 @@ class Loop:
             until = max(now, min(due, self._check_due))  # after a long tick the check is overdue
             reasons = clock.wait(self._control.wake, until - now)
             self.heartbeat()
-            before, self._wall_ahead = self._wall_ahead, self._wall_clock_ahead()
+            before, self._wall_ahead = self._wall_ahead, clock.ahead()
             if self._has_stood_still(until, self._wall_ahead - before):
                 return
             if reasons and self._is_worth_a_tick():
@@ -289,7 +287,3 @@ class Loop:
         moved = self._exchange.orders.take_news() and settings.WAKE_ON_FILL
         is_new_halt = self._control.is_halted and not self._halt_logged
         return bool(moved or is_new_halt or self._exchange.is_open() != self._was_open)
-
-    def _wall_clock_ahead(self) -> float:
-        """Return wall clock minus steady clock, in seconds."""
-        return self._clock.now_ms() / 1000 - self._clock.monotonic()

@@ -186,7 +186,7 @@ class Monitor:
                 self._feed.take_as_empty("order", epoch)
             if "position" in missing:
                 margins = self._gte.account_query()
-                if margins and not any(margin.position_margin for margin in margins):
+                if margins and all(margin.position_margin == 0 for margin in margins):
                     self._feed.take_as_empty("position", epoch)
         except RequestError as error:
             logger.info("Could not query missing tables over REST: %s", error)

@@ -1,5 +1,7 @@
 """The snapshot of a tick: read once, and again when it is stale."""
 
+from dataclasses import replace
+
 from market_maker.clock import Clock
 from market_maker.decimals import exact
 from market_maker.errors import Temporary
@@ -8,6 +10,7 @@ from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.settings import settings
 from market_maker.trading.account_watch import AccountWatch
+from market_maker.trading.price_watch import PriceWatch
 from market_maker.ws.ws_thread import GTEWebsocket
 
 SEEN_SECONDS = 2.0
@@ -22,12 +25,19 @@ class View:
     """
 
     def __init__(
-        self, feed: GTEWebsocket, orders: Orders, money: Money, account: AccountWatch, clock: Clock
+        self,
+        feed: GTEWebsocket,
+        orders: Orders,
+        money: Money,
+        account: AccountWatch,
+        prices: PriceWatch,
+        clock: Clock,
     ) -> None:
         self._feed = feed
         self._orders = orders
         self._money = money
         self._account = account
+        self._prices = prices
         self._clock = clock
         self._instrument: Instrument | None = None
         self._is_ticking = False
@@ -61,7 +71,8 @@ class View:
         instrument, ticker, position = self._feed.view(self._orders.own_quantity())
         if instrument is None:
             raise Temporary("no data yet for instrument")
-        self._instrument = instrument
+        self._instrument = instrument = self._prices.completed(instrument)
+        ticker = replace(ticker, last=instrument.last_price)
         if not instrument.is_contract:
             position = self._spot_position()
         found = Snapshot(

@@ -35,6 +35,9 @@ TEXT_CHARS = 100
 """The longest name, id or time that is taken; the venue's own are far shorter."""
 LEAST_MARGIN = Decimal("0.00001")
 """Below this the venue's six digits are too few to tell the value of a leg."""
+DECIMALS = range(13)
+PRICES = ("last_price", "mark_price", "index_price")
+"""The prices of an instrument. One that cannot be read is dropped alone."""
 PAGE_ROWS = 100
 BATCH_IDS = 50
 
@@ -89,6 +92,14 @@ def optional(row: Row, name: str) -> Decimal | None:
 def price_if_any(row: Row, name: str) -> Decimal | None:
     """Return the field as a number above zero, or None where the row does not have it at all."""
     return positive(row, name) if name in row else None
+
+
+def told(row: Row, name: str, parse: Callable[[Row, str], Decimal] = number) -> Decimal | None:
+    """Return a field that decides nothing by itself, or None where it cannot be read."""
+    try:
+        return parse(row, name)
+    except BadData:
+        return None
 
 
 def text(row: Row, name: str) -> str:
@@ -179,7 +190,7 @@ def parse_order(row: Row) -> OpenOrder:
         client_oid=_client_oid(row.get("client_oid")),
         order_id=order_id(row),
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
-        avg_price=optional(row, "avg_price") or Decimal(0),
+        avg_price=told(row, "avg_price", not_negative) or Decimal(0),
         ctime=millis(row, "ctime"),
     )
 
@@ -205,7 +216,7 @@ def parse_execution(row: Row) -> OpenOrder:
 
 
 def parse_instrument(row: Row, instrument_type: str) -> Instrument:
-    """Return the instrument of a REST or WebSocket row.
+    """Return the instrument of a REST or WebSocket row; its prices only where they can be read.
 
     Without `tick_size` (REST never has it) the tick is the smallest step that `price_precision`
     can show. Raises BadData when neither is there.
@@ -224,17 +235,19 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         tick=tick,
         lot=spot_lot or Decimal(1),
         face_value=price_if_any(row, face_name) or Decimal(1),
-        last_price=price_if_any(row, "last_price"),
-        mark_price=price_if_any(row, "mark_price"),
-        index_price=price_if_any(row, "index_price"),
+        last_price=told(row, "last_price", positive),
+        mark_price=told(row, "mark_price", positive),
+        index_price=told(row, "index_price", positive),
     )
 
 
 def _step(row: Row, name: str) -> Decimal | None:
     decimals = optional(row, name)
-    return (
-        Decimal(1).scaleb(-int(decimals)) if decimals is not None and 0 <= decimals <= 12 else None
-    )
+    if decimals is None:
+        return None
+    if decimals not in DECIMALS:
+        raise BadData(f"{name} is no number of decimals: {decimals}")
+    return Decimal(1).scaleb(-int(decimals))
 
 
 def parse_leg(row: Row) -> Leg:
@@ -242,8 +255,8 @@ def parse_leg(row: Row) -> Leg:
     return Leg(
         qty=not_negative(row, "qty"),
         available=not_negative(row, "avail_qty"),
-        entry_price=optional(row, "entry_price") or Decimal(0),
-        liquidation_price=optional(row, "liquidation_price"),
+        entry_price=told(row, "entry_price", not_negative) or Decimal(0),
+        liquidation_price=told(row, "liquidation_price"),
         value=_leg_value(row),
     )
 
@@ -275,8 +288,8 @@ def parse_margin(row: Row) -> Margin:
         currency=settle_currency(row),
         total=number(row, "total"),
         available=number(row, "available"),
-        order_margin=optional(row, "order_margin") or Decimal(0),
-        position_margin=optional(row, "pos_margin") or Decimal(0),
+        order_margin=told(row, "order_margin") or Decimal(0),
+        position_margin=told(row, "pos_margin"),
     )
 
 
@@ -358,13 +371,9 @@ IdRule = tuple[Decimal, Decimal]
 
 
 def id_rule(instrument: Row) -> IdRule | None:
-    """Return what ids of the book are made of (gte-api §6.3); None where the row lacks it.
-
-    Raises BadData.
-    """
-    if instrument.get("symbol_id") is None or instrument.get("tick_size") is None:
-        return None
-    return 10**8 * number(instrument, "symbol_id"), number(instrument, "tick_size")
+    """Return what ids of the book are made of (gte-api §6.3); None where the row lacks it."""
+    symbol, tick = told(instrument, "symbol_id"), told(instrument, "tick_size", positive)
+    return None if symbol is None or tick is None else (10**8 * symbol, tick)
 
 
 def id_fits(row: Row, rule: IdRule) -> bool:

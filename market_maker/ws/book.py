@@ -4,6 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
+from math import gcd
 
 from market_maker.errors import BadData
 from market_maker.models import ZERO, Side
@@ -11,6 +12,8 @@ from market_maker.wire import protocol
 from market_maker.wire.protocol import Row
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TICK_PRICES = 10
+"""So many levels tell the tick of an instrument whose row does not."""
 OwnQuantity = Mapping[tuple[Side, Decimal], Decimal]
 """Our own resting quantity at each (side, price)."""
 
@@ -43,6 +46,8 @@ class Book:
         self._prices: dict[Side, list[Decimal]] = {side: [] for side in Side}
         """The prices of the levels, ascending."""
         self._by_id: dict[str, Level] = {}
+        self._tick = ZERO
+        """The tick as learned so far: it only becomes finer."""
         self.misfits = 0
         """Number of rows that were refused because their id does not fit their price."""
 
@@ -84,6 +89,19 @@ class Book:
             size = levels[price].size - own.get((side, price), ZERO) if own else levels[price].size
             if size > 0:
                 yield price, size
+
+    def learned_tick(self, finest: Decimal) -> Decimal:
+        """Return the largest step that leads to every price shown so far, a multiple of `finest`.
+
+        It is a multiple of the venue's tick, so prices on it are valid. With fewer than TICK_PRICES
+        levels, or a price that is none of `finest`, it is `finest`.
+        """
+        prices = self._prices[Side.BUY] + self._prices[Side.SELL]
+        if len(prices) >= TICK_PRICES:
+            steps = [price / finest for price in [*prices, self._tick]]
+            is_whole = all(step == step.to_integral_value() for step in steps)
+            self._tick = finest * gcd(*map(int, steps)) if is_whole else finest
+        return self._tick or finest
 
     def depth(self, size: int) -> dict[str, list[list[str]]]:
         """Return the best `size` levels as `{"bids": [[price, size], ...], "asks": ...}`."""

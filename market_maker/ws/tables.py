@@ -14,6 +14,7 @@ from typing import Any
 
 from market_maker.errors import BadData
 from market_maker.models import (
+    PRICE_OLD,
     Instrument,
     Leg,
     Margin,
@@ -33,7 +34,7 @@ MISFITS = 3
 """So many levels whose id does not fit their price make the book invalid."""
 SAMPLE = 100
 """So many levels of a new book are read to learn whether its ids follow prices."""
-LOGGED = ("bad frame", "unknown table", "row of ")
+LOGGED = ("bad frame", "unknown table", "row of ", "field of ")
 """Beginnings of the names of those counts that belong in the log."""
 
 
@@ -66,6 +67,8 @@ class Tables:
         self._ids_fit: bool | None = None
         self.heard: dict[str, float] = {}
         """When the last frame of each table arrived, in seconds; only tables with a partial."""
+        self._told: dict[str, float] = {}
+        """When each price of the instrument was last told, in seconds."""
         self._arrival = 0
         self._at = 0.0
         self._position_arrival = 0
@@ -121,9 +124,12 @@ class Tables:
         take = self._delete if action == "delete" else self._merge
         self._each(table, data, partial(take, table))
         is_empty = table == "instrument" and self.instrument() is None
-        is_partly_refused = action == "partial" and self.counts[f"row refused: {table}"] > refused
-        if is_empty or (table == "position" and is_partly_refused):
+        is_partly_refused = self.counts[f"row refused: {table}"] > refused
+        if is_empty or (table == "position" and action == "partial" and is_partly_refused):
             del self.heard[table]  # so this is no first image
+        elif table == "instrument" and is_partly_refused:
+            why = next(words for words in self.counts if words.startswith("row of instrument"))
+            self.broken = f"invalid {why}"  # it may have told of another tick
         return len(self.news) != news
 
     def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
@@ -184,6 +190,8 @@ class Tables:
         rows = self._rows.setdefault(table, {})
         key = protocol.ROW_KEYS[table](row)
         known = rows.get(key)
+        if table == "instrument":
+            row = self._take_prices(row)
         merged = {**known.row, **row} if known else dict(row)
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
@@ -198,6 +206,15 @@ class Tables:
                 return
         rows[key] = Entry(merged, value, self._arrival, self._at)
 
+    def _take_prices(self, row: Row) -> Row:
+        """Note which prices a row tells; return it without those that cannot be read."""
+        told = [name for name in protocol.PRICES if name in row]
+        unread = [name for name in told if protocol.told(row, name, protocol.positive) is None]
+        self._told |= dict.fromkeys(set(told) - set(unread), self._at)
+        for name in unread:
+            self.counts[f"field of instrument: {name} is not a price"] += 1
+        return {name: row[name] for name in row if name not in unread}
+
     def _delete(self, table: str, row: Row) -> None:
         self._rows.setdefault(table, {}).pop(protocol.ROW_KEYS[table](row), None)
 
@@ -209,10 +226,18 @@ class Tables:
         self.news.clear()
         return news
 
-    def instrument(self) -> Instrument | None:
-        """Return the instrument; None before its partial."""
+    def instrument(self, now: float = 0.0) -> Instrument | None:
+        """Return the instrument, without what is old `now`, in seconds; None before its partial."""
         entry = self._rows.get("instrument", {}).get(self._key)
-        return entry.value if entry else None
+        if entry is None:
+            return None
+        instrument: Instrument = entry.value
+        changed: dict[str, Any] = {
+            name: None for name, at in self._told.items() if now - at > PRICE_OLD
+        }
+        if "tick_size" not in entry.row:  # its price_precision may tell a step that is too fine
+            changed["tick"] = self.book.learned_tick(instrument.tick)
+        return replace(instrument, **changed) if changed else instrument
 
     def instrument_row(self) -> dict[str, Any]:
         """Return the instrument's row as the venue sent it; empty before its partial."""
@@ -223,10 +248,13 @@ class Tables:
         """Return how many rows of orders, fills and positions were refused."""
         return sum(self.counts[f"row refused: {table}"] for table in protocol.PRIVATE_TABLES)
 
-    def ticker(self, own: OwnQuantity | None = None) -> Ticker:
-        """Return best bid and ask without our `own` quantity, and the last price."""
+    def ticker(self, own: OwnQuantity | None = None, now: float = 0.0) -> Ticker:
+        """Return best bid and ask without our `own` quantity, and the last price.
+
+        A price that is old `now`, in seconds, is None.
+        """
         bid, ask = self.book.best(own)
-        instrument = self.instrument()
+        instrument = self.instrument(now)
         return Ticker(bid=bid, ask=ask, last=instrument.last_price if instrument else None)
 
     def orders(self) -> tuple[OpenOrder, ...]:
@@ -249,6 +277,6 @@ class Tables:
         entry = self._rows.get("margin", {}).get((self._area,))
         return entry.value if entry else None
 
-    def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position]:
-        """Return instrument, bid and ask without our `own` quantity, and position."""
-        return self.instrument(), self.ticker(own), self.position()
+    def view(self, own: OwnQuantity, now: float) -> tuple[Instrument | None, Ticker, Position]:
+        """Return instrument, bid and ask without our `own` quantity, and position, as of `now`."""
+        return self.instrument(now), self.ticker(own, now), self.position()

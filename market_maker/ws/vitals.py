@@ -1,9 +1,11 @@
 """The vital signs of one connection of the feed, and when it must be given up."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from market_maker.models import POSITION_STALE
+from market_maker.wire.protocol import PRIVATE_TABLES, PUBLIC_TABLES
 
 DEAD_AFTER = 15.0
 """Seconds without a frame, pong included, or without a needed table."""
@@ -110,3 +112,34 @@ class Vitals:
             raise ConnectionError("the order book stays crossed")
         if (lag := self.lag_ms(now)) > MAX_LAG_MS:
             raise ConnectionError(f"the feed lags by {lag / 1000:.0f} s")
+
+
+class News:
+    """When the last good news came, whichever connection brought it. `now` is in steady seconds.
+
+    A new connection is no news by itself, and a frame on it is good only once every needed table
+    has been shown: what rests at the venue is not confirmed by a connection that shows nothing.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._good_at = now
+        self._last_of: dict[str, float] = {}
+
+    def record(self, frame: Mapping[str, Any] | None, now: float, *, good: bool) -> None:
+        """Record a frame, None if it cannot be read; `good`: every needed table was shown."""
+        table = frame.get("table") if frame else None
+        if table in PUBLIC_TABLES + PRIVATE_TABLES:
+            self._last_of[str(table)] = now
+        if good:
+            self._good_at = now
+
+    def has_received(self, table: str) -> bool:
+        """Return whether a frame of the table has ever arrived."""
+        return table in self._last_of
+
+    def silent_for(self, now: float, table: str, began: float) -> float:
+        """Return the seconds since the last good frame; with a `table`, since the last one of it.
+
+        For a table that never came, since the connection `began`.
+        """
+        return now - (self._last_of.get(table, began) if table else self._good_at)

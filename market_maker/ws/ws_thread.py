@@ -19,6 +19,7 @@ from market_maker.ws.back_off import BackOff
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
 from market_maker.ws.tables import LOGGED, Tables
+from market_maker.ws.vitals import News
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class GTEWebsocket:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._tables = Tables(*self._names)
-        self._ever_received: set[str] = set()
+        self._news = News(clock.monotonic())
         self._bad_rows_before = 0
         self._reconnect_reason = self._error = ""
         self._thread: Handle | None = None
@@ -69,7 +70,7 @@ class GTEWebsocket:
         self._thread = self._connections.run(self)
 
     def reconnect(self, reason: str) -> None:
-        """Let the thread drop connection and tables at its next heartbeat, and connect again."""
+        """Take the tables for missing; drop them at the next heartbeat, and connect again."""
         self._reconnect_reason = reason
 
     def exit(self) -> None:
@@ -109,7 +110,7 @@ class GTEWebsocket:
         """
         with self._changed:
             is_missing = self._session.is_open and table not in self._tables.heard
-            is_new = table not in self._ever_received or self._session.vitals.has_received(table)
+            is_new = not self._news.has_received(table) or self._session.vitals.has_received(table)
             if is_missing and self.epoch == epoch and (table != "position" or is_new):
                 self._apply({"table": table, "action": "partial", "data": []})
                 self._changed.notify_all()
@@ -127,8 +128,8 @@ class GTEWebsocket:
         return self._session.is_open
 
     def silent_for(self, table: str = "") -> float:
-        """Return the seconds since the last frame, or the last one of a `table`."""
-        return self._session.vitals.silent_for(self._clock.monotonic(), table)
+        """Return the seconds since the last good frame, or the last one of a `table` (`News`)."""
+        return self._news.silent_for(self._clock.monotonic(), table, self._session.vitals.began)
 
     def bad_private_rows(self) -> int:
         """Return how many rows of orders, fills and positions were refused so far."""
@@ -153,9 +154,9 @@ class GTEWebsocket:
             return [words for words in self._tables.counts if words.startswith(LOGGED)]
 
     def get_instrument(self) -> Instrument | None:
-        """Return the instrument with its latest prices, or None while none is known."""
+        """Return the instrument with its prices that are not old, or None while none is known."""
         with self._changed:
-            return self._tables.instrument()
+            return self._tables.instrument(self._clock.monotonic())
 
     def get_instrument_row(self) -> dict[str, Any]:
         """Return the instrument's row as the venue sent it."""
@@ -165,14 +166,14 @@ class GTEWebsocket:
     def get_ticker(self, own: OwnQuantity | None = None) -> Ticker:
         """Return best bid and ask, without the `own` quantity at each (side, price)."""
         with self._changed:
-            return self._tables.ticker(own)
+            return self._tables.ticker(own, self._clock.monotonic())
 
     def view(self, own: OwnQuantity) -> tuple[Instrument | None, Ticker, Position]:
         """Return instrument, ticker without `own` and position; Temporary if a table is missing."""
         with self._changed:
             if missing := self._missing(self.needed):
                 raise Temporary(f"no data yet for {', '.join(missing)}")
-            return self._tables.view(own)
+            return self._tables.view(own, self._clock.monotonic())
 
     def funds(self) -> Margin | None:
         """Return the account in the settlement currency, or None while no frame has shown it."""
@@ -275,7 +276,6 @@ class GTEWebsocket:
                 self._tables.counts["bad frame"] += 1
             elif "table" in frame:
                 waiting = self._missing(self.needed)
-                self._ever_received.add(str(frame["table"]))
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
@@ -287,6 +287,7 @@ class GTEWebsocket:
                 self._error = error
                 logger.error("%s", error)
                 self._changed.notify_all()
+            self._news.record(frame, self._clock.monotonic(), good=not self._missing(self.needed))
         if news:
             self.wake.put("news")
 
@@ -295,6 +296,5 @@ class GTEWebsocket:
         return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
-        if not self._session.is_open:
-            return list(tables)
-        return [table for table in tables if table not in self._tables.heard]
+        heard = self._tables.heard if self._session.is_open and not self._reconnect_reason else {}
+        return [table for table in tables if table not in heard]

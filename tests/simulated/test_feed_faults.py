@@ -29,7 +29,7 @@ from tests.chaos.market import Walk
 from tests.world.feed_scene import quoting
 from tests.world.network import SimulatedConnections, Socket
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
-from tests.world.scene import Requests, move_market, said, state
+from tests.world.scene import Requests, move_market, said, state, when
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -175,6 +175,19 @@ def test_a_new_connection_without_data_is_no_good_news_for_the_quotes(
     world.fault("mute", for_ms=40_000)
     world.timeline.after(cut_at, world.network.drop_all)
     world.run_until(lambda: not world.orders(), 15.5)
+
+
+@pytest.mark.parametrize("cut_at", [4, 4.5, 5, 6, 6.5])
+def test_nor_is_one_that_stands_before_a_slow_tick_has_seen_the_old_one_go(
+    world: World, cut_at: float
+) -> None:
+    world.fault("mute", for_ms=40_000)
+    world.fault("late", match="pc/order/query", value="3000", for_ms=40_000)
+    world.fault("code", match="pc/order/book/query", value="-10002", for_ms=40_000)
+    world.timeline.after(cut_at, world.network.drop_all)
+    gone, begun = when(world, lambda: not world.orders()), world.timeline.monotonic()
+    world.run(30)
+    assert gone[0] - begun <= 15.5
 
 
 def test_a_ping_is_sent_every_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,3 +130,20 @@ def test_an_empty_price_is_refused_when_ids_are_to_be_checked_anew() -> None:
     book.check_again()
     with pytest.raises(BadData):
         book.put({"id": "1", "side": "buy", "price": "", "size": "77"})
+
+
+@pytest.mark.parametrize(
+    ("prices", "tick"),
+    [
+        ([f"{8490 + level / 2:.1f}" for level in range(12)], "0.5"),
+        ([str(8490 + 3 * level) for level in range(12)], "3"),
+        ([f"{8490 + level / 10:.1f}" for level in range(12)], "0.1"),
+        ([str(8490 + 3 * level) for level in range(9)], "0.1"),  # too few
+        ([*(str(8490 + level) for level in range(12)), "8500.25"], "0.1"),  # cannot be
+    ],
+)
+def test_the_learned_tick_is_the_largest_step_to_every_price(prices: list[str], tick: str) -> None:
+    book = Book()
+    for price in prices:
+        book.put({"side": "sell", "price": price, "size": "1"})
+    assert book.learned_tick(Decimal("0.1")) == Decimal(tick)

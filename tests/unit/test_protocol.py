@@ -70,13 +70,25 @@ def test_a_row_of_an_order_with_an_odd_field_is_refused(changed: dict[str, objec
         protocol.parse_order(row | changed)
 
 
-@pytest.mark.parametrize("name", ["tick_size", "lot_size", "mark_price", "index_price"])
-@pytest.mark.parametrize("value", [None, "", "0", "-1", 8000, "NaN"])
-def test_an_instrument_with_a_price_that_is_none_is_refused(name: str, value: object) -> None:
-    row = {"settle_currency": "BTC", "symbol": "BTC_USD", "tick_size": "0.5", "lot_size": "1"}
-    assert protocol.parse_instrument(row, "pc").tick == Decimal("0.5")
+NO_PRICE = pytest.mark.parametrize("value", [None, "", "0", "-1", 8000, "NaN", "1E-7"])
+INSTRUMENT = {"settle_currency": "BTC", "symbol": "BTC_USD", "tick_size": "0.5", "lot_size": "1"}
+
+
+@pytest.mark.parametrize("name", ["tick_size", "lot_size"])
+@NO_PRICE
+def test_an_instrument_with_a_grid_that_is_none_is_refused(name: str, value: object) -> None:
+    assert protocol.parse_instrument(INSTRUMENT, "pc").tick == Decimal("0.5")
     with pytest.raises(BadData):
-        protocol.parse_instrument(row | {name: value}, "pc")
+        protocol.parse_instrument(INSTRUMENT | {name: value}, "pc")
+
+
+@pytest.mark.parametrize("name", protocol.PRICES)
+@NO_PRICE
+def test_a_price_that_is_none_is_unknown_and_spoils_no_other(name: str, value: object) -> None:
+    row = INSTRUMENT | dict.fromkeys(protocol.PRICES, "8000")
+    parsed = protocol.parse_instrument(row | {name: value, "funding_rate": value}, "pc")
+    shown = {price: getattr(parsed, price) for price in protocol.PRICES}
+    assert shown == dict.fromkeys(protocol.PRICES, 8000) | {name: None}
 
 
 # --- text that is not what it seems -------------------------------------------------------------

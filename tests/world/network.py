@@ -56,6 +56,8 @@ class Network:
         """Headers of every REST answer."""
         self.rewrite: Callable[[bytes], bytes] = lambda body: body
         """What becomes of the body of a REST answer."""
+        self.rewrite_frame: Callable[[str], str] = lambda frame: frame
+        """What becomes of a frame."""
         self.attempts = 0
         """How many requests and connections were tried, whether they got through or not."""
         self.watchers: list[Callable[[RawRequest], None]] = []
@@ -363,6 +365,7 @@ class Socket:
     def _on_frame(self, frame: str, table: str) -> None:
         if self._lost:
             return
+        frame = self._network.rewrite_frame(frame)
         deliveries = self._frame_faults.apply(frame, table, self._network.timeline.true_ms())
         if isinstance(deliveries, Cut):
             self._lost = True
