@@ -59,7 +59,7 @@ class SharedFile:
         try:
             yield
         finally:
-            if locked:
+            if locked and self.is_usable:  # a file that was given up meanwhile is unlocked
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def use(self, endpoint: str, now: float) -> int:

@@ -90,6 +90,19 @@ def test_where_there_can_be_no_file_nothing_is_known_of_others(tmp_path: Path) -
     assert mine.used_by_others("cancel", 1.0) == []
 
 
+def test_a_file_that_is_given_up_while_it_is_locked_harms_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(27, "File too large")
+
+    file = shared(tmp_path)
+    monkeypatch.setattr(os, "pwrite", full)
+    with file.alone():
+        file.use("create", 1.0)
+    assert not file.is_usable
+
+
 def test_the_processes_of_an_account_keep_its_limits_together(
     venue: PaperExchange, tmp_path: Path
 ) -> None:
