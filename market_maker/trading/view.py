@@ -3,7 +3,16 @@
 from market_maker.clock import Clock
 from market_maker.decimals import exact
 from market_maker.errors import Temporary
-from market_maker.models import ZERO, Instrument, Leg, Margin, OpenOrder, Position, Snapshot
+from market_maker.models import (
+    ZERO,
+    Exposure,
+    Instrument,
+    Leg,
+    Margin,
+    OpenOrder,
+    Position,
+    Snapshot,
+)
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.settings import settings
@@ -62,14 +71,17 @@ class View:
         if instrument is None:
             raise Temporary("no data yet for instrument")
         self._instrument = instrument
-        if not instrument.is_contract:
+        if instrument.is_contract:
+            exposure = self._money.position.exposure(position)
+        else:
             position = self._spot_position()
+            exposure = Exposure.of((position.long.qty, position.short.qty))
         found = Snapshot(
             instrument=instrument,
             ticker=ticker,
             orders=orders,
             position=position,
-            exposure=self._money.position.exposure(position),
+            exposure=exposure,
             margin=self.margin(),
         )
         if self._is_ticking:
