@@ -25,18 +25,22 @@ def converge(
 
     `wanted` must not cross itself. No order is created where it conflicts with a resting one: each
     order that is cancelling or of unknown outcome defers the wanted order nearest to it on its
-    side, and those that would trade with it. None is created at the price of a kept order while
-    another price within `relist` (a fraction) is free.
+    side, and those that would trade with it. None is created at the price of a kept order: it goes
+    to a free price within `relist` (a fraction), or else that order is not kept.
     """
     pairs = [
         pair
         for side in Side
         for pair in _most_pairs(_keepable(orders, wanted, side), _on(side, wanted), relist)
     ]
-    kept = {id(order) for order, _ in pairs}
-    served = {id(request) for _, request in pairs}
+    while True:
+        kept = {id(order) for order, _ in pairs}
+        served = {id(request) for _, request in pairs}
+        missing, full = _apart([w for w in wanted if id(w) not in served], pairs, relist, tick)
+        if not full:
+            break
+        pairs = [pair for pair in pairs if (pair[0].side, pair[0].price) not in full]
     in_the_way = [o for o in orders if id(o) not in kept]
-    missing = _apart([w for w in wanted if id(w) not in served], pairs, relist, tick)
     held = _held_back(missing, in_the_way)
     return Plan(
         cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
@@ -137,24 +141,26 @@ def _is_near(order: OpenOrder, request: OrderRequest, relist: Decimal) -> bool:
 
 def _apart(
     missing: list[OrderRequest], pairs: list[Pair], relist: Decimal, tick: Decimal
-) -> list[OrderRequest]:
+) -> tuple[list[OrderRequest], set[tuple[Side, Decimal]]]:
     """Move wanted orders outward, by ticks, off the prices of orders kept for other ones.
 
-    They stay within `relist`, where any price is acceptable.
+    They stay within `relist`, where any price is acceptable. Returns them, and the sides and prices
+    of kept orders beside which there was no free price.
     """
     taken = {(order.side, order.price) for order, _ in pairs}
     free = {(w.side, w.price) for w in missing} - taken
-    moved = []
+    moved, full = [], set()
     for request in missing:
         price = request.price
         if (request.side, price) in taken:
             while (request.side, price) in taken or (request.side, price) in free:
                 price -= request.side.sign * tick
-            if abs(price - request.price) > relist * request.price:
+            if price <= 0 or abs(price - request.price) > relist * request.price:
                 price = request.price
+                full.add((request.side, price))
             taken.add((request.side, price))
         moved.append(request if price == request.price else replace(request, price=price))
-    return moved
+    return moved, full & {(order.side, order.price) for order, _ in pairs}
 
 
 def _held_back(missing: list[OrderRequest], in_the_way: list[OpenOrder]) -> set[int]:

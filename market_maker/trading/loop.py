@@ -208,7 +208,7 @@ class Loop:
 
     def wait(self) -> None:
         """Wait for the next tick: LOOP_INTERVAL, or less after an event."""
-        exchange, clock = self._exchange, self._clock
+        exchange, clock, control = self._exchange, self._clock, self._control
         self._was_open = exchange.is_open()
         interval = settings.LOOP_INTERVAL
         is_unsettled = exchange.orders.is_unsettled() or exchange.monitor.has_mismatch()
@@ -217,14 +217,12 @@ class Loop:
         if exchange.orders.take_cut_short() or self.puller.is_left_over:
             interval = 0.0  # the rest of the plan is planned again at once
         due = clock.monotonic() + interval
-        while not self._control.is_stopping and (now := clock.monotonic()) < due:
+        while not (control.is_stopping or due <= (now := clock.monotonic()) < self._check_due):
             until = max(now, min(due, self._check_due))  # after a long tick the check is overdue
-            reasons = clock.wait(self._control.wake, until - now)
+            reasons = clock.wait(control.wake, until - now)
             self.heartbeat()
             before, self._wall_ahead = self._wall_ahead, clock.ahead()
             if self._has_stood_still(until, self._wall_ahead - before):
-                return
-            if reasons and self._is_worth_a_tick():
                 return
             if clock.monotonic() >= self._check_due:
                 self._check_due = clock.monotonic() + CHECK_FILES_EVERY
@@ -232,6 +230,8 @@ class Loop:
                     return
                 if exchange.is_open() != self._was_open:
                     return
+            if reasons and self._is_worth_a_tick():
+                return
 
     def heartbeat(self) -> None:
         """Send a heartbeat to the guard, and learn whether there is one."""

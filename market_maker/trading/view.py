@@ -5,7 +5,16 @@ from dataclasses import replace
 from market_maker.clock import Clock
 from market_maker.decimals import exact
 from market_maker.errors import Temporary
-from market_maker.models import ZERO, Instrument, Leg, Margin, OpenOrder, Position, Snapshot
+from market_maker.models import (
+    ZERO,
+    Exposure,
+    Instrument,
+    Leg,
+    Margin,
+    OpenOrder,
+    Position,
+    Snapshot,
+)
 from market_maker.money import Money
 from market_maker.orders.orders import Orders
 from market_maker.settings import settings
@@ -73,14 +82,17 @@ class View:
             raise Temporary("no data yet for instrument")
         self._instrument = instrument = self._prices.completed(instrument)
         ticker = replace(ticker, last=instrument.last_price)
-        if not instrument.is_contract:
+        if instrument.is_contract:
+            exposure = self._money.position.exposure(position)
+        else:
             position = self._spot_position()
+            exposure = Exposure.of((position.long.qty, position.short.qty))
         found = Snapshot(
             instrument=instrument,
             ticker=ticker,
             orders=orders,
             position=position,
-            exposure=self._money.position.exposure(position),
+            exposure=exposure,
             margin=self.margin(),
             funds={} if self._orders.is_dry else self._account.funds,
         )

@@ -7,7 +7,8 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.chaos.injections import KINDS
+from tests.chaos.injections import WIDE_KINDS
+from tests.chaos.shape import WIDE
 from tests.chaos.soak import run
 
 HOURS_EACH = 1.0
@@ -27,7 +28,8 @@ def main() -> int:
         "--digests", action="store_true", help="print a digest of what each seed did, and end"
     )
     arguments = parser.parse_args()
-    first = random.SystemRandom().randrange(10**3, 10**9) if arguments.fresh else arguments.seed
+    fresh = WIDE + random.SystemRandom().randrange(10**9)
+    first = fresh if arguments.fresh else arguments.seed
     if arguments.digests:
         return _print_digests(first)
     count = max(1, round(arguments.hours / HOURS_EACH))
@@ -36,6 +38,7 @@ def main() -> int:
     print(f"seeds          {seeds[0]} to {seeds[-1]}, {each:g} h each", flush=True)
     injected: Counter[str] = Counter()
     halts: Counter[str] = Counter()
+    quoted: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for outcome in pool.map(run, seeds, [each] * count):
@@ -44,19 +47,23 @@ def main() -> int:
             totals["seconds"] += round(outcome.seconds)
             for name in ("messages", "requests", "fills", "starts"):
                 totals[name] += getattr(outcome, name)
+            quoted.update(outcome.quoted)
             for violation in outcome.violations:
                 totals["violations"] += 1
                 print(f"seed {outcome.seed}: {violation}")
             if outcome.violations:
-                print("  " + "\n  ".join(outcome.trace[-10:]))
+                print("  " + "\n  ".join([outcome.about, *outcome.trace[-10:]]))
                 again = f"python -m tests.chaos --seed {outcome.seed} --hours {each:g}"
                 print(f"  again: {again}", flush=True)
     print(f"simulated      {totals['seconds'] / 3600:.1f} h in {count} seeds from {seeds[0]}")
-    print(f"faults         {injected.total()} of {len(injected)} kinds ({len(KINDS)} are known)")
+    known = len(WIDE_KINDS)
+    print(f"faults         {injected.total()} of {len(injected)} kinds ({known} are known)")
     print(f"messages       {totals['messages']} frames, {totals['requests']} requests")
     print(
         f"trading        {totals['fills']} fills, {totals['starts']} starts, {halts.total()} halts"
     )
+    share = quoted["both sides"] / max(quoted["running"], 1)
+    print(f"quoted         {share:.0%} of the time on both sides")
     print(f"violations     {totals['violations']}")
     if arguments.hours >= MANY_HOURS and len(injected) < MANY_KINDS:
         print(f"too few kinds  {len(injected)} of at least {MANY_KINDS}")

@@ -10,19 +10,24 @@ from unittest.mock import patch
 
 from market_maker import auth, gte, safety
 from market_maker import client_oid as oids
-from market_maker.errors import OutcomeUnknown, RequestError
+from market_maker.errors import OrdersLeft, OutcomeUnknown, RequestError
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.models import Exposure, OrderState, Ticker
 from market_maker.money.profit import ProfitLedger
 from market_maker.orders import sweep
+from market_maker.orders.executor import Executor
+from market_maker.orders.orders import Orders
 from market_maker.orders.startup import Startup
 from market_maker.orders.sweep import Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.paper.server.venue import PAPER_SECRET
 from market_maker.safety.trading_state import Health, TradingState
+from market_maker.settings.reload import Reloader
 from market_maker.strategy import convergence, risk
 from market_maker.trading import order_keys
+from market_maker.trading.account_watch import AccountWatch
+from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.pull import Puller
@@ -55,6 +60,8 @@ class Bug:
     kinds: tuple[str, ...] = ()
     pairs: int | None = None
     given: tuple[tuple[str, Any], ...] = ()
+    is_wide: bool = False
+    """Whether it takes what only the wide seeds have: a settings file."""
 
 
 def swap(owner: Any, name: str, wrong: Any) -> Callable[[], AbstractContextManager[Any]]:
@@ -172,6 +179,27 @@ def _half_a_tick(right: Any, price: Any, tick: Any) -> Any:
     return right(price, tick) + (Decimal("0.25") if tick == Decimal("0.5") else 0)
 
 
+def _negative(right: Any, *args: Any) -> Decimal:
+    return -right(*args)
+
+
+def _no_caps(right: Any, self: Converger) -> Any:
+    return replace(
+        right(self), max_open_value=Decimal("Infinity"), max_order_qty=Decimal("Infinity")
+    )
+
+
+def _lists_nothing(right: Any, self: Executor, *rest: Any) -> None:
+    try:
+        right(self, *rest)
+    except OrdersLeft as error:
+        raise OrdersLeft(str(error)) from None
+
+
+def _pauses_now_and_then(right: Any, facts: Any) -> Health:
+    return right(facts) if facts.unconfirmed_for < 0.4 else Health(TradingState.PAUSED, "a whim")
+
+
 @contextmanager
 def _wall_clock() -> Iterator[None]:
     def now(self: VenueClock) -> int:
@@ -246,7 +274,7 @@ BUGS = [
     Bug("logs the secret", around(Transport, "send", _tell), "I7"),
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
-    Bug("leaves the grid", around(order_keys, "to_grid", _half_a_tick), "I11 I20"),
+    Bug("leaves the grid", around(order_keys, "to_grid", _half_a_tick), "I11 I20 I29"),
     Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
@@ -272,9 +300,9 @@ BUGS = [
         ("kill -9",),
     ),
     Bug("books fills twice", around(ProfitLedger, "book", _book_twice), "I16"),
-    Bug("misses fills in cancels", around(OrderTracker, "_book", _only_open_fills), "I16 I20"),
+    Bug("misses fills in cancels", around(OrderTracker, "_book", _only_open_fills), "I16 I20 I29"),
     Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
-    Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18 I20"),
+    Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18 I20 I29"),
     Bug("signs for ten minutes", swap(auth, "EXPIRES_AFTER_MS", 600_000), "I23"),
     Bug("trusts the wall clock", _wall_clock, "I23 I20", ("wall clock +3 s", "wall clock +1 h")),
     Bug(
@@ -299,5 +327,50 @@ BUGS = [
         "crosses the book", swap(Ticker, "would_rest", lambda *_: True), "I10", ("strategy takes",)
     ),
     Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
+    Bug("has the sign of a profit wrong", around(ProfitLedger, "profit", _negative), "I26"),
+    Bug(
+        "knows no cap but the position's",
+        around(Converger, "_limits", _no_caps),
+        "I27",
+        given=(("MAX_OPEN_VALUE", 0.01), ("MAX_ORDER_QTY", 120)),
+    ),
+    Bug(
+        "loses more than it may",
+        around(AccountWatch, "check", lambda right, *a: [e for e in right(*a) if e != "loss"]),
+        "I27",
+        given=(("MAX_LOSS", 1e-5), *WIDE),
+    ),
+    Bug("pauses for nothing", around(safety, "assess", _pauses_now_and_then), "I29"),
+    Bug(
+        "bids alone",
+        around(Converger, "converge", lambda right, self, buys, _: right(self, buys, [])),
+        "I20 I29",
+    ),
+    Bug(
+        "trusts its estimate of a clock that was set back",
+        swap(VenueClock, "is_contradicted", lambda _: False),
+        "I23",
+        ("venue clock -20 s", "venue clock steps back"),
+    ),
+    Bug(
+        "does not list what it leaves",
+        around(Executor, "cancel_all", _lists_nothing),
+        "I3",
+        ("SIGTERM", "venue down", "black hole"),
+    ),
+    Bug(
+        "does not read its settings again",
+        swap(Reloader, "look", lambda _: (set(), [])),
+        "I31",
+        ("setting changed",),
+        is_wide=True,
+    ),
+    Bug(
+        "stays live when it is told to be dry",
+        swap(Orders, "go_dry", lambda _: None),
+        "I30",
+        ("becomes a dry run",),
+        is_wide=True,
+    ),
     Bug("always closes", around(risk, "gate", _all_close), "I18"),
 ]

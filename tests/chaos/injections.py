@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.paper.exchange.account import Contract, LegKey, Mode, Wallet
 from market_maker.paper.exchange.errors import ApiError
+from market_maker.paper.exchange.instrument import CONTRACT
 from market_maker.paper.faults.schedule import RAW
-from market_maker.paper.market.setup import OWNER
+from market_maker.paper.market.setup import DEPOSITS, OWNER
+from tests.chaos.shape import strangers_oid
 
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak
@@ -34,6 +36,10 @@ BAD_FIELDS = {
     "margin": ("total=null", 'available="NaN"'),
 }
 TABLES = ("order_book", "order", "execution", "position", "instrument", "margin", "trade")
+OF_CONTRACTS = (
+    *(BATCH, SETTING, "batch:", "leverage"),
+    *("order: ", "execution: ", "position: ", "margin: "),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,19 @@ class Injection:
     longest: float = 30.0
     weight: float = 1.0
 
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether spot has it, where there are no batches, positions and private tables."""
+        return not self.name.startswith(OF_CONTRACTS)
+
 
 def _fault(name: str, **options: Any) -> Callable[["Soak", random.Random, float], None]:
     def act(soak: "Soak", chance: random.Random, seconds: float) -> None:
         given = dict(options)
         if given.pop("now_and_then", True):
             given |= {"chance": chance.choice((0.2, 0.5, 1.0))}
+        if given.get("match", "").startswith("pc/"):
+            given["match"] = given["match"].replace("pc", soak.shape.key.kind, 1)
         soak.world.fault(name, for_ms=max(int(seconds * 1000), 1), **given)
 
     return act
@@ -117,6 +130,17 @@ def _clock_steps(ms: int) -> Callable[..., None]:
     return act
 
 
+def _coarser_tick(soak: "Soak", _: random.Random, seconds: float) -> None:
+    tick = format((soak.shape.instrument.tick * 2).normalize(), "f")
+    soak.world.fault(
+        "tick_change", value=tick, match=soak.shape.key.symbol, for_ms=int(seconds * 1000)
+    )
+
+
+def _suspended(soak: "Soak", _: random.Random, seconds: float) -> None:
+    soak.world.fault("suspend", match=soak.shape.key.symbol, for_ms=int(seconds * 1000))
+
+
 def _venue() -> list[Injection]:
     lasting = {"now_and_then": False}
     return [
@@ -126,8 +150,8 @@ def _venue() -> list[Injection]:
         Injection("venue clock steps back", _clock_steps(-1_500), weight=3.0),
         Injection("book crossed", _fault("book_cross", **lasting), 20.0),
         Injection("book empty", _fault("book_empty", **lasting)),
-        Injection("tick 1", _fault("tick_change", value="1", match="BTC_USD", **lasting)),
-        Injection("suspended", _fault("suspend", match="BTC_USD", **lasting), 8.0, 0.3),
+        Injection("tick 1", _coarser_tick),
+        Injection("suspended", _suspended, 8.0, 0.3),
         Injection("oids forgotten", _fault("forget_client_oid", **lasting)),
     ]
 
@@ -149,12 +173,12 @@ def _jump(part: float) -> Callable[..., None]:
 
 def _foreign_trade(soak: "Soak", chance: random.Random, _: float) -> None:
     side = chance.choice(("buy", "sell"))
-    price = "20000" if side == "buy" else "4000"
+    price = soak.walk.price(40_000 if side == "buy" else 8_000)
     soak.foreign(side, price, chance.randint(10, 300))
 
 
 def _foreign_order(soak: "Soak", chance: random.Random, _: float) -> None:
-    soak.foreign("buy", str(chance.randint(7000, 7500)), chance.randint(10, 300))
+    soak.foreign("buy", soak.walk.price(2 * chance.randint(7000, 7500)), chance.randint(10, 300))
 
 
 def _venue_cancels(soak: "Soak", chance: random.Random, _: float) -> None:
@@ -171,20 +195,24 @@ def _clock(ms: int) -> Callable[..., Callable[[], None]]:
     return act
 
 
-def _funds_leave(soak: "Soak", _: random.Random, __: float) -> Callable[[], None] | None:
-    exchange = soak.world.exchange
-    amounts = {"source": Wallet.CONTRACT, "target": Wallet.FUNDING, "amount": Decimal(45)}
+def _funds_leave(soak: "Soak", chance: random.Random, __: float) -> Callable[[], None] | None:
+    exchange, shape = soak.world.exchange, soak.shape
+    coin = shape.coins[0] if len(shape.coins) == 1 else chance.choice(shape.coins)
+    amount = Decimal(DEPOSITS[shape.wallet][coin]) * 9 / 10
+    amounts = {"source": shape.wallet, "target": Wallet.FUNDING, "amount": amount}
     try:
-        exchange.transfer(OWNER, "BTC", **amounts)
+        exchange.transfer(OWNER, coin, **amounts)
     except ApiError:
         return None
-    back = {**amounts, "source": Wallet.FUNDING, "target": Wallet.CONTRACT}
-    return lambda: exchange.transfer(OWNER, "BTC", **back)
+    back = {**amounts, "source": Wallet.FUNDING, "target": shape.wallet}
+    return lambda: exchange.transfer(OWNER, coin, **back)
 
 
 def _leverage(soak: "Soak", _: random.Random, __: float) -> None:
-    contract = Contract("BTC", "BTC_USD")
-    leg = LegKey("BTC", "BTC_USD", True)
+    key = soak.shape.key
+    if key.kind != CONTRACT:
+        return
+    contract, leg = Contract(key.area, key.symbol), LegKey(key.area, key.symbol, True)
     before = soak.world.exchange.setting(OWNER, contract).long
     try:
         soak.world.exchange.change_leverage(
@@ -236,4 +264,41 @@ def _way() -> list[Injection]:
     ]
 
 
+def _another_bots_order(soak: "Soak", chance: random.Random, _: float) -> Callable[[], None] | None:
+    """Let an order of somebody else on the account rest for a while, some where ours are."""
+    side = chance.choice(("buy", "sell"))
+    away = chance.choice((8, 30, 60, 600)) * (-1 if side == "buy" else 1)
+    price = soak.walk.price(soak.walk.middle() + away)
+    order_id = soak.foreign(side, price, chance.randint(10, 300), strangers_oid(chance))
+
+    def leave() -> None:
+        exchange, world = soak.world.exchange, soak.world
+        order = exchange.blotter.find(OWNER, order_id)
+        if order and order.resting:
+            world.venue_cancels(order)
+
+    return leave if order_id else None
+
+
+def _wide() -> list[Injection]:
+    """What only a wide seed draws: the others keep what they have always drawn from."""
+    steps = [
+        Injection(f"venue clock steps {ms:+} ms", _clock_steps(ms))
+        for size in (300, 1_500, 20_000, 3_600_000)
+        for ms in (-size, size)
+        if ms != -1_500
+    ]
+    return [
+        *steps,
+        Injection("setting changed", lambda soak, _, __: soak.reload(1), weight=8.0),
+        Injection("settings changed", lambda soak, _, __: soak.reload(4), weight=2.0),
+        Injection("settings cut in half", lambda soak, _, __: soak.halve_file()),
+        Injection("becomes a dry run", lambda soak, _, __: soak.go_dry(), 60.0, 0.5),
+        Injection("another bot's order", _another_bots_order, 120.0, 4.0),
+        Injection("strategy cancels one", lambda soak, _, __: soak.spoil_strategy("cancels one")),
+        Injection("strategy cancels all", lambda soak, _, __: soak.spoil_strategy("cancels all")),
+    ]
+
+
 KINDS = [*_replies(), *_frames(), *_venue(), *_process(), *_way()]
+WIDE_KINDS = [*KINDS, *_wide()]

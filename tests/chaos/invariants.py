@@ -3,14 +3,11 @@
 import logging
 import re
 from collections import Counter, deque
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from market_maker.auth import EXPIRES_AFTER_MS
-from market_maker.client_oid import is_ours, run_of
-from market_maker.models import Side as OwnSide
-from market_maker.paper.api.dispatch import RawRequest, endpoint_name
+from market_maker.client_oid import run_of
+from market_maker.errors import OrdersLeft
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.events import (
@@ -18,58 +15,33 @@ from market_maker.paper.exchange.events import (
     Event,
     Filled,
     InstrumentChanged,
-    Liquidated,
     OrderChanged,
-    Traded,
 )
+from market_maker.paper.exchange.instrument import CONTRACT
 from market_maker.paper.market.setup import OWNER
-from market_maker.paper.market.tape import BTC_USD
 from market_maker.paper.server.venue import PAPER_SECRET
-from market_maker.safety.trading_state import SILENT_AFTER, TradingState
+from market_maker.safety.trading_state import TradingState
 from market_maker.trading.loop import QUOTE_TTL
+from tests.chaos.in_force import GRACE_MS
+from tests.chaos.requests import Requests
+from tests.chaos.shape import PREFIX
+from tests.chaos.truth import Trades
+from tests.chaos.violation import Violation
 
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak
 
-LIMITS = {
-    "pc/order/create": (20, 1000),
-    "pc/order/cancel": (20, 1000),
-    "pc/order/query": (10, 1000),
-    "pc/order/cancel_batch": (1, 10_000),
-    "pc/order/book/query": (10, 1000),
-}
-LOOP_MAY_CALL = {
-    *LIMITS,
-    *("pc/instrument/query", "account/pc/query", "pc/setting/query"),
-}
-NUMBER = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
+ZERO = Decimal(0)
 SIGNATURE = re.compile(r"[0-9a-f]{64}")
-LIMIT_GRACE_MS = 10_000
-"""How long a lowered limit may take to be met."""
-NOT_CLOSABLE = -13101
-CLOSES_REFUSED = 20
-"""So many closes may be refused by a race with a trade of somebody else in a soak."""
 REACHABLE_SECONDS = 10.0
-SKEW_MS = 60_000
-"""How far the venue's clock may have been put back since a start."""
 LEFTOVER_SECONDS = 5.0
 LATE_FILLS = 6
 """Fills that may come before the bot has heard of those before them."""
-FINEST_TICK = Decimal("0.5")
 REACT_MS = 2_000
 """How long a bot may take to hear of what has just changed at the venue."""
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One breach: which invariant, when, and what was seen."""
-
-    invariant: str
-    time: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.invariant} at {self.time}: {self.text}"
+LEAVE_SECONDS = 25.0
+"""The longest way out, where nothing has been wrong for so long before it."""
+ROUNDED = Decimal("1e-9")
 
 
 class Invariants(logging.Handler):
@@ -79,38 +51,42 @@ class Invariants(logging.Handler):
         super().__init__(logging.INFO)
         self._soak = soak
         self._world = soak.world
+        self._truth = soak.truth
         self.violations: list[Violation] = []
-        self.requests: Counter[str] = Counter()
-        self._arrivals: dict[str, deque[int]] = {name: deque() for name in LIMITS}
-        self._oids: set[str] = set()
+        self.requests = Requests(soak, self.breach)
         self._filled: dict[int, Decimal] = {}
-        self._ended: set[int] = set()
-        self._last_tick_change = -(10**9)
-        self._tick = FINEST_TICK
-        self._tick_was_hidden = False
-        """Whether the frame that told of the tick in force may have been lost."""
-        self.closes_refused = 0
+        self._ended: dict[int, int] = {}
         self._fills: deque[float] = deque()
+        self._trades: Counter[int] = Counter()
+        """By trade, how many own orders took part."""
+        self._left_clean: set[str] = set()
+        """The runs that have said of themselves that they left nothing."""
+        self._before = (ZERO, ZERO)
+        """What the bot's runs before this one had bought and sold when it began."""
         judge = self._world.venue.judge
-        see, requested = judge.see, judge.requested
-
-        def note(endpoint: str, code: int, now: int) -> None:
-            requested(endpoint, code, now)
-            self.answered(endpoint, code)
-
-        judge.requested = note  # type: ignore[method-assign]
+        see = judge.see
 
         def watch(event: Event, now: int) -> None:
             see(event, now)
+            self._truth.see(event)
             self._see(event)
 
         judge.see = watch  # type: ignore[method-assign]
-        self._world.network.senders.append(self._leaves)
-        self._world.network.watchers.append(self._arrives)
 
     def breach(self, invariant: str, text: str) -> None:
         """Note a breach."""
         self.violations.append(Violation(invariant, self._world.timeline.true_ms(), text))
+
+    def starts(self) -> None:
+        """A process of the bot begins."""
+        self.started_at = self._world.timeline.true_ms()
+        self._before = (self._truth.own.bought, self._truth.own.sold)
+        self.requests.starts()
+
+    def has_older_fills(self, run: Trades) -> bool:
+        """Return whether orders of earlier runs have filled since this one began."""
+        own, (bought, sold) = self._truth.own, self._before
+        return (own.bought - bought, own.sold - sold) != (run.bought, run.sold)
 
     # --- the exchange's events ------------------------------------------------------------------
 
@@ -118,18 +94,16 @@ class Invariants(logging.Handler):
         match event:
             case OrderChanged(action, order) if order.owner == OWNER:
                 self._see_order(action, order)
-            case Filled(order, _, _) if order.owner == OWNER:
+            case Filled(order, trade, _) if order.owner == OWNER:
                 self._check_sides()
                 self._count_fill(order)
-                if self._soak.is_own(order) and not self._soak.has_foreign_trades:
-                    self._check_limits(order)
-            case Liquidated(owner, leg, qty) if owner == OWNER:  # the bot learns it a moment later
-                self._soak.add_foreign(Decimal(-qty if leg.long else qty))
-            case InstrumentChanged(key) if key == BTC_USD:
-                self._see_tick(self._world.exchange.listings[key].tick)
-            case Traded(_, trade, maker, taker) if maker == taker == OWNER:
-                if not self._soak.foreign_busy:
-                    self.breach("I15", f"own orders traded with each other: {trade}")
+                if self._soak.is_own(order):
+                    self._trades[trade.trade_id] += 1
+                    if self._trades[trade.trade_id] > 1:
+                        self.breach("I15", f"own orders traded with each other: {trade}")
+                    self._check_exposure(order)
+            case InstrumentChanged(key) if key == self._world.key:
+                self.requests.see_tick(self._world.exchange.listings[key].tick)
 
     def _see_order(self, action: Action, order: Order) -> None:
         before = self._filled.get(order.order_id, Decimal(0))
@@ -137,44 +111,68 @@ class Invariants(logging.Handler):
             self.breach("I16", f"the exchange itself went back: {order}")
         self._filled[order.order_id] = order.filled
         if action is Action.DELETE:
-            self._ended.add(order.order_id)
+            self._ended[order.order_id] = self._world.timeline.true_ms()
         if action is Action.INSERT and self._soak.is_own(order):
             self._check_new(order)
 
     def _check_new(self, order: Order) -> None:
-        soak, own = self._soak, self._world.orders()
+        own, in_force = self._world.orders(), self._soak.in_force
         place = (order.side, order.close, order.price)
         for other in own:
             if other is not order and other.order_id != order.order_id:
                 if (other.side, other.close, other.price) == place:
                     self.breach("I1", f"two live orders at {order.side.name} {order.price}")
+        pairs = in_force.most("ORDER_PAIRS")
         for side in Side:
             count = sum(each.side is side for each in own)
-            if count > soak.pairs:
-                self.breach("I1", f"{count} live {side.name} orders for {soak.pairs} levels")
-        if len(own) > soak.max_orders:
-            self.breach("I2", f"{len(own)} own orders")
+            if count > pairs:
+                self.breach("I1", f"{count} live {side.name} orders for {pairs} levels")
+        if run_of(order.client_oid or "", PREFIX) in self._left_clean:
+            self.breach("I3", f"{order} came after its run had left with nothing")
+        self._check_caps(order, own)
         self._check_sides()
-        self._check_limits(order)
+        self._check_exposure(order)
 
-    def _check_limits(self, order: Order) -> None:
-        if self._world.timeline.true_ms() - self._soak.limits_changed_at > LIMIT_GRACE_MS:
-            self._check_exposure(order)
+    def _check_caps(self, order: Order, own: list[Order]) -> None:
+        """Check the limits on number, size and worth of orders (I27)."""
+        in_force = self._soak.in_force
+        if len(own) > in_force.most("MAX_OPEN_ORDERS"):
+            self.breach("I27", f"{len(own)} own orders")
+        if order.qty > Decimal(str(in_force.most("MAX_ORDER_QTY"))):
+            self.breach("I27", f"{order} is larger than MAX_ORDER_QTY")
+        caps = in_force.lately("MAX_OPEN_VALUE")
+        worth = sum((self._soak.shape.worth(each.left, each.price) for each in own), ZERO)
+        if all(caps) and worth > Decimal(str(max(caps))):
+            self.breach("I27", f"open orders are worth {worth:f}, MAX_OPEN_VALUE is {max(caps)}")
 
     def _check_exposure(self, order: Order) -> None:
-        long, short = self._world.position()
-        own = self._world.orders()
-        resting = {
-            side: sum((each.left for each in own if each.side is side), Decimal(0)) for side in Side
-        }
-        theirs = self._soak.unknown_foreign()
-        for side, sign, most in (
-            (Side.BUY, 1, self._soak.max_position),
-            (Side.SELL, -1, -self._soak.min_position),
-        ):
-            worst = [sign * (long - short - each) + resting[side] for each in theirs]
-            if order.side is side and min(worst) > most:
-                self.breach("I2", f"net exposure {min(worst)} of {most} after {order}")
+        """Check that the worst that may come of an order and those beside it is within the limits.
+
+        The position counts as the exchange has it, or without the latest trades of others. An order
+        from before a limit was lowered may stay while it cannot be cancelled.
+        """
+        soak = self._soak
+        in_force, name = soak.in_force, "MAX_POSITION" if order.side is Side.BUY else "MIN_POSITION"
+        is_older = self._truth.born[order.order_id] < in_force.changed_at(name) + GRACE_MS
+        if is_older or not all(in_force.lately("CHECK_POSITION_LIMITS")):
+            return
+        modes = set(in_force.lately("POSITION_MODE"))
+        rules = [self._worst(order, is_hedge=mode == "hedge") for mode in modes]
+        most = max(abs(Decimal(str(value))) for value in in_force.lately(name))
+        if min(rules) > most:
+            kind = "/".join(sorted(modes))
+            self.breach("I2", f"{kind} exposure {min(rules)} of {most} after {order}")
+
+    def _worst(self, order: Order, *, is_hedge: bool) -> Decimal:
+        """Return the exposure on the side of an order if all own orders of that side fill."""
+        is_buy = order.side is Side.BUY
+        views = self._truth.views(run_of(order.client_oid or "", PREFIX))
+        own = [each for each in self._world.orders() if each.side is order.side]
+        if is_hedge:
+            resting = sum((each.left for each in own if not each.close), ZERO)
+            return min(view.long if is_buy else view.short for view in views) + resting
+        resting = sum((each.left for each in own), ZERO)
+        return min(view.net if is_buy else -view.net for view in views) + resting
 
     def _check_sides(self) -> None:
         own = self._world.orders()
@@ -183,113 +181,6 @@ class Invariants(logging.Handler):
         if bids and asks and max(bids) >= min(asks):
             self.breach("I15", f"own bid {max(bids)} meets own ask {min(asks)}")
 
-    # --- requests -------------------------------------------------------------------------------
-
-    def _leaves(self, asked: RawRequest) -> None:
-        """Look at a request in the moment at which the bot lets it go."""
-        bot = self._world.bot
-        name = endpoint_name(asked.path)
-        if bot is None or name != "pc/order/create":
-            return
-        state = bot.health.state
-        if state in (TradingState.PAUSED, TradingState.HALTED) or bot.control.halt_reason:
-            self.breach("I8", f"a create left while {state.value}")
-        feed = bot.exchange.feed
-        if not feed.is_connected() or feed.missing():
-            self.breach("I9", "a create left without a feed")
-        if feed.silent_for() > SILENT_AFTER + 1:
-            self.breach("I9", f"a create left {feed.silent_for():.0f} s after the last frame")
-        params = dict(asked.query)
-        ticker = feed.get_ticker()
-        if ticker.bid and ticker.ask and ticker.bid > ticker.ask:
-            self.breach("I9", f"a create left on a crossed book {ticker}")
-        price = Decimal(params["price"])
-        side = OwnSide.BUY if params["side"] == "1" else OwnSide.SELL
-        other = ticker.ask if side is OwnSide.BUY else ticker.bid
-        if other is not None and not side.better(other, price):
-            self.breach("I10", f"{side.value} @ {price} reaches the other side's {other}")
-        instrument = feed.get_instrument()
-        mark = instrument.mark_price if instrument else None
-        if mark and side.sign * (price / mark - 1) > self._soak.collar:
-            self.breach("I10", f"{side.value} @ {price} is beyond the collar of {mark}")
-
-    def _arrives(self, asked: RawRequest) -> None:
-        """Look at a request as it reaches the exchange."""
-        name, now = endpoint_name(asked.path), self._world.timeline.true_ms()
-        self.requests[name] += 1
-        if name not in LOOP_MAY_CALL:
-            self.breach("I25", f"a call of {asked.path}")
-        self._check_rate(name, now)
-        if asked.headers.get("api-signature") and self._soak.clock_is_right():
-            expires = int(asked.headers["api-expires"])
-            left, signed = expires - now, expires - EXPIRES_AFTER_MS
-            stood_still = self._world.timeline.has_frozen_since(signed)  # what is late is refused
-            if not 0 < left <= 10_000 and not stood_still:
-                self.breach("I23", f"{name} expires in {left} ms")
-        params = dict(asked.query)
-        if name == "pc/order/create":
-            self._check_create(params)
-        elif name in ("pc/order/cancel", "pc/order/cancel_batch"):
-            ids = re.findall(r"[0-9]{9,}", params.get("filter", "") + params.get("order_id", ""))
-            ids += [params["id"]] if "id" in params else []
-            self._check_cancel(ids)
-
-    def _check_rate(self, name: str, now: int) -> None:
-        limit, window = LIMITS.get(name, (0, 0))
-        if not limit:
-            return
-        arrivals = self._arrivals[name]
-        while arrivals and arrivals[0] <= now - window:
-            arrivals.popleft()
-        arrivals.append(now)
-        if len(arrivals) > limit:
-            self.breach("I6", f"{len(arrivals)} {name} in {window} ms")
-
-    def _check_create(self, params: dict[str, str]) -> None:
-        oid = params.get("client_oid", "")
-        if not is_ours(oid, self._soak.prefix) or len(oid) > 40:
-            self.breach("I12", f"client_oid {oid!r}")
-        if oid in self._oids:
-            self.breach("I12", f"client_oid {oid} was sent before")
-        self._oids.add(oid)
-        for name in ("price", "qty"):
-            if not NUMBER.fullmatch(params[name]):
-                self.breach("I17", f"{name} {params[name]!r}")
-        if params["side"] not in ("0", "1") or params["close_flag"] not in ("0", "1"):
-            self.breach("I11", f"side or close_flag of {params}")
-        if Decimal(params["qty"]) % 1 or Decimal(params["price"]) % self._tick_then():
-            self.breach("I11", f"off the grid: {params['qty']} @ {params['price']}")
-
-    def _see_tick(self, tick: Decimal) -> None:
-        if tick != self._tick:
-            self._tick, self._last_tick_change = tick, self._world.timeline.true_ms()
-            self._tick_was_hidden = any(map(self._soak.struck, ("instrument", "all mute")))
-
-    def _tick_then(self) -> Decimal:
-        """Return the tick that the bot must know by now.
-
-        It is the finer one while it has just moved, and where the frame that told of it was lost:
-        later frames of the instrument do not repeat it, and the venue refuses what is off its grid.
-        """
-        ago = self._world.timeline.true_ms() - self._last_tick_change
-        known = ago > REACT_MS * 5 and not self._tick_was_hidden
-        return self._tick if known else FINEST_TICK
-
-    def _check_cancel(self, ids: list[str]) -> None:
-        for order_id in ids:
-            order = self._world.exchange.blotter.find(OWNER, int(order_id))
-            if order is not None and not self._soak.is_own(order):
-                self.breach("I4", f"a cancel of a stranger's order {order_id}")
-        if len(ids) > 50:
-            self.breach("I6", f"{len(ids)} ids in one batch")
-
-    def answered(self, name: str, code: int) -> None:
-        """Look at what the exchange has answered, in its own judge's book."""
-        if name == "pc/order/create" and code == NOT_CLOSABLE and not self._soak.struck(name):
-            self.closes_refused += 1
-            if self.closes_refused > CLOSES_REFUSED:
-                self.breach("I18", f"{self.closes_refused} closes beyond the position")
-
     def check_silence(self) -> None:
         """Check that nothing rests long after the last frame, where the venue can be reached."""
         world = self._world
@@ -297,7 +188,11 @@ class Invariants(logging.Handler):
             world.network.last_frame_at, self._soak.alive_since
         )
         can_cancel = self._soak.reachable_for() > REACHABLE_SECONDS
-        if silent > max(QUOTE_TTL, 3 * self._soak.interval) + 5 and can_cancel and world.orders():
+        if (
+            silent > max(QUOTE_TTL, 3 * self._soak.in_force.most("LOOP_INTERVAL")) + 5
+            and can_cancel
+            and world.orders()
+        ):
             self.breach("I22", f"orders rest {silent:.0f} s after the last frame")
 
     def check_leftovers(self, alive: float) -> None:
@@ -306,8 +201,8 @@ class Invariants(logging.Handler):
         if bot is None or alive < LEFTOVER_SECONDS:
             return
         for order in self._world.orders():
-            run = run_of(order.client_oid or "", self._soak.prefix)
-            if run != bot.exchange.gte.run and order.ctime < self._soak.started_at:
+            run = run_of(order.client_oid or "", PREFIX)
+            if run != bot.exchange.gte.run and self._truth.born[order.order_id] < self.started_at:
                 self.breach("I21", f"{order} of an earlier run rests {alive:.0f} s after the start")
 
     def _count_fill(self, order: Order) -> None:
@@ -318,7 +213,8 @@ class Invariants(logging.Handler):
         self._fills.append(max(now, self._soak.alive_since))
         while self._fills and (self._fills[0] < max(now - 60, self._soak.alive_since)):
             self._fills.popleft()
-        most = self._soak.max_fills + 2 * self._soak.pairs + LATE_FILLS
+        in_force = self._soak.in_force
+        most = in_force.most("MAX_FILLS") + 2 * in_force.most("ORDER_PAIRS") + LATE_FILLS
         if len(self._fills) > most:
             self.breach("I28", f"{len(self._fills)} fills in a minute, MAX_FILLS is less")
 
@@ -334,12 +230,40 @@ class Invariants(logging.Handler):
 
     # --- at rest --------------------------------------------------------------------------------
 
+    def left(self, error: OrdersLeft | None, calm: float, seconds: float) -> None:
+        """Check what the bot says on its way out: nothing is left, or what is (I3)."""
+        bot, resting = self._world.bot, self._world.orders()
+        assert bot
+        if bot.exchange.dry_run:
+            return
+        if error is None:
+            self._left_clean.add(bot.exchange.gte.run)
+            if resting:
+                self.breach("I3", f"a clean end left {len(resting)} orders")
+        told = " ".join(error.orders) if error else ""
+        for order in resting:
+            is_of_run = run_of(order.client_oid or "", PREFIX) == bot.exchange.gte.run
+            if error and is_of_run and str(order.client_oid) not in told:
+                self.breach("I3", f"{order} is left and not listed")
+        if calm > LEAVE_SECONDS and error and not resting:
+            self.breach("I3", f"an end with nothing wrong and nothing left says: {error}")
+        more = max(len(self._ended_since(seconds)) - 90, 0) / 20
+        if calm > LEAVE_SECONDS and seconds > LEAVE_SECONDS + more:
+            self.breach("I3", f"it took {seconds:.0f} s to leave with nothing wrong")
+
+    def _ended_since(self, seconds: float) -> list[int]:
+        since = self._world.timeline.true_ms() - seconds * 1000
+        return [order_id for order_id, at in self._ended.items() if at >= since]
+
     def check_books(self) -> None:
         """Check that the exchange's money adds up: what it judges by must be right itself."""
         exchange = self._world.exchange
         for asset in ("BTC", "ETH", "USDT"):
             if exchange.ledger.imbalance(asset, exchange.marks()) != 0:
                 self.breach("I5", f"{asset} does not add up")
+        imbalance = self._truth.imbalance()
+        if imbalance is not None and abs(imbalance) > ROUNDED:
+            self.breach("I5", f"the fills do not explain {imbalance} of the account")
 
     def check_known(self) -> None:
         """Check that the bot still holds every live order of its run (I14)."""
@@ -348,11 +272,11 @@ class Invariants(logging.Handler):
             return
         for order in self._world.orders():
             oid = order.client_oid or ""
-            is_of_run = run_of(oid, self._soak.prefix) == bot.exchange.gte.run
+            is_of_run = run_of(oid, PREFIX) == bot.exchange.gte.run
             if (
                 is_of_run
                 and bot.exchange.orders.tracker.get(oid) is None
-                and now - order.ctime > REACT_MS
+                and now - self._truth.born[order.order_id] > REACT_MS
             ):
                 self.breach("I14", f"the bot gave up {order}")
 
@@ -368,32 +292,32 @@ class Invariants(logging.Handler):
             self.breach("I20", "no bot")
             return
         if bot.health.state is not TradingState.ACTIVE:
+            if self._soak.uptime.has_excuse():
+                return
             self.breach("I20", f"{bot.health.state.value}: {bot.health.reason}")
             return
+        self._check_totals()
         truth = {order.client_oid for order in world.orders()}
         known = {order.client_oid for order in bot.exchange.orders.tracker.live()}
-        if truth != known:
+        if not self._soak.is_dry() and truth != known:
             self.breach("I13", f"orders differ: {truth ^ known}")
         shown = bot.exchange.feed.position()
-        if (shown.long.qty, shown.short.qty) != world.position():
+        is_told = world.key.kind == CONTRACT and not self._soak.is_dry()
+        if is_told and (shown.long.qty, shown.short.qty) != world.position():
             self.breach("I13", f"position {shown}, truth {world.position()}")
-        self._check_totals()
-        if not self._soak.is_limited() and len(truth) != 2 * self._soak.pairs:
-            self.breach("I20", f"{len(truth)} orders for {self._soak.pairs} pairs")
+        pairs = self._soak.in_force["ORDER_PAIRS"]
+        if not self._soak.uptime.is_limited(bot) and len(known) != 2 * pairs:
+            self.breach("I20", f"{len(known)} orders for {pairs} pairs")
 
     def _check_totals(self) -> None:
         """Check what the bot says it traded in this run against the exchange (I16)."""
         bot = self._world.bot
         assert bot
-        own, run = bot.exchange.money.trades, bot.exchange.gte.run
-        sums = {(side, ours): Decimal(0) for side in Side for ours in (True, False)}
-        for fill in self._world.report.fills:
-            oid = fill.client_oid or ""
-            is_of_run = run_of(oid, self._soak.prefix) == run
-            is_ours = oid.startswith(self._soak.prefix)
-            if is_ours and (is_of_run or fill.time >= self._soak.started_at - SKEW_MS):
-                sums[fill.side, is_of_run] += fill.qty
-        for side, booked in ((Side.BUY, own.bought), (Side.SELL, own.sold)):
-            least, leftovers = sums[side, True], sums[side, False]
-            if not least <= booked <= least + leftovers:  # those of an earlier run may fill yet
-                self.breach("I16", f"{side.name}: bot {booked}, exchange {least} + {leftovers}")
+        told, run = bot.exchange.money.trades, self._truth.runs[bot.exchange.gte.run]
+        own, (bought, sold) = self._truth.own, self._before
+        for name, booked, least, most in (
+            ("bought", told.bought, run.bought, own.bought - bought),
+            ("sold", told.sold, run.sold, own.sold - sold),
+        ):
+            if not least <= booked <= most:  # orders of an earlier run may fill yet
+                self.breach("I16", f"{name}: bot {booked}, exchange {least} to {most}")

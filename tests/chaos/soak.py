@@ -2,24 +2,32 @@
 
 import logging
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
-from market_maker.errors import MarketMakerError
+from market_maker.client_oid import is_ours
+from market_maker.errors import MarketMakerError, OrdersLeft
 from market_maker.market_maker import OrderManager
+from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.errors import ApiError
-from market_maker.paper.exchange.quirks import Quirks
-from market_maker.paper.market.setup import OWNER
+from market_maker.paper.exchange.instrument import CONTRACT
+from market_maker.paper.market.setup import DEPOSITS, OWNER
 from market_maker.settings import settings
 from tests.chaos.digest import Digest
-from tests.chaos.injections import KINDS, Injection
-from tests.chaos.invariants import Invariants, Violation
+from tests.chaos.in_force import InForce, written
+from tests.chaos.injections import KINDS, WIDE_KINDS, Injection
+from tests.chaos.invariants import Invariants
 from tests.chaos.market import Walk
+from tests.chaos.shape import DRAWS, PREFIX, WIDE, shape_of
+from tests.chaos.truth import Truth
+from tests.chaos.uptime import Uptime
+from tests.chaos.violation import Violation
 from tests.world.timeline import Killed
 from tests.world.world import World
 
@@ -32,11 +40,7 @@ QUIET_EVERY, QUIET_SECONDS = 600.0, 100.0
 SETTLED_AFTER = 70.0
 """Seconds after the last fault at which they must: a resting alarm may hold for a minute."""
 START_AGAIN = 5.0
-UNKNOWN_MS = 2_000
-"""How long a change by others may be unknown to the bot: a frame is on its way."""
 RIGHT_CLOCK_AFTER_MS = 60_000
-LIMITS = (300, 600, 1_500)
-"""Position limits; each binds a ladder of the soak sooner or later."""
 AWAY = {
     *("venue down", "black hole", "no network", "latency 1 s", "process stands still"),
     *("batch", "cancels pending", "list lags", "list churns", "list"),
@@ -56,27 +60,15 @@ class Outcome:
     fills: int = 0
     starts: int = 0
     halts: Counter[str] = field(default_factory=Counter)
+    quoted: Counter[str] = field(default_factory=Counter)
+    """Seconds in which a bot ran, and in which it quoted on both sides."""
+    about: str = ""
+    """What the seed has drawn."""
     violations: list[Violation] = field(default_factory=list)
     digest: str = ""
     """Of what was asked of the venue, what was filled, and which states the bot was in."""
     trace: list[str] = field(default_factory=list)
     """The latest faults, and what happened to the process."""
-
-
-def quirks_of(chance: random.Random) -> Quirks:
-    """Draw what no document tells of the venue."""
-    return Quirks(
-        expiry_grace_ms=chance.choice((0, 5_000)),
-        oid_unique=chance.choice(("none", "open", "forever")),
-        position_push=chance.choice(("changed", "full")),
-        flat_position=chance.choice(("zero", "zero", "vanish")),
-        limited_create_placed=chance.random() < 0.3,
-        id_only_deltas=chance.random() < 0.3,
-        order_end=chance.choice(("both", "update", "delete")),
-        done_report=chance.choice(("both", "alone")),
-        margin_frames=chance.random() < 0.8,
-        unknown_order=chance.choice((-13004, -11066)),
-    )
 
 
 class Spoilt(OrderManager):
@@ -104,6 +96,13 @@ class Spoilt(OrderManager):
             case "slow":
                 self.clock.sleep(8)
                 super().place_orders()
+            case "cancels one":
+                for order in self.exchange.get_orders()[:1]:
+                    self.exchange.cancel_order(order)
+                super().place_orders()
+            case "cancels all":
+                self.exchange.cancel_all_orders(5.0)
+                super().place_orders()
             case _:
                 super().place_orders()
 
@@ -115,7 +114,7 @@ class Soak:
         self,
         seed: int,
         *,
-        kinds: Sequence[Injection] = KINDS,
+        kinds: Sequence[Injection] | None = None,
         swarm: bool = True,
         strategy: type[Spoilt] = Spoilt,
         pairs: int | None = None,
@@ -125,55 +124,47 @@ class Soak:
         self._chance = random.Random(f"soak {seed}")
         chance = self._chance
         self.outcome = Outcome(seed)
-        half = chance.sample(list(kinds), len(kinds) // 2) if swarm else list(kinds)
+        kinds = list((WIDE_KINDS if seed >= WIDE else KINDS) if kinds is None else kinds)
+        half = chance.sample(kinds, len(kinds) // 2) if swarm else kinds
         self._struck: dict[str, float] = {}
         self.alive_since = 0.0
-        self.started_at = 0
-        self._unreachable_at = 0.0
-        self._kinds = sorted(half, key=lambda kind: kind.name)
         self._strategy = strategy
-        self.pairs = pairs or chance.choice((2, 3, 6))
-        self._gap = gap
-        self.interval = chance.choice((1, 2, 5))
-        self.max_fills = chance.choice((8, 5_000, 5_000))
-        self.max_orders, self.collar, self.prefix = 90, Decimal("0.05"), "mm_soak_"
-        self.limit = random.Random(f"limit {seed}").choice(LIMITS)
-        self.min_position, self.max_position = -self.limit, self.limit
-        self.limits_changed_at = -(10**9)
-        self.world = World(seed=seed, quirks=quirks_of(chance), still=False)
-        self.walk = Walk(self.world, random.Random(f"walk {seed}"))
-        self.foreign_net = Decimal(0)
-        self._foreign_at: deque[tuple[int, Decimal]] = deque(maxlen=100)
+        self.shape = shape_of(seed, chance, pairs, gap, given)
+        there = [kind for kind in half if self.shape.key.kind == CONTRACT or kind.is_of_pairs]
+        self._kinds = sorted(there, key=lambda kind: kind.name)
+        self.limit = self.shape.given["MAX_POSITION"]
+        key = self.shape.key
+        self.world = World(seed=seed, key=key, quirks=self.shape.quirks, still=False)
+        self.in_force = InForce(self.world.settings | self.shape.given, self._true_ms)
+        self._fill_purse()
+        self.walk = Walk(self.world, random.Random(f"walk {seed}"), refills=self.shape.is_wide)
         self.foreign_busy = False
-        self.has_foreign_trades = False
-        self._given: dict[str, Any] = {
-            "ORDER_PAIRS": self.pairs,
-            "ORDER_START_SIZE": 100,
-            "ORDER_STEP_SIZE": 50,
-            "INTERVAL": 0.0006,
-            "MIN_SPREAD": 0.001,
-            "RELIST_INTERVAL": chance.choice((0.0002, 0.001)),
-            "LOOP_INTERVAL": self.interval,
-            "ORDERID_PREFIX": self.prefix,
-            "MIN_POSITION": self.min_position,
-            "MAX_POSITION": self.max_position,
-            "CHECK_POSITION_LIMITS": True,
-            "POST_ONLY": True,
-            "PRICE_COLLAR": float(self.collar),
-            "MAX_FILLS": self.max_fills,
-            "API_ERROR_INTERVAL": 5,
-        } | dict(given)
-        self.min_position = self._given["MIN_POSITION"]
-        self.max_position = self._given["MAX_POSITION"]
-        self.limit, self.max_fills = self.max_position, self._given["MAX_FILLS"]
+        self.truth = Truth(self.world, self.shape, self.is_own)
+        self.written_at: float | None = None
+        """When a settings file was written that the bot has not taken over yet."""
+        self.is_halved = False
+        """Whether that file is cut in half now."""
         self.invariants = Invariants(self)
+        self.uptime = Uptime(self)
         self.digest = Digest(self.world)
         self._enders: list[Callable[[], None]] = []
         self._quiet_since: float | None = None
         self._unhealthy_since: float | None = None
+        self._trouble_until = 0.0
         self._stopping = ""
         self._start_at = 0.0
         self._clock_wrong_at = -(10**9)
+        self._file: Path | None = None
+        self.outcome.about = f"{'/'.join(key)} {self.shape.given} {self.shape.purse or ''}"
+
+    def _fill_purse(self) -> None:
+        """Take away what the account has beyond what the seed has drawn."""
+        shape, exchange = self.shape, self.world.exchange
+        for coin, amount in shape.purse.items():
+            more = DEPOSITS[shape.wallet][coin] - amount
+            if more > 0:
+                move = {"source": shape.wallet, "target": Wallet.FUNDING, "amount": more}
+                exchange.transfer(OWNER, coin, **move)
 
     # --- the run --------------------------------------------------------------------------------
 
@@ -185,7 +176,10 @@ class Soak:
         logger.propagate = False
         logger.addHandler(self.invariants)
         try:
-            with self.world.installed():
+            with self.world.installed(), TemporaryDirectory() as folder:
+                self._file = Path(folder) / "settings.py" if self.shape.is_wide else None
+                if self._file:
+                    self.change()
                 self._live(seconds)
         finally:
             logger.removeHandler(self.invariants)
@@ -194,7 +188,7 @@ class Soak:
         outcome = self.outcome
         outcome.seconds = self._now()
         outcome.violations = self.invariants.violations
-        outcome.requests = self.invariants.requests.total()
+        outcome.requests = self.invariants.requests.count.total()
         outcome.messages = self.world.network.frames
         outcome.fills = len(self.world.report.fills)
         outcome.digest = str(self.digest)
@@ -202,7 +196,7 @@ class Soak:
 
     def _live(self, seconds: float) -> None:
         timeline = self.world.timeline
-        timeline.after(self._chance.expovariate(1 / self._gap), self._strike)
+        timeline.after(self._chance.expovariate(1 / self.shape.gap), self._strike)
         timeline.every(QUIET_EVERY, self._be_quiet)
         timeline.every(1.0, self._look)
         while self._now() < seconds and not self.invariants.violations:
@@ -223,6 +217,7 @@ class Soak:
         if self._stopping:
             self._end()
             return
+        self.in_force.look()
         world.bot.tick()
         self.digest.tick(world.bot)
         self.invariants.check_known()
@@ -231,9 +226,10 @@ class Soak:
     def _start(self) -> None:
         self._strategy.misdeed = ""
         self.outcome.starts += 1
-        self.started_at = self.world.venue.time(self.world.timeline.true_ms())
+        self.invariants.starts()
+        given = {} if self._file else self.shape.given
         try:
-            self.world.start(self._strategy, **self._given)
+            self.world.start(self._strategy, file=self._file, **given)
         except MarketMakerError as error:
             self._note(f"start failed: {error}")
             self.world.bury()
@@ -241,20 +237,24 @@ class Soak:
         else:
             self._unhealthy_since = None
             self.alive_since = self._now()
+            self.in_force.look()
 
     def _end(self) -> None:
         """Leave as a signal, a restart or a person has it."""
         bot, why = self.world.bot, self._stopping
         assert bot
         self._stopping = ""
+        begun, was_calm = self._now(), self.calm_for()
         bot.stop(why)
         try:
             bot.run_loop()
+        except OrdersLeft as error:
+            self._note(f"left with {error}")
+            self.invariants.left(error, was_calm, self._now() - begun)
         except MarketMakerError as error:
             self._note(f"left with {error}")
         else:
-            if self.world.orders():
-                self.invariants.breach("I3", f"a clean end left {len(self.world.orders())} orders")
+            self.invariants.left(None, was_calm, self._now() - begun)
             self.world.notes.clear()
         self.world.bury()
 
@@ -263,7 +263,7 @@ class Soak:
     def _strike(self) -> None:
         """Begin one fault, or two, unless it is quiet; and plan the next time."""
         chance = self._chance
-        self.world.timeline.after(chance.expovariate(1 / self._gap), self._strike)
+        self.world.timeline.after(chance.expovariate(1 / self.shape.gap), self._strike)
         count = 2 if chance.random() < TOGETHER else 1
         weights = [kind.weight for kind in self._kinds]
         if not self._kinds:
@@ -278,6 +278,7 @@ class Soak:
         self._note(f"{kind.name} for {seconds:.0f} s")
         about = kind.name.partition(":")[0]
         self._struck[about] = max(self._struck.get(about, 0.0), self._now() + seconds)
+        self._trouble_until = max(self._trouble_until, self._now() + seconds)
         if kind.name.startswith("venue clock"):
             self._clock_wrong_at = self.world.timeline.true_ms()
         ender = kind.act(self, self._chance, seconds)
@@ -293,7 +294,7 @@ class Soak:
 
     def _be_quiet(self) -> None:
         """End all faults; some time later bot and exchange must agree, and faults begin again."""
-        self._quiet_since = self._now()
+        self._quiet_since = self._trouble_until = self._now()
         self.world.venue.clear_faults(self.world.timeline.true_ms())
         self.world.timeline.thaw()
         for ender in self._enders:
@@ -326,6 +327,7 @@ class Soak:
         if bot is not None:
             self.invariants.check_silence()
             self.invariants.check_leftovers(now - self.alive_since)
+            self.uptime.look(bot)
         if self._quiet_since is None or bot is None:
             return
         quiet = now - self._quiet_since
@@ -368,56 +370,73 @@ class Soak:
     def lower_limits(self) -> Callable[[], None]:
         """Lower the position limits while the bot runs."""
         limit = self.limit
-        self._limit(limit // 3)
-        return lambda: self._limit(limit)
+        lower = self.shape.whole(limit / 3) if self.shape.is_wide else limit // 3
+        self.change(MIN_POSITION=-lower, MAX_POSITION=lower)
+        return lambda: self.change(MIN_POSITION=-limit, MAX_POSITION=limit)
 
-    def _limit(self, most: int) -> None:
-        self.min_position, self.max_position = -most, most
-        self._given |= {"MIN_POSITION": -most, "MAX_POSITION": most}
-        self.limits_changed_at = self.world.timeline.true_ms()
-        settings.MIN_POSITION, settings.MAX_POSITION = -most, most
+    def change(self, **changed: Any) -> None:
+        """Change settings: in the file, which the bot reads again; without a file, at once."""
+        self.shape.given |= changed
+        if self._file:
+            written(self._file, self.world.settings | self.shape.given)
+            self.written_at, self.is_halved = self._now(), False
+        else:
+            vars(settings).update(changed)
+            self.in_force.look()
 
-    def foreign(self, side: str, price: str, qty: int) -> None:
-        """Let the owner trade by hand, at once as far as the price allows."""
-        before = self._foreign_filled()
+    def reload(self, count: int) -> None:
+        """Change some of the settings that may be changed while the bot runs."""
+        names = self._chance.sample(sorted(DRAWS), count)
+        changed = {}
+        for name in names:
+            changed[name] = DRAWS[name](self.shape, self._chance)
+            self.shape.given[name] = changed[name]
+        self._note(f"changed: {changed}")
+        self.change(**changed)
+
+    def halve_file(self) -> Callable[[], None]:
+        """Cut the settings file in half, as one that is being written is."""
+        if self._file:
+            text = self._file.read_text()
+            self._file.write_text(text[: self._chance.randrange(1, len(text) - 1)])
+            self.written_at, self.is_halved = None, True
+        return self.change
+
+    def go_dry(self) -> Callable[[], None]:
+        """Let the bot become a dry run; a person starts it anew for real orders."""
+        if self.shape.given.get("DRY_RUN"):
+            return lambda: None
+        self.change(DRY_RUN=True)
+
+        def back() -> None:
+            self.change(DRY_RUN=False)
+            self.stop("a person")
+
+        return back
+
+    def foreign(self, side: str, price: str, lots: int, client_oid: str | None = None) -> int:
+        """Let the owner trade by hand, at once as far as the price allows; return the order's id.
+
+        0 if the venue refuses.
+        """
+        qty = lots * self.shape.instrument.lot
         self.foreign_busy = True
         try:
-            self.world.foreign_order(side, price, qty)
+            return self.world.foreign_order(side, price, qty, client_oid=client_oid)
         except ApiError:
-            pass
+            return 0
         finally:
             self.foreign_busy = False
-        self.add_foreign(self._foreign_filled() - before)
-        self.has_foreign_trades = True
-
-    def add_foreign(self, qty: Decimal) -> None:
-        """Count a change of the position that is not the bot's."""
-        self.foreign_net += qty
-        self._foreign_at.append((self.world.timeline.true_ms(), qty))
-
-    def unknown_foreign(self) -> list[Decimal]:
-        """Return what the bot may not know of yet: the latest changes, all of them, or none."""
-        now = self.world.timeline.true_ms()
-        found = [Decimal(0)]
-        for at, qty in reversed(self._foreign_at):
-            if now - at <= UNKNOWN_MS:
-                found.append(found[-1] + qty)
-        return [*found, self.foreign_net]
-
-    def _foreign_filled(self) -> Decimal:
-        fills = self.world.report.fills
-        own = [fill for fill in fills[-200:] if not (fill.client_oid or "").startswith(self.prefix)]
-        return sum((fill.qty if fill.side.name == "BUY" else -fill.qty for fill in own), Decimal(0))
 
     # --- what the invariants ask ----------------------------------------------------------------
 
     def is_own(self, order: Order) -> bool:
         """Say whether an order is the bot's."""
-        return (order.client_oid or "").startswith(self.prefix)
+        return is_ours(order.client_oid or "", PREFIX)
 
     def clock_is_right(self) -> bool:
         """Say whether the venue's clock has been right for long enough to be known."""
-        long_ago = self.world.timeline.true_ms() - self._clock_wrong_at > RIGHT_CLOCK_AFTER_MS
+        long_ago = self._true_ms() - self._clock_wrong_at > RIGHT_CLOCK_AFTER_MS
         return long_ago and self.world.venue.time(0) == 0
 
     def struck(self, endpoint: str) -> bool:
@@ -429,24 +448,22 @@ class Soak:
         rest = [end for name, end in self._struck.items() if "/" in name or name in AWAY]
         return self._now() - max(rest, default=0.0)
 
-    def is_limited(self) -> bool:
-        """Say whether limits or margin may keep levels of the ladder away."""
-        account = self.world.exchange.ledger.accounts[OWNER]
-        long, short = self.world.position()
-        sizes = [
-            self._given["ORDER_START_SIZE"] + level * self._given["ORDER_STEP_SIZE"]
-            for level in range(self.pairs)
-        ]
-        is_near = abs(long - short) + sum(sizes) > self.max_position
-        return is_near or account.balance is None or self._low_margin()
+    def calm_for(self) -> float:
+        """Return the seconds since the last fault ended, a bot began, or others traded."""
+        if self._strategy.misdeed or self._stopping:
+            return 0.0
+        others = (self._true_ms() - self.truth.others_changed_at) / 1000
+        return min(others, self._now() - max(self._trouble_until, self.alive_since))
 
-    def _low_margin(self) -> bool:
-        bot = self.world.bot
-        margin = bot.exchange.view.margin() if bot else None
-        return margin is None or margin.available < 5
+    def is_dry(self) -> bool:
+        """Say whether the bot is a dry run."""
+        return settings.DRY_RUN
 
     def _now(self) -> float:
         return self.world.timeline.monotonic()
+
+    def _true_ms(self) -> int:
+        return self.world.timeline.true_ms()
 
     def _note(self, text: str) -> None:
         self.outcome.trace.append(f"{self._now():.1f} {text}")

@@ -27,6 +27,7 @@ from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from tests.chaos.market import Walk
 from tests.world.oracle import assert_sound, assert_well
 from tests.world.world import World
 
@@ -272,6 +273,21 @@ def test_an_atomic_rename_is_one_reload(
     run_well(world, 30)
     assert lines(log, "Setting ORDER_PAIRS: 3 -> 2") == 1
     assert len(world.orders()) == 4
+
+
+def test_a_reload_is_not_kept_waiting_by_plans_that_are_never_done(
+    make: Make, tmp_path: Path
+) -> None:
+    """300 orders in a market that moves each second: every plan is cut short, and none is last."""
+    small = {"ORDER_START_SIZE": 10, "ORDER_STEP_SIZE": 0, "RELIST_INTERVAL": 0.00001}
+    world = make(ORDER_PAIRS=150, MAX_OPEN_ORDERS=300, still=False, **small)
+    Walk(world, random.Random(1))
+    file = tmp_path / "settings.py"
+    file.write_text(text_of(world))
+    world.start(file=file)
+    world.run(10)
+    file.write_text(text_of(world, MAX_ORDER_QTY=77.0))
+    world.run_until(lambda: settings.MAX_ORDER_QTY == 77, 10)
 
 
 def test_an_older_file_put_back_is_a_reload_and_a_touch_is_none(

@@ -5,14 +5,18 @@
 
 import pytest
 
+from market_maker.settings.schema import FIELDS, NEED_RESTART
 from tests.chaos.bugs import BUGS, Bug
-from tests.chaos.injections import KINDS
+from tests.chaos.injections import KINDS, WIDE_KINDS
+from tests.chaos.shape import DRAWS, WIDE
 from tests.chaos.soak import Outcome, Soak, run
 
 HOURS, SEEDS = 1.0, 4
+WIDE_SEEDS = (WIDE + 13, WIDE + 17, WIDE + 21)
+"""Of a pair, of a contract settled in BTC, and of one settled in ETH."""
 BUG_SECONDS = 900.0
 BUG_SEEDS = 4
-WIDE = {"MIN_POSITION": -3_000, "MAX_POSITION": 3_000}
+ROOM = {"MIN_POSITION": -3_000, "MAX_POSITION": 3_000}
 """Limits that leave a bot room to show what is wrong with it."""
 
 
@@ -27,13 +31,23 @@ def test_a_bot_in_trouble_breaks_no_invariant(seed: int) -> None:
     assert outcome.seconds >= HOURS / SEEDS * 3600
 
 
+@pytest.mark.parametrize("seed", WIDE_SEEDS)
+def test_a_bot_of_any_market_and_settings_breaks_no_invariant(seed: int) -> None:
+    outcome = run(seed, 0.2)
+    assert not outcome.violations, told(outcome)
+
+
+def test_whatever_may_be_reloaded_is() -> None:
+    assert {*DRAWS, "DRY_RUN"} == set(FIELDS) - NEED_RESTART
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
     "clock", ["venue clock steps back", "venue clock -20 s", "venue clock +20 s", "wall clock +3 s"]
 )
 def test_no_limit_is_passed_whatever_a_clock_does(clock: str, seed: int) -> None:
-    """In a lively market, with limits that a ladder fills at once (found 1.1)."""
+    """In a lively market, with limits that a ladder fills at once."""
     kinds = [kind for kind in KINDS if kind.name == clock]
     assert kinds
     given = {"MIN_POSITION": -500, "MAX_POSITION": 500}
@@ -62,11 +76,12 @@ LONG = {"does not page", "always healthy", "batches of sixty", "books fills twic
 )
 def test_a_seeded_bug_is_caught(bug: Bug) -> None:
     """And by an invariant that is about it, not by chance."""
-    kinds = [kind for kind in KINDS if kind.name in bug.kinds]
+    kinds = [kind for kind in WIDE_KINDS if kind.name in bug.kinds]
     assert len(kinds) == len(bug.kinds)
     with bug.made():
-        for seed in range(BUG_SEEDS):
-            given = WIDE | dict(bug.given)
+        first = WIDE if bug.is_wide else 0
+        for seed in range(first, first + BUG_SEEDS):
+            given = ROOM | dict(bug.given)
             shape = {"swarm": False, "pairs": bug.pairs, "gap": 12.0, "given": given}
             soak = Soak(seed, kinds=kinds, **shape)  # type: ignore[arg-type]
             found = {each.invariant for each in soak.run(BUG_SECONDS).violations}

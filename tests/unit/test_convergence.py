@@ -117,6 +117,17 @@ def test_a_new_order_steps_aside_from_the_price_of_one_that_is_kept_for_another_
     assert plan.create == (want(SELL, 1007, 100), want(SELL, 1006, 100))
 
 
+def test_an_order_is_not_kept_at_a_price_where_another_one_is_wanted_and_has_no_other_place() -> (
+    None
+):
+    kept = has(SELL, 1653, 71)
+    ladder = [want(SELL, 1652, 71), want(SELL, 1653, 60), want(SELL, 1654, 50)]
+    plan = converge(ladder, [kept], relist=Decimal("0.0008"))
+    assert plan.cancel == (kept,)
+    assert plan.create == (ladder[0], ladder[2]) or plan.create == (ladder[2],)
+    assert want(SELL, 1653, 60) in plan.deferred
+
+
 # --- properties -----------------------------------------------------------------------------------
 
 sizes = st.sampled_from([100, 273])
@@ -174,11 +185,11 @@ def test_no_plan_crosses_itself_or_what_still_rests(
         assert not any(crosses([new, order]) for order in orders)
 
 
-@given(wishes, resting())
+@given(wishes, resting(), st.sampled_from(["0", "0.0015", "0.0025", "0.01"]))
 def test_no_order_is_created_at_the_price_of_another_that_rests(
-    wanted: list[OrderRequest], orders: list[OpenOrder]
+    wanted: list[OrderRequest], orders: list[OpenOrder], relist: str
 ) -> None:
-    plan = converge(wanted, orders)
+    plan = converge(wanted, orders, relist=Decimal(relist))
     places = {(order.side, order.price) for order in orders}
     assert not any((new.side, new.price) in places for new in plan.create)
 

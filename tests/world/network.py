@@ -58,6 +58,9 @@ class Network:
         """What becomes of the body of a REST answer."""
         self.rewrite_frame: Callable[[str], str] = lambda frame: frame
         """What becomes of a frame."""
+        self.readers: list[Callable[[bytes, int], None]] = []
+        """Are told of each REST answer that comes to the bot whole and in time: its body, and when
+        the request left, in true ms."""
         self.attempts = 0
         """How many requests and connections were tried, whether they got through or not."""
         self.watchers: list[Callable[[RawRequest], None]] = []
@@ -109,7 +112,7 @@ class Rest(BaseAdapter):
         connect_seconds, read_seconds = timeout
         if timeline.killed:
             raise Killed
-        asked = _asked(request)
+        asked, left_at = _asked(request), timeline.true_ms()
         for watch in network.senders:
             watch(asked)
         if network.is_refusing():
@@ -141,11 +144,13 @@ class Rest(BaseAdapter):
             raise requests.ReadTimeout("nothing came back")
         timeline.sleep(network.way())
         body = network.rewrite(body)
-        raw = (
-            Trickle(timeline, body, read_seconds)
-            if fault and fault.name == "trickle"
-            else BytesIO(body)
-        )
+        if fault and fault.name == "trickle":
+            return _response(
+                request, status, Trickle(timeline, body, read_seconds), network.headers
+            )
+        for read in network.readers:
+            read(body, left_at)
+        raw = BytesIO(body)
         return _response(request, status, raw, network.headers)
 
     def _spoil_before(self, fault: Fault, asked: RawRequest, read_seconds: float) -> None:

@@ -5,10 +5,11 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from market_maker.client_oid import is_ours
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.orders.notes import note_of, read_notes
@@ -17,6 +18,7 @@ from market_maker.paper.api.judge import Report
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.moves import Depth, Index, Move, Take
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import Fault
@@ -30,6 +32,7 @@ from tests.world.network import Network, SimulatedConnections
 from tests.world.timeline import START_MS, Timeline
 
 VENUE_TICK = 0.25
+_is_ours = lru_cache(10_000)(is_ours)
 GIVEN: dict[str, Any] = {
     "API_URL_BASE": "http://127.0.0.1:1",
     "WS_URL": "ws://127.0.0.1:1",
@@ -48,6 +51,7 @@ class World:
         self,
         *,
         seed: int = 1,
+        key: Key = BTC_USD,
         quirks: Quirks = DEFAULTS,
         still: bool = True,
         start_ms: int = START_MS,
@@ -60,7 +64,10 @@ class World:
         self.venue = Venue(exchange, seed)
         self.network = Network(self.timeline, self.venue, random.Random(f"network {seed}"))
         self._bots_chance = Chance(self.chance)
-        self.settings = GIVEN | changed
+        self.key = key
+        """What the bot trades, and the methods below are about."""
+        about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
+        self.settings = GIVEN | about | changed
         self.bot: OrderManager | None = None
         self._had_bot = False
         self.runs: list[str] = []
@@ -193,7 +200,7 @@ class World:
 
     def play(self, moves: list[Move]) -> None:
         """Let the others act."""
-        self.venue.play(BTC_USD, moves, self._clock())
+        self.venue.play(self.key, moves, self._clock())
 
     def put(self, side: str, price: str, qty: int) -> None:
         """Let others rest this quantity at a price, in all."""
@@ -205,7 +212,7 @@ class World:
 
     def bids(self) -> list[tuple[Decimal, int]]:
         """Return price and size of all that rests to buy, ours included, best first."""
-        listing = self.exchange.listing(BTC_USD)
+        listing = self.exchange.listing(self.key)
         return [
             (listing.instrument.price(price), listing.book.size(Side.BUY, price))
             for price in listing.book.prices(Side.BUY)
@@ -215,16 +222,24 @@ class World:
         """Move the price elsewhere, which is the mark price too."""
         self.play([Index(Decimal(price))])
 
-    def foreign_order(self, side: str, price: str, qty: int, *, close: bool = False) -> int:
-        """Let the owner of the account place an order by hand."""
+    def foreign_order(
+        self,
+        side: str,
+        price: str,
+        qty: int | Decimal,
+        *,
+        close: bool = False,
+        client_oid: str | None = None,
+    ) -> int:
+        """Let the owner of the account, or another bot of theirs, place an order."""
         order_id = self.exchange.create(
             OWNER,
-            BTC_USD,
+            self.key,
             side=Side[side.upper()],
             close=close,
             price=Decimal(price),
             qty=Decimal(qty),
-            client_oid=None,
+            client_oid=client_oid,
             now=self.venue.time(self._clock()),
         )
         self.venue.publish(self._clock())
@@ -233,14 +248,14 @@ class World:
 
     def venue_cancels(self, order: Order) -> None:
         """Let the venue itself end an order of ours."""
-        self.exchange.cancel(OWNER, BTC_USD, order.order_id, self.venue.time(self._clock()))
+        self.exchange.cancel(OWNER, self.key, order.order_id, self.venue.time(self._clock()))
         self.venue.publish(self._clock())
 
     def orders(self) -> list[Order]:
-        """Return the live orders with our prefix, oldest first."""
+        """Return the live orders of the bot, oldest first."""
         prefix = settings.ORDERID_PREFIX
         live = self.exchange.blotter.live(OWNER)
-        return [order for order in live if (order.client_oid or "").startswith(prefix)]
+        return [order for order in live if _is_ours(order.client_oid or "", prefix)]
 
     def ladder(self) -> list[str]:
         """Return our live orders, from the highest price to the lowest."""
@@ -250,7 +265,9 @@ class World:
     def position(self) -> tuple[int, int]:
         """Return the contracts held long and short."""
         account = self.exchange.ledger.accounts[OWNER]
-        long, short = (account.qty(LegKey("BTC", "BTC_USD", side)) for side in (True, False))
+        long, short = (
+            account.qty(LegKey(self.key.area, self.key.symbol, side)) for side in (True, False)
+        )
         return long, short
 
     @property
@@ -259,7 +276,7 @@ class World:
         return self.venue.judge.report
 
     def _ticks(self, price: str) -> int:
-        ticks = self.exchange.listing(BTC_USD).instrument.ticks(Decimal(price))
+        ticks = self.exchange.listing(self.key).instrument.ticks(Decimal(price))
         assert ticks is not None
         return ticks
 

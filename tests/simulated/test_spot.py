@@ -1,0 +1,42 @@
+"""A bot of a pair: spot has no private tables, so its position is what the run has traded."""
+
+from decimal import Decimal
+
+from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import SPOT, Key
+from tests.world.world import World
+
+GIVEN = {"ORDER_PAIRS": 1, "ORDER_START_SIZE": 0.1, "CHECK_POSITION_LIMITS": True}
+
+
+def pair() -> World:
+    """Have a market of BTC/USDT with one order of others on each side."""
+    world = World(
+        key=Key(SPOT, "USDT", "BTC/USDT"), still=False, MIN_POSITION=-1, MAX_POSITION=0.3, **GIVEN
+    )
+    world.put("buy", "8490", 10_000)
+    world.put("sell", "8497.5", 10_000)
+    return world
+
+
+def bids(world: World) -> list[Decimal]:
+    return [order.qty for order in world.orders() if order.side is Side.BUY]
+
+
+def test_a_fill_counts_once_against_the_limits() -> None:
+    """0.3 are allowed in bids of 0.1: the third one still stands, a fourth never does."""
+    world = pair()
+    with world.installed():
+        world.start()
+        for held in range(3):
+            world.run_until(lambda: bids(world) == [Decimal("0.1")])
+            assert world.report.coins == {} or world.report.coins[world.key].bought * 10 == held
+            world.take(
+                "sell",
+                str(max(order.price for order in world.orders() if order.side is Side.BUY)),
+                11_000,
+            )
+            world.put("buy", "8490", 10_000)
+        world.run(20)
+        assert bids(world) == []
+        assert world.report.coins[world.key].bought == Decimal("0.3")
