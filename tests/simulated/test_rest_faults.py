@@ -15,8 +15,9 @@ from conftest import account, wait_until
 from market_maker.clock import SYSTEM
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
 from market_maker.market_maker import OrderManager
+from market_maker.paper.api.auth import ApiKey
 from market_maker.paper.api.dispatch import RawRequest
-from market_maker.paper.server.venue import PAPER_READ_KEY, PAPER_READ_SECRET
+from market_maker.paper.market.setup import OWNER
 from market_maker.safety.trading_state import TradingState
 from market_maker.wire import codes, endpoints
 from market_maker.wire.tls import Connections
@@ -590,7 +591,9 @@ def test_a_key_without_the_right_to_trade_says_so_at_the_first_create(
     empty: World, log: Log
 ) -> None:
     # GTE shows nobody the rights of a key, so the first create decides.
-    empty.start(API_KEY=PAPER_READ_KEY, API_SECRET=PAPER_READ_SECRET)
+    reading = ApiKey("paper-read-key", "paper-read-secret", OWNER, may_trade=False)
+    empty.venue.auth._keys[reading.key] = reading
+    empty.start(API_KEY=reading.key, API_SECRET=reading.secret)
     empty.run(30)
     assert empty.orders() == []
     assert said(log, "the API key lacks the permission", logging.WARNING)
