@@ -11,7 +11,7 @@ from market_maker.control import Control
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
 from market_maker.safety import Health
-from market_maker.settings import FILE, settings
+from market_maker.settings import settings
 from market_maker.settings.reload import Reloader, sources_of
 from market_maker.trading import (
     SCRIPT,
@@ -45,6 +45,8 @@ class OrderManager:
     orders. Every public method may be overridden.
     """
 
+    SETTINGS: ClassVar[Mapping[str, Any]] = {}
+    """The strategy's own settings, by name, each made by `settings.setting()`."""
     runtime = SCRIPT
     """The dependencies: those of a script, unless the command line or a test gives others."""
     latest: ClassVar["OrderManager | None"] = None
@@ -64,8 +66,7 @@ class OrderManager:
         return bot
 
     def __init__(self) -> None:
-        if not settings.loaded:
-            settings.load(FILE)
+        settings.declare(self.SETTINGS)
         self.current_run = Run(self.runtime)
         self.clock = self.runtime.clock
         self.control = Control(self.clock)
@@ -86,7 +87,6 @@ class OrderManager:
         )
         self.loop = Loop(self, self.exchange, self.control, self.clock)
         self._converger = Converger(self.exchange, self.loop, self.clock)
-        self.exchange.place = self._converger.place
         log_start(__version__)
         OrderManager.latest = self
         try:

@@ -112,7 +112,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
         parser.add_argument("--dry-run", action="store_true", help="send no order")
         parser.add_argument(
-            "--strategy", default=DEFAULT_STRATEGY, metavar="MODULE:CLASS", help="your OrderManager"
+            "--strategy",
+            default=DEFAULT_STRATEGY,
+            metavar="NAME",
+            help="FILE.py, FILE.py:CLASS or MODULE:CLASS",
         )
         parser.add_argument(
             "--loops", type=_positive, metavar="N", help="stop cleanly after N ticks"

@@ -137,7 +137,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from market_maker.app import check
     from market_maker.gte import GTE
 
-    load(arguments, {})
+    load(arguments, {}, is_strict=False)
     logging.getLogger().setLevel(logging.CRITICAL)
     failed: dict[str, MarketMakerError] = {}
     gte = GTE(settings.account())

@@ -18,10 +18,12 @@ def load(
     *,
     may_be_missing: bool = False,
     only: Collection[str] = (),
+    is_strict: bool = True,
 ) -> None:
     """Read the settings that the command line names. Raises SettingsError without a file.
 
-    `may_be_missing` does without one; `only` reads no other names than these.
+    `may_be_missing` does without one; `only` reads no other names than these. With `is_strict`
+    False, names that no setting has are kept until the strategy is known.
     """
     path: Path | None = arguments.settings or FILE
     if path == FILE and not FILE.exists():
@@ -31,7 +33,9 @@ def load(
                 f"`{program()} --paper` runs without, on the built-in paper exchange."
             )
         path = None
-    settings.load(path, symbol=arguments.symbol, overrides=overrides, only=only)
+    settings.load(
+        path, symbol=arguments.symbol, overrides=overrides, only=only, is_strict=is_strict
+    )
     if only:
         logs.mark_account(settings.account())
     else:

@@ -1,7 +1,6 @@
 """`marketmaker`: run a strategy, in a session if it is live, and restart for changed code."""
 
 import argparse
-import importlib
 import logging
 import os
 import signal
@@ -14,8 +13,8 @@ from market_maker.account import Account
 from market_maker.app import logs
 from market_maker.app.arguments import PAPER_MARKET
 from market_maker.app.load import load
+from market_maker.app.strategies import load_strategy
 from market_maker.clock import utc_offset
-from market_maker.errors import SettingsError
 from market_maker.guard import container
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.session import Session
@@ -43,7 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
     paper: PaperChild | None = None
     try:
         paper = _paper_exchange(arguments) if arguments.paper else None
-        load(arguments, _overrides(arguments, paper), may_be_missing=arguments.paper)
+        load(
+            arguments, _overrides(arguments, paper), may_be_missing=arguments.paper, is_strict=False
+        )
         logger.info("Times are local, %s.", utc_offset())
         if container.is_inside() and not (settings.DRY_RUN or arguments.no_guard or paper):
             logger.warning(container.WARNING)
@@ -87,7 +88,7 @@ def _run(
         can_restart=True,
     )
     try:
-        kind = _strategy(arguments.strategy)
+        kind = load_strategy(arguments.strategy)
     except SystemExit:
         if OrderManager.latest is None:
             raise
@@ -95,22 +96,6 @@ def _run(
     if not bot.current_run.has_begun:
         bot.run_loop()
     return bot
-
-
-def _strategy(name: str) -> "type[OrderManager]":
-    """Return the class that `--strategy` names."""
-    from market_maker.market_maker import OrderManager
-
-    module_name, _, class_name = name.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
-        example = "it is MODULE:CLASS, such as mine:Mine for the class Mine of mine.py"
-        raise SettingsError(f"--strategy {name}: {error}; {example}") from error
-    if not (isinstance(found, type) and issubclass(found, OrderManager)):
-        raise SettingsError(f"--strategy {name}: it is not a subclass of OrderManager")
-    return found
 
 
 def _overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from market_maker.settings.example import example_text
 from market_maker.settings.pairs import doubtful_pairs
-from market_maker.settings.schema import defaults
+from market_maker.settings.schema import defaults, setting
 from market_maker.settings.store import FILE, environment_without_keys, settings
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "doubtful_pairs",
     "environment_without_keys",
     "example_text",
+    "setting",
     "settings",
 ]

@@ -6,6 +6,7 @@ import logging
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
@@ -19,24 +20,72 @@ DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
 """How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
+FAMILY = {
+    "BASE_URL": "here the addresses are API_URL_BASE and WS_URL, and the venue is GTE",
+    "CONTRACTS": "a bot trades one contract, the one of SYMBOL; leave the line out",
+    "ORDERID_PREFIXES": "here it is ORDERID_PREFIX",
+    "API_REST_INTERVAL": "the rate limits of the venue are kept by themselves; leave it out",
+}
+"""Settings of the BitMEX sample that are none here, and why."""
+FAMILY_SYMBOLS = {
+    "XBTUSD": "; the contract of GTE like it is BTC_USD, settled in BTC",
+    "ETHUSD": "; the contract of GTE like it is ETH_USD",
+}
+Own = Mapping[str, Field[Any]]
+"""The settings that a strategy declares, by name, as `schema.setting()` makes them."""
 
 
-def problem(name: str, value: Any) -> str:
-    """Return what is wrong with one setting, or empty text. Never shows a key."""
-    if name not in FIELDS:
-        near = difflib.get_close_matches(name, FIELDS, 1, 0.7)
-        return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+def problem(name: str, value: Any, own: Own | None = None) -> str:
+    """Return what is wrong with one setting, or empty text. Never shows a key.
+
+    `own` are the settings that the strategy declares.
+    """
+    fields = {**FIELDS, **(own or {})}
+    if name not in fields:
+        return unknown(name, own)
     if name in SECRETS and isinstance(value, str) and re.match("[\"']", revealed(value)):
         return f"{name} has quotes round it, which belong to settings.py only: leave them out"
     if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
         return f"{name} holds a space, a line break or another character that no key has"
     shown = "the value" if name in SECRETS else _shown(value)
-    if not _is_a(value, _TYPES[name]):
-        return f"{name} must be {_type_name(_TYPES[name])}, not {shown}"
+    kind = _TYPES[name] if name in _TYPES else type(default(fields[name]))
+    if not _is_a(value, kind):
+        return f"{name} must be {_type_name(kind)}, not {shown}"
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
-    wanted = _range_missed(value, FIELDS[name].metadata)
-    return f"{name} must {wanted}, not {shown}" if wanted else ""
+    wanted = _range_missed(value, fields[name].metadata)
+    hint = FAMILY_SYMBOLS.get(value, "") if name == "SYMBOL" else ""
+    return f"{name} must {wanted}, not {shown}{hint}" if wanted else ""
+
+
+def unknown(name: str, own: Own | None = None) -> str:
+    """Return what to say of a name that is no setting."""
+    if name in FAMILY:
+        return f"{name} is a setting of the BitMEX sample: {FAMILY[name]}"
+    near = near_names(name, own)
+    return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def near_names(name: str, own: Own | None = None) -> list[str]:
+    """Return the setting that a name looks like, if any."""
+    return difflib.get_close_matches(name, [*FIELDS, *(own or {})], 1, 0.7)
+
+
+def free_names(values: Mapping[str, Any], own: Own, *, is_strict: bool) -> set[str]:
+    """Return the names that may have any value: those of a strategy that declares none.
+
+    While the strategy is not known, that is each that does not look like a setting's.
+    """
+    named = values["STRATEGY_SETTINGS"]
+    free = set(named) - set(FIELDS) if isinstance(named, list) else set()
+    others = {name for name in values if name not in FIELDS and name not in FAMILY}
+    return free if is_strict else free | {name for name in others if not near_names(name, own)}
+
+
+def default(about: Field[Any]) -> Any:
+    """Return the value that a setting has when no file names it."""
+    factory = about.default_factory
+    return about.default if factory is MISSING else factory()
 
 
 def _shown(value: Any) -> str:

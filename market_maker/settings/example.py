@@ -24,6 +24,6 @@ def example_text() -> str:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, list):
+    if value and isinstance(value, list):
         return "[\n" + "".join(f"    {_literal(item)},\n" for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else repr(value)

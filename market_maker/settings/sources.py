@@ -14,7 +14,10 @@ from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
 from market_maker.settings.checks import (
     SCHEMES,
+    Own,
     contradictions,
+    default,
+    free_names,
     hosts_of_2020,
     misdirected,
     problem,
@@ -49,6 +52,10 @@ class Sources:
     symbol: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     only: Collection[str] = ()
+    own: Own = field(default_factory=dict)
+    """What the strategy declares."""
+    is_strict: bool = True
+    """Whether a name that nobody has declared is an error; not before the strategy is known."""
 
     def has(self, name: str) -> bool:
         """Return whether a name is read at all."""
@@ -83,7 +90,12 @@ def find(sources: Sources) -> Found:
     keys, unsafe = _read_keys(sources)
     values = _laid_over(sources, assigned.values, keys)
     problems = [] if sources.only else assigned.problems + unsafe
-    problems += [text for name, value in values.items() if (text := problem(name, value))]
+    free = free_names(values, sources.own, is_strict=sources.is_strict)
+    problems += [
+        text
+        for name, value in values.items()
+        if name not in free and (text := problem(name, value, sources.own))
+    ]
     if not problems:
         values = _completed(values)
         problems = contradictions(values) + misdirected(values, filter(sources.has, SCHEMES))
@@ -163,6 +175,7 @@ def _laid_over(
     """Return all values, where each source wins over those before it."""
     symbol = {"SYMBOL": sources.symbol} if sources.symbol else {}
     values = defaults(example=sources.path is None)
+    values |= {name: default(about) for name, about in sources.own.items()}
     values |= {**assigned, **keys, **symbol, **sources.overrides}
     if sources.only:
         return defaults() | {name: values[name] for name in sources.only}

@@ -10,8 +10,8 @@ from typing import Any
 from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
-from market_maker.settings.checks import is_here
-from market_maker.settings.schema import NEED_RESTART, SettingsBase
+from market_maker.settings.checks import Own, is_here
+from market_maker.settings.schema import FIELDS, NEED_RESTART, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
     Found,
@@ -59,21 +59,35 @@ class Settings(SettingsBase):
         symbol: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         only: Collection[str] = (),
+        is_strict: bool = True,
     ) -> None:
         """Read the settings: defaults, then the file, its settings-SYMBOL.py, the environment.
 
         `path` None means that there is no file. `overrides` (of the command line) win over all.
         With `only`, all other names have their defaults, whatever the files say of them, and a
-        file that others can read or write is no obstacle. Raises SettingsError with every problem
-        found. The key pair is taken out of `os.environ`, and kept for later loads.
+        file that others can read or write is no obstacle. With `is_strict` False, names that no
+        setting has are kept until `declare()`. Raises SettingsError with every problem found. The
+        key pair is taken out of `os.environ`, and kept for later loads.
         """
         hidden = {name: covered(name, value) for name, value in (overrides or {}).items()}
-        sources = Sources(path, self._keys(), symbol, hidden, only)
+        sources = Sources(path, self._keys(), symbol, hidden, only, is_strict=is_strict)
         found = find(sources)
         for text in found.warnings:
             logger.warning("%s", text)
         self._sources = sources
         self._take(found)
+
+    def declare(self, own: Own) -> None:
+        """Take the settings that a strategy declares, and refuse other names that none is.
+
+        Reads settings.py first where nothing was read. Raises SettingsError with every problem.
+        """
+        if not self.loaded:
+            self.load(FILE, is_strict=False)
+        sources = dataclasses.replace(self._sources, keys=self._keys(), own=own, is_strict=True)
+        found = find(sources).values
+        self._sources = sources
+        self.__dict__.update({name: found[name] for name in found if name not in FIELDS})
 
     def reload(self) -> dict[str, tuple[Any, Any]]:
         """Read all again and return what has changed, as name -> (old, new).
@@ -81,7 +95,7 @@ class Settings(SettingsBase):
         Raises SettingsError as `check_reload()` does, and keeps the old settings whole.
         """
         found = self.check_reload()
-        old = {name: getattr(self, name) for name in found.values}
+        old = {name: getattr(self, name, None) for name in found.values}
         self._take(found)
         return {name: (old[name], new) for name, new in found.values.items() if old[name] != new}
 
@@ -92,7 +106,7 @@ class Settings(SettingsBase):
         that changes what needs a restart.
         """
         found = find(dataclasses.replace(self._sources, keys=self._keys(), only=()))
-        changed = {name for name, new in found.values.items() if getattr(self, name) != new}
+        changed = {name for name, new in found.values.items() if getattr(self, name, None) != new}
         problems = [f"{name} is gone from the file" for name in sorted(self._named - found.named)]
         problems += [f"{name} needs a restart by hand" for name in sorted(NEED_RESTART & changed)]
         if self.DRY_RUN and not found.values["DRY_RUN"]:

@@ -1,6 +1,7 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from market_maker import strategy
@@ -14,7 +15,7 @@ from market_maker.strategy import Decision
 from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
-from market_maker.trading.order_keys import request_of
+from market_maker.trading.order_keys import request_of, side_of
 from market_maker.trading.status import PlanLog
 
 
@@ -25,6 +26,7 @@ class Converger:
         self._exchange = exchange
         self._loop = loop
         self._clock = clock
+        exchange.place, loop.take_returned = self.place, self.take_returned
         self._brake = CreateBrake()
         self._log = PlanLog()
         self._decided: tuple[object, Decision] | None = None
@@ -54,6 +56,22 @@ class Converger:
         before = {order.client_oid for order in snapshot.orders}
         self._execute(decision, len(more) + len(snapshot.orders))
         return [o for o in self._exchange.orders.live() if o.client_oid not in before]
+
+    def take_returned(self, returned: object) -> None:
+        """Converge to the orders that `place_orders()` has returned, a list or a generator."""
+        if inspect.iscoroutine(returned):
+            returned.close()
+            raise InvalidOrder("place_orders() is async, and nobody awaits it: define it with def")
+        if isinstance(returned, str | Mapping) or not isinstance(returned, Iterable):
+            raise InvalidOrder(
+                f"place_orders() returned a {type(returned).__name__}: it must call "
+                "converge_orders(), or return a list of orders"
+            )
+        orders = list(returned)
+        sides = [side_of(order) for order in orders]
+        self.converge(
+            *([o for o, s in zip(orders, sides, strict=True) if s is side] for side in Side)
+        )
 
     def has_room(self, side: Side) -> bool:
         """Return whether the position limits allow another order of this side."""

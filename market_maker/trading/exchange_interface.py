@@ -35,7 +35,7 @@ class ExchangeInterface(Exchange):
     def __init__(self, dry_run: bool = True, **options: Any) -> None:
         super().__init__(dry_run, **options)
         self.place: Callable[[Sequence[Mapping[str, Any]]], list[OpenOrder]] = _nobody
-        """Places orders within the limits; an `OrderManager` sets it."""
+        """Places orders within the limits; `Converger` sets it."""
 
     @property
     def symbol(self) -> str:

@@ -39,7 +39,7 @@ class Hooks(Protocol):
     def print_status(self) -> None:
         """Log the account and the position."""
 
-    def place_orders(self) -> None:
+    def place_orders(self) -> object:
         """Determine the wanted orders and converge to them."""
 
     def check_file_change(self) -> bool:
@@ -63,6 +63,8 @@ class Loop:
         self._clock = clock
         self.on_heartbeat: Callable[[], str] | None = None
         """Called with each heartbeat; returns the guard's trouble. `guard.session` sets it."""
+        self.take_returned: Callable[[object], None] = lambda _: None
+        """Takes what `place_orders()` returns; `Converger` sets it."""
         self.on_halt: Callable[[str], None] | None = None
         """Called once with the reason of a halt; `guard.session` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
@@ -250,7 +252,8 @@ class Loop:
         """Let the strategy place its orders, and return True."""
         begun = self.asked_at = self._clock.monotonic()
         try:
-            self._bot.place_orders()
+            if (returned := self._bot.place_orders()) is not None:
+                self.take_returned(returned)
             return True
         finally:
             self.asked_at = None

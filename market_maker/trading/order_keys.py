@@ -34,9 +34,8 @@ def request_of(order: object, side: Side | None, instrument: Instrument) -> Orde
     `side` is the side that the order must have; None takes the order's own. Raises InvalidOrder for
     a missing or impossible price, quantity or side, and for a key that GTE cannot obey.
     """
-    if not isinstance(order, Mapping):
-        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
-    side = _side(order, side)
+    side = side_of(order, side)
+    assert isinstance(order, Mapping)
     price = _positive(order, "price")
     qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
     wanted = OrderRequest(
@@ -47,7 +46,10 @@ def request_of(order: object, side: Side | None, instrument: Instrument) -> Orde
     return replace(wanted, **_instructions(order, instrument.symbol))
 
 
-def _side(order: Mapping[str, Any], wanted: Side | None) -> Side:
+def side_of(order: object, wanted: Side | None = None) -> Side:
+    """Return the side of a strategy's order. Raises InvalidOrder for a missing or another one."""
+    if not isinstance(order, Mapping):
+        raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
     named = str(order.get("side") or (wanted.value if wanted else "missing")).capitalize()
     if named not in ("Buy", "Sell"):
         raise InvalidOrder(f"{dict(order)}: side must be Buy or Sell")

@@ -1,17 +1,22 @@
 """Strategies written for the BitMEX sample and for GTE's old one run unchanged."""
 
 import logging
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from market_maker.errors import SettingsError
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.engine import Side
 from market_maker.safety.trading_state import TradingState
+from market_maker.settings import settings
+from market_maker.wire.throttle import Throttle
 from tests.world.feed_scene import hit
 from tests.world.oracle import assert_sound
 from tests.world.scene import said, state
@@ -318,3 +323,116 @@ def test_the_default_class_is_among_what_the_star_import_gives() -> None:
     assert names["OrderManager"] is OrderManager
     assert names["math"].toNearest(0.26, 0.5) == 0.5
     assert names["XBt_to_XBT"](150_000_000) == 1.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return [buy, sell]",
+        "return (buy, sell)",
+        "yield buy; yield sell",
+    ],
+)
+def test_orders_that_place_orders_returns_are_taken(strategy: Make, body: str) -> None:
+    world = strategy(RETURNS.format(how="def", body=body))
+    world.run(3)
+    assert world.ladder() == ["SELL 10 @ 8600", "BUY 10 @ 8400"]
+    assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("how", "body", "why"),
+    [
+        ("async def", "return [buy, sell]", "place_orders() is async"),
+        ("async def", "yield buy", "place_orders() returned a async_generator"),
+        ("def", "return 'orders'", "place_orders() returned a str: it must call converge_orders()"),
+        ("def", "return [8400]", "8400 is not a mapping with price"),
+        ("def", "return [{'price': 8400, 'orderQty': 10}]", "side must be Buy or Sell"),
+    ],
+)
+def test_what_else_it_returns_is_refused_with_the_reason(
+    strategy: Make, log: Log, how: str, body: str, why: str
+) -> None:
+    world = strategy(RETURNS.format(how=how, body=body))
+    world.run(3)
+    assert world.ladder() == []
+    assert why in log.text
+
+
+RETURNS = """
+    from market_maker.market_maker import OrderManager
+
+    class Mine(OrderManager):
+        {how} place_orders(self):
+            buy = {{"side": "Buy", "orderQty": 10, "price": 8400}}
+            sell = {{"side": "Sell", "orderQty": 10, "price": 8600}}
+            {body}
+"""
+
+
+# --- settings of its own --------------------------------------------------------------------------
+
+DECLARES = """
+    from market_maker.market_maker import OrderManager
+    from market_maker.settings import setting, settings
+
+    class Mine(OrderManager):
+        SETTINGS = {"FAR": setting(0.01, "How far from the mid, as a fraction.", low=0, high=0.1)}
+        def place_orders(self):
+            price = self.start_position_mid * (1 - settings.FAR)
+            self.converge_orders([{"side": "Buy", "orderQty": 10, "price": price}], [])
+"""
+
+
+def start_with(tmp_path: Path, text: str, lines: str) -> World:
+    """A world whose bot, `Mine` of this text, has these lines in its settings file."""
+    module: dict[str, Any] = {"__name__": "mine"}
+    exec(compile(textwrap.dedent(text), "mine.py", "exec"), module)
+    world = World(ORDER_PAIRS=2)
+    file = tmp_path / "settings.py"
+    given = world.settings | {"LOOP_INTERVAL": 1}
+    file.write_text("".join(f"{name} = {value!r}\n" for name, value in given.items()) + lines)
+    file.chmod(0o600)
+    settings.load(file, is_strict=False)
+    world.bot = module["Mine"].made_with(world.runtime())
+    world.bot.exchange.gte._transport._throttle = Throttle()
+    return world
+
+
+def test_a_setting_that_a_strategy_declares_is_checked_and_reloaded(tmp_path: Path) -> None:
+    with World().installed():
+        world = start_with(tmp_path, DECLARES, "")
+        world.run(3)
+        assert world.ladder() == ["BUY 10 @ 8409"]
+        file = tmp_path / "settings.py"
+        file.write_text(file.read_text() + "FAR = 0.02\n")
+        world.run(6)
+        assert world.ladder() == ["BUY 10 @ 8324"]
+        file.write_text(file.read_text().replace("FAR = 0.02", "FAR = 'far'"))
+        world.run(6)
+        assert world.ladder() == ["BUY 10 @ 8324"], "the old settings stay"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("FAR = 2", "FAR must be at most 0.1, not 2"),
+        ("FAR = 'far'", "FAR must be a number, not 'far'"),
+        ("FARR = 0.01", "FARR is not a setting; did you mean FAR?"),
+        ("NEAR_ONE = 1", "NEAR_ONE is not a setting"),
+        ("ORDER_PAIR = 1", "did you mean ORDER_PAIRS?"),
+    ],
+)
+def test_a_wrong_setting_of_a_strategy_is_named(tmp_path: Path, lines: str, why: str) -> None:
+    with World().installed(), pytest.raises(SettingsError, match=re.escape(why)):
+        start_with(tmp_path, DECLARES, lines)
+
+
+def test_settings_that_a_strategy_does_not_declare_are_named_in_the_file(tmp_path: Path) -> None:
+    text = DECLARES.replace("SETTINGS =", "OTHER =")
+    with World().installed():
+        world = start_with(tmp_path, text, "STRATEGY_SETTINGS = ['FAR']\nFAR = 0.01\n")
+        world.run(3)
+        assert world.ladder() == ["BUY 10 @ 8409"]
+    with World().installed(), pytest.raises(SettingsError, match="FAR is not a setting"):
+        start_with(tmp_path, text, "FAR = 0.01\n")

@@ -82,7 +82,7 @@ def test_code_is_imported_by_name_only_where_the_command_line_names_it() -> None
     importing = {
         name for name, tree in TREES.items() if "import_module" in {f for f, _ in names_in(tree)}
     }
-    assert importing == {"market_maker/app/run.py"}
+    assert importing == {"market_maker/app/strategies.py"}
 
 
 def test_nothing_makes_a_library_print_its_traffic() -> None:

@@ -1,0 +1,107 @@
+"""The strategy that `--strategy` names: MODULE:CLASS or FILE.py:CLASS; CLASS may be left out."""
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import market_maker
+from market_maker.errors import MarketMakerError, SettingsError
+
+if TYPE_CHECKING:
+    from market_maker.market_maker import OrderManager
+
+OURS = str(Path(market_maker.__file__).parent)
+
+
+def load_strategy(name: str) -> "type[OrderManager]":
+    """Return the class that a name means.
+
+    Raises SettingsError, with the user's file and line, when it cannot be imported or is none.
+    """
+    from market_maker.market_maker import OrderManager
+
+    place, _, class_name = name.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    except MarketMakerError:
+        raise
+    except Exception as error:
+        raise SettingsError(f"--strategy {name}: {_in_words(error)}") from error
+    if not class_name:
+        return _only_strategy(module, name)
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise SettingsError(f"--strategy {name}: {_has(module, place)}")
+    if not (isinstance(found, type) and issubclass(found, OrderManager)):
+        raise SettingsError(f"--strategy {name}: {class_name} is not a subclass of OrderManager")
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ValueError, ModuleNotFoundError) as error:
+        if getattr(error, "name", name) not in (name, name.partition(".")[0]):
+            raise  # the strategy itself needs a module that is not there
+        raise SettingsError(
+            f"--strategy {name}: no such module; it is MODULE:CLASS, such as mine:Mine for the "
+            "class Mine of mine.py, or the file: mine.py"
+        ) from error
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    """Import a file under its own name, with its folder on the path."""
+    if not path.is_file():
+        raise SettingsError(f"--strategy {path}: no such file")
+    sys.path.insert(0, str(path.parent.absolute()))
+    spec = importlib.util.spec_from_file_location(path.stem, path.absolute())
+    assert spec
+    assert spec.loader
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _strategies(module: ModuleType) -> "list[type[OrderManager]]":
+    """Return the strategies that a module defines itself, in order."""
+    from market_maker.market_maker import OrderManager
+
+    return [
+        found
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, OrderManager)
+        and found.__module__ == module.__name__
+    ]
+
+
+def _only_strategy(module: ModuleType, name: str) -> "type[OrderManager]":
+    found = _strategies(module)
+    if len(found) != 1:
+        raise SettingsError(f"--strategy {name}: {_has(module, name)}")
+    return found[0]
+
+
+def _has(module: ModuleType, place: str) -> str:
+    names = [each.__name__ for each in _strategies(module)]
+    if not names:
+        return f"{place} defines no subclass of OrderManager"
+    return f"which one? {place} defines " + ", ".join(f"{place}:{each}" for each in names)
+
+
+def _in_words(error: Exception) -> str:
+    """Return what an import raised, with the last line of the user's own code."""
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(("<", OURS)) and "importlib" not in frame.filename:
+            where = f" ({frame.filename}, line {frame.lineno})"
+    if isinstance(error, SyntaxError):
+        where = f" ({error.filename}, line {error.lineno})"
+        return f"SyntaxError: {error.msg}{where}"
+    return f"{type(error).__name__}: {error}{where}"
