@@ -22,12 +22,21 @@ ENVIRONMENT = {
 
 
 class Bot:
-    """A running `python marketmaker`, and what it printed. Its run files are in its directory."""
+    """A running `python marketmaker`, and what it printed. Its run files are in its directory.
 
-    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+    `program` is a script to run in place of it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        program: Path = ROOT / "marketmaker",
+        **environment: str,
+    ) -> None:
         state = {"XDG_STATE_HOME": str(directory / "state")}
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "marketmaker"), *arguments],
+            [sys.executable, str(program), *arguments],
             cwd=directory,
             env=ENVIRONMENT | state | environment,
             stdin=subprocess.DEVNULL,

@@ -98,7 +98,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
     bots = []
 
-    def start(*arguments: str, directory: Path = tmp_path, **environment: str) -> Bot:
+    def start(*arguments: str, directory: Path = tmp_path, **environment: Any) -> Bot:
         bots.append(Bot(directory, *arguments, **environment))
         return bots[-1]
 

@@ -126,6 +126,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(
             "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
         )
+        parser.add_argument(
+            "--help-settings", action="store_true", help="show the strategy's own settings, and end"
+        )
         parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
         parser.add_argument(
             "--log-file", type=Path, metavar="PATH", help="write the log there, too, 10 MB a file"

@@ -95,9 +95,12 @@ def _give_up_broken_streams() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from market_maker.app import run
+    from market_maker.app import run, strategies
 
-    run.run(arguments)
+    if arguments.help_settings:
+        print(strategies.settings_text(arguments.strategy))
+    else:
+        run.run(arguments)
 
 
 def _paper(arguments: argparse.Namespace) -> None:

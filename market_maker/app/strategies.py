@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import market_maker
 from market_maker.errors import MarketMakerError, SettingsError
+from market_maker.settings import own_text
 
 if TYPE_CHECKING:
     from market_maker.market_maker import OrderManager
@@ -41,6 +42,14 @@ def load_strategy(name: str) -> "type[OrderManager]":
     if not (isinstance(found, type) and issubclass(found, OrderManager)):
         raise SettingsError(f"--strategy {name}: {class_name} is not a subclass of OrderManager")
     return found
+
+
+def settings_text(name: str) -> str:
+    """Return the settings that a strategy declares, as lines for settings.py."""
+    own = load_strategy(name).SETTINGS
+    if not own:
+        return f"{name} declares no settings of its own; settings.py.example has all others."
+    return own_text(own)
 
 
 def _module(name: str) -> ModuleType:

@@ -1,6 +1,6 @@
 """The settings: one object, `settings`, replaced whole or not at all."""
 
-from market_maker.settings.example import example_text
+from market_maker.settings.example import example_text, own_text
 from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.schema import defaults, setting
 from market_maker.settings.store import FILE, environment_without_keys, settings
@@ -11,6 +11,7 @@ __all__ = [
     "doubtful_pairs",
     "environment_without_keys",
     "example_text",
+    "own_text",
     "setting",
     "settings",
 ]

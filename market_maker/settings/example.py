@@ -1,5 +1,7 @@
 """The text of settings.py.example."""
 
+from collections.abc import Mapping
+from dataclasses import Field
 from typing import Any
 
 from market_maker.settings.schema import FIELDS
@@ -14,13 +16,28 @@ def example_text() -> str:
     """Return the text: each setting with its meaning and the value of the example."""
     lines = [HEAD]
     for name, field in FIELDS.items():
-        about = field.metadata
-        if about["section"]:
-            lines += ["", f"# --- {about['section']} ".ljust(100, "-")]
-        if about["meaning"]:
-            lines += ["", *(f"# {line}" for line in about["meaning"].splitlines())]
-        lines.append(f"{name} = {_literal(about['example'])}")
+        if section := field.metadata["section"]:
+            lines += ["", f"# --- {section} ".ljust(100, "-")]
+        lines += _lines(name, field)
     return "\n".join(lines) + "\n"
+
+
+def own_text(own: Mapping[str, Field[Any]]) -> str:
+    """Return the settings of a strategy's own: meaning, range and default of each."""
+    lines = []
+    for name, field in own.items():
+        low, high, choices = (field.metadata[each] for each in ("low", "high", "choices"))
+        lines += _lines(name, field)
+        if choices or low is not None or high is not None:
+            bounds = " or ".join(map(repr, choices)) or f"{low} to {high}".replace("None", "any")
+            lines[-1] += f"  # {bounds}"
+    return "\n".join(lines).strip()
+
+
+def _lines(name: str, field: Field[Any]) -> list[str]:
+    about = field.metadata
+    meaning = [f"# {line}" for line in about["meaning"].splitlines()]
+    return [*([""] if meaning else []), *meaning, f"{name} = {_literal(about['example'])}"]
 
 
 def _literal(value: Any) -> str:

@@ -54,6 +54,9 @@ class BitMEX:
         given = [orderID] if isinstance(orderID, str | Mapping) else orderID
         return self._exchange.cancel_bulk_orders(given)
 
+    def exit(self) -> None:
+        """Do nothing: the connections are closed once it is proven that no order is left."""
+
     def isolate_margin(
         self,
         symbol: str | None = None,  # noqa: ARG002

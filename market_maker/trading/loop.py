@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.control import Control
-from market_maker.errors import Fatal, InvalidOrder, RequestError
+from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
 from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
@@ -94,19 +95,27 @@ class Loop:
         try:
             while not self._control.is_stopping:
                 self._tick_safely()
-                if loops is not None:
-                    loops -= 1
-                    if loops <= 0:
-                        self._control.stop("requested number of loops done")
+                if loops is not None and (loops := loops - 1) <= 0:
+                    self._control.stop("requested number of loops done")
                 self.wait()
             logger.info("Stopping: %s.", self._control.stop_reason or "restart for new code")
         except KeyboardInterrupt:
             self._control.stop("interrupted")
             logger.info("Stopping: interrupted.")
         finally:
-            self._bot.exit()
-            if not self.left_clean and not self._exchange.is_closed:
-                self.leave()
+            self._exit()
+
+    def _exit(self) -> None:
+        """Let the bot leave; then leave, unless it is proven that no order is left."""
+        try:
+            with suppress(SystemExit):  # the sample's own way
+                self._bot.exit()
+        except OrdersLeft:
+            raise
+        except Exception:
+            logger.exception("exit() failed.")
+        if not self.left_clean and not self._exchange.is_closed:
+            self.leave()
 
     def _tick_safely(self) -> None:
         """Run a tick of the bot; what an overridden `tick()` raises costs that tick."""
@@ -245,8 +254,6 @@ class Loop:
         if trouble and trouble != self._exchange.monitor.guard_trouble:
             logger.error("No guard process: %s; not quoting.", trouble)
         self._exchange.monitor.guard_trouble = trouble
-
-    # --- inside ---------------------------------------------------------------------------------
 
     def _place_orders(self) -> bool:
         """Let the strategy place its orders, and return True."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from market_maker.app.strategies import load_strategy
+from market_maker.app.strategies import load_strategy, settings_text
 from market_maker.errors import SettingsError
 
 HEAD = "from market_maker.market_maker import OrderManager\n"
@@ -67,3 +67,23 @@ def test_what_cannot_be_loaded_is_said_with_file_and_line(
     with pytest.raises(SettingsError) as raised:
         load_strategy(name)
     assert re.search(pattern, str(raised.value)), str(raised.value)
+
+
+def test_the_settings_of_a_strategys_own_are_shown(folder: Path) -> None:
+    (folder / "mine_here.py").write_text(
+        HEAD
+        + "from market_maker.settings import setting\n"
+        + "class Mine(OrderManager):\n    SETTINGS = {\n"
+        + "'FAR': setting(0.01, 'How far from the mid,\\nas a fraction.', low=0, high=0.1),\n"
+        + "'SIDE': setting('Buy', 'Which side.', choices=('Buy', 'Sell'))}\n"
+    )
+    assert settings_text("mine_here.py").splitlines() == [
+        "# How far from the mid,",
+        "# as a fraction.",
+        "FAR = 0.01  # 0 to 0.1",
+        "",
+        "# Which side.",
+        "SIDE = \"Buy\"  # 'Buy' or 'Sell'",
+    ]
+    (folder / "helper_here.py").write_text(ONE)
+    assert "declares no settings of its own" in settings_text("helper_here.py")
