@@ -59,6 +59,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             action="store_true",
             help="let no bot quote any more, nor one that runs",
         )
+    if name == "setup":
+        parser.add_argument(
+            "--from",
+            dest="source",
+            type=Path,
+            metavar="FILE",
+            help="take over the settings of a bot of the BitMEX sample's family",
+        )
     if name == "paper":
         parser.add_argument(
             "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"

@@ -17,7 +17,7 @@ from market_maker.errors import (
     SettingsError,
     VenueUnreachable,
 )
-from market_maker.settings import FILE, example_text, settings
+from market_maker.settings import FILE, example_text, settings, take_over
 
 logger = logging.getLogger(__name__)
 
@@ -114,17 +114,21 @@ def _paper(arguments: argparse.Namespace) -> None:
         raise SettingsError(f"the paper exchange cannot start: {error}") from None
 
 
-def _setup(_arguments: argparse.Namespace) -> None:
+def _setup(arguments: argparse.Namespace) -> None:
+    text, done = take_over(arguments.source) if arguments.source else (example_text(), [])
     try:
         with open(os.open(FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(example_text())
+            file.write(text)
     except FileExistsError:
         raise SettingsError(f"{FILE} is here already; it is left as it is") from None
     except OSError as error:
         raise SettingsError(f"{FILE} cannot be written: {error.strerror}") from None
-    print(f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False.")
-    print(f"Its addresses are those of the paper exchange, which `{program()} paper` serves.")
-    print(f"Next: {program()} check")
+    for line in done:
+        print(line)
+    print(
+        f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False, on the paper exchange that "
+        f"`{program()} paper` starts. Next: {program()} check"
+    )
 
 
 def _cancel(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from market_maker.settings.example import example_text, own_text
 from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.schema import defaults, setting
 from market_maker.settings.store import FILE, environment_without_keys, settings
+from market_maker.settings.takeover import take_over
 
 __all__ = [
     "FILE",
@@ -14,4 +15,5 @@ __all__ = [
     "own_text",
     "setting",
     "settings",
+    "take_over",
 ]

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from market_maker.account import PAPER, is_paper_key
 from market_maker.secrecy import revealed
+from market_maker.settings.sample import FAMILY, hint_of
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
 
 DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
@@ -20,17 +21,6 @@ DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
 SCHEMES = {"API_URL_BASE": ("https", "http"), "WS_URL": ("wss", "ws")}
 """How each address begins: anywhere, and on this machine, which may do without TLS."""
 _TYPES = get_type_hints(SettingsBase)
-FAMILY = {
-    "BASE_URL": "here the addresses are API_URL_BASE and WS_URL, and the venue is GTE",
-    "CONTRACTS": "a bot trades one contract, the one of SYMBOL; leave the line out",
-    "ORDERID_PREFIXES": "here it is ORDERID_PREFIX",
-    "API_REST_INTERVAL": "the rate limits of the venue are kept by themselves; leave it out",
-}
-"""Settings of the BitMEX sample that are none here, and why."""
-FAMILY_SYMBOLS = {
-    "XBTUSD": "; the contract of GTE like it is BTC_USD, settled in BTC",
-    "ETHUSD": "; the contract of GTE like it is ETH_USD",
-}
 Own = Mapping[str, Field[Any]]
 """The settings that a strategy declares, by name, as `schema.setting()` makes them."""
 
@@ -54,7 +44,7 @@ def problem(name: str, value: Any, own: Own | None = None) -> str:
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
     wanted = _range_missed(value, fields[name].metadata)
-    hint = FAMILY_SYMBOLS.get(value, "") if name == "SYMBOL" else ""
+    hint = hint_of(value) if name == "SYMBOL" else ""
     return f"{name} must {wanted}, not {shown}{hint}" if wanted else ""
 
 

@@ -12,13 +12,15 @@ HEAD = """\
 # its default is then the safe one."""
 
 
-def example_text() -> str:
-    """Return the text: each setting with its meaning and the value of the example."""
+def example_text(given: Mapping[str, Any] | None = None) -> str:
+    """Return the text: each setting with its meaning, and the value `given` or of the example."""
     lines = [HEAD]
     for name, field in FIELDS.items():
         if section := field.metadata["section"]:
             lines += ["", f"# --- {section} ".ljust(100, "-")]
         lines += _lines(name, field)
+        if given and name in given:
+            lines[-1] = f"{name} = {literal(given[name])}"
     return "\n".join(lines) + "\n"
 
 
@@ -37,10 +39,11 @@ def own_text(own: Mapping[str, Field[Any]]) -> str:
 def _lines(name: str, field: Field[Any]) -> list[str]:
     about = field.metadata
     meaning = [f"# {line}" for line in about["meaning"].splitlines()]
-    return [*([""] if meaning else []), *meaning, f"{name} = {_literal(about['example'])}"]
+    return [*([""] if meaning else []), *meaning, f"{name} = {literal(about['example'])}"]
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """Return a value as settings.py has it."""
     if value and isinstance(value, list):
-        return "[\n" + "".join(f"    {_literal(item)},\n" for item in value) + "]"
+        return "[\n" + "".join(f"    {literal(item)},\n" for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -146,12 +146,12 @@ def _read_files(sources: Sources) -> _Assigned:
     if path is None:
         return _Assigned()
     may_be_open = bool(sources.only) or not _is_live({**LIVE, **sources.overrides})
-    assigned = _execute(path, may_be_open=may_be_open)
+    assigned = execute(path, may_be_open=may_be_open)
     wanted = sources.symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
     of_symbol = overlay(path, wanted)
     if problem("SYMBOL", wanted) or not of_symbol.exists():
         return assigned
-    return assigned + _execute(of_symbol, may_be_open=may_be_open)
+    return assigned + execute(of_symbol, may_be_open=may_be_open)
 
 
 def _read_keys(sources: Sources) -> tuple[dict[str, str], list[str]]:
@@ -208,8 +208,12 @@ def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:
 # --- a file -------------------------------------------------------------------------------------
 
 
-def _execute(path: Path, *, may_be_open: bool) -> _Assigned:
-    """Execute a settings file in a namespace of its own; return what it assigns in capitals."""
+def execute(path: Path, *, may_be_open: bool) -> _Assigned:
+    """Execute a settings file in a namespace of its own; return what it assigns in capitals.
+
+    Raises SettingsError for a file that cannot be read or executed, and unless it `may_be_open`
+    for one that others can write.
+    """
     source, who = _read(path)
     if who and not may_be_open:
         raise SettingsError(f"{path} is not executed: {who}")
