@@ -74,7 +74,7 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
     `snapshot` is None when the feed does not show every table.
     """
     trades = money.trades
-    unit = "contracts" if snapshot is None or snapshot.instrument.is_contract else "units"
+    unit = unit_of(snapshot.instrument) if snapshot else "in all"
     logger.info(
         "This run: %d fills, bought %s, sold %s %s.",
         *(trades.fills, plain(trades.bought), plain(trades.sold), unit),
@@ -126,6 +126,11 @@ class PlanLog:
             logger.log(level, "%d orders open as wanted%s.", len(plan.keep), waiting)
 
 
+def unit_of(instrument: Instrument) -> str:
+    """Return what quantities are counted in: contracts, or the base currency of a pair."""
+    return "contracts" if instrument.is_contract else instrument.symbol.partition("/")[0]
+
+
 # --- the lines ----------------------------------------------------------------------------------
 
 
@@ -144,15 +149,20 @@ def _market(snapshot: Snapshot, start: Sequence[float]) -> list[str]:
 
 
 def _account(snapshot: Snapshot, health: Health) -> list[str]:
-    position, lines = snapshot.position, []
-    if snapshot.margin:
-        lines.append(f"Current {settings.SETTLECURRENCY} Balance: {snapshot.margin.total:.6f}")
-    lines.append(f"Current Contract Position: {_legs(position)}")
+    position, instrument = snapshot.position, snapshot.instrument
+    totals = {fund.currency: fund.total for fund in snapshot.funds.values()}
+    if snapshot.margin and not totals:
+        totals = {settings.SETTLECURRENCY: snapshot.margin.total}
+    lines = [f"Current {currency} Balance: {total:.6f}" for currency, total in totals.items()]
+    if instrument.is_contract:
+        lines.append(f"Current Contract Position: {_legs(position)}")
+    else:
+        lines.append(f"Bought less Sold This Run: {plain(position.net)} {unit_of(instrument)}")
     if settings.CHECK_POSITION_LIMITS:
         lines.append(f"Position limits: {settings.MIN_POSITION}/{settings.MAX_POSITION}")
     for name, leg in (("long", position.long), ("short", position.short)):
-        if leg.qty:
-            digits = snapshot.instrument.price_decimals
+        if leg.qty and leg.entry_price:
+            digits = instrument.price_decimals
             lines.append(f"Avg Entry Price ({name}): {leg.entry_price:.{digits}f}")
     if health.state is not TradingState.ACTIVE:
         lines.append(f"Trading state: {health.state.value}, {health.reason}")
@@ -163,7 +173,8 @@ def _trades(snapshot: Snapshot, money: Money) -> list[str]:
     instrument, trades, currency = snapshot.instrument, money.trades, settings.SETTLECURRENCY
     mark = instrument.valuation_price
     bought, sold = plain(trades.bought), plain(trades.sold)
-    lines = [f"Contracts Traded This Run: bought {bought}, sold {sold}"]
+    what = "Contracts" if instrument.is_contract else unit_of(instrument)
+    lines = [f"{what} Traded This Run: bought {bought}, sold {sold}"]
     if money.doubt:
         return [*lines, f"Profit and delta not shown: {money.doubt}"]
     if mark and trades.fills:

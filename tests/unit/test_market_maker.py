@@ -492,6 +492,10 @@ def test_on_spot_a_side_without_balance_is_named_and_the_other_one_is_quoted(
     sides = [order.side.name for order in venue.open_orders()]
     assert (sides.count("BUY"), sides.count("SELL")) == (3, 1)
     assert log.text.count("Not placed: 2 orders, not enough BTC") == 1
+    for line in ("Current USDT Balance: 100000.0", "Current BTC Balance: 0.015", "BTC Traded This"):
+        assert line in log.text
+    assert "ontract" not in log.text.partition("ACTIVE: quoting.")[2]
+    assert "Avg Entry Price" not in log.text
     assert venue.judge().accepted == 4
     assert "Creates refused" not in log.text
     assert bot.health.state is TradingState.ACTIVE
