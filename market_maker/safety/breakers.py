@@ -63,19 +63,23 @@ class Breakers:
         self._rules = dict(EVENTS)
         self._seen: dict[str, deque[float]] = {}
         self._until: dict[str, float] = {}
+        self._figures: dict[str, str] = {}
+        """By kind, the figures with which it tripped."""
 
     def allow_fills(self, most: int) -> None:
         """Allow so many fills within a minute from now on."""
         self._rules["fill"] = _fills(most)
 
-    def note(self, kind: str, now: float) -> None:
-        """Record one event."""
+    def note(self, kind: str, now: float, figures: str = "") -> None:
+        """Record one event; `figures` are told if it trips the breaker."""
         rule = self._rules[kind]
         seen = self._seen.setdefault(kind, deque())
         while len(seen) >= rule.limit:
             seen.popleft()
         seen.append(now)
         if len(seen) == rule.limit and now - seen[0] <= rule.seconds:
+            if now >= self._until.get(kind, now):  # else the reason would change with each event
+                self._figures[kind] = figures
             self._until[kind] = now + rule.hold
 
     def record_fatal(self, error: Fatal, now: float) -> None:
@@ -88,5 +92,9 @@ class Breakers:
 
     def tripped(self, now: float) -> list[Health]:
         """Return the states in force now, each with its reason."""
-        rules = [self._rules[kind] for kind, until in self._until.items() if now < until]
-        return [Health(rule.state, rule.reason) for rule in rules]
+        found = []
+        for kind, until in self._until.items():
+            rule, figures = self._rules[kind], self._figures[kind]
+            if now < until:
+                found.append(Health(rule.state, rule.reason + (f": {figures}" if figures else "")))
+        return found

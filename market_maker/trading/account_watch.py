@@ -76,9 +76,11 @@ class AccountWatch:
     def check(self, snapshot: Snapshot, max_loss: Decimal | None, now: float) -> list[str]:
         """Check margin, valuation and profit; return the events for the circuit breakers.
 
-        A loss that is unknown for a minute counts as one beyond `max_loss`.
+        Each is its kind, and after a colon the figures. A loss that is unknown for a minute counts
+        as one beyond `max_loss`.
         """
-        events = ["margin"] if snapshot.margin and self._has_fallen(snapshot.margin, now) else []
+        fall = self._fall(snapshot.margin, now) if snapshot.margin else ""
+        events = [f"margin: {fall}"] if fall else []
         instrument = snapshot.instrument
         doubt = self._money.doubt
         self._money.compare(instrument, snapshot.position)
@@ -87,19 +89,21 @@ class AccountWatch:
         mark = None if self._money.doubt else instrument.valuation_price
         if mark or self._money.doubt:
             self._valued_at = now
-        too_much = mark and max_loss and self._money.trades.profit(instrument, mark) <= -max_loss
-        if max_loss and (too_much or now - self._valued_at > MINUTE):
-            events.append("loss")
+        loss = -self._money.trades.profit(instrument, mark) if mark else ZERO
+        if max_loss and loss >= max_loss:
+            events.append(f"loss: {loss:.6f} of {max_loss:f} {instrument.settle_currency}")
+        elif max_loss and now - self._valued_at > MINUTE:
+            events.append("loss: not known for a minute, as no price is")
         return events
 
-    def _has_fallen(self, margin: Margin, now: float) -> bool:
-        """Return whether the free margin, that of open orders included, has fallen too far."""
+    def _fall(self, margin: Margin, now: float) -> str:
+        """Return in figures how far the free margin has fallen, orders' included; empty if not."""
         while self._free and now - self._free[0][0] > MINUTE:
             self._free.popleft()
         free = margin.total - (margin.position_margin or ZERO)
-        fell = bool(self._free) and free < FALL * max(each for _, each in self._free)
+        highest = max((each for _, each in self._free), default=free)
         self._free.append((now, free))
-        return fell
+        return f"{highest:f} to {free:f} {margin.currency}" if free < FALL * highest else ""
 
     def check_setting(self, instrument: Instrument, now: float) -> None:
         """Read margin mode and leverages once a minute, and compare them with those at startup.

@@ -13,6 +13,7 @@ from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange import Exchange
 from market_maker.trading.pull import Puller
+from market_maker.trading.state_log import HALTED_LINE
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class Loop:
         try:
             self._bot.sanity_check()
             self.heartbeat()  # a read may have taken as long as an answer may
-            if self.may_quote():
+            if self.may_quote() or self._exchange.view.is_known:
                 self._bot.print_status()
             is_stalled = self._exchange.orders.is_stalled
             confirmed = self.may_quote() and (is_stalled or self._place_orders())
@@ -187,7 +188,7 @@ class Loop:
         self._control.halt(found.reason)
         if not self._halt_logged:
             self._halt_logged = True
-            logger.critical("HALTED until a person has looked: %s.", self._control.halt_reason)
+            logger.critical(HALTED_LINE, self._control.halt_reason)
             if self.on_halt:
                 self.on_halt(self._control.halt_reason)
 

@@ -149,8 +149,9 @@ class Monitor:
         )
 
     def _note_all(self, kinds: Iterable[str], now: float) -> None:
-        for kind in kinds:
-            self._breakers.note(kind, now)
+        for event in kinds:
+            kind, _, figures = event.partition(": ")
+            self._breakers.note(kind, now, figures)
 
     # --- the feed -------------------------------------------------------------------------------
 
@@ -202,7 +203,8 @@ class Monitor:
             usual = median(price for _, price in self._mids)
             moved = abs(mid / usual - 1)
             if moved > JUMPED:
-                self._breakers.note("crash" if moved > CRASHED else "price", now)
+                figures = f"{usual:g} to {mid:g} within a minute"
+                self._breakers.note("crash" if moved > CRASHED else "price", now, figures)
                 self._mids.clear()
         self._mids.append((now, mid))
 

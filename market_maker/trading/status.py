@@ -43,7 +43,7 @@ class Status:
         if not logger.isEnabledFor(level):
             return
         for line in (
-            *_market(snapshot, start),
+            *_market(snapshot, health, start),
             *_account(snapshot, health),
             *_trades(snapshot, money),
         ):
@@ -134,18 +134,18 @@ def unit_of(instrument: Instrument) -> str:
 # --- the lines ----------------------------------------------------------------------------------
 
 
-def _market(snapshot: Snapshot, start: Sequence[float]) -> list[str]:
+def _market(snapshot: Snapshot, health: Health, start: Sequence[float]) -> list[str]:
     instrument, ticker = snapshot.instrument, snapshot.ticker
     digits = instrument.price_decimals
     if ticker.bid is None or ticker.ask is None:
         return []
-    buy, sell = (to_grid(price, instrument.tick) for price in start[:2])
     bid, ask = (f"{price:.{digits}f}" for price in (ticker.bid, ticker.ask))
-    first_buy, first_sell, mid = (f"{price:.{digits}f}" for price in (buy, sell, start[2]))
-    return [
-        f"{instrument.symbol} Ticker: Buy: {bid}, Sell: {ask}",
-        f"Start Positions: Buy: {first_buy}, Sell: {first_sell}, Mid: {mid}",
-    ]
+    lines = [f"{instrument.symbol} Ticker: Buy: {bid}, Sell: {ask}"]
+    if health.state in (TradingState.ACTIVE, TradingState.REDUCING):
+        buy, sell = (to_grid(price, instrument.tick) for price in start[:2])
+        first_buy, first_sell, mid = (f"{price:.{digits}f}" for price in (buy, sell, start[2]))
+        lines.append(f"Start Positions: Buy: {first_buy}, Sell: {first_sell}, Mid: {mid}")
+    return lines
 
 
 def _account(snapshot: Snapshot, health: Health) -> list[str]:

@@ -65,6 +65,11 @@ class View:
         """Drop the kept snapshot: orders were sent or cancelled."""
         self._seen = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether this tick has a snapshot."""
+        return self._seen is not None
+
     def snapshot(self) -> Snapshot:
         """Return the snapshot of this tick, at most SEEN_SECONDS old; outside a tick a fresh one.
 

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 from decimal import Decimal
 
 import pytest
@@ -350,7 +351,11 @@ def test_a_loss_beyond_the_limit_ends_the_trading(log: pytest.LogCaptureFixture)
         assert state(world) is ACTIVE
         world.index("8300")
         world.run(3)
-        assert "HALTED until a person has looked: loss of this run exceeds MAX_LOSS" in log.text
+        halted = r"looked: loss of this run exceeds MAX_LOSS: 0\.\d+ of [0-9.]+ BTC\. Own orders"
+        assert re.search(halted, log.text)
+        log.clear()
+        world.run(125)
+        assert "Current Contract Position" in log.text, "its status is told while it is halted"
         assert_halted_for_good(world)
         world.index("8493.5")  # nor does a better price end it
         world.run(10)

@@ -91,3 +91,15 @@ def test_a_changed_limit_of_fills_counts_at_once(before: int, now: int, trips: b
     breakers.allow_fills(now)
     breakers.note("fill", 2.0)
     assert bool(breakers.tripped(2.0)) is trips
+
+
+def test_the_figures_are_those_with_which_it_tripped() -> None:
+    breakers = Breakers()
+    breakers.note("loss", 10.0, "0.2 of 0.1 BTC")
+    breakers.note("loss", 11.0, "0.3 of 0.1 BTC")
+    [health] = breakers.tripped(12.0)
+    assert health.reason == "loss of this run exceeds MAX_LOSS: 0.2 of 0.1 BTC"
+    breakers.note("price", 20.0, "100 to 130")
+    assert "price jumped by over 20%: 100 to 130" in {h.reason for h in breakers.tripped(21.0)}
+    breakers.note("price", 40.0, "130 to 90")
+    assert "price jumped by over 20%: 130 to 90" in {h.reason for h in breakers.tripped(41.0)}
