@@ -155,10 +155,17 @@ def _check(arguments: argparse.Namespace) -> None:
         raise kind(f"failed: {', '.join(failed)}")
 
 
+def _docs(arguments: argparse.Namespace) -> None:
+    from market_maker.app import docs
+
+    docs.run(arguments)
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
     "check": _check,
     "cancel": _cancel,
     "paper": _paper,
+    "docs": _docs,
 }
