@@ -156,9 +156,15 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _docs(arguments: argparse.Namespace) -> None:
+    import pydoc
+
     from market_maker.app import docs
 
-    docs.run(arguments)
+    text = docs.text_of(arguments.page, arguments.lang or docs.language_of(os.environ))
+    if arguments.page and sys.stdout.isatty():
+        pydoc.pager(text)
+    else:
+        print(text, end="")
 
 
 COMMANDS = {

@@ -1,4 +1,4 @@
-"""The pages of the documentation: complete, alike in both languages, with links and commands that hold.
+"""The pages of the documentation: complete, alike in both languages; links and commands hold.
 
 The README is held to the same rules of links and commands.
 """
@@ -91,7 +91,7 @@ def spans(path: Path) -> list[Token]:
     return [each for token in tokens_of(path) for each in token.children or ()]
 
 
-# --- the two languages ------------------------------------------------------------------------------
+# --- the two languages ----------------------------------------------------------------------------
 
 
 def test_both_languages_have_the_same_pages() -> None:
@@ -114,7 +114,7 @@ def test_the_chinese_pages_are_chinese() -> None:
         assert len(letters) > 300, path.name
 
 
-# --- links and commands -----------------------------------------------------------------------------
+# --- links and commands ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", SITES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -156,7 +156,7 @@ def test_the_readme_stays_short_and_half_of_it_is_chinese() -> None:
         assert links == PAGES[language].keys()
 
 
-# --- the command ------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def test_the_pages_are_listed_and_shown(
@@ -174,16 +174,16 @@ def test_the_pages_are_listed_and_shown(
 
 
 def test_the_language_is_that_of_the_locale() -> None:
-    assert docs.language({}) == "en"
-    assert docs.language({"LANG": "zh_TW.UTF-8"}) == "zh"
-    assert docs.language({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}) == "en"
+    assert docs.language_of({}) == "en"
+    assert docs.language_of({"LANG": "zh_TW.UTF-8"}) == "zh"
+    assert docs.language_of({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}) == "en"
 
 
 def test_the_pages_are_part_of_the_package() -> None:
     assert '"docs/*/*.md"' in (ROOT / "setup.py").read_text("utf-8")
 
 
-# --- settings ---------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 def settings_rows(language: str) -> dict[str, list[str]]:
@@ -234,7 +234,7 @@ def test_the_page_tells_which_settings_need_a_restart(language: str) -> None:
     assert NEED_RESTART in lists
 
 
-# --- incidents --------------------------------------------------------------------------------------
+# --- incidents ------------------------------------------------------------------------------------
 
 BOOK = Ticker(bid=Decimal(100), ask=Decimal(101), last=Decimal(100))
 CONTRACT = Instrument(
@@ -315,12 +315,13 @@ def test_each_reason_has_a_meaning_or_a_way_out(language: str) -> None:
             assert all(row[3] for row in rows), heading
 
 
-# --- the log ----------------------------------------------------------------------------------------
+# --- the log --------------------------------------------------------------------------------------
 
 TOLD_APART = {
     *("…", "  …", "……", "…: …", "… … orders: …", "…, not quoting: ….", "guard: …."),
     "… … @ … (… of … filled, order …)",
-    "… made up from seed …: … times as volatile as a real market, at speed …. An answer takes … ms.",
+    "… made up from seed …: … times as volatile as a real market, at speed …."
+    " An answer takes … ms.",
 }
 """Texts that are all or nearly all filled in: the page tells one by one what they become."""
 
