@@ -149,7 +149,8 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_the_readme_stays_short_and_half_of_it_is_chinese() -> None:
     english, chinese = README.read_text("utf-8").split("\n## 中文\n")
     assert len(README.read_text("utf-8").splitlines()) <= 150
-    assert len(re.findall(r"[一-鿿]", chinese)) > 600
+    assert len(chinese.splitlines()) > len(english.splitlines()) / 2
+    assert len(re.findall(r"[一-鿿]", chinese)) > 500
     assert not re.search(r"[一-鿿]", english.replace("[中文](#中文)", ""))
     for language, half in (("en", english), ("zh", chinese)):
         links = set(re.findall(rf"market_maker/docs/{language}/([a-z-]+\.md)", half))
@@ -293,10 +294,14 @@ def described(language: str) -> dict[TradingState, list[str]]:
     """Return the patterns of the page's reasons, by the state whose section they are in."""
     found: dict[TradingState, list[str]] = {state: [] for state in TradingState}
     for heading, rows in tables(PAGES[language]["incidents.md"]):
-        for state in TradingState:
-            if state.value in heading.split():
-                found[state] += [names_in(row[0])[0] for row in rows]
+        if state := state_of(heading):
+            found[state] += [names_in(row[0])[0] for row in rows]
     return found
+
+
+def state_of(heading: str) -> TradingState | None:
+    """Return the trading state that a section is about."""
+    return next((state for state in TradingState if heading.startswith(state.value)), None)
 
 
 @pytest.mark.parametrize("language", PAGES)
@@ -311,7 +316,7 @@ def test_every_reason_of_a_state_is_told_with_its_way_out(language: str) -> None
 @pytest.mark.parametrize("language", PAGES)
 def test_each_reason_has_a_meaning_or_a_way_out(language: str) -> None:
     for heading, rows in tables(PAGES[language]["incidents.md"]):
-        if heading.split()[0] in TradingState.__members__:
+        if state_of(heading):
             assert all(row[3] for row in rows), heading
 
 
