@@ -207,7 +207,7 @@ def _client_oid(value: object) -> str:
 def parse_execution(row: Row) -> OpenOrder:
     """Return the order of an execution report, without client_oid. Raises BadData.
 
-    Filled is `cum_qty`, because `last_qty` is not reliable (design: The wire). It has no fill price.
+    Filled is `cum_qty`, because `last_qty` is not reliable (design: The wire). It has no price.
     """
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
