@@ -164,7 +164,7 @@ def _docs(arguments: argparse.Namespace) -> None:
     if arguments.page and sys.stdout.isatty():
         pydoc.pager(text)
     else:
-        print(text, end="")
+        sys.stdout.buffer.write(text.encode())  # whatever the locale can print
 
 
 COMMANDS = {

@@ -6,8 +6,12 @@ The README is held to the same rules of links and commands.
 import ast
 import dataclasses
 import itertools
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,12 +22,16 @@ from markdown_it.token import Token
 
 from market_maker.app import docs
 from market_maker.app.arguments import parse
-from market_maker.app.cli import main
+from market_maker.errors import SettingsError
 from market_maker.models import Instrument, Ticker
+from market_maker.paper.exchange.instrument import listed
+from market_maker.paper.faults.reading import read_faults
 from market_maker.safety import Facts
 from market_maker.safety.breakers import EVENTS
 from market_maker.safety.trading_state import RULES, TradingState
+from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.schema import FIELDS, NEED_RESTART
+from market_maker.settings.store import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -160,18 +168,22 @@ def test_the_readme_stays_short_and_half_of_it_is_chinese() -> None:
 # --- the command ----------------------------------------------------------------------------------
 
 
-def test_the_pages_are_listed_and_shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    assert main(["docs"]) == 0
-    listed = capsys.readouterr().out
-    assert all(f"{path.stem} " in listed for path in PAGES["zh"].values())
-    assert headings(PAGES["zh"]["log.md"])[0][1] in listed
-    for language in ("en", "zh"):
-        assert main(["docs", "keys", "--lang", language]) == 0
-        assert capsys.readouterr().out == PAGES[language]["keys.md"].read_text("utf-8")
-    assert main(["docs", "nothing"]) == 2
+def test_the_pages_are_listed_and_shown() -> None:
+    for language, pages in PAGES.items():
+        listed = docs.text_of("", language)
+        for path in pages.values():
+            assert f"{path.stem} " in listed
+            assert headings(path)[0][1] in listed
+            assert docs.text_of(path.stem, language) == path.read_text("utf-8")
+    with pytest.raises(SettingsError, match="there are api"):
+        docs.text_of("nothing", "en")
+
+
+def test_docs_prints_a_page_in_the_language_of_the_locale_whatever_that_can_print() -> None:
+    command = [sys.executable, "-m", "market_maker", "docs", "keys"]
+    environment = os.environ | {"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.check_output(command, env=environment, cwd=ROOT, timeout=30)
+    assert shown.decode() == PAGES["zh"]["keys.md"].read_text("utf-8")
 
 
 def test_the_language_is_that_of_the_locale() -> None:
@@ -233,6 +245,50 @@ def test_the_page_tells_which_settings_need_a_restart(language: str) -> None:
     text = PAGES[language]["settings.md"].read_text("utf-8").replace("\n", " ")
     lists = [set(re.findall(r"[A-Z_0-9]{3,}", part)) for part in re.split("[.。:：]", text)]
     assert NEED_RESTART in lists
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    """Return (page, text) of each block of Python in English; the other language has the same."""
+    return [
+        (path.name, token.content)
+        for path in (README, *PAGES["en"].values())
+        for token in tokens_of(path)
+        if token.type == "fence" and token.info == "python"
+    ]
+
+
+@pytest.mark.parametrize(("page", "text"), python_blocks())
+def test_every_block_of_python_compiles_and_every_recipe_is_valid(
+    page: str, text: str, tmp_path: Path
+) -> None:
+    body = ast.parse(text).body
+    names = [ast.unparse(t) for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    if len(names) == len(body) and all(name.isupper() for name in names):
+        (tmp_path / "settings.py").write_text(text, "utf-8")
+        recipe = Settings()
+        recipe.load(tmp_path / "settings.py")
+        tick = 0.01 if recipe.INSTRUMENTTYPE == "bb" else 0.05
+        doubts = doubtful_pairs(recipe, tick=tick, price=165.0)
+        assert len(names) < 4 or doubts == [], page
+
+
+# --- the paper exchange -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_tells_the_instruments_of_the_paper_exchange(language: str) -> None:
+    rows = tables(PAGES[language]["paper.md"])[0][1]
+    told = {(names_in(row[0])[0], row[1], row[2], row[3].split()[0], row[4]) for row in rows}
+    known = {
+        (each.key.symbol, each.key.area, *map(str, (each.tick, each.lot, each.start)))
+        for each in listed()
+    }
+    assert told == known
+
+
+def test_the_schedule_of_faults_on_the_page_is_one() -> None:
+    fences = [t for t in tokens_of(PAGES["en"]["paper.md"]) if t.info == "json"]
+    assert [len(read_faults(json.loads(each.content))) for each in fences] == [2]
 
 
 # --- incidents ------------------------------------------------------------------------------------
