@@ -20,10 +20,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["market_maker", "market_maker.*"]),
+    package_data={"market_maker": ["docs/*/*.md"]},
     install_requires=["requests>=2.32.4,<3", "websocket-client>=1.9,<2"],
     extras_require={
         "paper": PAPER,
-        "test": [*PAPER, "pytest>=8", "pytest-xdist>=3.5", "responses>=0.25", "hypothesis>=6.100"],
+        "test": [
+            *PAPER,
+            *("pytest>=8", "pytest-xdist>=3.5", "responses>=0.25", "hypothesis>=6.100"),
+            "markdown-it-py>=3",
+        ],
     },
     entry_points={"console_scripts": ["marketmaker=market_maker:run"]},
 )

@@ -1,4 +1,4 @@
-"""Signatures of REST requests and of the WebSocket login (gte-api §3.5, §5.3)."""
+"""Signatures of REST requests and of the WebSocket login (design: The wire)."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from market_maker.clock import SYSTEM
 from market_maker.secrecy import Secret, revealed
 
 EXPIRES_AFTER_MS = 5_000
-"""Validity of a signed request in ms; it bounds how late an order may arrive (gte-api §3.4)."""
+"""Validity of a signed request in ms; it bounds how late an order may arrive (design: The wire)."""
 
 
 def params_string(params: Mapping[str, object]) -> str:

@@ -54,7 +54,7 @@ class BadData(MarketMakerError):
 class RequestError(MarketMakerError):
     """A request to the venue did not succeed.
 
-    `code` is the venue's error code (gte-api §9); None for a failure of the transport.
+    `code` is the venue's error code (design: The wire); None for a failure of the transport.
     """
 
     def __init__(self, message: str, code: int | None = None) -> None:

@@ -118,7 +118,7 @@ class GTE:
         """Return a unique client_oid (see `client_oid`)."""
         return new_oid(self.account.prefix, self.run, next(self._sequence))
 
-    # --- accounts (gte-api §4.2, §4.3) ----------------------------------------------------------
+    # --- accounts -------------------------------------------------------------------------------
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
         """Return the funding account: one entry, for `asset` or for the settlement currency."""
@@ -190,7 +190,7 @@ class GTE:
         """Return public trades as rows: trade_id, price, qty, trade_time. `pc` only."""
         return self._rest.rows(endpoints.TRADE_QUERY, self._rest.symbol | {"count": str(count)})
 
-    # --- leverage and margin (gte-api §4.4; `pc` only) ------------------------------------------
+    # --- leverage and margin (`pc` only) --------------------------------------------------------
 
     def setting_query(self) -> dict[str, Any]:
         """Return the margin mode and leverages of the symbol."""
@@ -376,7 +376,7 @@ class GTE:
         return self._feed.funds()
 
     def position_ws(self) -> Position:
-        """Return both legs from the feed; REST has no position (gte-api §11)."""
+        """Return both legs from the feed; REST has no position (design: The wire)."""
         return self._feed.position()
 
     def delta(self) -> Decimal:

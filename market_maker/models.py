@@ -177,7 +177,7 @@ class OpenOrder(OrderRequest):
 class Fill:
     """An increase of the filled quantity of an own order.
 
-    The venue shows no price of a fill, only the average price of its order (gte-api §6.5).
+    The venue shows no price of a fill, only the average price of its order (design: The wire).
     """
 
     side: Side

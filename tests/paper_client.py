@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def params_string(params: dict[str, str]) -> str:
-    """Return the signed form of parameters (gte-api 3.5)."""
+    """Return the signed form of parameters (design: The wire)."""
     pairs = sorted((name, value) for name, value in params.items() if value)
     return "{" + ",".join(f'"{name}":"{value}"' for name, value in pairs) + "}"
 

@@ -24,12 +24,14 @@ COMMANDS = {
     "check": "Check settings, connections, clock, key and open orders. Sends no order.",
     "cancel": "Cancel every open order with our prefix, and prove that none is left.",
     "paper": "Serve the paper exchange on this machine until Ctrl-C.",
+    "docs": "Show a page of the documentation; without PAGE, list the pages.",
 }
 EPILOG = """commands:
   marketmaker setup     write settings.py
   marketmaker check     check settings, connections and key; sends no order
   marketmaker cancel    cancel all own orders; needs no running bot
   marketmaker paper     serve the paper exchange alone
+  marketmaker docs      show the documentation
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
 3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
@@ -48,11 +50,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name not in {"paper", "setup"}:
+    if name not in {"paper", "setup", "docs"}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
         )
+    if name == "docs":
+        parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
+        parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
     if name == "cancel":
         parser.add_argument(
             "--halt",

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4, AlreadyRunning: 5}
 """Exit statuses; 0 is clean, 1 anything else."""
+STDOUT = 1
 CANCEL_NEEDS = (
     *("API_URL_BASE", "API_KEY", "API_SECRET", "SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL"),
     "ORDERID_PREFIX",
@@ -162,10 +163,24 @@ def _check(arguments: argparse.Namespace) -> None:
         raise kind(f"failed: {', '.join(failed)}")
 
 
+def _docs(arguments: argparse.Namespace) -> None:
+    import pydoc
+
+    from market_maker.app import docs
+
+    text = docs.text_of(arguments.page, arguments.lang or docs.language_of(os.environ))
+    if arguments.page and os.isatty(STDOUT):
+        pydoc.pager(text)
+        return
+    with open(STDOUT, "wb", closefd=False) as out:  # whatever the locale can print
+        out.write(text.encode())
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
     "check": _check,
     "cancel": _cancel,
     "paper": _paper,
+    "docs": _docs,
 }

@@ -12,7 +12,7 @@ def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
     """Return the value of a quantity at a price, in the settlement currency.
 
     A contract is inverse: `qty * face_value / price`, in whichever area it settles. No document
-    shows another formula (gte-api §7.1). A pair is worth `qty * price` in its quote currency.
+    shows another formula (design: The wire). A pair is worth `qty * price` in its quote currency.
     """
     return qty * instrument.face_value / price if instrument.is_contract else qty * price
 
@@ -20,8 +20,8 @@ def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
 def value_of_fill(fill: Fill, instrument: Instrument) -> Decimal:
     """Return the value of a fill before fees, in the settlement currency.
 
-    The venue shows no price of a fill (gte-api §6.5). The value follows from the average prices of
-    the order before and after it, or from the price of the order where they are not plausible.
+    The venue shows no price of a fill (design: The wire). The value follows from the average prices
+    of the order before and after it, or from the price of the order where they are not plausible.
     """
     plain_value = value(instrument, fill.qty, fill.order.price)
     averages = [order.avg_price for order in (fill.before, fill.order) if order.filled]

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 LATE_MS = 5_200
 """How long after its expiry the venue may still accept a request. Its documents tell clients to
-sign with the current time as the expiry, so it must be lenient (gte-api §3.4)."""
+sign with the current time as the expiry, so it must be lenient (design: The wire)."""
 LATE_SECONDS = (EXPIRES_AFTER_MS + LATE_MS) / 1000
 """How long after the death of a process one of its orders may still arrive."""
 ASK_AGAIN = 5.0

@@ -13,7 +13,7 @@ class _Sent:
     """What is known of one order that the venue has not acknowledged yet."""
 
     id_floor: str
-    """The highest order id when it was sent: its own id is higher (gte-api §3.2)."""
+    """The highest order id when it was sent: its own id is higher (design: The wire)."""
     given_up_at: float | None = None
     """When its answer was given up, in steady seconds: no byte of it left later."""
     is_alike: bool = False

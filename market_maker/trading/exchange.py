@@ -29,8 +29,8 @@ SLOW_SECONDS = 1.0
 class Exchange:
     """Reads feed and REST into a `Snapshot`, and sends a `Plan`.
 
-    It touches only own orders. Spot has no private tables (gte-api §6.8): there, every tick reads
-    orders and balance over REST.
+    It touches only own orders. Spot has no private tables (design: The wire): there, every tick
+    reads orders and balance over REST.
     """
 
     def __init__(

@@ -175,7 +175,7 @@ class Monitor:
     def query_missing_tables(self) -> None:
         """Query over REST whether a missing table of the account is empty; if so, show it as empty.
 
-        No document says whether the venue sends the snapshot of an empty table (faults §0.1, V4).
+        No document says whether the venue sends the snapshot of an empty table (design: The wire).
         REST shows the orders, and that no position binds margin.
         """
         self._empty_due = self._clock.monotonic() + EMPTY_AFTER

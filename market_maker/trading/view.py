@@ -29,7 +29,7 @@ SEEN_SECONDS = 2.0
 class View:
     """Reads feed, orders and money into a `Snapshot` of one moment.
 
-    Spot has no private tables (gte-api §6.8): its position is what this run bought less what it
+    Spot has no private tables (design: The wire): its position is what this run bought less what it
     sold.
     """
 

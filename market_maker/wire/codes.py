@@ -1,4 +1,4 @@
-"""GTE's error codes, and the error that each of them is (gte-api §9)."""
+"""GTE's error codes, and the error that each of them is (design: The wire)."""
 
 from collections.abc import Mapping
 
@@ -88,7 +88,7 @@ def error_of_create(error: RequestError) -> RequestError:
     """Return the error of a create: OutcomeUnknown unless it proves that no order was made.
 
     A code that is not documented, "created already" (-13001), a fault of the venue and "too
-    frequent" prove nothing (faults §0.3, V8).
+    frequent" prove nothing (design: The wire).
     """
     if isinstance(error, NotSent) or error.code == EXPIRED:
         return error

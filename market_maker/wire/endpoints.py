@@ -1,4 +1,4 @@
-"""The REST calls that GTE documents (gte-api §4.1): method, path, and how often it allows each."""
+"""The REST calls that GTE documents (design: The wire): method, path and rate."""
 
 from dataclasses import dataclass
 

@@ -176,7 +176,7 @@ def order_id(row: Row) -> str:
 def parse_order(row: Row) -> OpenOrder:
     """Return the order of a REST or WebSocket row. Raises BadData.
 
-    An unknown status counts as live (gte-api §7.3).
+    An unknown status counts as live (design: The wire).
     """
     qty, filled = positive(row, "qty"), not_negative(row, "filled_qty")
     if filled > qty:
@@ -207,7 +207,7 @@ def _client_oid(value: object) -> str:
 def parse_execution(row: Row) -> OpenOrder:
     """Return the order of an execution report, without client_oid. Raises BadData.
 
-    Filled is `cum_qty`, because `last_qty` is not reliable; there is no fill price (gte-api §6.5).
+    Filled is `cum_qty`, because `last_qty` is not reliable (design: The wire). It has no price.
     """
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
@@ -348,7 +348,7 @@ def filter_param(name: str, values: tuple[str, ...]) -> str:
     return json.dumps({name: list(values)}, separators=(",", ":"))
 
 
-# --- the WebSocket (gte-api §5, §6) -------------------------------------------------------------
+# --- the WebSocket ------------------------------------------------------------------------------
 
 PUBLIC_TABLES = ("instrument", "trade", "order_book")
 PRIVATE_TABLES = ("order", "execution", "position", "margin")
@@ -360,7 +360,7 @@ ROW_KEYS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
     "position": lambda row: (settle_currency(row), text(row, "symbol"), parse_side(row)),
     "margin": lambda row: (settle_currency(row),),
 }
-"""The key of a row (gte-api §5.6).
+"""The key of a row (design: The wire).
 
 The side belongs to a position's key: both legs are held at once.
 """
@@ -371,7 +371,7 @@ IdRule = tuple[Decimal, Decimal]
 
 
 def id_rule(instrument: Row) -> IdRule | None:
-    """Return what ids of the book are made of (gte-api §6.3); None where the row lacks it."""
+    """Return what ids of the book are made of (design: The wire); None where the row lacks it."""
     symbol, tick = told(instrument, "symbol_id"), told(instrument, "tick_size", positive)
     return None if symbol is None or tick is None else (10**8 * symbol, tick)
 
@@ -383,7 +383,7 @@ def id_fits(row: Row, rule: IdRule) -> bool:
 
 
 def subscription(instrument_type: str, table: str, area: str, symbol: str) -> str:
-    """Return the text that subscribes a table; private ones cover the whole area (§5.4)."""
+    """Return the text that subscribes a table; private ones cover the whole area."""
     args = {"instrument_type": instrument_type, "table": table, "settle_currency": area}
     if table in PUBLIC_TABLES:
         args["symbol"] = symbol

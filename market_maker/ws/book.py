@@ -54,8 +54,8 @@ class Book:
     def put(self, row: Row) -> None:
         """Set the size of a level; zero removes it. A row that arrives later is newer.
 
-        A row with a known `id` may leave out side and price (gte-api §6.3). Raises BadData for a
-        row that does not parse, and for one whose id does not fit its price.
+        A row with a known `id` may leave out side and price (design: The wire). Raises BadData for
+        a row that does not parse, and for one whose id does not fit its price.
         """
         size = protocol.not_negative(row, "size")
         level = self._by_id.get(row.get("id") or "")

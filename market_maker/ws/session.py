@@ -55,7 +55,7 @@ class Session:
         self._connections = connections
         self._clock = clock
         self._now = now
-        self.is_private = bool(account.api_key) and account.is_contract  # gte-api §6.8
+        self.is_private = bool(account.api_key) and account.is_contract  # design: The wire
         """Whether it logs in and subscribes the tables of the account."""
         self.is_open = False
         """Whether the connection stands; `GTEWebsocket` clears it, under its lock."""

@@ -159,7 +159,7 @@ class Tables:
             self.broken = "levels of the book whose id does not fit their price"
 
     def _learn_ids(self, data: list[Row]) -> bool | None:
-        """Return whether ids follow prices at this venue (gte-api §6.3, §12): most levels decide.
+        """Return whether ids follow prices at this venue (design: The wire): most levels decide.
 
         None while that cannot be told.
         """

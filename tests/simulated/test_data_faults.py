@@ -304,7 +304,7 @@ FIELDS = {
     "margin": ["total"],
 }
 OPTIONAL = {"tick_size", "mark_price", "lot_size"}
-"""Fields of the instrument that one venue or endpoint has and another has not (gte-api §6.1)."""
+"""Fields of the instrument that only one venue or endpoint has (design: The wire)."""
 
 
 def refused(world: World) -> int:

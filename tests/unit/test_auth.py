@@ -1,4 +1,4 @@
-"""Signatures, against the vectors of the wire reference (gte-api §3.5)."""
+"""Signatures, against vectors computed by the venue's rules (design: The wire)."""
 
 import json
 

@@ -7,10 +7,10 @@ import random
 import re
 import statistics
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
+from market_maker.app import docs
 from market_maker.app.arguments import parse
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.moves import Depth, Index, Take
@@ -66,9 +66,9 @@ def test_volatility_1_moves_as_a_real_perpetual_does() -> None:
 
 
 def test_the_example_settings_trade_on_the_default_market_and_are_not_halted() -> None:
-    """Three minutes of those of the README's table, the liveliest that it shows."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8").partition("## 中文")[0]
-    table = re.findall(r"^\| ([A-Z_, ]+) \|.*\| (.+?) \|$", readme, re.MULTILINE)
+    """Three minutes of those of the table of settings, the liveliest that it shows."""
+    page = (docs.ROOT / "en/settings.md").read_text("utf-8")
+    table = re.findall(r"^\| ([A-Z_, ]+) \|.*\| (.+?) \|$", page, re.MULTILINE)
     given = {
         name: ast.literal_eval(value)
         for names, values in table

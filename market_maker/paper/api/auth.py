@@ -49,7 +49,7 @@ def foreign_header(headers: Mapping[str, str]) -> str:
 
 
 def signable_texts(params: Mapping[str, str], body: Mapping[str, Any] | None) -> list[str]:
-    """Return every parameter text that a client may have signed correctly (gte-api 3.5)."""
+    """Return every parameter text that a client may have signed correctly (design: The wire)."""
     given = sorted((name, value) for name, value in params.items() if value)
     plain = "{" + ",".join(f'"{name}":"{value}"' for name, value in given) + "}"
     texts = [plain, plain.replace(" ", "").replace("\\", "")]

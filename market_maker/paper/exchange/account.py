@@ -18,7 +18,9 @@ MILLIONTH = Decimal("0.000001")
 TAKER_FEE = Decimal("0.00075")  # half of the 0.0015 in the captured order margins
 MAKER_FEE = Decimal("0.00025")  # undocumented; charged, not paid, so as not to flatter a strategy
 MAINTENANCE = Decimal("0.005")
-LIQUIDATION = MAINTENANCE + TAKER_FEE  # margin ratio at which a leg is liquidated (gte-api 7.1)
+LIQUIDATION = (
+    MAINTENANCE + TAKER_FEE
+)  # margin ratio at which a leg is liquidated (design: The wire)
 MAX_LEVERAGE = Decimal(100)
 
 
@@ -76,7 +78,7 @@ def order_margin(
 ) -> Decimal:
     """Return the margin that an opening order holds, in coins.
 
-    The formula is that of gte-api 7.1 and fits every captured row.
+    The formula (design: The wire) fits every captured row.
     """
     value = qty * face / price
     return (value / leverage + value * 2 * TAKER_FEE).quantize(MILLIONTH, ROUND_FLOOR)

@@ -66,7 +66,7 @@ class Instrument:
         return lots * self.lot
 
     def book_id(self, ticks: int) -> int:
-        """Return the id of a price level, given in ticks, in `order_book` (gte-api 6.3)."""
+        """Return the id of a price level, given in ticks, in `order_book` (design: The wire)."""
         return 100_000_000 * self.symbol_id - ticks
 
 

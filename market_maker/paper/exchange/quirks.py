@@ -1,4 +1,4 @@
-"""Quirks: what no document tells of GTE, as named choices with a stated default (gte-api 15).
+"""Quirks: what no document tells of GTE, as named choices with a stated default (design: The wire).
 
 A bot has to work with every value of every quirk.
 """
