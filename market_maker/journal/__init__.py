@@ -5,7 +5,20 @@ rows      values of the loop into rows     reader    runs and their rows, for re
 """
 
 from market_maker.journal.reader import Run, Unreadable, files_in, runs_in
+from market_maker.journal.rows import Rows, opening, plain_row
 from market_maker.journal.schema import SUFFIX
 from market_maker.journal.writer import Beginning, Journal, name_of
 
-__all__ = ["SUFFIX", "Beginning", "Journal", "Run", "Unreadable", "files_in", "name_of", "runs_in"]
+__all__ = [
+    "SUFFIX",
+    "Beginning",
+    "Journal",
+    "Rows",
+    "Run",
+    "Unreadable",
+    "files_in",
+    "name_of",
+    "opening",
+    "plain_row",
+    "runs_in",
+]

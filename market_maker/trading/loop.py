@@ -159,6 +159,7 @@ class Loop:
             self._record_failure(begun, failing)
         finally:
             self._exchange.view.end_tick()
+            self._exchange.record_tick(self.health)
         if confirmed:
             self.puller.confirm()
         else:
@@ -204,7 +205,7 @@ class Loop:
         finally:
             if not self._exchange.dry_run:
                 self._exchange.log_end()
-            self._exchange.close()
+            self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:
         """Wait for the next tick: LOOP_INTERVAL, or less after an event."""
