@@ -155,10 +155,24 @@ def _check(arguments: argparse.Namespace) -> None:
         raise kind(f"failed: {', '.join(failed)}")
 
 
+def _runs(arguments: argparse.Namespace) -> None:
+    from market_maker.app import report
+
+    print(report.list_runs(arguments), end="")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from market_maker.app import report
+
+    print(report.show_report(arguments), end="")
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
     "check": _check,
     "cancel": _cancel,
     "paper": _paper,
+    "runs": _runs,
+    "report": _report,
 }

@@ -4,7 +4,7 @@ schema    tables, columns and units        writer    a thread that writes what t
 rows      values of the loop into rows     reader    runs and their rows, for reports
 """
 
-from market_maker.journal.reader import Run, Unreadable, files_in, runs_in
+from market_maker.journal.reader import Row, Run, Unreadable, files_in, runs_in
 from market_maker.journal.rows import Rows, opening, plain_row
 from market_maker.journal.schema import SUFFIX
 from market_maker.journal.writer import Beginning, Journal, name_of
@@ -13,6 +13,7 @@ __all__ = [
     "SUFFIX",
     "Beginning",
     "Journal",
+    "Row",
     "Rows",
     "Run",
     "Unreadable",

@@ -30,15 +30,17 @@ class Rows:
         profit: Decimal | None,
     ) -> Row:
         """Return a row of `ticks`; `orders` are the live own orders after the tick."""
-        resting = [order for order in orders if order.state is OrderState.OPEN]
-        buys = sorted((o for o in resting if o.side is Side.BUY), key=lambda o: -o.price)
-        sells = sorted((o for o in resting if o.side is Side.SELL), key=lambda o: o.price)
+        buys = sorted((o for o in orders if o.side is Side.BUY), key=lambda o: -o.price)
+        sells = sorted((o for o in orders if o.side is Side.SELL), key=lambda o: o.price)
         self._levels = {
             order.client_oid: level
             for side in (buys, sells)
             for level, order in enumerate(side, start=1)
         }
-        best = [_text(side[0].price) if side else None for side in (buys, sells)]
+        best = [
+            next((_text(o.price) for o in side if o.state is OrderState.OPEN), None)
+            for side in (buys, sells)
+        ]
         shown: list[str | None] = [None] * 4
         if snapshot:
             position, margin = snapshot.position, snapshot.margin
@@ -57,7 +59,8 @@ class Rows:
     ) -> Row:
         """Return a row of `prices`."""
         best = _text(bid), _text(ask)
-        self._prices.append((arrival, *best))
+        if bid and ask:
+            self._prices.append((arrival, *best))
         return (time_ms, arrival, *best, _text(mark))
 
     def order(self, time_ms: int, order: OpenOrder) -> Row:
@@ -80,7 +83,7 @@ class Rows:
         before = (each[1:] for each in reversed(self._prices) if each[0] <= fill.arrival)
         return (
             *(time_ms, fill.arrival, order.client_oid, order.order_id, fill.side.value),
-            *(int(order.close), plain(fill.qty), _text(price), _text(fee), currency),
+            *(int(order.close), plain(fill.qty), price and plain(price), _text(fee), currency),
             *(self._levels.get(order.client_oid), *next(before, (None, None))),
         )
 

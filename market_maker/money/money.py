@@ -11,6 +11,8 @@ from market_maker.money.position import PositionLedger
 from market_maker.money.profit import ProfitLedger
 from market_maker.money.valuation import value, value_of_fill
 
+PRICE_DECIMALS = 8
+"""Of the price of a fill: it follows from average prices, which the venue prints with six."""
 SAME = 2
 """Values that differ by less than this factor are by the same rule, at different moments."""
 
@@ -54,8 +56,9 @@ class Money:
         worth = value_of_fill(fill, instrument)
         self.realised.book(fill, worth)
         fee, currency = self.fees.book(fill, worth, instrument)
-        each = fill.qty * instrument.face_value
-        return Booked(each / worth if instrument.is_contract else worth / each, fee, currency)
+        face = fill.qty * instrument.face_value
+        price = face / worth if instrument.is_contract else worth / fill.qty
+        return Booked(round(price, PRICE_DECIMALS), fee, currency)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
         """Return the profit of this run after fees and funding, the open quantity at `price`."""

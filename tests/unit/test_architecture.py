@@ -52,7 +52,7 @@ ROOMS = [
         uses="gte orders",
     ),
     Room("journal", doors=".", uses="guard"),
-    Room("report", doors=".", uses="journal"),
+    Room("report", doors=".", pure=True, uses="journal"),
     Room("trading", doors=".", uses="money strategy safety ws gte settings orders guard journal"),
     Room(
         "market_maker",

@@ -1,0 +1,11 @@
+"""The report of a run, from its journal alone.
+
+figures   what a run earned, quoted and cost       parts      how time and profit are divided
+markouts  how prices went on after fills           text       one screen of text
+"""
+
+from market_maker.report.figures import Report, report_of
+from market_maker.report.tables import TABLES, csv_of
+from market_maker.report.text import in_json, in_text, line_of
+
+__all__ = ["TABLES", "Report", "csv_of", "in_json", "in_text", "line_of", "report_of"]
