@@ -17,8 +17,8 @@ class Rows:
 
     def __init__(self) -> None:
         self._prices: deque[tuple[int, str | None, str | None]] = deque(maxlen=PRICES_KEPT)
-        self._levels: dict[str, int] = {}
-        """By client_oid the place of each own order on its side after the last tick, from 1."""
+        self._orders: tuple[OpenOrder, ...] = ()
+        """The live own orders after the last tick."""
 
     def tick(
         self,
@@ -30,17 +30,11 @@ class Rows:
         profit: Decimal | None,
     ) -> Row:
         """Return a row of `ticks`; `orders` are the live own orders after the tick."""
-        buys = sorted((o for o in orders if o.side is Side.BUY), key=lambda o: -o.price)
-        sells = sorted((o for o in orders if o.side is Side.SELL), key=lambda o: o.price)
-        self._levels = {
-            order.client_oid: level
-            for side in (buys, sells)
-            for level, order in enumerate(side, start=1)
-        }
-        best = [
-            next((_text(o.price) for o in side if o.state is OrderState.OPEN), None)
-            for side in (buys, sells)
-        ]
+        self._orders = orders
+        resting = [order for order in orders if order.state is OrderState.OPEN]
+        bid = max((o.price for o in resting if o.side is Side.BUY), default=None)
+        ask = min((o.price for o in resting if o.side is Side.SELL), default=None)
+        best = (_text(bid), _text(ask))
         shown: list[str | None] = [None] * 4
         if snapshot:
             position, margin = snapshot.position, snapshot.margin
@@ -84,8 +78,15 @@ class Rows:
         return (
             *(time_ms, fill.arrival, order.client_oid, order.order_id, fill.side.value),
             *(int(order.close), plain(fill.qty), price and plain(price), _text(fee), currency),
-            *(self._levels.get(order.client_oid), *next(before, (None, None))),
+            *(self._level(order), *next(before, (None, None))),
         )
+
+    def _level(self, order: OpenOrder) -> int | None:
+        """Return the place of an order on its side after the last tick, 1 nearest to the market."""
+        side = [other for other in self._orders if other.side is order.side]
+        if not any(other.client_oid == order.client_oid for other in side):
+            return None
+        return 1 + sum(order.side.better(other.price, order.price) for other in side)
 
 
 def opening(time_ms: int, snapshot: Snapshot) -> Row:
