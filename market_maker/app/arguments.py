@@ -169,6 +169,7 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
         help="its number, `last` (default), or a journal: the last run of that file",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
     parser.add_argument("--csv", choices=("fills", "orders", "equity"), help="rows as CSV")
 
 

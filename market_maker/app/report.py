@@ -8,7 +8,7 @@ from pathlib import Path
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.journal import Run, Unreadable, files_in, runs_in
-from market_maker.report import csv_of, in_json, in_text, line_of, report_of
+from market_maker.report import csv_of, in_html, in_json, in_text, line_of, report_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +36,28 @@ def list_runs(arguments: argparse.Namespace) -> str:
 
 
 def show_report(arguments: argparse.Namespace) -> str:
-    """Return the report of a run as text, JSON or CSV. Raises SettingsError without that run."""
+    """Return the report of a run as text, JSON or CSV, or write a page and say so.
+
+    Raises SettingsError without that run.
+    """
     run = _find(arguments.run)
     try:
         if arguments.csv:
             return csv_of(run, arguments.csv)
         report = report_of(run)
+        if arguments.html:
+            return _written(arguments.html, in_html(run, report))
     except Unreadable as error:
         raise SettingsError(str(error)) from None
     return in_json(report) if arguments.json else in_text(report)
+
+
+def _written(file: Path, text: str) -> str:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
+    return f"Wrote {file}, {len(text) // 1000} KB.\n"
 
 
 def _find(name: str) -> Run:

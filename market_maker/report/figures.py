@@ -14,6 +14,7 @@ from market_maker.report.parts import (
     Uptime,
     drawdown_of,
     profit_of,
+    quoted,
     states_of,
     uptime_of,
 )
@@ -75,9 +76,9 @@ def report_of(run: Run) -> Report:
         shown=shown[-1] if shown else None,
         mark=mark,
         profit=profit_of(row, fills, payments, mark),
-        drawdown=drawdown_of(ticks),
+        drawdown=drawdown_of(ticks, is_restart=bool(row["is_restart"])),
         balance=balances[-1] if balances else None,
-        uptime=uptime_of(steps, begun_ms, end_ms),
+        uptime=uptime_of(quoted(steps, begun_ms, end_ms)),
         states=states_of(ticks, begun_ms, end_ms),
         markouts=markouts(fills, Mids(prices), end_ms, inverse=run.is_contract),
     )

@@ -82,13 +82,16 @@ class Drawdown:
     time_ms: int
 
 
-def drawdown_of(ticks: Iterable[Row]) -> Drawdown | None:
-    """Return the worst drawdown; None when no profit was recorded."""
-    highest, worst = ZERO, None
+def drawdown_of(ticks: Iterable[Row], *, is_restart: bool = False) -> Drawdown | None:
+    """Return the worst drawdown; None when no profit was recorded.
+
+    A run begins with a profit of zero, a restarted one with that of the run before it.
+    """
+    highest, worst = None if is_restart else ZERO, None
     for tick in ticks:
         if (profit := tick["profit"]) is None:
             continue
-        highest = max(highest, profit)
+        highest = profit if highest is None else max(highest, profit)
         if worst is None or highest - profit > worst.amount:
             worst = Drawdown(highest - profit, tick["time_ms"])
     return worst
@@ -103,23 +106,43 @@ class Uptime:
     both: Decimal
 
 
-def uptime_of(steps: Iterable[Row], begun_ms: int, end_ms: int) -> Uptime:
-    """Return how long own orders rested on each side: from open to done, as the bot knew it."""
+@dataclass(slots=True)
+class Quoted:
+    """A time in ms, and whether own buys and sells rested in it."""
+
+    begun_ms: int
+    ended_ms: int
+    bid: bool
+    ask: bool
+
+
+def quoted(steps: Iterable[Row], begun_ms: int, end_ms: int) -> list[Quoted]:
+    """Return when own orders rested on which side: from open to done, as the bot knew it."""
     resting: dict[str, set[str]] = {"Buy": set(), "Sell": set()}
-    spent = Counter[tuple[bool, bool]]()
-    at = begun_ms
+    found = [Quoted(begun_ms, begun_ms, False, False)]
     for step in [*steps, None]:
-        now = min(step["time_ms"], end_ms) if step else end_ms
-        spent[bool(resting["Buy"]), bool(resting["Sell"])] += max(now - at, 0)
-        at = max(at, now)
+        latest = found[-1]
+        latest.ended_ms = max(latest.ended_ms, min(step["time_ms"], end_ms) if step else end_ms)
         if step and step["step"] == "open":
             resting[step["side"]].add(step["client_oid"])
         elif step and step["step"] == "done":
             resting[step["side"]].discard(step["client_oid"])
-    whole = max(end_ms - begun_ms, 1)
-    both = spent[True, True]
-    sides = (both + spent[True, False], both + spent[False, True], both)
-    return Uptime(*(Decimal(each) / whole for each in sides))
+        sides = bool(resting["Buy"]), bool(resting["Sell"])
+        if sides != (latest.bid, latest.ask):
+            found.append(Quoted(latest.ended_ms, latest.ended_ms, *sides))
+    return [each for each in found if each.ended_ms > each.begun_ms]
+
+
+def uptime_of(times: Iterable[Quoted]) -> Uptime:
+    """Return the parts of the time with a bid, an ask, and both."""
+    whole, bid, ask, both = 0, 0, 0, 0
+    for each in times:
+        ms = each.ended_ms - each.begun_ms
+        whole += ms
+        bid += ms * each.bid
+        ask += ms * each.ask
+        both += ms * (each.bid and each.ask)
+    return Uptime(*(Decimal(part) / max(whole, 1) for part in (bid, ask, both)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.report.markouts import MID_OLD_MS, Mids, markouts, move_of
-from market_maker.report.parts import drawdown_of, gain, profit_of, states_of, uptime_of
+from market_maker.report.parts import drawdown_of, gain, profit_of, quoted, states_of, uptime_of
 from market_maker.report.tables import _cell
 
 D = Decimal
@@ -139,7 +139,7 @@ def test_quotes_count_from_open_to_done() -> None:
         step(400, "done", "Buy", "a"),
         step(450, "done", "Sell", "never seen"),
     ]
-    found = uptime_of(steps, 0, 1000)
+    found = uptime_of(quoted(steps, 0, 1000))
     assert (found.bid, found.ask, found.both) == (D("0.3"), D("0.8"), D("0.2"))
 
 
@@ -161,6 +161,9 @@ def test_the_worst_drawdown_is_from_the_highest_profit_before_it() -> None:
     assert found
     assert (found.amount, found.time_ms) == (D("2.5"), 4)
     assert drawdown_of([]) is None
+    losing = [{"time_ms": at, "profit": D(p)} for at, p in enumerate(["-9", "-10"])]
+    of_run, of_restarted = drawdown_of(losing), drawdown_of(losing, is_restart=True)
+    assert (of_run and of_run.amount, of_restarted and of_restarted.amount) == (D(10), D(1))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "@x", "+x", "-x"])
