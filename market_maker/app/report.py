@@ -8,7 +8,7 @@ from pathlib import Path
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.journal import Run, Unreadable, files_in, runs_in
-from market_maker.report import csv_of, in_html, in_json, in_text, line_of, report_of
+from market_maker.report import csv_of, in_html, in_json, in_text, line_of, report_of, summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def list_runs(arguments: argparse.Namespace) -> str:
     lines = [HEAD]
     for run in shown:
         try:
-            lines.append(line_of(report_of(run)))
+            lines.append(line_of(summary_of(run)))
         except Unreadable as error:
             logger.warning("%s", error)
     if len(shown) < len(runs):

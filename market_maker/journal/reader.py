@@ -52,13 +52,38 @@ class Run:
 
     def rows(self, table: str) -> list[Row]:
         """Return its rows of a table in the order of time. Raises Unreadable."""
-        assert table in schema.TABLES
         with _reading(self.path) as db:
-            found = db.execute(
-                f"SELECT * FROM {table} WHERE run = ? ORDER BY time_ms, rowid",
-                (self.number,),
-            )
-            return [_decoded(dict(row)) for row in found]
+            return [_decoded(dict(row)) for row in self._select(db, "*", table)]
+
+    def last(self, table: str, *, but_null: str = "time_ms") -> Row | None:
+        """Return its last row of a table with a value in this column. Raises Unreadable."""
+        condition = f"AND {but_null} IS NOT NULL"
+        with _reading(self.path) as db:
+            row = self._select(db, "*", table, condition, "DESC").fetchone()
+            return _decoded(dict(row)) if row else None
+
+    def mids(self) -> tuple[list[int], list[Decimal]]:
+        """Return the times and the mids of its prices, without the rows: they may be a million.
+
+        Raises Unreadable.
+        """
+        condition = "AND bid IS NOT NULL AND ask IS NOT NULL"
+        with _reading(self.path) as db:
+            times, mids = [], []
+            for time, bid, ask in self._select(db, "time_ms, bid, ask", "prices", condition):
+                times.append(time)
+                mids.append((Decimal(bid) + Decimal(ask)) / 2)
+            return times, mids
+
+    def _select(
+        self, db: sqlite3.Connection, columns: str, table: str, condition: str = "", order: str = ""
+    ) -> sqlite3.Cursor:
+        assert table in schema.TABLES
+        return db.execute(
+            f"SELECT {columns} FROM {table} WHERE run = ? {condition} "
+            f"ORDER BY time_ms {order}, rowid {order}",
+            (self.number,),
+        )
 
 
 def files_in(directory: Path) -> list[Path]:

@@ -56,14 +56,32 @@ class Report:
         return bool(self.run["instrument_type"] != "bb")
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list of runs shows of one."""
+
+    run: Row
+    end_ms: int
+    fills: int
+    profit: Profit | None
+
+    @property
+    def seconds(self) -> Decimal:
+        """Return how long it ran."""
+        return Decimal(self.end_ms - self.run["begun_ms"]) / 1000
+
+
+def summary_of(run: Run) -> Summary:
+    """Return the summary of a run. Raises Unreadable."""
+    fills, payments = run.rows("fills"), run.rows("payments")
+    profit = profit_of(run.row, fills, payments, _last_mark(run))
+    return Summary(run.row, _end_of(run), len(fills), profit)
+
+
 def report_of(run: Run) -> Report:
     """Return the report of a run. Raises Unreadable."""
-    row, begun_ms = run.row, run.row["begun_ms"]
-    ticks, prices, steps = run.rows("ticks"), run.rows("prices"), run.rows("orders")
-    fills, payments, balances = run.rows("fills"), run.rows("payments"), run.rows("balances")
-    latest = [rows[-1]["time_ms"] for rows in (ticks, prices, steps, fills, payments) if rows]
-    end_ms = row["ended_ms"] or max(latest, default=begun_ms)
-    mark = _last_mark(row, ticks, prices)
+    row, begun_ms, end_ms, mark = run.row, run.row["begun_ms"], _end_of(run), _last_mark(run)
+    ticks, steps, fills = run.rows("ticks"), run.rows("orders"), run.rows("fills")
     bought, sold = (_sum(fills, side) for side in ("Buy", "Sell"))
     shown = [(tick["long"], tick["short"]) for tick in ticks if tick["long"] is not None]
     return Report(
@@ -75,12 +93,12 @@ def report_of(run: Run) -> Report:
         net=None if row["long"] is None else row["long"] - row["short"] + bought - sold,
         shown=shown[-1] if shown else None,
         mark=mark,
-        profit=profit_of(row, fills, payments, mark),
+        profit=profit_of(row, fills, run.rows("payments"), mark),
         drawdown=drawdown_of(ticks, is_restart=bool(row["is_restart"])),
-        balance=balances[-1] if balances else None,
+        balance=run.last("balances"),
         uptime=uptime_of(quoted(steps, begun_ms, end_ms)),
         states=states_of(ticks, begun_ms, end_ms),
-        markouts=markouts(fills, Mids(prices), end_ms, inverse=run.is_contract),
+        markouts=markouts(fills, Mids(*run.mids()), end_ms, inverse=run.is_contract),
     )
 
 
@@ -88,10 +106,16 @@ def _sum(fills: Sequence[Row], side: str) -> Decimal:
     return sum((fill["qty"] for fill in fills if fill["side"] == side), ZERO)
 
 
-def _last_mark(run: Row, ticks: Sequence[Row], prices: Sequence[Row]) -> Decimal | None:
+def _end_of(run: Run) -> int:
+    """Return when a run ended; of one that was killed or runs, the last sign of it."""
+    latest = [run.last(table) for table in ("ticks", "prices", "orders", "fills", "payments")]
+    seen = (row["time_ms"] for row in latest if row)
+    return int(run.row["ended_ms"] or max(seen, default=run.row["begun_ms"]))
+
+
+def _last_mark(run: Run) -> Decimal | None:
     """Return the last price that values a position: the mark, which a pair has only in ticks."""
-    found: list[tuple[int, Decimal]] = []
-    for rows in (ticks, prices):
-        marked = [(row["time_ms"], row["mark"]) for row in rows if row["mark"]]
-        found += marked[-1:]
-    return max(found)[1] if found else run["mark"]
+    latest = [run.last(table, but_null="mark") for table in ("ticks", "prices")]
+    marks = [(row["time_ms"], row["mark"]) for row in latest if row]
+    found: Decimal | None = max(marks)[1] if marks else run.row["mark"]
+    return found

@@ -5,7 +5,7 @@ pair; d is +1 for a buy and -1 for a sell. Below zero: the price went against us
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,10 +21,9 @@ BASIS_POINT = Decimal("0.0001")
 class Mids:
     """The mids of a run by time."""
 
-    def __init__(self, prices: Iterable[Row]) -> None:
-        known = [(row["time_ms"], mid) for row in prices if (mid := mid_of(row["bid"], row["ask"]))]
-        self._times = [time for time, _ in known]
-        self._mids = [mid for _, mid in known]
+    def __init__(self, times: Sequence[int], mids: Sequence[Decimal]) -> None:
+        """`times` are in ms, ascending."""
+        self._times, self._mids = times, mids
 
     def at(self, time_ms: int) -> Decimal | None:
         """Return the last mid before a time, None when there is none younger than MID_OLD_MS."""

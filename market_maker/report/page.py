@@ -7,7 +7,6 @@ from market_maker.decimals import plain
 from market_maker.journal import Row, Run
 from market_maker.report.charts import WIDTH, Frame, chart, fill_marks, level, line, strip
 from market_maker.report.figures import Report
-from market_maker.report.markouts import mid_of
 from market_maker.report.parts import quoted
 from market_maker.report.text import in_text
 
@@ -46,8 +45,7 @@ def in_html(run: Run, report: Report) -> str:
 
 
 def _price(run: Run, report: Report) -> str:
-    rows = run.rows("prices")
-    mids = [(row["time_ms"], mid) for row in rows if (mid := mid_of(row["bid"], row["ask"]))]
+    mids = list(zip(*run.mids(), strict=True))
     fills = [
         (row["time_ms"], row["side"], row["price"]) for row in run.rows("fills") if row["price"]
     ]

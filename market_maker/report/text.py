@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from market_maker.decimals import plain
-from market_maker.report.figures import Report
+from market_maker.report.figures import Report, Summary
 from market_maker.report.markouts import HORIZONS
 from market_maker.report.parts import InState
 
@@ -29,7 +29,7 @@ def in_text(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def line_of(report: Report) -> str:
+def line_of(report: Summary) -> str:
     """Return a run as one line of a list."""
     run, profit = report.run, report.profit
     earned = f"{profit.total:+.6f} {run['area']}" if profit and report.fills else "-"
@@ -64,7 +64,7 @@ def _head(report: Report) -> Iterator[str]:
         )
 
 
-def _ended(report: Report) -> str:
+def _ended(report: Report | Summary) -> str:
     run = report.run
     if run["ended_ms"] is None:
         return f"not ended: it runs, or was killed after {_when(report.end_ms)}"

@@ -66,6 +66,8 @@ class Exchange:
         )
         self.money = Money()
         self.records = Records(self._runtime.journal, self.gte, self.orders, self._clock)
+        self._shown: Snapshot | None = None
+        """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
         """Called with the money of this run when that has changed; `guard.session` sets it."""
         self.monitor = Monitor(
@@ -132,7 +134,7 @@ class Exchange:
             self.monitor.record_fatal(error)
             known = had_time = False
         is_current = self.dry_run or self.orders.reconciler.is_reconciled()
-        snapshot = self._look_if_possible()
+        snapshot = self._shown = self._look_if_possible()
         found = self.monitor.assess(
             snapshot,
             position_limit=self._limit(),
@@ -159,9 +161,10 @@ class Exchange:
     def record_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal. Never raises."""
         try:
-            self.records.tick(health, self.view.latest, self.money)
+            self.records.tick(health, self._shown, self.money)
         except Exception:
             logger.exception("The tick cannot be recorded.")
+        self._shown = None
 
     def _look_if_possible(self) -> Snapshot | None:
         try:

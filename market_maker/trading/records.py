@@ -3,13 +3,11 @@
 import json
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from decimal import Decimal
 from typing import Protocol
 
 from market_maker import __version__
 from market_maker.clock import Clock
-from market_maker.errors import Temporary
 from market_maker.gte import GTE
 from market_maker.journal import Beginning, Journal, Rows, name_of, opening, plain_row
 from market_maker.models import Fill, OpenOrder, Snapshot
@@ -145,12 +143,11 @@ class Records:
             journal, now = self._journal, self._clock.monotonic()
             if not journal or (now - self._prices_at < PRICES_EVERY and not is_news):
                 return
-            with suppress(Temporary):
-                ticker, instrument = feed.get_ticker(), feed.get_instrument()
-                prices = (ticker.bid, ticker.ask, instrument.mark_price if instrument else None)
-                if prices == self._prices and now - self._prices_at < REPEAT_SECONDS:
-                    return
-                self._prices, self._prices_at = prices, now
-                journal.put("prices", self._rows.price, self._now_ms(), feed.arrivals, *prices)
+            ticker, instrument = feed.get_ticker(), feed.get_instrument()
+            prices = (ticker.bid, ticker.ask, instrument.mark_price if instrument else None)
+            if prices == self._prices and now - self._prices_at < REPEAT_SECONDS:
+                return
+            self._prices, self._prices_at = prices, now
+            journal.put("prices", self._rows.price, self._now_ms(), feed.arrivals, *prices)
 
         return look

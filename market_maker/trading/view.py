@@ -43,8 +43,6 @@ class View:
         self._is_ticking = False
         self._seen: Snapshot | None = None
         self._seen_at = 0.0
-        self.latest: Snapshot | None = None
-        """The snapshot that was read last."""
 
     def begin_tick(self) -> None:
         """Keep the next snapshot for the rest of the tick."""
@@ -86,7 +84,6 @@ class View:
             margin=self.margin(),
             funds={} if self._orders.is_dry else self._account.funds,
         )
-        self.latest = found
         if self._is_ticking:
             self._seen, self._seen_at = found, self._clock.monotonic()
         return found

@@ -1,5 +1,6 @@
 """The figures of a report: parts that add up, markouts by hand, and time divided."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market_maker.report.charts import WIDTH, Frame, fill_marks, line
 from market_maker.report.markouts import MID_OLD_MS, Mids, markouts, move_of
 from market_maker.report.parts import drawdown_of, gain, profit_of, quoted, states_of, uptime_of
 from market_maker.report.tables import _cell
@@ -86,13 +88,7 @@ def test_fees_of_a_pair_in_base_currency_count_at_the_mark() -> None:
 
 
 def test_markouts_by_hand() -> None:
-    mids = Mids(
-        [
-            {"time_ms": 1_500, "bid": D(99), "ask": D(101)},
-            {"time_ms": 2_000, "bid": D(100), "ask": D(102)},
-            {"time_ms": 30_900, "bid": None, "ask": D(102)},
-        ]
-    )
+    mids = Mids([1_500, 2_000], [D(100), D(101)])
     fills = [fill("Buy", "1", "100", time_ms=1_000), fill("Buy", "1", "101", time_ms=1_000)]
     found = {
         (each.side, each.seconds): each for each in markouts(fills, mids, 400_000, inverse=False)
@@ -118,7 +114,7 @@ def test_a_markout_is_what_the_fill_has_gained_in_its_own_worth(
 
 
 def test_a_horizon_beyond_the_end_or_over_a_hole_counts_as_left_out() -> None:
-    mids = Mids([{"time_ms": 0, "bid": D(1), "ask": D(1)}])
+    mids = Mids([0], [D(1)])
     assert mids.at(MID_OLD_MS) == 1
     assert mids.at(MID_OLD_MS + 1) is None
     assert mids.at(-1) is None
@@ -169,3 +165,21 @@ def test_the_worst_drawdown_is_from_the_highest_profit_before_it() -> None:
 @pytest.mark.parametrize("text", ["=1+1", "@x", "+x", "-x"])
 def test_no_text_of_the_venue_becomes_a_formula(text: str) -> None:
     assert _cell(text)[:2] == "\"'"
+
+
+def test_a_chart_of_a_day_stays_small_and_keeps_each_extreme() -> None:
+    points = [(at, D(at % 97)) for at in range(0, 86_400_000, 500)]
+    frame = Frame.around(0, 86_400_000, [value for _, value in points])
+    drawn = line(frame, points, "mid")
+    assert len(drawn) < 30_000
+    rows = {int(row) for row in re.findall(r"[V,](\d+)", drawn)}
+    assert {frame.y(D(0)), frame.y(D(96))} <= rows
+
+
+def test_many_fills_of_one_column_share_a_mark_with_their_number() -> None:
+    frame = Frame(0, 86_400_000, D(0), D(100))
+    fills = [(at, "Buy", D(at % 90)) for at in range(0, 86_400_000, 10_000)]
+    drawn = fill_marks(frame, fills)
+    assert drawn.count("<path") <= WIDTH + 1
+    assert sum(map(int, re.findall(r"(\d+) fills", drawn))) >= len(fills) - WIDTH
+    assert fill_marks(frame, fills[:900]).count("<path") > 1
