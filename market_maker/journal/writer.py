@@ -132,8 +132,8 @@ class Journal:
         unwritten = len(self._waiting) + len(self._queue)
         if unwritten or self.lost or self.dropped:
             logger.error(
-                "The journal of this run is incomplete: %d fills and payments, and %d ticks, "
-                "prices and order steps are missing%s.",
+                "The journal of this run is incomplete: %d rows of fills, payments and balances, "
+                "and %d of ticks, prices and order steps are missing%s.",
                 *(self.lost + unwritten, self.dropped),
                 f" ({self._trouble})" if self._trouble else "",
             )

@@ -84,7 +84,7 @@ class BalanceLedger:
         self.funding = self.unexplained = self.residual = ZERO
         self._first = (ZERO, ZERO, ZERO)
         self._booked = (ZERO, ZERO)
-        self._booked_at = 0.0
+        self._booked_at = self._at = 0.0
         self._step: tuple[Decimal, float] | None = None
         """The step that is seen, and since when."""
         self._due: tuple[Decimal, ...] = ()
@@ -103,8 +103,9 @@ class BalanceLedger:
             self._first = (total, realised, fees)
             self._booked, self._booked_at = (realised, fees), at - LAG_SECONDS
         if (realised, fees) != self._booked:
-            self._booked, self._booked_at = (realised, fees), at
-        if at < self._booked_at + LAG_SECONDS:
+            self._booked, self._booked_at = (realised, fees), max(at, self._at)
+        is_old, self._at = at < self._at, max(at, self._at)
+        if is_old or at < self._booked_at + LAG_SECONDS:
             return None
         self.total, self.change = total, total - self._first[0]
         self.realised, self.fees = realised - self._first[1], fees - self._first[2]

@@ -59,8 +59,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"Ended      {_ended(report)}"
     if run["dropped"] or run["lost"]:
         yield (
-            f"INCOMPLETE {run['lost']} fills and payments, and {run['dropped']} ticks, prices and "
-            "order steps are missing"
+            f"INCOMPLETE {run['lost']} rows of fills, payments and balances, and "
+            f"{run['dropped']} of ticks, prices and order steps are missing"
         )
 
 

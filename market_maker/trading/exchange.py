@@ -98,8 +98,8 @@ class Exchange:
         previous run cannot be cancelled.
         """
         startup.resume(self.money, self._runtime.trades)
-        self.records.begin(self.feed, is_restart=self._runtime.is_restart)
         startup.connect(self.gte, self.feed, self.monitor, self._clock)
+        self.records.begin(self.feed, is_restart=self._runtime.is_restart)
         self.orders.start(self._runtime.earlier)
 
     def close(self, *, proven: bool = False) -> None:

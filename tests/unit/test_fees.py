@@ -140,6 +140,14 @@ def test_a_balance_that_lags_behind_its_fill_is_no_step() -> None:
     assert ledger.residual == 0
 
 
+def test_a_balance_of_before_is_not_compared_again() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    (step,) = settle(ledger, "11", 20)
+    assert settle(ledger, "10", 0) == []
+    assert (step.amount, ledger.total, ledger.residual) == (1, 11, 0)
+
+
 @pytest.mark.parametrize("is_long", [True, False])
 def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))

@@ -164,7 +164,7 @@ def test_money_waits_while_the_file_cannot_be_written_and_ticks_do_not(
     assert len(run.rows("prices")) == 1
     assert (run.row["dropped"], run.row["lost"]) == (20, 0)
     assert "is written again" in caplog.text
-    assert "0 fills and payments, and 20 ticks" in caplog.text
+    assert "0 rows of fills, payments and balances, and 20 of ticks" in caplog.text
 
 
 @pytest.mark.usefixtures("impatient")
@@ -179,7 +179,7 @@ def test_garbage_in_the_file_is_left_there_and_said(
     pay(journal, 1)
     wait_until(lambda: "cannot be written" in caplog.text)
     journal.end("", proven=True, ended_ms=0)
-    assert "incomplete: 2 fills and payments" in caplog.text
+    assert "incomplete: 2 rows of fills" in caplog.text
     assert path.read_bytes() == content
     with pytest.raises(Unreadable):
         runs_in(path)
@@ -217,7 +217,7 @@ def test_what_does_not_fit_into_memory_is_counted(
     journal.begin(BEGINNING)
     journal.end("", proven=True, ended_ms=0)
     assert (only_run(journal).row["lost"], only_run(journal).row["dropped"]) == (145, 195)
-    assert "incomplete: 145 fills and payments, and 195 ticks" in caplog.text
+    assert "incomplete: 145 rows of fills, payments and balances, and 195 of ticks" in caplog.text
 
 
 def test_a_journal_that_belongs_to_nobody_else_is_never_followed_elsewhere(
