@@ -16,6 +16,7 @@ from market_maker.settings import settings
 from market_maker.trading import startup
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.price_watch import PriceWatch
+from market_maker.trading.quote_time import QuoteTime
 from market_maker.trading.records import Records
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.status import log_end, log_step
@@ -66,6 +67,7 @@ class Exchange:
         )
         self.money = Money()
         self.records = Records(self._runtime.journal, self.gte, self.orders, self._clock)
+        self._quote_time = QuoteTime(self._clock)
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
@@ -161,6 +163,7 @@ class Exchange:
     def record_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal. Never raises."""
         try:
+            self._quote_time.see(self.orders.live())
             self.records.tick(health, self._shown, self.money)
         except Exception:
             logger.exception("The tick cannot be recorded.")
@@ -239,6 +242,7 @@ class Exchange:
     def log_end(self) -> None:
         """Log what this run has traded, and the position that it leaves. Never raises."""
         try:
+            logger.info("%s", self._quote_time.in_words())
             log_end(self._look_if_possible(), self.money)
         except Exception:
             logger.exception("The position left cannot be shown.")

@@ -159,11 +159,11 @@ class Loop:
             self._record_failure(begun, failing)
         finally:
             self._exchange.view.end_tick()
-            self._exchange.record_tick(self.health)
         if confirmed:
             self.puller.confirm()
         else:
             self.puller.pull_if_due(begun, self.quote_ttl())
+        self._exchange.record_tick(self.health)
 
     def may_quote(self) -> bool:
         """Return whether the trading state allows orders."""
