@@ -82,8 +82,7 @@ def _fills(report: Report) -> Iterator[str]:
     legs = ""
     if report.shown:
         long, short = report.shown
-        differs = "" if long - short == report.net else ", which differs"
-        legs = f"; shown last: long {plain(long)}, short {plain(short)}{differs}"
+        legs = f"; shown last: long {plain(long)}, short {plain(short)}"
     worth = ""
     if report.mark and report.net:
         face = report.run["face"] or 1
