@@ -38,6 +38,12 @@ class Control:
         """Whether the bot is halted: no create is sent."""
         return bool(self.halt_reason)
 
+    def ended_by(self) -> str:
+        """Return how the run ends, in words; empty while nobody has asked for it."""
+        if self.halt_reason:
+            return f"halted: {self.halt_reason}"
+        return self.stop_reason or ("restart for new code" if self.is_restarting else "")
+
     def stop(self, reason: str) -> None:
         """Stop the loop after the current tick."""
         self.stop_reason = reason

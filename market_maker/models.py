@@ -57,13 +57,13 @@ class Instrument:
     settle_currency: str
     symbol: str
     tick: Decimal
-    lot: Decimal = Decimal(1)
-    """Step of quantities: one contract, or the smallest base quantity of a pair."""
-    face_value: Decimal = Decimal(1)
-    """Value of one contract in the quote currency."""
+    lot: Decimal = Decimal(1)  # step of quantities: one contract, or a base quantity
+    face_value: Decimal = Decimal(1)  # of one contract, in the quote currency
     last_price: Decimal | None = None
     mark_price: Decimal | None = None
     index_price: Decimal | None = None
+    funding_rate: Decimal | None = None  # a fraction; above zero longs pay, as far as is known
+    funding_hours: Decimal | None = None  # until it is paid
 
     @property
     def is_contract(self) -> bool:
@@ -162,6 +162,8 @@ class OpenOrder(OrderRequest):
     """The number of feed frames that had arrived when the venue first acknowledged it."""
     is_taker: bool = False
     """Whether the row shows a fill that took liquidity."""
+    fee: Decimal | None = None
+    """Fees so far as the row shows them, cut to 1e-6; None where it does not."""
 
     @property
     def remaining(self) -> Decimal:
@@ -198,8 +200,7 @@ class Leg:
     """The long or the short position of one symbol; `qty` is never negative."""
 
     qty: Decimal = ZERO
-    available: Decimal = ZERO
-    """Quantity that is not reserved by resting close orders."""
+    available: Decimal = ZERO  # not reserved by resting close orders
     entry_price: Decimal = ZERO
     liquidation_price: Decimal | None = None
     value: Decimal | None = None

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ COMMANDS = {
     "cancel": "Cancel every open order with our prefix, and prove that none is left.",
     "paper": "Serve the paper exchange on this machine until Ctrl-C.",
     "docs": "Show a page of the documentation; without PAGE, list the pages.",
+    "runs": "List the runs of this machine, the latest last.",
+    "report": "Show what a run did and earned.",
 }
 EPILOG = """commands:
   marketmaker setup     write settings.py
@@ -32,6 +35,8 @@ EPILOG = """commands:
   marketmaker cancel    cancel all own orders; needs no running bot
   marketmaker paper     serve the paper exchange alone
   marketmaker docs      show the documentation
+  marketmaker runs      list the runs of this machine
+  marketmaker report    show what a run did and earned
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
 3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
@@ -50,7 +55,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name not in {"paper", "setup", "docs"}:
+    if name not in {"paper", "setup", "docs", "runs", "report"}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
@@ -58,6 +63,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if name == "docs":
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
+    if name in {"runs", "report"}:
+        _add_for_runs(parser, name)
     if name == "cancel":
         parser.add_argument(
             "--halt",
@@ -166,6 +173,25 @@ def program() -> str:
     return "python marketmaker" if is_script else "marketmaker"
 
 
+def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
+    if name == "runs":
+        parser.add_argument("--all", action="store_true", help="list all, not the latest 20")
+        parser.add_argument(
+            "--since", type=_date, metavar="DATE", help="list those since then, such as 2020-02-01"
+        )
+        return
+    parser.add_argument(
+        "run",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="its number, `last` (default), or a journal: the last run of that file",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
+    parser.add_argument("--csv", choices=("fills", "orders", "equity"), help="rows as CSV")
+
+
 def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
     """Refuse what only a paper exchange understands where there is none, and fill in defaults."""
     has_exchange = arguments.command == "paper" or arguments.paper
@@ -176,6 +202,15 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
             error(f"--{option.replace('_', '-')} goes with --paper")
     if arguments.tape_as and not arguments.tape:
         error("--tape-as goes with --tape")
+
+
+def _date(text: str) -> datetime:
+    """Return a date, in UTC where it names no other time zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be such as 2020-02-01, not {text!r}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _factor(text: str) -> float:

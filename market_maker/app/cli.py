@@ -176,6 +176,18 @@ def _docs(arguments: argparse.Namespace) -> None:
         out.write(text.encode())
 
 
+def _runs(arguments: argparse.Namespace) -> None:
+    from market_maker.app import report
+
+    print(report.list_runs(arguments), end="")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from market_maker.app import report
+
+    print(report.show_report(arguments), end="")
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
@@ -183,4 +195,6 @@ COMMANDS = {
     "cancel": _cancel,
     "paper": _paper,
     "docs": _docs,
+    "runs": _runs,
+    "report": _report,
 }

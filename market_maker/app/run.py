@@ -19,6 +19,7 @@ from market_maker.guard import container
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
+from market_maker.journal import Journal
 from market_maker.settings import environment_without_keys, settings
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def _run(
     OrderManager.runtime = Runtime(
         session=begin,
         signals=signals,
+        journal=Journal,
         loops=arguments.loops,
         is_restart=is_restart,
         can_restart=True,

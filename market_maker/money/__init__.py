@@ -1,7 +1,8 @@
-"""Pure: valuation, position and profit."""
+"""Pure: valuation, position, profit, fees and the balance audited."""
 
-from market_maker.money.money import Money
+from market_maker.money.balance import Step
+from market_maker.money.money import Booked, Money
 from market_maker.money.position import Jump, PositionLedger
 from market_maker.money.valuation import value
 
-__all__ = ["Jump", "Money", "PositionLedger", "value"]
+__all__ = ["Booked", "Jump", "Money", "PositionLedger", "Step", "value"]

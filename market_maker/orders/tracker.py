@@ -15,13 +15,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market_maker.client_oid import is_ours, run_of
-from market_maker.models import (
-    ZERO,
-    Fill,
-    OpenOrder,
-    OrderRequest,
-    OrderState,
-)
+from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState
 from market_maker.orders.unacknowledged import Unacknowledged
 
 SCANS_APART = 1.0
@@ -41,6 +35,8 @@ class OrderTracker:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.on_step: Callable[[OpenOrder], None] = lambda _: None
+        """Called with an order whose state has changed."""
         self.taker_fills = 0
         self.ended_by_venue = 0
         """Number of orders that ended without a cancel of ours."""
@@ -84,14 +80,7 @@ class OrderTracker:
     def sending(self, request: OrderRequest) -> None:
         """Record an order before its first byte leaves."""
         self._unacknowledged.add(request.client_oid)
-        self._orders[request.client_oid] = OpenOrder(
-            side=request.side,
-            price=request.price,
-            qty=request.qty,
-            close=request.close,
-            client_oid=request.client_oid,
-            state=OrderState.SENT,
-        )
+        self._set(replace(request.accepted(""), state=OrderState.SENT))
 
     def accepted(self, client_oid: str, order_id: str, arrival: int = 0) -> None:
         """Record that the venue accepted a create; a row that arrived earlier knows more.
@@ -102,9 +91,7 @@ class OrderTracker:
         self.record_id(order_id)
         order = self._orders.get(client_oid)
         if order and not order.order_id:
-            self._orders[client_oid] = replace(
-                order, order_id=order_id, state=OrderState.OPEN, arrival=arrival
-            )
+            self._set(replace(order, order_id=order_id, state=OrderState.OPEN, arrival=arrival))
             self._acknowledge(client_oid)
 
     def refused(self, client_oid: str) -> None:
@@ -117,7 +104,7 @@ class OrderTracker:
         """Record that the answer to a create was lost, and given up at `now`."""
         order = self._orders.get(client_oid)
         if order and order.state is OrderState.SENT:
-            self._orders[client_oid] = replace(order, state=OrderState.UNKNOWN)
+            self._set(replace(order, state=OrderState.UNKNOWN))
             self._unacknowledged.give_up(client_oid, now)
 
     def cancelling(self, client_oid: str) -> None:
@@ -171,8 +158,10 @@ class OrderTracker:
             order_id=row.order_id,
             filled=filled,
             avg_price=newest.avg_price or known.avg_price,
+            fee=known.fee if newest.fee is None else newest.fee,
             ctime=row.ctime or known.ctime,
             arrival=known.arrival or arrival,
+            is_taker=known.is_taker or row.is_taker,
             state=state,
         )
         self._acknowledge(client_oid)
@@ -181,7 +170,7 @@ class OrderTracker:
             self.ended_by_venue += not was_asked_for
             self._end(order)
         else:
-            self._orders[client_oid] = order
+            self._set(order)
         return self._book(known, order, arrival)
 
     def record_id(self, order_id: str) -> None:
@@ -233,7 +222,7 @@ class OrderTracker:
             )
             if begun - first > LIST_LAG:
                 del self._ended[ended.client_oid]
-                self._orders[ended.client_oid] = replace(ended, state=OrderState.OPEN)
+                self._set(replace(ended, state=OrderState.OPEN))
                 taken_back.append(row)
         return taken_back
 
@@ -254,7 +243,7 @@ class OrderTracker:
         client_oid = self._oid(row)
         if client_oid not in self._orders:
             self._oid_of[row.order_id] = client_oid
-            self._orders[client_oid] = replace(row, client_oid=client_oid)
+            self._set(replace(row, client_oid=client_oid))
 
     def _record_foreign(self, row: OpenOrder) -> None:
         """Process a row with our prefix of an order that this run did not send.
@@ -271,7 +260,13 @@ class OrderTracker:
     def _change_state(self, client_oid: str, before: OrderState, after: OrderState) -> None:
         order = self._orders.get(client_oid)
         if order and order.state is before:
-            self._orders[client_oid] = replace(order, state=after)
+            self._set(replace(order, state=after))
+
+    def _set(self, order: OpenOrder) -> None:
+        before = self._orders.get(order.client_oid)
+        self._orders[order.client_oid] = order
+        if before is None or before.state is not order.state:
+            self.on_step(order)
 
     def _acknowledge(self, client_oid: str) -> None:
         self._unacknowledged.drop(client_oid)
@@ -287,7 +282,8 @@ class OrderTracker:
         self._orders.pop(order.client_oid, None)
         self._cancels_asked.discard(order.client_oid)
         self._acknowledge(order.client_oid)
-        self._ended[order.client_oid] = replace(order, state=OrderState.DONE)
+        self._ended[order.client_oid] = ended = replace(order, state=OrderState.DONE)
+        self.on_step(ended)
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)

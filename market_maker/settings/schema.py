@@ -158,7 +158,7 @@ class SettingsBase:
     )
     MAX_LOSS: float = setting(
         0,
-        "When a run has lost so much, in SETTLECURRENCY and before fees, all orders are cancelled\n"
+        "When a run has lost so much, in SETTLECURRENCY and after fees, all orders are cancelled\n"
         "and the bot halts until a person clears it; 0 is no limit.",
         low=0,
     )

@@ -11,7 +11,7 @@ from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
 from market_maker.settings.checks import Own, is_here
-from market_maker.settings.schema import FIELDS, NEED_RESTART, SettingsBase
+from market_maker.settings.schema import FIELDS, NEED_RESTART, SECRETS, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
     Found,
@@ -139,6 +139,10 @@ class Settings(SettingsBase):
             prefix=self.ORDERID_PREFIX,
             timeout=self.TIMEOUT,
         )
+
+    def shown(self) -> dict[str, Any]:
+        """Return all settings but the secret ones."""
+        return {name: getattr(self, name) for name in FIELDS if name not in SECRETS}
 
     def kind_of_run(self) -> str:
         """Return DRY RUN, PAPER, or empty text for a live run."""

@@ -10,6 +10,7 @@ monitor              facts on feed and orders      random_sizes     one random s
 account_watch        margin and its settings       book_watch       order book against REST
 position_watch       position against own fills    state_log        the trading state in the log
 runtime              dependencies of a run         run              its session, however started
+records              what goes into the journal    quote_time       how long own orders rested
 """
 
 from market_maker.trading.converger import Converger

@@ -36,7 +36,7 @@ class AccountWatch:
         self._read: Margin | None = None
         self.funds: Mapping[Side, Fund] = {}
         """What own orders may use on spot; empty where it is not known, and for contracts."""
-        self._read_due = 0.0
+        self._read_due = self._read_at = 0.0
         self._fills_read = -1
         """Number of own fills that the latest read includes."""
         self._free: deque[tuple[float, Decimal]] = deque()
@@ -49,6 +49,12 @@ class AccountWatch:
         """Return the account as the feed shows it, else as last read over REST."""
         return self._feed.funds() or self._read
 
+    def shown_at(self) -> float:
+        """Return when `margin()` was shown or asked for, in steady seconds."""
+        if self._feed.funds() is None:
+            return self._read_at
+        return self._clock.monotonic() - self._feed.silent_for("margin")
+
     def poll(self, own: Sequence[OpenOrder]) -> None:
         """Read the account over REST when due, where the feed does not show it. Raises Fatal.
 
@@ -60,7 +66,7 @@ class AccountWatch:
         has_fills = is_spot and fills != self._fills_read
         if self._feed.funds() is not None or not (now >= self._read_due or has_fills):
             return
-        self._read_due = now + MARGIN_EVERY
+        self._read_due, self._read_at = now + MARGIN_EVERY, now
         try:
             self._read = next(iter(self._gte.account_query()), None)
             if is_spot and self._read:
@@ -89,7 +95,7 @@ class AccountWatch:
         mark = None if self._money.doubt else instrument.valuation_price
         if mark or self._money.doubt:
             self._valued_at = now
-        loss = -self._money.trades.profit(instrument, mark) if mark else ZERO
+        loss = -self._money.profit(instrument, mark) if mark else ZERO
         if max_loss and loss >= max_loss:
             events.append(f"loss: {loss:.6f} of {max_loss:f} {instrument.settle_currency}")
         elif max_loss and now - self._valued_at > MINUTE:

@@ -16,8 +16,10 @@ from market_maker.settings import settings
 from market_maker.trading import startup
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.price_watch import PriceWatch
+from market_maker.trading.quote_time import QuoteTime
+from market_maker.trading.records import Records
 from market_maker.trading.runtime import Runtime
-from market_maker.trading.status import log_end
+from market_maker.trading.status import log_end, log_step
 from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Exchange:
         self.is_closed = False
         """Whether all connections are closed."""
         self._clock = self._runtime.clock
-        control = control or Control()
+        self._control = control = control or Control()
         account = settings.account(with_key=not dry_run)
         self.gte = self._runtime.client(
             account,
@@ -64,8 +66,12 @@ class Exchange:
             stale_after=SILENT_AFTER,
         )
         self.money = Money()
+        self.records = Records(self._runtime.journal, self.gte, self.orders, self._clock)
+        self._quote_time = QuoteTime(self._clock)
+        self._shown: Snapshot | None = None
+        """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
-        """Called after each fill with the trades of this run; `guard.session` sets it."""
+        """Called with the money of this run when that has changed; `guard.session` sets it."""
         self.monitor = Monitor(
             self.gte,
             self.feed,
@@ -95,12 +101,17 @@ class Exchange:
         """
         startup.resume(self.money, self._runtime.trades)
         startup.connect(self.gte, self.feed, self.monitor, self._clock)
+        self.records.begin(self.feed, is_restart=self._runtime.is_restart)
         self.orders.start(self._runtime.earlier)
 
-    def close(self) -> None:
-        """Close all connections. Orders are not cancelled."""
+    def close(self, *, proven: bool = False) -> None:
+        """Close all connections and the journal. Orders are not cancelled.
+
+        `proven` says that none is left.
+        """
         self.is_closed = True
         self.gte.exit()
+        self.records.end(self._control.ended_by(), proven=proven)
 
     # --- keeping up -----------------------------------------------------------------------------
 
@@ -125,8 +136,9 @@ class Exchange:
             self.monitor.record_fatal(error)
             known = had_time = False
         is_current = self.dry_run or self.orders.reconciler.is_reconciled()
+        snapshot = self._shown = self._look_if_possible()
         found = self.monitor.assess(
-            self._look_if_possible(),
+            snapshot,
             position_limit=self._limit(),
             max_loss=exact(settings.MAX_LOSS) or None,
             max_fills=settings.MAX_FILLS,
@@ -135,7 +147,27 @@ class Exchange:
             has_time=has_time,
         )
         self.orders.is_stalled |= had_time and not has_time()  # another read was slow
+        if snapshot and not self.dry_run:
+            self._audit(snapshot)
         return found
+
+    def _audit(self, snapshot: Snapshot) -> None:
+        """Compare the balance with what explains it, and log what nothing explains."""
+        now = self._clock.monotonic()
+        step = self.money.audit(snapshot, now, self.monitor.account.shown_at())
+        self.records.balance(self.money, step)
+        if step:
+            log_step(step)
+            self.on_trade(self.money.as_text())
+
+    def record_tick(self, health: Health) -> None:
+        """Record the end of a tick in the journal. Never raises."""
+        try:
+            self._quote_time.see(self.orders.live())
+            self.records.tick(health, self._shown, self.money)
+        except Exception:
+            logger.exception("The tick cannot be recorded.")
+        self._shown = None
 
     def _look_if_possible(self) -> Snapshot | None:
         try:
@@ -149,8 +181,12 @@ class Exchange:
         return exact(max(settings.MAX_POSITION, -settings.MIN_POSITION))
 
     def _on_fill(self, fill: Fill) -> None:
-        self.money.book(fill, self.view.latest_instrument())
-        self.on_trade(self.money.trades.as_text())
+        doubt = self.money.fees.contradiction
+        booked = self.money.book(fill, self.view.latest_instrument())
+        if not doubt and (found := self.money.fees.contradiction):
+            logger.warning("Fees are not as expected, and counted as the venue prints: %s.", found)
+        self.records.fill(fill, booked)
+        self.on_trade(self.money.as_text())
         self.monitor.note("fill")
 
     def resync(self, reason: str) -> None:
@@ -206,6 +242,7 @@ class Exchange:
     def log_end(self) -> None:
         """Log what this run has traded, and the position that it leaves. Never raises."""
         try:
+            logger.info("%s", self._quote_time.in_words())
             log_end(self._look_if_possible(), self.money)
         except Exception:
             logger.exception("The position left cannot be shown.")

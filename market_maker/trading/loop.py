@@ -79,8 +79,7 @@ class Loop:
         self.asked_at: float | None = None
         """When `place_orders()` began, in steady seconds; None outside it."""
         self.puller = Puller(exchange, control, clock)
-        self._failing_since: float | None = None
-        """When the first of the ticks began that have failed one after another."""
+        self._failing_since: float | None = None  # since when each tick has failed
         self._halt_logged = False
         self._was_open = False
         self._heartbeat_at = clock.monotonic()
@@ -175,6 +174,7 @@ class Loop:
             self.puller.confirm()
         else:
             self.puller.pull_if_due(begun, self.quote_ttl())
+        self._exchange.record_tick(self.health)
 
     def may_quote(self) -> bool:
         """Return whether the trading state allows orders."""
@@ -216,7 +216,7 @@ class Loop:
         finally:
             if not self._exchange.dry_run:
                 self._exchange.log_end()
-            self._exchange.close()
+            self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:
         """Wait for the next tick: LOOP_INTERVAL, or less after an event."""

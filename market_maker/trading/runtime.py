@@ -10,7 +10,9 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
+from market_maker.journal import Journal
 from market_maker.orders.orders import EarlierRuns
+from market_maker.trading.records import MakesJournal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,9 @@ class Runtime:
     earlier: EarlierRuns = field(default_factory=EarlierRuns)
     """What is known of previous runs."""
     trades: Mapping[str, str] | None = None
-    """Trades before a restart for new code (`ProfitLedger.as_text()`); None after any other end."""
+    """Money before a restart for new code (`Money.as_text()`); None after any other end."""
+    journal: MakesJournal | None = None
+    """Makes the journal of the run; None for a run without one."""
     session: Callable[[Account], Session] | None = None
     """Begins the session of a live run; None for a run without lock, latch and guard."""
     signals: Signals | None = None
@@ -51,5 +55,5 @@ class Runtime:
         )
 
 
-SCRIPT = Runtime(session=Session, signals=Signals())
+SCRIPT = Runtime(session=Session, signals=Signals(), journal=Journal)
 """What the bot of a script is given: it takes lock and guard, and signals stop it."""

@@ -107,7 +107,7 @@ def resume(money: Money, trades: Mapping[str, str] | None) -> None:
     if trades is None:
         return
     try:
-        money.trades.resume_from(trades)
+        money.resume_from(trades)
     except (ValueError, ArithmeticError):
         if settings.MAX_LOSS:
             raise SettingsError(

@@ -3,11 +3,12 @@
 import logging
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 
 from market_maker.clock import Clock
 from market_maker.decimals import plain, to_grid
 from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Position, Snapshot
-from market_maker.money import Money, value
+from market_maker.money import Money, Step, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 
@@ -84,8 +85,8 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
         return
     exposure, instrument = snapshot.exposure, snapshot.instrument
     if instrument.valuation_price and trades.fills and not money.doubt:
-        profit = trades.profit(instrument, instrument.valuation_price)
-        logger.info("Profit of this run before fees: %.6f %s", profit, settings.SETTLECURRENCY)
+        logger.info("%s", _profit(money, instrument, instrument.valuation_price))
+    log_balance(money)
     if _is_flat(exposure):
         logger.info("No position is left.")
         return
@@ -100,6 +101,28 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
             "To close it, trade at the venue, or run with CHECK_POSITION_LIMITS = True, "
             "MIN_POSITION = 0 and MAX_POSITION = 0: then only orders that reduce it are placed."
         )
+
+
+def log_balance(money: Money) -> None:
+    """Log how the balance has changed in this run, and what explains that."""
+    found, currency = money.balance, settings.SETTLECURRENCY
+    if found.total is not None:
+        logger.info(
+            "Balance: %.6f %s, %+.6f = realised %+.6f, fees %+.6f, funding %+.6f, "
+            "unexplained %+.6f, residual %+.7f.",
+            *(found.total, currency, found.change, found.realised, -found.fees, found.funding),
+            *(found.unexplained, found.residual),
+        )
+
+
+def log_step(step: Step) -> None:
+    """Log a change of the balance that is no fill and no fee."""
+    if step.kind == "funding":
+        detail = f" ({step.detail})" if step.detail else ""
+        logger.info("Funding: %+.8f %s%s.", step.amount, settings.SETTLECURRENCY, detail)
+    else:
+        words = "The balance has changed by %+.6f %s that no fill, fee or funding explains."
+        logger.warning(words, step.amount, settings.SETTLECURRENCY)
 
 
 class PlanLog:
@@ -178,12 +201,19 @@ def _trades(snapshot: Snapshot, money: Money) -> list[str]:
     if money.doubt:
         return [*lines, f"Profit and delta not shown: {money.doubt}"]
     if mark and trades.fills:
-        profit = trades.profit(instrument, mark)
-        lines.append(f"Profit of this run before fees: {profit:.6f} {currency}")
+        lines.append(_profit(money, instrument, mark))
     if mark and instrument.is_contract:
         delta = value(instrument, snapshot.position.net, mark)
         lines.append(f"Total Contract Delta: {delta:.4f} {currency}")
     return lines
+
+
+def _profit(money: Money, instrument: Instrument, price: Decimal) -> str:
+    fees, currency = money.fees.worth(price), settings.SETTLECURRENCY
+    return (
+        f"Profit of this run after fees: {money.profit(instrument, price):.6f} {currency} "
+        f"(fees {-fees:.6f}, funding {money.funding:.6f})"
+    )
 
 
 def _legs(position: Position) -> str:

@@ -192,6 +192,7 @@ def parse_order(row: Row) -> OpenOrder:
         state=_STATES.get(text(row, "status"), OrderState.OPEN),
         avg_price=told(row, "avg_price", not_negative) or Decimal(0),
         ctime=millis(row, "ctime"),
+        fee=told(row, "fee"),
     )
 
 
@@ -238,6 +239,8 @@ def parse_instrument(row: Row, instrument_type: str) -> Instrument:
         last_price=told(row, "last_price", positive),
         mark_price=told(row, "mark_price", positive),
         index_price=told(row, "index_price", positive),
+        funding_rate=told(row, "funding_rate"),
+        funding_hours=told(row, "funding_rate_time", not_negative),
     )
 
 

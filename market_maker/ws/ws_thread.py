@@ -54,15 +54,14 @@ class GTEWebsocket:
         """The tables that quoting needs."""
         self._back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
-        self._changed = threading.Condition()
-        self._stop = threading.Event()
+        self.on_frame: Callable[[bool], None] = lambda _: None  # was it news of own orders?
+        self._changed, self._stop = threading.Condition(), threading.Event()
         self._tables = Tables(*self._names)
         self._news = News(clock.monotonic())
         self._bad_rows_before = 0
         self._reconnect_reason = self._error = ""
         self._thread: Handle | None = None
-        self.epoch = 0
-        self.arrivals = 0
+        self.epoch = self.arrivals = 0
         """Number of data frames so far, on all connections together: the order of all news."""
 
     def start(self) -> None:
@@ -246,8 +245,7 @@ class GTEWebsocket:
 
     def receive(self) -> None:
         """Apply the next message, if one comes soon. Raises what `Session.receive` raises."""
-        data = self._session.receive()
-        if data is not None:
+        if (data := self._session.receive()) is not None:
             self._take(data)
 
     def lose(self, error: Exception) -> None:
@@ -293,7 +291,9 @@ class GTEWebsocket:
 
     def _apply(self, frame: dict[str, Any]) -> bool:
         self.arrivals += 1
-        return self._tables.apply(frame, self.arrivals, self._clock.monotonic())
+        news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
+        self.on_frame(news)
+        return news
 
     def _missing(self, tables: Sequence[str]) -> list[str]:
         heard = self._tables.heard if self._session.is_open and not self._reconnect_reason else {}

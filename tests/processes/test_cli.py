@@ -640,3 +640,63 @@ def test_the_control_endpoint_is_served_on_request(run: Run) -> None:
     report = requests.get(f"{url}/judge", headers={"x-token": token}, timeout=5).json()
     assert report["accepted"] == 0
     assert exchange.end(signal.SIGINT) == 0
+
+
+# --- runs and reports ---------------------------------------------------------------------------
+
+
+def asked(directory: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return status, stdout and stderr of a command."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "marketmaker"), *arguments],
+        cwd=directory,
+        env=ENVIRONMENT | {"XDG_STATE_HOME": str(directory / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_last_line_of_a_run_names_the_command_that_shows_its_report(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    for number in (1, 2):
+        bot = run("--loops", "2")
+        assert bot.end() == 0
+        assert bot.lines[-1].endswith(f"Its report: python marketmaker report {number}")
+    for name in ("last", "2", str(tmp_path / "state/gte-marketmaker/paper-pc-BTC.journal")):
+        status, out, _ = asked(tmp_path, "report", name)
+        assert status == 0
+        assert out.startswith("Run 2: paper, BTC_USD (BTC)")
+    assert "Ended      requested number of loops done; no own order left" in out
+    status, out, _ = asked(tmp_path, "runs")
+    assert [line.split()[0] for line in out.splitlines()] == ["Run", "1", "2"]
+    status, out, _ = asked(tmp_path, "report", "--json")
+    assert json.loads(out)["run"]["number"] == 2
+    status, out, _ = asked(tmp_path, "report", "1", "--csv", "orders")
+    assert out.startswith("time_ms,client_oid,order_id,step,")
+    assert asked(tmp_path, "report", "--html", "page.html")[0] == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "<script" not in page
+    assert page.count("http") == page.count("http://www.w3.org/2000/svg")
+    assert len(page) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report"], "no run is recorded in"),
+        (["report", "7"], "there is no run 7"),
+        (["report", "nowhere.journal"], "there is no such file"),
+        (["runs", "--since", "x"], "must be such as 2020-02-01"),
+    ],
+)
+def test_a_report_that_there_is_not_is_said_in_one_line(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    status, out, err = asked(tmp_path, *arguments)
+    assert (status, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err

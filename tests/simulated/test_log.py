@@ -215,8 +215,9 @@ def test_the_last_lines_of_a_run_tell_its_position_and_what_it_is_worth(
     world.run(10)
     bot.exit()
     assert said(log, "This run: 1 fills, bought 0, sold 100 contracts.") == 1
-    assert said(log, "Profit of this run before fees: ") >= 1
+    assert said(log, "Profit of this run after fees: ") >= 1
     assert said(log, "Position left: -100 contracts, worth -0.01", logging.WARNING) == 1
+    assert said(log, "Quoted: a bid 9") == 1
 
 
 def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_reduces_it(

@@ -46,8 +46,14 @@ ROOMS = [
     Room("gte", files="gte", doors="gte", uses="auth wire ws"),
     Room("settings", doors=". reload", uses=""),
     Room("orders", doors="orders notes sweep", uses="auth ws gte"),
-    Room("guard", doors="session signals watch child runfiles container", uses="gte orders"),
-    Room("trading", doors=".", uses="money strategy safety ws gte settings orders guard"),
+    Room(
+        "guard",
+        doors="session signals watch child runfiles container private_files",
+        uses="gte orders",
+    ),
+    Room("journal", doors=".", uses="guard"),
+    Room("report", doors=".", pure=True, uses="journal"),
+    Room("trading", doors=".", uses="money strategy safety ws gte settings orders guard journal"),
     Room(
         "market_maker",
         files="market_maker custom_strategy",

@@ -11,6 +11,7 @@ from typing import Any
 
 from market_maker.client_oid import is_ours
 from market_maker.gte import GTE
+from market_maker.journal import Journal
 from market_maker.market_maker import OrderManager
 from market_maker.orders.notes import note_of, read_notes
 from market_maker.orders.startup import EarlierRuns
@@ -69,6 +70,8 @@ class World:
         about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
         self.settings = GIVEN | about | changed
         self.bot: OrderManager | None = None
+        self.journals: Path | None = None
+        """Where the bots keep their journals; None: they have none."""
         self._had_bot = False
         self.runs: list[str] = []
         """What the run files of the bots' machine hold: the ids of their runs, ..."""
@@ -114,6 +117,9 @@ class World:
             client=client,
             chance=self._bots_chance,
             earlier=earlier or self._earlier(),
+            journal=partial(Journal, directory=self.journals, has_thread=False)
+            if self.journals
+            else None,
         )
 
     def _earlier(self) -> EarlierRuns:

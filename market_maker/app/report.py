@@ -1,0 +1,96 @@
+"""`marketmaker runs` and `marketmaker report`: what the journals of this machine tell."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from market_maker.errors import SettingsError
+from market_maker.guard.private_files import default_directory
+from market_maker.journal import Run, Unreadable, files_in, runs_in
+from market_maker.report import csv_of, in_html, in_json, in_text, line_of, report_of, summary_of
+
+logger = logging.getLogger(__name__)
+
+LISTED = 20
+"""So many runs are listed without --all."""
+HEAD = f"{'Run':>5}  {'Begun (UTC)':<19}  {'Ran':>9}  {'Kind':<5}  {'Symbol':<9}  {'Fills':>6}"
+HEAD += f"  {'Profit after fees':>20}  Ended"
+
+
+def list_runs(arguments: argparse.Namespace) -> str:
+    """Return the runs as lines of text, the latest last. Raises SettingsError without any."""
+    runs = _all_runs()
+    if since := arguments.since:
+        runs = [run for run in runs if run.row["begun_ms"] >= since.timestamp() * 1000]
+    shown = runs if arguments.all or since else runs[-LISTED:]
+    lines = [HEAD]
+    for run in shown:
+        try:
+            lines.append(line_of(summary_of(run)))
+        except Unreadable as error:
+            logger.warning("%s", error)
+    if len(shown) < len(runs):
+        lines.append(f"{len(runs) - len(shown)} earlier runs are not shown: --all shows them.")
+    return "\n".join(lines) + "\n"
+
+
+def show_report(arguments: argparse.Namespace) -> str:
+    """Return the report of a run as text, JSON or CSV, or write a page and say so.
+
+    Raises SettingsError without that run.
+    """
+    run = _find(arguments.run)
+    try:
+        if arguments.csv:
+            return csv_of(run, arguments.csv)
+        report = report_of(run)
+        if arguments.html:
+            return _written(arguments.html, in_html(run, report))
+    except Unreadable as error:
+        raise SettingsError(str(error)) from None
+    return in_json(report) if arguments.json else in_text(report)
+
+
+def _written(file: Path, text: str) -> str:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
+    return f"Wrote {file}, {len(text) // 1000} KB.\n"
+
+
+def _find(name: str) -> Run:
+    """Return the run of this number, the last one, or the last one of a file."""
+    if name != "last" and not name.isdecimal():
+        try:
+            return _last(runs_in(Path(name)), name)
+        except Unreadable as error:
+            raise SettingsError(str(error)) from None
+    runs = _all_runs()
+    if name == "last":
+        return _last(runs, str(default_directory()))
+    found = [run for run in runs if run.number == int(name)]
+    if len(found) > 1:
+        files = ", ".join(str(run.path) for run in found)
+        raise SettingsError(f"there is a run {name} in each of {files}: name one of them")
+    if not found:
+        raise SettingsError(f"there is no run {name}: `runs --all` lists them")
+    return found[0]
+
+
+def _last(runs: Sequence[Run], where: str) -> Run:
+    if not runs:
+        raise SettingsError(f"no run is recorded in {where}")
+    return runs[-1]
+
+
+def _all_runs() -> list[Run]:
+    """Return all runs in the order of their beginning; a journal that is unreadable is said."""
+    runs: list[Run] = []
+    for path in files_in(default_directory()):
+        try:
+            runs += runs_in(path)
+        except Unreadable as error:
+            logger.warning("Left out: %s.", error)
+    return sorted(runs, key=lambda run: (run.row["begun_ms"], run.number))

@@ -1,0 +1,25 @@
+"""The journal: what a run saw, did and earned, in a SQLite file that outlives it.
+
+schema    tables, columns and units        writer    a thread that writes what the loop hands over
+rows      values of the loop into rows     reader    runs and their rows, for reports
+"""
+
+from market_maker.journal.reader import Row, Run, Unreadable, files_in, runs_in
+from market_maker.journal.rows import Rows, opening, plain_row
+from market_maker.journal.schema import SUFFIX
+from market_maker.journal.writer import Beginning, Journal, name_of
+
+__all__ = [
+    "SUFFIX",
+    "Beginning",
+    "Journal",
+    "Row",
+    "Rows",
+    "Run",
+    "Unreadable",
+    "files_in",
+    "name_of",
+    "opening",
+    "plain_row",
+    "runs_in",
+]

@@ -1,0 +1,109 @@
+"""Values of the loop into rows of the journal. The writer's thread calls all of this."""
+
+from collections import deque
+from decimal import Decimal
+from typing import Any
+
+from market_maker.decimals import plain
+from market_maker.models import Fill, OpenOrder, OrderState, Side, Snapshot
+
+Row = tuple[Any, ...]
+PRICES_KEPT = 2_000
+"""The latest prices, among which those before a fill are looked up."""
+
+
+class Rows:
+    """Makes rows, and remembers what a fill needs of those before it: prices and levels."""
+
+    def __init__(self) -> None:
+        self._prices: deque[tuple[int, str | None, str | None]] = deque(maxlen=PRICES_KEPT)
+        self._orders: tuple[OpenOrder, ...] = ()
+        """The live own orders after the last tick."""
+
+    def tick(
+        self,
+        time_ms: int,
+        state: str,
+        reason: str,
+        snapshot: Snapshot | None,
+        orders: tuple[OpenOrder, ...],
+        profit: Decimal | None,
+    ) -> Row:
+        """Return a row of `ticks`; `orders` are the live own orders after the tick."""
+        self._orders = orders
+        resting = [order for order in orders if order.state is OrderState.OPEN]
+        bid = max((o.price for o in resting if o.side is Side.BUY), default=None)
+        ask = min((o.price for o in resting if o.side is Side.SELL), default=None)
+        best = (_text(bid), _text(ask))
+        shown: list[str | None] = [None] * 4
+        if snapshot:
+            position, margin = snapshot.position, snapshot.margin
+            mark = snapshot.instrument.valuation_price
+            legs = (position.long.qty, position.short.qty)
+            shown = [*map(_text, legs), _text(margin.total if margin else None), _text(mark)]
+        return (time_ms, state, reason, *best, *shown, _text(profit))
+
+    def price(
+        self,
+        time_ms: int,
+        arrival: int,
+        bid: Decimal | None,
+        ask: Decimal | None,
+        mark: Decimal | None,
+    ) -> Row:
+        """Return a row of `prices`."""
+        best = _text(bid), _text(ask)
+        if bid and ask:
+            self._prices.append((arrival, *best))
+        return (time_ms, arrival, *best, _text(mark))
+
+    def order(self, time_ms: int, order: OpenOrder) -> Row:
+        """Return a row of `orders`: an order has taken a step."""
+        return (
+            *(time_ms, order.client_oid, order.order_id, order.state.value, order.side.value),
+            *(plain(order.price), plain(order.qty), plain(order.filled), int(order.close)),
+        )
+
+    def fill(
+        self,
+        time_ms: int,
+        fill: Fill,
+        price: Decimal | None,
+        fee: Decimal | None,
+        currency: str,
+    ) -> Row:
+        """Return a row of `fills`."""
+        order = fill.order
+        before = (each[1:] for each in reversed(self._prices) if each[0] <= fill.arrival)
+        return (
+            *(time_ms, fill.arrival, order.client_oid, order.order_id, fill.side.value),
+            *(int(order.close), plain(fill.qty), price and plain(price), _text(fee), currency),
+            *(self._level(order), *next(before, (None, None))),
+        )
+
+    def _level(self, order: OpenOrder) -> int | None:
+        """Return the place of an order on its side after the last tick, 1 nearest to the market."""
+        side = [other for other in self._orders if other.side is order.side]
+        if not any(other.client_oid == order.client_oid for other in side):
+            return None
+        return 1 + sum(order.side.better(other.price, order.price) for other in side)
+
+
+def opening(time_ms: int, snapshot: Snapshot) -> Row:
+    """Return what the first snapshot shows, for the columns `schema.OPENING`."""
+    instrument, position, margin = snapshot.instrument, snapshot.position, snapshot.margin
+    long, short = position.long, position.short
+    return (
+        *(time_ms, plain(instrument.face_value), plain(long.qty), plain(short.qty)),
+        *(plain(long.entry_price), plain(short.entry_price)),
+        *(_text(instrument.valuation_price), _text(margin.total if margin else None)),
+    )
+
+
+def plain_row(*values: Any) -> Row:
+    """Return values as a row, decimals as text."""
+    return tuple(_text(each) if isinstance(each, Decimal) else each for each in values)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number:f}"

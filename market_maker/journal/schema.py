@@ -1,0 +1,112 @@
+"""The tables of a journal, with their units.
+
+Money, prices and quantities are text of exact decimals. Times are ms since the epoch, UTC: the wall
+clock at the beginning of the run plus what the steady clock has counted since, so within a run they
+never step back. `run` is the number of the run.
+"""
+
+SUFFIX = ".journal"
+VERSION = 1
+"""The version of the tables, in the file as `user_version`."""
+MARK = 0x47544D4D
+"""`application_id`: the file is a journal of ours."""
+
+TABLES = {
+    "runs": """
+        number INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,            -- live, paper or dry
+        instrument_type TEXT NOT NULL, -- pc: contracts, bb: spot
+        area TEXT NOT NULL,            -- settlement currency, or quote currency of a pair
+        symbol TEXT NOT NULL,
+        prefix TEXT NOT NULL,          -- of the client_oids
+        run_id TEXT NOT NULL,          -- in the client_oids
+        version TEXT NOT NULL,         -- of this program
+        settings TEXT NOT NULL,        -- JSON, without secrets
+        is_restart INTEGER NOT NULL,   -- 1: goes on with the money of the run before it
+        begun_ms INTEGER NOT NULL,
+        ended_ms INTEGER,              -- NULL: it runs, or was killed
+        how TEXT NOT NULL DEFAULT '',  -- how it ended
+        proven INTEGER,                -- 1: at the end no own order was left
+        dropped INTEGER NOT NULL DEFAULT 0, -- ticks, prices and order steps not recorded
+        lost INTEGER NOT NULL DEFAULT 0,    -- fills, payments and balances not recorded
+        opened_ms INTEGER,             -- when position and mark were first known; these are they:
+        face TEXT,                     -- value of a contract in the quote currency
+        long TEXT, short TEXT,
+        long_entry TEXT, short_entry TEXT,
+        mark TEXT,
+        balance TEXT                   -- total as the venue shows it""",
+    "ticks": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        state TEXT NOT NULL, reason TEXT NOT NULL,
+        own_bid TEXT, own_ask TEXT,    -- best prices of own open orders
+        long TEXT, short TEXT,         -- position as the venue shows it
+        margin TEXT,                   -- total of the account
+        mark TEXT,
+        profit TEXT                    -- of the run, after fees, open quantity at the mark""",
+    "prices": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        arrival INTEGER NOT NULL,      -- number of feed frames so far
+        bid TEXT, ask TEXT,            -- of the whole book, own orders included
+        mark TEXT""",
+    "orders": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        client_oid TEXT NOT NULL, order_id TEXT NOT NULL,
+        step TEXT NOT NULL,            -- sent, open, cancelling, unknown, done
+        side TEXT NOT NULL, price TEXT NOT NULL, qty TEXT NOT NULL, filled TEXT NOT NULL,
+        close INTEGER NOT NULL""",
+    "fills": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        arrival INTEGER NOT NULL,      -- number of the feed frame that brought it
+        client_oid TEXT NOT NULL, order_id TEXT NOT NULL,
+        side TEXT NOT NULL,
+        close INTEGER NOT NULL,        -- 1: it closed the opposite leg
+        qty TEXT NOT NULL,
+        price TEXT,                    -- as it follows from the average prices of the order
+        fee TEXT, fee_currency TEXT,   -- paid; below zero: received
+        level INTEGER,                 -- 1: nearest to the market on its side
+        bid TEXT, ask TEXT             -- of the whole book before its first row arrived""",
+    "payments": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,            -- funding or unexplained
+        amount TEXT NOT NULL,          -- received; below zero: paid
+        detail TEXT NOT NULL""",
+    "balances": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        total TEXT NOT NULL,           -- as the venue shows it, cut to 1e-6
+        realised TEXT NOT NULL, fees TEXT NOT NULL, funding TEXT NOT NULL,
+        unexplained TEXT NOT NULL,     -- all since the balance of the opening
+        residual TEXT NOT NULL         -- what they leave of its change""",
+}
+INDEXES = [
+    f"CREATE INDEX {table}_of_a_run ON {table} (run, time_ms)"
+    for table in TABLES
+    if table != "runs"
+]
+
+
+def _columns(table: str) -> list[str]:
+    lines = [line.partition("--")[0] for line in TABLES[table].splitlines()]
+    return [part.split()[0] for part in " ".join(lines).split(",") if part.strip()]
+
+
+COLUMNS = {table: _columns(table) for table in TABLES}
+OPENING = ("opened_ms", "face", "long", "short", "long_entry", "short_entry", "mark", "balance")
+ENDING = ("ended_ms", "how", "proven")
+BEGINNING = (
+    *("kind", "instrument_type", "area", "symbol", "prefix", "run_id", "version", "settings"),
+    *("is_restart", "begun_ms"),
+)
+
+
+def _update(columns: tuple[str, ...]) -> str:
+    return f"UPDATE runs SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?"
+
+
+DROPPABLE = ("ticks", "prices", "orders")
+"""The tables whose rows are given up first."""
+STATEMENTS = {
+    table: f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
+    for table, columns in COLUMNS.items()
+    if table != "runs"
+} | {"opening": _update(OPENING), "ending": _update(ENDING)}
+"""How a row gets into the file; the number of its run is the first value, of an update the last."""

@@ -1,0 +1,292 @@
+"""The writer: a thread that writes what the loop hands over, and never makes it wait."""
+
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from market_maker.account import Account
+from market_maker.clock import SYSTEM, Clock
+from market_maker.errors import SettingsError
+from market_maker.guard.private_files import PrivateFiles, default_directory
+from market_maker.journal import schema
+from market_maker.journal.reader import latest_number
+
+logger = logging.getLogger(__name__)
+
+WRITE_EVERY = 0.25
+"""Seconds between two writes: what a `kill -9` may take."""
+MOST = 100_000
+"""Rows of money that wait in memory while the file cannot be written."""
+MOST_OTHERS = 10_000
+"""With more rows than this waiting, ticks, prices and order steps are dropped."""
+AT_ONCE = 5_000
+"""Rows in one transaction."""
+LOCKED_SECONDS = 0.5
+"""Seconds to wait for another program that writes to the file."""
+TRY_AGAIN = 1.0
+"""Seconds after which a write that has failed is tried again."""
+CLOSE_SECONDS = 3.0
+"""Seconds that the end of a run waits for its last rows."""
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What is known of a run when it begins; the columns of `runs` of these names."""
+
+    kind: str
+    instrument_type: str
+    area: str
+    symbol: str
+    prefix: str
+    run_id: str
+    version: str
+    settings: str
+    """JSON, without secrets."""
+    is_restart: bool
+    begun_ms: int
+
+
+class Journal:
+    """Writes the rows of one run. `put()` never waits; nothing that goes wrong here is raised.
+
+    While the file cannot be written (disk full or read-only, database locked or broken) rows of
+    money wait in memory, up to MOST; what is dropped or lost is counted, logged and recorded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        directory: Path | None = None,
+        clock: Clock = SYSTEM,
+        has_thread: bool = True,
+    ) -> None:
+        """`name` is that of the file; without a thread each `put()` of a tick writes at once."""
+        self._directory = directory or default_directory()
+        self._name = name
+        self._clock = clock
+        self.path = self._directory / f"{name}{schema.SUFFIX}"
+        self.number: int | None = None
+        """The number of the run; None until the file was first written."""
+        self.dropped = self.lost = 0
+        """How many rows of ticks, prices and order steps, and how many of money, are missing."""
+        self._queue: deque[tuple[str, Callable[..., Row], Row]] = deque()
+        self._waiting: list[tuple[str, Row]] = []
+        """Rows of money that could not be written yet."""
+        self._beginning: Beginning | None = None
+        self._counted = (0, 0)
+        self._db: sqlite3.Connection | None = None
+        self._trouble = ""
+        self._try_at = 0.0
+        self._has_ended = threading.Event()
+        self._has_thread = has_thread
+        self._thread: threading.Thread | None = None
+
+    def begin(self, beginning: Beginning) -> None:
+        """Begin the run. Its number is known once the writer has written it."""
+        self._beginning = beginning
+        if self._has_thread:
+            self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+            self._thread.start()
+        else:
+            self.write()
+
+    def put(self, table: str, make: Callable[..., Row], *values: Any) -> None:
+        """Hand over a row: `make(*values)`, called by the writer, returns its columns after `run`.
+
+        From any thread. The values must not change any more.
+        """
+        if table in schema.DROPPABLE:
+            if len(self._queue) + len(self._waiting) >= MOST_OTHERS:
+                self.dropped += 1
+                return
+        elif len(self._queue) + len(self._waiting) >= MOST + MOST_OTHERS:
+            self.lost += 1
+            return
+        self._queue.append((table, make, values))
+        if not self._has_thread and table == "ticks":
+            self.write()
+
+    def end(self, how: str, *, proven: bool, ended_ms: int) -> None:
+        """End the run, wait a moment for its last rows, and log what is missing."""
+        if self._has_ended.is_set() or self._beginning is None:
+            return
+        self.put("ending", lambda *row: row, ended_ms, how, int(proven))
+        self._has_ended.set()
+        if self._thread:
+            self._thread.join(CLOSE_SECONDS)
+        else:
+            self._finish()
+        unwritten = len(self._waiting) + len(self._queue)
+        if unwritten or self.lost or self.dropped:
+            logger.error(
+                "The journal of this run is incomplete: %d rows of fills, payments and balances, "
+                "and %d of ticks, prices and order steps are missing%s.",
+                *(self.lost + unwritten, self.dropped),
+                f" ({self._trouble})" if self._trouble else "",
+            )
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._has_ended.wait(WRITE_EVERY):
+            self.write()
+        self._finish()
+
+    def _finish(self) -> None:
+        self._try_at = 0.0
+        while self.write() and self._queue:
+            pass
+        self._close()
+
+    def write(self) -> bool:
+        """Write what waits; return whether that was done. Only the writer's thread may call it."""
+        now = self._clock.monotonic()
+        rows = self._waiting + self._take()
+        if now < self._try_at:
+            self._keep(rows)
+            return False
+        try:
+            db = self._db = self._db or self._open()
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                self._write(db, rows)
+        except (sqlite3.Error, OSError, SettingsError, ValueError) as error:
+            self._fail(error, rows, now)
+            return False
+        self._waiting = []
+        if self._trouble:
+            self._trouble = ""
+            logger.warning("The journal %s is written again.", self.path)
+        return True
+
+    def _take(self) -> list[tuple[str, Row]]:
+        """Return the next rows; one that cannot be made is counted as lost."""
+        rows = []
+        for _ in range(min(len(self._queue), AT_ONCE)):
+            table, make, values = self._queue.popleft()
+            try:
+                rows.append((table, make(*values)))
+            except Exception:
+                self.lost += 1
+                logger.exception("A row of the journal's %s could not be made.", table)
+        return rows
+
+    def _write(self, db: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+        number = self.number if self.number is not None else self._enter(db)
+        by_table = defaultdict(list)
+        for table, row in rows:
+            is_update = table in ("opening", "ending")
+            by_table[table].append((*row, number) if is_update else (number, *row))
+        for table, numbered in by_table.items():
+            db.executemany(schema.STATEMENTS[table], numbered)
+        counts = (self.dropped, self.lost)
+        if counts != self._counted:
+            db.execute("UPDATE runs SET dropped = ?, lost = ? WHERE number = ?", (*counts, number))
+        self.number, self._counted = number, counts
+
+    def _enter(self, db: sqlite3.Connection) -> int:
+        """Enter the run, and return its number: the next one of all journals of this directory."""
+        assert self._beginning
+        (own,) = db.execute("SELECT coalesce(max(number), 0) FROM runs").fetchone()
+        number: int = max(own, latest_number(self._directory, but=self.path)) + 1
+        names = ("number", *schema.BEGINNING)
+        given = asdict(self._beginning)
+        db.execute(
+            f"INSERT INTO runs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            (number, *(given[name] for name in schema.BEGINNING)),
+        )
+        return number
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file, with its tables. Raises OSError, SettingsError or sqlite3.Error."""
+        fd = PrivateFiles(self._directory, self._name).open(schema.SUFFIX, os.O_RDWR | os.O_CREAT)
+        try:
+            about = os.fstat(fd)
+            if about.st_uid != os.geteuid():
+                raise SettingsError(f"{self.path} belongs to somebody else")
+            if stat.S_IMODE(about.st_mode) != 0o600:
+                os.fchmod(fd, 0o600)
+        finally:
+            os.close(fd)
+        db = sqlite3.connect(self.path, timeout=LOCKED_SECONDS, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")  # a kill takes nothing that is committed
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                _make_tables(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _fail(self, error: Exception, rows: list[tuple[str, Row]], now: float) -> None:
+        if not self._trouble:
+            logger.error(
+                "The journal %s cannot be written: %s. Trading goes on. Not recorded until it can: "
+                "ticks, prices and order steps; fills and payments wait in memory, up to %d.",
+                *(self.path, error, MOST),
+            )
+        self._trouble, self._try_at = str(error), now + TRY_AGAIN
+        self._close()
+        self._keep(rows)
+
+    def _keep(self, rows: list[tuple[str, Row]]) -> None:
+        """Keep the rows of money for the next attempt, and count the others."""
+        money = [each for each in rows if each[0] not in schema.DROPPABLE]
+        self.dropped += len(rows) - len(money)
+        self.lost += max(len(money) - MOST, 0)
+        self._waiting = list(islice(money, MOST))
+
+    def _close(self) -> None:
+        db, self._db = self._db, None
+        if db:
+            try:
+                db.close()
+            except sqlite3.Error as error:
+                logger.debug("Closing the journal: %s", error)
+
+
+def name_of(account: Account, *, is_dry: bool) -> str:
+    """Return the name of an account's journal: one for each host, key, type and area.
+
+    The key is never in it, only a short hash of host and key. Dry runs and runs on the paper
+    exchange, whose addresses and keys change from run to run, have one for each type and area.
+    """
+    if is_dry or account.is_paper:
+        who = "dry" if is_dry else "paper"
+    else:
+        host, key = urlsplit(account.base_url).netloc, account.api_key.reveal()
+        who = sha256(f"{host}\n{key}".encode()).hexdigest()[:12]
+    return f"{who}-{account.instrument_type}-{account.settle_currency}"
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    """Make the tables in a new file. Raises ValueError for a file that is not our journal."""
+    (version,), (mark,) = (
+        db.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
+    )
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (mark, version) == (schema.MARK, schema.VERSION):
+        return
+    if tables or version or mark:
+        raise ValueError(f"it is not a journal of version {schema.VERSION}: move it away")
+    for table, columns in schema.TABLES.items():
+        db.execute(f"CREATE TABLE {table} ({columns}\n)")
+    for index in schema.INDEXES:
+        db.execute(index)
+    db.execute(f"PRAGMA application_id = {schema.MARK}")
+    db.execute(f"PRAGMA user_version = {schema.VERSION}")

@@ -1,0 +1,82 @@
+"""Fees: what a fill cost, predicted from the rates and checked against what the venue prints."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from market_maker.models import ZERO, Fill, Instrument, Side
+
+MAKER, TAKER = Decimal("0.00025"), Decimal("0.00075")
+"""The expected rates, as fractions of the value. No document names them: that of takers follows
+from the margin of captured orders (gte-api §7.1)."""
+PRINTED = Decimal("0.000001")
+"""The step of the amounts that the venue prints, cut towards zero."""
+SLACK = Decimal("1e-9")
+"""How far the value of a fill may be off, as average prices are printed with six decimals."""
+REMEMBER = 10_000
+"""Orders whose fees so far are kept."""
+
+
+@dataclass(slots=True)
+class _OfOrder:
+    """The fills of one order so far: what they are charged on, and what they were charged."""
+
+    basis: Decimal = ZERO
+    fee: Decimal = ZERO
+
+
+class FeeLedger:
+    """The fees of own fills, each booked once.
+
+    A fee is charged on the value of a fill; for a pair it is paid in the coin that is received, so
+    a buy pays in base currency. Order rows print the fees of an order so far, cut to PRINTED. Where
+    the rates do not explain the printed digits, these are booked.
+    """
+
+    def __init__(self) -> None:
+        self.paid = ZERO
+        """In the settlement currency of contracts, the quote currency of a pair."""
+        self.paid_base = ZERO
+        """In the base currency of a pair."""
+        self.contradiction = ""
+        """The first fee that the rates do not explain, in words; empty while there is none."""
+        self._orders: OrderedDict[str, _OfOrder] = OrderedDict()
+
+    def book(self, fill: Fill, value: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
+        """Book the fee of a fill of this value; return it with its currency."""
+        is_base = not instrument.is_contract and fill.side is Side.BUY
+        so_far = self._orders.setdefault(fill.order.client_oid, _OfOrder())
+        basis = fill.qty if is_base else value
+        so_far.basis += basis
+        total = self._total(so_far, basis, fill)
+        fee, so_far.fee = total - so_far.fee, total
+        while len(self._orders) > REMEMBER:
+            self._orders.popitem(last=False)
+        if is_base:
+            self.paid_base += fee
+            return fee, instrument.symbol.partition("/")[0]
+        self.paid += fee
+        return fee, instrument.settle_currency
+
+    def worth(self, price: Decimal) -> Decimal:
+        """Return all fees in the settlement currency, base currency valued at `price`."""
+        return self.paid + self.paid_base * price
+
+    def _total(self, so_far: _OfOrder, basis: Decimal, fill: Fill) -> Decimal:
+        """Return the fees of an order so far, its latest fill of this basis included."""
+        first, second = (TAKER, MAKER) if fill.order.is_taker else (MAKER, TAKER)
+        likely = so_far.fee + basis * first
+        if fill.order.fee is None:
+            return likely
+        printed = abs(fill.order.fee)
+        for total in (likely, so_far.fee + basis * second):
+            if printed - SLACK <= total < printed + PRINTED + SLACK:
+                return total
+        low, high = so_far.basis * min(MAKER, TAKER), so_far.basis * max(MAKER, TAKER)
+        if not low - PRINTED <= printed <= high + SLACK and not self.contradiction:
+            rate = printed / so_far.basis
+            self.contradiction = (
+                f"order {fill.order.order_id} was charged {printed:f} on {so_far.basis:.8f}, "
+                f"{rate:.6%}; {first:.3%} was expected"
+            )
+        return printed

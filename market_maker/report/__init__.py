@@ -1,0 +1,23 @@
+"""The report of a run, from its journal alone.
+
+figures   what a run earned, quoted and cost       parts      how time and profit are divided
+markouts  how prices went on after fills           text       one screen of text
+tables    rows as CSV                              page       one HTML file, with its charts
+"""
+
+from market_maker.report.figures import Report, report_of, summary_of
+from market_maker.report.page import in_html
+from market_maker.report.tables import TABLES, csv_of
+from market_maker.report.text import in_json, in_text, line_of
+
+__all__ = [
+    "TABLES",
+    "Report",
+    "csv_of",
+    "in_html",
+    "in_json",
+    "in_text",
+    "line_of",
+    "report_of",
+    "summary_of",
+]

@@ -1,0 +1,163 @@
+"""A report as one screen of text, as one line, and as JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from market_maker.decimals import plain
+from market_maker.report.figures import Report, Summary
+from market_maker.report.markouts import HORIZONS
+from market_maker.report.parts import InState
+
+REASONS = 3
+"""So many reasons of a state are named."""
+
+
+def in_text(report: Report) -> str:
+    """Return the report as text, the most important first."""
+    lines = [
+        *_head(report),
+        *_fills(report),
+        *_profit(report),
+        *_balance(report),
+        *_time(report),
+        *_markouts(report),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def line_of(report: Summary) -> str:
+    """Return a run as one line of a list."""
+    run, profit = report.run, report.profit
+    earned = f"{profit.total:+.6f} {run['area']}" if profit and report.fills else "-"
+    return (
+        f"{run['number']:>5}  {_when(run['begun_ms'])}  {_duration(report.seconds):>9}  "
+        f"{run['kind']:<5}  {run['symbol']:<9}  {report.fills:>6}  {earned:>20}  {_ended(report)}"
+    )
+
+
+def in_json(report: Report) -> str:
+    """Return the report as JSON, exact decimals as text."""
+    found: dict[str, Any] = asdict(report)
+    found["run"]["settings"] = json.loads(found["run"]["settings"])
+    if report.profit:
+        found["profit"]["total"] = report.profit.total
+    return json.dumps(found, indent=1, default=lambda value: f"{value:f}") + "\n"
+
+
+def _head(report: Report) -> Iterator[str]:
+    run = report.run
+    yield (
+        f"Run {run['number']}: {run['kind']}, {run['symbol']} ({run['area']}), "
+        f"{_when(run['begun_ms'])} UTC, {_duration(report.seconds)}, version {run['version']}"
+    )
+    if run["is_restart"]:
+        yield "It goes on with the money of the run before it, which was restarted."
+    yield f"Ended      {_ended(report)}"
+    if run["dropped"] or run["lost"]:
+        yield (
+            f"INCOMPLETE {run['lost']} rows of fills, payments and balances, and "
+            f"{run['dropped']} of ticks, prices and order steps are missing"
+        )
+
+
+def _ended(report: Report | Summary) -> str:
+    run = report.run
+    if run["ended_ms"] is None:
+        return f"not ended: it runs, or was killed after {_when(report.end_ms)}"
+    left = "no own order left" if run["proven"] else "own orders may be left"
+    return f"{run['how'] or 'failed'}; {left}"
+
+
+def _fills(report: Report) -> Iterator[str]:
+    unit = "contracts" if report.is_contract else "units"
+    bought, sold = plain(report.bought), plain(report.sold)
+    yield f"Fills      {report.fills}: bought {bought}, sold {sold} {unit}"
+    if report.net is None:
+        yield "Position   not known"
+        return
+    legs = ""
+    if report.shown:
+        long, short = report.shown
+        legs = f"; shown last: long {plain(long)}, short {plain(short)}"
+    worth = ""
+    if report.mark and report.net:
+        face = report.run["face"] or 1
+        value = report.net * face / report.mark if report.is_contract else report.net * report.mark
+        worth = f", worth {value:+.6f} {report.run['area']} at {plain(report.mark)}"
+    yield f"Position   {plain(report.net)} {unit} left{worth}{legs}"
+
+
+def _profit(report: Report) -> Iterator[str]:
+    profit, currency = report.profit, report.run["area"]
+    if not profit:
+        yield "Profit     not known: no price was recorded"
+        return
+    yield f"Profit     {profit.total:+14.8f} {currency} after fees"
+    for name in ("spread", "inventory", "fees", "funding"):
+        yield f"  {name:<9}{getattr(profit, name):+14.8f}"
+    if profit.inherited:
+        yield f"  beside it{profit.inherited:+14.8f} on the position that was there at the start"
+    if profit.without_mid:
+        yield f"  {profit.without_mid} fills without a known mid before them count as inventory"
+    if report.drawdown and report.drawdown.amount:
+        at = _when(report.drawdown.time_ms)
+        yield f"Drawdown   {report.drawdown.amount:.8f} {currency} at worst, at {at}"
+
+
+def _balance(report: Report) -> Iterator[str]:
+    row = report.balance
+    if not row:
+        return
+    parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
+    change = sum(parts, Decimal(0))
+    yield f"Balance    {row['total']:f} {report.run['area']}, {change:+.6f} of it in this run ="
+    yield (
+        f"           realised {parts[0]:+.6f}, fees {parts[1]:+.6f}, funding {parts[2]:+.6f}, "
+        f"unexplained {parts[3]:+.6f}, residual {parts[4]:+.7f}"
+    )
+
+
+def _time(report: Report) -> Iterator[str]:
+    up = report.uptime
+    yield f"Quoting    a bid {up.bid:.1%}, an ask {up.ask:.1%}, both {up.both:.1%} of the time"
+    whole = max(report.end_ms - report.run["begun_ms"], 1)
+    for state in report.states:
+        yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{_reasons(state)}"
+
+
+def _reasons(state: InState) -> str:
+    named = [f"{reason} ({_duration(Decimal(ms) / 1000)})" for reason, ms in state.reasons]
+    more = f", {len(named) - REASONS} more" if len(named) > REASONS else ""
+    return f"  {'; '.join(named[:REASONS])}{more}" if named else ""
+
+
+def _markouts(report: Report) -> Iterator[str]:
+    if not report.fills:
+        return
+    yield "Markouts   in basis points, mean +- standard error (number of fills)"
+    yield "         " + "".join(f"{f'{seconds} s':>19}" for seconds in HORIZONS)
+    for side in ("Buy", "Sell"):
+        cells = [each for each in report.markouts if each.side == side]
+        shown = []
+        for each in cells:
+            error = "" if each.error is None else f"+-{each.error:.1f}"
+            mean = "-" if each.mean is None else f"{each.mean:+.1f}"
+            shown.append(f"{f'{mean}{error} ({each.n})':>19}")
+        yield f"  {side + 's':<7}" + "".join(shown)
+
+
+def _when(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T}"
+
+
+def _duration(seconds: Decimal) -> str:
+    whole = int(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole // 60 % 60} min"

@@ -1,0 +1,153 @@
+"""Records a run in its journal: hands over what happened, and never waits for it."""
+
+import json
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Protocol
+
+from market_maker import __version__
+from market_maker.clock import Clock
+from market_maker.gte import GTE
+from market_maker.journal import Beginning, Journal, Rows, name_of, opening, plain_row
+from market_maker.models import Fill, OpenOrder, Snapshot
+from market_maker.money import Booked, Money, Step
+from market_maker.orders.orders import Orders
+from market_maker.safety import Health
+from market_maker.settings import settings
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+PRICES_EVERY = 0.1
+"""Least seconds between two prices, unless there is news of own orders."""
+REPEAT_SECONDS = 0.5
+"""After so many seconds prices are recorded again, though they are the same: the feed is alive."""
+KINDS = {"DRY RUN": "dry", "PAPER": "paper", "": "live"}
+
+
+class MakesJournal(Protocol):
+    """Makes the journal of a run from the name of its file."""
+
+    def __call__(self, name: str, *, clock: Clock) -> Journal:
+        """Return a journal that has not begun."""
+
+
+class Records:
+    """What a run hands to its journal; nothing without one.
+
+    Times are the wall clock at the beginning plus what the steady clock has counted since.
+    """
+
+    def __init__(self, make: MakesJournal | None, gte: GTE, orders: Orders, clock: Clock) -> None:
+        self._make = make
+        self._gte = gte
+        self._orders = orders
+        self._clock = clock
+        self._journal: Journal | None = None
+        self._rows = Rows()
+        self._ahead = clock.ahead()
+        self._prices: tuple[Decimal | None, ...] = ()
+        self._prices_at = 0.0
+        self._has_opened = False
+        self._balance: tuple[Decimal | None, ...] = ()
+
+    def begin(self, feed: GTEWebsocket, *, is_restart: bool) -> None:
+        """Begin the run in its journal, if it has one."""
+        if not self._make:
+            return
+        account, is_dry = self._gte.account, self._orders.is_dry
+        journal = self._make(name_of(account, is_dry=is_dry), clock=self._clock)
+        journal.begin(
+            Beginning(
+                kind=KINDS[settings.kind_of_run()],
+                instrument_type=account.instrument_type,
+                area=account.settle_currency,
+                symbol=account.symbol,
+                prefix=account.prefix,
+                run_id=self._gte.run,
+                version=__version__,
+                settings=json.dumps(settings.shown(), default=str),
+                is_restart=is_restart,
+                begun_ms=self._now_ms(),
+            )
+        )
+        self._journal = journal
+        self._orders.tracker.on_step = self._step
+        feed.on_frame = self._watch_prices(feed)
+
+    def end(self, how: str, *, proven: bool) -> None:
+        """End the run in its journal, and log where it is. Never raises."""
+        journal, self._journal = self._journal, None
+        if not journal:
+            return
+        journal.end(how, proven=proven, ended_ms=self._now_ms())
+        if journal.number is not None:
+            words = "This was run %d, in %s. Its report: python marketmaker report %d"
+            logger.info(words, journal.number, journal.path, journal.number)
+
+    def tick(self, health: Health, seen: Snapshot | None, money: Money) -> None:
+        """Record the end of a tick."""
+        journal = self._journal
+        if not journal:
+            return
+        mark = seen.instrument.valuation_price if seen else None
+        profit = None
+        if seen and mark:
+            if not self._has_opened:
+                self._has_opened = True
+                journal.put("opening", opening, self._now_ms(), seen)
+            profit = None if money.doubt else money.profit(seen.instrument, mark)
+        state, live = health.state.value, self._orders.live()
+        journal.put(
+            "ticks", self._rows.tick, self._now_ms(), state, health.reason, seen, live, profit
+        )
+
+    def fill(self, fill: Fill, booked: Booked | None) -> None:
+        """Record an own fill."""
+        if self._journal:
+            price, fee = (booked.price, booked.fee) if booked else (None, None)
+            currency = booked.fee_currency if booked else ""
+            now = self._now_ms()
+            self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency)
+
+    def balance(self, money: Money, step: Step | None) -> None:
+        """Record what was booked beside fills and fees, and a balance that has changed."""
+        journal, found = self._journal, money.balance
+        if not journal:
+            return
+        now = self._now_ms()
+        if step:
+            journal.put("payments", plain_row, now, step.kind, step.amount, step.detail)
+        amounts = (
+            *(found.total, found.realised, -found.fees),
+            *(found.funding, found.unexplained, found.residual),
+        )
+        if found.total is not None and amounts != self._balance:
+            self._balance = amounts
+            journal.put("balances", plain_row, now, *amounts)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _now_ms(self) -> int:
+        return round((self._clock.monotonic() + self._ahead) * 1000)
+
+    def _step(self, order: OpenOrder) -> None:
+        if self._journal:
+            self._journal.put("orders", self._rows.order, self._now_ms(), order)
+
+    def _watch_prices(self, feed: GTEWebsocket) -> Callable[[bool], None]:
+        """Return what the feed calls after each frame, in its thread."""
+
+        def look(is_news: bool) -> None:
+            journal, now = self._journal, self._clock.monotonic()
+            if not journal or (now - self._prices_at < PRICES_EVERY and not is_news):
+                return
+            ticker, instrument = feed.get_ticker(), feed.get_instrument()
+            prices = (ticker.bid, ticker.ask, instrument.mark_price if instrument else None)
+            if prices == self._prices and now - self._prices_at < REPEAT_SECONDS:
+                return
+            self._prices, self._prices_at = prices, now
+            journal.put("prices", self._rows.price, self._now_ms(), feed.arrivals, *prices)
+
+        return look

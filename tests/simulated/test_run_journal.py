@@ -1,0 +1,141 @@
+"""A run and its journal: what the report tells is what the exchange knows."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_maker.journal import Run, files_in, runs_in
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT
+from market_maker.paper.market.tape import BTC_USD
+from market_maker.report import csv_of, in_json, in_text, report_of
+from market_maker.settings import settings
+from tests.simulated.test_run_money import MARKETS, Truth, market_stands_still, money_of
+from tests.world.lively import Lively
+from tests.world.world import World
+
+UNIT = Decimal("1e-6")
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    saved = dict(vars(settings))
+    yield
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+pytestmark = pytest.mark.usefixtures("restored")
+
+
+def recorded(world: World, directory: Path) -> World:
+    world.journals = directory / "journals"
+    return world
+
+
+def last_run(world: World) -> Run:
+    assert world.journals
+    return max((run for path in files_in(world.journals) for run in runs_in(path)), key=number_of)
+
+
+def number_of(run: Run) -> int:
+    return run.number
+
+
+@pytest.mark.parametrize("market", [CONTRACT, SPOT])
+def test_the_report_of_a_run_tells_what_the_exchange_knows(market: str, tmp_path: Path) -> None:
+    world = recorded(World(still=False, **MARKETS[market]), tmp_path)
+    Lively(world, market)
+    truth = Truth(world, market)
+    bot = world.start()
+    world.run(120)
+    market_stands_still(world)
+    money, instrument = money_of(world), bot.exchange.snapshot().instrument
+    bot.control.stop("the test is over")
+    bot.exit()
+    run = last_run(world)
+    found = report_of(run)
+    assert (run.row["kind"], run.row["how"], run.row["proven"]) == ("paper", "the test is over", 1)
+    assert (run.row["dropped"], run.row["lost"]) == (0, 0)
+    assert (found.fills, found.bought, found.sold) == (
+        *(money.trades.fills, money.trades.bought),
+        money.trades.sold,
+    )
+    assert found.profit
+    assert found.profit.without_mid == 0
+    assert found.profit.spread > 0
+    assert found.mark
+    assert abs(found.profit.total - money.profit(instrument, found.mark)) < UNIT
+    world.exchange.listing(BTC_USD).index = found.mark
+    assert abs(found.profit.total - truth.profit(found.mark)) < UNIT
+    assert found.net == money.trades.net
+    assert {fill["level"] for fill in run.rows("fills")} <= {1, 2}
+    assert found.uptime.both > Decimal("0.3")
+    assert found.states[0].state == "ACTIVE"
+    assert sum(state.ms for state in found.states) == found.end_ms - run.row["begun_ms"]
+    assert [each.n for each in found.markouts if each.seconds == 5] != [0, 0]
+    assert found.balance
+    assert abs(found.balance["residual"]) < UNIT
+    assert len(in_text(found).splitlines()) <= 30
+    assert json.loads(in_json(found))["run"]["settings"]["ORDER_PAIRS"] == 2
+    for name in ("fills", "orders", "equity"):
+        assert len(csv_of(run, name).splitlines()) > 5
+
+
+def test_an_order_leaves_each_of_its_steps(tmp_path: Path) -> None:
+    world = recorded(World(ORDER_PAIRS=1), tmp_path)
+    bot = world.start()
+    world.run(5)
+    bot.exit()
+    steps: dict[str, list[str]] = {}
+    for row in last_run(world).rows("orders"):
+        steps.setdefault(row["client_oid"], []).append(row["step"])
+    assert list(steps.values()) == [["sent", "open", "cancelling", "done"]] * 2
+
+
+def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
+    world = recorded(World(), tmp_path)
+    world.start()
+    world.run(20)
+    assert "it runs, or was killed" in in_text(report_of(last_run(world)))
+
+
+def test_a_dry_run_is_recorded_too(tmp_path: Path) -> None:
+    world = recorded(World(DRY_RUN=True), tmp_path)
+    bot = world.start()
+    world.run(20)
+    bot.exit()
+    run = last_run(world)
+    assert run.path.name == "dry-pc-BTC.journal"
+    found = report_of(run)
+    assert (run.row["kind"], found.fills, found.balance) == ("dry", 0, None)
+    assert found.uptime.both > Decimal("0.5")
+
+
+def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
+    canaries = {"API_KEY": "paper-canary-of-the-key", "API_SECRET": "canary-of-the-secret"}
+    world = recorded(World(), tmp_path)
+    world.settings |= {**canaries, "DRY_RUN": True}
+    bot = world.start()
+    world.run(10)
+    bot.exit()
+    assert world.journals
+    for path in world.journals.iterdir():
+        content = path.read_bytes()
+        assert b"ORDER_PAIRS" in content or path.suffix != ".journal"
+        for secret in canaries.values():
+            assert secret.encode() not in content
+
+
+def test_a_journal_that_cannot_be_written_stops_no_quoting(tmp_path: Path) -> None:
+    world = World(ORDER_PAIRS=1)
+    world.journals = tmp_path / "journals"
+    world.journals.mkdir(0o700)
+    (world.journals / "paper-pc-BTC.journal").write_bytes(b"garbage" * 1000)
+    bot = world.start()
+    world.run(10)
+    assert len(world.orders()) == 2
+    bot.exit()
+    assert world.orders() == []

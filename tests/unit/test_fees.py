@@ -1,0 +1,160 @@
+"""Fees against printed digits, and the balance against what explains it."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
+from market_maker.money.balance import BalanceLedger, Realised, Step
+from market_maker.money.fees import MAKER, TAKER, FeeLedger
+from market_maker.paper.api.encoding import cut
+
+D = Decimal
+INVERSE = Instrument(
+    instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
+)
+PAIR = Instrument(
+    instrument_type="bb", settle_currency="USDT", symbol="BTC/USDT", tick=Decimal("0.5")
+)
+
+
+def fill(
+    qty: str,
+    fee: Decimal | None,
+    side: Side = Side.BUY,
+    *,
+    close: bool = False,
+    taker: bool = False,
+) -> Fill:
+    order = OpenOrder(
+        side=side,
+        price=D(8000),
+        qty=D(qty),
+        filled=D(qty),
+        client_oid="a",
+        close=close,
+        fee=fee,
+        is_taker=taker,
+    )
+    return Fill(side=side, qty=D(qty), before=order, order=order)
+
+
+values = st.decimals("0.0001", "50", places=8)
+
+
+@given(st.lists(st.tuples(values, st.sampled_from([MAKER, TAKER])), min_size=1, max_size=6))
+def test_printed_digits_keep_the_fees_of_an_order_within_one_printed_unit_for_each_fill(
+    fills: list[tuple[Decimal, Decimal]],
+) -> None:
+    ledger, true = FeeLedger(), D(0)
+    for value, rate in fills:
+        true += value * rate
+        ledger.book(fill("1", cut(true)), value, INVERSE)
+    assert abs(ledger.paid - true) < len(fills) * D("0.000001")
+    assert ledger.contradiction == ""
+
+
+@given(st.lists(values, min_size=1, max_size=6), st.booleans())
+def test_fees_of_one_rate_are_exact(fills: list[Decimal], is_told: bool) -> None:
+    ledger = FeeLedger()
+    for done, value in enumerate(fills, start=1):
+        printed = cut(sum(fills[:done], D(0)) * MAKER) if is_told else None
+        ledger.book(fill("1", printed), value, INVERSE)
+    assert ledger.paid == sum(fills, D(0)) * MAKER
+
+
+def test_a_fill_that_took_liquidity_is_charged_as_such_whatever_is_printed() -> None:
+    ledger = FeeLedger()
+    assert ledger.book(fill("1", None, taker=True), D(1), INVERSE) == (TAKER, "BTC")
+    assert FeeLedger().book(fill("1", D("0.00075")), D(1), INVERSE) == (TAKER, "BTC")
+
+
+def test_a_buy_of_a_pair_pays_in_what_it_receives() -> None:
+    ledger = FeeLedger()
+    assert ledger.book(fill("2", None), D(16_000), PAIR) == (2 * MAKER, "BTC")
+    assert ledger.book(fill("2", None, Side.SELL), D(16_000), PAIR) == (16_000 * MAKER, "USDT")
+    assert ledger.worth(D(9000)) == 16_000 * MAKER + 2 * MAKER * 9000
+
+
+@pytest.mark.parametrize("printed", ["0.01", "0.0001", "0"])
+def test_what_no_rate_explains_is_counted_as_printed(printed: str) -> None:
+    ledger = FeeLedger()
+    ledger.book(fill("1", D(printed)), D(1), INVERSE)
+    assert ledger.paid == D(printed)
+    assert "was expected" in ledger.contradiction
+
+
+# --- the balance ----------------------------------------------------------------------------------
+
+
+def settle(
+    ledger: BalanceLedger, total: str, at: float, *, realised: str = "0", fees: str = "0"
+) -> list[Step]:
+    """Show a balance once a second for 20 seconds; return what was booked."""
+    found = [
+        ledger.see(D(total), at + second, realised=D(realised), fees=D(fees))
+        for second in range(20)
+    ]
+    return [step for step in found if step]
+
+
+@pytest.mark.parametrize(
+    ("due", "change", "kind", "amount"),
+    [
+        ("-0.001", "-0.001", "funding", "-0.001"),
+        ("-0.0010004", "-0.001001", "funding", "-0.0010004"),
+        ("-0.001", "0.001", "funding", "0.001"),
+        ("-0.001", "-0.00098", "funding", "-0.00098"),
+        ("-0.001", "0.5", "unexplained", "0.5"),
+    ],
+)
+def test_what_changes_the_balance_is_funding_where_it_was_due(
+    due: str, change: str, kind: str, amount: str
+) -> None:
+    ledger = BalanceLedger()
+    assert settle(ledger, "10", 0) == []
+    ledger.predict((D(due),), 20)
+    (step,) = settle(ledger, str(10 + D(change)), 20)
+    assert (step.kind, step.amount) == (kind, D(amount))
+    assert bool(step.detail) == (step.kind == "funding" and step.amount == -D(due))
+    assert abs(ledger.residual) < D("0.000001")
+
+
+def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.predict((D("-0.001"),), 20)
+    assert settle(ledger, "10", 20) == []
+    assert ledger.funding == 0
+
+
+def test_a_balance_that_lags_behind_its_fill_is_no_step() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    for second in range(3):
+        assert ledger.see(D(10), 20 + second, realised=D("0.5"), fees=D("0.1")) is None
+    assert settle(ledger, "10.4", 23, realised="0.5", fees="0.1") == []
+    assert (ledger.change, ledger.realised, ledger.fees) == (D("0.4"), D("0.5"), D("0.1"))
+    assert ledger.residual == 0
+
+
+def test_a_balance_of_before_is_not_compared_again() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    (step,) = settle(ledger, "11", 20)
+    assert settle(ledger, "10", 0) == []
+    assert (step.amount, ledger.total, ledger.residual) == (1, 11, 0)
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
+    realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))
+    shown = Position(long=leg) if is_long else Position(short=leg)
+    realised.see(shown, INVERSE)
+    side = Side.SELL if is_long else Side.BUY
+    realised.book(fill("100", None, side, close=True), 100 / D(8400))
+    gained = 100 / D(8000) - 100 / D(8400)
+    assert abs(realised.total - (gained if is_long else -gained)) < D("1e-24")
+    assert realised.net == (200 if is_long else -200)

@@ -1,0 +1,291 @@
+"""The journal: nothing waits for it, and what it could not record it says."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_until
+
+from market_maker.account import Account
+from market_maker.journal import Beginning, Journal, Run, Unreadable, files_in, name_of, runs_in
+from market_maker.journal import writer as writing
+from market_maker.secrecy import Secret
+
+BEGINNING = Beginning(
+    kind="paper",
+    instrument_type="pc",
+    area="BTC",
+    symbol="BTC_USD",
+    prefix="mm_",
+    run_id="abc",
+    version="1",
+    settings="{}",
+    is_restart=False,
+    begun_ms=1,
+)
+
+
+def plain_row(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
+def pay(journal: Journal, number: int) -> None:
+    journal.put("payments", plain_row, number, "funding", "0.1", "")
+
+
+def look(journal: Journal, number: int) -> None:
+    journal.put("prices", plain_row, number, number, "1", "2", None)
+
+
+def begun(directory: Path, name: str = "it", **options: Any) -> Journal:
+    journal = Journal(name, directory=directory, **options)
+    journal.begin(BEGINNING)
+    return journal
+
+
+def only_run(journal: Journal) -> Run:
+    (run,) = runs_in(journal.path)
+    return run
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what waits in the writer be short."""
+    monkeypatch.setattr(writing, "TRY_AGAIN", 0.02)
+    monkeypatch.setattr(writing, "WRITE_EVERY", 0.01)
+    monkeypatch.setattr(writing, "LOCKED_SECONDS", 0.01)
+    monkeypatch.setattr(writing, "CLOSE_SECONDS", 0.2)
+
+
+def test_what_is_handed_over_is_in_the_file_when_the_run_has_ended(directory: Path) -> None:
+    journal = begun(directory)
+    for number in range(100):
+        pay(journal, number)
+    journal.end("stopped", proven=True, ended_ms=7)
+    run = only_run(journal)
+    assert (run.number, run.row["how"], run.row["proven"], run.row["ended_ms"]) == (
+        *(1, "stopped", 1),
+        7,
+    )
+    assert [row["time_ms"] for row in run.rows("payments")] == list(range(100))
+    assert (run.row["dropped"], run.row["lost"]) == (0, 0)
+
+
+def test_only_we_can_read_it_and_its_companions(directory: Path) -> None:
+    journal = begun(directory)
+    wait_until(lambda: journal.number)
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
+    journal.end("", proven=True, ended_ms=0)
+
+
+def test_runs_of_all_journals_of_a_directory_are_numbered_together(directory: Path) -> None:
+    for name in ("a", "b", "a"):
+        begun(directory, name).end("", proven=True, ended_ms=0)
+    (directory / "c.journal").write_bytes(b"garbage" * 1000)
+    begun(directory, "b").end("", proven=True, ended_ms=0)
+    numbers = [
+        [run.number for run in runs_in(path)]
+        for path in files_in(directory)
+        if path.stem in ("a", "b")
+    ]
+    assert numbers == [[1, 3], [2, 4]]
+
+
+def test_two_runs_may_write_to_one_file_at_once(directory: Path) -> None:
+    journals = [begun(directory) for _ in range(4)]
+    for number in range(300):
+        for journal in journals:
+            pay(journal, number)
+    for journal in journals:
+        journal.end("", proven=True, ended_ms=0)
+    runs = runs_in(journals[0].path)
+    assert [run.number for run in runs] == [1, 2, 3, 4]
+    assert {len(run.rows("payments")) for run in runs} == {300}
+
+
+# --- trouble --------------------------------------------------------------------------------------
+
+
+def lock(path: Path) -> Callable[[], None]:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other.close
+
+
+def read_only(path: Path) -> Callable[[], None]:
+    """Make the file one that this process may not write to, root or not."""
+    aside = path.with_suffix(".aside")
+    for each in path.parent.glob("*.journal-*"):
+        each.unlink()
+    path.rename(aside)
+    path.mkdir()
+
+    def back() -> None:
+        path.rmdir()
+        aside.rename(path)
+
+    return back
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("break_it", [lock, read_only])
+def test_money_waits_while_the_file_cannot_be_written_and_ticks_do_not(
+    directory: Path, break_it: Callable[[Path], Callable[[], None]], caplog: Any
+) -> None:
+    begun(directory).end("", proven=True, ended_ms=0)
+    mend = break_it(directory / "it.journal")
+    journal = begun(directory)
+    for number in range(20):
+        pay(journal, number)
+        look(journal, number)
+    wait_until(lambda: journal.dropped == 20)
+    assert "cannot be written" in caplog.text
+    assert "Not recorded until it can: ticks" in caplog.text
+    mend()
+    wait_until(lambda: journal.number)
+    pay(journal, 20)
+    look(journal, 20)
+    journal.end("", proven=True, ended_ms=0)
+    run = runs_in(journal.path)[-1]
+    assert len(run.rows("payments")) == 21
+    assert len(run.rows("prices")) == 1
+    assert (run.row["dropped"], run.row["lost"]) == (20, 0)
+    assert "is written again" in caplog.text
+    assert "0 rows of fills, payments and balances, and 20 of ticks" in caplog.text
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"\x00" * 8192, b"SQLite format 3\x00" * 9])
+def test_garbage_in_the_file_is_left_there_and_said(
+    directory: Path, content: bytes, caplog: Any
+) -> None:
+    directory.mkdir(0o700)
+    path = directory / "it.journal"
+    path.write_bytes(content)
+    journal = begun(directory)
+    pay(journal, 1)
+    wait_until(lambda: "cannot be written" in caplog.text)
+    journal.end("", proven=True, ended_ms=0)
+    assert "incomplete: 2 rows of fills" in caplog.text
+    assert path.read_bytes() == content
+    with pytest.raises(Unreadable):
+        runs_in(path)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_disk_that_is_full_stops_nothing(directory: Path, caplog: Any) -> None:
+    begun(directory).end("", proven=True, ended_ms=0)
+    journal = Journal("it", directory=directory, has_thread=False)
+    journal.begin(BEGINNING)
+    assert journal._db
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    for number in range(3_000):
+        pay(journal, number)
+    assert not journal.write()
+    assert "disk is full" in caplog.text
+    time.sleep(0.03)
+    assert journal.write()
+    journal.end("", proven=True, ended_ms=0)
+    assert len(runs_in(journal.path)[-1].rows("payments")) == 3_000
+
+
+def test_what_does_not_fit_into_memory_is_counted(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(writing, "MOST", 50)
+    monkeypatch.setattr(writing, "MOST_OTHERS", 10)
+    journal = Journal("it", directory=directory, has_thread=False)
+    for number in range(200):
+        look(journal, number)
+        pay(journal, number)
+    assert journal.dropped == 195
+    assert journal.lost == 145
+    journal.begin(BEGINNING)
+    journal.end("", proven=True, ended_ms=0)
+    assert (only_run(journal).row["lost"], only_run(journal).row["dropped"]) == (145, 195)
+    assert "incomplete: 145 rows of fills, payments and balances, and 195 of ticks" in caplog.text
+
+
+def test_a_journal_that_belongs_to_nobody_else_is_never_followed_elsewhere(
+    directory: Path, tmp_path: Path, caplog: Any
+) -> None:
+    directory.mkdir(0o700)
+    target = tmp_path / "target"
+    target.write_text("")
+    (directory / "it.journal").symlink_to(target)
+    journal = begun(directory, has_thread=False)
+    journal.end("", proven=True, ended_ms=0)
+    assert target.read_text() == ""
+    assert "cannot be written" in caplog.text
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.unit.test_journal import begun, pay
+journal = begun(Path(sys.argv[1]))
+for number in range(10**9):
+    pay(journal, number)
+    print(number, flush=True)
+    time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("after", [0.4, 0.7])
+def test_a_kill_leaves_a_file_that_opens_and_is_complete_up_to_the_last_second(
+    directory: Path, after: float
+) -> None:
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(directory)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout
+    at: dict[int, float] = {}
+    reader = threading.Thread(
+        target=lambda: at.update((int(line), time.monotonic()) for line in process.stdout or ())
+    )
+    reader.start()
+    wait_until(lambda: at)
+    time.sleep(after)
+    killed_at = time.monotonic()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reader.join()
+    (run,) = runs_in(directory / "it.journal")
+    rows = [row["time_ms"] for row in run.rows("payments")]
+    assert rows == list(range(len(rows)))
+    assert run.row["ended_ms"] is None
+    assert all(number in rows for number, told_at in at.items() if told_at < killed_at - 1.0)
+    begun(directory).end("", proven=True, ended_ms=0)
+    assert [run.number for run in runs_in(directory / "it.journal")] == [1, 2]
+
+
+def test_no_key_is_in_its_name() -> None:
+    account = Account(
+        base_url="https://api.example.org",
+        symbol="BTC_USD",
+        settle_currency="BTC",
+        api_key=Secret("canary-key"),
+        api_secret=Secret("canary-secret"),
+    )
+    name = name_of(account, is_dry=False)
+    assert name.endswith("-pc-BTC")
+    assert "canary" not in name
+    assert name_of(account, is_dry=True) == "dry-pc-BTC"
