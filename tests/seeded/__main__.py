@@ -101,7 +101,10 @@ def parts(bug: Bug) -> Iterator[list[str]]:
     """Yield the test files in the order in which they are run: those about the module first."""
     module = "market_maker." + bug.file.removesuffix(".py").replace("/", ".")
     package, _, stem = module.rpartition(".")
-    about = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import .*\b{stem}\b")
+    about = re.compile(
+        rf"{re.escape(module)}\b|from {re.escape(package)} import .*\b{stem}\b"
+        + (rf"|from {re.escape(package)} import" if "." in package else "")
+    )
     names = [f"test_{stem}", f"test_{bug.room}"]
     folders = [sorted((ROOT / "tests" / name).glob("test_*.py")) for name in ("unit", "simulated")]
     files = [path for folder in folders for path in folder if path.stem not in FORM]
@@ -124,7 +127,7 @@ def failing(copy: Path, files: Sequence[str], seconds: float) -> str:
         if status is None:
             begun = re.findall(r"^(tests/\S+)", said, re.MULTILINE)
             return f"{LIMIT}: {begun[-1] if begun else 'before the first test'}"
-        failed = re.search(r"^(?:FAILED|ERROR) (tests/\S+?)(?: - .*)?$", said, re.MULTILINE)
+        failed = re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", said, re.MULTILINE)
         if not status or status == NO_TESTS:
             return ""
         if not failed:
