@@ -100,6 +100,21 @@ def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
         assert log.text.count("Position changed without an own fill") == 1
 
 
+@pytest.mark.parametrize(("side", "low", "high"), [("buy", 0, 900), ("sell", -900, 0)])
+def test_with_one_limit_at_zero_a_position_within_the_other_is_plausible(
+    side: str, low: int, high: int
+) -> None:
+    world = World(CHECK_POSITION_LIMITS=True, MIN_POSITION=low, MAX_POSITION=high)
+    with world.installed():
+        world.start()
+        world.run(5)
+        by_hand(world, side=side)
+        for _ in range(4):
+            world.run(1)
+            assert state(world) in (ACTIVE, REDUCING)
+        assert state(world) is REDUCING
+
+
 @pytest.mark.parametrize("push", ["changed", "full"])
 def test_both_legs_are_kept_apart(push: str) -> None:
     quirks = Quirks(position_push=push)  # type: ignore[arg-type]

@@ -577,3 +577,43 @@ def test_orders_without_an_id_are_others_and_said_so_once(
         assert_well(world)
         assert all(o.state is OrderState.OPEN for o in world.bot.exchange.orders.tracker.live())
     assert said(log, "orders are not ours; left alone") == 1
+
+
+OVERTAKEN: dict[str, Callable[[OrderManager], object]] = {
+    "halt": lambda bot: bot.halt("kill switch"),
+    "stop": lambda bot: bot.stop("told to"),
+    "restart": lambda bot: bot.restart(),
+    "reconnect": lambda bot: (bot.exchange.feed.reconnect("test"), bot.clock.sleep(4)),
+    "nothing": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("what", OVERTAKEN)
+def test_no_create_leaves_once_its_decision_has_been_overtaken(empty: World, what: str) -> None:
+    class Slow(OrderManager):
+        def place_orders(self) -> None:
+            OVERTAKEN[what](self)
+            super().place_orders()
+
+    bot = empty.start(Slow)
+    bot.tick()
+    assert bool(empty.report.requests[CREATE]) is (what == "nothing")
+    assert bot.exchange.feed.epoch == (2 if what == "reconnect" else 1)
+
+
+def test_creates_of_a_plan_that_breaks_off_are_in_doubt_and_found(world: World) -> None:
+    bot = world.bot
+    assert bot
+    free_a_slot(world)
+    noting, told = bot.exchange.gte.on_create, []
+
+    def broken(*create: Any) -> None:
+        told.append(create)
+        raise RuntimeError("a note that cannot be made")
+
+    bot.exchange.gte.on_create = broken
+    world.run_until(lambda: told)
+    assert OrderState.SENT not in {order.state for order in bot.exchange.orders.live()}
+    bot.exchange.gte.on_create = noting
+    world.run(60)
+    assert_well(world)

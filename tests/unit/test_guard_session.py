@@ -65,7 +65,7 @@ def test_a_halt_is_latched_with_its_first_reason(ours: Account) -> None:
 
 
 @pytest.fixture
-def signals() -> Iterator[Signals]:
+def signals(not_under_nohup: None) -> Iterator[Signals]:
     """Signals that are handled as in a run, until the test has ended."""
     numbers = (*STOP_SIGNALS, HALT_SIGNAL)
     before = [signal.getsignal(number) for number in numbers]
