@@ -434,8 +434,9 @@ def worst_long(world: World) -> Decimal:
     return long - short + sum(o.left for o in world.orders() if o.side is Side.BUY)
 
 
-def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
-    with quoting() as world:
+@pytest.mark.parametrize("push", ["full", "changed"])
+def test_a_limit_that_is_lowered_holds_within_five_seconds(push: str) -> None:
+    with quoting(quirks=Quirks(position_push=push)) as world:  # type: ignore[arg-type]
         hit(world)
         world.run(5)
         assert worst_long(world) > 150

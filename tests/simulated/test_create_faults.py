@@ -617,3 +617,17 @@ def test_creates_of_a_plan_that_breaks_off_are_in_doubt_and_found(world: World) 
     bot.exchange.gte.on_create = noting
     world.run(60)
     assert_well(world)
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_after_a_refused_create_no_other_leaves_for_api_error_interval(refused: int) -> None:
+    world = World(ORDER_PAIRS=1, API_ERROR_INTERVAL=9)
+    with world.installed():
+        world.fault("code", value="-10013", match=CREATE, times=refused)
+        world.start()
+        world.run(8)
+        assert world.report.requests[CREATE] == 2
+        assert len(world.orders()) == 2 - refused
+        world.run(8)
+        assert world.report.requests[CREATE] == 2 + refused
+        assert_well(world)

@@ -91,6 +91,19 @@ def test_only_a_sensible_retry_after_is_heeded(
     recover(world)
 
 
+@pytest.mark.parametrize("header", ["12", "110"])
+def test_no_retry_after_keeps_a_cancel_waiting(world: World, header: str) -> None:
+    requests = Requests(world)
+    world.network.headers = {"Retry-After": header}
+    for endpoint in (CANCEL, "pc/order/cancel_batch"):
+        world.fault("status", value="429", match=endpoint, times=1)
+    assert world.bot
+    world.bot.halt("kill switch")
+    world.run(6)
+    assert world.orders() == []
+    assert len(requests.of(CANCEL)) >= 2
+
+
 def test_a_venue_that_blocks_us_is_asked_once_a_minute_and_to_cancel(
     world: World, log: Log
 ) -> None:
