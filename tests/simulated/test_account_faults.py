@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from market_maker.models import OrderState
 from market_maker.paper.exchange.account import Contract, Mode, Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Quirks
@@ -450,6 +451,22 @@ def test_a_limit_that_is_lowered_holds_within_five_seconds(push: str) -> None:
         assert [o for o in world.orders() if o.side is Side.SELL]
         world.run(30)
         assert_well(world, exposure=False)
+
+
+def test_the_same_wish_on_the_same_market_is_planned_anew_when_a_limit_has_changed() -> None:
+    with quoting() as world:
+        assert world.bot
+        world.run(5)
+        wish = [{"price": 8448, "orderQty": 100, "side": "Buy"}]
+        world.bot.converge_orders(wish, [])
+        world.timeline.sleep(0.1)
+        world.bot.exchange.orders.take_news()
+        for most, count in ((100, 1), (99, 0)):
+            settings.load(None, overrides=world.settings | {"MAX_POSITION": most})
+            for _ in range(2):
+                world.bot.converge_orders(wish, [])
+            live = world.bot.exchange.orders.live()
+            assert sum(order.state is OrderState.OPEN for order in live) == count
 
 
 @pytest.mark.parametrize("limit", [0, 5])

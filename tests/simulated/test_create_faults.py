@@ -13,6 +13,7 @@ from urllib3.exceptions import MaxRetryError, NameResolutionError, SSLError
 
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
+from market_maker.orders.notes import read_notes
 from market_maker.orders.sweep import LATE_SECONDS
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.engine import Side
@@ -631,3 +632,14 @@ def test_after_a_refused_create_no_other_leaves_for_api_error_interval(refused: 
         world.run(8)
         assert world.report.requests[CREATE] == 2 + refused
         assert_well(world)
+
+
+def test_once_an_answer_is_lost_no_further_create_of_its_plan_leaves(empty: World) -> None:
+    empty.fault("reset", match=CREATE, done=True, times=1)
+    bot = empty.start()
+    bot.tick()
+    assert empty.report.requests[CREATE] == 1
+    assert len(read_notes(empty.notes).open_creates) == 1, "for whoever comes after a crash"
+    empty.run(30)
+    assert read_notes(empty.notes).open_creates == ()
+    assert_well(empty)
