@@ -729,3 +729,17 @@ def test_a_hundred_cuts_as_soon_as_the_feed_is_back_double_and_orphan_nothing() 
             world.report.bought,
             world.report.sold,
         )
+
+
+def test_a_table_is_taken_as_empty_only_on_the_connection_that_was_asked_about() -> None:
+    with quoting() as world:
+        assert world.bot
+        feed = world.bot.exchange.feed
+        world.fault("no_partial", match="order", for_ms=20_000)
+        feed.reconnect("test")
+        world.run(3)
+        assert (feed.epoch, feed.missing()) == (2, ["order"])
+        feed.take_as_empty("order", 1)
+        assert feed.missing() == ["order"]
+        feed.take_as_empty("order", 2)
+        assert feed.missing() == []

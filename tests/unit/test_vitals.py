@@ -1,6 +1,7 @@
 """The pure parts of the feed: when a connection is given up, and when it logs in."""
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from market_maker import auth
 from market_maker.secrecy import Secret
+from market_maker.ws.back_off import FAILED, SPACING, STABLE, BackOff
 from market_maker.ws.session import LOGIN_ANSWER, PACKED, Login
 from market_maker.ws.vitals import Vitals
 
@@ -196,3 +198,19 @@ def test_an_answer_is_told_in_words(answer: dict[str, Any], words: str, is_refus
     assert words in error
     assert bool(error) is bool(words)
     assert login.is_refused is is_refused
+
+
+# --- the back-off -------------------------------------------------------------------------------
+
+
+def test_a_connection_that_stood_makes_the_next_failure_the_first_again() -> None:
+    back_off = BackOff(random.Random(1))
+    for _ in range(10):
+        back_off.record(None, BEGAN, False)
+    assert back_off.pause >= FAILED[-1] / 2
+    stood = Vitals(BEGAN)
+    stood.complete_at = BEGAN + 1
+    back_off.record(stood, BEGAN + 1 + STABLE, False)
+    assert back_off.pause <= SPACING[0]
+    back_off.record(None, BEGAN + 40, False)
+    assert back_off.pause <= FAILED[0]
