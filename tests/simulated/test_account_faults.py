@@ -15,7 +15,7 @@ from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.feed_scene import creates, epoch, hit, quoting, reason
 from tests.world.oracle import assert_sound, assert_well
-from tests.world.scene import state
+from tests.world.scene import CREATE, free_a_slot, state, unknown
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -99,6 +99,23 @@ def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
         world.run(45)
         assert_well(world)
         assert log.text.count("Position changed without an own fill") == 1
+
+
+def test_a_trade_by_hand_is_not_accepted_while_the_outcome_of_a_create_is_unknown(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with quoting() as world:
+        world.fault("lost", match=CREATE, times=1)
+        free_a_slot(world)
+        world.run_until(lambda: unknown(world))
+        by_hand(world)
+        begun = world.timeline.monotonic()
+        while unknown(world):
+            world.run(0.5)
+            assert "Position base reset" not in log.text or not unknown(world)
+        assert world.timeline.monotonic() - begun > 9, "else this proves nothing"
+        world.run(20)
+        assert "Position base reset" in log.text
 
 
 @pytest.mark.parametrize(("side", "low", "high"), [("buy", 0, 900), ("sell", -900, 0)])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 
 import pytest
 from test_sweep import Venue, order
@@ -22,8 +23,11 @@ def test_a_goodbye_is_heard_in_one_breath_with_heartbeats(
     theirs, ours = os.pipe()
     os.write(ours, heard)
     os.close(ours)
-    with os.fdopen(theirs, "rb") as pipe:
-        Watch(gte, RunFiles(gte.account), pipe).run()
+    watch = Watch(gte, RunFiles(gte.account), os.fdopen(theirs, "rb"))
+    thread = threading.Thread(target=watch.run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
     assert len(venue.open_orders()) == 1
     assert "guard:" not in log.text
 
