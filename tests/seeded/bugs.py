@@ -515,7 +515,7 @@ BUGS = (
         "orders/reconciler.py",
         "            return not is_new\n",
         "            return True\n",
-        "Exchange.refresh() asks is_reconciled() as well, which is false until such a read succeeds",
+        "Exchange.refresh() asks is_reconciled() as well, which is false until a read succeeds",
     ),
     Bug(
         "nameless rows that outnumber our creates are cancelled",

@@ -91,6 +91,17 @@ def test_only_a_sensible_retry_after_is_heeded(
     recover(world)
 
 
+def test_requests_that_fail_keep_no_place_in_the_budget(world: World) -> None:
+    assert world.bot
+    gte, end = world.bot.exchange.gte, world.timeline.monotonic() + 20
+    world.network.cut_off = True
+    world.network.drop_all()
+    for number in range(50):
+        with pytest.raises(NotSent, match="no connection"):
+            gte.cancel(f"{number}", lambda: world.timeline.monotonic() < end)
+    assert world.timeline.monotonic() < end - 10
+
+
 @pytest.mark.parametrize("header", ["12", "110"])
 def test_no_retry_after_keeps_a_cancel_waiting(world: World, header: str) -> None:
     requests = Requests(world)
