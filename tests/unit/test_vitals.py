@@ -11,7 +11,7 @@ from market_maker import auth
 from market_maker.secrecy import Secret
 from market_maker.ws.back_off import FAILED, SPACING, STABLE, BackOff
 from market_maker.ws.session import LOGIN_ANSWER, PACKED, Login
-from market_maker.ws.vitals import Vitals
+from market_maker.ws.vitals import News, Vitals
 
 BEGAN = 100.0
 """Seconds; the tables below count from here."""
@@ -198,6 +198,20 @@ def test_an_answer_is_told_in_words(answer: dict[str, Any], words: str, is_refus
     assert words in error
     assert bool(error) is bool(words)
     assert login.is_refused is is_refused
+
+
+# --- good news ----------------------------------------------------------------------------------
+
+
+def test_frames_confirm_nothing_before_every_needed_table_was_shown() -> None:
+    news = News(BEGAN)
+    for second in (1, 2, 3):
+        news.record({"table": "trade"}, BEGAN + second, good=False)
+    news.record(None, BEGAN + 4, good=False)
+    assert news.silent_for(BEGAN + 5, "", BEGAN) == 5
+    assert news.silent_for(BEGAN + 5, "trade", BEGAN) == 2
+    news.record({"pong": "1"}, BEGAN + 6, good=True)
+    assert news.silent_for(BEGAN + 7, "", BEGAN) == 1
 
 
 # --- the back-off -------------------------------------------------------------------------------
