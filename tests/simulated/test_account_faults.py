@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from market_maker.models import OrderState
 from market_maker.paper.exchange.account import Contract, Mode, Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.quirks import Quirks
@@ -15,7 +16,7 @@ from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.world.feed_scene import creates, epoch, hit, quoting, reason
 from tests.world.oracle import assert_sound, assert_well
-from tests.world.scene import state
+from tests.world.scene import CREATE, free_a_slot, state, unknown
 from tests.world.world import World
 
 ACTIVE, REDUCING, PAUSED, HALTED = TradingState
@@ -99,6 +100,38 @@ def test_a_trade_by_hand_is_accepted_and_only_reduced_for_a_minute(
         world.run(45)
         assert_well(world)
         assert log.text.count("Position changed without an own fill") == 1
+
+
+def test_a_trade_by_hand_is_not_accepted_while_the_outcome_of_a_create_is_unknown(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with quoting() as world:
+        world.fault("lost", match=CREATE, times=1)
+        free_a_slot(world)
+        world.run_until(lambda: unknown(world))
+        by_hand(world)
+        begun = world.timeline.monotonic()
+        while unknown(world):
+            world.run(0.5)
+            assert "Position base reset" not in log.text or not unknown(world)
+        assert world.timeline.monotonic() - begun > 9, "else this proves nothing"
+        world.run(20)
+        assert "Position base reset" in log.text
+
+
+@pytest.mark.parametrize(("side", "low", "high"), [("buy", 0, 900), ("sell", -900, 0)])
+def test_with_one_limit_at_zero_a_position_within_the_other_is_plausible(
+    side: str, low: int, high: int
+) -> None:
+    world = World(CHECK_POSITION_LIMITS=True, MIN_POSITION=low, MAX_POSITION=high)
+    with world.installed():
+        world.start()
+        world.run(5)
+        by_hand(world, side=side)
+        for _ in range(4):
+            world.run(1)
+            assert state(world) in (ACTIVE, REDUCING)
+        assert state(world) is REDUCING
 
 
 @pytest.mark.parametrize("push", ["changed", "full"])
@@ -424,8 +457,9 @@ def worst_long(world: World) -> Decimal:
     return long - short + sum(o.left for o in world.orders() if o.side is Side.BUY)
 
 
-def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
-    with quoting() as world:
+@pytest.mark.parametrize("push", ["full", "changed"])
+def test_a_limit_that_is_lowered_holds_within_five_seconds(push: str) -> None:
+    with quoting(quirks=Quirks(position_push=push)) as world:  # type: ignore[arg-type]
         hit(world)
         world.run(5)
         assert worst_long(world) > 150
@@ -439,6 +473,22 @@ def test_a_limit_that_is_lowered_holds_within_five_seconds() -> None:
         assert [o for o in world.orders() if o.side is Side.SELL]
         world.run(30)
         assert_well(world, exposure=False)
+
+
+def test_the_same_wish_on_the_same_market_is_planned_anew_when_a_limit_has_changed() -> None:
+    with quoting() as world:
+        assert world.bot
+        world.run(5)
+        wish = [{"price": 8448, "orderQty": 100, "side": "Buy"}]
+        world.bot.converge_orders(wish, [])
+        world.timeline.sleep(0.1)
+        world.bot.exchange.orders.take_news()
+        for most, count in ((100, 1), (99, 0)):
+            settings.load(None, overrides=world.settings | {"MAX_POSITION": most})
+            for _ in range(2):
+                world.bot.converge_orders(wish, [])
+            live = world.bot.exchange.orders.live()
+            assert sum(order.state is OrderState.OPEN for order in live) == count
 
 
 @pytest.mark.parametrize("limit", [0, 5])

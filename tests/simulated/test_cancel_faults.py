@@ -247,3 +247,17 @@ def test_the_way_out_cancels_all_within_the_limits() -> None:
         world.bot.exit()
         assert world.orders() == []
         assert all(len(ids_of(asked)) <= 50 for _, asked in batches)
+
+
+def test_an_order_whose_cancel_has_not_left_is_open_and_cancelled_at_once_later() -> None:
+    with single() as world:
+        assert world.bot
+        orders = world.bot.exchange.orders
+        world.network.cut_off = True
+        world.network.drop_all()
+        orders.executor.cancel(orders.live())
+        assert {order.state for order in orders.live()} == {OrderState.OPEN}
+        assert len(world.orders()) == 2
+        world.network.cut_off = False
+        orders.executor.cancel(orders.live())
+        assert world.orders() == []

@@ -13,6 +13,7 @@ from urllib3.exceptions import MaxRetryError, NameResolutionError, SSLError
 
 from market_maker.market_maker import OrderManager
 from market_maker.models import OrderState
+from market_maker.orders.notes import read_notes
 from market_maker.orders.sweep import LATE_SECONDS
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.engine import Side
@@ -577,3 +578,68 @@ def test_orders_without_an_id_are_others_and_said_so_once(
         assert_well(world)
         assert all(o.state is OrderState.OPEN for o in world.bot.exchange.orders.tracker.live())
     assert said(log, "orders are not ours; left alone") == 1
+
+
+OVERTAKEN: dict[str, Callable[[OrderManager], object]] = {
+    "halt": lambda bot: bot.halt("kill switch"),
+    "stop": lambda bot: bot.stop("told to"),
+    "restart": lambda bot: bot.restart(),
+    "reconnect": lambda bot: (bot.exchange.feed.reconnect("test"), bot.clock.sleep(4)),
+    "nothing": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("what", OVERTAKEN)
+def test_no_create_leaves_once_its_decision_has_been_overtaken(empty: World, what: str) -> None:
+    class Slow(OrderManager):
+        def place_orders(self) -> None:
+            OVERTAKEN[what](self)
+            super().place_orders()
+
+    bot = empty.start(Slow)
+    bot.tick()
+    assert bool(empty.report.requests[CREATE]) is (what == "nothing")
+    assert bot.exchange.feed.epoch == (2 if what == "reconnect" else 1)
+
+
+def test_creates_of_a_plan_that_breaks_off_are_in_doubt_and_found(world: World) -> None:
+    bot = world.bot
+    assert bot
+    free_a_slot(world)
+    noting, told = bot.exchange.gte.on_create, []
+
+    def broken(*create: Any) -> None:
+        told.append(create)
+        raise RuntimeError("a note that cannot be made")
+
+    bot.exchange.gte.on_create = broken
+    world.run_until(lambda: told)
+    assert OrderState.SENT not in {order.state for order in bot.exchange.orders.live()}
+    bot.exchange.gte.on_create = noting
+    world.run(60)
+    assert_well(world)
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_after_a_refused_create_no_other_leaves_for_api_error_interval(refused: int) -> None:
+    world = World(ORDER_PAIRS=1, API_ERROR_INTERVAL=9)
+    with world.installed():
+        world.fault("code", value="-10013", match=CREATE, times=refused)
+        world.start()
+        world.run(8)
+        assert world.report.requests[CREATE] == 2
+        assert len(world.orders()) == 2 - refused
+        world.run(8)
+        assert world.report.requests[CREATE] == 2 + refused
+        assert_well(world)
+
+
+def test_once_an_answer_is_lost_no_further_create_of_its_plan_leaves(empty: World) -> None:
+    empty.fault("reset", match=CREATE, done=True, times=1)
+    bot = empty.start()
+    bot.tick()
+    assert empty.report.requests[CREATE] == 1
+    assert len(read_notes(empty.notes).open_creates) == 1, "for whoever comes after a crash"
+    empty.run(30)
+    assert read_notes(empty.notes).open_creates == ()
+    assert_well(empty)

@@ -431,6 +431,15 @@ def test_a_first_image_that_never_comes_ends_the_start(empty: World, table: str)
     assert empty.timeline.monotonic() < 35
 
 
+@pytest.mark.parametrize("told", ['"0.2"', "null", '""', '"x"'])
+def test_a_position_is_not_empty_because_its_margin_is_not_told(empty: World, told: str) -> None:
+    empty.foreign_order("buy", "8497.5", 10)
+    empty.fault("no_partial", match="position")
+    empty.fault("reply_field", match="account/pc/query", value=f"pos_margin={told}")
+    with pytest.raises(VenueUnreachable, match="position"):
+        empty.start()
+
+
 def test_a_feed_that_lags_allows_no_quote(world: World, log: Log) -> None:
     breathe(world, 120)
     requests = Requests(world)
@@ -729,3 +738,17 @@ def test_a_hundred_cuts_as_soon_as_the_feed_is_back_double_and_orphan_nothing() 
             world.report.bought,
             world.report.sold,
         )
+
+
+def test_a_table_is_taken_as_empty_only_on_the_connection_that_was_asked_about() -> None:
+    with quoting() as world:
+        assert world.bot
+        feed = world.bot.exchange.feed
+        world.fault("no_partial", match="order", for_ms=20_000)
+        feed.reconnect("test")
+        world.run(3)
+        assert (feed.epoch, feed.missing()) == (2, ["order"])
+        feed.take_as_empty("order", 1)
+        assert feed.missing() == ["order"]
+        feed.take_as_empty("order", 2)
+        assert feed.missing() == []

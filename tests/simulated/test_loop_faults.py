@@ -1000,3 +1000,36 @@ def test_a_dry_run_sends_no_post_whatever_happens(
 def test_the_banner_shows_the_version(world: World, log: pytest.LogCaptureFixture) -> None:
     world.start()
     assert f"GTE market maker {__version__}." in log.text
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+@pytest.mark.parametrize("seconds", [6, 300])
+def test_after_a_standstill_the_venue_s_time_and_all_tables_are_read_anew(
+    world: World, suspended: bool, seconds: int
+) -> None:
+    bot = world.start()
+    world.run(10)
+    connection = bot.exchange.feed.epoch
+    world.stop_bot(seconds, suspended=suspended)
+    bot.loop.wait()
+    drift = bot.exchange.gte.clock.now() - world.venue.time(world.timeline.true_ms())
+    assert abs(drift) < 500
+    assert bot.exchange.feed.missing(), "what was seen before does not count"
+    world.run(5)
+    assert bot.exchange.feed.epoch > connection
+    run_well(world)
+
+
+@pytest.mark.parametrize("seconds", [8, 10])
+def test_orders_that_the_guard_may_have_pulled_while_we_stood_still_were_not_ended_by_the_venue(
+    world: World, seconds: int
+) -> None:
+    bot = world.start()
+    world.run(10)
+    bot.loop.may_have_pulled = lambda silent_for: silent_for > 9
+    world.timeline.sleep(seconds)
+    for order in world.orders():
+        world.venue_cancels(order)
+    bot.tick()
+    bot.exchange.orders.take_news()
+    assert bool(bot.exchange.orders.tracker.ended_by_venue) is (seconds < 9)

@@ -73,6 +73,18 @@ def test_a_price_that_the_feed_does_not_tell_is_read_over_rest(name: str) -> Non
         assert_well(world)
 
 
+def test_a_price_that_rest_has_told_long_ago_is_unknown_again() -> None:
+    with moving() as world:
+        world.fault("frame_field", match="instrument", value='mark_price=""')
+        world.run(PRICE_OLD + 10)
+        assert None not in marks(world)
+        world.fault("status", match="pc/instrument/query", value="503")
+        world.run(PRICE_OLD - 10)
+        assert None not in marks(world)
+        world.run(20)
+        assert marks(world)[1] is None
+
+
 def test_prices_that_stay_unknown_pause_a_contract_and_say_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -91,6 +91,30 @@ def test_only_a_sensible_retry_after_is_heeded(
     recover(world)
 
 
+def test_requests_that_fail_keep_no_place_in_the_budget(world: World) -> None:
+    assert world.bot
+    gte, end = world.bot.exchange.gte, world.timeline.monotonic() + 20
+    world.network.cut_off = True
+    world.network.drop_all()
+    for number in range(50):
+        with pytest.raises(NotSent, match="no connection"):
+            gte.cancel(f"{number}", lambda: world.timeline.monotonic() < end)
+    assert world.timeline.monotonic() < end - 10
+
+
+@pytest.mark.parametrize("header", ["12", "110"])
+def test_no_retry_after_keeps_a_cancel_waiting(world: World, header: str) -> None:
+    requests = Requests(world)
+    world.network.headers = {"Retry-After": header}
+    for endpoint in (CANCEL, "pc/order/cancel_batch"):
+        world.fault("status", value="429", match=endpoint, times=1)
+    assert world.bot
+    world.bot.halt("kill switch")
+    world.run(6)
+    assert world.orders() == []
+    assert len(requests.of(CANCEL)) >= 2
+
+
 def test_a_venue_that_blocks_us_is_asked_once_a_minute_and_to_cancel(
     world: World, log: Log
 ) -> None:

@@ -5,7 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from market_maker.client_oid import new_oid
 from market_maker.errors import OrdersLeft
+from market_maker.market_maker import OrderManager
+from market_maker.settings import settings
 from tests.world.scene import LIMITED, move_market
 from tests.world.world import World
 
@@ -119,4 +122,30 @@ def test_a_loop_that_ends_late_still_has_time_to_cancel() -> None:
         world.fault("status", value="503", for_ms=5_000)
         bot.exit()
         assert bot.loop.left_clean
+        assert world.orders() == []
+
+
+class Idle(OrderManager):
+    """A strategy that wants nothing."""
+
+    def place_orders(self) -> None:
+        self.converge_orders([], [])
+
+
+@pytest.mark.parametrize("how", ["exit", "halt"])
+def test_an_order_of_ours_that_nobody_knows_of_is_found_by_the_last_list(how: str) -> None:
+    world = World()
+    with world.installed():
+        bot = world.start(Idle)
+        world.run(2)
+        world.fault("mute", match="order", for_ms=60_000)
+        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.gte.run, 999)
+        world.foreign_order("buy", "8000", 1, client_oid=oid)
+        assert bot.exchange.orders.live() == ()
+        if how == "exit":
+            bot.exit()
+            assert bot.loop.left_clean
+        else:
+            bot.halt("kill switch")
+            bot.tick()
         assert world.orders() == []

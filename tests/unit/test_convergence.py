@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,10 +93,18 @@ def test_a_part_filled_order_counts_with_its_original_size() -> None:
     assert converge([want(BUY, 1000)], [has(BUY, 1000, filled=60)]).keep
 
 
-def test_a_wanted_order_waits_while_it_would_trade_with_an_own_order_that_is_leaving() -> None:
-    leaving = has(SELL, 995, state=OrderState.CANCELLING)
-    plan = converge([want(BUY, 1000)], [leaving])
-    assert plan == Plan(deferred=(want(BUY, 1000),))
+@pytest.mark.parametrize(("side", "there"), [(BUY, 995), (BUY, 1000), (SELL, 1000), (SELL, 1005)])
+def test_a_wanted_order_waits_while_it_would_trade_with_an_own_order_that_is_leaving(
+    side: Side, there: int
+) -> None:
+    leaving = has(side.opposite, there, state=OrderState.CANCELLING)
+    plan = converge([want(side, 1000)], [leaving])
+    assert plan == Plan(deferred=(want(side, 1000),))
+
+
+def test_an_order_that_is_leaving_is_not_kept_though_it_is_wanted_again() -> None:
+    leaving = has(BUY, 1000, state=OrderState.CANCELLING)
+    assert converge([want(BUY, 1000)], [leaving]) == Plan(deferred=(want(BUY, 1000),))
 
 
 def test_an_order_that_reaches_the_other_sides_wanted_prices_is_not_kept() -> None:

@@ -1,6 +1,8 @@
 """What our fills have earned, exactly; and the trades of a run counted on by the next program."""
 
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -61,6 +63,34 @@ def test_a_round_trip_of_an_inverse_contract_earns_the_difference_of_the_inverse
     money.book(fill(SELL, qty, sold, close=True), INVERSE)
     exact = qty / Decimal(bought) - qty / Decimal(sold)
     assert money.trades.profit(INVERSE, Decimal(mark)) == exact
+
+
+@pytest.mark.parametrize("instrument", [INVERSE, PAIR])
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_each_fill_of_an_order_is_valued_at_its_own_price_which_the_averages_tell(
+    instrument: Instrument, side: Side
+) -> None:
+    """The first 40 at 7900, then 60 at 7950: the order of 100 at 8000 shows averages alone."""
+    money, first, second = Money(), value(instrument, Decimal(40), Decimal(7900)), Decimal(60)
+    both = first + value(instrument, second, Decimal(7950))
+    average = 100 / both if instrument.is_contract else both / 100
+    rows = [(0, "0"), (40, "7900"), (100, str(average))]
+    orders = [
+        replace(fill(side, 100).order, filled=Decimal(filled), avg_price=Decimal(price))
+        for filled, price in rows
+    ]
+    for before, after in pairwise(orders):
+        qty = after.filled - before.filled
+        money.book(Fill(side=side, qty=qty, before=before, order=after), instrument)
+        paid = money.trades.paid * side.sign
+        assert paid == pytest.approx(first if after.filled == 40 else both)
+
+
+@pytest.mark.parametrize("average", ["0", "4000", "80000"])
+def test_an_average_that_cannot_be_is_not_believed(average: str) -> None:
+    money, odd = Money(), fill(BUY, 10)
+    money.book(replace(odd, order=replace(odd.order, avg_price=Decimal(average))), INVERSE)
+    assert money.trades.paid == value(INVERSE, Decimal(10), Decimal(8000))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """The wire: which text is a number, and that a level's id and its price are one."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from conftest import account
 from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.errors import BadData
+from market_maker.models import OrderRequest, OrderState, Side
 from market_maker.wire import protocol
 
 GRAMMAR = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?", re.ASCII)
@@ -68,6 +71,48 @@ def test_a_row_of_an_order_with_an_odd_field_is_refused(changed: dict[str, objec
     assert protocol.parse_order(row).client_oid == ""
     with pytest.raises(BadData):
         protocol.parse_order(row | changed)
+
+
+ORDER = {
+    **{"symbol": "BTC_USD", "order_id": "1", "price": "7250.5", "qty": "40"},
+    **{"filled_qty": "0", "status": "2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        *(("1", OrderState.OPEN), ("2", OrderState.OPEN), ("4", OrderState.CANCELLING)),
+        *(("8", OrderState.DONE), ("16", OrderState.OPEN), ("32", OrderState.DONE)),
+        *(("64", OrderState.OPEN), ("x", OrderState.OPEN)),
+    ],
+)
+def test_an_order_has_ended_only_by_a_status_that_says_so(status: str, state: OrderState) -> None:
+    assert protocol.parse_order(ORDER | {"side": "1", "status": status}).state is state
+
+
+@pytest.mark.parametrize("name", ["side", "bid_flag"])
+def test_a_side_is_known_by_either_name(name: str) -> None:
+    assert protocol.parse_order(ORDER | {name: "1"}).side is Side.BUY
+    assert protocol.parse_order(ORDER | {name: "0"}).side is Side.SELL
+    for odd in (ORDER, ORDER | {name: "2"}):
+        with pytest.raises(BadData):
+            protocol.parse_order(odd)
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("close", [False, True])
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_an_order_asks_for_its_side_and_its_leg(side: Side, close: bool, reduce_only: bool) -> None:
+    request = OrderRequest(
+        side=side, price=Decimal(8000), qty=Decimal(1), close=close, reduce_only=reduce_only
+    )
+    contract = account(base_url="", symbol="BTC_USD", settle_currency="BTC")
+    params = protocol.order_params(request, contract)
+    assert params["side"] == {Side.BUY: "1", Side.SELL: "0"}[side]
+    assert params["close_flag"] == {True: "1", False: "0"}[close]
+    pair = replace(contract, symbol="BTC/USDT", settle_currency="USDT", instrument_type="bb")
+    assert "close_flag" not in protocol.order_params(request, pair)
 
 
 NO_PRICE = pytest.mark.parametrize("value", [None, "", "0", "-1", 8000, "NaN", "1E-7"])

@@ -128,10 +128,11 @@ def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -
     assert risk.trim(ladder, snapshot(), limits(-100, 100)).orders == ()
 
 
-def test_creates_wait_until_cancels_have_freed_their_room() -> None:
-    plan = Plan(cancel=(has(BUY, 100),), create=(want(BUY, 1000),))
-    gated = risk.gate(plan, snapshot(*plan.cancel), limits(-100, 100))
-    assert (gated.cancel, gated.create, gated.deferred) == (plan.cancel, (), (want(BUY, 1000),))
+@pytest.mark.parametrize("state", [s for s in OrderState if s is not OrderState.DONE])
+def test_creates_wait_until_cancels_have_freed_their_room(state: OrderState) -> None:
+    plan = Plan(create=(want(BUY, 1000),))
+    gated = risk.gate(plan, snapshot(replace(has(BUY, 100), state=state)), limits(-100, 100))
+    assert (gated.create, gated.deferred) == ((), (want(BUY, 1000),))
 
 
 def test_fills_that_the_position_does_not_show_yet_count() -> None:
@@ -195,6 +196,15 @@ def test_what_resting_close_orders_have_bound_cannot_be_closed_twice() -> None:
 def test_what_orders_of_others_have_bound_cannot_be_closed() -> None:
     chosen = legs_of([want(SELL, 1001, 50)], snapshot(long=100, free=40))
     assert chosen == {(50, 1001): False}
+
+
+def test_a_fill_that_the_leg_does_not_show_yet_is_no_more_to_close() -> None:
+    long = snapshot(long=100, free=70, fills_say=(60, 0))  # others have bound 30
+    assert legs_of([want(SELL, 1001, 30)], long) == {(30, 1001): True}
+    assert legs_of([want(SELL, 1001, 31)], long) == {(31, 1001): False}
+    short = snapshot(short=100, fills_say=(0, 60))
+    assert legs_of([want(BUY, 999, 60)], short) == {(60, 999): True}
+    assert legs_of([want(BUY, 999, 61)], short) == {(61, 999): False}
 
 
 def test_in_hedge_mode_an_order_opens_while_both_legs_have_room() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from market_maker.app.cli import CANCEL_NEEDS
 from market_maker.errors import SettingsError
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.settings import defaults, environment_without_keys, example_text
+from market_maker.settings import checks, defaults, environment_without_keys, example_text
 from market_maker.settings.checks import PAPER
 from market_maker.settings.files import IGNORED
 from market_maker.settings.schema import FIELDS, NEED_RESTART
@@ -123,6 +123,7 @@ def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> N
         ("LOG_LEVEL = 'LOUD'", "LOG_LEVEL: no such level 'LOUD'"),
         ("WATCHED_FILES = 'settings.py'", "WATCHED_FILES must be a list of texts"),
         ("MIN_ORDER_SIZE = 600", "MIN_ORDER_SIZE is more than MAX_ORDER_SIZE"),
+        ("ORDER_PAIRS = 6\nMAX_OPEN_ORDERS = 11", "needs MAX_OPEN_ORDERS = 12 or more"),
         ("MIN_POSITION = 5", "MIN_POSITION must be at most 0"),
         ("API_KEY = 'k'", "API_KEY and API_SECRET go together"),
         ("DRY_RUN = False", "DRY_RUN = False needs a key"),
@@ -135,6 +136,18 @@ def test_a_wrong_setting_is_an_error_that_names_it(file: Path, line: str, proble
     with pytest.raises(SettingsError) as raised:
         load(file, line)
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_a_setting_may_be_at_either_end_of_its_range(end: str) -> None:
+    bounds = {name: field.metadata[end] for name, field in FIELDS.items()}
+    found = [checks.problem(name, at) for name, at in bounds.items() if at is not None]
+    assert len(found) > 10
+    assert not any(found), found
+
+
+def test_as_many_orders_may_be_open_as_the_ladder_has(file: Path) -> None:
+    load(file, "ORDER_PAIRS = 6\nMAX_OPEN_ORDERS = 12")
 
 
 def test_all_problems_are_listed_at_once(file: Path) -> None:

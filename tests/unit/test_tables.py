@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import OrderState, Side
+from market_maker.models import PRICE_OLD, OrderState, Side
 from market_maker.ws.tables import Tables
 
 PLACE = {"instrument_type": "pc", "settle_currency": "BTC", "symbol": "BTC_USD"}
@@ -63,6 +63,34 @@ def test_a_partial_replaces_the_table() -> None:
     again = frame("order_book", "partial", level("buy", "7000", "1"), level("sell", "7001", "1"))
     assert fed(BOOK, BOOK).book.best(NONE) == (Decimal("7250.5"), Decimal("7252"))
     assert fed(BOOK, again).book.best(NONE) == (7000, 7001)
+
+
+def test_a_second_partial_replaces_orders_and_legs_too() -> None:
+    made = fed(
+        frame("order", "partial", ORDER),
+        frame("position", "partial", LONG, SHORT),
+        frame("order", "partial"),
+        frame("position", "partial", SHORT),
+    )
+    assert made.orders() == ()
+    assert (made.position().long.qty, made.position().short.qty) == (0, 75)
+
+
+def test_a_price_that_was_not_told_again_is_old_after_so_many_seconds() -> None:
+    prices = {"last_price": "8490", "mark_price": "8491", "index_price": "8492"}
+    made = fed(
+        frame("instrument", "partial", PLACE | {"tick_size": "0.5", "lot_size": "1"} | prices),
+        frame("instrument", "update", PLACE | {"mark_price": "8493"}),
+    )
+
+    def known(now: float) -> list[object]:
+        found = made.instrument(now)
+        assert found
+        return [found.last_price, found.mark_price, found.index_price]
+
+    assert known(0.1 + PRICE_OLD) == [8490, 8493, 8492]
+    assert known(0.15 + PRICE_OLD) == [None, 8493, None]
+    assert known(0.25 + PRICE_OLD) == [None] * 3
 
 
 def test_rows_before_the_partial_are_dropped() -> None:

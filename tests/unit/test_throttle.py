@@ -2,6 +2,7 @@
 
 import heapq
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,16 @@ def test_a_call_keeps_its_place_until_it_is_answered() -> None:
     throttle.finish("batch", calls=1, at=100.0)
     assert throttle.wait("batch", calls=1, seconds=10, now=100.0) > 10
     assert throttle.wait("batch", calls=1, seconds=10, now=110.1) == 0
+
+
+def test_calls_of_other_processes_take_places_too() -> None:
+    throttle = Throttle()
+    call(throttle, now=5.0, count=12)
+    others = [4.9] * 7
+    assert throttle.wait("create", **CREATES, now=5.0, by_others=others) == 0
+    others += [4.9]
+    wait = throttle.wait("create", **CREATES, now=5.0, by_others=others)
+    assert wait == pytest.approx(0.9 + SLACK), "until the oldest of all is a window ago"
 
 
 def test_endpoints_have_budgets_of_their_own() -> None:

@@ -1,6 +1,7 @@
 """The pure parts of the feed: when a connection is given up, and when it logs in."""
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 
 from market_maker import auth
 from market_maker.secrecy import Secret
+from market_maker.ws.back_off import FAILED, SPACING, STABLE, BackOff
 from market_maker.ws.session import LOGIN_ANSWER, PACKED, Login
-from market_maker.ws.vitals import Vitals
+from market_maker.ws.vitals import News, Vitals
 
 BEGAN = 100.0
 """Seconds; the tables below count from here."""
@@ -196,3 +198,33 @@ def test_an_answer_is_told_in_words(answer: dict[str, Any], words: str, is_refus
     assert words in error
     assert bool(error) is bool(words)
     assert login.is_refused is is_refused
+
+
+# --- good news ----------------------------------------------------------------------------------
+
+
+def test_frames_confirm_nothing_before_every_needed_table_was_shown() -> None:
+    news = News(BEGAN)
+    for second in (1, 2, 3):
+        news.record({"table": "trade"}, BEGAN + second, good=False)
+    news.record(None, BEGAN + 4, good=False)
+    assert news.silent_for(BEGAN + 5, "", BEGAN) == 5
+    assert news.silent_for(BEGAN + 5, "trade", BEGAN) == 2
+    news.record({"pong": "1"}, BEGAN + 6, good=True)
+    assert news.silent_for(BEGAN + 7, "", BEGAN) == 1
+
+
+# --- the back-off -------------------------------------------------------------------------------
+
+
+def test_a_connection_that_stood_makes_the_next_failure_the_first_again() -> None:
+    back_off = BackOff(random.Random(1))
+    for _ in range(10):
+        back_off.record(None, BEGAN, False)
+    assert back_off.pause >= FAILED[-1] / 2
+    stood = Vitals(BEGAN)
+    stood.complete_at = BEGAN + 1
+    back_off.record(stood, BEGAN + 1 + STABLE, False)
+    assert back_off.pause <= SPACING[0]
+    back_off.record(None, BEGAN + 40, False)
+    assert back_off.pause <= FAILED[0]

@@ -57,6 +57,17 @@ def test_all_needed_tables_come_up(make: Make) -> None:
     assert not feed._tables.counts
 
 
+def test_each_message_may_be_so_long_and_all_together_longer(
+    make: Make, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market_maker.ws.session.MESSAGE_LIMIT", 16_000)
+    feed = ready(make())
+    for size in range(1, 100):
+        venue.put("buy", "8480.5", size)
+        wait_until(lambda size=size: ["8480.5", str(size)] in feed.market_depth()["bids"])
+    assert feed.epoch == 1
+
+
 def test_without_a_key_only_public_tables_are_needed(make: Make) -> None:
     feed = ready(make(api_key="", api_secret=""))
     assert feed.needed == ("instrument", "order_book")
