@@ -205,7 +205,7 @@ class SettingsBase:
         "When one of these or the file of the strategy changes, settings are read again, and code\n"
         "is loaded by a restart: the bot cancels its orders, starts anew and places them again.",
     )
-    STRATEGY_SETTINGS: list[str] = setting(
+    STRATEGY_SETTINGS: list[str] = fixed(
         [],
         "Names of settings that a strategy of yours reads and does not declare: lines with them\n"
         "may stand here, too.",

@@ -717,6 +717,7 @@ def soak(seed: int, cuts: int) -> None:
         assert_sound(world)
 
 
+@pytest.mark.slow
 def test_a_hundred_cuts_as_soon_as_the_feed_is_back_double_and_orphan_nothing() -> None:
     tight = {"ORDER_PAIRS": 5, "INTERVAL": 0.0006, "MIN_SPREAD": 0.001, "RELIST_INTERVAL": 0.0003}
     limits = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -2000, "MAX_POSITION": 2000}

@@ -277,7 +277,7 @@ def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) ->
     other = {"LOG_LEVEL": "DEBUG", "TIMEOUT": 3, "WATCHED_FILES": ["mine.py"], "SYMBOL": "ETH_USD"}
     other |= {"SETTLECURRENCY": "ETH", "INSTRUMENTTYPE": "bb", "WITHDRAW_PATH": "/v1/x"}
     other |= {"API_URL_BASE": "http://127.0.0.1:1", "WS_URL": "ws://127.0.0.1:1"}
-    other |= {"USE_HOSTS_OF_2020": True}
+    other |= {"USE_HOSTS_OF_2020": True, "STRATEGY_SETTINGS": ["FAR"]}
     other |= {"ORDERID_PREFIX": "mm_x", "API_KEY": "paper-x", "API_SECRET": "x"}
     given = {"API_KEY": "paper-k", "API_SECRET": "s"}
     loaded = load(file, lines(given))

@@ -108,7 +108,7 @@ def test_a_cut_connection_comes_back_with_new_tables(make: Make, venue: PaperExc
 
 def test_every_drop_of_many_is_noticed(make: Make, venue: PaperExchange) -> None:
     feed = ready(make())
-    for _ in range(5):
+    for _ in range(4):
         epoch = feed.epoch
         venue.drop()
         wait_until(lambda epoch=epoch: feed.epoch > epoch)
