@@ -68,6 +68,9 @@ class OrderManager:
     def __init__(self) -> None:
         settings.declare(self.SETTINGS)
         self.current_run = Run(self.runtime)
+        self.current_run.start(self, self._set_up)
+
+    def _set_up(self) -> None:
         self.clock = self.runtime.clock
         self.control = Control(self.clock)
         """Stop, halt and restart requests; may be set from a signal handler."""
@@ -89,16 +92,14 @@ class OrderManager:
         self._converger = Converger(self.exchange, self.loop, self.clock)
         log_start(__version__)
         OrderManager.latest = self
-        try:
-            self.current_run.connect(self)
-            self.exchange.start()
+        self.current_run.connect(self)
+        self.exchange.start()
+        OrderManager.reset(self)
+        if type(self).reset is not OrderManager.reset:
             self.reset()
-            if self._is_ladder():
-                check_sizes(self.exchange.snapshot().instrument.lot)
-                self._pair_doubts.warn(self.instrument)
-        except BaseException as error:
-            self.current_run.fail(self, error)
-            raise
+        if self._is_ladder():
+            check_sizes(self.exchange.snapshot().instrument.lot)
+            self._pair_doubts.warn(self.instrument)
 
     # --- the run --------------------------------------------------------------------------------
 

@@ -94,6 +94,10 @@ def _run(
     except SystemExit:
         if OrderManager.latest is None:
             raise
+    except KeyboardInterrupt as interrupt:
+        if OrderManager.latest is None and not settings.DRY_RUN:
+            begin(settings.account()).end_start(interrupt)  # an earlier run may have left orders
+        raise
     bot = OrderManager.latest or kind()
     if not bot.current_run.has_begun:
         bot.run_loop()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from market_maker.errors import SettingsError
+from market_maker.errors import OrdersLeft, SettingsError
 from market_maker.settings import settings
 from market_maker.trading.runtime import Runtime
 
@@ -37,13 +37,27 @@ class Run:
         if self._session:
             self._session.connect(bot)
 
-    def fail(self, bot: Bot, error: BaseException) -> None:
-        """Let go after a start that failed. Raises OrdersLeft where orders may be left."""
-        if bot.exchange.orders.live() or isinstance(error, KeyboardInterrupt):
-            bot.loop.leave(START_EXIT_SECONDS)
-        bot.exchange.close()
-        if self._session:
-            self._session.end_start(error)
+    def start(self, bot: Bot, set_up: Callable[[], None]) -> None:
+        """Set a bot up. After a failure let go; raises OrdersLeft where orders may be left."""
+        try:
+            set_up()
+        except BaseException as error:
+            self._fail(bot, error)
+            raise
+
+    def _fail(self, bot: Bot, error: BaseException) -> None:
+        loop = getattr(bot, "loop", None)  # it may have come no further
+        try:
+            if loop and (bot.exchange.orders.live() or isinstance(error, KeyboardInterrupt)):
+                loop.leave(START_EXIT_SECONDS)
+        except OrdersLeft as left:
+            error = left
+            raise
+        finally:
+            if loop:
+                bot.exchange.close()
+            if self._session:
+                self._session.end_start(error)
 
     def watch(self, bot: Bot, loop: Callable[[], Any]) -> None:
         """Let a loop run in the session, and leave with no order left.

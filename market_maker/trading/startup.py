@@ -52,13 +52,20 @@ def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> Non
 
 def check_sizes(lot: Decimal) -> None:
     """Raise SettingsError for sizes that no level of the ladder can have, with this lot."""
+    for text in wrong_sizes(lot):
+        raise SettingsError(text)
+
+
+def wrong_sizes(lot: Decimal) -> list[str]:
+    """Return which sizes no level of the ladder can have, with this lot."""
     low, high, start = settings.MIN_ORDER_SIZE, settings.MAX_ORDER_SIZE, settings.ORDER_START_SIZE
     if settings.RANDOM_ORDER_SIZE and to_lot(high, lot) < exact(low):
-        raise SettingsError(
+        return [
             f"no multiple of the lot {lot} is from MIN_ORDER_SIZE {low} to MAX_ORDER_SIZE {high}"
-        )
+        ]
     if not settings.RANDOM_ORDER_SIZE and not to_lot(start, lot):
-        raise SettingsError(f"ORDER_START_SIZE {start} is less than the lot {lot}")
+        return [f"ORDER_START_SIZE {start} is less than the lot {lot}"]
+    return []
 
 
 class PairDoubts:
@@ -73,6 +80,7 @@ class PairDoubts:
             return
         price = instrument["markPrice"] or instrument["lastPrice"] or math.inf
         found = doubtful_pairs(settings, tick=instrument["tickSize"], price=price)
+        found += wrong_sizes(Decimal(str(instrument["lotSize"])))  # after a reload
         for text in found:
             if text not in self._said:
                 logger.warning("Settings: %s.", text)

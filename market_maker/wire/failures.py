@@ -30,7 +30,8 @@ def in_words(error: BaseException, otherwise: str = "") -> str:
 
 def of_feed(error: BaseException) -> str:
     """Return the same for the feed, whose own errors say in their text what happened."""
-    if type(error) is ConnectionError:
+    is_told = isinstance(error, ConnectionResetError) and error.errno is None  # by a close frame
+    if type(error) is ConnectionError or is_told:
         return str(error)
     return in_words(error, f"{type(error).__name__}: {error}".splitlines()[0])
 

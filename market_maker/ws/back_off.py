@@ -2,7 +2,7 @@
 
 import random
 
-from market_maker.ws.vitals import DEAD_AFTER, Vitals
+from market_maker.ws.vitals import GRACE, Vitals
 
 FAILED = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the next attempt after the first, second, ... failure in a row; at random, down
@@ -27,17 +27,18 @@ class BackOff:
         self.pause = 0.0
         """Seconds before the next attempt."""
 
-    def record(self, lost: Vitals | None, now: float, on_purpose: bool) -> None:
+    def record(self, lost: Vitals | None, now: float, error: Exception, asked: bool) -> None:
         """Record a lost connection, or for None an attempt that failed.
 
-        A connection that we gave up, on purpose or for missing tables, does not count as lost.
+        A connection that we gave up does not count: because it was `asked` for, or after a while,
+        with a plain ConnectionError (`Vitals`), which makes such losses rare.
         """
         if lost is None:
             self._failed += 1
             self.pause = FAILED[min(self._failed, len(FAILED)) - 1] * self._chance.uniform(0.5, 1.0)
             return
         lived = now - lost.began
-        is_given_up = on_purpose or (lost.complete_at is None and lived > DEAD_AFTER)
+        is_given_up = asked or (type(error) is ConnectionError and lived >= GRACE)
         self._failed, self._lost = 0, self.lost_in_a_row(lost, now) + (not is_given_up)
         spacing = SPACING[min(max(self._lost, 1), len(SPACING)) - 1]
         self.pause = max(spacing * self._chance.uniform(0.9, 1.0) - lived, SPACING[0])

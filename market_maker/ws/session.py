@@ -150,7 +150,7 @@ class Session:
             return None
         self._line.allowance = MESSAGE_LIMIT
         if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise ConnectionError(f"the venue closed the connection{_close_reason(data)}")
+            raise ConnectionResetError(f"the venue closed the connection{_close_reason(data)}")
         is_control = opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG)
         return None if is_control else bytes(data)
 

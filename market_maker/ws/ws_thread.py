@@ -252,7 +252,7 @@ class GTEWebsocket:
         """Close the connection, and log why: each loss, but a failure to connect once in a row."""
         described = protocol.escaped(failures.of_feed(error))
         lost = self._session.vitals if self._session.is_open else None
-        self._back_off.record(lost, self._clock.monotonic(), bool(self._reconnect_reason))
+        self._back_off.record(lost, self._clock.monotonic(), error, bool(self._reconnect_reason))
         if (lost or described != self._error) and not self._stop.is_set():
             logger.warning("Feed lost: %s (%s)", described, self._back_off)
         self._session.close()

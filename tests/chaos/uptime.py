@@ -14,7 +14,7 @@ from tests.chaos.shape import MARGIN
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak
 
-RECOVERED = 90.0
+RECOVERED = 110.0
 """Seconds after the last fault from which a bot must quote: an alarm holds for a minute."""
 PAUSE_SECONDS = 3.0
 """The longest that it may not be ACTIVE then."""

@@ -576,8 +576,10 @@ def test_a_way_out_that_fails_does_not_keep_the_orders(
     settings_for(venue, tmp_path)
     bot = run("--strategy", "broken:Broken")
     wait_until(lambda: len(venue.open_orders()) == 6)
-    assert bot.end(signal.SIGTERM) == 1
-    assert "Shutdown failed: no way out" in bot.text
+    assert bot.end(signal.SIGTERM) == 0
+    assert "exit() failed." in bot.text
+    assert "ValueError: no way out" in bot.text
+    assert "All own orders cancelled (confirmed by order query)." in bot.text
     assert venue.open_orders() == []
     assert bot.guards == []
 

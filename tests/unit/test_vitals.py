@@ -217,14 +217,17 @@ def test_frames_confirm_nothing_before_every_needed_table_was_shown() -> None:
 # --- the back-off -------------------------------------------------------------------------------
 
 
+LOST = ConnectionResetError("gone")
+
+
 def test_a_connection_that_stood_makes_the_next_failure_the_first_again() -> None:
     back_off = BackOff(random.Random(1))
     for _ in range(10):
-        back_off.record(None, BEGAN, False)
+        back_off.record(None, BEGAN, LOST, False)
     assert back_off.pause >= FAILED[-1] / 2
     stood = Vitals(BEGAN)
     stood.complete_at = BEGAN + 1
-    back_off.record(stood, BEGAN + 1 + STABLE, False)
+    back_off.record(stood, BEGAN + 1 + STABLE, LOST, False)
     assert back_off.pause <= SPACING[0]
-    back_off.record(None, BEGAN + 40, False)
+    back_off.record(None, BEGAN + 40, LOST, False)
     assert back_off.pause <= FAILED[0]
