@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 ACCEPTED = "accepted"
 """The event of a create that the venue has accepted."""
-LOOK_AGAIN = 0.6
+LOOK_AGAIN = 0.5
 """Seconds between two attempts to cancel all own orders."""
 NO_FUNDS_SECONDS = 60.0
 """Seconds without further orders after a refusal for insufficient margin."""

@@ -168,6 +168,8 @@ class Invariants(logging.Handler):
         is_buy = order.side is Side.BUY
         views = self._truth.views(run_of(order.client_oid or "", PREFIX))
         own = [each for each in self._world.orders() if each.side is order.side]
+        if is_hedge and order.close:
+            return ZERO  # it makes no leg larger
         if is_hedge:
             resting = sum((each.left for each in own if not each.close), ZERO)
             return min(view.long if is_buy else view.short for view in views) + resting
