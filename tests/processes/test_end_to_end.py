@@ -73,6 +73,7 @@ def test_what_the_bot_says_it_traded_is_what_the_exchange_says(
     assert_behaved(bot, venue)
 
 
+@pytest.mark.slow
 def test_limits_hold_on_a_living_market(
     market: Callable[..., OrderManager], venue: PaperExchange
 ) -> None:

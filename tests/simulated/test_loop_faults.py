@@ -627,6 +627,7 @@ def test_a_strategy_that_spoils_what_it_was_given_spoils_nothing(world: World) -
     assert_sound(world)
 
 
+@pytest.mark.slow
 def test_a_strategy_that_cannot_make_up_its_mind_is_calmed_down(
     make: Make, shown: io.StringIO
 ) -> None:
@@ -881,6 +882,7 @@ def test_lines_that_are_alike_are_shown_at_most_every_ten_seconds(
         assert said[what] - (sum(counted) + len(at)) <= 60  # what is held back at the end
 
 
+@pytest.mark.slow
 def test_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
     logger = logging.getLogger("market_maker.trading.exchange_interface")
     for number in range(100_000):
