@@ -142,7 +142,7 @@ class OrderTracker:
         if known is None:
             self._record_foreign(row)
             return None
-        self._oid_of[row.order_id] = client_oid
+        self._oid_of.setdefault(row.order_id, client_oid)
         if row.is_taker and row.filled > self._taker_filled.get(client_oid, ZERO):
             self._taker_filled[client_oid] = row.filled
             self.taker_fills += 1
@@ -155,7 +155,7 @@ class OrderTracker:
         newest = row if row.filled >= known.filled else known
         order = replace(
             known,
-            order_id=row.order_id,
+            order_id=known.order_id or row.order_id,
             filled=filled,
             avg_price=newest.avg_price or known.avg_price,
             fee=known.fee if newest.fee is None else newest.fee,
@@ -229,7 +229,12 @@ class OrderTracker:
     # --- inside ---------------------------------------------------------------------------------
 
     def _oid(self, row: OpenOrder) -> str:
-        """Return the client_oid of a row, known or shown."""
+        """Return the client_oid of a row: its own, else that of its order_id.
+
+        A client_oid of ours has a check digit. An order_id has none, and may be another order's.
+        """
+        if is_ours(row.client_oid, self.prefix):
+            return row.client_oid
         return self._oid_of.get(row.order_id) or row.client_oid
 
     def _book(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:

@@ -166,10 +166,10 @@ def _close_flag(row: Row) -> bool:
 
 
 def order_id(row: Row) -> str:
-    """Return the id of an order, all digits. Raises BadData."""
+    """Return the id of an order, a number above zero. Raises BadData."""
     found = text(row, "order_id")
-    if not re.fullmatch(r"[0-9]{1,20}", found, re.ASCII):
-        raise BadData(f"order_id is not a number: {printable(found)}")
+    if not re.fullmatch(r"[1-9][0-9]{0,19}", found, re.ASCII):
+        raise BadData(f"order_id is not a number above zero: {printable(found)}")
     return found
 
 

@@ -193,6 +193,8 @@ class Tables:
         if table == "instrument":
             row = self._take_prices(row)
         merged = {**known.row, **row} if known else dict(row)
+        if table == "order" and known and _are_two(known.row, row):
+            self.broken = "an order_id that names two orders"
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
             self._id_rule, self._ids_fit = rule, None
@@ -280,3 +282,9 @@ class Tables:
     def view(self, own: OwnQuantity, now: float) -> tuple[Instrument | None, Ticker, Position]:
         """Return instrument, bid and ask without our `own` quantity, and position, as of `now`."""
         return self.instrument(now), self.ticker(own, now), self.position()
+
+
+def _are_two(known: Row, row: Row) -> bool:
+    """Return whether two rows of one order_id name different orders of ours."""
+    before, after = known.get("client_oid"), row.get("client_oid")
+    return bool(before and after and before != after)

@@ -331,3 +331,16 @@ def test_whatever_rows_come_fills_only_rise_and_add_up(
     order = own.find(row())
     assert order
     assert booked == order.filled <= 100
+
+
+def test_a_row_is_about_the_order_that_its_client_oid_names_whatever_id_it_shows() -> None:
+    other = replace(REQUEST, side=Side.SELL, client_oid=new_oid("mm_", "run000", 2))
+    own = accepted()
+    own.sending(other)
+    own.accepted(other.client_oid, "18")
+    sold = replace(row(100, OrderState.DONE, other.client_oid), side=Side.SELL, order_id="17")
+    fill = own.observe(sold)
+    assert fill is not None
+    assert fill.side is Side.SELL
+    [left] = own.live()
+    assert (left.client_oid, left.order_id, left.filled) == (REQUEST.client_oid, "17", 0)

@@ -304,3 +304,22 @@ def test_the_book_equals_a_plain_dictionary_after_any_frames(
         levels = dict(made.book.levels(side, NONE))
         assert levels == {price: size for (on, price), size in model.items() if on == name}
         assert list(levels) == sorted(levels, reverse=side is Side.BUY)
+
+
+def test_an_id_that_names_two_orders_of_ours_needs_a_new_image() -> None:
+    first = frame("order", "partial", ORDER)
+    second = frame("order", "insert", ORDER | {"client_oid": "mm-000018", "side": "0"})
+    assert not fed(first, frame("order", "update", ORDER)).broken
+    assert "names two orders" in fed(first, second).broken
+    unnamed = {name: value for name, value in ORDER.items() if name != "client_oid"}
+    for row in (unnamed, ORDER | {"client_oid": None}, ORDER | {"client_oid": ""}):
+        assert not fed(first, frame("order", "update", row)).broken
+
+
+@pytest.mark.parametrize("order_id", ["0", "007", "-1", "1e3", ""])
+def test_an_order_id_is_a_number_above_zero(order_id: str) -> None:
+    fed_tables = fed(
+        frame("order", "partial"), frame("order", "insert", ORDER | {"order_id": order_id})
+    )
+    assert fed_tables.orders() == ()
+    assert fed_tables.bad_private_rows() == 1
