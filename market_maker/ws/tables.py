@@ -27,6 +27,7 @@ from market_maker.models import (
 from market_maker.wire import protocol
 from market_maker.wire.protocol import Row
 from market_maker.ws.book import Book, OwnQuantity
+from market_maker.ws.rows import are_two, is_other
 
 TRADES = 1_000
 NEWS = 10_000
@@ -136,9 +137,9 @@ class Tables:
         area, symbol = self._key
         for row in data:
             try:
-                if row.get("symbol", symbol) != symbol:
+                if is_other(row, "symbol", symbol):
                     self.counts["other symbol"] += 1
-                elif row.get("settle_currency", area) != area:
+                elif is_other(row, "settle_currency", area):
                     self.counts["other area"] += 1
                 else:
                     take(row)
@@ -193,7 +194,7 @@ class Tables:
         if table == "instrument":
             row = self._take_prices(row)
         merged = {**known.row, **row} if known else dict(row)
-        if table == "order" and known and _are_two(known.row, row):
+        if table == "order" and known and are_two(known.row, row):
             self.broken = "an order_id that names two orders"
         value = self._parse[table](merged)
         if table == "instrument" and (rule := protocol.id_rule(merged)) != self._id_rule:
@@ -282,9 +283,3 @@ class Tables:
     def view(self, own: OwnQuantity, now: float) -> tuple[Instrument | None, Ticker, Position]:
         """Return instrument, bid and ask without our `own` quantity, and position, as of `now`."""
         return self.instrument(now), self.ticker(own, now), self.position()
-
-
-def _are_two(known: Row, row: Row) -> bool:
-    """Return whether two rows of one order_id name different orders of ours."""
-    before, after = known.get("client_oid"), row.get("client_oid")
-    return bool(before and after and before != after)

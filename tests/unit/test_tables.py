@@ -323,3 +323,14 @@ def test_an_order_id_is_a_number_above_zero(order_id: str) -> None:
     )
     assert fed_tables.orders() == ()
     assert fed_tables.bad_private_rows() == 1
+
+
+@pytest.mark.parametrize("field", ["settle_currency", "symbol"])
+@pytest.mark.parametrize("name", [None, "", "0", "999999", "NaN", "abc", "1E-7", 7, True, [], {}])
+def test_an_image_of_the_position_whose_rows_cannot_be_placed_shows_no_flat_one(
+    field: str, name: object
+) -> None:
+    unplaced = fed(frame("position", "partial", LONG | {field: name}))
+    assert "position" not in unplaced.heard
+    other = {"settle_currency": "ETH", "symbol": "ETH_USD"}[field]
+    assert "position" in fed(frame("position", "partial", LONG | {field: other})).heard
