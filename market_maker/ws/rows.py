@@ -23,5 +23,5 @@ def is_other(row: Row, field: str, own: str) -> bool:
 
 def are_two(known: Row, row: Row) -> bool:
     """Return whether two rows of one order_id name different orders of ours."""
-    before, after = known.get("client_oid"), row.get("client_oid")
-    return bool(before and after and before != after)
+    names = (known.get("client_oid"), row.get("client_oid"))
+    return all(name and isinstance(name, str) for name in names) and names[0] != names[1]
