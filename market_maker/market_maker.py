@@ -22,7 +22,6 @@ from market_maker.trading import (
     RandomSizes,
     Run,
     Runtime,
-    StateLog,
     Status,
     check_sizes,
     log_start,
@@ -78,7 +77,6 @@ class OrderManager:
         self.start_XBt = 0
         """The account at the latest status, in 1e-8 of the settlement currency."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
-        self._state_log = StateLog(self.clock)
         self._status = Status(self.clock)
         self._pair_doubts = PairDoubts()
         self._beyond = 0
@@ -88,6 +86,7 @@ class OrderManager:
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.current_run.runtime
         )
+        self.exchange.on_filled = self._sizes.forget
         self.loop = Loop(self, self.exchange, self.control, self.clock)
         self._converger = Converger(self.exchange, self.loop, self.clock)
         log_start(__version__)
@@ -177,15 +176,16 @@ class OrderManager:
         )
 
     def sanity_check(self) -> None:
-        """Reconcile own orders and determine the trading state; read the ticker if it may quote."""
+        """Read instrument and ticker where quoting is allowed.
+
+        The loop has determined the trading state before; outside a tick this does it.
+        """
         self.current_run.check_loop(self)
-        self.loop.apply_health(self.exchange.refresh())
-        self._sizes.forget(self.exchange.orders.reconciler.take_fills())
-        self._state_log.log(self.health)
+        if not self.loop.is_ticking:
+            self.loop.assess()
         if not self.loop.may_quote():
             return
         self.instrument = self.exchange.get_instrument()
-        self.loop.puller.check_grid(self.instrument["tickSize"], self.instrument["lotSize"])
         self.get_ticker()
         self._status.log_full(self._converger.full_sides())
 

@@ -43,7 +43,6 @@ class Reconciler:
         self._feed = feed
         self._tracker = tracker
         self._on_fill = on_fill
-        self._fills: list[Fill] = []
         self._reconciled_epoch = 0
         self.reconciled_at = clock.monotonic()
         """When all own orders were last reconciled, in steady seconds."""
@@ -189,11 +188,6 @@ class Reconciler:
         self._repeated_at |= {order.client_oid: now for order in due}
         return tuple(due)
 
-    def take_fills(self) -> list[Fill]:
-        """Return the fills since the last call."""
-        fills, self._fills = self._fills, []
-        return fills
-
     def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
         """Return the rows of orders that are no longer open, as far as the venue knows them.
 
@@ -279,7 +273,6 @@ class Reconciler:
         )
 
     def _report(self, fills: Sequence[Fill]) -> None:
-        self._fills += fills
         for fill in fills:
             self._on_fill(fill)
             order = fill.order

@@ -10,6 +10,7 @@ monitor              facts on feed and orders      random_sizes     one random s
 account_watch        margin and its settings       book_watch       order book against REST
 position_watch       position against own fills    state_log        the trading state in the log
 runtime              dependencies of a run         run              its session, however started
+hooks                what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
 """
 
@@ -20,7 +21,6 @@ from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.run import Run, within_session
 from market_maker.trading.runtime import SCRIPT, Runtime
 from market_maker.trading.startup import PairDoubts, check_sizes
-from market_maker.trading.state_log import StateLog
 from market_maker.trading.status import Status, log_start
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "RandomSizes",
     "Run",
     "Runtime",
-    "StateLog",
     "Status",
     "check_sizes",
     "log_start",

@@ -72,6 +72,8 @@ class Exchange:
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
         """Called with the money of this run when that has changed; `guard.session` sets it."""
+        self.on_filled: Callable[[Fill], None] = lambda _: None
+        """Called with each fill once it is booked; the bot sets it."""
         self.monitor = Monitor(
             self.gte,
             self.feed,
@@ -188,6 +190,7 @@ class Exchange:
         self.records.fill(fill, booked)
         self.on_trade(self.money.as_text())
         self.monitor.note("fill")
+        self.on_filled(fill)
 
     def resync(self, reason: str) -> None:
         """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
 from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.control import Control
@@ -12,8 +11,9 @@ from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange import Exchange
+from market_maker.trading.hooks import Hooks
 from market_maker.trading.pull import Puller
-from market_maker.trading.state_log import HALTED_LINE
+from market_maker.trading.state_log import HALTED_LINE, StateLog
 
 logger = logging.getLogger(__name__)
 
@@ -27,28 +27,6 @@ CHECK_FILES_EVERY = 1.0
 """Seconds between two checks of the watched files."""
 SETTLE_SECONDS = 1.0
 """Seconds to the next tick while an outcome is unknown or quoting is not allowed."""
-
-
-class Hooks(Protocol):
-    """What the loop calls on an `OrderManager`. A strategy may override each method."""
-
-    def tick(self) -> None:
-        """Run one tick; calls `Loop.tick()`."""
-
-    def sanity_check(self) -> None:
-        """Reconcile own orders and determine the trading state."""
-
-    def print_status(self) -> None:
-        """Log the account and the position."""
-
-    def place_orders(self) -> object:
-        """Determine the wanted orders and converge to them."""
-
-    def check_file_change(self) -> bool:
-        """Check the watched files; return whether settings have changed."""
-
-    def exit(self) -> None:
-        """Cancel all own orders and prove that none is left."""
 
 
 class Loop:
@@ -78,7 +56,10 @@ class Loop:
         self.health = Health(TradingState.PAUSED, "starting")
         self.asked_at: float | None = None
         """When `place_orders()` began, in steady seconds; None outside it."""
+        self.is_ticking = False
+        """Whether a tick is under way: its trading state is determined already."""
         self.puller = Puller(exchange, control, clock)
+        self._state_log = StateLog(clock)
         self._failing_since: float | None = None  # since when each tick has failed
         self._halt_logged = False
         self._was_open = False
@@ -148,8 +129,9 @@ class Loop:
             self.puller.pull_if_due(begun, self.quote_ttl())
             return
         self._exchange.view.begin_tick()
-        confirmed = False
+        self.is_ticking, confirmed = True, False
         try:
+            self.assess()
             self._bot.sanity_check()
             self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote() or self._exchange.view.is_known:
@@ -169,12 +151,24 @@ class Loop:
             logger.exception("Strategy failed, tick skipped.")
             self._record_failure(begun, failing)
         finally:
+            self.is_ticking = False
             self._exchange.view.end_tick()
         if confirmed:
             self.puller.confirm()
         else:
             self.puller.pull_if_due(begun, self.quote_ttl())
         self._exchange.record_tick(self.health)
+
+    def assess(self) -> None:
+        """Determine the trading state, in each tick before any hook: none can leave it out.
+
+        Raises Temporary while orders on an old tick grid are not cancelled.
+        """
+        self.apply_health(self._exchange.refresh())
+        self._state_log.log(self.health)
+        if self.may_quote():
+            instrument = self._exchange.snapshot().instrument
+            self.puller.check_grid(instrument.tick, instrument.lot)
 
     def may_quote(self) -> bool:
         """Return whether the trading state allows orders."""

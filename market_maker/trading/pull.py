@@ -1,6 +1,7 @@
 """Pulling: cancels all own orders that must not rest, while the bot goes on."""
 
 import logging
+from decimal import Decimal
 
 from market_maker.clock import Clock
 from market_maker.control import Control
@@ -27,7 +28,7 @@ class Puller:
         self._unconfirmed_since: float | None = None
         self._halt_pulled = False
         self._due = 0.0
-        self._grid: tuple[float, float] | None = None
+        self._grid: tuple[Decimal, Decimal] | None = None
         """Tick and lot size of the instrument at the latest look."""
         self.is_left_over = False
         """Whether the last tick had no time to pull what must not rest: then the next begins so."""
@@ -75,14 +76,16 @@ class Puller:
             return False
         return True
 
-    def check_grid(self, tick: float, lot: float) -> None:
+    def check_grid(self, tick: Decimal, lot: Decimal) -> None:
         """Cancel all own orders when the venue has changed tick or lot size.
 
         Raises Temporary while they are not cancelled.
         """
         before, self._grid = self._grid, (tick, lot)
         if before and before != self._grid:
-            logger.warning("Venue changed tick and lot size: %s -> %s.", before, self._grid)
+            logger.warning(
+                "Venue changed tick and lot size: %s, %s -> %s, %s.", *before, *self._grid
+            )
             if not self.pull("priced on the old tick grid"):
                 self._grid = before
                 raise Temporary("own orders on the old tick grid are not cancelled yet")

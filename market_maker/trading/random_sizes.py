@@ -1,7 +1,7 @@
 """Random order sizes: one for each level of the ladder, until its order has filled."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 
 from market_maker.errors import InvalidOrder
@@ -35,14 +35,13 @@ class RandomSizes:
             self._drawn[index] = float(self._draw(least, most) * step)
         return self._drawn[index]
 
-    def forget(self, fills: Iterable[Fill]) -> None:
-        """Forget the size of each level whose order has filled: the next one is drawn again."""
-        for fill in fills:
-            sign = -1 if fill.side is Side.BUY else 1
-            levels = [
-                index
-                for index, qty in self._drawn.items()
-                if index * sign > 0 and Decimal(str(qty)) == fill.order.qty
-            ]
-            if levels and not fill.order.remaining:
-                del self._drawn[min(levels, key=abs)]
+    def forget(self, fill: Fill) -> None:
+        """Forget the size of the level whose order has filled: the next one is drawn again."""
+        sign = -1 if fill.side is Side.BUY else 1
+        levels = [
+            index
+            for index, qty in self._drawn.items()
+            if index * sign > 0 and Decimal(str(qty)) == fill.order.qty
+        ]
+        if levels and not fill.order.remaining:
+            del self._drawn[min(levels, key=abs)]

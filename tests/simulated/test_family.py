@@ -310,6 +310,42 @@ def test_nothing_is_placed_while_the_state_allows_no_orders(strategy: Make, log:
     assert "HALTED, orders not placed: a person" in log.text
 
 
+def test_the_trading_state_hangs_on_no_hook(strategy: Make, log: Log) -> None:
+    """A check of its own replaces ours: its orders are booked, pulled and halted all the same."""
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            def sanity_check(self):
+                self.exchange.check_market_open()
+            def print_status(self):
+                pass
+            def get_ticker(self):
+                return self.exchange.get_ticker()
+            def place_orders(self):
+                bid = self.get_ticker()["buy"] - 20.5
+                self.converge_orders([{"side": "Buy", "orderQty": 200, "price": bid}], [])
+        """,
+        **LIMITS,
+    )
+    world.run(5)
+    assert world.ladder() == ["BUY 200 @ 8469.5"]
+    world.fault("mute", for_ms=30_000)
+    world.run(29)
+    assert (state(world), world.ladder()) == (TradingState.PAUSED, [])
+    world.run(30)
+    assert (state(world), world.ladder()) == (TradingState.ACTIVE, ["BUY 200 @ 8469.5"])
+    hit(world, 200)
+    world.run(5)
+    assert (world.position(), world.ladder()) == ((200, 0), []), "its fill counts for the limit"
+    assert_sound(world)
+    world.bot.halt("a person")  # type: ignore[union-attr]
+    world.run(5)
+    assert (state(world), world.ladder()) == (TradingState.HALTED, [])
+    assert_sound(world)
+
+
 def test_a_logger_of_the_family_logs_where_the_bot_logs() -> None:
     from market_maker.utils import log
 

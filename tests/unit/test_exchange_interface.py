@@ -8,7 +8,7 @@ from conftest import client_of, wait_until
 
 from market_maker.errors import OrdersLeft
 from market_maker.gte import Outcome
-from market_maker.models import OpenOrder, OrderRequest, OrderState, Plan, Side
+from market_maker.models import Fill, OpenOrder, OrderRequest, OrderState, Plan, Side
 from market_maker.money import value
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
@@ -65,12 +65,13 @@ def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
 def test_fills_are_reported_once_and_equal_the_venues(
     exchange: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
+    fills: list[Fill] = []
+    exchange.on_filled = fills.append
     exchange.execute(Plan(create=(buy("8491", 100),)))
     for qty in (30, 30, 40):
         venue.take("sell", "8491", qty)
     wait_until(lambda: exchange.orders.take_news() or not exchange.orders.tracker.live())
     exchange.orders.reconciler.reconcile()
-    fills = exchange.orders.reconciler.take_fills()
     assert sum(fill.qty for fill in fills) == exchange.money.trades.bought == 100
     assert venue.judge().bought == 100
     assert log.text.count("Bought") == len(fills)

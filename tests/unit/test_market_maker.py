@@ -190,9 +190,9 @@ def test_a_random_size_is_drawn_anew_when_its_level_has_filled() -> None:
     assert [sizes.of(index, **bounds) for index in (-1, 1, -1)] == [10, 11, 10]
     order = OpenOrder(side=Side.BUY, price=Decimal(8000), qty=Decimal(10), filled=Decimal(4))
     part = Fill(side=Side.BUY, qty=Decimal(4), before=replace(order, filled=ZERO), order=order)
-    sizes.forget([part])
+    sizes.forget(part)
     assert sizes.of(-1, **bounds) == 10, "a part fill keeps it"
-    sizes.forget([replace(part, order=replace(order, filled=Decimal(10)))])
+    sizes.forget(replace(part, order=replace(order, filled=Decimal(10))))
     assert [sizes.of(index, **bounds) for index in (-1, 1)] == [12, 11]
 
 
