@@ -351,8 +351,8 @@ BUGS = (
     Bug(
         "MAX_LOSS halts on a profit",
         "trading/account_watch.py",
-        "self._money.trades.profit(instrument, mark) <= -max_loss",
-        "self._money.trades.profit(instrument, mark) >= max_loss",
+        "if max_loss and loss >= max_loss:",
+        "if max_loss and -loss >= max_loss:",
     ),
     Bug(
         "the position base is reset with an outcome unknown",
@@ -399,8 +399,8 @@ BUGS = (
     Bug(
         "a random size is drawn again for the other side",
         "trading/random_sizes.py",
-        "            sign = -1 if fill.side is Side.BUY else 1\n",
-        "            sign = 1 if fill.side is Side.BUY else -1\n",
+        "        sign = -1 if fill.side is Side.BUY else 1\n",
+        "        sign = 1 if fill.side is Side.BUY else -1\n",
     ),
     # --- orders ---------------------------------------------------------------------------------
     Bug(
@@ -907,9 +907,8 @@ BUGS = (
     ),
     Bug(
         "orders on an old tick stay",
-        "market_maker.py",
-        '        self.loop.puller.check_grid(self.instrument["tickSize"], '
-        'self.instrument["lotSize"])\n',
-        "",
+        "trading/loop.py",
+        "            self.puller.check_grid(instrument.tick, instrument.lot)\n",
+        "            pass\n",
     ),
 )

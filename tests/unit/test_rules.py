@@ -13,6 +13,7 @@ import pytest
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings.schema import FIELDS, NEED_RESTART
+from tests.seeded.bugs import BUGS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "market_maker"
@@ -176,3 +177,9 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_what_runs_only_as_a_command_can_be_imported(name: str) -> None:
     importlib.import_module(name)
+
+
+def test_each_seeded_bug_has_a_place_in_the_code() -> None:
+    """One whose text has moved would be tried by nobody, and thought to be caught."""
+    places = {bug.name: (PACKAGE / bug.file).read_text("utf-8").count(bug.old) for bug in BUGS}
+    assert [name for name, count in places.items() if count != 1] == []
