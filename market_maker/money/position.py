@@ -22,6 +22,8 @@ CHANGING_SECONDS = 12.0
 """Seconds after which a changing mismatch is verified, too."""
 LEG_STALE = 5.0
 """Seconds without a row of a leg, while the table's frames go on: the leg may be flat."""
+FLAT_STALE = 1.5
+"""The same for a leg that own fills have closed: the frames of a venue that shows none if flat."""
 RECENT = 10_000
 """Own fills that are kept until the legs show them."""
 NEAR_LIQUIDATION = Decimal("0.005")
@@ -65,9 +67,19 @@ class _LegLedger:
 
     def is_doubtful(self, leg: Leg, shown: Position) -> bool:
         """Return whether a leg may be flat: the table's frames go on, and its row does not come."""
-        if not leg.qty or shown.at - leg.at < LEG_STALE:
+        if not leg.qty:
+            return False
+        quiet = shown.at - leg.at
+        is_closed = self.base is not None and not self.expected
+        if is_closed and quiet - max(self.changed_at - leg.at, 0) >= FLAT_STALE:
+            return True
+        if quiet < LEG_STALE:
             return False
         return leg.qty != self.verified_qty or leg.arrival == self.doubted
+
+    def is_asked_about(self, leg: Leg) -> bool:
+        """Return whether this row of the leg is being verified, or was."""
+        return leg.qty == self.verified_qty and leg.arrival == self.doubted
 
 
 class PositionLedger:
@@ -171,15 +183,16 @@ class PositionLedger:
         self._proposed = None
 
     def has_vanished(self, shown: Position) -> bool:
-        """Return, once for each quantity, whether a leg has had no row for LEG_STALE seconds.
+        """Return, once for each quantity, whether a leg has had no row for too long.
 
-        It may be flat or only quiet: the snapshot of a new connection tells.
+        That is LEG_STALE seconds, or FLAT_STALE once own fills have closed the leg. It may be
+        flat or only quiet: the snapshot of a new connection tells.
         """
         found = False
         for line, leg in self._legs(shown):
             if not leg.qty:
                 line.verified_qty = ZERO
-            elif line.is_doubtful(leg, shown) and leg.qty != line.verified_qty:
+            elif line.is_doubtful(leg, shown) and not line.is_asked_about(leg):
                 line.verified_qty, line.doubted = leg.qty, leg.arrival
                 found = True
         return found

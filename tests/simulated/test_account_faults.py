@@ -203,10 +203,10 @@ def test_a_leg_that_is_shown_no_more_is_asked_about_and_then_flat(
         assert shown(world) == world.position() == (100, 0)
         lift(world)
         assert world.position()[0] == 0
-        world.run(3)
+        world.run(1)
         assert shown(world)[0] == 100, "silence alone says nothing"
-        world.run(20)
-        assert shown(world) == world.position()
+        world.run(4)
+        assert shown(world) == world.position(), "own fills have closed it: ask at once"
         assert epoch(world) == 2
         assert "reconnecting to verify" in log.text
         assert "without an own fill" not in log.text

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Exposure, Fill, Leg, OpenOrder, Position, Side
-from market_maker.money.position import CHANGING_SECONDS, LEG_STALE, SETTLE, Jump, PositionLedger
+from market_maker.money.position import (
+    CHANGING_SECONDS,
+    FLAT_STALE,
+    LEG_STALE,
+    SETTLE,
+    Jump,
+    PositionLedger,
+)
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -303,6 +310,20 @@ def test_a_leg_that_is_shown_no_more_is_asked_about_once() -> None:
     assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + LEG_STALE))
     assert ledger.has_vanished(quiet)
     assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + LEG_STALE))
+
+
+def test_a_leg_that_own_fills_closed_and_that_is_shown_no_more_is_asked_about_sooner() -> None:
+    def is_asked_about(closed: int, frame: float) -> bool:
+        ledger = ledger_of(legs(70, at=1.0), fill(SELL, closed, close=True))
+        ledger.see(legs(70, at=1.0), 2.0)
+        quiet = legs(70, at=1.0, frame=frame)
+        found = ledger.has_vanished(quiet)
+        assert not ledger.has_vanished(quiet)
+        return found
+
+    assert is_asked_about(70, 2.0 + FLAT_STALE)
+    assert not is_asked_about(70, 1.9 + FLAT_STALE)
+    assert not is_asked_about(69, 2.0 + FLAT_STALE)
 
 
 def test_a_leg_that_may_be_flat_counts_as_both_until_a_new_row_verifies_it() -> None:
