@@ -35,10 +35,12 @@ GAP_SECONDS = 25.0
 """Mean seconds from one fault to the next, outside the quiet times."""
 TOGETHER = 0.2
 """How often a second fault begins with the first."""
-QUIET_EVERY, QUIET_SECONDS = 600.0, 100.0
+QUIET_EVERY = 600.0
 """Now and then all faults end, and bot and exchange must come to agree."""
-SETTLED_AFTER = 70.0
-"""Seconds after the last fault at which they must: a resting alarm may hold for a minute."""
+STILL_AFTER = 70.0
+"""Seconds after the last fault at which the market stands still: an alarm may hold for a minute."""
+SETTLED_AFTER, SETTLED_EACH = 20.0, 0.2
+"""Seconds after that at which they must agree: at least, and for each order of the ladder."""
 START_AGAIN = 5.0
 RIGHT_CLOCK_AFTER_MS = 60_000
 AWAY = {
@@ -302,11 +304,16 @@ class Soak:
         self._enders.clear()
         self._strategy.misdeed = ""
         self._clear_halt()
-        self.world.timeline.after(QUIET_SECONDS, self._end_quiet)
+        self.world.timeline.after(self._agreed_after() + 10, self._end_quiet)
 
     def _end_quiet(self) -> None:
         self._quiet_since = None
         self.walk.still = False
+
+    def _agreed_after(self) -> float:
+        """Return the seconds of quiet after which bot and exchange must agree."""
+        orders = 2 * self.shape.given["ORDER_PAIRS"]
+        return STILL_AFTER + max(SETTLED_AFTER, SETTLED_EACH * orders)
 
     def _clear_halt(self) -> None:
         """Do what a person does about a halt: look, and start the bot anew."""
@@ -335,8 +342,8 @@ class Soak:
             self.invariants.check_gone(quiet)
         if 40 <= quiet < 41:
             self._clear_halt()
-        self.walk.still = quiet > SETTLED_AFTER
-        if SETTLED_AFTER + 20 <= quiet < SETTLED_AFTER + 21 and not bot.control.halt_reason:
+        self.walk.still = quiet > STILL_AFTER
+        if 0 <= quiet - self._agreed_after() < 1 and not bot.control.halt_reason:
             self.invariants.check_converged()
             self.invariants.check_books()
 
