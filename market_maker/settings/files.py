@@ -29,7 +29,7 @@ def read_checked(path: Path) -> tuple[bytes, str]:
     between. The superuser and a sticky directory such as /tmp are no danger; links are followed.
     Raises OSError as `read()` does.
     """
-    data, about, _ = _read(path)
+    data, about = _read(path)
     name = shlex.quote(str(path))
     if about.st_uid not in (os.geteuid(), 0):
         return data, f"{path} belongs to another user: chown {os.geteuid()} {name}"
@@ -45,9 +45,11 @@ def read_key(path: Path) -> tuple[str, str]:
     directories that others cannot write. Raises SettingsError when it holds no key.
     """
     try:
-        data, about, real = _read(path, KEY_FILE_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+        real = path.resolve()
+        data, about = _read(real, KEY_FILE_BYTES + 1, os.O_NOFOLLOW)
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "it is no path"
+        raise SettingsError(f"{path} cannot be read: {why}") from None
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
     except UnicodeDecodeError:
@@ -75,18 +77,17 @@ def logs_tls_keys() -> bool:
     return bool(os.environ.get(KEY_LOG))
 
 
-def _read(path: Path, limit: int = -1) -> tuple[bytes, os.stat_result, Path]:
-    """Return what a file holds, what the system says of it, and where links to it lead."""
+def _read(path: Path, limit: int = -1, how: int = 0) -> tuple[bytes, os.stat_result]:
+    """Return what a file holds, and what the system says of it."""
     try:
-        real = path.resolve()
-        fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (ValueError, RuntimeError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | how)
+    except ValueError:
         raise OSError(0, "it is no path") from None
     with open(fd, "rb") as file:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
             raise OSError(0, "it is not a regular file")
-        return file.read(limit), about, real
+        return file.read(limit), about
 
 
 def _open_key(path: Path, real: Path, about: os.stat_result) -> str:

@@ -349,7 +349,7 @@ def feed_odd(table: str, field: str, value: str, log: pytest.LogCaptureFixture) 
             assert table == "instrument"
             assert f"invalid row of instrument: {field}" in log.text
             assert after.instrument.tick == before.instrument.tick
-            assert_all_well(world)
+            assert_all_well(world, 20)
             return
         assert refused(world) >= 1
         if table == "order_book" and value:
@@ -357,7 +357,7 @@ def feed_odd(table: str, field: str, value: str, log: pytest.LogCaptureFixture) 
         if table == "instrument":
             assert after.instrument.tick == before.instrument.tick
             assert after.instrument.mark_price == before.instrument.mark_price
-        assert_all_well(world)
+        assert_all_well(world, 20)
         assert log.text.count("Dropped invalid feed data") == 1
 
 

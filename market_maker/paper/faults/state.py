@@ -23,6 +23,7 @@ class StateFaults:
         self._empty: set[str] = set()
         self._ghosts: dict[str, engine.Order] = {}
         self._ghost_count = 0
+        self._were_active = False
         self.skew_ms = 0
 
     def check(self, fault: Fault) -> None:
@@ -36,6 +37,9 @@ class StateFaults:
 
     def update(self, active: Sequence[Fault], now: int) -> None:
         """Bring the exchange into the state that the active faults demand; `now` is ms UTC."""
+        if not active and not self._were_active:
+            return
+        self._were_active = bool(active)
         self.skew_ms = sum(fault.number for fault in active if fault.name == "clock_skew")
         forgets = any(fault.name == "forget_client_oid" for fault in active)
         own = self._own_quirks
