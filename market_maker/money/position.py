@@ -22,6 +22,8 @@ CHANGING_SECONDS = 12.0
 """Seconds after which a changing mismatch is verified, too."""
 LEG_STALE = 5.0
 """Seconds without a row of a leg, while the table's frames go on: the leg may be flat."""
+LIVELY = 10.0
+"""Seconds of steady rows after which a leg is no longer taken for one whose rows are rare."""
 FLAT_STALE = 1.5
 """The same for a leg that own fills have closed: the frames of a venue that shows none if flat."""
 RECENT = 10_000
@@ -57,9 +59,11 @@ class _LegLedger:
     last_matching: Leg = field(default_factory=Leg)
     """The leg when it last matched own fills."""
     verified_qty: Decimal = ZERO
-    """The quantity for which a missing row was last verified; 0: none."""
+    """The quantity for which a missing row was last verified; 0: none, or rows have come since."""
     doubted: int = -1
     """The frame whose row is being verified; -1: none."""
+    lively_since: float | None = None
+    """Since when its rows have come without a pause of LEG_STALE seconds; None after one."""
 
     @property
     def expected(self) -> Decimal:
@@ -76,6 +80,15 @@ class _LegLedger:
         if quiet < LEG_STALE:
             return False
         return leg.qty != self.verified_qty or leg.arrival == self.doubted
+
+    def see_pause(self, leg: Leg, shown: Position) -> None:
+        """Note whether rows come steadily: then the next pause is verified, whatever was before."""
+        if shown.at - leg.at >= LEG_STALE:
+            self.lively_since = None
+        elif self.lively_since is None:
+            self.lively_since = leg.at
+        elif leg.at - self.lively_since >= LIVELY:
+            self.verified_qty = ZERO
 
     def is_asked_about(self, leg: Leg) -> bool:
         """Return whether this row of the leg is being verified, or was."""
@@ -183,13 +196,14 @@ class PositionLedger:
         self._proposed = None
 
     def has_vanished(self, shown: Position) -> bool:
-        """Return, once for each quantity, whether a leg has had no row for too long.
+        """Return, once for a quantity and pause, whether a leg has had no row for too long.
 
         That is LEG_STALE seconds, or FLAT_STALE once own fills have closed the leg. It may be
         flat or only quiet: the snapshot of a new connection tells.
         """
         found = False
         for line, leg in self._legs(shown):
+            line.see_pause(leg, shown)
             if not leg.qty:
                 line.verified_qty = ZERO
             elif line.is_doubtful(leg, shown) and not line.is_asked_about(leg):

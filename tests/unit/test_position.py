@@ -13,6 +13,7 @@ from market_maker.money.position import (
     CHANGING_SECONDS,
     FLAT_STALE,
     LEG_STALE,
+    LIVELY,
     SETTLE,
     Jump,
     PositionLedger,
@@ -310,6 +311,19 @@ def test_a_leg_that_is_shown_no_more_is_asked_about_once() -> None:
     assert not ledger.has_vanished(legs(0, at=1.0, frame=1.0 + LEG_STALE))
     assert ledger.has_vanished(quiet)
     assert ledger.has_vanished(legs(71, at=1.0, frame=1.0 + LEG_STALE))
+
+
+def test_a_leg_whose_rows_came_steadily_again_is_asked_about_at_the_next_pause() -> None:
+    ledger = PositionLedger()
+
+    def is_asked_about(at: float, frame: float) -> bool:
+        return ledger.has_vanished(legs(70, arrival=int(at), at=at, frame=frame))
+
+    assert is_asked_about(1, 1 + LEG_STALE)
+    assert not is_asked_about(7, 7 + LEG_STALE), "verified, and its rows are rare"
+    assert not any(is_asked_about(at, at + 0.5) for at in range(13, 13 + int(LIVELY) + 1))
+    assert is_asked_about(13 + LIVELY, 13 + LIVELY + LEG_STALE)
+    assert not is_asked_about(30 + LIVELY, 30 + LIVELY + LEG_STALE)
 
 
 def test_a_leg_that_own_fills_closed_and_that_is_shown_no_more_is_asked_about_sooner() -> None:
