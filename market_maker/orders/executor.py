@@ -73,6 +73,7 @@ class Executor:
         """Called during long operations, as a heartbeat for the guard."""
         self.is_cut_short = False
         """Whether the time slice ended before the whole plan was sent: then tick at once."""
+        self._sent: tuple[str, ...] = ()
         self._post_only = False
         self._order_cap = 0
         self._order_cap_until = 0.0
@@ -88,6 +89,11 @@ class Executor:
         """Return how many orders may be open: fewer for a while after a refusal for margin."""
         is_capped = self._clock.monotonic() < self._order_cap_until
         return min(self._order_cap, most) if is_capped else most
+
+    def take_sent(self) -> list[OpenOrder]:
+        """Return the orders that the last plan created, but for those that the venue never had."""
+        sent, self._sent = self._sent, ()
+        return [order for order in map(self._tracker.latest, sent) if order]
 
     def take_busy_seconds(self) -> float:
         """Return the seconds spent on sending plans since the last call."""
@@ -114,6 +120,7 @@ class Executor:
             if not wanted:
                 return 0
             creates = [replace(r, client_oid=self._gte.new_client_oid()) for r in wanted]
+            self._sent = tuple(r.client_oid for r in creates)
             self._log("Creating", creates)
             for request in creates:
                 self._tracker.sending(request)

@@ -68,7 +68,10 @@ class OrderTracker:
 
     def find(self, row: OpenOrder) -> OpenOrder | None:
         """Return the own order that a row shows, live or ended; None for an order of others."""
-        client_oid = self._oid(row)
+        return self.latest(self._oid(row))
+
+    def latest(self, client_oid: str) -> OpenOrder | None:
+        """Return an own order, live or ended; None for one that the venue never had."""
         return self._orders.get(client_oid) or self._ended.get(client_oid)
 
     def unknown(self) -> tuple[OpenOrder, ...]:

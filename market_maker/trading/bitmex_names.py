@@ -5,6 +5,7 @@ family has them so. A key for which the venue shows no value raises a KeyError t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -201,6 +202,28 @@ def depth_of(levels: Mapping[str, Iterable[Sequence[str]]], symbol: str) -> list
         for price, size in levels[name]
     ]
     return sorted(rows, key=lambda row: -row["price"])
+
+
+def trades_of(rows: Iterable[Mapping[str, str]], symbol: str) -> list[Row]:
+    """Return public trades as the family's rows, in the order given; timestamp is text in UTC.
+
+    The side is the taker's; size is in contracts or base currency.
+    """
+    return [
+        Row(
+            symbol=symbol,
+            side=row["side"].capitalize(),
+            price=float(row["price"]),
+            size=_number(Decimal(row["qty"])),
+            timestamp=_stamp(int(row["time"])),
+        )
+        for row in rows
+    ]
+
+
+def _stamp(time_ms: int) -> str:
+    at = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _number(value: Decimal) -> float:

@@ -44,8 +44,9 @@ class Converger:
         self._execute(self._decide(tuple(wanted), snapshot), len(wanted))
 
     def place(self, orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
-        """Place orders beside the open ones, within the limits; return those that may rest now.
+        """Place orders beside the open ones, within the limits.
 
+        Returns those that the venue has accepted, filled at once or not, or may have accepted.
         Raises as `converge()` does.
         """
         self._check_may_place()
@@ -53,9 +54,7 @@ class Converger:
         more = [request_of(order, None, snapshot.instrument) for order in orders]
         _check_number(len(more) + len(snapshot.orders))
         decision = strategy.decide_more(more, snapshot, self._limits())
-        before = {order.client_oid for order in snapshot.orders}
-        self._execute(decision, len(more) + len(snapshot.orders))
-        return [o for o in self._exchange.orders.live() if o.client_oid not in before]
+        return self._execute(decision, len(more) + len(snapshot.orders))
 
     def take_returned(self, returned: object) -> None:
         """Converge to the orders that `place_orders()` has returned, a list or a generator."""
@@ -90,12 +89,13 @@ class Converger:
                 found.append((words, f"up to {plain(held)}, {name} {getattr(settings, name)}"))
         return found
 
-    def _execute(self, decision: Decision, wanted: int) -> None:
-        """Send what a decision plans, but for what is held back."""
+    def _execute(self, decision: Decision, wanted: int) -> list[OpenOrder]:
+        """Send what a decision plans, but for what is held back; return the orders created."""
         plan = self._brake.hold_back(decision.plan, wanted, self._clock.monotonic())
         self._log.log(plan, decision.dropped)
         if self._exchange.execute(plan):
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
+        return self._exchange.orders.executor.take_sent()
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
         limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)

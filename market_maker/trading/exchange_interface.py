@@ -148,9 +148,9 @@ class ExchangeInterface(Exchange):
             return Row(price=2**32)
         return bitmex_names.orders_of([min(sells, key=PRICE)], self.symbol)[0]
 
-    def recent_trades(self) -> list[dict[str, str]]:
-        """Return the latest public trades, oldest first."""
-        return self.gte.recent_trades()
+    def recent_trades(self) -> list[Row]:
+        """Return the latest public trades, oldest first; see `bitmex_names.trades_of()`."""
+        return bitmex_names.trades_of(self.gte.recent_trades(), self.symbol)
 
     def check_market_open(self) -> None:
         """Raise MarketClosedError when the feed does not show the market; GTE never closes it."""

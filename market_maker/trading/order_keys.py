@@ -14,11 +14,21 @@ LARGEST = 10**15
 """Prices and quantities of a strategy must be below this."""
 PLAIN = {"price", "orderQty", "side"}
 """The keys of most orders."""
-NOT_HERE = (
-    *("stopPx", "pegOffsetValue", "pegPriceType", "displayQty", "simpleOrderQty"),
-    *("contingencyType", "clOrdLinkID", "trailValue"),
-)
-"""Keys of the family's orders that change what an order does, and that GTE has nothing for."""
+NOT_HERE = {
+    *("stoppx", "stopprice", "pegoffsetvalue", "pegpricetype", "displayqty", "simpleorderqty"),
+    *("contingencytype", "clordlinkid", "trailvalue", "triggerprice"),
+}
+"""Keys that change what an order does, and that GTE has nothing for; as `_plain()` has them."""
+TYPES, TIMES = {"ordtype", "ordertype", "type"}, {"timeinforce", "tif"}
+FLAGS = {
+    "reduceonly": "reduce_only",
+    "closeflag": "reduce_only",
+    "postonly": "post_only",
+    "hidden": "",
+    "iceberg": "",
+}
+"""Keys that are true or false: what of an `OrderRequest` they set; empty for what cannot be had."""
+YES, NO = {"true", "yes", "1"}, {"false", "no", "0", "none", ""}
 INSTRUCTIONS = {
     "": {},
     "ParticipateDoNotInitiate": {"post_only": True},
@@ -36,14 +46,13 @@ def request_of(order: object, side: Side | None, instrument: Instrument) -> Orde
     """
     side = side_of(order, side)
     assert isinstance(order, Mapping)
+    more = {} if order.keys() <= PLAIN else _instructions(order, instrument.symbol)
     price = _positive(order, "price")
     qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
     wanted = OrderRequest(
         side=side, price=to_grid(price, instrument.tick), qty=to_lot(qty, instrument.lot)
     )
-    if order.keys() <= PLAIN:
-        return wanted
-    return replace(wanted, **_instructions(order, instrument.symbol))
+    return replace(wanted, **more) if more else wanted
 
 
 def side_of(order: object, wanted: Side | None = None) -> Side:
@@ -59,29 +68,52 @@ def side_of(order: object, wanted: Side | None = None) -> Side:
 
 
 def _instructions(order: Mapping[str, Any], symbol: str) -> dict[str, Any]:
-    """Return what else an order asks for. Raises InvalidOrder for what GTE does not have."""
+    """Return what else an order asks for. Raises InvalidOrder for what GTE does not have.
 
-    def refuse(key: str, words: str) -> InvalidOrder:
-        return InvalidOrder(f"{dict(order)}: {key} {order[key]!r} {words}")
-
-    for key in NOT_HERE:
-        if order.get(key) is not None:
-            raise refuse(key, "cannot be had: GTE has limit orders only")
-    if str(order.get("ordType") or "Limit").lower() != "limit":
-        raise refuse("ordType", "cannot be had: GTE has limit orders only")
-    if (order.get("timeInForce") or "GoodTillCancel") not in ("GoodTillCancel", "GTC"):
-        raise refuse("timeInForce", "cannot be had: every order of GTE is good till cancelled")
-    if (order.get("symbol") or symbol) != symbol:
-        raise refuse("symbol", f"is not {symbol}, which this bot trades")
+    Keys are known however they are written: reduceOnly, ReduceOnly, reduce_only. Those of which
+    neither the family nor GTE knows anything are the strategy's own, and change nothing.
+    """
     found: dict[str, Any] = {}
-    for word in str(order.get("execInst") or "").split(","):
-        if word.strip() not in INSTRUCTIONS:
-            known = ", ".join(filter(None, INSTRUCTIONS))
-            raise refuse("execInst", f"is not one of {known}")
-        found |= INSTRUCTIONS[word.strip()]
-    for key in ("reduceOnly", "ReduceOnly"):
-        found |= {"reduce_only": True} if order.get(key) else {}
+    for key, value in order.items():
+        try:
+            found |= _asked(_plain(key), value, symbol)
+        except ValueError as error:
+            raise InvalidOrder(f"{dict(order)}: {key} {value!r} {error}") from None
     return found
+
+
+def _asked(name: str, value: object, symbol: str) -> dict[str, Any]:
+    """Return what one key asks for. Raises ValueError with the reason for what cannot be had."""
+    if name in FLAGS:
+        return _flag(FLAGS[name], value)
+    if name == "execinst":
+        words = [word.strip() for word in str(value or "").split(",")]
+        if not INSTRUCTIONS.keys() >= {*words}:
+            raise ValueError(f"is not one of {', '.join(filter(None, INSTRUCTIONS))}")
+        return {key: asked for word in words for key, asked in INSTRUCTIONS[word].items()}
+    is_limit = name not in TYPES or _plain(value or "limit") == "limit"
+    if not is_limit or (name in NOT_HERE and value is not None):
+        raise ValueError("cannot be had: GTE has limit orders only")
+    if name in TIMES and _plain(value or "gtc") not in ("goodtillcancel", "gtc"):
+        raise ValueError("cannot be had: every order of GTE is good till cancelled")
+    if name == "symbol" and (value or symbol) != symbol:
+        raise ValueError(f"is not {symbol}, which this bot trades")
+    return {}
+
+
+def _flag(field: str, value: object) -> dict[str, Any]:
+    """Return what a key that is true or false asks for: a bool, a number, or such a word."""
+    word = str(bool(value) if isinstance(value, int | float) else value).strip().lower()
+    if word not in YES | NO:
+        raise ValueError("must be True or False")
+    if word in YES and not field:
+        raise ValueError("cannot be had: GTE shows every order")
+    return {field: True} if word in YES else {}
+
+
+def _plain(word: object) -> str:
+    """Return a key or word of the family without its spelling: ordtype for ord_type or ordType."""
+    return str(word).replace("_", "").lower()
 
 
 def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:

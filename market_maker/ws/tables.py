@@ -180,7 +180,7 @@ class Tables:
     def _trade(self, row: Row) -> None:
         self.trades.append(
             {
-                "time": protocol.text(row, "trade_time"),
+                "time": str(protocol.millis(row, "trade_time")),
                 "side": protocol.text(row, "side"),
                 "price": str(protocol.positive(row, "price")),
                 "qty": str(protocol.positive(row, "qty")),

@@ -4,6 +4,7 @@ import logging
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -153,6 +154,9 @@ def test_what_the_family_reads_has_its_meaning_and_its_units(strategy: Make) -> 
     world = strategy(READER)
     world.foreign_order("buy", "8497.5", 200)
     world.run(65)  # the leverage is read once a minute
+    world.take("buy", "8497.5", 7)
+    traded_ms = world.timeline.true_ms()
+    world.run(2)
     seen = world.bot.seen  # type: ignore[union-attr]
     instrument = seen["instrument"]
     assert (instrument["bidPrice"], instrument["askPrice"]) == (8490, 8497.5)
@@ -181,6 +185,9 @@ def test_what_the_family_reads_has_its_meaning_and_its_units(strategy: Make) -> 
     assert seen["cost"] == pytest.approx(100 / 8000 * 1e8)
     assert (seen["long"], seen["short"], seen["area"], seen["dry"]) == (200, 0, "BTC", False)
     assert seen["portfolio"]["BTC_USD"]["futureType"] == "Inverse"
+    trade = seen["trades"][-1]
+    assert (trade["side"], trade["price"], trade["size"]) == ("Buy", 8497.5, 7)
+    assert datetime.fromisoformat(trade["timestamp"]).timestamp() * 1000 == traded_ms
     assert seen["depth"][0]["side"] == "Sell"
     assert seen["depth"][-1]["side"] == "Buy"
     assert [row["price"] for row in seen["orders"]] == [8400] == [r["price"] for r in seen["http"]]
@@ -220,23 +227,54 @@ ORDER = """
 """
 
 
-@pytest.mark.parametrize("post_only", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "is_sent"),
+    [
+        ({}, True),
+        ({"postOnly": "false", "reduceOnly": False, "hidden": 0, "type": "LIMIT"}, True),
+        ({"level": 1, "text": "mine", "clOrdID": "mine-1"}, True),
+        ({"execInst": "ParticipateDoNotInitiate"}, False),
+        ({"postOnly": True}, False),
+        ({"post_only": "true"}, False),
+    ],
+)
 def test_an_order_that_asks_for_post_only_is_not_sent_once_it_would_trade(
-    strategy: Make, post_only: bool
+    strategy: Make, keys: dict[str, Any], is_sent: bool
 ) -> None:
+    world = strategy(ORDER, POST_ONLY=False)
+    bot: Any = world.bot
+    world.run(1)
+    execute = bot.exchange.execute
+
+    def execute_once_the_market_has_moved(plan: Any) -> Any:
+        if plan.create:
+            world.put("sell", "8493", 50)
+            bot.exchange._clock.sleep(0.2)
+        return execute(plan)
+
+    bot.exchange.execute = execute_once_the_market_has_moved
+    bot.orders = [{"side": "Buy", "orderQty": 10, "price": 8495, **keys}]
+    world.run(2)
+    assert world.position() == ((10, 0) if is_sent else (0, 0))
+    assert [row["orderQty"] for row in bot.got] == [10] * is_sent, "filled at once, and returned"
+    assert world.ladder() == []
+
+
+def test_an_accepted_order_is_returned_and_has_a_client_id_of_ours(strategy: Make) -> None:
     world = strategy(ORDER)
     bot: Any = world.bot
-    order = {"side": "Buy", "orderQty": 10, "price": 8495}
-    bot.orders = [order | ({"execInst": "ParticipateDoNotInitiate"} if post_only else {})]
+    bot.orders = [{"side": "Buy", "orderQty": 10, "price": 8495, "clOrdID": "mine-1"}]
     world.run(0.5)
     assert world.ladder() == ["BUY 10 @ 8495"]
     [row] = bot.got
     assert (row["price"], row["orderQty"], row["side"]) == (8495, 10, "Buy")
     asked = next(iter(bot.exchange.orders.live()))
-    assert asked.order_id == row["orderID"]
+    assert (asked.order_id, asked.client_oid) == (row["orderID"], row["clOrdID"])
 
 
-@pytest.mark.parametrize("key", [{"execInst": "ReduceOnly"}, {"reduceOnly": True}])
+@pytest.mark.parametrize(
+    "key", [{"execInst": "ReduceOnly"}, {"reduceOnly": True}, {"reduce_only": 1}]
+)
 def test_an_order_that_may_only_reduce_closes_or_is_not_placed(
     strategy: Make, key: dict[str, Any], log: Log
 ) -> None:
