@@ -251,10 +251,6 @@ class Reconciler:
         """Return whether a cancel is not confirmed yet."""
         return any(order.state is OrderState.CANCELLING for order in self._tracker.live())
 
-    def _has_lasting_mismatch(self, order: OpenOrder) -> bool:
-        now = self._clock.monotonic()
-        return now - self._mismatch_since.get(order.client_oid, now) > MISMATCH_SECONDS
-
     def _record_mismatches(self) -> None:
         """Update `_mismatch_since` from the open orders of the feed."""
         shown = {order.order_id for order in self._feed.open_orders()}
@@ -268,9 +264,9 @@ class Reconciler:
 
     def _needs_reconcile(self) -> bool:
         """Return whether an outcome is unknown, or an order has a lasting mismatch."""
-        return bool(self._tracker.unknown()) or any(
-            map(self._has_lasting_mismatch, self._tracker.live())
-        )
+        now = self._clock.monotonic()
+        lasting = (now - since > MISMATCH_SECONDS for since in self._mismatch_since.values())
+        return bool(self._tracker.unknown()) or any(lasting)
 
     def _report(self, fills: Sequence[Fill]) -> None:
         for fill in fills:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from numbers import Rational
 from typing import Any
 
@@ -49,10 +50,16 @@ def request_of(order: object, side: Side | None, instrument: Instrument) -> Orde
     more = {} if order.keys() <= PLAIN else _instructions(order, instrument.symbol)
     price = _positive(order, "price")
     qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
-    wanted = OrderRequest(
-        side=side, price=to_grid(price, instrument.tick), qty=to_lot(qty, instrument.lot)
-    )
+    wanted = _on_grid(side, price, qty, instrument.tick, instrument.lot)
     return replace(wanted, **more) if more else wanted
+
+
+@lru_cache(maxsize=4096)
+def _on_grid(
+    side: Side, price: Decimal | float, qty: Decimal | float, tick: Decimal, lot: Decimal
+) -> OrderRequest:
+    """Return the order exactly. A ladder that stands asks for the same ones every tick."""
+    return OrderRequest(side=side, price=to_grid(price, tick), qty=to_lot(qty, lot))
 
 
 def side_of(order: object, wanted: Side | None = None) -> Side:
@@ -125,6 +132,8 @@ def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:
 
 def _number(given: object) -> Decimal | float | None:
     """Return a number of any kind: Decimal, Fraction, numpy's, digits in text; None for another."""
+    if type(given) is float or type(given) is int:
+        return given
     if isinstance(given, bool) or (isinstance(given, Decimal) and given.is_nan()):
         return None
     if isinstance(given, int | float | Decimal):
