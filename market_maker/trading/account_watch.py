@@ -85,9 +85,10 @@ class AccountWatch:
         Each is its kind, and after a colon the figures. A loss that is unknown for a minute counts
         as one beyond `max_loss`.
         """
-        fall = self._fall(snapshot.margin, now) if snapshot.margin else ""
+        instrument, margin = snapshot.instrument, snapshot.margin
+        is_margined = instrument.is_contract  # on spot it is money that buys spend
+        fall = self._fall(margin, now) if margin and is_margined else ""
         events = [f"margin: {fall}"] if fall else []
-        instrument = snapshot.instrument
         doubt = self._money.doubt
         self._money.compare(instrument, snapshot.position)
         if self._money.doubt and not doubt:

@@ -2,8 +2,12 @@
 
 from decimal import Decimal
 
+from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import SPOT, Key
+from market_maker.paper.market.setup import DEPOSITS, OWNER
+from market_maker.safety import TradingState
+from tests.world.scene import state
 from tests.world.world import World
 
 GIVEN = {"ORDER_PAIRS": 1, "ORDER_START_SIZE": 0.1, "CHECK_POSITION_LIMITS": True}
@@ -40,3 +44,24 @@ def test_a_fill_counts_once_against_the_limits() -> None:
         world.run(20)
         assert bids(world) == []
         assert world.report.coins[world.key].bought == Decimal("0.3")
+
+
+def test_a_buy_that_spends_most_of_the_money_is_no_alarm() -> None:
+    """Spot has no margin: the money of each side limits what it may spend (see `room`)."""
+    world = pair()
+    more = Decimal(DEPOSITS[Wallet.SPOT]["USDT"]) - 900
+    world.exchange.transfer(OWNER, "USDT", source=Wallet.SPOT, target=Wallet.FUNDING, amount=more)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: bids(world) == [Decimal("0.1")])
+        world.take(
+            "sell",
+            str(max(order.price for order in world.orders() if order.side is Side.BUY)),
+            11_000,
+        )
+        world.put("buy", "8490", 10_000)
+        world.run(90)
+        assert world.report.coins[world.key].bought == Decimal("0.1")
+        assert state(world) is TradingState.ACTIVE
+        assert bids(world) == [], "no money is left"
+        assert len(world.orders()) == 1
