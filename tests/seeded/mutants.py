@@ -1,0 +1,105 @@
+"""`python -m tests.seeded.mutants`: change one operator, number or word of the pure rooms and the
+order tracker at a time, and say which test sees it. It needs `pip install cosmic-ray`.
+
+Of each place in the code one change is drawn. Left out are changes that Python itself refuses
+(shifts and bits of a price), annotations, and those of EQUIVALENT.
+"""
+
+import argparse
+import ast
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tests.seeded.__main__ import PARALLEL, ROOT, tried
+from tests.seeded.bugs import Bug
+
+PACKAGE = ROOT / "market_maker"
+ROOMS = ("strategy/*.py", "money/*.py", "safety/*.py", "decimals.py", "orders/tracker.py")
+TRIVIAL = re.compile(
+    r"_(Pow|Mod|RShift|LShift|BitOr|BitAnd|BitXor|Is|IsNot|Invert)$"
+    r"|_(Is|IsNot)_(Eq|NotEq|LtE?|GtE?)$|Decorator"
+)
+"""Operators whose changes are refused by Python, or that mean the same for words of an Enum."""
+EQUIVALENT: dict[str, str] = {}
+"""Changes that nobody can notice, each with the reason: as they are printed."""
+
+
+def main() -> int:
+    """Try a sample of the changes; return 1 when over a tenth of them is seen by no test."""
+    parser = argparse.ArgumentParser(prog="python -m tests.seeded.mutants", description=__doc__)
+    parser.add_argument("--sample", type=int, default=300, metavar="N", help="so many of them")
+    parser.add_argument("--seed", type=int, default=0, help="another sample")
+    parser.add_argument("--like", default="", metavar="TEXT", help="only of files named like this")
+    arguments = parser.parse_args()
+    mutants = list(islice(drawn(arguments.seed, arguments.like), arguments.sample))
+    kinds: Counter[str] = Counter()
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for result in pool.map(lambda bug: tried(bug, with_soak=False), mutants):
+            kinds[result.kind] += 1
+            print(f"{result.seconds:4.0f} s  {result.caught_by or result.kind}: {result.bug.name}")
+            sys.stdout.flush()
+    print(f"{len(mutants)} changes: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
+    return 1 if 10 * kinds["MISSED"] > len(mutants) else 0
+
+
+def drawn(seed: int, like: str) -> Iterator[Bug]:
+    """Yield one change of each place of the code, in an order that the seed decides."""
+    import parso.python.tree  # noqa: F401 - before cosmic_ray, which imports it in a circle
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator, operator_names
+
+    chance = random.Random(seed)
+    kinds = [get_operator(name) for name in operator_names() if not TRIVIAL.search(name)]
+    operators = [kind() for kind in kinds if not kind.arguments()]
+    places: dict[tuple[Path, object], list[tuple[Any, int]]] = {}
+    for path in (path for room in ROOMS for path in sorted(PACKAGE.glob(room))):
+        if path.name == "__init__.py" or like not in str(path):
+            continue
+        nodes = list(ast_nodes(get_ast(path.read_text("utf-8"))))
+        for operator in operators:
+            starts = (start for node in nodes for start, _ in operator.mutation_positions(node))
+            for occurrence, start in enumerate(starts):
+                places.setdefault((path, start), []).append((operator, occurrence))
+    for path, start in chance.sample(list(places), len(places)):
+        source = path.read_text("utf-8")
+        changed = mutate_code(source, *chance.choice(places[path, start])) or source
+        if without_annotations(changed) in ("", without_annotations(source)):
+            continue
+        if (bug := named(path, source, changed)).name not in EQUIVALENT:
+            yield bug
+
+
+def named(path: Path, source: str, changed: str) -> Bug:
+    """Return a change, with the line that it changes as its name."""
+    lines = zip(source.splitlines(), changed.splitlines(), strict=False)
+    before, after = next((a.strip(), b.strip()) for a, b in lines if a != b)
+    file = str(path.relative_to(PACKAGE))
+    return Bug(f"{file}: {before}  ->  {after}", file, source, changed)
+
+
+def without_annotations(source: str) -> str:
+    """Return what a source does, whatever its annotations say; empty for what is no Python."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+    return ast.dump(tree)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
