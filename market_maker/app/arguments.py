@@ -28,7 +28,9 @@ COMMANDS = {
     "docs": "Show a page of the documentation; without PAGE, list the pages.",
     "runs": "List the runs of this machine, the latest last.",
     "report": "Show what a run did and earned.",
+    "status": "Show what the bot that runs now does; `watch -n1` shows it again and again.",
 }
+FOR_RUNS = ("runs", "report", "status")
 EPILOG = """commands:
   marketmaker setup     write settings.py
   marketmaker check     check settings, connections and key; sends no order
@@ -37,6 +39,7 @@ EPILOG = """commands:
   marketmaker docs      show the documentation
   marketmaker runs      list the runs of this machine
   marketmaker report    show what a run did and earned
+  marketmaker status    show what the bot that runs now does
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
 3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
@@ -55,7 +58,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name not in {"paper", "setup", "docs", "runs", "report"}:
+    if name not in {"paper", "setup", "docs", *FOR_RUNS}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
@@ -63,7 +66,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if name == "docs":
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
-    if name in {"runs", "report"}:
+    if name in FOR_RUNS:
         _add_for_runs(parser, name)
     if name == "cancel":
         parser.add_argument(
@@ -180,6 +183,9 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
             "--since", type=_date, metavar="DATE", help="list those since then, such as 2020-02-01"
         )
         return
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    if name == "status":
+        return
     parser.add_argument(
         "run",
         nargs="?",
@@ -187,7 +193,6 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
         metavar="RUN",
         help="its number, `last` (default), or a journal: the last run of that file",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
     parser.add_argument("--csv", choices=("fills", "orders", "equity"), help="rows as CSV")
 

@@ -188,6 +188,12 @@ def _report(arguments: argparse.Namespace) -> None:
     print(report.show_report(arguments), end="")
 
 
+def _status(arguments: argparse.Namespace) -> None:
+    from market_maker.app import report
+
+    print(report.show_status(arguments), end="")
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
@@ -197,4 +203,5 @@ COMMANDS = {
     "docs": _docs,
     "runs": _runs,
     "report": _report,
+    "status": _status,
 }

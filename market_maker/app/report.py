@@ -1,14 +1,26 @@
-"""`marketmaker runs` and `marketmaker report`: what the journals of this machine tell."""
+"""`marketmaker runs`, `report` and `status`: what the journals of this machine tell."""
 
 import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.journal import Run, Unreadable, files_in, runs_in
-from market_maker.report import csv_of, in_html, in_json, in_text, line_of, report_of, summary_of
+from market_maker.report import (
+    csv_of,
+    in_html,
+    in_json,
+    in_text,
+    line_of,
+    report_of,
+    status_json,
+    status_of,
+    status_text,
+    summary_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +62,20 @@ def show_report(arguments: argparse.Namespace) -> str:
     except Unreadable as error:
         raise SettingsError(str(error)) from None
     return in_json(report) if arguments.json else in_text(report)
+
+
+def show_status(arguments: argparse.Namespace) -> str:
+    """Return what the bots that run now do, as text or JSON. Raises SettingsError without any."""
+    now_ms, found = SYSTEM.now_ms(), []
+    for run in _all_runs():
+        try:
+            if run.is_running:
+                found.append(status_of(run, now_ms))
+        except Unreadable as error:
+            logger.warning("Left out: %s.", error)
+    if not found and not arguments.json:
+        raise SettingsError("no bot runs here; `report` shows what the last run did")
+    return status_json(found) if arguments.json else "\n".join(map(status_text, found))
 
 
 def _written(file: Path, text: str) -> str:

@@ -1,6 +1,7 @@
 """The reader: the journals of a directory, their runs, and the rows of a run. It writes nothing."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +16,7 @@ TIMES_AND_TEXTS = {
     *("run", "time_ms", "arrival", "level", "close", "number", "is_restart", "proven"),
     *("begun_ms", "ended_ms", "opened_ms", "dropped", "lost", "state", "reason", "step", "side"),
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
-    *("instrument_type", "area", "symbol", "prefix", "run_id"),
+    *("instrument_type", "area", "symbol", "prefix", "run_id", "pid"),
 }
 """The columns that hold no decimals."""
 WAIT_SECONDS = 2.0
@@ -45,15 +46,30 @@ class Run:
         return bool(self.row["instrument_type"] != "bb")
 
     @property
+    def is_running(self) -> bool:
+        """Return whether it has not ended and its process lives; False where none is recorded."""
+        pid = self.row.get("pid")  # which an earlier version has not recorded
+        if self.row["ended_ms"] is not None or not pid:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
+
+    @property
     def settings(self) -> Row:
         """Return its settings, without secrets."""
         found = json.loads(self.row["settings"])
         return found if isinstance(found, dict) else {}
 
-    def rows(self, table: str) -> list[Row]:
-        """Return its rows of a table in the order of time. Raises Unreadable."""
+    def rows(self, table: str, *, since_ms: int = 0) -> list[Row]:
+        """Return its rows of a table from then on, in the order of time. Raises Unreadable."""
+        condition = f"AND time_ms >= {since_ms:d}"
         with _reading(self.path) as db:
-            return [_decoded(dict(row)) for row in self._select(db, "*", table)]
+            return [_decoded(dict(row)) for row in self._select(db, "*", table, condition)]
 
     def last(self, table: str, *, but_null: str = "time_ms") -> Row | None:
         """Return its last row of a table with a value in this column. Raises Unreadable."""
@@ -126,7 +142,7 @@ def _reading(path: Path, wait: float = WAIT_SECONDS) -> Iterator[sqlite3.Connect
             db.row_factory = sqlite3.Row
             (mark,) = db.execute("PRAGMA application_id").fetchone()
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if (mark, version) != (schema.MARK, schema.VERSION):
+            if mark != schema.MARK or not 1 <= version <= schema.VERSION:
                 raise Unreadable(f"{path}: it is not a journal of version {schema.VERSION}")
             yield db
     except (sqlite3.Error, ArithmeticError) as error:

@@ -6,8 +6,10 @@ never step back. `run` is the number of the run.
 """
 
 SUFFIX = ".journal"
-VERSION = 1
+VERSION = 2
 """The version of the tables, in the file as `user_version`."""
+UPGRADES = {1: ("ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0",)}
+"""What makes tables of a version those of the next one. A new column is the last of its table."""
 MARK = 0x47544D4D
 """`application_id`: the file is a journal of ours."""
 
@@ -34,7 +36,8 @@ TABLES = {
         long TEXT, short TEXT,
         long_entry TEXT, short_entry TEXT,
         mark TEXT,
-        balance TEXT                   -- total as the venue shows it""",
+        balance TEXT,                  -- total as the venue shows it
+        pid INTEGER NOT NULL DEFAULT 0 -- of the process; 0: not known""",
     "ticks": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         state TEXT NOT NULL, reason TEXT NOT NULL,
@@ -94,7 +97,7 @@ OPENING = ("opened_ms", "face", "long", "short", "long_entry", "short_entry", "m
 ENDING = ("ended_ms", "how", "proven")
 BEGINNING = (
     *("kind", "instrument_type", "area", "symbol", "prefix", "run_id", "version", "settings"),
-    *("is_restart", "begun_ms"),
+    *("is_restart", "begun_ms", "pid"),
 )
 
 

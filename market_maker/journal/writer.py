@@ -56,6 +56,7 @@ class Beginning:
     """JSON, without secrets."""
     is_restart: bool
     begun_ms: int
+    pid: int
 
 
 class Journal:
@@ -275,12 +276,19 @@ def name_of(account: Account, *, is_dry: bool) -> str:
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
-    """Make the tables in a new file. Raises ValueError for a file that is not our journal."""
+    """Make the tables in a new file, or upgrade those of an earlier version.
+
+    Raises ValueError for a file that is not our journal.
+    """
     (version,), (mark,) = (
         db.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
     )
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if (mark, version) == (schema.MARK, schema.VERSION):
+    if mark == schema.MARK and 1 <= version <= schema.VERSION:
+        for earlier in range(version, schema.VERSION):
+            for statement in schema.UPGRADES[earlier]:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {earlier + 1}")
         return
     if tables or version or mark:
         raise ValueError(f"it is not a journal of version {schema.VERSION}: move it away")

@@ -3,10 +3,12 @@
 figures   what a run earned, quoted and cost       parts      how time and profit are divided
 markouts  how prices went on after fills           text       one screen of text
 tables    rows as CSV                              page       one HTML file, with its charts
+status    what a running bot does now
 """
 
 from market_maker.report.figures import Report, report_of, summary_of
 from market_maker.report.page import in_html
+from market_maker.report.status import status_json, status_of, status_text
 from market_maker.report.tables import TABLES, csv_of
 from market_maker.report.text import in_json, in_text, line_of
 
@@ -19,5 +21,8 @@ __all__ = [
     "in_text",
     "line_of",
     "report_of",
+    "status_json",
+    "status_of",
+    "status_text",
     "summary_of",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from market_maker.decimals import plain
 from market_maker.report.figures import Report, Summary
 from market_maker.report.markouts import HORIZONS
-from market_maker.report.parts import InState
+from market_maker.report.parts import InState, Profit
 
 REASONS = 3
 """So many reasons of a state are named."""
@@ -34,7 +34,7 @@ def line_of(report: Summary) -> str:
     run, profit = report.run, report.profit
     earned = f"{profit.total:+.6f} {run['area']}" if profit and report.fills else "-"
     return (
-        f"{run['number']:>5}  {_when(run['begun_ms'])}  {_duration(report.seconds):>9}  "
+        f"{run['number']:>5}  {when(run['begun_ms'])}  {duration(report.seconds):>9}  "
         f"{run['kind']:<5}  {run['symbol']:<9}  {report.fills:>6}  {earned:>20}  {_ended(report)}"
     )
 
@@ -52,7 +52,7 @@ def _head(report: Report) -> Iterator[str]:
     run = report.run
     yield (
         f"Run {run['number']}: {run['kind']}, {run['symbol']} ({run['area']}), "
-        f"{_when(run['begun_ms'])} UTC, {_duration(report.seconds)}, version {run['version']}"
+        f"{when(run['begun_ms'])} UTC, {duration(report.seconds)}, version {run['version']}"
     )
     if run["is_restart"]:
         yield "It goes on with the money of the run before it, which was restarted."
@@ -67,7 +67,7 @@ def _head(report: Report) -> Iterator[str]:
 def _ended(report: Report | Summary) -> str:
     run = report.run
     if run["ended_ms"] is None:
-        return f"not ended: it runs, or was killed after {_when(report.end_ms)}"
+        return f"not ended: it runs, or was killed after {when(report.end_ms)}"
     left = "no own order left" if run["proven"] else "own orders may be left"
     return f"{run['how'] or 'failed'}; {left}"
 
@@ -91,11 +91,8 @@ def _fills(report: Report) -> Iterator[str]:
     yield f"Position   {plain(report.net)} {unit} left{worth}{legs}"
 
 
-def _profit(report: Report) -> Iterator[str]:
-    profit, currency = report.profit, report.run["area"]
-    if not profit:
-        yield "Profit     not known: no price was recorded"
-        return
+def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
+    """Yield a profit with its parts as lines of text."""
     yield f"Profit     {profit.total:+14.8f} {currency} after fees"
     for name in ("spread", "inventory", "fees", "funding"):
         yield f"  {name:<9}{getattr(profit, name):+14.8f}"
@@ -103,8 +100,16 @@ def _profit(report: Report) -> Iterator[str]:
         yield f"  beside it{profit.inherited:+14.8f} on the position that was there at the start"
     if profit.without_mid:
         yield f"  {profit.without_mid} fills without a known mid before them count as inventory"
+
+
+def _profit(report: Report) -> Iterator[str]:
+    currency = report.run["area"]
+    if not report.profit:
+        yield "Profit     not known: no price was recorded"
+        return
+    yield from profit_lines(report.profit, currency)
     if report.drawdown and report.drawdown.amount:
-        at = _when(report.drawdown.time_ms)
+        at = when(report.drawdown.time_ms)
         yield f"Drawdown   {report.drawdown.amount:.8f} {currency} at worst, at {at}"
 
 
@@ -126,11 +131,11 @@ def _time(report: Report) -> Iterator[str]:
     yield f"Quoting    a bid {up.bid:.1%}, an ask {up.ask:.1%}, both {up.both:.1%} of the time"
     whole = max(report.end_ms - report.run["begun_ms"], 1)
     for state in report.states:
-        yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{_reasons(state)}"
+        yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{reasons(state)}"
 
 
-def _reasons(state: InState) -> str:
-    named = [f"{reason} ({_duration(Decimal(ms) / 1000)})" for reason, ms in state.reasons]
+def reasons(state: InState) -> str:
+    named = [f"{reason} ({duration(Decimal(ms) / 1000)})" for reason, ms in state.reasons]
     more = f", {len(named) - REASONS} more" if len(named) > REASONS else ""
     return f"  {'; '.join(named[:REASONS])}{more}" if named else ""
 
@@ -150,11 +155,11 @@ def _markouts(report: Report) -> Iterator[str]:
         yield f"  {side + 's':<7}" + "".join(shown)
 
 
-def _when(time_ms: int) -> str:
+def when(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T}"
 
 
-def _duration(seconds: Decimal) -> str:
+def duration(seconds: Decimal) -> str:
     whole = int(seconds)
     if whole < 120:
         return f"{whole} s"

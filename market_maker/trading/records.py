@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol
@@ -70,6 +71,7 @@ class Records:
                 settings=json.dumps(settings.shown(), default=str),
                 is_restart=is_restart,
                 begun_ms=self._now_ms(),
+                pid=os.getpid(),
             )
         )
         self._journal = journal

@@ -684,10 +684,34 @@ def test_the_last_line_of_a_run_names_the_command_that_shows_its_report(
     assert len(page) < 200_000
 
 
+def test_status_shows_the_bot_that_runs_and_no_other(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    assert run("--loops", "1").end() == 0
+    bot = run()
+    bot.wait_for("orders open as wanted")
+    wait_until(lambda: "quoting, for" in asked(tmp_path, "status")[1])
+    _, out, _ = asked(tmp_path, "status")
+    assert out.startswith(f"Run 2: paper, BTC_USD (BTC), process {bot.process.pid}, since ")
+    assert "Run 1" not in out
+    assert re.search(r"^Position   long 0, short 0; limits -10000/10000$", out, re.MULTILINE)
+    assert not re.search(r"^Quotes .*-", out, re.MULTILINE), "both sides are quoted"
+    [found] = json.loads(asked(tmp_path, "status", "--json")[1])
+    assert found["tick"]["state"] == "ACTIVE"
+    bot.process.kill()
+    bot.process.wait()
+    status, out, err = asked(tmp_path, "status")
+    assert (status, out) == (2, "")
+    assert "no bot runs here" in err
+    assert json.loads(asked(tmp_path, "status", "--json")[1]) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["report"], "no run is recorded in"),
+        (["status"], "no bot runs here"),
         (["report", "7"], "there is no run 7"),
         (["report", "nowhere.journal"], "there is no such file"),
         (["runs", "--since", "x"], "must be such as 2020-02-01"),

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ import pytest
 from conftest import wait_until
 
 from market_maker.account import Account
-from market_maker.journal import Beginning, Journal, Run, Unreadable, files_in, name_of, runs_in
+from market_maker.journal import (
+    Beginning,
+    Journal,
+    Run,
+    Unreadable,
+    files_in,
+    name_of,
+    runs_in,
+    schema,
+)
 from market_maker.journal import writer as writing
 from market_maker.secrecy import Secret
 
@@ -30,6 +40,7 @@ BEGINNING = Beginning(
     settings="{}",
     is_restart=False,
     begun_ms=1,
+    pid=4711,
 )
 
 
@@ -218,6 +229,25 @@ def test_what_does_not_fit_into_memory_is_counted(
     journal.end("", proven=True, ended_ms=0)
     assert (only_run(journal).row["lost"], only_run(journal).row["dropped"]) == (145, 195)
     assert "incomplete: 145 rows of fills, payments and balances, and 195 of ticks" in caplog.text
+
+
+@pytest.mark.parametrize("version", [*schema.UPGRADES])
+def test_a_journal_of_an_earlier_version_is_read_and_upgraded_in_place(
+    directory: Path, version: int
+) -> None:
+    journal = begun(directory, has_thread=False)
+    pay(journal, 1)
+    journal.end("", proven=True, ended_ms=5)
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute("ALTER TABLE runs DROP COLUMN pid")
+        db.execute(f"PRAGMA user_version = {version}")
+    (run,) = runs_in(journal.path)
+    assert (run.row["ended_ms"], len(run.rows("payments"))) == (5, 1)
+    begun(directory, has_thread=False).end("", proven=True, ended_ms=6)
+    first, second = runs_in(journal.path)
+    assert (first.row["ended_ms"], first.row["pid"]) == (5, 0)
+    assert (second.row["ended_ms"], second.row["pid"]) == (6, 4711)
+    assert len(first.rows("payments")) == 1
 
 
 def test_a_journal_that_belongs_to_nobody_else_is_never_followed_elsewhere(

@@ -1,0 +1,128 @@
+"""What a bot does now, from the latest rows of its journal: one screen of text, and JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from market_maker.decimals import plain
+from market_maker.journal import Row, Run
+from market_maker.report.figures import Summary, summary_of
+from market_maker.report.parts import InState, states_of
+from market_maker.report.text import duration, profit_lines, reasons, when
+
+HOUR_MS = 3_600_000
+LATE_SECONDS = Decimal(10)
+"""Without a tick for so long, or for three times LOOP_INTERVAL, the bot may hang."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a running bot did last, as its journal has it. Times are ms since the epoch, UTC."""
+
+    summary: Summary
+    now_ms: int
+    tick: Row | None
+    """Its last tick."""
+    since_ms: int
+    """Since when it is in that state, for that reason; an hour ago at most."""
+    prices: Row | None
+    """The last prices of the market."""
+    fill: Row | None
+    """The last fill."""
+    states: list[InState]
+    """The states of the last hour."""
+    long_limit: Decimal
+    short_limit: Decimal
+    loop_interval: Decimal
+
+
+def status_of(run: Run, now_ms: int) -> Status:
+    """Return the status of a run. Raises Unreadable."""
+    begun_ms = max(run.row["begun_ms"], now_ms - HOUR_MS)
+    ticks = run.rows("ticks", since_ms=begun_ms)
+    since_ms, last = begun_ms, None
+    for tick in ticks:
+        if (state := (tick["state"], tick["reason"])) != last:
+            since_ms, last = tick["time_ms"], state
+    names = ("MAX_POSITION", "MIN_POSITION", "LOOP_INTERVAL")
+    found = (Decimal(str(run.settings.get(name, 0))) for name in names)
+    long_limit, short_limit, loop_interval = found
+    return Status(
+        summary=summary_of(run),
+        now_ms=now_ms,
+        tick=run.last("ticks"),
+        since_ms=since_ms,
+        prices=run.last("prices"),
+        fill=run.last("fills"),
+        states=states_of(ticks, begun_ms, now_ms),
+        long_limit=long_limit,
+        short_limit=short_limit,
+        loop_interval=loop_interval,
+    )
+
+
+def status_text(status: Status) -> str:
+    """Return the status as one screen of text."""
+    return "\n".join([*_head(status), *_market(status), *_money(status), *_hour(status)]) + "\n"
+
+
+def status_json(statuses: list[Status]) -> str:
+    """Return statuses as JSON, exact decimals as text; without settings."""
+    found = [asdict(status) for status in statuses]
+    for each in found:
+        del each["summary"]["run"]["settings"]
+    return json.dumps(found, indent=1, default=lambda value: f"{value:f}") + "\n"
+
+
+def _head(status: Status) -> Iterator[str]:
+    run, tick = status.summary.run, status.tick
+    ran = duration(Decimal(status.now_ms - run["begun_ms"]) / 1000)
+    yield (
+        f"Run {run['number']}: {run['kind']}, {run['symbol']} ({run['area']}), "
+        f"process {run['pid']}, since {when(run['begun_ms'])} UTC, {ran}"
+    )
+    if not tick:
+        yield "Starting: no tick yet."
+        return
+    words = tick["reason"] or "quoting"
+    lasting = duration(Decimal(status.now_ms - status.since_ms) / 1000)
+    yield f"{tick['state']:<10} {words}, for {lasting}"
+    age = Decimal(status.now_ms - tick["time_ms"]) / 1000
+    if age > max(LATE_SECONDS, 3 * status.loop_interval):
+        yield f"LATE       the last tick was {duration(age)} ago"
+
+
+def _market(status: Status) -> Iterator[str]:
+    prices, tick = status.prices, status.tick
+    if prices:
+        bid, ask, mark = (_plain(prices[name]) for name in ("bid", "ask", "mark"))
+        yield f"Market     bid {bid}, ask {ask}, mark {mark}"
+    if tick:
+        yield f"Quotes     bid {_plain(tick['own_bid'])}, ask {_plain(tick['own_ask'])}"
+    if tick and tick["long"] is not None:
+        limits = f"limits {plain(status.short_limit)}/{plain(status.long_limit)}"
+        yield f"Position   long {plain(tick['long'])}, short {plain(tick['short'])}; {limits}"
+
+
+def _money(status: Status) -> Iterator[str]:
+    fill = status.fill
+    latest = ""
+    if fill:
+        ago = duration(Decimal(status.now_ms - fill["time_ms"]) / 1000)
+        price = _plain(fill["price"])
+        latest = f", the last {fill['side']} {plain(fill['qty'])} @ {price}, {ago} ago"
+    yield f"Fills      {status.summary.fills}{latest}"
+    if status.summary.profit:
+        yield from profit_lines(status.summary.profit, status.summary.run["area"])
+
+
+def _hour(status: Status) -> Iterator[str]:
+    whole = max(sum(state.ms for state in status.states), 1)
+    yield "The last hour"
+    for state in status.states:
+        yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{reasons(state)}"
+
+
+def _plain(value: Decimal | None) -> str:
+    return "-" if value is None else plain(value)
