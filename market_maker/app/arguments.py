@@ -74,6 +74,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             action="store_true",
             help="let no bot quote any more, nor one that runs",
         )
+        parser.add_argument(
+            "--close",
+            action="store_true",
+            help="then close the account's position in the symbol; of contracts only",
+        )
+        parser.add_argument("--yes", action="store_true", help="close without asking")
     if name == "setup":
         parser.add_argument(
             "--from",

@@ -133,12 +133,17 @@ def _setup(arguments: argparse.Namespace) -> None:
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
-    from market_maker.app import cancel
+    from market_maker.app import cancel, close
 
-    load(arguments, {}, only=CANCEL_NEEDS)
+    only = () if arguments.close else CANCEL_NEEDS
+    load(arguments, {}, only=only, is_strict=False)
     if not settings.API_KEY:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
+    if arguments.close and settings.DRY_RUN:
+        raise SettingsError("DRY_RUN is set, so nothing is bought or sold: --close needs it False")
     cancel.run(settings.account(), and_halt=arguments.halt)
+    if arguments.close:
+        close.run(settings.account(), confirm=(lambda: True) if arguments.yes else close.asked)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
-from market_maker.guard.lock import InstanceLock
+from market_maker.guard.lock import Holder, InstanceLock
 from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.guard.shared import SUFFIX, SharedFile
 from market_maker.models import CreateEvent, OpenOrder, OrderRequest
@@ -44,7 +44,8 @@ class RunFiles:
         symbol = account.symbol.replace("/", "_")
         market = f"{account.instrument_type}-{account.settle_currency}-{symbol}"
         self._who = who[:12]
-        self.name = f"{self._who}-{market}-{account.prefix}"
+        self._market = f"{self._who}-{market}-"
+        self.name = f"{self._market}{account.prefix}"
         self._clock = clock
         self.directory = directory or default_directory()
         self._files = PrivateFiles(self.directory, self.name)
@@ -54,6 +55,13 @@ class RunFiles:
     def shared(self) -> SharedFile:
         """Return what the processes of this host and key tell each other, whatever they trade."""
         return SharedFile(PrivateFiles(self.directory, self._who))
+
+    def bots_of_the_symbol(self) -> Iterator[tuple[str, Holder]]:
+        """Yield the prefix of each bot that runs with this account and symbol, and its process."""
+        for path in sorted(self.directory.glob(f"{self._market}*.lock")):
+            holder = InstanceLock(PrivateFiles(self.directory, path.stem)).holder()
+            if holder:
+                yield path.stem.removeprefix(self._market), holder
 
     def close(self) -> None:
         """Close the lock file. A lock that nobody has inherited ends with it."""

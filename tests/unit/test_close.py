@@ -1,0 +1,219 @@
+"""`cancel --close`: the position is closed leg by leg, within the collar, and nothing is left."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from conftest import client_of, wait_until
+
+from market_maker.app import cli, close
+from market_maker.errors import AlreadyRunning, OrdersLeft, RequestError, SettingsError
+from market_maker.gte import GTE
+from market_maker.guard.runfiles import RunFiles
+from market_maker.orders import sweep
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings import settings
+
+Configure = Callable[..., None]
+WAITS = 6.0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(close, "ORDER_SECONDS", 1.0)
+    monkeypatch.setattr(close, "CLOSE_SECONDS", 4.0)
+    monkeypatch.setattr(sweep, "LATE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def both_legs(venue: PaperExchange, configure: Configure) -> None:
+    """An account that is long 200 and short 50."""
+    configure()
+    client = client_of(venue)
+    client.buy(200, "8497.5")
+    client.sell(50, "8490")
+    client.exit()
+    assert venue.position() == (200, 50)
+
+
+def run(answer: bool = True) -> None:
+    close.run(settings.account(), confirm=lambda: answer)
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_both_legs_are_closed_and_no_order_is_left(
+    venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    run()
+    assert venue.position() == (0, 0)
+    assert venue.open_orders() == []
+    assert venue.judge().self_trades == 0
+    assert "To close: Sell 200 @ 8490, at 8069 at worst." in log.text
+    assert "To close: Buy 50 @ 8497.5, at 8918.5 at worst." in log.text
+    assert "No position is left in BTC_USD." in log.text
+    log.clear()
+    run()
+    assert "Sent" not in log.text, "there is nothing to close"
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_without_a_yes_nothing_is_sent(venue: PaperExchange) -> None:
+    run(answer=False)
+    assert venue.position() == (200, 50)
+
+
+@pytest.mark.usefixtures("both_legs")
+@pytest.mark.parametrize("collar", [0.001, 0.02])
+def test_no_order_is_beyond_the_collar_and_what_it_keeps_open_is_said(
+    venue: PaperExchange, collar: float, log: pytest.LogCaptureFixture
+) -> None:
+    """The bids near the market are for less than the position."""
+    settings.PRICE_COLLAR = collar
+    worst = Decimal("8493.75") * (1 - Decimal(str(collar)))
+    for price, _ in venue.levels("buy"):
+        venue.put("buy", f"{price:f}", 0)
+    venue.put("buy", "8490", 30)
+    venue.put("buy", "8000", 1000)
+    with pytest.raises(OrdersLeft, match="the position is not closed: long 170, short 0 left"):
+        run()
+    assert venue.position() == (170, 0)
+    assert venue.open_orders() == []
+    assert venue.judge().self_trades == 0
+    sent = [Decimal(line.split("@")[1].strip(" .")) for line in sold(log)]
+    assert len(sent) >= 2, "another price is tried"
+    assert min(sent) >= worst - Decimal("0.5")
+
+
+def sold(log: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in log.messages if message.startswith("Sent: Sell")]
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_bids_that_come_back_are_taken_by_the_next_order(venue: PaperExchange) -> None:
+    before = venue.levels("buy")
+    for price, _ in before:
+        venue.put("buy", f"{price:f}", 0)
+    venue.put("buy", "8490", 30)
+
+    def come_back() -> bool:
+        venue.put("buy", "8485", 1000)
+        return True
+
+    close.run(settings.account(), confirm=come_back)
+    assert venue.position() == (0, 0)
+
+
+@pytest.mark.usefixtures("both_legs")
+@pytest.mark.parametrize("done", [True, False])
+def test_an_order_whose_answer_is_lost_neither_opens_the_other_leg_nor_stays(
+    venue: PaperExchange, done: bool
+) -> None:
+    venue.fault("lost", match="pc/order/create", done=done, times=1)
+    run()
+    assert venue.position() == (0, 0)
+    assert venue.open_orders() == []
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_quantities_that_other_orders_bind_are_not_closed_twice(
+    venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(venue, prefix="other_")
+    close_by_hand(client, 150)
+    with pytest.raises(OrdersLeft, match="long 150, short 0 left"):
+        run()
+    assert venue.position() == (150, 0)
+    assert len(venue.open_orders()) == 1, "the order of others"
+    assert "150 are bound by other closing orders" in log.text
+    client.exit()
+
+
+def close_by_hand(client: GTE, qty: int) -> None:
+    from market_maker.models import OrderRequest, Side
+
+    request = OrderRequest(
+        side=Side.SELL,
+        price=Decimal(8600),
+        qty=Decimal(qty),
+        close=True,
+        client_oid=client.new_client_oid(),
+    )
+    client.create_order(request)
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
+    venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(close, "FEED_SECONDS", 0.5)
+
+    client = client_of(venue)
+
+    def is_away() -> bool:
+        try:
+            client.instrument_query()
+        except RequestError:
+            return True
+        return False
+
+    def go_away() -> bool:
+        venue.fault("refuse", for_ms=60_000)
+        wait_until(is_away)
+        return True
+
+    with pytest.raises(OrdersLeft, match="the position may not be closed: no "):
+        close.run(settings.account(), confirm=go_away)
+    client.exit()
+    venue.clear_faults()
+    assert venue.position() == (200, 50)
+
+
+@pytest.mark.usefixtures("both_legs")
+@pytest.mark.parametrize("prefix", ["mm_gte_", "mm_two_"])
+def test_it_refuses_while_a_bot_of_any_prefix_trades_the_symbol(
+    venue: PaperExchange, prefix: str, configure: Configure
+) -> None:
+    configure(ORDERID_PREFIX=prefix)
+    files = RunFiles(settings.account())
+    files.lock.take()
+    configure()
+    with pytest.raises(AlreadyRunning, match=f"ORDERID_PREFIX {prefix}"):
+        run()
+    files.lock.release()
+    assert venue.position() == (200, 50)
+    run()
+    assert venue.position() == (0, 0)
+
+
+def test_on_spot_there_is_nothing_to_close(configure: Configure) -> None:
+    configure(INSTRUMENTTYPE="bb", SETTLECURRENCY="USDT", SYMBOL="BTC/USDT")
+    with pytest.raises(SettingsError, match="spot"):
+        run()
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "words"),
+    [
+        ("DRY_RUN = True", ["--yes"], "DRY_RUN is set"),
+        ("DRY_RUN = False", [], "--yes closes without asking"),
+    ],
+)
+@pytest.mark.usefixtures("both_legs")
+def test_the_command_line_asks_or_needs_a_yes(
+    venue: PaperExchange,
+    tmp_path: Path,
+    lines: str,
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "settings.py"
+    path.write_text(
+        f"{lines}\nAPI_URL_BASE = {venue.rest_url!r}\nWS_URL = {venue.ws_url!r}\n"
+        f"API_KEY = {venue.key!r}\nAPI_SECRET = {venue.secret!r}\n"
+    )
+    path.chmod(0o600)
+    assert cli.main(["cancel", "--close", *arguments, "--settings", str(path)]) == 2
+    assert words in capsys.readouterr().err
+    assert venue.position() == (200, 50)
