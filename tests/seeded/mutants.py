@@ -27,7 +27,9 @@ TRIVIAL = re.compile(
     r"|_(Is|IsNot)_(Eq|NotEq|LtE?|GtE?)$|Decorator"
 )
 """Operators whose changes are refused by Python, or that mean the same for words of an Enum."""
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    "strategy/convergence.py: j = 10**9  ->  j = 10** 10": "any number beyond all levels will do",
+}
 """Changes that nobody can notice, each with the reason: as they are printed."""
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
-from market_maker.money.balance import BalanceLedger, Realised, Step
+from market_maker.money.balance import LASTING_SECONDS, BalanceLedger, Realised, Step
 from market_maker.money.fees import MAKER, TAKER, FeeLedger
 from market_maker.paper.api.encoding import cut
 
@@ -120,6 +120,19 @@ def test_what_changes_the_balance_is_funding_where_it_was_due(
     assert (step.kind, step.amount) == (kind, D(amount))
     assert bool(step.detail) == (step.kind == "funding" and step.amount == -D(due))
     assert abs(ledger.residual) < D("0.000001")
+
+
+@pytest.mark.parametrize("paid_at", [20, 22, 27])
+def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(paid_at: int) -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.predict((D("-0.001"),), 20)
+    booked = []
+    for now in range(20, 40):
+        total = "10" if now < paid_at else "9.999"
+        if ledger.see(D(total), now, realised=D(0), fees=D(0)):
+            booked.append(now)
+    assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
 
 
 def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
