@@ -97,9 +97,11 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
     worth = "" if money.doubt else _worth(instrument, exposure)
     logger.warning("Position left: %s%s.", left, worth)
     if not settings.kind_of_run():
+        is_contract = instrument.is_contract
         logger.warning(
-            "To close it, trade at the venue, or run with CHECK_POSITION_LIMITS = True, "
-            "MIN_POSITION = 0 and MAX_POSITION = 0: then only orders that reduce it are placed."
+            "To close it, %s, or run with CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and "
+            "MAX_POSITION = 0: then only orders that reduce it are placed.",
+            "run `marketmaker cancel --close`" if is_contract else "trade at the venue",
         )
 
 

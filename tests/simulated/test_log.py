@@ -232,7 +232,8 @@ def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_redu
     live |= {"API_URL_BASE": "https://api.example.org", "WS_URL": "wss://ws.example.org"}
     settings.load(None, overrides=world.settings | live)
     bot.exchange.log_end()
-    way = "CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and MAX_POSITION = 0"
+    limits = "CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and MAX_POSITION = 0"
+    way = f"run `marketmaker cancel --close`, or run with {limits}"
     assert said(log, way, logging.WARNING) == 1
     bot.exit()
     world.play(still_book())
