@@ -30,6 +30,13 @@ class OrdersLeft(MarketMakerError):
         self.orders = orders
 
 
+class PositionLeft(MarketMakerError):
+    """A position that was to be closed is left, or may be.
+
+    Look at the venue, and close it there or with another `cancel --close`. Exit status 3.
+    """
+
+
 class AlreadyRunning(MarketMakerError):
     """Another process trades with this account, symbol and prefix.
 

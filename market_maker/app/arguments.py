@@ -168,8 +168,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     symbol = getattr(arguments, "symbol", None) or ""
     if symbol.islower() and (near := difflib.get_close_matches(symbol, COMMANDS, 1)):
         parser.error(f"no such command: {symbol}; did you mean {near[0]}?")
-    if name in {"paper", ""}:
-        _complete(arguments, parser.error)
+    _complete(arguments, parser.error)
     return arguments
 
 
@@ -204,7 +203,11 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
-    """Refuse what only a paper exchange understands where there is none, and fill in defaults."""
+    """Refuse options that do not go together, and fill in the paper exchange's defaults."""
+    if arguments.command == "cancel" and arguments.yes and not arguments.close:
+        error("--yes goes with --close")
+    if arguments.command not in {"paper", ""}:
+        return
     has_exchange = arguments.command == "paper" or arguments.paper
     for option, default in {"tape": None, **PAPER_MARKET}.items():
         if getattr(arguments, option) is None:

@@ -14,6 +14,7 @@ from market_maker.errors import (
     AlreadyRunning,
     MarketMakerError,
     OrdersLeft,
+    PositionLeft,
     SettingsError,
     VenueUnreachable,
 )
@@ -21,7 +22,7 @@ from market_maker.settings import FILE, example_text, settings, take_over
 
 logger = logging.getLogger(__name__)
 
-STATUS = {SettingsError: 2, OrdersLeft: 3, VenueUnreachable: 4, AlreadyRunning: 5}
+STATUS = {SettingsError: 2, OrdersLeft: 3, PositionLeft: 3, VenueUnreachable: 4, AlreadyRunning: 5}
 """Exit statuses; 0 is clean, 1 anything else."""
 STDOUT = 1
 CANCEL_NEEDS = (
@@ -135,15 +136,16 @@ def _setup(arguments: argparse.Namespace) -> None:
 def _cancel(arguments: argparse.Namespace) -> None:
     from market_maker.app import cancel, close
 
-    only = () if arguments.close else CANCEL_NEEDS
-    load(arguments, {}, only=only, is_strict=False)
+    load(arguments, {}, only=CANCEL_NEEDS)
     if not settings.API_KEY:
         raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
-    if arguments.close and settings.DRY_RUN:
-        raise SettingsError("DRY_RUN is set, so nothing is bought or sold: --close needs it False")
     cancel.run(settings.account(), and_halt=arguments.halt)
-    if arguments.close:
-        close.run(settings.account(), confirm=(lambda: True) if arguments.yes else close.asked)
+    if not arguments.close:
+        return
+    load(arguments, {}, is_strict=False)
+    if settings.DRY_RUN:
+        raise SettingsError("DRY_RUN is set, so nothing is bought or sold: --close needs it False")
+    close.run(settings.account(), confirm=(lambda: True) if arguments.yes else close.ask)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ HEAD += f"  {'Profit after fees':>20}  Ended"
 
 
 def list_runs(arguments: argparse.Namespace) -> str:
-    """Return the runs as lines of text, the latest last. Raises SettingsError without any."""
+    """Return the runs as lines of text, the latest last."""
     runs = _all_runs()
     if since := arguments.since:
         runs = [run for run in runs if run.row["begun_ms"] >= since.timestamp() * 1000]
@@ -65,7 +65,10 @@ def show_report(arguments: argparse.Namespace) -> str:
 
 
 def show_status(arguments: argparse.Namespace) -> str:
-    """Return what the bots that run now do, as text or JSON. Raises SettingsError without any."""
+    """Return what the bots that run now do, as text or JSON.
+
+    Raises SettingsError where none runs; JSON is an empty list then.
+    """
     now_ms, found = SYSTEM.now_ms(), []
     for run in _all_runs():
         try:

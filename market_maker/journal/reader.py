@@ -66,8 +66,14 @@ class Run:
         return found if isinstance(found, dict) else {}
 
     def rows(self, table: str, *, since_ms: int = 0) -> list[Row]:
-        """Return its rows of a table from then on, in the order of time. Raises Unreadable."""
-        condition = f"AND time_ms >= {since_ms:d}"
+        """Return its rows of a table in the order of time, from the last one before then on.
+
+        Raises Unreadable.
+        """
+        before = (
+            f"SELECT max(time_ms) FROM {table} WHERE run = {self.number} AND time_ms < {since_ms}"
+        )
+        condition = f"AND time_ms >= coalesce(({before}), 0)" if since_ms else ""
         with _reading(self.path) as db:
             return [_decoded(dict(row)) for row in self._select(db, "*", table, condition)]
 

@@ -1,4 +1,4 @@
-"""The value of contracts in the settlement currency. No other module computes it."""
+"""The value of contracts in the settlement currency. A report computes it anew."""
 
 from decimal import Decimal
 

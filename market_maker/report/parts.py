@@ -155,12 +155,15 @@ class InState:
 
 
 def states_of(ticks: Sequence[Row], begun_ms: int, end_ms: int) -> list[InState]:
-    """Return the time in each trading state, the longest first. A tick's lasts until the next."""
+    """Return the time in each trading state, the longest first. A tick's lasts until the next.
+
+    Before the first tick, which may be before `begun_ms`, the bot was starting.
+    """
     spent = Counter[tuple[str, str]]()
     state, reason, at = "PAUSED", "starting", begun_ms
     for tick in ticks:
-        spent[state, reason] += tick["time_ms"] - at
-        state, reason, at = tick["state"], tick["reason"], tick["time_ms"]
+        spent[state, reason] += max(tick["time_ms"] - at, 0)
+        state, reason, at = tick["state"], tick["reason"], max(tick["time_ms"], begun_ms)
     spent[state, reason] += max(end_ms - at, 0)
     found = []
     for name in dict.fromkeys(state for state, _ in spent):

@@ -24,10 +24,10 @@ class Status:
     now_ms: int
     tick: Row | None
     """Its last tick."""
-    since_ms: int
-    """Since when it is in that state, for that reason; an hour ago at most."""
+    since_ms: int | None
+    """Since when it is in that state; None: for as long as `states` tells."""
     prices: Row | None
-    """The last prices of the market."""
+    """The last best prices of the book, own orders among them, and the mark."""
     fill: Row | None
     """The last fill."""
     states: list[InState]
@@ -35,23 +35,24 @@ class Status:
     long_limit: Decimal
     short_limit: Decimal
     loop_interval: Decimal
+    """As the settings were when the run began."""
 
 
 def status_of(run: Run, now_ms: int) -> Status:
     """Return the status of a run. Raises Unreadable."""
     begun_ms = max(run.row["begun_ms"], now_ms - HOUR_MS)
     ticks = run.rows("ticks", since_ms=begun_ms)
-    since_ms, last = begun_ms, None
+    since_ms, last = None, None
     for tick in ticks:
-        if (state := (tick["state"], tick["reason"])) != last:
-            since_ms, last = tick["time_ms"], state
+        if tick["state"] != last:
+            since_ms, last = tick["time_ms"] if last else None, tick["state"]
     names = ("MAX_POSITION", "MIN_POSITION", "LOOP_INTERVAL")
     found = (Decimal(str(run.settings.get(name, 0))) for name in names)
     long_limit, short_limit, loop_interval = found
     return Status(
         summary=summary_of(run),
         now_ms=now_ms,
-        tick=run.last("ticks"),
+        tick=ticks[-1] if ticks else None,
         since_ms=since_ms,
         prices=run.last("prices"),
         fill=run.last("fills"),
@@ -70,8 +71,10 @@ def status_text(status: Status) -> str:
 def status_json(statuses: list[Status]) -> str:
     """Return statuses as JSON, exact decimals as text; without settings."""
     found = [asdict(status) for status in statuses]
-    for each in found:
+    for each, status in zip(found, statuses, strict=True):
         del each["summary"]["run"]["settings"]
+        if profit := status.summary.profit:
+            each["summary"]["profit"]["total"] = profit.total
     return json.dumps(found, indent=1, default=lambda value: f"{value:f}") + "\n"
 
 
@@ -86,8 +89,9 @@ def _head(status: Status) -> Iterator[str]:
         yield "Starting: no tick yet."
         return
     words = tick["reason"] or "quoting"
-    lasting = duration(Decimal(status.now_ms - status.since_ms) / 1000)
-    yield f"{tick['state']:<10} {words}, for {lasting}"
+    since = status.since_ms or max(run["begun_ms"], status.now_ms - HOUR_MS)
+    lasting = duration(Decimal(status.now_ms - since) / 1000)
+    yield f"{tick['state']:<10} {words}; so for {'' if status.since_ms else 'at least '}{lasting}"
     age = Decimal(status.now_ms - tick["time_ms"]) / 1000
     if age > max(LATE_SECONDS, 3 * status.loop_interval):
         yield f"LATE       the last tick was {duration(age)} ago"
@@ -97,11 +101,11 @@ def _market(status: Status) -> Iterator[str]:
     prices, tick = status.prices, status.tick
     if prices:
         bid, ask, mark = (_plain(prices[name]) for name in ("bid", "ask", "mark"))
-        yield f"Market     bid {bid}, ask {ask}, mark {mark}"
+        yield f"Book       bid {bid}, ask {ask}, mark {mark}"
     if tick:
         yield f"Quotes     bid {_plain(tick['own_bid'])}, ask {_plain(tick['own_ask'])}"
     if tick and tick["long"] is not None:
-        limits = f"limits {plain(status.short_limit)}/{plain(status.long_limit)}"
+        limits = f"limits at the start {plain(status.short_limit)}/{plain(status.long_limit)}"
         yield f"Position   long {plain(tick['long'])}, short {plain(tick['short'])}; {limits}"
 
 

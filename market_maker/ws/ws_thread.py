@@ -62,7 +62,7 @@ class GTEWebsocket:
         self._reconnect_reason = self._error = ""
         self._thread: Handle | None = None
         self.epoch = self.arrivals = 0
-        """Number of data frames so far, on all connections together: the order of all news."""
+        """How many connections, and how many data frames on all of them: the order of all news."""
 
     def start(self) -> None:
         """Start the thread; it connects, and reconnects, until `exit()`."""

@@ -691,11 +691,13 @@ def test_status_shows_the_bot_that_runs_and_no_other(
     assert run("--loops", "1").end() == 0
     bot = run()
     bot.wait_for("orders open as wanted")
-    wait_until(lambda: "quoting, for" in asked(tmp_path, "status")[1])
+    wait_until(lambda: "quoting; so for" in asked(tmp_path, "status")[1])
     _, out, _ = asked(tmp_path, "status")
     assert out.startswith(f"Run 2: paper, BTC_USD (BTC), process {bot.process.pid}, since ")
     assert "Run 1" not in out
-    assert re.search(r"^Position   long 0, short 0; limits -10000/10000$", out, re.MULTILINE)
+    assert re.search(
+        r"^Position   long 0, short 0; limits at the start -10000/10000$", out, re.MULTILINE
+    )
     assert not re.search(r"^Quotes .*-", out, re.MULTILINE), "both sides are quoted"
     [found] = json.loads(asked(tmp_path, "status", "--json")[1])
     assert found["tick"]["state"] == "ACTIVE"

@@ -1,6 +1,10 @@
 """`cancel --close`: the position is closed leg by leg, within the collar, and nothing is left."""
 
-from collections.abc import Callable
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,9 +12,16 @@ import pytest
 from conftest import client_of, wait_until
 
 from market_maker.app import cli, close
-from market_maker.errors import AlreadyRunning, OrdersLeft, RequestError, SettingsError
+from market_maker.errors import (
+    AlreadyRunning,
+    PositionLeft,
+    RequestError,
+    SettingsError,
+    VenueUnreachable,
+)
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import RunFiles
+from market_maker.guard.signals import HALT_SIGNAL, STOP_SIGNALS
 from market_maker.orders import sweep
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import settings
@@ -20,10 +31,16 @@ WAITS = 6.0
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(close, "ORDER_SECONDS", 1.0)
-    monkeypatch.setattr(close, "CLOSE_SECONDS", 4.0)
+    monkeypatch.setattr(close, "CLOSE_SECONDS", 5.0)
+    monkeypatch.setattr(close, "PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(sweep, "LATE_SECONDS", 0.5)
+    numbers = (*STOP_SIGNALS, HALT_SIGNAL)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -59,7 +76,8 @@ def test_both_legs_are_closed_and_no_order_is_left(
 
 @pytest.mark.usefixtures("both_legs")
 def test_without_a_yes_nothing_is_sent(venue: PaperExchange) -> None:
-    run(answer=False)
+    with pytest.raises(PositionLeft, match="no closing order was sent"):
+        run(answer=False)
     assert venue.position() == (200, 50)
 
 
@@ -75,7 +93,7 @@ def test_no_order_is_beyond_the_collar_and_what_it_keeps_open_is_said(
         venue.put("buy", f"{price:f}", 0)
     venue.put("buy", "8490", 30)
     venue.put("buy", "8000", 1000)
-    with pytest.raises(OrdersLeft, match="the position is not closed: long 170, short 0 left"):
+    with pytest.raises(PositionLeft, match="the position is not closed: long 170, short 0 left"):
         run()
     assert venue.position() == (170, 0)
     assert venue.open_orders() == []
@@ -121,7 +139,7 @@ def test_quantities_that_other_orders_bind_are_not_closed_twice(
 ) -> None:
     client = client_of(venue, prefix="other_")
     close_by_hand(client, 150)
-    with pytest.raises(OrdersLeft, match="long 150, short 0 left"):
+    with pytest.raises(PositionLeft, match="long 150, short 0 left"):
         run()
     assert venue.position() == (150, 0)
     assert len(venue.open_orders()) == 1, "the order of others"
@@ -140,6 +158,61 @@ def close_by_hand(client: GTE, qty: int) -> None:
         client_oid=client.new_client_oid(),
     )
     client.create_order(request)
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_more_than_the_largest_order_goes_in_parts(venue: PaperExchange) -> None:
+    settings.MAX_ORDER_QTY = 90
+    run()
+    assert venue.position() == (0, 0)
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_what_has_come_since_the_question_stays(venue: PaperExchange) -> None:
+    client = client_of(venue, prefix="other_")
+
+    def more_comes() -> bool:
+        client.buy(40, "8497.5")
+        return True
+
+    with pytest.raises(PositionLeft, match="long 40, short 0 left"):
+        close.run(settings.account(), confirm=more_comes)
+    assert venue.position() == (40, 0)
+    client.exit()
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_an_empty_side_of_the_book_asks_nothing(venue: PaperExchange) -> None:
+    for price, _ in venue.levels("buy"):
+        venue.put("buy", f"{price:f}", 0)
+    with pytest.raises(VenueUnreachable, match="empty on a side"):
+        run()
+    assert venue.position() == (200, 50)
+
+
+@pytest.mark.usefixtures("both_legs")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_no_order_left_wherever_it_comes(
+    venue: PaperExchange, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The create is on its way, and arrives a second later."""
+    venue.fault("late", match="pc/order/create", value="1000", times=1)
+    settings.PRICE_COLLAR = 0.001
+    for price, _ in venue.levels("buy"):
+        venue.put("buy", f"{price:f}", 0)
+    venue.put("buy", "8490", 30)
+    timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), number))
+
+    def sure() -> bool:
+        timer.start()
+        return True
+
+    with pytest.raises(PositionLeft, match="not closed: long"):
+        close.run(settings.account(), confirm=sure)
+    timer.join()
+    assert venue.open_orders() == []
+    time.sleep(1.5)
+    assert venue.open_orders() == []
 
 
 @pytest.mark.usefixtures("both_legs")
@@ -162,7 +235,7 @@ def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
         wait_until(is_away)
         return True
 
-    with pytest.raises(OrdersLeft, match="the position may not be closed: no "):
+    with pytest.raises(PositionLeft, match="the position may not be closed: no "):
         close.run(settings.account(), confirm=go_away)
     client.exit()
     venue.clear_faults()
@@ -170,15 +243,18 @@ def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
 
 
 @pytest.mark.usefixtures("both_legs")
-@pytest.mark.parametrize("prefix", ["mm_gte_", "mm_two_"])
+@pytest.mark.parametrize(
+    ("prefix", "words"),
+    [("mm_gte_", "another instance is running"), ("mm_two_", "ORDERID_PREFIX mm_two_")],
+)
 def test_it_refuses_while_a_bot_of_any_prefix_trades_the_symbol(
-    venue: PaperExchange, prefix: str, configure: Configure
+    venue: PaperExchange, prefix: str, words: str, configure: Configure
 ) -> None:
     configure(ORDERID_PREFIX=prefix)
     files = RunFiles(settings.account())
     files.lock.take()
     configure()
-    with pytest.raises(AlreadyRunning, match=f"ORDERID_PREFIX {prefix}"):
+    with pytest.raises(AlreadyRunning, match=words):
         run()
     files.lock.release()
     assert venue.position() == (200, 50)

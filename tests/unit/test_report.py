@@ -183,3 +183,15 @@ def test_many_fills_of_one_column_share_a_mark_with_their_number() -> None:
     assert drawn.count("<path") <= WIDTH + 1
     assert sum(map(int, re.findall(r"(\d+) fills", drawn))) >= len(fills) - WIDTH
     assert fill_marks(frame, fills[:900]).count("<path") > 1
+
+
+def test_a_window_begins_in_the_state_of_the_tick_before_it() -> None:
+    ticks = [
+        {"time_ms": 500, "state": "ACTIVE", "reason": ""},
+        {"time_ms": 1_600, "state": "REDUCING", "reason": "why"},
+    ]
+    found = states_of(ticks, 1_000, 2_000)
+    assert [(each.state, each.ms) for each in found] == [("ACTIVE", 600), ("REDUCING", 400)]
+    assert [each.state for each in states_of(ticks[:1], 1_000, 2_000)] == ["ACTIVE"]
+    first = states_of(ticks[1:], 1_000, 2_000)
+    assert [(each.state, each.ms) for each in first] == [("PAUSED", 600), ("REDUCING", 400)]
