@@ -132,6 +132,8 @@ class OrderRequest:
             price=self.price,
             qty=self.qty,
             close=self.close,
+            reduce_only=self.reduce_only,
+            post_only=self.post_only,
             client_oid=self.client_oid,
             order_id=order_id,
         )
@@ -160,8 +162,7 @@ class OpenOrder(OrderRequest):
     """The venue's creation time in ms. It never decides which row is newer."""
     arrival: int = 0
     """The number of feed frames that had arrived when the venue first acknowledged it."""
-    is_taker: bool = False
-    """Whether the row shows a fill that took liquidity."""
+    is_taker: bool = False  # whether the row shows a fill that took liquidity
     fee: Decimal | None = None
     """Fees so far as the row shows them, cut to 1e-6; None where it does not."""
 

@@ -6,6 +6,7 @@ once could trade with each other.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,10 +53,8 @@ def run(account: Account, *, confirm: Callable[[], bool]) -> None:
     while a bot trades the symbol, VenueUnreachable or RequestError where it cannot be seen,
     PositionLeft for a position that is left, or may be, and OrdersLeft for an order.
     """
-    if not account.is_contract:
-        raise SettingsError("--close is for contracts: on spot there is no position to close")
+    refuse(account, asks=False)
     files = RunFiles(account)
-    _refuse_beside_a_bot(files)
     files.lock.take()
     try:
         _Close(account, files).run(confirm)
@@ -63,18 +62,30 @@ def run(account: Account, *, confirm: Callable[[], bool]) -> None:
         files.lock.release()
 
 
-def ask() -> bool:
-    """Ask on the terminal. Raises SettingsError where there is none."""
-    if not sys.stdin.isatty():
+def refuse(account: Account, *, asks: bool) -> None:
+    """Refuse what `run()` would refuse, before anything is done. Raises as it does.
+
+    And SettingsError where there is no terminal to ask on.
+    """
+    if not account.is_contract:
+        raise SettingsError("--close is for contracts: on spot there is no position to close")
+    if asks and not (sys.stdin and sys.stdin.isatty()):
         raise SettingsError("there is no terminal to ask on: --yes closes without asking")
+    _refuse_beside_a_bot(RunFiles(account))
+
+
+def ask() -> bool:
+    """Ask on the terminal."""
     try:
         return input("Close? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, OSError):  # Ctrl-D, or the terminal has gone
         return False
 
 
-def _refuse_beside_a_bot(files: RunFiles) -> None:
-    for prefix, holder in files.other_bots():
+def _refuse_beside_a_bot(files: RunFiles, *, but_us: bool = False) -> None:
+    for prefix, holder in files.bots_of_the_symbol():
+        if but_us and holder.pid == os.getpid():
+            continue
         raise AlreadyRunning(
             f"process {holder.pid or 'not named'} trades this symbol (ORDERID_PREFIX {prefix}):"
             " stop it first, --close closes the position of the whole account"
@@ -104,11 +115,16 @@ class _Close:
             raise PositionLeft("no closing order was sent; the position is as it was")
         signals.pass_to(self._control)
         deadline = SYSTEM.monotonic() + CLOSE_SECONDS
-        try:
-            while self._round(deadline):
+        is_open = True
+        while is_open:
+            try:
+                is_open = self._round(deadline)
+            except (VenueUnreachable, RequestError) as error:
+                logger.warning("%s", error)
+                if SYSTEM.monotonic() >= deadline or self._has_ended():
+                    raise PositionLeft(f"the position may not be closed: {error}") from None
+            if is_open and not self._has_ended():
                 SYSTEM.wait(self._control.wake, PAUSE_SECONDS)
-        except (VenueUnreachable, RequestError) as error:
-            raise PositionLeft(f"the position may not be closed: {error}") from None
         logger.info("No position is left in %s.", self._account.symbol)
 
     def _show(self) -> bool:
@@ -140,10 +156,10 @@ class _Close:
             position = _seen(gte)
             if not any(_held(position, side) for side in Side):
                 return False
-            if SYSTEM.monotonic() >= deadline or self._control.is_stopping:
+            if SYSTEM.monotonic() >= deadline or self._has_ended():
                 words = f"long {plain(position.long.qty)}, short {plain(position.short.qty)} left"
                 raise PositionLeft(f"the position is not closed: {words}")
-            _refuse_beside_a_bot(self._files)
+            _refuse_beside_a_bot(self._files, but_us=True)
             if orders := list(self._orders(gte, position)):
                 self._turn += 1
                 self._send(gte, orders[self._turn % len(orders)], deadline)
@@ -157,9 +173,20 @@ class _Close:
                 logger.warning("%s are bound by other closing orders.", plain(leg.qty))
             elif leg.qty and not most:
                 logger.warning("%s have come since the question was asked.", plain(leg.qty))
-            if (qty := min(leg.qty, most)) and (price := self._price(gte, side, qty)):
+            qty = min(leg.qty, most)
+            price = self._price(gte, side, qty) if qty else None
+            if price and not self._is_in_the_way(gte, side, price):
                 oid = gte.new_client_oid()
                 yield OrderRequest(side=side, price=price, qty=qty, close=True, client_oid=oid)
+
+    def _is_in_the_way(self, gte: GTE, side: Side, price: Decimal) -> bool:
+        """Return whether an order of this account, of whatever prefix, would trade with ours."""
+        assert gte.ws
+        others = [order for order in gte.ws.open_orders() if order.side is not side]
+        crossed = [order for order in others if not order.side.better(price, order.price)]
+        for order in crossed:
+            logger.warning("%s of this account is in the way: cancel it first.", order)
+        return bool(crossed)
 
     def _price(self, gte: GTE, side: Side, qty: Decimal) -> Decimal | None:
         """Return the price down to which the book has a quantity; None for an empty side."""
@@ -183,7 +210,7 @@ class _Close:
         gte.on_create = self._files.note_create
         may_be_late = True
         try:
-            order_id = gte.create_order(order, lambda: not self._control.is_stopping)
+            order_id = gte.create_order(order, lambda: not self._has_ended())
             may_be_late = False
             logger.info("Sent: %s.", order)
             self._left[order.side] -= self._filled(gte, order_id, until)
@@ -204,7 +231,7 @@ class _Close:
         """Wait until an order has ended; return its filled quantity as far as the feed tells."""
         assert gte.ws
         filled = Decimal(0)
-        while SYSTEM.monotonic() < until and not self._control.is_stopping:
+        while SYSTEM.monotonic() < until and not self._has_ended():
             for row, _ in gte.ws.drain_news():
                 if row.order_id == order_id:
                     filled = max(filled, row.filled)
@@ -213,6 +240,10 @@ class _Close:
             SYSTEM.sleep(LOOK_EVERY)
         return filled
 
+    def _has_ended(self) -> bool:
+        """Return whether a signal has asked for the end, or for a halt."""
+        return self._control.is_stopping or self._control.is_halted
+
     @contextmanager
     def _connected(self) -> Iterator[GTE]:
         """Have a client on a new connection: only its first image shows what has vanished."""
@@ -220,6 +251,7 @@ class _Close:
         gte = GTE(self._account, shared=shared)
         try:
             assert gte.ws
+            gte.instrument_query()  # any answer tells the venue's time, which the login needs
             gte.ws.start()
             yield gte
         finally:

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 LISTED = 20
 """So many runs are listed without --all."""
+BROKEN = (Unreadable, ArithmeticError, ValueError, TypeError, KeyError)
+"""What a journal raises that somebody else has written into."""
 HEAD = f"{'Run':>5}  {'Begun (UTC)':<19}  {'Ran':>9}  {'Kind':<5}  {'Symbol':<9}  {'Fills':>6}"
 HEAD += f"  {'Profit after fees':>20}  Ended"
 
@@ -40,8 +42,8 @@ def list_runs(arguments: argparse.Namespace) -> str:
     for run in shown:
         try:
             lines.append(line_of(summary_of(run)))
-        except Unreadable as error:
-            logger.warning("%s", error)
+        except BROKEN as error:
+            logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
     if len(shown) < len(runs):
         lines.append(f"{len(runs) - len(shown)} earlier runs are not shown: --all shows them.")
     return "\n".join(lines) + "\n"
@@ -59,9 +61,9 @@ def show_report(arguments: argparse.Namespace) -> str:
         report = report_of(run)
         if arguments.html:
             return _written(arguments.html, in_html(run, report))
-    except Unreadable as error:
-        raise SettingsError(str(error)) from None
-    return in_json(report) if arguments.json else in_text(report)
+        return in_json(report) if arguments.json else in_text(report)
+    except BROKEN as error:
+        raise SettingsError(f"run {run.row['number']} of {run.path}: {error}") from None
 
 
 def show_status(arguments: argparse.Namespace) -> str:
@@ -69,16 +71,19 @@ def show_status(arguments: argparse.Namespace) -> str:
 
     Raises SettingsError where none runs; JSON is an empty list then.
     """
-    now_ms, found = SYSTEM.now_ms(), []
-    for run in _all_runs():
-        try:
-            if run.is_running:
-                found.append(status_of(run, now_ms))
-        except Unreadable as error:
-            logger.warning("Left out: %s.", error)
+    now_ms, found, texts = SYSTEM.now_ms(), [], []
+    latest = {run.row.get("pid"): run for run in _all_runs()}  # a pid is that of one process
+    for run in latest.values():
+        if run.is_running:
+            try:
+                status = status_of(run, now_ms)
+                texts.append(status_text(status))
+                found.append(status)
+            except BROKEN as error:
+                logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
     if not found and not arguments.json:
         raise SettingsError("no bot runs here; `report` shows what the last run did")
-    return status_json(found) if arguments.json else "\n".join(map(status_text, found))
+    return status_json(found) if arguments.json else "\n".join(texts)
 
 
 def _written(file: Path, text: str) -> str:
@@ -119,7 +124,11 @@ def _all_runs() -> list[Run]:
     runs: list[Run] = []
     for path in files_in(default_directory()):
         try:
-            runs += runs_in(path)
-        except Unreadable as error:
+            runs += sorted(runs_in(path), key=_begun)
+        except BROKEN as error:
             logger.warning("Left out: %s.", error)
-    return sorted(runs, key=lambda run: (run.row["begun_ms"], run.number))
+    return sorted(runs, key=_begun)
+
+
+def _begun(run: Run) -> tuple[int, int]:
+    return int(run.row["begun_ms"]), run.number

@@ -56,11 +56,11 @@ class RunFiles:
         """Return what the processes of this host and key tell each other, whatever they trade."""
         return SharedFile(PrivateFiles(self.directory, self._who))
 
-    def other_bots(self) -> Iterator[tuple[str, Holder]]:
-        """Yield the bots here with this account and symbol, and another prefix: prefix, process."""
+    def bots_of_the_symbol(self) -> Iterator[tuple[str, Holder]]:
+        """Yield the bots of this machine with this account and symbol: prefix, process."""
         for path in sorted(self.directory.glob(f"{self._market}*.lock")):
             holder = InstanceLock(PrivateFiles(self.directory, path.stem)).holder()
-            if holder and not holder.is_guard and path.stem != self.name:
+            if holder and not holder.is_guard:
                 yield path.stem.removeprefix(self._market), holder
 
     def close(self) -> None:

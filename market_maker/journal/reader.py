@@ -53,7 +53,7 @@ class Run:
             return False
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError, TypeError):
             return False
         except PermissionError:
             pass
@@ -151,7 +151,7 @@ def _reading(path: Path, wait: float = WAIT_SECONDS) -> Iterator[sqlite3.Connect
             if mark != schema.MARK or not 1 <= version <= schema.VERSION:
                 raise Unreadable(f"{path}: it is not a journal of version {schema.VERSION}")
             yield db
-    except (sqlite3.Error, ArithmeticError) as error:
+    except (sqlite3.Error, ArithmeticError, ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"{path}: {error}") from error
 
 

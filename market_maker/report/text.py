@@ -160,7 +160,7 @@ def when(time_ms: int) -> str:
 
 
 def duration(seconds: Decimal) -> str:
-    whole = int(seconds)
+    whole = max(int(seconds), 0)  # the clock may have been set back
     if whole < 120:
         return f"{whole} s"
     if whole < 7200:

@@ -227,7 +227,9 @@ class ExchangeInterface(Exchange):
         if left is None:
             left = float(changed.get("orderQty", before.qty)) - float(ended.filled)
         kept = {key: value for key, value in changed.items() if key not in ("leavesQty", "qty")}
-        new = {"price": float(before.price), **kept, "side": before.side.value, "orderQty": left}
+        flags = {"reduceOnly": before.reduce_only, "postOnly": before.post_only}
+        new = {**flags, "price": float(before.price), **kept}
+        new |= {"side": before.side.value, "orderQty": left}
         return new if left > 0 else None
 
     def _check_symbol(self, symbol: str | None) -> None:

@@ -1,9 +1,11 @@
 """Wanted orders, from the mappings of a strategy: exact, and nothing of them dropped silently."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
+from math import isnan
 from numbers import Rational
 from typing import Any
 
@@ -16,20 +18,25 @@ LARGEST = 10**15
 PLAIN = {"price", "orderQty", "side"}
 """The keys of most orders."""
 NOT_HERE = {
-    *("stoppx", "stopprice", "pegoffsetvalue", "pegpricetype", "displayqty", "simpleorderqty"),
-    *("contingencytype", "clordlinkid", "trailvalue", "triggerprice"),
+    *("stop", "stoppx", "stopprice", "stoploss", "takeprofit", "trigger", "triggerprice"),
+    *("trailvalue", "activationprice", "callbackrate", "pegoffsetvalue", "pegpricetype"),
+    *("displayqty", "visibleqty", "icebergqty", "maxshow", "simpleorderqty", "closeposition"),
+    *("contingencytype", "clordlinkid", "positionside", "posside", "goodtilldate", "expiretime"),
 }
 """Keys that change what an order does, and that GTE has nothing for; as `_plain()` has them."""
 TYPES, TIMES = {"ordtype", "ordertype", "type"}, {"timeinforce", "tif"}
 FLAGS = {
     "reduceonly": "reduce_only",
+    "isreduceonly": "reduce_only",
+    "close": "reduce_only",
+    "closeonly": "reduce_only",
     "closeflag": "reduce_only",
     "postonly": "post_only",
-    "hidden": "",
-    "iceberg": "",
+    "ispostonly": "post_only",
+    **dict.fromkeys(("hidden", "ishidden", "iceberg", "ioc", "fok", "gtd"), ""),
 }
 """Keys that are true or false: what of an `OrderRequest` they set; empty for what cannot be had."""
-YES, NO = {"true", "yes", "1"}, {"false", "no", "0", "none", ""}
+YES, NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", "none", ""}
 INSTRUCTIONS = {
     "": {},
     "ParticipateDoNotInitiate": {"post_only": True},
@@ -86,6 +93,8 @@ def _instructions(order: Mapping[str, Any], symbol: str) -> dict[str, Any]:
             found |= _asked(_plain(key), value, symbol)
         except ValueError as error:
             raise InvalidOrder(f"{dict(order)}: {key} {value!r} {error}") from None
+        except (TypeError, ArithmeticError):  # a value that is neither true nor false
+            raise InvalidOrder(f"{dict(order)}: {key} {value!r} is not understood") from None
     return found
 
 
@@ -110,17 +119,18 @@ def _asked(name: str, value: object, symbol: str) -> dict[str, Any]:
 
 def _flag(field: str, value: object) -> dict[str, Any]:
     """Return what a key that is true or false asks for: a bool, a number, or such a word."""
-    word = str(bool(value) if isinstance(value, int | float) else value).strip().lower()
+    is_number = isinstance(value, int | float | Decimal) and not isnan(value)
+    word = str(bool(value) if is_number else value).strip().lower()
     if word not in YES | NO:
         raise ValueError("must be True or False")
     if word in YES and not field:
-        raise ValueError("cannot be had: GTE shows every order")
+        raise ValueError("cannot be had: GTE shows every order, good till cancelled")
     return {field: True} if word in YES else {}
 
 
 def _plain(word: object) -> str:
     """Return a key or word of the family without its spelling: ordtype for ord_type or ordType."""
-    return str(word).replace("_", "").lower()
+    return re.sub("[^a-z0-9]", "", str(word).lower())
 
 
 def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:
@@ -144,6 +154,7 @@ def _number(given: object) -> Decimal | float | None:
     if isinstance(given, Rational):
         return Decimal(int(given.numerator)) / Decimal(int(given.denominator))
     try:
-        return Decimal(given) if isinstance(given, str) else None
+        number = Decimal(given) if isinstance(given, str) else None
     except ArithmeticError:
         return None
+    return None if number is None or number.is_nan() else number

@@ -236,6 +236,8 @@ ORDER = """
         ({"execInst": "ParticipateDoNotInitiate"}, False),
         ({"postOnly": True}, False),
         ({"post_only": "true"}, False),
+        ({"post-only": "on"}, False),
+        ({"post only": Decimal(0), "POSTONLY": "off"}, True),
     ],
 )
 def test_an_order_that_asks_for_post_only_is_not_sent_once_it_would_trade(
@@ -305,6 +307,20 @@ def test_quantities_of_any_kind_of_number_are_taken(strategy: Make, qty: object)
     bot.orders = [{"side": "Buy", "orderQty": qty, "price": "8400"}]
     world.run(1)
     assert world.ladder() == ["BUY 100 @ 8400"]
+
+
+def test_an_amended_order_still_only_reduces(strategy: Make, log: Log) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.foreign_order("buy", "8497.5", 100)
+    world.run(75)
+    bot.orders = [{"side": "Sell", "orderQty": 60, "price": 8600, "reduceOnly": True}]
+    world.run(2)
+    [row] = bot.got
+    bot.exchange.amend_bulk_orders([{"orderID": row["orderID"], "orderQty": 500, "price": 8590}])
+    world.run(2)
+    assert "reduce only, and not so much is left to close" in log.text
+    assert world.ladder() == []
 
 
 def test_an_amend_is_a_cancel_seen_to_end_and_a_new_order_of_what_is_left(strategy: Make) -> None:

@@ -191,7 +191,7 @@ def test_an_empty_side_of_the_book_asks_nothing(venue: PaperExchange) -> None:
 
 
 @pytest.mark.usefixtures("both_legs")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HALT_SIGNAL])
 def test_a_signal_ends_it_with_no_order_left_wherever_it_comes(
     venue: PaperExchange, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +216,37 @@ def test_a_signal_ends_it_with_no_order_left_wherever_it_comes(
 
 
 @pytest.mark.usefixtures("both_legs")
+def test_an_order_of_another_prefix_is_not_traded_with(
+    venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(venue, prefix="hand_")
+    client.buy(500, "8491")
+    with pytest.raises(PositionLeft, match="long 200, short 0 left"):
+        run()
+    assert venue.position() == (200, 0)
+    assert venue.judge().self_trades == 0
+    assert "Buy 500 @ 8491 of this account is in the way: cancel it first." in log.text
+    client.exit()
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_an_outage_is_waited_for(venue: PaperExchange) -> None:
+    def away_for_a_while() -> bool:
+        venue.fault("refuse", for_ms=1_500)
+        return True
+
+    close.run(settings.account(), confirm=away_for_a_while)
+    assert venue.position() == (0, 0)
+
+
+@pytest.mark.usefixtures("both_legs")
+def test_a_clock_that_is_off_does_not_keep_it_from_closing(venue: PaperExchange) -> None:
+    venue.fault("clock_skew", value="60000", for_ms=60_000)
+    run()
+    assert venue.position() == (0, 0)
+
+
+@pytest.mark.usefixtures("both_legs")
 def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
     venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +266,7 @@ def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
         wait_until(is_away)
         return True
 
-    with pytest.raises(PositionLeft, match="the position may not be closed: no "):
+    with pytest.raises(PositionLeft, match="the position may not be closed: "):
         close.run(settings.account(), confirm=go_away)
     client.exit()
     venue.clear_faults()
@@ -245,7 +276,7 @@ def test_a_venue_that_goes_away_leaves_a_doubt_that_is_said(
 @pytest.mark.usefixtures("both_legs")
 @pytest.mark.parametrize(
     ("prefix", "words"),
-    [("mm_gte_", "another instance is running"), ("mm_two_", "ORDERID_PREFIX mm_two_")],
+    [("mm_gte_", "ORDERID_PREFIX mm_gte_"), ("mm_two_", "ORDERID_PREFIX mm_two_")],
 )
 def test_it_refuses_while_a_bot_of_any_prefix_trades_the_symbol(
     venue: PaperExchange, prefix: str, words: str, configure: Configure

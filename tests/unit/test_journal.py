@@ -1,5 +1,6 @@
 """The journal: nothing waits for it, and what it could not record it says."""
 
+import argparse
 import os
 import signal
 import sqlite3
@@ -8,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 from conftest import wait_until
 
 from market_maker.account import Account
+from market_maker.app import report
+from market_maker.errors import SettingsError
 from market_maker.journal import (
     Beginning,
     Journal,
@@ -319,3 +323,39 @@ def test_no_key_is_in_its_name() -> None:
     assert name.endswith("-pc-BTC")
     assert "canary" not in name
     assert name_of(account, is_dry=True) == "dry-pc-BTC"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE runs SET settings = '{' WHERE number = 2",
+        """UPDATE runs SET settings = '{"MAX_POSITION": null}' WHERE number = 2""",
+        "UPDATE runs SET pid = 9000000000 WHERE number = 2",
+        "UPDATE runs SET pid = 'abc' WHERE number = 2",
+        "UPDATE runs SET begun_ms = 9000000000000000000 WHERE number = 2",
+        "UPDATE runs SET symbol = CAST(x'ff' AS TEXT) WHERE number = 2",
+        "UPDATE ticks SET time_ms = 'x'",
+        "UPDATE ticks SET short = NULL",
+        "UPDATE ticks SET mark = 'much'",
+        "UPDATE runs SET begun_ms = 'x'",
+    ],
+)
+def test_a_journal_that_somebody_has_written_into_hides_no_other(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, change: str
+) -> None:
+    monkeypatch.setattr(report, "default_directory", lambda: directory)
+    here = replace(BEGINNING, pid=os.getpid(), begun_ms=1_600_000_000_000)
+    parent = replace(here, pid=os.getppid())
+    tick = (here.begun_ms, "ACTIVE", "", "1", "2", "0", "0", "10", "8000", "0")
+    journals = []
+    for name, beginning in (("good", here), ("bad", parent)):
+        journals.append(Journal(name, directory=directory, has_thread=False))
+        journals[-1].begin(beginning)
+        journals[-1].put("ticks", plain_row, *tick)
+    with closing(sqlite3.connect(journals[1].path)) as db, db:
+        db.execute(change)
+    wanted = argparse.Namespace(json=False, all=True, since=None, run="2", csv="", html=None)
+    assert report.show_status(wanted).startswith("Run 1: paper, BTC_USD (BTC)")
+    assert "    1  2020-09-13" in report.list_runs(wanted)
+    with suppress(SettingsError):
+        report.show_report(wanted)
