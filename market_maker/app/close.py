@@ -18,6 +18,7 @@ from market_maker.control import Control
 from market_maker.decimals import exact, plain, to_grid
 from market_maker.errors import (
     AlreadyRunning,
+    Fatal,
     OutcomeUnknown,
     PositionLeft,
     RequestError,
@@ -121,7 +122,8 @@ class _Close:
                 is_open = self._round(deadline)
             except (VenueUnreachable, RequestError) as error:
                 logger.warning("%s", error)
-                if SYSTEM.monotonic() >= deadline or self._has_ended():
+                is_over = isinstance(error, Fatal) or self._has_ended()
+                if is_over or SYSTEM.monotonic() >= deadline:
                     raise PositionLeft(f"the position may not be closed: {error}") from None
             if is_open and not self._has_ended():
                 SYSTEM.wait(self._control.wake, PAUSE_SECONDS)
@@ -217,6 +219,8 @@ class _Close:
         except RequestError as error:
             may_be_late = isinstance(error, OutcomeUnknown)
             logger.warning("%s", error)
+            if isinstance(error, Fatal):
+                raise
         finally:
             sweep.prove_none_left(
                 gte,

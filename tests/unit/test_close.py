@@ -240,6 +240,20 @@ def test_an_outage_is_waited_for(venue: PaperExchange) -> None:
 
 
 @pytest.mark.usefixtures("both_legs")
+def test_a_key_that_is_refused_is_tried_once(
+    venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    def revoke() -> bool:
+        venue.fault("code", match="pc/order/create", value="-10055", for_ms=60_000)
+        return True
+
+    with pytest.raises(PositionLeft, match="lacks the permission"):
+        close.run(settings.account(), confirm=revoke)
+    assert venue.position() == (200, 50)
+    assert sum("create Buy" in line or "create Sell" in line for line in log.messages) <= 2
+
+
+@pytest.mark.usefixtures("both_legs")
 def test_a_clock_that_is_off_does_not_keep_it_from_closing(venue: PaperExchange) -> None:
     venue.fault("clock_skew", value="60000", for_ms=60_000)
     run()
