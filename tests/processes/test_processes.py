@@ -259,12 +259,19 @@ def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     assert "The loop hangs" not in bot.text  # it was stopped, and is well
 
 
+def sleeps(pid: int) -> bool:
+    """Say whether the main thread of a process waits, as a loop does between two ticks."""
+    about = Path(f"/proc/{pid}/task/{pid}/stat").read_text()
+    return about.rpartition(")")[2].split()[0] == "S"
+
+
 def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
     settings_for(venue, tmp_path, LOOP_INTERVAL=5)
     bot = run()
     bot.wait_for("6 orders open as wanted")
+    wait_until(lambda: sleeps(bot.process.pid))  # the tick that has said so is over
     bot.process.send_signal(signal.SIGSTOP)
     stopped_at = time.monotonic()
     time.sleep(6.5)  # the fault itself: a standstill has to last
