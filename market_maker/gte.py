@@ -30,7 +30,7 @@ from market_maker.models import (
     Position,
     Side,
 )
-from market_maker.wire import codes, endpoints, protocol
+from market_maker.wire import codes, endpoints, fields, protocol
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
 from market_maker.wire.shared import Shared
@@ -155,7 +155,7 @@ class GTE:
 
     def asset_query(self) -> list[str]:
         """Return the settlement areas (`pc`) or trading areas (`bb`)."""
-        return [protocol.text(row, "asset") for row in self._rest.rows(endpoints.ASSET_QUERY, {})]
+        return [fields.text(row, "asset") for row in self._rest.rows(endpoints.ASSET_QUERY, {})]
 
     def contract_query(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Return the contracts of an area as rows: symbol, price_precision. `pc` only."""

@@ -17,7 +17,7 @@ from market_maker.errors import (
     Temporary,
     TooFrequent,
 )
-from market_maker.wire.protocol import printable
+from market_maker.wire.fields import printable
 
 ERRORS: dict[int, tuple[type[RequestError], str]] = {
     -10002: (Temporary, "server exception"),

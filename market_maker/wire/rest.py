@@ -10,7 +10,8 @@ from market_maker.errors import BadData, RequestError, Temporary
 from market_maker.models import Margin, OpenOrder, OrderRequest
 from market_maker.wire import protocol
 from market_maker.wire.endpoints import Endpoint
-from market_maker.wire.protocol import Params, Row
+from market_maker.wire.fields import Row
+from market_maker.wire.protocol import Params
 from market_maker.wire.transport import Transport
 
 T = TypeVar("T")

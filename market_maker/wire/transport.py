@@ -29,7 +29,7 @@ from market_maker.errors import (
     Temporary,
     TooFrequent,
 )
-from market_maker.wire import codes, endpoints, protocol, tls
+from market_maker.wire import codes, endpoints, fields, tls
 from market_maker.wire.blocks import Blocks
 from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.failures import in_words
@@ -245,7 +245,7 @@ class Transport:
                 raise BadData(f"HTTP {response.status_code}, a redirect, not followed")
             body = _read(response)
         try:
-            reply = protocol.parse_json(body)
+            reply = fields.parse_json(body)
         except BadData as error:
             raise _Status(response, str(error)) from None
         if not isinstance(reply, dict) or type(reply.get("code")) is not int:
@@ -258,7 +258,7 @@ class Transport:
         if isinstance(error, BadData):
             text = str(error)
         elif isinstance(reason, tls.TLSRefused):
-            text = f"{protocol.escaped(reason.words)}, at {self._base_url}"
+            text = f"{fields.escaped(reason.words)}, at {self._base_url}"
         else:
             text = f"{in_words(error)} at {self._base_url}"
         if isinstance(error, requests.ConnectTimeout) or isinstance(

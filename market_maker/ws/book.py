@@ -8,8 +8,8 @@ from math import gcd
 
 from market_maker.errors import BadData
 from market_maker.models import ZERO, Side
-from market_maker.wire import protocol
-from market_maker.wire.protocol import Row
+from market_maker.wire import fields
+from market_maker.wire.fields import Row
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 TICK_PRICES = 10
@@ -57,7 +57,7 @@ class Book:
         A row with a known `id` may leave out side and price (design: The wire). Raises BadData for
         a row that does not parse, and for one whose id does not fit its price.
         """
-        size = protocol.not_negative(row, "size")
+        size = fields.not_negative(row, "size")
         level = self._by_id.get(row.get("id") or "")
         if level is None or level.checked != (row.get("side"), row.get("price")):
             level = self._level(row)
@@ -121,10 +121,10 @@ class Book:
         """Check a row and return its level, a new one if need be; None for an unknown id alone."""
         if "price" not in row or "side" not in row:
             return self._by_id.get(row.get("id") or "")
-        side = SIDES.get(protocol.text(row, "side"))
+        side = SIDES.get(fields.text(row, "side"))
         if side is None:
-            raise BadData(f"side is neither buy nor sell: {protocol.printable(row['side'])}")
-        price = protocol.positive(row, "price")
+            raise BadData(f"side is neither buy nor sell: {fields.printable(row['side'])}")
+        price = fields.positive(row, "price")
         if self._fits(row) is False:
             self.misfits += 1
             raise BadData("the id of a level does not fit its price")

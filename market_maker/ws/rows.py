@@ -3,8 +3,8 @@
 import re
 
 from market_maker.errors import BadData
-from market_maker.wire import protocol
-from market_maker.wire.protocol import Row
+from market_maker.wire import fields
+from market_maker.wire.fields import Row
 
 NAME = re.compile(r"[A-Z][A-Z0-9]{1,11}([_/][A-Z0-9]{2,12})?", re.ASCII)
 """What a symbol or an area looks like."""
@@ -17,7 +17,7 @@ def is_other(row: Row, field: str, own: str) -> bool:
     """
     name = row.get(field, own)
     if name != own and not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise BadData(f"{field} is no name: {protocol.printable(name)}")
+        raise BadData(f"{field} is no name: {fields.printable(name)}")
     return bool(name != own)
 
 

@@ -12,7 +12,7 @@ from market_maker.account import Account
 from market_maker.clock import Clock
 from market_maker.errors import AuthError, BadData
 from market_maker.secrecy import Secret
-from market_maker.wire import codes, protocol
+from market_maker.wire import codes, fields, protocol
 from market_maker.wire.tls import Bounded, Connections
 from market_maker.ws.vitals import Vitals
 
@@ -162,7 +162,7 @@ class Session:
         now = self._clock.monotonic()
         self.vitals.record_frame(now)
         try:
-            frame = protocol.parse_json(data.decode())
+            frame = fields.parse_json(data.decode())
         except (BadData, UnicodeDecodeError):
             frame = None
         if not isinstance(frame, dict):
@@ -172,7 +172,7 @@ class Session:
             logger.debug("Frame: %.300s", data)
             table = str(frame["table"])
             self.vitals.record_table(table, now)
-            time = protocol.millis(frame, "time")
+            time = fields.millis(frame, "time")
             if table == "order_book" and time:
                 self.vitals.record_lag(self._now() - time)
         return frame
@@ -220,7 +220,7 @@ class Login:
         """
         status = str(frame["status"])
         code = int(status) if re.fullmatch(r"-?[0-9]{1,6}", status) else None
-        request = protocol.printable(_operation(frame.get("request")))
+        request = fields.printable(_operation(frame.get("request")))
         if code in (0, codes.ALREADY_SUBSCRIBED):
             if "auth" in request:
                 self._subscribe_at = now
@@ -232,13 +232,13 @@ class Login:
                 return ""
         error = codes.error_of(code, f"feed {request}") if code else None
         self.is_refused = isinstance(error, AuthError)
-        return str(error) if error else f"feed {request}: status {protocol.printable(status)}"
+        return str(error) if error else f"feed {request}: status {fields.printable(status)}"
 
 
 def _operation(request: object) -> object:
     """Return what a status frame answers, without the arguments of a login."""
     try:
-        asked = protocol.parse_json(request) if isinstance(request, str) else request
+        asked = fields.parse_json(request) if isinstance(request, str) else request
     except BadData:
         return "request"
     if not isinstance(asked, dict):
@@ -252,5 +252,5 @@ def _close_reason(data: bytes) -> str:
     """Return code and text of a close frame in brackets, if it has them."""
     if len(data) < 2:
         return ""
-    text = protocol.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
+    text = fields.printable(data[2:].decode("ascii", "replace")) if data[2:] else ""
     return f" (code {int.from_bytes(data[:2], 'big')}{', ' + text if text else ''})"

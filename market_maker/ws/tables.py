@@ -24,8 +24,8 @@ from market_maker.models import (
     Side,
     Ticker,
 )
-from market_maker.wire import protocol
-from market_maker.wire.protocol import Row
+from market_maker.wire import fields, protocol
+from market_maker.wire.fields import Row
 from market_maker.ws.book import Book, OwnQuantity
 from market_maker.ws.rows import are_two, is_other
 
@@ -180,10 +180,10 @@ class Tables:
     def _trade(self, row: Row) -> None:
         self.trades.append(
             {
-                "time": str(protocol.millis(row, "trade_time")),
-                "side": protocol.text(row, "side"),
-                "price": str(protocol.positive(row, "price")),
-                "qty": str(protocol.positive(row, "qty")),
+                "time": str(fields.millis(row, "trade_time")),
+                "side": fields.text(row, "side"),
+                "price": str(fields.positive(row, "price")),
+                "qty": str(fields.positive(row, "qty")),
             }
         )
 
@@ -212,7 +212,7 @@ class Tables:
     def _take_prices(self, row: Row) -> Row:
         """Note which prices a row tells; return it without those that cannot be read."""
         told = [name for name in protocol.PRICES if name in row]
-        unread = [name for name in told if protocol.told(row, name, protocol.positive) is None]
+        unread = [name for name in told if fields.told(row, name, fields.positive) is None]
         self._told |= dict.fromkeys(set(told) - set(unread), self._at)
         for name in unread:
             self.counts[f"field of instrument: {name} is not a price"] += 1

@@ -13,7 +13,7 @@ from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AuthError, Temporary, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Ticker
-from market_maker.wire import failures, protocol
+from market_maker.wire import failures, fields, protocol
 from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.back_off import BackOff
 from market_maker.ws.book import OwnQuantity
@@ -250,7 +250,7 @@ class GTEWebsocket:
 
     def lose(self, error: Exception) -> None:
         """Close the connection, and log why: each loss, but a failure to connect once in a row."""
-        described = protocol.escaped(failures.of_feed(error))
+        described = fields.escaped(failures.of_feed(error))
         lost = self._session.vitals if self._session.is_open else None
         self._back_off.record(lost, self._clock.monotonic(), error, bool(self._reconnect_reason))
         if (lost or described != self._error) and not self._stop.is_set():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from market_maker.errors import BadData
-from market_maker.wire import protocol
+from market_maker.wire import fields
 from market_maker.ws.tables import Tables
 from tests.world.world import World
 
@@ -49,7 +49,7 @@ def taken(data: bytes) -> None:
     for table in ("instrument", "order_book", "order", "position", "margin"):
         tables.heard[table] = 1.0
     try:
-        frame = protocol.parse_json(data.decode())
+        frame = fields.parse_json(data.decode())
     except (BadData, UnicodeDecodeError):
         frame = None
     if isinstance(frame, dict) and "table" in frame:

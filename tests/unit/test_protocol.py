@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from market_maker.errors import BadData
 from market_maker.models import OrderRequest, OrderState, Side
-from market_maker.wire import protocol
+from market_maker.wire import fields, protocol
 
 GRAMMAR = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,18})?", re.ASCII)
 symbols = st.text(alphabet="0123456789.-+eE_ \uff11NaInf", max_size=25)
@@ -20,18 +20,18 @@ symbols = st.text(alphabet="0123456789.-+eE_ \uff11NaInf", max_size=25)
 @given(symbols | st.decimals(allow_nan=True).map(str) | st.floats().map(repr))
 def test_a_text_is_a_number_when_it_fits_the_grammar_and_never_else(text: str) -> None:
     if GRAMMAR.fullmatch(text):
-        number = protocol.number({"qty": text}, "qty")
+        number = fields.number({"qty": text}, "qty")
         assert number == Decimal(text)
         assert number.is_finite()
     else:
         with pytest.raises(BadData):
-            protocol.number({"qty": text}, "qty")
+            fields.number({"qty": text}, "qty")
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.text()))
 def test_what_is_no_text_is_no_number(value: object) -> None:
     with pytest.raises(BadData):
-        protocol.number({"qty": value}, "qty")
+        fields.number({"qty": value}, "qty")
 
 
 @given(
