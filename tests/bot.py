@@ -111,8 +111,8 @@ def ended(pid: int) -> bool:
     return False
 
 
-def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> None:
-    """Write a settings.py for a paper exchange in this process."""
+def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> Path:
+    """Write a settings.py for a paper exchange in this process, and return it."""
     given: dict[str, object] = {
         "API_URL_BASE": venue.rest_url,
         "WS_URL": venue.ws_url,
@@ -123,7 +123,10 @@ def settings_for(venue: PaperExchange, directory: Path, **changed: object) -> No
         "LOOP_INTERVAL": 0.5,
     }
     text = "\n".join(f"{name} = {value!r}" for name, value in (given | changed).items())
-    (directory / "settings.py").write_text(text + "\n")
+    path = directory / "settings.py"
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    return path
 
 
 def watched_code(venue: PaperExchange, directory: Path, **changed: object) -> Path:

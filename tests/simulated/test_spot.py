@@ -27,6 +27,13 @@ def bids(world: World) -> list[Decimal]:
     return [order.qty for order in world.orders() if order.side is Side.BUY]
 
 
+def fill_best_bid(world: World) -> None:
+    """Let somebody sell through the others' bid to our best one, which comes back then."""
+    best = max(order.price for order in world.orders() if order.side is Side.BUY)
+    world.take("sell", str(best), 11_000)
+    world.put("buy", "8490", 10_000)
+
+
 def test_a_fill_counts_once_against_the_limits() -> None:
     """0.3 are allowed in bids of 0.1: the third one still stands, a fourth never does."""
     world = pair()
@@ -35,12 +42,7 @@ def test_a_fill_counts_once_against_the_limits() -> None:
         for held in range(3):
             world.run_until(lambda: bids(world) == [Decimal("0.1")])
             assert world.report.coins == {} or world.report.coins[world.key].bought * 10 == held
-            world.take(
-                "sell",
-                str(max(order.price for order in world.orders() if order.side is Side.BUY)),
-                11_000,
-            )
-            world.put("buy", "8490", 10_000)
+            fill_best_bid(world)
         world.run(20)
         assert bids(world) == []
         assert world.report.coins[world.key].bought == Decimal("0.3")
@@ -54,12 +56,7 @@ def test_a_buy_that_spends_most_of_the_money_is_no_alarm() -> None:
     with world.installed():
         world.start()
         world.run_until(lambda: bids(world) == [Decimal("0.1")])
-        world.take(
-            "sell",
-            str(max(order.price for order in world.orders() if order.side is Side.BUY)),
-            11_000,
-        )
-        world.put("buy", "8490", 10_000)
+        fill_best_bid(world)
         world.run(90)
         assert world.report.coins[world.key].bought == Decimal("0.1")
         assert state(world) is TradingState.ACTIVE

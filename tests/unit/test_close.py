@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from bot import settings_for
 from conftest import client_of, wait_until
 
 from market_maker.app import cli, close
@@ -314,27 +315,22 @@ def test_on_spot_there_is_nothing_to_close(configure: Configure) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "arguments", "words"),
+    ("changed", "arguments", "words"),
     [
-        ("DRY_RUN = True", ["--yes"], "DRY_RUN is set"),
-        ("DRY_RUN = False", [], "--yes closes without asking"),
+        ({"DRY_RUN": True}, ["--yes"], "DRY_RUN is set"),
+        ({}, [], "--yes closes without asking"),
     ],
 )
 @pytest.mark.usefixtures("both_legs")
 def test_the_command_line_asks_or_needs_a_yes(
     venue: PaperExchange,
     tmp_path: Path,
-    lines: str,
+    changed: dict[str, object],
     arguments: list[str],
     words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = tmp_path / "settings.py"
-    path.write_text(
-        f"{lines}\nAPI_URL_BASE = {venue.rest_url!r}\nWS_URL = {venue.ws_url!r}\n"
-        f"API_KEY = {venue.key!r}\nAPI_SECRET = {venue.secret!r}\n"
-    )
-    path.chmod(0o600)
+    path = settings_for(venue, tmp_path, **changed)
     assert cli.main(["cancel", "--close", *arguments, "--settings", str(path)]) == 2
     assert words in capsys.readouterr().err
     assert venue.position() == (200, 50)

@@ -10,6 +10,7 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
+from bot import settings_for
 from conftest import account_of
 
 from market_maker.app import cancel, check, cli, run
@@ -95,7 +96,10 @@ def test_orders_that_may_be_left_make_the_exit_status_3(
         raise OrdersLeft("own orders may be left", ("Buy 1 @ 2",))
 
     monkeypatch.setattr(sweep, "prove_none_left", cannot)
-    assert cli.main(["cancel", "--settings", str(settings_file(venue, tmp_path))]) == 3
+    assert (
+        cli.main(["cancel", "--settings", str(settings_for(venue, tmp_path, LOOP_INTERVAL=0.1))])
+        == 3
+    )
 
 
 # --- check --------------------------------------------------------------------------------------
@@ -125,21 +129,6 @@ def test_a_clock_that_is_off_fails_on_either_side(
 # --- a restart ----------------------------------------------------------------------------------
 
 
-def settings_file(venue: PaperExchange, directory: Path) -> Path:
-    path = directory / "settings.py"
-    given = {
-        "API_URL_BASE": venue.rest_url,
-        "WS_URL": venue.ws_url,
-        "API_KEY": venue.key,
-        "API_SECRET": venue.secret,
-        "DRY_RUN": False,
-        "LOOP_INTERVAL": 0.1,
-    }
-    path.write_text("".join(f"{name} = {value!r}\n" for name, value in given.items()))
-    path.chmod(0o600)
-    return path
-
-
 @pytest.fixture
 def start(
     venue: PaperExchange, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,7 +148,7 @@ def start(
             "class Mine(OrderManager):\n"
             f"    def place_orders(self):\n        {does}\n"
         )
-        path = str(settings_file(venue, tmp_path))
+        path = str(settings_for(venue, tmp_path, LOOP_INTERVAL=0.1))
         given = [*argv, "--settings", path, "--strategy", f"{name}:Mine", "--no-guard"]
         run.run(cli.parse(given))
         return bool(replaced)
