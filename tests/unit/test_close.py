@@ -28,7 +28,8 @@ from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings import settings
 
 Configure = Callable[..., None]
-WAITS = 6.0
+ORDER_SECONDS, CLOSE_SECONDS = close.ORDER_SECONDS, close.CLOSE_SECONDS
+PAGES = Path(close.__file__).parents[1] / "docs"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,13 @@ def both_legs(venue: PaperExchange, configure: Configure) -> None:
     client.sell(50, "8490")
     client.exit()
     assert venue.position() == (200, 50)
+
+
+def test_the_pages_name_its_times() -> None:
+    en, zh = ((PAGES / lang / "operate.md").read_text("utf-8") for lang in ("en", "zh"))
+    assert f"after {ORDER_SECONDS:.0f} s another one" in en
+    assert f"After {CLOSE_SECONDS:.0f} s it gives up" in en
+    assert f"{ORDER_SECONDS:.0f} 秒后按新价格再发一单，{CLOSE_SECONDS:.0f} 秒后放弃" in zh
 
 
 def run(answer: bool = True) -> None:
