@@ -67,6 +67,8 @@ _STATES = {
     "32": OrderState.DONE,
 }
 LIVE_STATUSES = ("1", "2", "4", "16")
+TRADE_REPORTS = ("4", "8")
+"""`exec_type` of a fill, and of the last one of an order."""
 
 
 def parse_side(row: Row) -> Side:
@@ -129,11 +131,14 @@ def parse_execution(row: Row) -> OpenOrder:
     """Return the order of an execution report, without client_oid. Raises BadData.
 
     Filled is `cum_qty`, because `last_qty` is not reliable (design: The wire). It has no price.
+    Whether a fill took liquidity, only the report of a trade tells: that of a cancel has a
+    `maker_flag` too, and a quantity that is filled.
     """
     names = {"price": "order_price", "qty": "order_qty", "status": "order_status"}
     order = {name: row.get(source) for name, source in names.items()}
     parsed = parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
-    return replace(parsed, is_taker=row.get("maker_flag") == "0" and parsed.filled > 0)
+    is_trade = row.get("exec_type") in TRADE_REPORTS and parsed.filled > 0
+    return replace(parsed, is_taker=is_trade and row.get("maker_flag") == "0")
 
 
 def parse_instrument(row: Row, instrument_type: str) -> Instrument:

@@ -211,6 +211,29 @@ def test_an_execution_tells_of_its_order_by_cum_qty() -> None:
     assert (row.filled, row.state) == (40, OrderState.DONE)
 
 
+@pytest.mark.parametrize(
+    ("exec_type", "maker_flag", "cum_qty", "took"),
+    [
+        *(("4", "0", "15", True), ("8", "0", "40", True)),
+        *(("4", "1", "15", False), ("8", "1", "40", False)),
+        *(("1", "0", "0", False), ("2", "0", "15", False), ("16", "0", "15", False)),
+        *((None, "0", "15", False), (4, "0", "15", False), ("4", None, "15", False)),
+    ],
+)
+def test_only_the_report_of_a_trade_tells_that_an_order_took_liquidity(
+    exec_type: object, maker_flag: object, cum_qty: str, took: bool
+) -> None:
+    report = PLACE | {
+        **{"exec_id": "1", "exec_type": exec_type, "order_id": ORDER["order_id"], "side": "1"},
+        **{"order_price": "7250.5", "order_qty": "40", "order_status": "16", "close_flag": "0"},
+        **{"cum_qty": cum_qty, "ctime": "1577836809250", "maker_flag": maker_flag},
+    }
+    made = tables()
+    made.apply(frame("execution", "insert", report))
+    (row, _), *_ = made.drain_news()
+    assert row.is_taker is took
+
+
 def test_a_trade_frame_needs_no_action_and_no_partial() -> None:
     trade = PLACE | {"trade_time": "1577836809250", "side": "sell", "price": "7250.5", "qty": "15"}
     made = tables()
