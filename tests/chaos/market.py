@@ -25,6 +25,7 @@ class Walk:
         self._home = START * self._scale
         self._middle = self._home
         self._book: dict[tuple[Side, int], int] = {}
+        self._was_taken = False
         self.still = False
         self._refills = refills
         """Whether what a taker has taken comes back before the price moves."""
@@ -49,6 +50,7 @@ class Walk:
 
     def _step(self) -> None:
         if self.still:
+            self._restock()
             return
         chance = self._chance
         self._middle += (self._home - self._middle) * HOME + chance.gauss(0, 3 * self._scale)
@@ -70,4 +72,11 @@ class Walk:
             side = chance.choice(list(Side))
             reach = middle + self.ticks(60 if side is Side.BUY else -60)
             moves.append(Take(side, reach, chance.randint(100, 9_000)))
+            self._was_taken = True
         self._world.play(moves)
+
+    def _restock(self) -> None:
+        """Put back what was taken: a market must not stand still with an empty side."""
+        if self._was_taken:
+            self._was_taken = False
+            self._world.play([Depth(*place, size) for place, size in self._book.items()])
