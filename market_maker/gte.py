@@ -35,7 +35,7 @@ from market_maker.wire.endpoints import Endpoint
 from market_maker.wire.rest import Outcome, Rest, outcome_of, parsed
 from market_maker.wire.shared import Shared
 from market_maker.wire.tls import Connections
-from market_maker.wire.transport import Transport
+from market_maker.wire.transport import OnCall, Transport
 from market_maker.wire.venue_clock import VenueClock
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -45,6 +45,7 @@ MAX_PAGES = 100
 HIGHEST_ID = str(2**63 - 1)
 
 Number = int | float | Decimal
+OnCreate = Callable[[CreateEvent, OrderRequest | OpenOrder, str], None]
 
 
 class GTE:
@@ -85,8 +86,7 @@ class GTE:
         self.run = base36(chance.randrange(36**RUN), RUN)
         """The part of our client_oids that identifies this process."""
         self._sequence = itertools.count(1)
-        self.on_create: Callable[[CreateEvent, OrderRequest | OpenOrder, str], None]
-        self.on_create = lambda *_: None
+        self.on_create: OnCreate = lambda *_: None
         """Called in the sending thread with each event of a create: (event, order, detail)."""
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
@@ -109,6 +109,10 @@ class GTE:
     def make_read_only(self) -> None:
         """Send no POST from now on."""
         self._transport.make_read_only()
+
+    def watch_calls(self, on_call: OnCall) -> None:
+        """Have each call reported in its thread (see `Transport.on_call`)."""
+        self._transport.on_call = on_call
 
     def blocked_for(self) -> float | None:
         """Return for how many seconds 403 has held creates back; None while it does not."""
@@ -211,9 +215,9 @@ class GTE:
 
     def increase_margin(self, margin: Decimal, *, long: bool, increase: bool = True) -> None:
         """Add margin to a leg, or with `increase=False` remove it."""
-        params = {"margin": plain(margin), "long_flag": protocol.flag(long)}
-        params |= {"increase_flag": protocol.flag(increase)}
-        self._rest.data(endpoints.MARGIN_INCREASE, self._rest.symbol | params)
+        flags = {"long_flag": protocol.flag(long), "increase_flag": protocol.flag(increase)}
+        params = self._rest.symbol | {"margin": plain(margin)} | flags
+        self._rest.data(endpoints.MARGIN_INCREASE, params)
 
     def auto_margin(self, *, long: bool, on: bool) -> None:
         """Switch the automatic margin top-up of a leg on or off."""
@@ -249,13 +253,9 @@ class GTE:
 
     def place_order(self, quantity: Number, price: Number) -> OpenOrder:
         """Place one order and return it as accepted: quantity above zero buys, below zero sells."""
-        qty = Decimal(str(quantity))
-        request = OrderRequest(
-            side=Side.BUY if qty > 0 else Side.SELL,
-            price=Decimal(str(price)),
-            qty=abs(qty),
-            client_oid=self.new_client_oid(),
-        )
+        qty, limit = Decimal(str(quantity)), Decimal(str(price))
+        side, oid = Side.BUY if qty > 0 else Side.SELL, self.new_client_oid()
+        request = OrderRequest(side=side, price=limit, qty=abs(qty), client_oid=oid)
         return request.accepted(self.create_order(request))
 
     def buy(self, quantity: Number, price: Number) -> OpenOrder:
@@ -274,8 +274,7 @@ class GTE:
 
     def cancel_batch(self, order_ids: Sequence[str]) -> str:
         """Cancel up to 50 orders; the answer does not tell which ones succeeded. `pc` only."""
-        ids = protocol.filter_param("order_id", tuple(order_ids))
-        params = self._rest.symbol | {"filter": ids}
+        params = self._rest.symbol | protocol.filter_params("order_id", order_ids)
         self._rest.send(endpoints.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
         return ""
 
@@ -332,10 +331,8 @@ class GTE:
         page = count or protocol.PAGE_ROWS
         for _ in range(MAX_PAGES):
             params = self._rest.symbol | {"count": str(page)}
-            if statuses:
-                params["filter"] = protocol.filter_param("status", tuple(statuses))
-            if after:
-                params["gt_order_id"] = after
+            params |= protocol.filter_params("status", statuses) if statuses else {}
+            params |= {"gt_order_id": after} if after else {}
             rows = self._rest.rows(endpoints.ORDER_QUERY, params)
             orders = parsed(protocol.parse_order, rows)
             found |= {order.order_id: order for order in orders}
@@ -347,8 +344,8 @@ class GTE:
     def newest_orders(self) -> list[OpenOrder]:
         """Return one page of the orders with the highest ids, in any state."""
         params = self._rest.symbol | {"count": str(protocol.PAGE_ROWS)}
-        rows = self._rest.rows(endpoints.ORDER_QUERY, params | {"lt_order_id": HIGHEST_ID})
-        return parsed(protocol.parse_order, rows)
+        params |= {"lt_order_id": HIGHEST_ID}
+        return parsed(protocol.parse_order, self._rest.rows(endpoints.ORDER_QUERY, params))
 
     def get_order(self, order_id: str) -> OpenOrder | None:
         """Return one order in any state; None when the venue does not know it."""

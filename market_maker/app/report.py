@@ -58,9 +58,9 @@ def show_report(arguments: argparse.Namespace) -> str:
     try:
         if arguments.csv:
             return csv_of(run, arguments.csv)
-        report = report_of(run)
         if arguments.html:
-            return _written(arguments.html, in_html(run, report))
+            return _written(arguments.html, in_html(run))
+        report = report_of(run)
         return in_json(report) if arguments.json else in_text(report)
     except BROKEN as error:
         raise SettingsError(f"run {run.row['number']} of {run.path}: {error}") from None

@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,12 +16,15 @@ TIMES_AND_TEXTS = {
     *("run", "time_ms", "arrival", "level", "close", "number", "is_restart", "proven"),
     *("begun_ms", "ended_ms", "opened_ms", "dropped", "lost", "state", "reason", "step", "side"),
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
-    *("instrument_type", "area", "symbol", "prefix", "run_id", "pid"),
+    *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms"),
+    *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as"),
 }
-"""The columns that hold no decimals."""
+"""The columns that hold no decimals; `detail` of decisions is bytes."""
 WAIT_SECONDS = 2.0
+MID = "(bid + ask) / 2.0"
+"""The mid, of a row of `prices`."""
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
 class Unreadable(Exception):
@@ -48,7 +51,7 @@ class Run:
     @property
     def is_running(self) -> bool:
         """Return whether it has not ended and its process lives; False where none is recorded."""
-        pid = self.row.get("pid")  # which an earlier version has not recorded
+        pid = self.row.get("pid")  # an earlier version has not recorded it
         if self.row["ended_ms"] is not None or not pid:
             return False
         try:
@@ -68,44 +71,92 @@ class Run:
     def rows(self, table: str, *, since_ms: int = 0) -> list[Row]:
         """Return its rows of a table in the order of time, from the last one before then on.
 
-        Raises Unreadable.
+        What an earlier version has not recorded is None. Raises Unreadable.
         """
         before = (
             f"SELECT max(time_ms) FROM {table} WHERE run = {self.number} AND time_ms < {since_ms}"
         )
-        condition = f"AND time_ms >= coalesce(({before}), 0)" if since_ms else ""
+        where = f"time_ms >= coalesce(({before}), 0)" if since_ms else "1"
+        return [_decoded(dict(row)) for row in self.raw(table, *schema.COLUMNS[table], where=where)]
+
+    def raw(self, table: str, *names: str, where: str = "1") -> list[Row]:
+        """Return these columns of its rows, as they are stored: decimals as text.
+
+        That is much faster where there may be a million. `where` is SQL. Raises Unreadable.
+        """
         with _reading(self.path) as db:
-            return [_decoded(dict(row)) for row in self._select(db, "*", table, condition)]
+            columns = _columns(db, table, names)
+            found: list[Any] = self._select(db, list(columns.values()), table, where).fetchall()
+            return found
 
     def last(self, table: str, *, but_null: str = "time_ms") -> Row | None:
         """Return its last row of a table with a value in this column. Raises Unreadable."""
-        condition = f"AND {but_null} IS NOT NULL"
         with _reading(self.path) as db:
-            row = self._select(db, "*", table, condition, "DESC").fetchone()
+            columns = list(_columns(db, table, schema.COLUMNS[table]).values())
+            row = self._select(db, columns, table, f"{but_null} IS NOT NULL", "DESC").fetchone()
             return _decoded(dict(row)) if row else None
 
-    def mids(self) -> tuple[list[int], list[Decimal]]:
-        """Return the times and the mids of its prices, without the rows: they may be a million.
+    def mids_at(self, times_ms: Iterable[int], *, age_ms: int) -> dict[int, Decimal]:
+        """Return the last mid before each time, where there is one not older than `age_ms`.
 
         Raises Unreadable.
         """
-        condition = "AND bid IS NOT NULL AND ask IS NOT NULL"
+        query = (
+            "SELECT time_ms, bid, ask FROM prices WHERE run = ? AND time_ms <= ? "
+            "AND bid IS NOT NULL AND ask IS NOT NULL ORDER BY time_ms DESC, rowid DESC LIMIT 1"
+        )
+        found = {}
         with _reading(self.path) as db:
-            times, mids = [], []
-            for time, bid, ask in self._select(db, "time_ms, bid, ask", "prices", condition):
-                times.append(time)
-                mids.append((Decimal(bid) + Decimal(ask)) / 2)
-            return times, mids
+            for time_ms in times_ms:
+                row = db.execute(query, (self.number, time_ms)).fetchone()
+                if row and time_ms - row["time_ms"] <= age_ms:
+                    found[time_ms] = (Decimal(row["bid"]) + Decimal(row["ask"])) / 2
+        return found
+
+    def mids(self, every_ms: int) -> list[tuple[int, float]]:
+        """Return (time, mid), the last one of each part of `every_ms`, to look at, not to count.
+
+        Raises Unreadable.
+        """
+        columns = ["max(time_ms)", f"{MID} AS mid"]
+        where = f"mid IS NOT NULL GROUP BY time_ms / {int(every_ms)}"
+        with _reading(self.path) as db:
+            return [tuple(row) for row in self._select(db, columns, "prices", where)]
+
+    def extremes(
+        self, table: str, value: str, begun_ms: int, ended_ms: int, columns: int
+    ) -> list[tuple[int, float, float]]:
+        """Return (column, lowest, highest) of a value over time, for a chart so many columns wide.
+
+        `value` is an expression in SQL, MID for example. Raises Unreadable.
+        """
+        span = max(ended_ms - begun_ms, 1)
+        place = f"(time_ms - {int(begun_ms)}) * {int(columns)} / {int(span)}"
+        chosen = [f"{place} AS place", f"min(0.0 + {value})", f"max(0.0 + {value})"]
+        where = f"{value} IS NOT NULL GROUP BY place"
+        with _reading(self.path) as db:
+            return [tuple(row) for row in self._select(db, chosen, table, where)]
 
     def _select(
-        self, db: sqlite3.Connection, columns: str, table: str, condition: str = "", order: str = ""
+        self, db: sqlite3.Connection, columns: list[str], table: str, where: str, order: str = ""
     ) -> sqlite3.Cursor:
-        assert table in schema.TABLES
         return db.execute(
-            f"SELECT {columns} FROM {table} WHERE run = ? {condition} "
+            f"SELECT {', '.join(columns)} FROM {table} WHERE run = ? AND {where} "
             f"ORDER BY time_ms {order}, rowid {order}",
             (self.number,),
         )
+
+
+def _columns(db: sqlite3.Connection, table: str, names: Iterable[str]) -> dict[str, str]:
+    """Return each name with what selects it: NULL where the file's version has no such column.
+
+    A table that it has not is made, empty, for this connection alone.
+    """
+    there = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
+    if not there:
+        db.execute(f"CREATE TEMP TABLE {table} ({schema.TABLES[table]}\n)")
+        there = set(schema.COLUMNS[table])
+    return {name: name if name in there else f"NULL AS {name}" for name in names}
 
 
 def files_in(directory: Path) -> list[Path]:

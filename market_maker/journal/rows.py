@@ -1,7 +1,12 @@
 """Values of the loop into rows of the journal. The writer's thread calls all of this."""
 
+import json
+import zlib
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from market_maker.decimals import plain
@@ -19,6 +24,8 @@ class Rows:
         self._prices: deque[tuple[int, str | None, str | None]] = deque(maxlen=PRICES_KEPT)
         self._orders: tuple[OpenOrder, ...] = ()
         """The live own orders after the last tick."""
+        self._decision: tuple[object, int] | None = None
+        """The last decision, and its time."""
 
     def tick(
         self,
@@ -62,7 +69,16 @@ class Rows:
         return (
             *(time_ms, order.client_oid, order.order_id, order.state.value, order.side.value),
             *(plain(order.price), plain(order.qty), plain(order.filled), int(order.close)),
+            self._level(order),
         )
+
+    def decision(self, time_ms: int, decided: object) -> Row:
+        """Return a row of `decisions`; one that is the same object as the last refers to it."""
+        if self._decision and self._decision[0] is decided:
+            return (time_ms, self._decision[1], None)
+        self._decision = decided, time_ms
+        text = json.dumps(_jsonable(decided), separators=(",", ":"))
+        return (time_ms, None, zlib.compress(text.encode()))
 
     def fill(
         self,
@@ -103,6 +119,21 @@ def opening(time_ms: int, snapshot: Snapshot) -> Row:
 def plain_row(*values: Any) -> Row:
     """Return values as a row, decimals as text."""
     return tuple(_text(each) if isinstance(each, Decimal) else each for each in values)
+
+
+def _jsonable(value: object) -> Any:
+    """Return a value as JSON knows it: decimals as text, enums as their values."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value):
+        return {each.name: _jsonable(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(_jsonable(name)): _jsonable(each) for name, each in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_jsonable(each) for each in value]
+    return value
 
 
 def _text(number: Decimal | None) -> str | None:

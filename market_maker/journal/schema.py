@@ -6,10 +6,8 @@ never step back. `run` is the number of the run.
 """
 
 SUFFIX = ".journal"
-VERSION = 2
+VERSION = 3
 """The version of the tables, in the file as `user_version`."""
-UPGRADES = {1: ("ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0",)}
-"""What makes tables of a version those of the next one. A new column is the last of its table."""
 MARK = 0x47544D4D
 """`application_id`: the file is a journal of ours."""
 
@@ -29,7 +27,7 @@ TABLES = {
         ended_ms INTEGER,              -- NULL: it runs, or was killed
         how TEXT NOT NULL DEFAULT '',  -- how it ended
         proven INTEGER,                -- 1: at the end no own order was left
-        dropped INTEGER NOT NULL DEFAULT 0, -- ticks, prices and order steps not recorded
+        dropped INTEGER NOT NULL DEFAULT 0, -- rows not recorded, but for money
         lost INTEGER NOT NULL DEFAULT 0,    -- fills, payments and balances not recorded
         opened_ms INTEGER,             -- when position and mark were first known; these are they:
         face TEXT,                     -- value of a contract in the quote currency
@@ -37,7 +35,8 @@ TABLES = {
         long_entry TEXT, short_entry TEXT,
         mark TEXT,
         balance TEXT,                  -- total as the venue shows it
-        pid INTEGER NOT NULL DEFAULT 0 -- of the process; 0: not known""",
+        pid INTEGER NOT NULL DEFAULT 0, -- of the process; 0: not known
+        thinned_ms INTEGER NOT NULL DEFAULT 0 -- but for money, rows before it are gone""",
     "ticks": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         state TEXT NOT NULL, reason TEXT NOT NULL,
@@ -56,7 +55,18 @@ TABLES = {
         client_oid TEXT NOT NULL, order_id TEXT NOT NULL,
         step TEXT NOT NULL,            -- sent, open, cancelling, unknown, done
         side TEXT NOT NULL, price TEXT NOT NULL, qty TEXT NOT NULL, filled TEXT NOT NULL,
-        close INTEGER NOT NULL""",
+        close INTEGER NOT NULL,
+        level INTEGER                  -- after the last tick, 1: nearest to the market""",
+    "requests": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        method TEXT NOT NULL, path TEXT NOT NULL,
+        calls INTEGER NOT NULL, seconds REAL NOT NULL, -- its limit: so many calls in so long
+        took_ms INTEGER NOT NULL,      -- until the answer, or until it was given up
+        outcome TEXT NOT NULL          -- done, a code, an HTTP status, no answer, not sent""",
+    "decisions": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        same_as INTEGER,               -- time_ms of the earlier one that it repeats, or NULL and
+        detail BLOB                    -- zlib of JSON: see rows.Rows.decision()""",
     "fills": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         arrival INTEGER NOT NULL,      -- number of the feed frame that brought it
@@ -80,11 +90,13 @@ TABLES = {
         unexplained TEXT NOT NULL,     -- all since the balance of the opening
         residual TEXT NOT NULL         -- what they leave of its change""",
 }
-INDEXES = [
-    f"CREATE INDEX {table}_of_a_run ON {table} (run, time_ms)"
-    for table in TABLES
-    if table != "runs"
-]
+
+
+def _index(table: str) -> str:
+    return f"CREATE INDEX {table}_of_a_run ON {table} (run, time_ms)"
+
+
+INDEXES = [_index(table) for table in TABLES if table != "runs"]
 
 
 def _columns(table: str) -> list[str]:
@@ -105,8 +117,18 @@ def _update(columns: tuple[str, ...]) -> str:
     return f"UPDATE runs SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?"
 
 
-DROPPABLE = ("ticks", "prices", "orders")
-"""The tables whose rows are given up first."""
+DROPPABLE = ("ticks", "prices", "orders", "requests", "decisions")
+"""The tables whose rows are given up first, and thinned by age and size: all but money."""
+UPGRADES = {
+    1: ("ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0",),
+    2: (
+        "ALTER TABLE runs ADD COLUMN thinned_ms INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE orders ADD COLUMN level INTEGER",
+        *(f"CREATE TABLE {table} ({TABLES[table]}\n)" for table in ("requests", "decisions")),
+        *(_index(table) for table in ("requests", "decisions")),
+    ),
+}
+"""What makes tables of a version those of the next one. A new column is the last of its table."""
 STATEMENTS = {
     table: f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
     for table, columns in COLUMNS.items()

@@ -1,25 +1,23 @@
 """The writer: a thread that writes what the loop hands over, and never makes it wait."""
 
 import logging
-import os
 import sqlite3
-import stat
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
-from market_maker.guard.private_files import PrivateFiles, default_directory
+from market_maker.guard.private_files import default_directory
 from market_maker.journal import schema
+from market_maker.journal.file import open_file
+from market_maker.journal.place import others_with, remote_file_system
 from market_maker.journal.reader import latest_number
+from market_maker.journal.thinning import MB, Keep, Thinning
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +26,14 @@ WRITE_EVERY = 0.25
 MOST = 100_000
 """Rows of money that wait in memory while the file cannot be written."""
 MOST_OTHERS = 10_000
-"""With more rows than this waiting, ticks, prices and order steps are dropped."""
+"""With more rows than this waiting, those of the tables `DROPPABLE` are dropped."""
 AT_ONCE = 5_000
 """Rows in one transaction."""
-LOCKED_SECONDS = 0.5
-"""Seconds to wait for another program that writes to the file."""
 TRY_AGAIN = 1.0
 """Seconds after which a write that has failed is tried again."""
+LOG_MB = 64
+"""Above this size of the write-ahead log, which a reader keeps from being emptied, rows are dropped
+but for money."""
 CLOSE_SECONDS = 3.0
 """Seconds that the end of a run waits for its last rows."""
 
@@ -82,7 +81,7 @@ class Journal:
         self.number: int | None = None
         """The number of the run; None until the file was first written."""
         self.dropped = self.lost = 0
-        """How many rows of ticks, prices and order steps, and how many of money, are missing."""
+        """How many rows of the tables `DROPPABLE`, and how many of money, are missing."""
         self._queue: deque[tuple[str, Callable[..., Row], Row]] = deque()
         self._waiting: list[tuple[str, Row]] = []
         """Rows of money that could not be written yet."""
@@ -91,13 +90,22 @@ class Journal:
         self._db: sqlite3.Connection | None = None
         self._trouble = ""
         self._try_at = 0.0
+        self._is_blocked = False
+        """Whether a reader keeps the write-ahead log from being emptied."""
+        self._thinning = Thinning(Keep())
         self._has_ended = threading.Event()
         self._has_thread = has_thread
         self._thread: threading.Thread | None = None
 
-    def begin(self, beginning: Beginning) -> None:
+    def begin(self, beginning: Beginning, keep: Keep = Keep()) -> None:  # noqa: B008
         """Begin the run. Its number is known once the writer has written it."""
-        self._beginning = beginning
+        self._beginning, self._thinning = beginning, Thinning(keep)
+        if kind := remote_file_system(self._directory):
+            logger.warning(
+                "The journal is in %s, on a network file system (%s), where SQLite may lose "
+                "rows or stand still: set XDG_STATE_HOME to a local directory.",
+                *(self._directory, kind),
+            )
         if self._has_thread:
             self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
@@ -110,7 +118,7 @@ class Journal:
         From any thread. The values must not change any more.
         """
         if table in schema.DROPPABLE:
-            if len(self._queue) + len(self._waiting) >= MOST_OTHERS:
+            if self._is_blocked or len(self._queue) + len(self._waiting) >= MOST_OTHERS:
                 self.dropped += 1
                 return
         elif len(self._queue) + len(self._waiting) >= MOST + MOST_OTHERS:
@@ -134,7 +142,7 @@ class Journal:
         if unwritten or self.lost or self.dropped:
             logger.error(
                 "The journal of this run is incomplete: %d rows of fills, payments and balances, "
-                "and %d of ticks, prices and order steps are missing%s.",
+                "and %d others are missing%s.",
                 *(self.lost + unwritten, self.dropped),
                 f" ({self._trouble})" if self._trouble else "",
             )
@@ -160,10 +168,12 @@ class Journal:
             self._keep(rows)
             return False
         try:
-            db = self._db = self._db or self._open()
+            db = self._db = self._db or open_file(self._directory, self._name)
             with db:
                 db.execute("BEGIN IMMEDIATE")
                 self._write(db, rows)
+                self._thinning.work(db, now, self._clock.now_ms())
+            self._check_log(db)
         except (sqlite3.Error, OSError, SettingsError, ValueError) as error:
             self._fail(error, rows, now)
             return False
@@ -198,6 +208,22 @@ class Journal:
             db.execute("UPDATE runs SET dropped = ?, lost = ? WHERE number = ?", (*counts, number))
         self.number, self._counted = number, counts
 
+    def _check_log(self, db: sqlite3.Connection) -> None:
+        """Empty the write-ahead log when it is large; where a reader prevents it, say who."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        is_blocked = False
+        if log.stat().st_size >= LOG_MB * MB:
+            (is_blocked, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_blocked and not self._is_blocked:
+            logger.error(
+                "Another program reads the journal %s without an end: %s. Until it stops, only "
+                "fills and payments are recorded.",
+                *(self.path, ", ".join(others_with(self.path)) or "which, cannot be seen"),
+            )
+        elif self._is_blocked and not is_blocked:
+            logger.warning("All of the journal %s is written again.", self.path)
+        self._is_blocked = bool(is_blocked)
+
     def _enter(self, db: sqlite3.Connection) -> int:
         """Enter the run, and return its number: the next one of all journals of this directory."""
         assert self._beginning
@@ -211,34 +237,11 @@ class Journal:
         )
         return number
 
-    def _open(self) -> sqlite3.Connection:
-        """Open the file, with its tables. Raises OSError, SettingsError or sqlite3.Error."""
-        fd = PrivateFiles(self._directory, self._name).open(schema.SUFFIX, os.O_RDWR | os.O_CREAT)
-        try:
-            about = os.fstat(fd)
-            if about.st_uid != os.geteuid():
-                raise SettingsError(f"{self.path} belongs to somebody else")
-            if stat.S_IMODE(about.st_mode) != 0o600:
-                os.fchmod(fd, 0o600)
-        finally:
-            os.close(fd)
-        db = sqlite3.connect(self.path, timeout=LOCKED_SECONDS, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")  # a kill takes nothing that is committed
-            with db:
-                db.execute("BEGIN IMMEDIATE")
-                _make_tables(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
     def _fail(self, error: Exception, rows: list[tuple[str, Row]], now: float) -> None:
         if not self._trouble:
             logger.error(
-                "The journal %s cannot be written: %s. Trading goes on. Not recorded until it can: "
-                "ticks, prices and order steps; fills and payments wait in memory, up to %d.",
+                "The journal %s cannot be written: %s. Trading goes on. Until it can, fills and "
+                "payments wait in memory, up to %d, and nothing else is recorded.",
                 *(self.path, error, MOST),
             )
         self._trouble, self._try_at = str(error), now + TRY_AGAIN
@@ -259,42 +262,3 @@ class Journal:
                 db.close()
             except sqlite3.Error as error:
                 logger.debug("Closing the journal: %s", error)
-
-
-def name_of(account: Account, *, is_dry: bool) -> str:
-    """Return the name of an account's journal: one for each host, key, type and area.
-
-    The key is never in it, only a short hash of host and key. Dry runs and runs on the paper
-    exchange, whose addresses and keys change from run to run, have one for each type and area.
-    """
-    if is_dry or account.is_paper:
-        who = "dry" if is_dry else "paper"
-    else:
-        host, key = urlsplit(account.base_url).netloc, account.api_key.reveal()
-        who = sha256(f"{host}\n{key}".encode()).hexdigest()[:12]
-    return f"{who}-{account.instrument_type}-{account.settle_currency}"
-
-
-def _make_tables(db: sqlite3.Connection) -> None:
-    """Make the tables in a new file, or upgrade those of an earlier version.
-
-    Raises ValueError for a file that is not our journal.
-    """
-    (version,), (mark,) = (
-        db.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
-    )
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if mark == schema.MARK and 1 <= version <= schema.VERSION:
-        for earlier in range(version, schema.VERSION):
-            for statement in schema.UPGRADES[earlier]:
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {earlier + 1}")
-        return
-    if tables or version or mark:
-        raise ValueError(f"it is not a journal of version {schema.VERSION}: move it away")
-    for table, columns in schema.TABLES.items():
-        db.execute(f"CREATE TABLE {table} ({columns}\n)")
-    for index in schema.INDEXES:
-        db.execute(index)
-    db.execute(f"PRAGMA application_id = {schema.MARK}")
-    db.execute(f"PRAGMA user_version = {schema.VERSION}")

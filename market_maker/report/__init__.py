@@ -1,9 +1,10 @@
 """The report of a run, from its journal alone.
 
-figures   what a run earned, quoted and cost       parts      how time and profit are divided
-markouts  how prices went on after fills           text       one screen of text
-tables    rows as CSV                              page       one HTML file, with its charts
-status    what a running bot does now
+figures   what a run earned, quoted and cost       parts      how its profit divides
+quoting   when and how near it quoted              levels     what became of its orders
+budget    its requests, against the limits         markouts   how prices went on after fills
+text      one screen of text                       page       one HTML file, with its charts
+tables    rows as CSV                              status     what a running bot does now
 """
 
 from market_maker.report.figures import Report, report_of, summary_of

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market_maker.report.parts import Quoted
-
 WIDTH, HEIGHT = 800, 150
 """Pixels of the area of a chart; its labels stand at the right."""
 LABELS = 110
+ZERO = Decimal(0)
 MARKS = 1_000
 """With more fills than this, those of one column and side share a mark."""
 
 Point = tuple[int, Decimal]
+Column = tuple[int, float, float]
+"""The place of a column of pixels, and the lowest and highest value in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ class Frame:
         return (time_ms - self.begun_ms) * WIDTH // max(self.ended_ms - self.begun_ms, 1)
 
     def y(self, value: Decimal) -> int:
-        """Return the row of a value."""
-        return round(HEIGHT * (self.high - value) / (self.high - self.low))
+        """Return the row of a value; one outside is at the edge."""
+        row = round(HEIGHT * (self.high - value) / (self.high - self.low))
+        return min(max(row, 0), HEIGHT)
 
 
 def line(frame: Frame, points: Sequence[Point], name: str, *, stepped: bool = False) -> str:
@@ -59,6 +61,33 @@ def line(frame: Frame, points: Sequence[Point], name: str, *, stepped: bool = Fa
     if path and stepped:
         path.append(f"H{WIDTH}")
     return f'<path class="{name}" d="{"".join(path)}"/>' if path else ""
+
+
+def band(frame: Frame, columns: Iterable[Column], name: str, *, broken: bool = False) -> str:
+    """Return a series of columns as a path; `broken` where a column is missing."""
+    path: list[str] = []
+    last_x, last_y = 0, 0
+    for x, low, high in columns:
+        ends = [frame.y(Decimal(repr(value))) for value in (low, high)]
+        near, far = sorted(ends, key=lambda y: abs(y - last_y))
+        begins = not path or (broken and x > last_x + 1)
+        path.append(f"{'M' if begins else 'L'}{x},{near}" + (f"V{far}" if far != near else ""))
+        last_x, last_y = x, far
+    if broken:  # a column of its own is a dot, not nothing
+        path = [f"{part}h1" if part.startswith("M") else part for part in path]
+    return f'<path class="{name}" d="{"".join(path)}"/>' if path else ""
+
+
+def columns_of(frame: Frame, quotes: Iterable[tuple[int, int, float | None]]) -> list[Column]:
+    """Return the extremes in each column of prices that held from one time to another."""
+    found: dict[int, tuple[float, float]] = {}
+    for begun_ms, ended_ms, price in quotes:
+        if price is None:
+            continue
+        for x in range(frame.x(begun_ms), min(frame.x(ended_ms), WIDTH - 1) + 1):
+            low, high = found.get(x, (price, price))
+            found[x] = min(low, price), max(high, price)
+    return [(x, *found[x]) for x in sorted(found)]
 
 
 def level(frame: Frame, value: Decimal, name: str) -> str:
@@ -90,32 +119,55 @@ def fill_marks(frame: Frame, fills: Sequence[tuple[int, str, Decimal]]) -> str:
     return "".join(marks)
 
 
-def strip(times: Iterable[Quoted], begun_ms: int, ended_ms: int) -> str:
-    """Return the times with both sides quoted, one of them, and none, as one coloured strip."""
+def strip(
+    spans: Iterable[tuple[int, int, str]], ranked: Sequence[str], begun_ms: int, ended_ms: int
+) -> str:
+    """Return spans (begun, ended, name) as a strip; of those in a column the last in `ranked`."""
     frame = Frame(begun_ms, ended_ms, Decimal(0), Decimal(1))
-    columns = ["none"] * WIDTH
-    rank = {"both": 0, "one": 1, "none": 2}
-    worst: dict[int, str] = {}
-    for each in times:
-        name = "both" if each.bid and each.ask else "one" if each.bid or each.ask else "none"
-        for x in range(frame.x(each.begun_ms), min(frame.x(each.ended_ms) + 1, WIDTH)):
-            worst[x] = max(worst.get(x, "both"), name, key=rank.__getitem__)
-    for x, name in worst.items():
-        columns[x] = name
+    columns = [""] * WIDTH
+    for begun, ended, name in spans:
+        for x in range(frame.x(begun), min(frame.x(ended) + 1, WIDTH)):
+            columns[x] = max(columns[x] or name, name, key=ranked.index)
     found, start = [], 0
     for x in range(1, WIDTH + 1):
         if x == WIDTH or columns[x] != columns[start]:
-            found.append(
-                f'<rect class="{columns[start]}" x="{start}" width="{x - start}" height="20"/>'
-            )
+            if name := columns[start]:
+                width = x - start
+                found.append(f'<rect class="{name}" x="{start}" width="{width}" height="20"/>')
             start = x
-    return "".join(found)
+    size = f'viewBox="0 0 {WIDTH + LABELS} 20"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(found)}</svg>'
+
+
+def curve(
+    series: Sequence[tuple[str, Sequence[tuple[Decimal, Decimal] | None]]], names: Sequence[str]
+) -> str:
+    """Return series (class, points), each point a value and its error, over named places."""
+    points = [point for _, each in series for point in each if point]
+    ends = [value + sign * error for value, error in points for sign in (-1, 1)]
+    frame = Frame.around(0, len(names), [*ends, ZERO])
+    content = level(frame, ZERO, "zero")
+    for place, (name, each) in enumerate(series):
+        path: list[str] = []
+        for index, point in enumerate(each):
+            if point:
+                value, error = point
+                x = (2 * index + 1) * WIDTH // (2 * len(names)) + 6 * place
+                path.append(f"{'L' if path else 'M'}{x},{frame.y(value)}")
+                low, high = frame.y(value - error), frame.y(value + error)
+                content += f'<path class="{name} error" d="M{x},{low}V{high}"/>'
+        content += f'<path class="{name} line" d="{"".join(path)}"/>' if path else ""
+    for index, name in enumerate(names):
+        x = (2 * index + 1) * WIDTH // (2 * len(names))
+        content += f'<text x="{x}" y="{HEIGHT - 4}" text-anchor="middle">{name}</text>'
+    labels = [(each, f"{each:+.1f}") for each in (min([*ends, ZERO]), max([*ends, ZERO]))]
+    return chart(frame, content, labels)
 
 
 def chart(frame: Frame, content: str, labels: Sequence[tuple[Decimal, str]]) -> str:
     """Return a whole chart; `labels` stand at the right of their values."""
     texts = "".join(
-        f'<text x="{WIDTH + 6}" y="{min(max(frame.y(value) + 4, 10), HEIGHT)}">{text}</text>'
+        f'<text x="{WIDTH + 6}" y="{min(max(frame.y(value) + 4, 15), HEIGHT - 1)}">{text}</text>'
         for value, text in labels
     )
     box = f'<rect class="frame" width="{WIDTH}" height="{HEIGHT}"/>'

@@ -5,19 +5,37 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from market_maker.journal import Row, Run
-from market_maker.report.markouts import Markout, Mids, markouts
+from market_maker.report.budget import Requests, requests_of
+from market_maker.report.levels import Level, levels_of
+from market_maker.report.markouts import (
+    MID_OLD_MS,
+    HalfSpread,
+    Markout,
+    half_spread_of,
+    markouts,
+    times_of,
+)
 from market_maker.report.parts import (
     ZERO,
     Drawdown,
-    InState,
+    Inventory,
     Profit,
-    Uptime,
     drawdown_of,
+    inventory_of,
+    positions_of,
     profit_of,
-    quoted,
-    states_of,
-    uptime_of,
 )
+from market_maker.report.quoting import (
+    InState,
+    Uptime,
+    quoted,
+    spans_of,
+    states_of,
+    uptimes_of,
+)
+
+LOOK_MS = 1_000
+"""How often quotes are compared with the mid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +59,15 @@ class Report:
     drawdown: Drawdown | None
     balance: Row | None
     """The last row of `balances`."""
-    uptime: Uptime
+    inventory: Inventory | None
+    """None where the position at the start is unknown."""
+    uptimes: dict[str, Uptime]
+    """By trading state, and under "" of the whole run."""
     states: list[InState]
+    half_spread: HalfSpread | None
     markouts: list[Markout]
+    levels: list[Level]
+    requests: list[Requests]
 
     @property
     def seconds(self) -> Decimal:
@@ -78,27 +102,56 @@ def summary_of(run: Run) -> Summary:
     return Summary(run.row, _end_of(run), len(fills), profit)
 
 
+class Facts:
+    """What the journal has of a run, read once: rows, and what follows from them at once."""
+
+    def __init__(self, run: Run) -> None:
+        """Raises Unreadable."""
+        self.run = run
+        self.begun_ms: int = run.row["begun_ms"]
+        self.end_ms = _end_of(run)
+        self.mark = _last_mark(run)
+        """The last known price that values a position."""
+        self.fills = run.rows("fills")
+        self.ticks = run.raw("ticks", "time_ms", "state", "reason", "profit")
+        columns = ("time_ms", "client_oid", "step", "side", "price", "qty", "filled", "level")
+        self.steps = run.raw("orders", *columns, where="step IN ('open', 'done')")
+        self.spans = spans_of(self.ticks, self.begun_ms, self.end_ms)
+        self.quoted = quoted(self.steps, self.begun_ms, self.end_ms)
+
+
 def report_of(run: Run) -> Report:
     """Return the report of a run. Raises Unreadable."""
-    row, begun_ms, end_ms, mark = run.row, run.row["begun_ms"], _end_of(run), _last_mark(run)
-    ticks, steps, fills = run.rows("ticks"), run.rows("orders"), run.rows("fills")
+    return report_from(Facts(run))
+
+
+def report_from(facts: Facts) -> Report:
+    """Return the report. Raises Unreadable."""
+    run, row, fills, end_ms = facts.run, facts.run.row, facts.fills, facts.end_ms
     bought, sold = (_sum(fills, side) for side in ("Buy", "Sell"))
-    shown = [(tick["long"], tick["short"]) for tick in ticks if tick["long"] is not None]
+    shown = run.last("ticks", but_null="long")
+    mids = run.mids_at(times_of(fills, end_ms), age_ms=MID_OLD_MS)
+    is_known, inverse = row["long"] is not None, run.is_contract
+    requests = run.raw("requests", "time_ms", "path", "calls", "seconds", "took_ms", "outcome")
     return Report(
         run=row,
         end_ms=end_ms,
         fills=len(fills),
         bought=bought,
         sold=sold,
-        net=None if row["long"] is None else row["long"] - row["short"] + bought - sold,
-        shown=shown[-1] if shown else None,
-        mark=mark,
-        profit=profit_of(row, fills, run.rows("payments"), mark),
-        drawdown=drawdown_of(ticks, is_restart=bool(row["is_restart"])),
+        net=row["long"] - row["short"] + bought - sold if is_known else None,
+        shown=(shown["long"], shown["short"]) if shown else None,
+        mark=facts.mark,
+        profit=profit_of(row, fills, run.rows("payments"), facts.mark),
+        drawdown=drawdown_of(facts.ticks, is_restart=bool(row["is_restart"])),
         balance=run.last("balances"),
-        uptime=uptime_of(quoted(steps, begun_ms, end_ms)),
-        states=states_of(ticks, begun_ms, end_ms),
-        markouts=markouts(fills, Mids(*run.mids()), end_ms, inverse=run.is_contract),
+        inventory=inventory_of(positions_of(row, fills), end_ms) if is_known else None,
+        uptimes=uptimes_of(facts.quoted, facts.spans, run.mids(LOOK_MS)),
+        states=states_of(facts.spans),
+        half_spread=half_spread_of(fills, mids, inverse=inverse),
+        markouts=markouts(fills, mids, inverse=inverse),
+        levels=levels_of(facts.steps, fills),
+        requests=requests_of(requests),
     )
 
 

@@ -4,8 +4,7 @@ In basis points of the fill's price: d (1 - p / mid) for inverse contracts, d (m
 pair; d is +1 for a buy and -1 for a sell. Below zero: the price went against us.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,31 +12,19 @@ from market_maker.journal import Row
 
 HORIZONS = (1, 5, 30, 60, 300)
 """Seconds after the fill."""
+REALISED = 5
+"""The one of them at which a half-spread counts as realised."""
 MID_OLD_MS = 1_000
 """A mid that is older than this is not known."""
 BASIS_POINT = Decimal("0.0001")
 
 
-class Mids:
-    """The mids of a run by time."""
-
-    def __init__(self, times: Sequence[int], mids: Sequence[Decimal]) -> None:
-        """`times` are in ms, ascending."""
-        self._times, self._mids = times, mids
-
-    def at(self, time_ms: int) -> Decimal | None:
-        """Return the last mid before a time, None when there is none younger than MID_OLD_MS."""
-        place = bisect_right(self._times, time_ms) - 1
-        if place < 0 or time_ms - self._times[place] > MID_OLD_MS:
-            return None
-        return self._mids[place]
-
-
 @dataclass(frozen=True, slots=True)
 class Markout:
-    """The markouts of one side at one horizon, in basis points."""
+    """The markouts of one side, and level if given, at one horizon, in basis points."""
 
     side: str
+    level: int | None
     seconds: int
     n: int
     mean: Decimal | None
@@ -47,19 +34,70 @@ class Markout:
     """Fills whose horizon passes the end, or a time without a known mid."""
 
 
-def markouts(fills: Sequence[Row], mids: Mids, end_ms: int, *, inverse: bool) -> list[Markout]:
-    """Return the markouts of all fills by side and horizon, up to the end of the run."""
+@dataclass(frozen=True, slots=True)
+class HalfSpread:
+    """Means over fills, in basis points: effective = realised + impact.
+
+    Effective is what fills were better than the mid just before them, realised what of it was left
+    REALISED seconds later, impact what the mid had moved against them.
+    """
+
+    n: int
+    effective: Decimal
+    realised: Decimal
+
+    @property
+    def impact(self) -> Decimal:
+        """Return by how much the mid has moved against the fills."""
+        return self.effective - self.realised
+
+
+def times_of(fills: Iterable[Row], end_ms: int) -> set[int]:
+    """Return all times, up to the end, at which `markouts()` needs the mid."""
+    times = (fill["time_ms"] + 1000 * seconds for fill in fills for seconds in HORIZONS)
+    return {time_ms for time_ms in times if time_ms <= end_ms}
+
+
+def markouts(fills: Sequence[Row], mids: Mapping[int, Decimal], *, inverse: bool) -> list[Markout]:
+    """Return the markouts by side and horizon, of all levels (None) and of each level.
+
+    `mids` are those that are known by time in ms.
+    """
+    levels = sorted({fill["level"] for fill in fills if fill["level"] is not None})
     found = []
-    for side in ("Buy", "Sell"):
-        own = [fill for fill in fills if fill["side"] == side and fill["price"]]
-        for seconds in HORIZONS:
-            moves = [
-                move_of(fill, mid, inverse=inverse)
-                for fill in own
-                if (at := fill["time_ms"] + 1000 * seconds) <= end_ms and (mid := mids.at(at))
+    for level in (None, *levels):
+        for side in ("Buy", "Sell"):
+            own = [
+                fill
+                for fill in fills
+                if fill["side"] == side and fill["price"] and level in (None, fill["level"])
             ]
-            found.append(Markout(side, seconds, len(moves), *_mean(moves), len(own) - len(moves)))
+            for seconds in HORIZONS:
+                moves = [
+                    move_of(fill, mid, inverse=inverse)
+                    for fill in own
+                    if (mid := mids.get(fill["time_ms"] + 1000 * seconds))
+                ]
+                left_out = len(own) - len(moves)
+                found.append(Markout(side, level, seconds, len(moves), *_mean(moves), left_out))
     return found
+
+
+def half_spread_of(
+    fills: Iterable[Row], mids: Mapping[int, Decimal], *, inverse: bool
+) -> HalfSpread | None:
+    """Return the half-spread of the fills with a known mid before and after; None without any."""
+    effective, realised = [], []
+    for fill in fills:
+        before = mid_of(fill["bid"], fill["ask"])
+        after = mids.get(fill["time_ms"] + 1000 * REALISED)
+        if fill["price"] and before and after:
+            effective.append(move_of(fill, before, inverse=inverse))
+            realised.append(move_of(fill, after, inverse=inverse))
+    if not effective:
+        return None
+    n = len(effective)
+    return HalfSpread(n, sum(effective, Decimal(0)) / n, sum(realised, Decimal(0)) / n)
 
 
 def move_of(fill: Row, mid: Decimal, *, inverse: bool) -> Decimal:

@@ -4,11 +4,24 @@ from decimal import Decimal
 from html import escape
 
 from market_maker.decimals import plain
-from market_maker.journal import Row, Run
-from market_maker.report.charts import WIDTH, Frame, chart, fill_marks, level, line, strip
-from market_maker.report.figures import Report
-from market_maker.report.parts import quoted
-from market_maker.report.text import in_text
+from market_maker.journal import MID, Run
+from market_maker.report.charts import (
+    WIDTH,
+    Column,
+    Frame,
+    band,
+    chart,
+    columns_of,
+    curve,
+    fill_marks,
+    level,
+    line,
+    strip,
+)
+from market_maker.report.figures import Facts, Report, report_from
+from market_maker.report.markouts import HORIZONS
+from market_maker.report.parts import earned_over_time, positions_of
+from market_maker.report.text import details_of, in_text
 
 STYLE = """
 :root { color-scheme: light dark; --line: #246; --bid: #187a3c; --ask: #b3261e; --soft: #8884;
@@ -20,76 +33,130 @@ body { font: 14px/1.4 system-ui, sans-serif; max-width: 940px; margin: 2em auto;
 h1 { font-size: 1.3em; } h2 { font-size: 1em; margin: 1.4em 0 .3em; }
 pre { overflow-x: auto; font-size: 12px; }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--text); }
-path { fill: none; stroke: var(--line); } .frame { fill: none; stroke: var(--soft); }
+@media (max-width: 600px) { svg text { font-size: 19px; } }
+path { fill: none; stroke: var(--line); vector-effect: non-scaling-stroke; }
+.frame { fill: none; stroke: var(--soft); }
 .limit { stroke: var(--ask); stroke-dasharray: 4 3; } .zero { stroke: var(--soft); }
 .buy { fill: var(--bid); stroke: none; } .sell { fill: var(--ask); stroke: none; }
-.both { fill: var(--bid); } .one { fill: var(--one); } .none { fill: var(--soft); }
+.buy.line, .buy.error { fill: none; stroke: var(--bid); }
+.sell.line, .sell.error { fill: none; stroke: var(--ask); }
+.bid { stroke: var(--bid); opacity: .7; } .ask { stroke: var(--ask); opacity: .7; }
+.spread { stroke: var(--bid); } .fees { stroke: var(--ask); }
+.both, .ACTIVE { fill: var(--bid); } .one, .REDUCING { fill: var(--one); }
+.none, .PAUSED { fill: var(--soft); } .HALTED { fill: var(--ask); }
 """
+STATES = ("ACTIVE", "REDUCING", "PAUSED", "HALTED")
+SIDES = ("both", "one", "none")
+OUTER = 5
+"""So many percent of the quotes on each end may be outside the price chart."""
 
 
-def in_html(run: Run, report: Report) -> str:
+def in_html(run: Run) -> str:
     """Return the whole page. Raises Unreadable."""
     title = f"Run {run.number}: {run.row['symbol']} ({run.row['area']}), {run.row['kind']}"
+    facts = Facts(run)
+    report = report_from(facts)
     parts = [
-        ("Price, own buys and sells", _price(run, report)),
-        ("Position and its limits", _position(run, report)),
-        (f"Profit after fees, {run.row['area']}", _profit(run, report)),
-        ("Quoting: both sides, one of them, none", _strip(run, report)),
+        ("Price; own bid and ask, buys and sells", _price(facts)),
+        ("Position and its limits", _position(facts)),
+        (
+            f"Profit after fees, {run.row['area']}; of it spread (green) and fees (red)",
+            _profit(facts),
+        ),
+        ("Markouts of buys (green) and sells (red), in basis points", _markouts(report)),
+        (
+            "Trading state: active, reducing (yellow), paused (grey), halted (red)",
+            _states(facts),
+        ),
+        ("Quotes: both sides, one (yellow), none (grey)", _quotes(facts)),
+        (
+            "By ladder level, trading state and kind of request",
+            f"<pre>{escape(details_of(report))}</pre>",
+        ),
     ]
-    body = "".join(f"<h2>{escape(name)}</h2>{svg}" for name, svg in parts)
+    body = "".join(f"<h2>{escape(name)}</h2>{content}" for name, content in parts)
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width">'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f"<pre>{escape(in_text(report))}</pre>{body}</body></html>\n"
     )
 
 
-def _price(run: Run, report: Report) -> str:
-    mids = list(zip(*run.mids(), strict=True))
-    fills = [
-        (row["time_ms"], row["side"], row["price"]) for row in run.rows("fills") if row["price"]
-    ]
-    prices = [mid for _, mid in mids] + [price for _, _, price in fills]
-    frame = _frame(report, prices)
-    content = line(frame, mids, "mid") + fill_marks(frame, fills)
-    return chart(frame, content, _ends(prices))
+def _price(facts: Facts) -> str:
+    mids = facts.run.extremes("prices", MID, facts.begun_ms, facts.end_ms, WIDTH)
+    own = [(each["time_ms"], each["side"], each["price"]) for each in facts.fills if each["price"]]
+    shown = [Decimal(repr(value)) for _, low, high in mids for value in (low, high)]
+    prices = shown + [price for _, _, price in own]
+    frame = _frame(facts, prices)
+    bids = columns_of(frame, ((each.begun_ms, each.ended_ms, each.bid) for each in facts.quoted))
+    asks = columns_of(frame, ((each.begun_ms, each.ended_ms, each.ask) for each in facts.quoted))
+    best = _most([*bids, *asks])
+    frame = _frame(facts, prices + best)
+    content = band(frame, bids, "bid", broken=True) + band(frame, asks, "ask", broken=True)
+    content += band(frame, mids, "mid") + fill_marks(frame, own)
+    return chart(frame, content, _ends(prices + best))
 
 
-def _position(run: Run, report: Report) -> str:
-    net = (run.row["long"] or Decimal(0)) - (run.row["short"] or Decimal(0))
-    points = [(run.row["begun_ms"], net)]
-    for row in run.rows("fills"):
-        net += row["qty"] if row["side"] == "Buy" else -row["qty"]
-        points.append((row["time_ms"], net))
+def _position(facts: Facts) -> str:
+    points = positions_of(facts.run.row, facts.fills)
     limits = []
-    if run.settings.get("CHECK_POSITION_LIMITS"):
-        limits = [Decimal(str(run.settings[name])) for name in ("MIN_POSITION", "MAX_POSITION")]
+    if facts.run.settings.get("CHECK_POSITION_LIMITS"):
+        limits = [
+            Decimal(str(facts.run.settings[name])) for name in ("MIN_POSITION", "MAX_POSITION")
+        ]
     values = [value for _, value in points] + [Decimal(0)]
-    frame = _frame(report, values + limits)
+    frame = _frame(facts, values + limits)
     lines = [level(frame, each, "limit") for each in limits]
     content = level(frame, Decimal(0), "zero") + "".join(lines)
     return chart(frame, content + line(frame, points, "net", stepped=True), _ends(values + limits))
 
 
-def _profit(run: Run, report: Report) -> str:
-    ticks: list[Row] = run.rows("ticks")
-    points = [(row["time_ms"], row["profit"]) for row in ticks if row["profit"] is not None]
-    values = [value for _, value in points] + [Decimal(0)]
-    frame = _frame(report, values)
-    content = level(frame, Decimal(0), "zero") + line(frame, points, "profit")
+def _profit(facts: Facts) -> str:
+    total = facts.run.extremes("ticks", "profit", facts.begun_ms, facts.end_ms, WIDTH)
+    spread, fees = earned_over_time(facts.run.row, facts.fills, facts.mark)
+    values = [Decimal(repr(value)) for _, low, high in total for value in (low, high)]
+    values += [value for _, value in [*spread, *fees]] + [Decimal(0)]
+    frame = _frame(facts, values)
+    content = level(frame, Decimal(0), "zero") + line(frame, spread, "spread", stepped=True)
+    content += line(frame, fees, "fees", stepped=True) + band(frame, total, "profit")
     return chart(frame, content, [(value, f"{value:.6f}") for value in (min(values), max(values))])
 
 
-def _strip(run: Run, report: Report) -> str:
-    begun = run.row["begun_ms"]
-    times = quoted(run.rows("orders"), begun, report.end_ms)
-    drawn = strip(times, begun, report.end_ms)
-    size = f'viewBox="0 0 {WIDTH + 110} 20"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{drawn}</svg>'
+def _markouts(report: Report) -> str:
+    series = []
+    for side, name in (("Buy", "buy"), ("Sell", "sell")):
+        of_side = [each for each in report.markouts if (each.side, each.level) == (side, None)]
+        points = [
+            (each.mean, each.error or Decimal(0)) if each.mean is not None else None
+            for each in of_side
+        ]
+        series.append((name, points))
+    return curve(series, [f"{seconds} s" for seconds in HORIZONS])
 
 
-def _frame(report: Report, values: list[Decimal]) -> Frame:
-    return Frame.around(report.run["begun_ms"], report.end_ms, values)
+def _states(facts: Facts) -> str:
+    times = [(span.begun_ms, span.ended_ms, span.state) for span in facts.spans]
+    return strip(times, STATES, facts.begun_ms, facts.end_ms)
+
+
+def _quotes(facts: Facts) -> str:
+    spans = [
+        (each.begun_ms, each.ended_ms, SIDES[(each.bid is None) + (each.ask is None)])
+        for each in facts.quoted
+    ]
+    return strip(spans, SIDES, facts.begun_ms, facts.end_ms)
+
+
+def _most(columns: list[Column]) -> list[Decimal]:
+    """Return the values of columns but for the outermost: a ladder being laid is far off."""
+    values = sorted(value for _, low, high in columns for value in (low, high))
+    outer = len(values) * OUTER // 100
+    return [Decimal(repr(value)) for value in values[outer : len(values) - outer]]
+
+
+def _frame(facts: Facts, values: list[Decimal]) -> Frame:
+    return Frame.around(facts.begun_ms, facts.end_ms, values)
 
 
 def _ends(values: list[Decimal]) -> list[tuple[Decimal, str]]:

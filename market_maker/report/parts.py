@@ -1,6 +1,5 @@
-"""How a run's profit and time divide into parts."""
+"""How a run's profit divides into parts, and what it held meanwhile."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -64,6 +63,18 @@ def profit_of(
     return Profit(spread, inventory, fees, funding, inherited, without_mid)
 
 
+def earned_over_time(
+    run: Row, fills: Iterable[Row], mark: Decimal | None
+) -> tuple[list[tuple[int, Decimal]], list[tuple[int, Decimal]]]:
+    """Return (time in ms, sum so far) of the spread, and of the fees; as `profit_of()` counts."""
+    spread, fees = [(int(run["begun_ms"]), ZERO)], [(int(run["begun_ms"]), ZERO)]
+    for fill in fills:
+        if mark and (found := profit_of(run, [fill], (), mark)):
+            spread.append((fill["time_ms"], spread[-1][1] + found.spread))
+            fees.append((fill["time_ms"], fees[-1][1] + found.fees))
+    return spread, fees
+
+
 def gain(qty: Decimal, before: Decimal, after: Decimal, face: Decimal | None) -> Decimal:
     """Return what a quantity (below zero: short) gains from one price to another.
 
@@ -89,8 +100,9 @@ def drawdown_of(ticks: Iterable[Row], *, is_restart: bool = False) -> Drawdown |
     """
     highest, worst = None if is_restart else ZERO, None
     for tick in ticks:
-        if (profit := tick["profit"]) is None:
+        if tick["profit"] is None:
             continue
+        profit = Decimal(tick["profit"])
         highest = profit if highest is None else max(highest, profit)
         if worst is None or highest - profit > worst.amount:
             worst = Drawdown(highest - profit, tick["time_ms"])
@@ -98,76 +110,31 @@ def drawdown_of(ticks: Iterable[Row], *, is_restart: bool = False) -> Drawdown |
 
 
 @dataclass(frozen=True, slots=True)
-class Uptime:
-    """The parts of a run's time, from 0 to 1, in which own orders rested."""
+class Inventory:
+    """The position of a run: its largest and lowest, and the mean of its size over time."""
 
-    bid: Decimal
-    ask: Decimal
-    both: Decimal
-
-
-@dataclass(slots=True)
-class Quoted:
-    """A time in ms, and whether own buys and sells rested in it."""
-
-    begun_ms: int
-    ended_ms: int
-    bid: bool
-    ask: bool
+    highest: Decimal
+    lowest: Decimal
+    mean_size: Decimal
 
 
-def quoted(steps: Iterable[Row], begun_ms: int, end_ms: int) -> list[Quoted]:
-    """Return when own orders rested on which side: from open to done, as the bot knew it."""
-    resting: dict[str, set[str]] = {"Buy": set(), "Sell": set()}
-    found = [Quoted(begun_ms, begun_ms, False, False)]
-    for step in [*steps, None]:
-        latest = found[-1]
-        latest.ended_ms = max(latest.ended_ms, min(step["time_ms"], end_ms) if step else end_ms)
-        if step and step["step"] == "open":
-            resting[step["side"]].add(step["client_oid"])
-        elif step and step["step"] == "done":
-            resting[step["side"]].discard(step["client_oid"])
-        sides = bool(resting["Buy"]), bool(resting["Sell"])
-        if sides != (latest.bid, latest.ask):
-            found.append(Quoted(latest.ended_ms, latest.ended_ms, *sides))
-    return [each for each in found if each.ended_ms > each.begun_ms]
+def positions_of(run: Row, fills: Iterable[Row]) -> list[tuple[int, Decimal]]:
+    """Return the position after each fill, with its time in ms; the first is that at the start."""
+    net = (run["long"] or ZERO) - (run["short"] or ZERO)
+    found = [(int(run["begun_ms"]), net)]
+    for fill in fills:
+        net += sign_of(fill) * fill["qty"]
+        found.append((fill["time_ms"], net))
+    return found
 
 
-def uptime_of(times: Iterable[Quoted]) -> Uptime:
-    """Return the parts of the time with a bid, an ask, and both."""
-    whole, bid, ask, both = 0, 0, 0, 0
-    for each in times:
-        ms = each.ended_ms - each.begun_ms
-        whole += ms
-        bid += ms * each.bid
-        ask += ms * each.ask
-        both += ms * (each.bid and each.ask)
-    return Uptime(*(Decimal(part) / max(whole, 1) for part in (bid, ask, both)))
-
-
-@dataclass(frozen=True, slots=True)
-class InState:
-    """How long a run was in a trading state, in ms, and for which reasons, the longest first."""
-
-    state: str
-    ms: int
-    reasons: tuple[tuple[str, int], ...]
-
-
-def states_of(ticks: Sequence[Row], begun_ms: int, end_ms: int) -> list[InState]:
-    """Return the time in each trading state, the longest first. A tick's lasts until the next.
-
-    Before the first tick, which may be before `begun_ms`, the bot was starting.
-    """
-    spent = Counter[tuple[str, str]]()
-    state, reason, at = "PAUSED", "starting", begun_ms
-    for tick in ticks:
-        spent[state, reason] += max(tick["time_ms"] - at, 0)
-        state, reason, at = tick["state"], tick["reason"], max(tick["time_ms"], begun_ms)
-    spent[state, reason] += max(end_ms - at, 0)
-    found = []
-    for name in dict.fromkeys(state for state, _ in spent):
-        why = [(reason, ms) for (of, reason), ms in spent.most_common() if of == name]
-        named = tuple((reason, ms) for reason, ms in why if reason)
-        found.append(InState(name, sum(ms for _, ms in why), named))
-    return sorted((each for each in found if each.ms), key=lambda each: -each.ms)
+def inventory_of(positions: Sequence[tuple[int, Decimal]], end_ms: int) -> Inventory:
+    """Return the inventory of these positions over time, up to the end."""
+    times = [time_ms for time_ms, _ in positions] + [end_ms]
+    sizes = (
+        max(until - time_ms, 0) * abs(net)
+        for (time_ms, net), until in zip(positions, times[1:], strict=True)
+    )
+    nets = [net for _, net in positions]
+    whole = max(end_ms - times[0], 1)
+    return Inventory(max(nets), min(nets), sum(sizes, ZERO) / whole)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from market_maker.decimals import plain
 from market_maker.journal import Row, Run
 from market_maker.report.figures import Summary, summary_of
-from market_maker.report.parts import InState, states_of
+from market_maker.report.quoting import InState, spans_of, states_of
 from market_maker.report.text import duration, profit_lines, reasons, when
 
 HOUR_MS = 3_600_000
@@ -56,7 +56,7 @@ def status_of(run: Run, now_ms: int) -> Status:
         since_ms=since_ms,
         prices=run.last("prices"),
         fill=run.last("fills"),
-        states=states_of(ticks, begun_ms, now_ms),
+        states=states_of(spans_of(ticks, begun_ms, now_ms)),
         long_limit=long_limit,
         short_limit=short_limit,
         loop_interval=loop_interval,

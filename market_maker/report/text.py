@@ -9,11 +9,14 @@ from typing import Any
 
 from market_maker.decimals import plain
 from market_maker.report.figures import Report, Summary
-from market_maker.report.markouts import HORIZONS
-from market_maker.report.parts import InState, Profit
+from market_maker.report.markouts import HORIZONS, REALISED, Markout
+from market_maker.report.parts import Profit
+from market_maker.report.quoting import WITHIN, InState
 
 REASONS = 3
-"""So many reasons of a state are named."""
+"""So many reasons of a state, and kinds of requests, are named."""
+SHOWN_WITHIN = (10, 50, 200)
+"""Of the distances from the mid, in basis points, these."""
 
 
 def in_text(report: Report) -> str:
@@ -24,6 +27,7 @@ def in_text(report: Report) -> str:
         *_profit(report),
         *_balance(report),
         *_time(report),
+        *_requests(report),
         *_markouts(report),
     ]
     return "\n".join(lines) + "\n"
@@ -45,6 +49,11 @@ def in_json(report: Report) -> str:
     found["run"]["settings"] = json.loads(found["run"]["settings"])
     if report.profit:
         found["profit"]["total"] = report.profit.total
+    if report.half_spread:
+        found["half_spread"]["impact"] = report.half_spread.impact
+    for shown, level in zip(found["levels"], report.levels, strict=True):
+        del shown["waited_ms"]
+        shown |= {"fill_ratio": level.fill_ratio, "wait_seconds": level.wait_seconds}
     return json.dumps(found, indent=1, default=lambda value: f"{value:f}") + "\n"
 
 
@@ -60,8 +69,10 @@ def _head(report: Report) -> Iterator[str]:
     if run["dropped"] or run["lost"]:
         yield (
             f"INCOMPLETE {run['lost']} rows of fills, payments and balances, and "
-            f"{run['dropped']} of ticks, prices and order steps are missing"
+            f"{run['dropped']} others are missing"
         )
+    if run.get("thinned_ms"):
+        yield f"THINNED    but for money, what was before {when(run['thinned_ms'])} is removed"
 
 
 def _ended(report: Report | Summary) -> str:
@@ -89,6 +100,12 @@ def _fills(report: Report) -> Iterator[str]:
         value = report.net * face / report.mark if report.is_contract else report.net * report.mark
         worth = f", worth {value:+.6f} {report.run['area']} at {plain(report.mark)}"
     yield f"Position   {plain(report.net)} {unit} left{worth}{legs}"
+    if held := report.inventory:
+        mean = f"{held.mean_size:.4g}" if held.mean_size < 1 else f"{held.mean_size:.1f}"
+        yield (
+            f"Inventory  {plain(held.lowest)} to {plain(held.highest)} {unit}, "
+            f"{mean} on average, long or short"
+        )
 
 
 def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
@@ -127,8 +144,10 @@ def _balance(report: Report) -> Iterator[str]:
 
 
 def _time(report: Report) -> Iterator[str]:
-    up = report.uptime
+    up = report.uptimes[""]
+    near = ", ".join(f"{points} bp {up.within[points]:.1%}" for points in SHOWN_WITHIN)
     yield f"Quoting    a bid {up.bid:.1%}, an ask {up.ask:.1%}, both {up.both:.1%} of the time"
+    yield f"           both within {near} of the mid"
     whole = max(report.end_ms - report.run["begun_ms"], 1)
     for state in report.states:
         yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{reasons(state)}"
@@ -140,19 +159,71 @@ def reasons(state: InState) -> str:
     return f"  {'; '.join(named[:REASONS])}{more}" if named else ""
 
 
+def details_of(report: Report) -> str:
+    """Return uptimes by state, levels, markouts by level and requests, as tables of text."""
+    lines = [f"{'State':<12}{'part':>8}{'bid':>8}{'ask':>8}{'both':>8}"]
+    lines[0] += "".join(f"{f'{points} bp':>8}" for points in WITHIN)
+    whole = max(report.uptimes[""].ms, 1)
+    for state, up in report.uptimes.items():
+        parts = (Decimal(up.ms) / whole, up.bid, up.ask, up.both, *up.within.values())
+        lines.append(f"{state or 'all':<12}" + "".join(f"{part:>8.1%}" for part in parts))
+    lines += ["", f"{'Level':<12}{'orders':>8}{'filled':>8}{'after':>10}"]
+    for level in report.levels:
+        wait = "-" if level.wait_seconds is None else f"{level.wait_seconds:.1f} s"
+        lines.append(
+            f"{level.level or 'not known':<12}{level.orders:>8}{level.fill_ratio:>8.1%}{wait:>10}"
+        )
+    lines += ["", f"{'Markouts':<12}" + "".join(f"{f'{each} s':>19}" for each in HORIZONS)]
+    for number, side in sorted({(each.level, each.side) for each in report.markouts if each.level}):
+        cells = [each for each in report.markouts if (each.level, each.side) == (number, side)]
+        lines.append(f"{f'{side}s, {number}':<12}" + "".join(_cell(each) for each in cells))
+    lines += ["", f"{'Requests':<30}{'number':>8}{'failed':>8}{'mean':>9}{'at most':>9}  limit"]
+    for kind in report.requests:
+        limit = f"{kind.calls} in {kind.seconds:g} s"
+        lines.append(
+            f"{short_path(kind.path):<30}{kind.count:>8}{kind.failed:>8}{kind.mean_ms:>6} ms"
+            f"{kind.busiest:>9}  {limit}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _requests(report: Report) -> Iterator[str]:
+    if not report.requests:
+        return
+    kinds = (f"{short_path(each.path)} {each.count}" for each in report.requests[:REASONS])
+    near = max(report.requests, key=lambda each: each.busiest / each.calls)
+    whole = sum(each.count for each in report.requests)
+    yield (
+        f"Requests   {whole}: {', '.join(kinds)}; nearest to its limit {short_path(near.path)}, "
+        f"{near.busiest} of {near.calls} in {near.seconds:g} s"
+    )
+
+
+def short_path(path: str) -> str:
+    """Return the end of the path of a request, which names its kind."""
+    return path.partition("/api/")[2] or path
+
+
 def _markouts(report: Report) -> Iterator[str]:
     if not report.fills:
         return
+    if half := report.half_spread:
+        yield (
+            f"Half-spread {half.effective:+.2f} bp effective = {half.realised:+.2f} realised after "
+            f"{REALISED} s {half.impact:+.2f} impact ({half.n} fills)"
+        )
     yield "Markouts   in basis points, mean +- standard error (number of fills)"
     yield "         " + "".join(f"{f'{seconds} s':>19}" for seconds in HORIZONS)
     for side in ("Buy", "Sell"):
-        cells = [each for each in report.markouts if each.side == side]
-        shown = []
-        for each in cells:
-            error = "" if each.error is None else f"+-{each.error:.1f}"
-            mean = "-" if each.mean is None else f"{each.mean:+.1f}"
-            shown.append(f"{f'{mean}{error} ({each.n})':>19}")
-        yield f"  {side + 's':<7}" + "".join(shown)
+        cells = [each for each in report.markouts if (each.side, each.level) == (side, None)]
+        yield f"  {side + 's':<7}" + "".join(_cell(each) for each in cells)
+
+
+def _cell(markout: Markout) -> str:
+    """Return a markout as a cell of a table."""
+    error = "" if markout.error is None else f"+-{markout.error:.1f}"
+    mean = "-" if markout.mean is None else f"{markout.mean:+.1f}"
+    return f"{f'{mean}{error} ({markout.n})':>19}"
 
 
 def when(time_ms: int) -> str:

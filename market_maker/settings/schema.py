@@ -210,6 +210,12 @@ class SettingsBase:
         "Names of settings that a strategy of yours reads and does not declare: lines with them\n"
         "may stand here, too.",
     )
+    JOURNAL_DAYS: float = fixed(
+        90, "Days that the journal of runs is kept, but for money; 0: without end.", low=0
+    )
+    JOURNAL_MB: float = fixed(
+        1000, "Size of a journal above which its oldest rows go, but for money; 0: any.", low=0
+    )
     WITHDRAW_PATH: str = fixed(
         "",
         "Path that GTE.withdraw() posts to; the venue's documents name none.",

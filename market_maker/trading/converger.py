@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from market_maker import strategy
@@ -19,6 +21,17 @@ from market_maker.trading.order_keys import request_of, side_of
 from market_maker.trading.status import PlanLog
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision and all its inputs, for the journal and for equal inputs."""
+
+    wanted: tuple[OrderRequest, ...]
+    snapshot: Snapshot
+    limits: strategy.Limits
+    relist: Decimal
+    decision: Decision
+
+
 class Converger:
     """Turns the open orders into the wanted ones. It decides once for equal inputs."""
 
@@ -29,8 +42,7 @@ class Converger:
         exchange.place, loop.take_returned = self.place, self.take_returned
         self._brake = CreateBrake()
         self._log = PlanLog()
-        self._decided: tuple[object, Decision] | None = None
-        """The inputs of the last decision, and the decision."""
+        self._decided: Decided | None = None
 
     def converge(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -98,11 +110,13 @@ class Converger:
         return self._exchange.orders.executor.take_sent()
 
     def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
-        limits, relist = self._limits(), exact(settings.RELIST_INTERVAL)
+        limits, relist, last = self._limits(), exact(settings.RELIST_INTERVAL), self._decided
         asked = (wanted, snapshot, limits, relist)
-        if self._decided is None or self._decided[0] != asked:
-            self._decided = asked, strategy.decide(wanted, snapshot, limits, relist=relist)
-        return self._decided[1]
+        if last is None or (last.wanted, last.snapshot, last.limits, last.relist) != asked:
+            decision = strategy.decide(wanted, snapshot, limits, relist=relist)
+            last = self._decided = Decided(*asked, decision)
+        self._exchange.records.decision(last)
+        return last.decision
 
     def _limits(self) -> strategy.Limits:
         return strategy.Limits(

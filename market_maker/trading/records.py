@@ -10,7 +10,7 @@ from typing import Protocol
 from market_maker import __version__
 from market_maker.clock import Clock
 from market_maker.gte import GTE
-from market_maker.journal import Beginning, Journal, Rows, name_of, opening, plain_row
+from market_maker.journal import Beginning, Journal, Keep, Rows, name_of, opening, plain_row
 from market_maker.models import Fill, OpenOrder, Snapshot
 from market_maker.money import Booked, Money, Step
 from market_maker.orders.orders import Orders
@@ -72,9 +72,11 @@ class Records:
                 is_restart=is_restart,
                 begun_ms=self._now_ms(),
                 pid=os.getpid(),
-            )
+            ),
+            Keep(days=settings.JOURNAL_DAYS, mb=settings.JOURNAL_MB),
         )
         self._journal = journal
+        self._gte.watch_calls(self._call)
         self._orders.tracker.on_step = self._step
         feed.on_frame = self._watch_prices(feed)
 
@@ -105,6 +107,11 @@ class Records:
             "ticks", self._rows.tick, self._now_ms(), state, health.reason, seen, live, profit
         )
 
+    def decision(self, decided: object) -> None:
+        """Record a decision with its inputs: a frozen value, the same object for the same one."""
+        if self._journal:
+            self._journal.put("decisions", self._rows.decision, self._now_ms(), decided)
+
     def fill(self, fill: Fill, booked: Booked | None) -> None:
         """Record an own fill."""
         if self._journal:
@@ -133,6 +140,10 @@ class Records:
 
     def _now_ms(self) -> int:
         return round((self._clock.monotonic() + self._ahead) * 1000)
+
+    def _call(self, *about: str | float) -> None:
+        if self._journal:
+            self._journal.put("requests", plain_row, self._now_ms(), *about)
 
     def _step(self, order: OpenOrder) -> None:
         if self._journal:

@@ -3,7 +3,8 @@
 import socket
 from collections.abc import Iterator
 
-from urllib3.exceptions import ProtocolError
+import requests
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((socket.gaierror,), "host name unresolved"),
@@ -34,6 +35,16 @@ def of_feed(error: BaseException) -> str:
     if type(error) is ConnectionError or is_told:
         return str(error)
     return in_words(error, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def reason_of(error: Exception) -> object:
+    """Return the cause of an error of `requests`.
+
+    NewConnectionError, which TLSRefused is too, is raised while connecting, before the first byte
+    of a request: it proves that nothing was sent. No other failure of TLS does.
+    """
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
+    return cause.reason if isinstance(cause, MaxRetryError) else cause
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ codes are in `codes`, calls in `endpoints`.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -245,9 +245,9 @@ def flag(value: bool) -> str:
     return "1" if value else "0"
 
 
-def filter_param(name: str, values: tuple[str, ...]) -> str:
-    """Return the JSON text of a `filter`, without a space, as the signature needs it."""
-    return json.dumps({name: list(values)}, separators=(",", ":"))
+def filter_params(name: str, values: Iterable[str]) -> Params:
+    """Return the parameter `filter`: JSON without a space, as the signature needs it."""
+    return {"filter": json.dumps({name: list(values)}, separators=(",", ":"))}
 
 
 # --- the WebSocket ------------------------------------------------------------------------------

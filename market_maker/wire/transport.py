@@ -13,7 +13,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from market_maker import __version__, auth
 from market_maker.account import Account
@@ -32,7 +32,7 @@ from market_maker.errors import (
 from market_maker.wire import codes, endpoints, fields, tls
 from market_maker.wire.blocks import Blocks
 from market_maker.wire.endpoints import Endpoint
-from market_maker.wire.failures import in_words
+from market_maker.wire.failures import in_words, reason_of
 from market_maker.wire.protocol import Params
 from market_maker.wire.throttle import LONGEST_PAUSE, Throttle
 from market_maker.wire.tls import Connections
@@ -46,6 +46,7 @@ LOOK_AGAIN = 0.05
 ANSWER_SECONDS = 4.0
 """The longest wait for an answer, in seconds: short, so that the loop goes on."""
 CHUNK = 65_536
+OnCall = Callable[[str, str, int, float, int, str], None]
 LONGEST_REST = 1.0
 """The longest wait of a rate-limited request in seconds: the tick goes on without it."""
 
@@ -79,6 +80,8 @@ class Transport:
         if self._shared is None or not self._shared.is_usable:
             self._expect_use_by_another(endpoints.ORDER_CANCEL_BATCH)
         self._blocks = Blocks()
+        self.on_call: OnCall = lambda *_: None
+        """Called after each call: method, path, its limit (calls, seconds), ms it took, outcome."""
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -139,20 +142,25 @@ class Transport:
         place = self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
-        given_up = False
+        given_up, outcome = False, "done"
         try:
             leaving()
             reply = self._exchange(endpoint, self._base_url + path, params)
+            outcome = f"code {reply['code']}" if reply["code"] else "done"
         except _Status as status:
+            outcome = f"HTTP {status.number}"
             raise self._of_status(status, endpoint, what) from None
         except (requests.RequestException, HTTPError, BadData, OSError) as error:
             found = self._classify(error, endpoint, what)
             given_up = not isinstance(found, NotSent)
+            outcome = "no answer" if given_up else "not sent"
             raise found from None
         finally:
             self._finish(endpoint, endpoint.seconds if given_up else 0.0)
             took = theirs.steady_ms() - begun
             logger.debug("%s: %s %s, %d ms", what, endpoint.method, path, took)
+            limit = endpoint.calls, endpoint.seconds
+            self.on_call(endpoint.method, path, *limit, took, outcome)
             if self._shared:
                 self._shared.answered(endpoint.path, place, self._clock.monotonic())
         with self._budget:
@@ -254,7 +262,7 @@ class Transport:
 
     def _classify(self, error: Exception, endpoint: Endpoint, what: str) -> RequestError:
         """Map a failure to an error: never sent, a failed read, or a write of unknown outcome."""
-        reason = _reason(error)
+        reason = reason_of(error)
         if isinstance(error, BadData):
             text = str(error)
         elif isinstance(reason, tls.TLSRefused):
@@ -288,13 +296,3 @@ def _read(response: requests.Response) -> bytes:
         if len(body) > tls.BODY_LIMIT:
             raise BadData(f"more than {tls.BODY_LIMIT} bytes")
     return body
-
-
-def _reason(error: Exception) -> object:
-    """Return the cause of an error of `requests`.
-
-    NewConnectionError, which TLSRefused is too, is raised while connecting, before the first byte
-    of a request: it proves that nothing was sent. No other failure of TLS does.
-    """
-    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
-    return cause.reason if isinstance(cause, MaxRetryError) else cause

@@ -1,6 +1,7 @@
 """A run and its journal: what the report tells is what the exchange knows."""
 
 import json
+import zlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_the_report_of_a_run_tells_what_the_exchange_knows(market: str, tmp_path
     assert abs(found.profit.total - truth.profit(found.mark)) < UNIT
     assert found.net == money.trades.net
     assert {fill["level"] for fill in run.rows("fills")} <= {1, 2}
-    assert found.uptime.both > Decimal("0.3")
+    assert found.uptimes[""].both > Decimal("0.3")
     assert found.states[0].state == "ACTIVE"
     assert sum(state.ms for state in found.states) == found.end_ms - run.row["begun_ms"]
     assert [each.n for each in found.markouts if each.seconds == 5] != [0, 0]
@@ -95,6 +96,45 @@ def test_an_order_leaves_each_of_its_steps(tmp_path: Path) -> None:
     assert list(steps.values()) == [["sent", "open", "cancelling", "done"]] * 2
 
 
+def test_each_decision_is_recorded_with_its_inputs_and_a_repeated_one_refers_to_it(
+    tmp_path: Path,
+) -> None:
+    world = recorded(World(still=False, **MARKETS[CONTRACT]), tmp_path)
+    Lively(world, CONTRACT)
+    bot = world.start()
+    world.run(60)
+    bot.exit()
+    run = last_run(world)
+    found = run.rows("decisions")
+    ticks = [row for row in run.rows("ticks") if row["state"] == "ACTIVE"]
+    assert len(found) >= len(ticks) > 5
+    full = {row["time_ms"]: json.loads(zlib.decompress(row["detail"])) for row in found[:1]}
+    for row in found:
+        if row["detail"]:
+            full[row["time_ms"]] = json.loads(zlib.decompress(row["detail"]))
+        else:
+            assert row["same_as"] in full
+    assert 1 < len(full) <= len(found)
+    first = next(iter(full.values()))
+    assert set(first) == {"wanted", "snapshot", "limits", "relist", "decision"}
+    assert len(first["wanted"]) == len(first["decision"]["plan"]["create"]) == 4
+    assert Decimal(first["wanted"][0]["price"]) > 0
+    assert first["snapshot"]["instrument"]["symbol"] == "BTC_USD"
+
+
+def test_each_request_is_recorded_with_its_outcome(tmp_path: Path) -> None:
+    world = recorded(World(ORDER_PAIRS=2), tmp_path)
+    bot = world.start()
+    world.run(20)
+    bot.exit()
+    found = report_of(last_run(world))
+    counts = {each.path.partition("/api/")[2]: each for each in found.requests}
+    assert counts["pc/order/create"].count == 4
+    assert counts["pc/order/create"].failed == 0
+    assert 1 <= counts["pc/order/create"].busiest <= counts["pc/order/create"].calls == 20
+    assert [(each.level, each.orders) for each in found.levels] == [(1, 2), (2, 2)]
+
+
 def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
     world = recorded(World(), tmp_path)
     world.start()
@@ -111,7 +151,7 @@ def test_a_dry_run_is_recorded_too(tmp_path: Path) -> None:
     assert run.path.name == "dry-pc-BTC.journal"
     found = report_of(run)
     assert (run.row["kind"], found.fills, found.balance) == ("dry", 0, None)
-    assert found.uptime.both > Decimal("0.5")
+    assert found.uptimes[""].both > Decimal("0.5")
 
 
 def test_no_secret_is_in_the_file(tmp_path: Path) -> None:

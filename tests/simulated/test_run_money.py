@@ -239,7 +239,8 @@ def test_no_funding_and_nothing_unexplained_is_found_in_a_quiet_run() -> None:
 
 @pytest.mark.parametrize("mode", ["net", "hedge"])
 def test_a_position_of_an_earlier_run_is_flipped_through_zero_and_explained(mode: str) -> None:
-    world = lively(CONTRACT, POSITION_MODE=mode)
+    limits = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -600, "MAX_POSITION": 600}
+    world = lively(CONTRACT, POSITION_MODE=mode, **limits)
     Lively(world, CONTRACT, wave=(0, 9, 18, 30, 24, 12, 3, -9, -21, -12), takes=2)
     world.start()
     world.run(40)

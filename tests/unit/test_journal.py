@@ -19,6 +19,7 @@ from conftest import wait_until
 
 from market_maker.account import Account
 from market_maker.app import report
+from market_maker.clock import Clock
 from market_maker.errors import SettingsError
 from market_maker.journal import (
     Beginning,
@@ -29,8 +30,12 @@ from market_maker.journal import (
     name_of,
     runs_in,
     schema,
+    thinning,
 )
+from market_maker.journal import file as opening
 from market_maker.journal import writer as writing
+from market_maker.journal.place import others_with, remote_file_system
+from market_maker.journal.thinning import Keep
 from market_maker.secrecy import Secret
 
 BEGINNING = Beginning(
@@ -81,7 +86,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what waits in the writer be short."""
     monkeypatch.setattr(writing, "TRY_AGAIN", 0.02)
     monkeypatch.setattr(writing, "WRITE_EVERY", 0.01)
-    monkeypatch.setattr(writing, "LOCKED_SECONDS", 0.01)
+    monkeypatch.setattr(opening, "LOCKED_SECONDS", 0.01)
     monkeypatch.setattr(writing, "CLOSE_SECONDS", 0.2)
 
 
@@ -168,7 +173,7 @@ def test_money_waits_while_the_file_cannot_be_written_and_ticks_do_not(
         look(journal, number)
     wait_until(lambda: journal.dropped == 20)
     assert "cannot be written" in caplog.text
-    assert "Not recorded until it can: ticks" in caplog.text
+    assert "nothing else is recorded" in caplog.text
     mend()
     wait_until(lambda: journal.number)
     pay(journal, 20)
@@ -179,7 +184,7 @@ def test_money_waits_while_the_file_cannot_be_written_and_ticks_do_not(
     assert len(run.rows("prices")) == 1
     assert (run.row["dropped"], run.row["lost"]) == (20, 0)
     assert "is written again" in caplog.text
-    assert "0 rows of fills, payments and balances, and 20 of ticks" in caplog.text
+    assert "0 rows of fills, payments and balances, and 20 others" in caplog.text
 
 
 @pytest.mark.usefixtures("impatient")
@@ -232,7 +237,28 @@ def test_what_does_not_fit_into_memory_is_counted(
     journal.begin(BEGINNING)
     journal.end("", proven=True, ended_ms=0)
     assert (only_run(journal).row["lost"], only_run(journal).row["dropped"]) == (145, 195)
-    assert "incomplete: 145 rows of fills, payments and balances, and 195 of ticks" in caplog.text
+    assert "incomplete: 145 rows of fills, payments and balances, and 195 others" in caplog.text
+
+
+EARLIER = {
+    2: [
+        "ALTER TABLE runs DROP COLUMN thinned_ms",
+        "ALTER TABLE orders DROP COLUMN level",
+        "DROP TABLE requests",
+        "DROP TABLE decisions",
+    ],
+    1: ["ALTER TABLE runs DROP COLUMN pid"],
+}
+"""What makes a journal one of an earlier version, newest first."""
+
+
+def lowered(journal: Journal, version: int) -> None:
+    """Make a journal one of an earlier version."""
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        for below, statements in EARLIER.items():
+            for statement in statements if below >= version else ():
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {version}")
 
 
 @pytest.mark.parametrize("version", [*schema.UPGRADES])
@@ -241,17 +267,154 @@ def test_a_journal_of_an_earlier_version_is_read_and_upgraded_in_place(
 ) -> None:
     journal = begun(directory, has_thread=False)
     pay(journal, 1)
+    journal.put("orders", plain_row, 1, "a", "1", "open", "Buy", "1", "2", "0", 0, 1)
     journal.end("", proven=True, ended_ms=5)
-    with closing(sqlite3.connect(journal.path)) as db, db:
-        db.execute("ALTER TABLE runs DROP COLUMN pid")
-        db.execute(f"PRAGMA user_version = {version}")
+    lowered(journal, version)
     (run,) = runs_in(journal.path)
     assert (run.row["ended_ms"], len(run.rows("payments"))) == (5, 1)
-    begun(directory, has_thread=False).end("", proven=True, ended_ms=6)
-    first, second = runs_in(journal.path)
-    assert (first.row["ended_ms"], first.row["pid"]) == (5, 0)
-    assert (second.row["ended_ms"], second.row["pid"]) == (6, 4711)
-    assert len(first.rows("payments")) == 1
+    assert (run.rows("requests"), run.rows("orders")[0]["level"]) == ([], None)
+    assert "not known" in report.in_text(report.report_of(run))
+    second = begun(directory, has_thread=False)
+    second.put("orders", plain_row, 1, "a", "1", "open", "Buy", "1", "2", "0", 0, 1)
+    second.put("requests", plain_row, 1, "GET", "/x", 1, 1.0, 9, "done")
+    second.end("", proven=True, ended_ms=6)
+    earlier, later = runs_in(journal.path)
+    assert (earlier.row["ended_ms"], earlier.row["thinned_ms"]) == (5, 0)
+    assert (earlier.row["pid"], later.row["pid"]) == (4711 if version > 1 else 0, 4711)
+    assert len(earlier.rows("payments")) == 1
+    assert [row["level"] for run in (earlier, later) for row in run.rows("orders")] == [None, 1]
+    assert len(later.rows("requests")) == 1
+
+
+def test_the_versions_that_are_upgraded_are_all_before_this_one() -> None:
+    assert sorted(EARLIER) == sorted(schema.UPGRADES) == [*range(1, schema.VERSION)]
+
+
+# --- age and size ---------------------------------------------------------------------------------
+
+DAY = 86_400_000
+
+
+def test_rows_that_are_too_old_go_but_for_money(directory: Path) -> None:
+    clock = Standing(100 * DAY)
+    journal = Journal("it", directory=directory, clock=clock, has_thread=False)
+    journal.begin(BEGINNING, Keep(days=10))
+    for day in range(80, 100):
+        look(journal, day * DAY)
+        pay(journal, day * DAY)
+    journal.write()
+    for _ in range(5):
+        clock.seconds += thinning.LOOK_EVERY
+        journal.write()
+    run = only_run(journal)
+    assert [row["time_ms"] // DAY for row in run.rows("prices")] == [*range(90, 100)]
+    assert len(run.rows("payments")) == 20
+    assert run.row["thinned_ms"] == 90 * DAY
+    assert "THINNED    but for money, what was before 1970-04-01" in report.in_text(
+        report.report_of(run)
+    )
+
+
+def test_the_oldest_rows_go_while_a_journal_is_too_large(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thinning, "AT_ONCE", 500)
+    clock = Standing(100 * DAY)
+    journal = Journal("it", directory=directory, clock=clock, has_thread=False)
+    journal.begin(BEGINNING, Keep(mb=0.2))
+    for minute in range(4_000):
+        look(journal, 95 * DAY + minute * 60_000)
+    for _ in range(400):
+        clock.seconds += 1
+        journal.write()
+    assert journal._db
+    assert thinning.used_bytes(journal._db) <= 0.2 * thinning.MB
+    times = [row["time_ms"] for row in only_run(journal).rows("prices")]
+    assert 1_000 < len(times) < 4_000
+    assert times[-1] == 95 * DAY + 3_999 * 60_000
+    assert times == [*range(times[0], times[-1] + 1, 60_000)]
+
+
+def test_nothing_goes_where_nothing_says_so(directory: Path) -> None:
+    clock = Standing(10_000 * DAY)
+    journal = Journal("it", directory=directory, clock=clock, has_thread=False)
+    journal.begin(BEGINNING, Keep())
+    look(journal, 1)
+    for _ in range(3):
+        clock.seconds += thinning.LOOK_EVERY
+        journal.write()
+    assert len(only_run(journal).rows("prices")) == 1
+
+
+class Standing(Clock):
+    """A clock that stands still, at a time since the epoch."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self.seconds = 0.0
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+# --- other programs -------------------------------------------------------------------------------
+
+READER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("BEGIN")
+db.execute("SELECT * FROM prices").fetchone()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_reader_that_stops_in_mid_read_is_named_and_costs_no_money(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(writing, "LOG_MB", 0.2)
+    monkeypatch.setattr(opening, "LOCKED_SECONDS", 0.01)
+    journal = begun(directory, has_thread=False)
+    look(journal, 0)
+    journal.write()
+    command = [sys.executable, "-c", READER, str(journal.path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout
+        assert reader.stdout.readline() == "reading\n"
+        assert any(f"process {reader.pid} " in each for each in others_with(journal.path))
+        for number in range(10_000):
+            look(journal, number)
+            if number % 500 == 0:
+                journal.write()
+                pay(journal, number)
+        journal.write()
+        assert f"process {reader.pid} (python" in caplog.text
+        assert journal.dropped > 1_000
+        reader.communicate()
+    journal.write()
+    assert "is written again" in caplog.text
+    look(journal, 10_001)
+    journal.end("", proven=True, ended_ms=20_000)
+    run = only_run(journal)
+    assert len(run.rows("payments")) == 20
+    assert run.rows("prices")[-1]["time_ms"] == 10_001
+    assert run.row["dropped"] == journal.dropped
+
+
+@pytest.mark.parametrize(
+    ("directory", "kind"),
+    [("/home/me/x", "nfs4"), ("/home", ""), ("/home/mew", ""), ("/a b/c", "cifs"), ("/srv", "")],
+)
+def test_a_network_file_system_is_known_by_the_mount_that_holds_it(
+    directory: str, kind: str
+) -> None:
+    mounts = "/dev/sda1 / ext4 rw 0 0\nsrv:/x /home/me nfs4 rw 0 0\n//w/x /a\\040b cifs rw 0 0\n"
+    assert remote_file_system(Path(directory), mounts + "garbage\n") == kind
 
 
 def test_a_journal_that_belongs_to_nobody_else_is_never_followed_elsewhere(
