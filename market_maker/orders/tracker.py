@@ -156,12 +156,13 @@ class OrderTracker:
         if filled == known.qty:
             state = OrderState.DONE
         newest = row if row.filled >= known.filled else known
+        is_same = filled == known.filled  # else what earlier rows told is of less than that
         order = replace(
             known,
             order_id=known.order_id or row.order_id,
             filled=filled,
-            avg_price=newest.avg_price or known.avg_price,
-            fee=known.fee if newest.fee is None else newest.fee,
+            avg_price=newest.avg_price or (known.avg_price if is_same else ZERO),
+            fee=known.fee if newest.fee is None and is_same else newest.fee,
             ctime=row.ctime or known.ctime,
             arrival=known.arrival or arrival,
             is_taker=known.is_taker or row.is_taker,

@@ -181,6 +181,24 @@ def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> Non
     assert own.taker_fills == 1
 
 
+def test_what_a_row_tells_of_an_earlier_fill_is_not_told_of_a_later_one() -> None:
+    told = {"avg_price": Decimal(999), "fee": Decimal("0.000001")}
+    own = accepted()
+    own.observe(replace(row(), fee=Decimal(0)))
+    first = own.observe(row(filled=30))  # an execution report, which has neither
+    assert first
+    assert (first.order.avg_price, first.order.fee) == (0, None)
+    own.observe(replace(row(filled=30), **told))
+    own.observe(row(filled=30))
+    assert (own.live()[0].avg_price, own.live()[0].fee) == tuple(told.values())
+    own.observe(replace(row(filled=10), avg_price=Decimal(998), fee=Decimal(0)))
+    assert (own.live()[0].avg_price, own.live()[0].fee) == tuple(told.values())
+    second = own.observe(row(filled=100))
+    assert second
+    assert (second.before.avg_price, second.order.avg_price) == (999, 0)
+    assert second.order.fee is None
+
+
 def test_leftovers_are_taken_over_with_what_they_have_filled_and_that_is_not_booked_again() -> None:
     own = OrderTracker("mm_")
     own.known_runs.add("run000")
