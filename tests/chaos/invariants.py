@@ -184,11 +184,13 @@ class Invariants(logging.Handler):
             self.breach("I15", f"own bid {max(bids)} meets own ask {min(asks)}")
 
     def check_silence(self) -> None:
-        """Check that nothing rests long after the last frame, where the venue can be reached."""
+        """Check that nothing rests long after the last frame, where the venue can be reached.
+
+        While the process stands still, it is for the guard to cancel, which is not here.
+        """
         world = self._world
-        silent = world.timeline.monotonic() - max(
-            world.network.last_frame_at, self._soak.alive_since
-        )
+        timeline, last = world.timeline, world.network.last_frame_at
+        silent = timeline.monotonic() - max(last, self._soak.alive_since, timeline.thawed_at())
         can_cancel = self._soak.reachable_for() > REACHABLE_SECONDS
         if (
             silent > max(QUOTE_TTL, 3 * self._soak.in_force.most("LOOP_INTERVAL")) + 5

@@ -77,6 +77,10 @@ class Timeline(Clock):
         """Return whether the bot's process stood still at that time or later."""
         return self._start_ms + self._frozen_until // 1000 > true_ms
 
+    def thawed_at(self) -> float:
+        """Return until when the bot's process has stood or will stand still, in steady seconds."""
+        return (self._frozen_until - self._asleep) / MICRO
+
     def step_wall_clock(self, ms: int) -> None:
         """Set the bot's wall clock forward or back."""
         self._wall_offset_ms += ms
