@@ -267,7 +267,7 @@ class OrderManager:
         """Log market, account and position: when they change, and once a minute."""
         self._read_position()
         start = (self.start_position_buy, self.start_position_sell, self.start_position_mid)
-        self._status.log(self.exchange.snapshot(), self.exchange.money, self.health, start)
+        self._status.log(self.exchange.snapshot(), self.exchange.moneys(), self.health, start)
 
     def short_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more sells."""

@@ -17,7 +17,7 @@ TIMES_AND_TEXTS = {
     *("begun_ms", "ended_ms", "opened_ms", "dropped", "lost", "state", "reason", "step", "side"),
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
     *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms"),
-    *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as"),
+    *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as", "model"),
 }
 """The columns that hold no decimals; `detail` of decisions is bytes."""
 WAIT_SECONDS = 2.0

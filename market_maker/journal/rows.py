@@ -87,6 +87,7 @@ class Rows:
         price: Decimal | None,
         fee: Decimal | None,
         currency: str,
+        model: str,
     ) -> Row:
         """Return a row of `fills`."""
         order = fill.order
@@ -94,7 +95,7 @@ class Rows:
         return (
             *(time_ms, fill.arrival, order.client_oid, order.order_id, fill.side.value),
             *(int(order.close), plain(fill.qty), price and plain(price), _text(fee), currency),
-            *(self._level(order), *next(before, (None, None))),
+            *(self._level(order), *next(before, (None, None)), model),
         )
 
     def _level(self, order: OpenOrder) -> int | None:

@@ -77,7 +77,8 @@ TABLES = {
         price TEXT,                    -- as it follows from the average prices of the order
         fee TEXT, fee_currency TEXT,   -- paid; below zero: received
         level INTEGER,                 -- 1: nearest to the market on its side
-        bid TEXT, ask TEXT             -- of the whole book before its first row arrived""",
+        bid TEXT, ask TEXT,            -- of the whole book before its first row arrived
+        model TEXT NOT NULL DEFAULT '' -- of a dry run: touch or through""",
     "payments": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         kind TEXT NOT NULL,            -- funding or unexplained
@@ -124,6 +125,7 @@ UPGRADES = {
     2: (
         "ALTER TABLE runs ADD COLUMN thinned_ms INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE orders ADD COLUMN level INTEGER",
+        "ALTER TABLE fills ADD COLUMN model TEXT NOT NULL DEFAULT ''",
         *(f"CREATE TABLE {table} ({TABLES[table]}\n)" for table in ("requests", "decisions")),
         *(_index(table) for table in ("requests", "decisions")),
     ),

@@ -4,5 +4,6 @@ from market_maker.money.balance import Step
 from market_maker.money.money import Booked, Money
 from market_maker.money.position import Jump, PositionLedger
 from market_maker.money.valuation import value
+from market_maker.money.virtual import VirtualLedger
 
-__all__ = ["Booked", "Jump", "Money", "PositionLedger", "Step", "value"]
+__all__ = ["Booked", "Jump", "Money", "PositionLedger", "Step", "VirtualLedger", "value"]

@@ -3,7 +3,8 @@
 tracker          the state of each own order, from evidence alone
 unacknowledged   orders without a row yet: which rows may be theirs
 reconciler       feeds order updates from the feed and REST into the tracker
-executor         sends plans, one time slice at a time; dry sends nothing
+executor         sends plans, one time slice at a time
+dry              sends nothing; matching tells what the market would have filled
 last_check       whether a create may still leave
 slices           how long the requests of a plan may leave
 startup          cancels the orders of previous runs

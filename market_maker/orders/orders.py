@@ -28,8 +28,9 @@ __all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 class Orders:
     """The entry point of this package, with its tracker, reconciler and executor.
 
-    It touches no order of others. No create leaves once the feed has been silent for `stale_after`
-    seconds.
+    It touches no order of others. `on_fill` is called with each fill; in a dry run with those of
+    orders that the market has touched, and `on_through` where it went through them. No create
+    leaves once the feed has been silent for `stale_after` seconds.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Orders:
         clock: Clock,
         *,
         on_fill: Callable[[Fill], None],
+        on_through: Callable[[Fill], None],
         dry_run: bool,
         stale_after: float,
     ) -> None:
         self._gte = gte
         self._feed = feed
         self._clock = clock
+        self._on_through = on_through
         self.is_stalled = False
         """Whether a read has taken so long that this tick places nothing: the next one does."""
         self._is_spot = not gte.account.is_contract
@@ -89,7 +92,8 @@ class Orders:
         """
         self.is_stalled = False
         if isinstance(self.executor, DryExecutor):
-            self.executor.end_crossed(self._feed.get_ticker())
+            for fill in self.executor.fill_virtually():
+                self._on_through(fill)
             return True
         begun = self._clock.monotonic()
         known = self.reconciler.reconcile_if_needed(always=self._is_spot)

@@ -81,7 +81,7 @@ class Reconciler:
         that was being cancelled, because its deferred replacement can now be created.
         """
         waiting, ended = self.is_being_cancelled(), self._tracker.ended_by_venue
-        fills = self._process(self._feed.drain_news())
+        fills = self.process(self._feed.drain_news())
         is_free = waiting and not self.is_being_cancelled()
         return bool(fills) or is_free or self._tracker.ended_by_venue > ended
 
@@ -206,9 +206,9 @@ class Reconciler:
         """Process rows read over REST."""
         rows, arrivals = list(rows), self._feed.arrivals
         self._tracker.claim(rows)
-        self._process((row, arrivals) for row in rows)
+        self.process((row, arrivals) for row in rows)
 
-    def _process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
+    def process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
         """Process rows, each with the number of frames by then; log the outcomes now known."""
         unknown = self._tracker.unknown()
         fills = [fill for each in rows if (fill := self._observe_row(*each))]

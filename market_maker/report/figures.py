@@ -34,6 +34,7 @@ from market_maker.report.quoting import (
     uptimes_of,
 )
 
+TOUCH, THROUGH = "touch", "through"
 LOOK_MS = 1_000
 """How often quotes are compared with the mid."""
 
@@ -56,6 +57,8 @@ class Report:
     mark: Decimal | None
     """The last known price that values a position."""
     profit: Profit | None
+    through: "Through | None"
+    """Of a dry run, whose other figures are by touch."""
     drawdown: Drawdown | None
     balance: Row | None
     """The last row of `balances`."""
@@ -81,6 +84,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """What a dry run would have traded where the market went through its orders."""
+
+    fills: int
+    bought: Decimal
+    sold: Decimal
+    profit: Profit | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a list of runs shows of one."""
 
@@ -97,7 +110,7 @@ class Summary:
 
 def summary_of(run: Run) -> Summary:
     """Return the summary of a run. Raises Unreadable."""
-    fills, payments = run.rows("fills"), run.rows("payments")
+    fills, payments = fills_of(run), run.rows("payments")
     profit = profit_of(run.row, fills, payments, _last_mark(run))
     return Summary(run.row, _end_of(run), len(fills), profit)
 
@@ -112,7 +125,7 @@ class Facts:
         self.end_ms = _end_of(run)
         self.mark = _last_mark(run)
         """The last known price that values a position."""
-        self.fills = run.rows("fills")
+        self.fills = fills_of(run)
         self.ticks = run.raw("ticks", "time_ms", "state", "reason", "profit")
         columns = ("time_ms", "client_oid", "step", "side", "price", "qty", "filled", "level")
         self.steps = run.raw("orders", *columns, where="step IN ('open', 'done')")
@@ -143,6 +156,7 @@ def report_from(facts: Facts) -> Report:
         shown=(shown["long"], shown["short"]) if shown else None,
         mark=facts.mark,
         profit=profit_of(row, fills, run.rows("payments"), facts.mark),
+        through=_through(facts) if row["kind"] == "dry" else None,
         drawdown=drawdown_of(facts.ticks, is_restart=bool(row["is_restart"])),
         balance=run.last("balances"),
         inventory=inventory_of(positions_of(row, fills), end_ms) if is_known else None,
@@ -153,6 +167,21 @@ def report_from(facts: Facts) -> Report:
         levels=levels_of(facts.steps, fills),
         requests=requests_of(requests),
     )
+
+
+def fills_of(run: Run) -> list[Row]:
+    """Return the fills of a run; of a dry run, those by touch. Raises Unreadable.
+
+    A run that became a dry one has virtual fills beside its own.
+    """
+    wanted = (TOUCH,) if run.row["kind"] == "dry" else (None, "")
+    return [row for row in run.rows("fills") if row["model"] in wanted]
+
+
+def _through(facts: Facts) -> Through:
+    fills = [row for row in facts.run.rows("fills") if row["model"] == THROUGH]
+    bought, sold = (_sum(fills, side) for side in ("Buy", "Sell"))
+    return Through(len(fills), bought, sold, profit_of(facts.run.row, fills, (), facts.mark))
 
 
 def _sum(fills: Sequence[Row], side: str) -> Decimal:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from market_maker.decimals import plain
 from market_maker.journal import Row, Run
-from market_maker.report.figures import Summary, summary_of
+from market_maker.report.figures import Summary, fills_of, summary_of
 from market_maker.report.quoting import InState, spans_of, states_of
 from market_maker.report.text import duration, profit_lines, reasons, when
 
@@ -55,7 +55,7 @@ def status_of(run: Run, now_ms: int) -> Status:
         tick=ticks[-1] if ticks else None,
         since_ms=since_ms,
         prices=run.last("prices"),
-        fill=run.last("fills"),
+        fill=next(reversed(fills_of(run)), None),
         states=states_of(spans_of(ticks, begun_ms, now_ms)),
         long_limit=long_limit,
         short_limit=short_limit,

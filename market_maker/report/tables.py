@@ -8,7 +8,7 @@ TABLES = {
     "fills": (
         "fills",
         *("time_ms", "client_oid", "order_id", "side", "close", "qty", "price", "fee"),
-        *("fee_currency", "level", "bid", "ask"),
+        *("fee_currency", "level", "bid", "ask", "model"),
     ),
     "orders": (
         "orders",

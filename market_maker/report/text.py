@@ -49,6 +49,8 @@ def in_json(report: Report) -> str:
     found["run"]["settings"] = json.loads(found["run"]["settings"])
     if report.profit:
         found["profit"]["total"] = report.profit.total
+    if report.through and report.through.profit:
+        found["through"]["profit"]["total"] = report.through.profit.total
     if report.half_spread:
         found["half_spread"]["impact"] = report.half_spread.impact
     for shown, level in zip(found["levels"], report.levels, strict=True):
@@ -86,7 +88,8 @@ def _ended(report: Report | Summary) -> str:
 def _fills(report: Report) -> Iterator[str]:
     unit = "contracts" if report.is_contract else "units"
     bought, sold = plain(report.bought), plain(report.sold)
-    yield f"Fills      {report.fills}: bought {bought}, sold {sold} {unit}"
+    touch = "; virtual, by touch" if report.through else ""
+    yield f"Fills      {report.fills}: bought {bought}, sold {sold} {unit}{touch}"
     if report.net is None:
         yield "Position   not known"
         return
@@ -125,6 +128,10 @@ def _profit(report: Report) -> Iterator[str]:
         yield "Profit     not known: no price was recorded"
         return
     yield from profit_lines(report.profit, currency)
+    if through := report.through:
+        earned = f"{through.profit.total:+.8f} {currency} after fees" if through.profit else "-"
+        fills = f"{through.fills} fills: bought {plain(through.bought)}, sold {plain(through.sold)}"
+        yield f"By through    {earned}, {fills}"
     if report.drawdown and report.drawdown.amount:
         at = when(report.drawdown.time_ms)
         yield f"Drawdown   {report.drawdown.amount:.8f} {currency} at worst, at {at}"

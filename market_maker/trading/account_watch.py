@@ -79,7 +79,9 @@ class AccountWatch:
         except RequestError as error:
             logger.info("Could not read the account over REST: %s", error)
 
-    def check(self, snapshot: Snapshot, max_loss: Decimal | None, now: float) -> list[str]:
+    def check(
+        self, snapshot: Snapshot, money: Money, max_loss: Decimal | None, now: float
+    ) -> list[str]:
         """Check margin, valuation and profit; return the events for the circuit breakers.
 
         Each is its kind, and after a colon the figures. A loss that is unknown for a minute counts
@@ -96,7 +98,7 @@ class AccountWatch:
         mark = None if self._money.doubt else instrument.valuation_price
         if mark or self._money.doubt:
             self._valued_at = now
-        loss = -self._money.profit(instrument, mark) if mark else ZERO
+        loss = -money.profit(instrument, mark) if mark else ZERO
         if max_loss and loss >= max_loss:
             events.append(f"loss: {loss:.6f} of {max_loss:f} {instrument.settle_currency}")
         elif max_loss and now - self._valued_at > MINUTE:

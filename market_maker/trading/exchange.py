@@ -8,7 +8,7 @@ from market_maker.control import Control
 from market_maker.decimals import exact
 from market_maker.errors import Fatal, RequestError, Temporary
 from market_maker.models import Fill, Plan, Snapshot
-from market_maker.money import Money
+from market_maker.money import Money, VirtualLedger
 from market_maker.orders.orders import Orders
 from market_maker.orders.sweep import LEAVE_SECONDS
 from market_maker.safety import SILENT_AFTER, Health
@@ -62,10 +62,13 @@ class Exchange:
             control,
             self._clock,
             on_fill=self._on_fill,
+            on_through=self._on_through,
             dry_run=dry_run,
             stale_after=SILENT_AFTER,
         )
         self.money = Money()
+        self.virtual = VirtualLedger(Money()), VirtualLedger(Money())
+        """What a dry run would have traded, by touch and by through."""
         self.records = Records(self._runtime.journal, self.gte, self.orders, self._clock)
         self._quote_time = QuoteTime(self._clock)
         self._shown: Snapshot | None = None
@@ -84,7 +87,8 @@ class Exchange:
         )
         self.prices = PriceWatch(self.gte, self.feed, self._clock)
         self.view = View(
-            *(self.feed, self.orders, self.money, self.monitor.account, self.prices, self._clock)
+            *(self.feed, self.orders, self.money, self.virtual),
+            *(self.monitor.account, self.prices, self._clock),
         )
 
     @property
@@ -141,6 +145,7 @@ class Exchange:
         snapshot = self._shown = self._look_if_possible()
         found = self.monitor.assess(
             snapshot,
+            self.moneys()[0],
             position_limit=self._limit(),
             max_loss=exact(settings.MAX_LOSS) or None,
             max_fills=settings.MAX_FILLS,
@@ -166,7 +171,7 @@ class Exchange:
         """Record the end of a tick in the journal. Never raises."""
         try:
             self._quote_time.see(self.orders.live())
-            self.records.tick(health, self._shown, self.money)
+            self.records.tick(health, self._shown, self.moneys()[0])
         except Exception:
             logger.exception("The tick cannot be recorded.")
         self._shown = None
@@ -183,14 +188,34 @@ class Exchange:
         return exact(max(settings.MAX_POSITION, -settings.MIN_POSITION))
 
     def _on_fill(self, fill: Fill) -> None:
-        doubt = self.money.fees.contradiction
-        booked = self.money.book(fill, self.view.latest_instrument())
-        if not doubt and (found := self.money.fees.contradiction):
-            logger.warning("Fees are not as expected, and counted as the venue prints: %s.", found)
-        self.records.fill(fill, booked)
-        self.on_trade(self.money.as_text())
+        if self.dry_run:
+            self._book_virtually(fill, 0, "touch")
+        else:
+            doubt = self.money.fees.contradiction
+            booked = self.money.book(fill, self.view.latest_instrument())
+            if not doubt and (found := self.money.fees.contradiction):
+                words = "Fees are not as expected, and counted as the venue prints: %s."
+                logger.warning(words, found)
+            self.records.fill(fill, booked)
+            self.on_trade(self.money.as_text())
         self.monitor.note("fill")
         self.on_filled(fill)
+
+    def _on_through(self, fill: Fill) -> None:
+        self._book_virtually(fill, 1, "through")
+
+    def _book_virtually(self, fill: Fill, place: int, model: str) -> None:
+        """Book a fill of a dry run, as far as the position by this model allows it."""
+        ledger, instrument = self.virtual[place], self.view.latest_instrument()
+        found = ledger.possible(fill, self.feed.position())
+        if found and instrument:
+            ledger.book(found, instrument)
+            self.records.fill(found, ledger.money.book(found, instrument), model)
+
+    def moneys(self) -> tuple[Money, Money | None]:
+        """Return the money of this run; of a dry run that by touch, and that by through."""
+        touch, through = (ledger.money for ledger in self.virtual)
+        return (touch, through) if self.dry_run else (self.money, None)
 
     def resync(self, reason: str) -> None:
         """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""
@@ -246,6 +271,6 @@ class Exchange:
         """Log what this run has traded, and the position that it leaves. Never raises."""
         try:
             logger.info("%s", self._quote_time.in_words())
-            log_end(self._look_if_possible(), self.money)
+            log_end(self._look_if_possible(), self.moneys())
         except Exception:
             logger.exception("The position left cannot be shown.")

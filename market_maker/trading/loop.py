@@ -208,8 +208,7 @@ class Loop:
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
         finally:
-            if not self._exchange.dry_run:
-                self._exchange.log_end()
+            self._exchange.log_end()
             self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:

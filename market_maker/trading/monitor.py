@@ -70,7 +70,7 @@ class Monitor:
 
     def has_mismatch(self) -> bool:
         """Return whether book or position has a mismatch: then tick soon."""
-        return self._book.has_mismatch() or self._money.position.has_mismatch()
+        return self._book.has_mismatch() or self._mismatch_for(self._clock.monotonic()) > 0
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book or an audit confirmed it."""
@@ -79,6 +79,7 @@ class Monitor:
     def assess(
         self,
         snapshot: Snapshot | None,
+        money: Money,
         *,
         position_limit: Decimal | None,
         max_loss: Decimal | None,
@@ -89,9 +90,9 @@ class Monitor:
     ) -> Health:
         """Gather the facts and return the trading state.
 
-        `snapshot` is None while the feed has not shown every table; a limit is None where there is
-        none. `needs_value` says that a limit is in value. Reads that can wait are made only while
-        `has_time()`.
+        `snapshot` is None while the feed has not shown every table; `money` is what MAX_LOSS looks
+        at, a dry run's own; a limit is None where there is none. `needs_value` says that a limit is
+        in value. Reads that can wait are made only while `has_time()`.
         """
         now = self._clock.monotonic()
         self._breakers.allow_fills(max_fills)
@@ -102,9 +103,9 @@ class Monitor:
         if self._feed.connected_for() > EMPTY_AFTER and now >= self._empty_due and has_time():
             self.query_missing_tables()
         if snapshot:
-            if snapshot.instrument.is_contract:  # spot has no position table
+            if snapshot.instrument.is_contract and not self._orders.is_dry:  # spot shows none
                 self._note_all(self._position.check(snapshot, now), now)
-            self._note_all(self.account.check(snapshot, max_loss, now), now)
+            self._note_all(self.account.check(snapshot, money, max_loss, now), now)
             self._check_price(snapshot.ticker, now)
             if has_time():
                 self._book.audit(now)
@@ -140,13 +141,17 @@ class Monitor:
             orders_stale_for=self._reconciler.orders_stale_for(),
             unknown_for=self._reconciler.longest_in_state(OrderState.UNKNOWN),
             cancelling_for=self._reconciler.longest_in_state(OrderState.CANCELLING),
-            mismatch_for=self._money.position.mismatch_for(now),
+            mismatch_for=self._mismatch_for(now),
             clock_offset_ms=self._gte.clock.offset() or 0,
             position_limit=limit,
             position=snapshot.position.net if snapshot else Decimal(0),
             blocked_for=self._gte.blocked_for(),
             tripped=tripped,
         )
+
+    def _mismatch_for(self, now: float) -> float:
+        """Return for how long position and own fills differ; a dry run's fills are in no row."""
+        return 0.0 if self._orders.is_dry else self._money.position.mismatch_for(now)
 
     def _note_all(self, kinds: Iterable[str], now: float) -> None:
         for event in kinds:

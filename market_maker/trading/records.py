@@ -112,13 +112,13 @@ class Records:
         if self._journal:
             self._journal.put("decisions", self._rows.decision, self._now_ms(), decided)
 
-    def fill(self, fill: Fill, booked: Booked | None) -> None:
-        """Record an own fill."""
+    def fill(self, fill: Fill, booked: Booked | None, model: str = "") -> None:
+        """Record an own fill; of a dry run, by which model the market would have made it."""
         if self._journal:
             price, fee = (booked.price, booked.fee) if booked else (None, None)
             currency = booked.fee_currency if booked else ""
             now = self._now_ms()
-            self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency)
+            self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency, model)
 
     def balance(self, money: Money, step: Step | None) -> None:
         """Record what was booked beside fills and fees, and a balance that has changed."""

@@ -31,8 +31,18 @@ class Status:
         self._full: set[str] = set()
         """What was logged of the sides that the position limit has closed."""
 
-    def log(self, snapshot: Snapshot, money: Money, health: Health, start: Sequence[float]) -> None:
-        """Log ticker, start prices (buy, sell, mid), account, position, trades and profit."""
+    def log(
+        self,
+        snapshot: Snapshot,
+        moneys: tuple[Money, Money | None],
+        health: Health,
+        start: Sequence[float],
+    ) -> None:
+        """Log ticker, start prices (buy, sell, mid), account, position, trades and profit.
+
+        `moneys` is that of the run; of a dry run that by touch, and that by through.
+        """
+        money, through = moneys
         position, trades = snapshot.position, money.trades
         limits = (settings.MIN_POSITION, settings.MAX_POSITION, settings.CHECK_POSITION_LIMITS)
         legs = (position.long.qty, position.short.qty)
@@ -47,6 +57,7 @@ class Status:
             *_market(snapshot, health, start),
             *_account(snapshot, health),
             *_trades(snapshot, money),
+            *_through(snapshot.instrument, through),
         ):
             logger.log(level, "%s", line)
 
@@ -69,11 +80,12 @@ def log_start(version: str) -> None:
     )
 
 
-def log_end(snapshot: Snapshot | None, money: Money) -> None:
+def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> None:
     """Log what a run has traded, the position that it leaves, and how to close that.
 
-    `snapshot` is None when the feed does not show every table.
+    `snapshot` is None when the feed does not show every table; `moneys` as in `Status.log()`.
     """
+    money, through = moneys
     trades = money.trades
     unit = unit_of(snapshot.instrument) if snapshot else "in all"
     logger.info(
@@ -84,6 +96,8 @@ def log_end(snapshot: Snapshot | None, money: Money) -> None:
         logger.warning("The position left is not known: the feed is down. Look at the venue.")
         return
     exposure, instrument = snapshot.exposure, snapshot.instrument
+    for line in _through(instrument, through):
+        logger.info("%s", line)
     if instrument.valuation_price and trades.fills and not money.doubt:
         logger.info("%s", _profit(money, instrument, instrument.valuation_price))
     log_balance(money)
@@ -207,6 +221,18 @@ def _trades(snapshot: Snapshot, money: Money) -> list[str]:
     if mark and instrument.is_contract:
         delta = value(instrument, snapshot.position.net, mark)
         lines.append(f"Total Contract Delta: {delta:.4f} {currency}")
+    return lines
+
+
+def _through(instrument: Instrument, through: Money | None) -> list[str]:
+    """Return the line on what a dry run would have traded, had the market gone through."""
+    if not through:
+        return []
+    trades, price = through.trades, instrument.valuation_price
+    bought, sold = plain(trades.bought), plain(trades.sold)
+    lines = [f"The above is by touch. By through: bought {bought}, sold {sold}"]
+    if price and trades.fills:
+        lines[0] += f", profit {through.profit(instrument, price):.6f} {settings.SETTLECURRENCY}"
     return lines
 
 

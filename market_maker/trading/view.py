@@ -1,6 +1,7 @@
 """The snapshot of a tick: read once, and again when it is stale."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from market_maker.clock import Clock
 from market_maker.decimals import exact
@@ -15,7 +16,7 @@ from market_maker.models import (
     Position,
     Snapshot,
 )
-from market_maker.money import Money
+from market_maker.money import Money, VirtualLedger
 from market_maker.orders.orders import Orders
 from market_maker.settings import settings
 from market_maker.trading.account_watch import AccountWatch
@@ -30,7 +31,7 @@ class View:
     """Reads feed, orders and money into a `Snapshot` of one moment.
 
     Spot has no private tables (design: The wire): its position is what this run bought less what it
-    sold.
+    sold. A dry run's is that by touch; its exposure is the worse of touch and through.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class View:
         feed: GTEWebsocket,
         orders: Orders,
         money: Money,
+        virtual: tuple[VirtualLedger, VirtualLedger],
         account: AccountWatch,
         prices: PriceWatch,
         clock: Clock,
@@ -45,6 +47,7 @@ class View:
         self._feed = feed
         self._orders = orders
         self._money = money
+        self._virtual = virtual
         self._account = account
         self._prices = prices
         self._clock = clock
@@ -87,11 +90,14 @@ class View:
             raise Temporary("no data yet for instrument")
         self._instrument = instrument = self._prices.completed(instrument)
         ticker = replace(ticker, last=instrument.last_price)
-        if instrument.is_contract:
+        if self._orders.is_dry:
+            views = [self._virtual_position(ledger, position) for ledger in self._virtual]
+            position, exposure = views[0], Exposure.of(*map(_legs, views))
+        elif instrument.is_contract:
             exposure = self._money.position.exposure(position)
         else:
-            position = self._spot_position()
-            exposure = Exposure.of((position.long.qty, position.short.qty))
+            position = _spot_position(self._money)
+            exposure = Exposure.of(_legs(position))
         found = Snapshot(
             instrument=instrument,
             ticker=ticker,
@@ -121,6 +127,15 @@ class View:
         self._instrument = self._feed.get_instrument() or self._instrument
         return self._instrument
 
-    def _spot_position(self) -> Position:
-        net = self._money.trades.net
-        return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
+    def _virtual_position(self, ledger: VirtualLedger, real: Position) -> Position:
+        is_spot = self._instrument is not None and not self._instrument.is_contract
+        return _spot_position(ledger.money) if is_spot else ledger.position(real)
+
+
+def _spot_position(money: Money) -> Position:
+    net = money.trades.net
+    return Position(long=Leg(qty=max(net, ZERO)), short=Leg(qty=max(-net, ZERO)))
+
+
+def _legs(position: Position) -> tuple[Decimal, Decimal]:
+    return position.long.qty, position.short.qty

@@ -142,6 +142,8 @@ class Uptime:
 
     def _check_loss(self, bot: OrderManager) -> None:
         """Check that a loss beyond MAX_LOSS ends the run where the bot can see it (I27)."""
+        if self._soak.is_dry():  # it looks at its virtual profit
+            return
         limits = self._soak.in_force.lately("MAX_LOSS")
         profit = self._soak.truth.profit(bot.exchange.gte.run)
         is_over = all(limits) and profit < -Decimal(str(max(limits))) * SPARE
@@ -156,7 +158,7 @@ class Uptime:
         """Check that a halt with nothing wrong has the reason that it names (I29)."""
         reason, was_halted = bot.control.halt_reason, self._was_halted
         self._was_halted = bool(reason)
-        if not reason or was_halted or self._soak.calm_for() < RECOVERED:
+        if not reason or was_halted or self._soak.calm_for() < RECOVERED or self._soak.is_dry():
             return
         in_force, truth, now = self._soak.in_force, self._soak.truth, self._world.timeline.true_ms()
         fills = sum(now - at < 65_000 for at, _ in truth.own.at)
@@ -193,6 +195,11 @@ class Uptime:
             return Decimal("Infinity")
         name = "MAX_POSITION" if side is Side.BUY else "MIN_POSITION"
         most = abs(Decimal(str(in_force[name])))
+        if self._soak.is_dry():  # its fills no exchange knows
+            found = bot.exchange.snapshot().exposure
+            if in_force["POSITION_MODE"] == "hedge":
+                return most - (found.long_high if side is Side.BUY else found.short_high)
+            return most - (found.net_high if side is Side.BUY else -found.net_low)
         legs = self._soak.truth.legs(bot.exchange.gte.run)
         if in_force["POSITION_MODE"] == "hedge":
             return most - (legs.long if side is Side.BUY else legs.short)

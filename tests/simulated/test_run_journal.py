@@ -142,16 +142,45 @@ def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
     assert "it runs, or was killed" in in_text(report_of(last_run(world)))
 
 
-def test_a_dry_run_is_recorded_too(tmp_path: Path) -> None:
-    world = recorded(World(DRY_RUN=True), tmp_path)
+@pytest.mark.parametrize("market", [CONTRACT, SPOT])
+def test_a_dry_run_is_recorded_with_its_virtual_fills_by_both_models(
+    market: str, tmp_path: Path
+) -> None:
+    given = MARKETS[market] | {"CHECK_POSITION_LIMITS": True}
+    world = recorded(World(still=False, DRY_RUN=True, **given), tmp_path)
+    Lively(world, market)
     bot = world.start()
-    world.run(20)
+    worst = []
+    for _ in range(60):
+        world.run(5)
+        found = bot.exchange.snapshot().exposure
+        worst += [abs(found.net_low), abs(found.net_high)]
+    market_stands_still(world)
+    touch, through = bot.exchange.moneys()
+    instrument = bot.exchange.snapshot().instrument
     bot.exit()
     run = last_run(world)
-    assert run.path.name == "dry-pc-BTC.journal"
     found = report_of(run)
-    assert (run.row["kind"], found.fills, found.balance) == ("dry", 0, None)
-    assert found.uptimes[""].both > Decimal("0.5")
+    assert through
+    assert run.path.name.startswith("dry-")
+    assert (run.row["kind"], found.balance) == ("dry", None)
+    assert found.fills == touch.trades.fills > 10
+    assert found.through
+    assert 0 < found.through.fills <= found.fills
+    assert (found.through.bought, found.through.sold) == (
+        *(through.trades.bought, through.trades.sold),
+    )
+    assert found.through.bought <= found.bought
+    assert found.mark
+    assert found.profit
+    assert found.through.profit
+    for told, money in ((found.profit, touch), (found.through.profit, through)):
+        assert abs(told.total - money.profit(instrument, found.mark)) < UNIT
+    limit = max(settings.MAX_POSITION, -settings.MIN_POSITION)
+    assert 0 < max(worst) <= Decimal(str(limit))
+    assert f"By through    {found.through.profit.total:+.8f}" in in_text(found)
+    assert {row["model"] for row in run.rows("fills")} == {"touch", "through"}
+    assert found.uptimes[""].both > Decimal("0.3")
 
 
 def test_no_secret_is_in_the_file(tmp_path: Path) -> None:

@@ -279,13 +279,34 @@ def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
     assert not [name for name in venue.judge().requests if "order" in name]
 
 
-def test_a_dry_run_says_when_the_market_would_have_filled_an_order(
+def test_a_dry_run_fills_virtually_what_the_market_has_gone_through(
     dry: ExchangeInterface, venue: PaperExchange, log: pytest.LogCaptureFixture
 ) -> None:
     dry.execute(Plan(create=(sell("8498"),)))
     venue.put("buy", "8498", 100_000)
     wait_until(lambda: dry.refresh() and not dry.orders.tracker.live())
-    assert "Sell 100 @ 8498 would have been filled" in log.text
+    assert "Virtual fill of Sell 100 @ 8498: 100 by touch and through" in log.text
+    assert [each.trades.sold for each in dry.moneys() if each] == [100, 100]
+    found = dry.snapshot()
+    assert (found.position.short.qty, found.position.short.entry_price) == (100, 8498)
+    assert (found.exposure.net_low, found.exposure.net_high) == (-100, -100)
+    assert not [name for name in venue.judge().requests if "order" in name]
+
+
+def test_a_dry_run_fills_by_touch_what_was_traded_at_the_price_of_an_order(
+    dry: ExchangeInterface, venue: PaperExchange
+) -> None:
+    """A trade at the price of our virtual order is with others, who stand in the real book."""
+    venue.put("buy", "8490.5", 60)
+    dry.execute(Plan(create=(buy("8490.5"),)))
+    venue.take("sell", "8490.5", 30)
+    wait_until(lambda: dry.refresh() and dry.snapshot().position.long.qty == 30)
+    assert [order.filled for order in dry.orders.tracker.live()] == [30]
+    found = dry.snapshot().exposure
+    assert (found.long_low, found.long_high) == (0, 30)
+    touch, through = dry.moneys()
+    assert through
+    assert (touch.trades.bought, through.trades.bought) == (30, 0)
 
 
 def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: PaperExchange) -> None:

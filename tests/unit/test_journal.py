@@ -244,6 +244,7 @@ EARLIER = {
     2: [
         "ALTER TABLE runs DROP COLUMN thinned_ms",
         "ALTER TABLE orders DROP COLUMN level",
+        "ALTER TABLE fills DROP COLUMN model",
         "DROP TABLE requests",
         "DROP TABLE decisions",
     ],
