@@ -1,5 +1,6 @@
 """Orders that the venue has not acknowledged: which rows may be theirs, and when none can come."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,10 +71,11 @@ class Unacknowledged:
         """Match rows without client_oid to orders of unknown outcome.
 
         A row matches if its id is above every id known when the order was sent, and side, price,
-        quantity and leg are equal. It counts as the order where rows of own orders are known to
-        lack client_oid. While that is not known, or the row shows another one, a match proves
-        nothing, but the order does not count as absent. `oid_of` has the client_oids of the order
-        ids that are known; returned are those that the rows add to it.
+        quantity and leg are equal. Where rows of own orders are known to lack client_oid, it counts
+        as the order; where that is not known, as long as such rows do not outnumber such orders, as
+        in `notes.claimed()`. Otherwise a match proves nothing, but the order does not count as
+        absent. `oid_of` has the client_oids of the order ids that are known; returned are those
+        that the rows add to it.
         """
         rows = list(rows)
         for row in rows:
@@ -81,19 +83,22 @@ class Unacknowledged:
                 self._rows_lack_oid = not is_ours(row.client_oid, self._prefix)
         strange = [row for row in rows if not is_ours(row.client_oid, self._prefix)]
         claimed: dict[str, str] = {}
-        for order in unknown if self._rows_lack_oid is not False else ():
-            sent = self._sent[order.client_oid]
+        unknown = list(unknown) if self._rows_lack_oid is not False else []
+        waiting = Counter(map(_shape, unknown))
+        for order in unknown:
+            sent, shape = self._sent[order.client_oid], _shape(order)
             alike = [
                 row
                 for row in strange
                 if row.order_id not in oid_of
                 and row.order_id not in claimed
                 and id_number(row.order_id) > id_number(sent.id_floor)
-                and _shape(row) == _shape(order)
+                and _shape(row) == shape
             ]
             nameless = [row for row in alike if not row.client_oid]
-            if nameless and self._rows_lack_oid:
+            if nameless and (self._rows_lack_oid or len(nameless) <= waiting[shape]):
                 claimed[nameless[0].order_id] = order.client_oid
+            waiting[shape] -= 1
             sent.is_alike = bool(alike)
         return claimed
 

@@ -83,14 +83,30 @@ def test_the_first_create_of_all_is_not_taken_for_absent_on_a_venue_that_forgets
         creates = watch(world, CREATE)
         world.fault("lost", match=CREATE, done=True, times=1)
         world.run(20)
-        if alone:  # nothing proves that the row is ours, nothing that it is not: a person must look
-            world.run(130)
-            assert state(world) is TradingState.HALTED
-            assert len(creates) == 1
-        else:  # the second order shows that this venue forgets
-            assert_well(world)
-            assert len(creates) == len(world.orders()) == 2
+        assert_well(world)  # no other order can be that row: else ours would rest, out of reach
+        assert len(creates) == len(world.orders()) == (1 if alone else 2)
         assert_sound(world)
+        assert world.bot
+        world.bot.exit()
+        assert not world.orders()
+
+
+def test_of_more_rows_than_orders_in_doubt_none_is_taken_for_ours_and_a_person_must_look() -> None:
+    world = World(quirks=Quirks(forget_client_oid=True), ORDER_PAIRS=1, **LIMITED)
+    with world.installed():
+        world.start(OneBuy)
+        creates = watch(world, CREATE)
+
+        def twin(asked: RawRequest) -> None:
+            (ours,) = world.orders() or (None,)
+            if asked.path.endswith(QUERY) and ours and not world.foreign:
+                world.foreign_order("buy", str(ours.price), int(ours.qty))
+
+        world.network.watchers.append(twin)
+        world.fault("lost", match=CREATE, done=True, times=1)
+        world.run(150)
+        assert state(world) is TradingState.HALTED
+        assert len(creates) == len(world.foreign) == 1
 
 
 @every_venue

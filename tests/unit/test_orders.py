@@ -260,16 +260,23 @@ def test_without_an_order_in_doubt_there_is_nothing_to_search_from() -> None:
     assert own.id_floor() == "", "it is still being sent"
 
 
-def test_a_row_without_client_oid_that_may_be_the_order_in_doubt_keeps_it_from_being_absent() -> (
-    None
-):
+def test_more_rows_without_client_oid_than_orders_in_doubt_prove_nothing_but_not_absence() -> None:
     own = sent()
     own.lost(REQUEST.client_oid, now=0.0)
-    own.claim([row(oid="")])
+    own.claim([row(oid=""), replace(row(oid=""), order_id="18")])
     assert not any(
         own.missed(REQUEST.client_oid, begun, never_late) for begun in (11.0, 12.0, 70.0)
     )
     assert state(own) is OrderState.UNKNOWN
+
+
+def test_the_only_row_that_an_order_in_doubt_can_be_is_that_order() -> None:
+    own = sent()
+    own.lost(REQUEST.client_oid, now=1.0)
+    nameless = row(oid="")
+    own.claim([nameless])
+    own.observe(nameless)
+    assert [(order.order_id, order.state) for order in own.live()] == [("17", OrderState.OPEN)]
 
 
 def test_the_search_for_an_order_in_doubt_begins_at_the_last_id_before_it_was_sent() -> None:
@@ -323,12 +330,14 @@ def test_on_a_venue_that_forgets_client_oids_an_order_in_doubt_is_known_by_its_s
 
 
 def test_on_a_venue_that_keeps_them_a_nameless_order_is_somebody_elses() -> None:
-    own = sent()
-    own.lost(REQUEST.client_oid, now=1.0)
-    nameless = row(oid="")
-    own.claim([nameless])
+    own = accepted()
+    second = replace(REQUEST, client_oid=new_oid("mm_", "run000", 2))
+    own.sending(second)
+    own.lost(second.client_oid, now=1.0)
+    nameless = replace(row(oid=""), order_id="18")
+    own.claim([row(), nameless])
     own.observe(nameless)
-    assert own.unknown()
+    assert [order.client_oid for order in own.unknown()] == [second.client_oid]
 
 
 @given(
