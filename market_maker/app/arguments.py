@@ -15,6 +15,7 @@ T = TypeVar("T", int, float)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
+WEB_PORT = 8421
 PAPER_MARKET = {"tape_as": None, "seed": 1, "volatility": 8.0, "speed": 1.0, "latency": 100.0}
 """What shapes the paper exchange, and its defaults: livelier than a real market, for a first run,
 and as far away as the real venue was."""
@@ -29,8 +30,9 @@ COMMANDS = {
     "runs": "List the runs of this machine, the latest last.",
     "report": "Show what a run did and earned.",
     "status": "Show what the bot that runs now does; `watch -n1` shows it again and again.",
+    "web": "Serve a live page about the bots of this machine, on this machine, until Ctrl-C.",
 }
-FOR_RUNS = ("runs", "report", "status")
+FOR_RUNS = ("runs", "report", "status", "web")
 EPILOG = """commands:
   marketmaker setup     write settings.py
   marketmaker check     check settings, connections and key; sends no order
@@ -40,6 +42,7 @@ EPILOG = """commands:
   marketmaker runs      list the runs of this machine
   marketmaker report    show what a run did and earned
   marketmaker status    show what the bot that runs now does
+  marketmaker web       the same as a live page in a browser
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
 3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
@@ -186,6 +189,11 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("--all", action="store_true", help="list all, not the latest 20")
         parser.add_argument(
             "--since", type=_date, metavar="DATE", help="list those since then, such as 2020-02-01"
+        )
+        return
+    if name == "web":
+        parser.add_argument(
+            "--port", type=int, default=WEB_PORT, help="default: %(default)s; 0: any free one"
         )
         return
     parser.add_argument("--json", action="store_true", help="as JSON")

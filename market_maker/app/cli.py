@@ -203,6 +203,15 @@ def _status(arguments: argparse.Namespace) -> None:
     print(report.show_status(arguments), end="")
 
 
+def _web(arguments: argparse.Namespace) -> None:
+    from market_maker.app.paper_child import need_aiohttp
+
+    need_aiohttp("the live page")
+    from market_maker.app import web
+
+    web.run(arguments.port, lambda url: print(f"Live page: {url}  (Ctrl-C ends it)", flush=True))
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
@@ -213,4 +222,5 @@ COMMANDS = {
     "runs": _runs,
     "report": _report,
     "status": _status,
+    "web": _web,
 }

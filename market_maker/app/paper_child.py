@@ -77,7 +77,7 @@ class PaperChild:
             self.child.has_ended()
 
 
-def need_aiohttp() -> None:
-    """Raise SettingsError if aiohttp is missing, which only the paper exchange needs."""
+def need_aiohttp(what: str = "the paper exchange") -> None:
+    """Raise SettingsError if aiohttp is missing, which only paper exchange and live page need."""
     if not has_aiohttp():
-        raise SettingsError("the paper exchange needs aiohttp: pip install 'aiohttp>=3.9,<4'")
+        raise SettingsError(f"{what} needs aiohttp: pip install 'aiohttp>=3.9,<4'")

@@ -34,7 +34,7 @@ HEAD += f"  {'Profit after fees':>20}  Ended"
 
 def list_runs(arguments: argparse.Namespace) -> str:
     """Return the runs as lines of text, the latest last."""
-    runs = _all_runs()
+    runs = all_runs()
     if since := arguments.since:
         runs = [run for run in runs if run.row["begun_ms"] >= since.timestamp() * 1000]
     shown = runs if arguments.all or since else runs[-LISTED:]
@@ -72,7 +72,7 @@ def show_status(arguments: argparse.Namespace) -> str:
     Raises SettingsError where none runs; JSON is an empty list then.
     """
     now_ms, found, texts = SYSTEM.now_ms(), [], []
-    latest = {run.row.get("pid"): run for run in _all_runs()}  # a pid is that of one process
+    latest = {run.row.get("pid"): run for run in all_runs()}  # a pid is that of one process
     for run in latest.values():
         if run.is_running:
             try:
@@ -101,7 +101,7 @@ def _find(name: str) -> Run:
             return _last(runs_in(Path(name)), name)
         except Unreadable as error:
             raise SettingsError(str(error)) from None
-    runs = _all_runs()
+    runs = all_runs()
     if name == "last":
         return _last(runs, str(default_directory()))
     found = [run for run in runs if run.number == int(name)]
@@ -119,7 +119,7 @@ def _last(runs: Sequence[Run], where: str) -> Run:
     return runs[-1]
 
 
-def _all_runs() -> list[Run]:
+def all_runs() -> list[Run]:
     """Return all runs in the order of their beginning; a journal that is unreadable is said."""
     runs: list[Run] = []
     for path in files_in(default_directory()):

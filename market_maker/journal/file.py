@@ -77,7 +77,7 @@ def _make_tables(db: sqlite3.Connection) -> None:
         raise ValueError(f"it is not a journal of version {schema.VERSION}: move it away")
     for table, columns in schema.TABLES.items():
         db.execute(f"CREATE TABLE {table} ({columns}\n)")
-    for index in schema.INDEXES:
+    for index in schema.INDEXES.values():
         db.execute(index)
     db.execute(f"PRAGMA application_id = {schema.MARK}")
     db.execute(f"PRAGMA user_version = {schema.VERSION}")

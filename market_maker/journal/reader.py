@@ -17,7 +17,7 @@ TIMES_AND_TEXTS = {
     *("begun_ms", "ended_ms", "opened_ms", "dropped", "lost", "state", "reason", "step", "side"),
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
     *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms"),
-    *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as", "model"),
+    *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as", "model", "text"),
 }
 """The columns that hold no decimals; `detail` of decisions is bytes."""
 WAIT_SECONDS = 2.0
@@ -68,6 +68,10 @@ class Run:
         found = json.loads(self.row["settings"])
         return found if isinstance(found, dict) else {}
 
+    def again(self) -> "Run":
+        """Return the run with its row as it is now. Raises Unreadable."""
+        return next((run for run in runs_in(self.path) if run.number == self.number), self)
+
     def rows(self, table: str, *, since_ms: int = 0) -> list[Row]:
         """Return its rows of a table in the order of time, from the last one before then on.
 
@@ -95,6 +99,16 @@ class Run:
             columns = list(_columns(db, table, schema.COLUMNS[table]).values())
             row = self._select(db, columns, table, f"{but_null} IS NOT NULL", "DESC").fetchone()
             return _decoded(dict(row)) if row else None
+
+    def latest(self, table: str, count: int) -> list[Row]:
+        """Return its last rows of a table, as they are stored, in the order of time.
+
+        Raises Unreadable.
+        """
+        with _reading(self.path) as db:
+            columns = list(_columns(db, table, schema.COLUMNS[table]).values())
+            found: list[Any] = self._select(db, columns, table, "1", "DESC").fetchmany(count)
+        return found[::-1]
 
     def mids_at(self, times_ms: Iterable[int], *, age_ms: int) -> dict[int, Decimal]:
         """Return the last mid before each time, where there is one not older than `age_ms`.
@@ -133,7 +147,7 @@ class Run:
         span = max(ended_ms - begun_ms, 1)
         place = f"(time_ms - {int(begun_ms)}) * {int(columns)} / {int(span)}"
         chosen = [f"{place} AS place", f"min(0.0 + {value})", f"max(0.0 + {value})"]
-        where = f"{value} IS NOT NULL GROUP BY place"
+        where = f"time_ms >= {int(begun_ms)} AND {value} IS NOT NULL GROUP BY place"
         with _reading(self.path) as db:
             return [tuple(row) for row in self._select(db, chosen, table, where)]
 

@@ -2,15 +2,15 @@
 
 import json
 import zlib
-from collections import deque
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 from market_maker.decimals import plain
-from market_maker.models import Fill, OpenOrder, OrderState, Side, Snapshot
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, Snapshot
 
 Row = tuple[Any, ...]
 PRICES_KEPT = 2_000
@@ -24,6 +24,8 @@ class Rows:
         self._prices: deque[tuple[int, str | None, str | None]] = deque(maxlen=PRICES_KEPT)
         self._orders: tuple[OpenOrder, ...] = ()
         """The live own orders after the last tick."""
+        self._ahead: dict[str, Decimal] = {}
+        """By client_oid, what stands before a resting order at most."""
         self._decision: tuple[object, int] | None = None
         """The last decision, and its time."""
 
@@ -63,6 +65,42 @@ class Rows:
         if bid and ask:
             self._prices.append((arrival, *best))
         return (time_ms, arrival, *best, _text(mark))
+
+    def book(
+        self,
+        time_ms: int,
+        depth: Callable[[], Mapping[str, Sequence[Sequence[str]]]],
+        orders: tuple[OpenOrder, ...],
+        is_dry: bool,
+    ) -> Row:
+        """Return the row of `book`: the best levels, and the own orders with what is before them.
+
+        `depth` is asked for bids and asks as (price, size) texts. Nobody tells who stands where in
+        a level: at most what others had there when the order was first seen, and at most what they
+        have now. It is null where the levels do not reach. A dry run's orders are in no level.
+        """
+        found = depth()
+        sizes: dict[Side, dict[Decimal, Decimal]] = {
+            side: {Decimal(price): Decimal(size) for price, size in found[name]}
+            for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks"))
+        }
+        resting = [order for order in orders if order.state is OrderState.OPEN]
+        own: dict[tuple[Side, Decimal], Decimal] = defaultdict(Decimal)
+        for order in () if is_dry else resting:
+            own[order.side, order.price] += order.remaining
+        ahead: dict[str, Decimal] = {}
+        for order in resting:
+            levels = sizes[order.side]
+            if any(not order.side.better(price, order.price) for price in levels):
+                others = levels.get(order.price, ZERO) - own.get((order.side, order.price), ZERO)
+                before = self._ahead.get(order.client_oid, others)
+                ahead[order.client_oid] = max(min(before, others), ZERO)
+        self._ahead = ahead
+        shown = [
+            (o.side.value, plain(o.price), plain(o.remaining), _text(ahead.get(o.client_oid)))
+            for o in resting
+        ]
+        return (time_ms, json.dumps({**found, "own": shown}))
 
     def order(self, time_ms: int, order: OpenOrder) -> Row:
         """Return a row of `orders`: an order has taken a step."""

@@ -57,6 +57,12 @@ TABLES = {
         side TEXT NOT NULL, price TEXT NOT NULL, qty TEXT NOT NULL, filled TEXT NOT NULL,
         close INTEGER NOT NULL,
         level INTEGER                  -- after the last tick, 1: nearest to the market""",
+    "book": """
+        run INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, -- the latest only
+        detail TEXT NOT NULL           -- JSON: see rows.Rows.book()""",
+    "log": """
+        run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+        level TEXT NOT NULL, text TEXT NOT NULL""",
     "requests": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         method TEXT NOT NULL, path TEXT NOT NULL,
@@ -97,7 +103,8 @@ def _index(table: str) -> str:
     return f"CREATE INDEX {table}_of_a_run ON {table} (run, time_ms)"
 
 
-INDEXES = [_index(table) for table in TABLES if table != "runs"]
+NEW_IN_3 = ("book", "log", "requests", "decisions")
+INDEXES = {table: _index(table) for table in TABLES if table not in ("runs", "book")}
 
 
 def _columns(table: str) -> list[str]:
@@ -118,7 +125,7 @@ def _update(columns: tuple[str, ...]) -> str:
     return f"UPDATE runs SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?"
 
 
-DROPPABLE = ("ticks", "prices", "orders", "requests", "decisions")
+DROPPABLE = ("ticks", "prices", "orders", "book", "log", "requests", "decisions")
 """The tables whose rows are given up first, and thinned by age and size: all but money."""
 UPGRADES = {
     1: ("ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0",),
@@ -126,13 +133,13 @@ UPGRADES = {
         "ALTER TABLE runs ADD COLUMN thinned_ms INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE orders ADD COLUMN level INTEGER",
         "ALTER TABLE fills ADD COLUMN model TEXT NOT NULL DEFAULT ''",
-        *(f"CREATE TABLE {table} ({TABLES[table]}\n)" for table in ("requests", "decisions")),
-        *(_index(table) for table in ("requests", "decisions")),
+        *(f"CREATE TABLE {table} ({TABLES[table]}\n)" for table in NEW_IN_3),
+        *(INDEXES[table] for table in NEW_IN_3 if table in INDEXES),
     ),
 }
 """What makes tables of a version those of the next one. A new column is the last of its table."""
 STATEMENTS = {
-    table: f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
+    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(columns))})"
     for table, columns in COLUMNS.items()
     if table != "runs"
 } | {"opening": _update(OPENING), "ending": _update(ENDING)}

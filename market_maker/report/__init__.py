@@ -4,7 +4,8 @@ figures   what a run earned, quoted and cost       parts      how its profit div
 quoting   when and how near it quoted              levels     what became of its orders
 budget    its requests, against the limits         markouts   how prices went on after fills
 text      one screen of text                       page       one HTML file, with its charts
-tables    rows as CSV                              status     what a running bot does now
+drawings  the charts of a run                      tables     rows as CSV
+status    what a running bot does now              live       a page of that, renewed (a door)
 """
 
 from market_maker.report.figures import Report, report_of, summary_of

@@ -169,13 +169,13 @@ def report_from(facts: Facts) -> Report:
     )
 
 
-def fills_of(run: Run) -> list[Row]:
+def fills_of(run: Run, *, since_ms: int = 0) -> list[Row]:
     """Return the fills of a run; of a dry run, those by touch. Raises Unreadable.
 
     A run that became a dry one has virtual fills beside its own.
     """
     wanted = (TOUCH,) if run.row["kind"] == "dry" else (None, "")
-    return [row for row in run.rows("fills") if row["model"] in wanted]
+    return [row for row in run.rows("fills", since_ms=since_ms) if row["model"] in wanted]
 
 
 def _through(facts: Facts) -> Through:

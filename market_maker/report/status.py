@@ -63,6 +63,15 @@ def status_of(run: Run, now_ms: int) -> Status:
     )
 
 
+def is_late(run: Run, tick_ms: int, now_ms: int) -> bool:
+    """Return whether the last tick of a run was so long ago that it may hang."""
+    return _is_late(tick_ms, now_ms, Decimal(str(run.settings.get("LOOP_INTERVAL", 0))))
+
+
+def _is_late(tick_ms: int, now_ms: int, loop_interval: Decimal) -> bool:
+    return Decimal(now_ms - tick_ms) / 1000 > max(LATE_SECONDS, 3 * loop_interval)
+
+
 def status_text(status: Status) -> str:
     """Return the status as one screen of text."""
     return "\n".join([*_head(status), *_market(status), *_money(status), *_hour(status)]) + "\n"
@@ -92,8 +101,8 @@ def _head(status: Status) -> Iterator[str]:
     since = status.since_ms or max(run["begun_ms"], status.now_ms - HOUR_MS)
     lasting = duration(Decimal(status.now_ms - since) / 1000)
     yield f"{tick['state']:<10} {words}; so for {'' if status.since_ms else 'at least '}{lasting}"
-    age = Decimal(status.now_ms - tick["time_ms"]) / 1000
-    if age > max(LATE_SECONDS, 3 * status.loop_interval):
+    if _is_late(tick["time_ms"], status.now_ms, status.loop_interval):
+        age = Decimal(status.now_ms - tick["time_ms"]) / 1000
         yield f"LATE       the last tick was {duration(age)} ago"
 
 

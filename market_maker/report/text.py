@@ -27,7 +27,7 @@ def in_text(report: Report) -> str:
         *_profit(report),
         *_balance(report),
         *_time(report),
-        *_requests(report),
+        *requests_line(report),
         *_markouts(report),
     ]
     return "\n".join(lines) + "\n"
@@ -194,7 +194,8 @@ def details_of(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _requests(report: Report) -> Iterator[str]:
+def requests_line(report: Report) -> Iterator[str]:
+    """Yield the number of requests by kind, and the one nearest to its limit, as a line."""
     if not report.requests:
         return
     kinds = (f"{short_path(each.path)} {each.count}" for each in report.requests[:REASONS])

@@ -3,11 +3,12 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
-from market_maker import __version__
+from market_maker import __version__, secrecy
 from market_maker.clock import Clock
 from market_maker.gte import GTE
 from market_maker.journal import Beginning, Journal, Keep, Rows, name_of, opening, plain_row
@@ -24,7 +25,26 @@ PRICES_EVERY = 0.1
 """Least seconds between two prices, unless there is news of own orders."""
 REPEAT_SECONDS = 0.5
 """After so many seconds prices are recorded again, though they are the same: the feed is alive."""
+LEVELS = 20
+"""Levels of the book, on each side, that are recorded."""
+PROGRAM = "market_maker"
+"""The logger above all of this program."""
 KINDS = {"DRY RUN": "dry", "PAPER": "paper", "": "live"}
+
+
+class Lines(logging.Handler):
+    """Passes the lines of the log on, with whatever secrets they hold."""
+
+    def __init__(self, take: Callable[[str, str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a line on; one that cannot be made is left out."""
+        try:
+            self._take(record.levelname, record.getMessage())
+        except Exception:
+            self.handleError(record)
 
 
 class MakesJournal(Protocol):
@@ -46,12 +66,14 @@ class Records:
         self._orders = orders
         self._clock = clock
         self._journal: Journal | None = None
+        self._lines = Lines(self._line)
         self._rows = Rows()
         self._ahead = clock.ahead()
         self._prices: tuple[Decimal | None, ...] = ()
         self._prices_at = 0.0
         self._has_opened = False
         self._balance: tuple[Decimal | None, ...] = ()
+        self._depth: Callable[[], Mapping[str, Sequence[Sequence[str]]]] = dict
 
     def begin(self, feed: GTEWebsocket, *, is_restart: bool) -> None:
         """Begin the run in its journal, if it has one."""
@@ -77,6 +99,8 @@ class Records:
         )
         self._journal = journal
         self._gte.watch_calls(self._call)
+        self._depth = partial(feed.market_depth, LEVELS)
+        logging.getLogger(PROGRAM).addHandler(self._lines)
         self._orders.tracker.on_step = self._step
         feed.on_frame = self._watch_prices(feed)
 
@@ -85,6 +109,7 @@ class Records:
         journal, self._journal = self._journal, None
         if not journal:
             return
+        logging.getLogger(PROGRAM).removeHandler(self._lines)
         journal.end(how, proven=proven, ended_ms=self._now_ms())
         if journal.number is not None:
             words = "This was run %d, in %s. Its report: python marketmaker report %d"
@@ -103,9 +128,9 @@ class Records:
                 journal.put("opening", opening, self._now_ms(), seen)
             profit = None if money.doubt else money.profit(seen.instrument, mark)
         state, live = health.state.value, self._orders.live()
-        journal.put(
-            "ticks", self._rows.tick, self._now_ms(), state, health.reason, seen, live, profit
-        )
+        now, depth = self._now_ms(), self._depth
+        journal.put("book", self._rows.book, now, depth, live, self._orders.is_dry)
+        journal.put("ticks", self._rows.tick, now, state, health.reason, seen, live, profit)
 
     def decision(self, decided: object) -> None:
         """Record a decision with its inputs: a frozen value, the same object for the same one."""
@@ -141,6 +166,10 @@ class Records:
     def _now_ms(self) -> int:
         return round((self._clock.monotonic() + self._ahead) * 1000)
 
+    def _line(self, level: str, text: str) -> None:
+        if self._journal:
+            self._journal.put("log", _without_secrets, self._now_ms(), level, text)
+
     def _call(self, *about: str | float) -> None:
         if self._journal:
             self._journal.put("requests", plain_row, self._now_ms(), *about)
@@ -164,3 +193,7 @@ class Records:
             journal.put("prices", self._rows.price, self._now_ms(), feed.arrivals, *prices)
 
         return look
+
+
+def _without_secrets(time_ms: int, level: str, text: str) -> tuple[int, str, str]:
+    return time_ms, level, secrecy.fit(text)

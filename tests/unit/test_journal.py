@@ -245,6 +245,8 @@ EARLIER = {
         "ALTER TABLE runs DROP COLUMN thinned_ms",
         "ALTER TABLE orders DROP COLUMN level",
         "ALTER TABLE fills DROP COLUMN model",
+        "DROP TABLE book",
+        "DROP TABLE log",
         "DROP TABLE requests",
         "DROP TABLE decisions",
     ],
