@@ -20,7 +20,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["market_maker", "market_maker.*"]),
-    package_data={"market_maker": ["docs/*/*.md"]},
+    package_data={"market_maker": ["docs/*/*.md", "docs/en/*.png"]},
     install_requires=["requests>=2.32.4,<3", "websocket-client>=1.9,<2"],
     extras_require={
         "paper": PAPER,

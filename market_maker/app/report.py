@@ -10,6 +10,7 @@ from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.journal import Run, Unreadable, files_in, runs_in
 from market_maker.report import (
+    STEPS,
     csv_of,
     in_html,
     in_json,
@@ -21,6 +22,7 @@ from market_maker.report import (
     status_text,
     summary_of,
 )
+from market_maker.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +41,13 @@ def list_runs(arguments: argparse.Namespace) -> str:
         runs = [run for run in runs if run.row["begun_ms"] >= since.timestamp() * 1000]
     shown = runs if arguments.all or since else runs[-LISTED:]
     lines = [HEAD]
-    for run in shown:
-        try:
-            lines.append(line_of(summary_of(run)))
-        except BROKEN as error:
-            logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
+    with Progress("Reading the runs", len(shown)) as progress:
+        for run in shown:
+            progress.step()
+            try:
+                lines.append(line_of(summary_of(run)))
+            except BROKEN as error:
+                logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
     if len(shown) < len(runs):
         lines.append(f"{len(runs) - len(shown)} earlier runs are not shown: --all shows them.")
     return "\n".join(lines) + "\n"
@@ -58,9 +62,10 @@ def show_report(arguments: argparse.Namespace) -> str:
     try:
         if arguments.csv:
             return csv_of(run, arguments.csv)
-        if arguments.html:
-            return _written(arguments.html, in_html(run))
-        report = report_of(run)
+        with Progress(f"Reading run {run.number}", STEPS) as progress:
+            if arguments.html:
+                return _written(arguments.html, in_html(run, progress.step))
+            report = report_of(run, progress.step)
         return in_json(report) if arguments.json else in_text(report)
     except BROKEN as error:
         raise SettingsError(f"run {run.row['number']} of {run.path}: {error}") from None

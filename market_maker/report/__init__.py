@@ -8,13 +8,14 @@ drawings  the charts of a run                      tables     rows as CSV
 status    what a running bot does now              live       a page of that, renewed (a door)
 """
 
-from market_maker.report.figures import Report, report_of, summary_of
+from market_maker.report.figures import STEPS, Report, report_of, summary_of
 from market_maker.report.page import in_html
 from market_maker.report.status import status_json, status_of, status_text
 from market_maker.report.tables import TABLES, csv_of
 from market_maker.report.text import in_json, in_text, line_of
 
 __all__ = [
+    "STEPS",
     "TABLES",
     "Report",
     "csv_of",

@@ -1,6 +1,6 @@
 """The figures of a run, from the rows of its journal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -34,6 +34,7 @@ from market_maker.report.quoting import (
     uptimes_of,
 )
 
+STEPS = 7
 TOUCH, THROUGH = "touch", "through"
 LOOK_MS = 1_000
 """How often quotes are compared with the mid."""
@@ -118,24 +119,28 @@ def summary_of(run: Run) -> Summary:
 class Facts:
     """What the journal has of a run, read once: rows, and what follows from them at once."""
 
-    def __init__(self, run: Run) -> None:
-        """Raises Unreadable."""
-        self.run = run
+    def __init__(self, run: Run, step: Callable[[], None] = lambda: None) -> None:
+        """`step` is called before each of STEPS steps here and later. Raises Unreadable."""
+        self.run, self.step = run, step
+        step()
         self.begun_ms: int = run.row["begun_ms"]
         self.end_ms = _end_of(run)
         self.mark = _last_mark(run)
         """The last known price that values a position."""
         self.fills = fills_of(run)
+        step()
         self.ticks = run.raw("ticks", "time_ms", "state", "reason", "profit")
+        step()
         columns = ("time_ms", "client_oid", "step", "side", "price", "qty", "filled", "level")
         self.steps = run.raw("orders", *columns, where="step IN ('open', 'done')")
+        step()
         self.spans = spans_of(self.ticks, self.begun_ms, self.end_ms)
         self.quoted = quoted(self.steps, self.begun_ms, self.end_ms)
 
 
-def report_of(run: Run) -> Report:
-    """Return the report of a run. Raises Unreadable."""
-    return report_from(Facts(run))
+def report_of(run: Run, step: Callable[[], None] = lambda: None) -> Report:
+    """Return the report of a run; `step` as in `Facts`. Raises Unreadable."""
+    return report_from(Facts(run, step))
 
 
 def report_from(facts: Facts) -> Report:
@@ -143,9 +148,12 @@ def report_from(facts: Facts) -> Report:
     run, row, fills, end_ms = facts.run, facts.run.row, facts.fills, facts.end_ms
     bought, sold = (_sum(fills, side) for side in ("Buy", "Sell"))
     shown = run.last("ticks", but_null="long")
+    facts.step()
     mids = run.mids_at(times_of(fills, end_ms), age_ms=MID_OLD_MS)
     is_known, inverse = row["long"] is not None, run.is_contract
+    facts.step()
     requests = run.raw("requests", "time_ms", "path", "calls", "seconds", "took_ms", "outcome")
+    facts.step()
     return Report(
         run=row,
         end_ms=end_ms,

@@ -14,7 +14,7 @@ from market_maker.report.figures import Facts, fills_of, report_from
 from market_maker.report.page import STYLE
 from market_maker.report.quoting import spans_of
 from market_maker.report.status import HOUR_MS, is_late
-from market_maker.report.text import details_of, duration, profit_lines, requests_line, when
+from market_maker.report.text import details_of, duration, profit_lines, request_lines, when
 
 TITLES = {
     "state": "Trading state",
@@ -102,7 +102,7 @@ def slow_parts(run: Run) -> dict[str, str]:
         "profit": _pre(profit) + drawings.profit(facts),
         "markouts": drawings.markouts(report),
         "uptime": drawings.states(facts) + drawings.quotes(facts),
-        "requests": _pre([*requests_line(report), "", details_of(report)]),
+        "requests": _pre([*request_lines(report), "", details_of(report)]),
     }
 
 

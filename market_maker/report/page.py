@@ -1,5 +1,6 @@
 """A report as one HTML file: no script, nothing loaded from elsewhere, light and dark."""
 
+from collections.abc import Callable
 from html import escape
 
 from market_maker.journal import Run
@@ -31,10 +32,10 @@ path { fill: none; stroke: var(--line); vector-effect: non-scaling-stroke; }
 """
 
 
-def in_html(run: Run) -> str:
-    """Return the whole page. Raises Unreadable."""
+def in_html(run: Run, step: Callable[[], None] = lambda: None) -> str:
+    """Return the whole page; `step` as in `Facts`. Raises Unreadable."""
     title = f"Run {run.number}: {run.row['symbol']} ({run.row['area']}), {run.row['kind']}"
-    facts = Facts(run)
+    facts = Facts(run, step)
     report = report_from(facts)
     parts = [
         ("Price; own bid and ask, buys and sells", drawings.price(facts)),

@@ -27,7 +27,7 @@ def in_text(report: Report) -> str:
         *_profit(report),
         *_balance(report),
         *_time(report),
-        *requests_line(report),
+        *request_lines(report),
         *_markouts(report),
     ]
     return "\n".join(lines) + "\n"
@@ -194,17 +194,15 @@ def details_of(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def requests_line(report: Report) -> Iterator[str]:
-    """Yield the number of requests by kind, and the one nearest to its limit, as a line."""
+def request_lines(report: Report) -> Iterator[str]:
+    """Yield the number of requests by kind, and the one nearest to its limit, as lines."""
     if not report.requests:
         return
     kinds = (f"{short_path(each.path)} {each.count}" for each in report.requests[:REASONS])
     near = max(report.requests, key=lambda each: each.busiest / each.calls)
     whole = sum(each.count for each in report.requests)
-    yield (
-        f"Requests   {whole}: {', '.join(kinds)}; nearest to its limit {short_path(near.path)}, "
-        f"{near.busiest} of {near.calls} in {near.seconds:g} s"
-    )
+    yield f"Requests   {whole}: {', '.join(kinds)}; nearest to its limit"
+    yield f"           {short_path(near.path)}, {near.busiest} of {near.calls} in {near.seconds:g} s"
 
 
 def short_path(path: str) -> str:

@@ -32,7 +32,7 @@ class Room:
 
 ROOMS = [
     Room("ground", files="errors clock secrecy account client_oid decimals models control"),
-    Room("utils", doors="constants errors family log math", uses=""),
+    Room("utils", doors="constants errors family log math progress", uses=""),
     Room("money", doors=".", pure=True, uses=""),
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),

@@ -128,6 +128,7 @@ def test_the_chinese_pages_are_chinese() -> None:
 @pytest.mark.parametrize("path", SITES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
     links = [str(token.attrGet("href")) for token in spans(path) if token.type == "link_open"]
+    links += [str(token.attrGet("src")) for token in spans(path) if token.type == "image"]
     for link in links:
         assert not link.startswith("http"), "a page needs no network"
         name, _, anchor = link.partition("#")
@@ -193,7 +194,7 @@ def test_the_language_is_that_of_the_locale() -> None:
 
 
 def test_the_pages_are_part_of_the_package() -> None:
-    assert '"docs/*/*.md"' in (ROOT / "setup.py").read_text("utf-8")
+    assert '["docs/*/*.md", "docs/en/*.png"]' in (ROOT / "setup.py").read_text("utf-8")
 
 
 # --- settings -------------------------------------------------------------------------------------
