@@ -202,7 +202,8 @@ def request_lines(report: Report) -> Iterator[str]:
     near = max(report.requests, key=lambda each: each.busiest / each.calls)
     whole = sum(each.count for each in report.requests)
     yield f"Requests   {whole}: {', '.join(kinds)}; nearest to its limit"
-    yield f"           {short_path(near.path)}, {near.busiest} of {near.calls} in {near.seconds:g} s"
+    busiest = f"{near.busiest} of {near.calls} in {near.seconds:g} s"
+    yield f"           {short_path(near.path)}, {busiest}"
 
 
 def short_path(path: str) -> str:
