@@ -48,6 +48,7 @@ class Report:
     """Its row of the table `runs`."""
     end_ms: int
     """When it ended, or the last sign of it."""
+    is_running: bool
     fills: int
     bought: Decimal
     sold: Decimal
@@ -100,6 +101,7 @@ class Summary:
 
     run: Row
     end_ms: int
+    is_running: bool
     fills: int
     profit: Profit | None
 
@@ -113,7 +115,7 @@ def summary_of(run: Run) -> Summary:
     """Return the summary of a run. Raises Unreadable."""
     fills, payments = fills_of(run), run.rows("payments")
     profit = profit_of(run.row, fills, payments, _last_mark(run))
-    return Summary(run.row, _end_of(run), len(fills), profit)
+    return Summary(run.row, _end_of(run), run.is_running, len(fills), profit)
 
 
 class Facts:
@@ -157,6 +159,7 @@ def report_from(facts: Facts) -> Report:
     return Report(
         run=row,
         end_ms=end_ms,
+        is_running=run.is_running,
         fills=len(fills),
         bought=bought,
         sold=sold,

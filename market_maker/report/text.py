@@ -80,7 +80,9 @@ def _head(report: Report) -> Iterator[str]:
 def _ended(report: Report | Summary) -> str:
     run = report.run
     if run["ended_ms"] is None:
-        return f"not ended: it runs, or was killed after {when(report.end_ms)}"
+        if report.is_running:
+            return "not yet: it runs"
+        return f"not recorded: it was killed after {when(report.end_ms)}"
     left = "no own order left" if run["proven"] else "own orders may be left"
     return f"{run['how'] or 'failed'}; {left}"
 

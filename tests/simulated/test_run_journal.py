@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -139,7 +140,9 @@ def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
     world = recorded(World(), tmp_path)
     world.start()
     world.run(20)
-    assert "it runs, or was killed" in in_text(report_of(last_run(world)))
+    assert "Ended      not yet: it runs" in in_text(report_of(last_run(world)))
+    killed = replace(last_run(world), row=dict(last_run(world).row) | {"pid": 0})
+    assert "Ended      not recorded: it was killed after" in in_text(report_of(killed))
 
 
 @pytest.mark.parametrize("market", [CONTRACT, SPOT])
