@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
-from conftest import account
+from conftest import account, wait_until
 from raw_server import RawServer, self_signed, server_context, signed_by
 
 from market_maker.errors import NotSent, RequestError, Temporary
 from market_maker.gte import GTE
 from market_maker.guard.private_files import PrivateFiles
 from market_maker.guard.shared import SharedFile
+from market_maker.market_maker import OrderManager
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.trading import Runtime
 from market_maker.wire import tls
 from market_maker.wire.tls import Connections
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -188,3 +192,44 @@ def test_a_connection_that_is_refused_is_said_to_be() -> None:
         feed.connect()
     feed.lose(raised.value)
     assert feed.last_error() == "connection refused"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue_is_up", [True, False])
+def test_no_tick_takes_longer_than_6_s_without_a_resolver_and_quoting_goes_on_after_it(
+    configure: Callable[..., None], venue: PaperExchange, resolver: Resolver, venue_is_up: bool
+) -> None:
+    address = f"localhost:{venue.rest_url.rpartition(':')[2]}"
+    configure(API_URL_BASE=f"http://{address}", WS_URL=f"ws://{address}", ORDER_PAIRS=2)
+
+    class Bot(OrderManager):
+        runtime = Runtime(client=partial(GTE, connections=Connections(look_up=resolver)))
+
+    bot = Bot()
+
+    def longest(seconds: float) -> float:
+        """Return how long the longest tick took, of those in so many seconds."""
+        until, took = time.monotonic() + seconds, [0.0]
+        while time.monotonic() < until:
+            begun = time.monotonic()
+            bot.tick()
+            took.append(time.monotonic() - begun)
+            time.sleep(0.1)
+        return max(took)
+
+    try:
+        longest(1.0)
+        assert len(venue.open_orders()) == 4
+        resolver.how = "hangs"
+        venue.drop()
+        if not venue_is_up:
+            venue.stop()
+        assert longest(12.0) < 6.0
+        resolver.how = ""
+        resolver.ends.set()
+        if not venue_is_up:
+            venue.start()
+        wait_until(lambda: longest(0.5) < 6 and len(venue.open_orders()) == 4, 60)
+    finally:
+        bot.exchange.cancel_all_orders()
+        bot.exchange.close()
