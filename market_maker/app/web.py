@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp import web
 
@@ -64,7 +65,7 @@ class Site:
         self.app.router.add_get("/page.js", _file(live.SCRIPT, "text/javascript"))
         self.app.router.add_get("/events", self._events)
         self._readers = 0
-        self._views: dict[int, View] = {}
+        self._views: dict[tuple[Path, int], View] = {}
 
     async def _page(self, request: web.Request) -> web.Response:
         chosen, others = await asyncio.to_thread(_choose, request.query.get("run", ""))
@@ -74,18 +75,18 @@ class Site:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if self._readers >= MOST_READERS:
             raise web.HTTPServiceUnavailable(text=f"more than {MOST_READERS} readers")
-        chosen, _ = await asyncio.to_thread(_choose, request.query.get("run", ""))
-        view = self._view(chosen)
-        response = web.StreamResponse(headers=SECURE | {"Content-Type": "text/event-stream"})
         self._readers += 1
+        response = web.StreamResponse(headers=SECURE | {"Content-Type": "text/event-stream"})
         try:
+            chosen, _ = await asyncio.to_thread(_choose, request.query.get("run", ""))
             await response.prepare(request)
             shown: dict[str, str] = {}
             while True:
-                parts = await view.look()
-                if new := live.changed(shown, parts):
-                    await response.write(f"data: {json.dumps(new)}\n\n".encode())
-                    shown |= new
+                parts = await self._view(chosen).look()
+                new = live.changed(shown, parts)
+                event = f"data: {json.dumps(new)}\n\n" if new else ":\n\n"  # or is nobody there?
+                await response.write(event.encode())
+                shown |= new
                 await asyncio.sleep(EVERY)
         except ConnectionError:
             return response  # the reader has gone
@@ -93,7 +94,7 @@ class Site:
             self._readers -= 1
 
     def _view(self, chosen: Run) -> "View":
-        return self._views.setdefault(chosen.number, View(chosen))
+        return self._views.setdefault((chosen.path, chosen.number), View(chosen))
 
 
 class View:
@@ -104,27 +105,35 @@ class View:
         self._parts: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self._due = self._slow_due = 0.0
+        self._has_looked = False
+        self._trouble = ""
 
     async def look(self) -> dict[str, str]:
         """Return the parts as of now; those that cannot be read stay as they are."""
         async with self._lock:
             if SYSTEM.monotonic() >= self._due:
-                try:
-                    self._parts |= await asyncio.to_thread(self._read)
-                except BROKEN as error:
-                    logger.warning("Run %d cannot be read: %s.", self._run.number, error)
+                await self._renew(self._read_quick)
                 self._due = SYSTEM.monotonic() + EVERY / 2
+            if SYSTEM.monotonic() >= self._slow_due and self._has_looked:
+                begun = SYSTEM.monotonic()
+                await self._renew(lambda: live.slow_parts(self._run))
+                took = SYSTEM.monotonic() - begun
+                self._slow_due = begun + max(SLOW_EVERY, SLOW_SHARE * took)
+            self._has_looked = True  # the first parts come at once
         return dict(self._parts)
 
-    def _read(self) -> dict[str, str]:
+    def _read_quick(self) -> dict[str, str]:
         self._run = self._run.again()
-        parts = live.quick_parts(self._run, SYSTEM.now_ms())
-        begun = SYSTEM.monotonic()
-        if begun >= self._slow_due and self._parts:  # the first parts come at once
-            parts |= live.slow_parts(self._run)
-            took = SYSTEM.monotonic() - begun
-            self._slow_due = begun + max(SLOW_EVERY, SLOW_SHARE * took)
-        return parts
+        return live.quick_parts(self._run, SYSTEM.now_ms())
+
+    async def _renew(self, read: Callable[[], dict[str, str]]) -> None:
+        try:
+            self._parts |= await asyncio.to_thread(read)
+            self._trouble = ""
+        except BROKEN as error:
+            if str(error) != self._trouble:
+                logger.warning("Run %d cannot be read: %s.", self._run.number, error)
+            self._trouble = str(error)
 
 
 def _choose(number: str) -> tuple[Run, list[Run]]:
@@ -150,8 +159,13 @@ async def _check(
 ) -> web.StreamResponse:
     """Answer browsers of this machine alone, and no page from elsewhere."""
     if wrong := foreign_header(request.headers):
-        raise web.HTTPForbidden(text=f"the header {wrong} is another site's\n")
-    response = await handler(request)
+        text = f"the header {wrong} is another site's\n"
+        raise web.HTTPForbidden(text=text, headers=SECURE)
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers.update(SECURE)
+        raise
     if not response.prepared:
         response.headers.update(SECURE)
     return response

@@ -6,12 +6,12 @@ thinning  removes old rows, a few a time   place     its file system, and who ha
 reader    runs and their rows, for reports
 """
 
-from market_maker.journal.file import name_of
+from market_maker.journal.file import Beginning, name_of
 from market_maker.journal.reader import MID, Row, Run, Unreadable, files_in, runs_in
 from market_maker.journal.rows import Rows, opening, plain_row
 from market_maker.journal.schema import SUFFIX
 from market_maker.journal.thinning import Keep
-from market_maker.journal.writer import Beginning, Journal
+from market_maker.journal.writer import Journal
 
 __all__ = [
     "MID",

@@ -1,8 +1,10 @@
-"""The file of a journal: its name, and how it is opened to be written."""
+"""The file of a journal: its name, how it is opened to be written, and how a run is entered."""
 
 import os
 import sqlite3
 import stat
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,9 +13,28 @@ from market_maker.account import Account
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import PrivateFiles
 from market_maker.journal import schema
+from market_maker.journal.reader import latest_number
 
 LOCKED_SECONDS = 0.5
 """Seconds to wait for another program that writes to the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What is known of a run when it begins; the columns of `runs` of these names."""
+
+    kind: str
+    instrument_type: str
+    area: str
+    symbol: str
+    prefix: str
+    run_id: str
+    version: str
+    settings: str
+    """JSON, without secrets."""
+    is_restart: bool
+    begun_ms: int
+    pid: int
 
 
 def name_of(account: Account, *, is_dry: bool) -> str:
@@ -35,16 +56,17 @@ def open_file(directory: Path, name: str) -> sqlite3.Connection:
 
     Raises OSError, SettingsError, ValueError for a file that is no journal, or sqlite3.Error.
     """
-    fd = PrivateFiles(directory, name).open(schema.SUFFIX, os.O_RDWR | os.O_CREAT)
+    files = PrivateFiles(directory, name)
     path = directory / f"{name}{schema.SUFFIX}"
-    try:
-        about = os.fstat(fd)
-        if about.st_uid != os.geteuid():
-            raise SettingsError(f"{path} belongs to somebody else")
-        if stat.S_IMODE(about.st_mode) != 0o600:
-            os.fchmod(fd, 0o600)
-    finally:
-        os.close(fd)
+    with suppress(FileExistsError):
+        os.close(files.open(schema.SUFFIX, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    about = path.lstat()  # not by a descriptor: closing one drops the locks of this process on it
+    if not stat.S_ISREG(about.st_mode):
+        raise SettingsError(f"{path} is not a regular file")
+    if about.st_uid != os.geteuid():
+        raise SettingsError(f"{path} belongs to somebody else")
+    if stat.S_IMODE(about.st_mode) != 0o600:
+        path.chmod(0o600)
     db = sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -56,6 +78,22 @@ def open_file(directory: Path, name: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def enter(db: sqlite3.Connection, beginning: Beginning, path: Path) -> int:
+    """Enter a run, and return its number: the next one of all journals of the directory.
+
+    Two runs that begin at once in two files may get the same one.
+    """
+    (own,) = db.execute("SELECT coalesce(max(number), 0) FROM runs").fetchone()
+    number: int = max(own, latest_number(path.parent, but=path)) + 1
+    names = ("number", *schema.BEGINNING)
+    given = asdict(beginning)
+    db.execute(
+        f"INSERT INTO runs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        (number, *(given[name] for name in schema.BEGINNING)),
+    )
+    return number
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
@@ -73,6 +111,8 @@ def _make_tables(db: sqlite3.Connection) -> None:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {earlier + 1}")
         return
+    if mark == schema.MARK and version > schema.VERSION:
+        raise ValueError(f"a newer version of this program has written it (version {version})")
     if tables or version or mark:
         raise ValueError(f"it is not a journal of version {schema.VERSION}: move it away")
     for table, columns in schema.TABLES.items():

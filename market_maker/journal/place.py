@@ -14,7 +14,7 @@ def remote_file_system(directory: Path, mounts: str | None = None) -> str:
         lines = (MOUNTS.read_text("utf-8", "replace") if mounts is None else mounts).splitlines()
     except OSError:
         return ""
-    place, found = directory.absolute(), ("", "")
+    place, found = directory.resolve(), ("", "")
     for line in lines:
         _, where, kind, *_ = [*line.split(" "), "", "", ""]
         point = where.replace(r"\040", " ")
@@ -25,7 +25,7 @@ def remote_file_system(directory: Path, mounts: str | None = None) -> str:
 
 def others_with(path: Path) -> list[str]:
     """Return in words the other processes that have a file open, as far as this user may see."""
-    found = []
+    found, path = [], path.resolve()
     for process in Path("/proc").glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue

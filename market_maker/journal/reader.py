@@ -128,7 +128,7 @@ class Run:
         return found
 
     def mids(self, every_ms: int) -> list[tuple[int, float]]:
-        """Return (time, mid), the last one of each part of `every_ms`, to look at, not to count.
+        """Return (time, mid) as floats, the last one of each part of `every_ms`: not for money.
 
         Raises Unreadable.
         """
@@ -147,7 +147,8 @@ class Run:
         span = max(ended_ms - begun_ms, 1)
         place = f"(time_ms - {int(begun_ms)}) * {int(columns)} / {int(span)}"
         chosen = [f"{place} AS place", f"min(0.0 + {value})", f"max(0.0 + {value})"]
-        where = f"time_ms >= {int(begun_ms)} AND {value} IS NOT NULL GROUP BY place"
+        span_of_time = f"time_ms BETWEEN {int(begun_ms)} AND {int(ended_ms)}"
+        where = f"{span_of_time} AND {value} IS NOT NULL GROUP BY place"
         with _reading(self.path) as db:
             return [tuple(row) for row in self._select(db, chosen, table, where)]
 
@@ -205,18 +206,20 @@ def latest_number(directory: Path, *, but: Path) -> int:
 @contextmanager
 def _reading(path: Path, wait: float = WAIT_SECONDS) -> Iterator[sqlite3.Connection]:
     """Open a journal to read. Raises Unreadable, whatever is wrong with it."""
-    if not path.is_file():
-        raise Unreadable(f"{path}: there is no such file")
     try:
+        if not path.is_file():
+            raise Unreadable(f"{path}: there is no such file")
         address = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=wait)) as db:
             db.row_factory = sqlite3.Row
             (mark,) = db.execute("PRAGMA application_id").fetchone()
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if mark != schema.MARK or not 1 <= version <= schema.VERSION:
+            if mark == schema.MARK and version > schema.VERSION:
+                raise Unreadable(f"{path}: a newer version of this program has written it")
+            if mark != schema.MARK or not version >= 1:
                 raise Unreadable(f"{path}: it is not a journal of version {schema.VERSION}")
             yield db
-    except (sqlite3.Error, ArithmeticError, ValueError, TypeError, KeyError) as error:
+    except (sqlite3.Error, OSError, ArithmeticError, ValueError, TypeError, KeyError) as error:
         raise Unreadable(f"{path}: {error}") from error
 
 

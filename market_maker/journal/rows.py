@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -13,6 +13,8 @@ from market_maker.decimals import plain
 from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, Snapshot
 
 Row = tuple[Any, ...]
+FULL_EVERY_MS = 3_600_000
+"""After so long a decision that is still the same is recorded in full again."""
 PRICES_KEPT = 2_000
 """The latest prices, among which those before a fill are looked up."""
 
@@ -69,19 +71,18 @@ class Rows:
     def book(
         self,
         time_ms: int,
-        depth: Callable[[], Mapping[str, Sequence[Sequence[str]]]],
+        depth: Mapping[str, Sequence[Sequence[str]]],
         orders: tuple[OpenOrder, ...],
         is_dry: bool,
     ) -> Row:
         """Return the row of `book`: the best levels, and the own orders with what is before them.
 
-        `depth` is asked for bids and asks as (price, size) texts. Nobody tells who stands where in
-        a level: at most what others had there when the order was first seen, and at most what they
+        `depth` has bids and asks as (price, size) texts. Nobody tells who stands where in a level:
+        at most what others had there when the order was first seen in it, and at most what they
         have now. It is null where the levels do not reach. A dry run's orders are in no level.
         """
-        found = depth()
         sizes: dict[Side, dict[Decimal, Decimal]] = {
-            side: {Decimal(price): Decimal(size) for price, size in found[name]}
+            side: {Decimal(price): Decimal(size) for price, size in depth[name]}
             for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks"))
         }
         resting = [order for order in orders if order.state is OrderState.OPEN]
@@ -93,14 +94,15 @@ class Rows:
             levels = sizes[order.side]
             if any(not order.side.better(price, order.price) for price in levels):
                 others = levels.get(order.price, ZERO) - own.get((order.side, order.price), ZERO)
-                before = self._ahead.get(order.client_oid, others)
-                ahead[order.client_oid] = max(min(before, others), ZERO)
+                if others >= ZERO:  # else the book does not show the order yet
+                    before = self._ahead.get(order.client_oid, others)
+                    ahead[order.client_oid] = min(before, others)
         self._ahead = ahead
         shown = [
             (o.side.value, plain(o.price), plain(o.remaining), _text(ahead.get(o.client_oid)))
             for o in resting
         ]
-        return (time_ms, json.dumps({**found, "own": shown}))
+        return (time_ms, json.dumps({**depth, "own": shown}))
 
     def order(self, time_ms: int, order: OpenOrder) -> Row:
         """Return a row of `orders`: an order has taken a step."""
@@ -111,9 +113,14 @@ class Rows:
         )
 
     def decision(self, time_ms: int, decided: object) -> Row:
-        """Return a row of `decisions`; one that is the same object as the last refers to it."""
+        """Return a row of `decisions`; one that is the same object as the last refers to it.
+
+        The row that it refers to may be missing: it can be dropped, and goes with age.
+        """
         if self._decision and self._decision[0] is decided:
-            return (time_ms, self._decision[1], None)
+            first_ms = self._decision[1]
+            if first_ms < time_ms < first_ms + FULL_EVERY_MS:
+                return (time_ms, first_ms, None)
         self._decision = decided, time_ms
         text = json.dumps(_jsonable(decided), separators=(",", ":"))
         return (time_ms, None, zlib.compress(text.encode()))

@@ -71,7 +71,7 @@ TABLES = {
         outcome TEXT NOT NULL          -- done, a code, an HTTP status, no answer, not sent""",
     "decisions": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
-        same_as INTEGER,               -- time_ms of the earlier one that it repeats, or NULL and
+        same_as INTEGER,               -- time_ms of the one that it repeats, at most an hour ago
         detail BLOB                    -- zlib of JSON: see rows.Rows.decision()""",
     "fills": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
@@ -93,7 +93,9 @@ TABLES = {
     "balances": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         total TEXT NOT NULL,           -- as the venue shows it, cut to 1e-6
-        realised TEXT NOT NULL, fees TEXT NOT NULL, funding TEXT NOT NULL,
+        realised TEXT NOT NULL,
+        fees TEXT NOT NULL,            -- below zero: paid
+        funding TEXT NOT NULL,         -- received; below zero: paid
         unexplained TEXT NOT NULL,     -- all since the balance of the opening
         residual TEXT NOT NULL         -- what they leave of its change""",
 }
@@ -103,7 +105,6 @@ def _index(table: str) -> str:
     return f"CREATE INDEX {table}_of_a_run ON {table} (run, time_ms)"
 
 
-NEW_IN_3 = ("book", "log", "requests", "decisions")
 INDEXES = {table: _index(table) for table in TABLES if table not in ("runs", "book")}
 
 
@@ -127,19 +128,30 @@ def _update(columns: tuple[str, ...]) -> str:
 
 DROPPABLE = ("ticks", "prices", "orders", "book", "log", "requests", "decisions")
 """The tables whose rows are given up first, and thinned by age and size: all but money."""
+MONEY = ("fills", "payments", "balances")
 UPGRADES = {
     1: ("ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0",),
     2: (
         "ALTER TABLE runs ADD COLUMN thinned_ms INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE orders ADD COLUMN level INTEGER",
         "ALTER TABLE fills ADD COLUMN model TEXT NOT NULL DEFAULT ''",
-        *(f"CREATE TABLE {table} ({TABLES[table]}\n)" for table in NEW_IN_3),
-        *(INDEXES[table] for table in NEW_IN_3 if table in INDEXES),
+        "CREATE TABLE book (run INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
+        "detail TEXT NOT NULL)",
+        "CREATE TABLE log (run INTEGER NOT NULL, time_ms INTEGER NOT NULL, level TEXT NOT NULL, "
+        "text TEXT NOT NULL)",
+        "CREATE TABLE requests (run INTEGER NOT NULL, time_ms INTEGER NOT NULL, "
+        "method TEXT NOT NULL, path TEXT NOT NULL, calls INTEGER NOT NULL, seconds REAL NOT NULL, "
+        "took_ms INTEGER NOT NULL, outcome TEXT NOT NULL)",
+        "CREATE TABLE decisions (run INTEGER NOT NULL, time_ms INTEGER NOT NULL, same_as INTEGER, "
+        "detail BLOB)",
+        *(INDEXES[table] for table in ("log", "requests", "decisions")),
     ),
 }
-"""What makes tables of a version those of the next one. A new column is the last of its table."""
+"""What makes tables of a version those of the next one, as that was: later columns are added by
+later upgrades. A new column is the last of its table."""
 STATEMENTS = {
-    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(columns))})"
+    table: f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) "
+    f"VALUES ({', '.join('?' * len(columns))})"
     for table, columns in COLUMNS.items()
     if table != "runs"
 } | {"opening": _update(OPENING), "ending": _update(ENDING)}

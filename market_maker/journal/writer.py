@@ -5,8 +5,6 @@ import sqlite3
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.journal import schema
-from market_maker.journal.file import open_file
+from market_maker.journal.file import Beginning, enter, open_file
 from market_maker.journal.place import others_with, remote_file_system
-from market_maker.journal.reader import latest_number
 from market_maker.journal.thinning import MB, Keep, Thinning
 
 logger = logging.getLogger(__name__)
@@ -37,25 +34,13 @@ but for money."""
 CLOSE_SECONDS = 3.0
 """Seconds that the end of a run waits for its last rows."""
 
+BAD_ROW = (
+    *(UnicodeError, OverflowError, sqlite3.InterfaceError),
+    *(sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError),
+)
+"""What says that a row can never be written, whatever becomes of the file."""
+
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
-    """What is known of a run when it begins; the columns of `runs` of these names."""
-
-    kind: str
-    instrument_type: str
-    area: str
-    symbol: str
-    prefix: str
-    run_id: str
-    version: str
-    settings: str
-    """JSON, without secrets."""
-    is_restart: bool
-    begun_ms: int
-    pid: int
 
 
 class Journal:
@@ -84,7 +69,8 @@ class Journal:
         """How many rows of the tables `DROPPABLE`, and how many of money, are missing."""
         self._queue: deque[tuple[str, Callable[..., Row], Row]] = deque()
         self._waiting: list[tuple[str, Row]] = []
-        """Rows of money that could not be written yet."""
+        """Rows that are being written; of those that could not be, the rows of money."""
+        self._counting = threading.Lock()
         self._beginning: Beginning | None = None
         self._counted = (0, 0)
         self._db: sqlite3.Connection | None = None
@@ -117,12 +103,13 @@ class Journal:
 
         From any thread. The values must not change any more.
         """
+        waiting = len(self._queue) + len(self._waiting)
         if table in schema.DROPPABLE:
-            if self._is_blocked or len(self._queue) + len(self._waiting) >= MOST_OTHERS:
-                self.dropped += 1
+            if self._is_blocked or waiting >= MOST_OTHERS:
+                self._count(dropped=1)
                 return
-        elif len(self._queue) + len(self._waiting) >= MOST + MOST_OTHERS:
-            self.lost += 1
+        elif waiting >= MOST + MOST_OTHERS:
+            self._count(lost=1)
             return
         self._queue.append((table, make, values))
         if not self._has_thread and table == "ticks":
@@ -138,13 +125,14 @@ class Journal:
             self._thread.join(CLOSE_SECONDS)
         else:
             self._finish()
-        unwritten = len(self._waiting) + len(self._queue)
-        if unwritten or self.lost or self.dropped:
+        tables = [table for table, *_ in [*self._waiting, *self._queue]]
+        lost = self.lost + sum(table in schema.MONEY for table in tables)
+        dropped = self.dropped + sum(table in schema.DROPPABLE for table in tables)
+        if lost or dropped:
             logger.error(
                 "The journal of this run is incomplete: %d rows of fills, payments and balances, "
                 "and %d others are missing%s.",
-                *(self.lost + unwritten, self.dropped),
-                f" ({self._trouble})" if self._trouble else "",
+                *(lost, dropped, f" ({self._trouble})" if self._trouble else ""),
             )
 
     # --- the thread -----------------------------------------------------------------------------
@@ -163,25 +151,35 @@ class Journal:
     def write(self) -> bool:
         """Write what waits; return whether that was done. Only the writer's thread may call it."""
         now = self._clock.monotonic()
-        rows = self._waiting + self._take()
+        self._waiting += self._take()
         if now < self._try_at:
-            self._keep(rows)
+            self._keep_money()
             return False
         try:
-            db = self._db = self._db or open_file(self._directory, self._name)
+            db = self._db = self._db or self._open()
             with db:
                 db.execute("BEGIN IMMEDIATE")
-                self._write(db, rows)
+                number, counts = self._write(db, self._waiting)
                 self._thinning.work(db, now, self._clock.now_ms())
-            self._check_log(db)
-        except (sqlite3.Error, OSError, SettingsError, ValueError) as error:
-            self._fail(error, rows, now)
+        except (sqlite3.Error, OSError, SettingsError, ValueError, ArithmeticError) as error:
+            self._fail(error, now)
             return False
-        self._waiting = []
+        self._waiting, self.number, self._counted = [], number, counts
         if self._trouble:
             self._trouble = ""
             logger.warning("The journal %s is written again.", self.path)
+        self._check_log(db)
         return True
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file. In one that does not know this run, it is entered anew."""
+        db = open_file(self._directory, self._name)
+        if self.number is not None:
+            known = db.execute("SELECT pid FROM runs WHERE number = ?", (self.number,)).fetchone()
+            assert self._beginning
+            if known != (self._beginning.pid,):  # the file was moved away, or is another one
+                self.number, self._counted = None, (0, 0)
+        return db
 
     def _take(self) -> list[tuple[str, Row]]:
         """Return the next rows; one that cannot be made is counted as lost."""
@@ -191,53 +189,69 @@ class Journal:
             try:
                 rows.append((table, make(*values)))
             except Exception:
-                self.lost += 1
+                self._count(lost=1)
                 logger.exception("A row of the journal's %s could not be made.", table)
         return rows
 
-    def _write(self, db: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
-        number = self.number if self.number is not None else self._enter(db)
+    def _write(
+        self, db: sqlite3.Connection, rows: list[tuple[str, Row]]
+    ) -> tuple[int, tuple[int, int]]:
+        """Write rows; return the number of the run, and what of it is recorded as missing."""
+        assert self._beginning
+        number = self.number
+        if number is None:
+            number = enter(db, self._beginning, self.path)
         by_table = defaultdict(list)
         for table, row in rows:
             is_update = table in ("opening", "ending")
             by_table[table].append((*row, number) if is_update else (number, *row))
         for table, numbered in by_table.items():
-            db.executemany(schema.STATEMENTS[table], numbered)
+            db.execute("SAVEPOINT rows")
+            try:
+                db.executemany(schema.STATEMENTS[table], numbered)
+            except BAD_ROW:
+                db.execute("ROLLBACK TO rows")
+                self._write_singly(db, table, numbered)
+            db.execute("RELEASE rows")
         counts = (self.dropped, self.lost)
         if counts != self._counted:
             db.execute("UPDATE runs SET dropped = ?, lost = ? WHERE number = ?", (*counts, number))
-        self.number, self._counted = number, counts
+        return number, counts
+
+    def _write_singly(self, db: sqlite3.Connection, table: str, rows: list[Row]) -> None:
+        """Write the rows that can be written; one that cannot, ever, is counted as lost."""
+        for row in rows:
+            try:
+                db.execute(schema.STATEMENTS[table], row)
+            except BAD_ROW as error:
+                self._count(lost=1)
+                logger.error("A row of the journal's %s could not be written: %s.", table, error)
+
+    def _count(self, *, dropped: int = 0, lost: int = 0) -> None:
+        with self._counting:
+            self.dropped += dropped
+            self.lost += lost
 
     def _check_log(self, db: sqlite3.Connection) -> None:
         """Empty the write-ahead log when it is large; where a reader prevents it, say who."""
         log = self.path.with_name(f"{self.path.name}-wal")
         is_blocked = False
-        if log.stat().st_size >= LOG_MB * MB:
-            (is_blocked, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            if log.stat().st_size >= LOG_MB * MB:
+                (is_blocked, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (OSError, sqlite3.Error) as error:  # the next write will tell
+            logger.debug("Looking at the log of the journal: %s", error)
         if is_blocked and not self._is_blocked:
             logger.error(
                 "Another program reads the journal %s without an end: %s. Until it stops, only "
                 "fills and payments are recorded.",
-                *(self.path, ", ".join(others_with(self.path)) or "which, cannot be seen"),
+                *(self.path, ", ".join(others_with(self.path)) or "this user cannot see which"),
             )
         elif self._is_blocked and not is_blocked:
             logger.warning("All of the journal %s is written again.", self.path)
         self._is_blocked = bool(is_blocked)
 
-    def _enter(self, db: sqlite3.Connection) -> int:
-        """Enter the run, and return its number: the next one of all journals of this directory."""
-        assert self._beginning
-        (own,) = db.execute("SELECT coalesce(max(number), 0) FROM runs").fetchone()
-        number: int = max(own, latest_number(self._directory, but=self.path)) + 1
-        names = ("number", *schema.BEGINNING)
-        given = asdict(self._beginning)
-        db.execute(
-            f"INSERT INTO runs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-            (number, *(given[name] for name in schema.BEGINNING)),
-        )
-        return number
-
-    def _fail(self, error: Exception, rows: list[tuple[str, Row]], now: float) -> None:
+    def _fail(self, error: Exception, now: float) -> None:
         if not self._trouble:
             logger.error(
                 "The journal %s cannot be written: %s. Trading goes on. Until it can, fills and "
@@ -246,14 +260,13 @@ class Journal:
             )
         self._trouble, self._try_at = str(error), now + TRY_AGAIN
         self._close()
-        self._keep(rows)
+        self._keep_money()
 
-    def _keep(self, rows: list[tuple[str, Row]]) -> None:
+    def _keep_money(self) -> None:
         """Keep the rows of money for the next attempt, and count the others."""
-        money = [each for each in rows if each[0] not in schema.DROPPABLE]
-        self.dropped += len(rows) - len(money)
-        self.lost += max(len(money) - MOST, 0)
-        self._waiting = list(islice(money, MOST))
+        money = [each for each in self._waiting if each[0] not in schema.DROPPABLE]
+        self._count(dropped=len(self._waiting) - len(money), lost=max(len(money) - MOST, 0))
+        self._waiting = money[:MOST]
 
     def _close(self) -> None:
         db, self._db = self._db, None

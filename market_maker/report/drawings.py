@@ -45,6 +45,8 @@ def price(facts: Facts) -> str:
 
 def position(facts: Facts) -> str:
     """Return the position with its limits."""
+    if facts.run.row["long"] is None:
+        return "<p>not known: that at the start is not</p>"
     points = positions_of(facts.run.row, facts.fills)
     limits = []
     if facts.run.settings.get("CHECK_POSITION_LIMITS"):

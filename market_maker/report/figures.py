@@ -115,7 +115,7 @@ def summary_of(run: Run) -> Summary:
     """Return the summary of a run. Raises Unreadable."""
     fills, payments = fills_of(run), run.rows("payments")
     profit = profit_of(run.row, fills, payments, _last_mark(run))
-    return Summary(run.row, _end_of(run), run.is_running, len(fills), profit)
+    return Summary(run.row, end_of(run), run.is_running, len(fills), profit)
 
 
 class Facts:
@@ -126,7 +126,7 @@ class Facts:
         self.run, self.step = run, step
         step()
         self.begun_ms: int = run.row["begun_ms"]
-        self.end_ms = _end_of(run)
+        self.end_ms = end_of(run)
         self.mark = _last_mark(run)
         """The last known price that values a position."""
         self.fills = fills_of(run)
@@ -199,7 +199,7 @@ def _sum(fills: Sequence[Row], side: str) -> Decimal:
     return sum((fill["qty"] for fill in fills if fill["side"] == side), ZERO)
 
 
-def _end_of(run: Run) -> int:
+def end_of(run: Run) -> int:
     """Return when a run ended; of one that was killed or runs, the last sign of it."""
     latest = [run.last(table) for table in ("ticks", "prices", "orders", "fills", "payments")]
     seen = (row["time_ms"] for row in latest if row)

@@ -1,7 +1,7 @@
 """The live page of a run, as parts of HTML that a server sends again and again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from html import escape
@@ -9,11 +9,10 @@ from html import escape
 from market_maker.decimals import plain
 from market_maker.journal import MID, Row, Run
 from market_maker.report import drawings
-from market_maker.report.charts import WIDTH, Frame, band, chart, fill_marks
-from market_maker.report.figures import Facts, fills_of, report_from
+from market_maker.report.charts import WIDTH, Frame, band, chart, columns_of, fill_marks
+from market_maker.report.figures import Facts, end_of, fills_of, report_from
 from market_maker.report.page import STYLE
-from market_maker.report.quoting import spans_of
-from market_maker.report.status import HOUR_MS, is_late
+from market_maker.report.status import HOUR_MS, is_late, lasting_of
 from market_maker.report.text import details_of, duration, profit_lines, request_lines, when
 
 TITLES = {
@@ -29,6 +28,7 @@ TITLES = {
 }
 """The parts of the page in their order."""
 PRICE_MS = 15 * 60_000
+OWN = ("own_bid", "own_ask")
 BOOK_LEVELS = 10
 LOG_LINES = 15
 MORE_STYLE = """
@@ -81,13 +81,12 @@ def style() -> str:
 
 
 def quick_parts(run: Run, now_ms: int) -> dict[str, str]:
-    """Return the parts that show what is now; they cost little. Raises Unreadable."""
-    ticks = run.raw("ticks", *_TICK, where=f"time_ms >= {now_ms - HOUR_MS}")
-    last = ticks[-1] if ticks else run.last("ticks")
+    """Return the parts that show what is now, or was last; they cost little. Raises Unreadable."""
+    end_ms = now_ms if run.is_running else end_of(run)
     return {
-        "state": _state(run, ticks, last, now_ms),
+        "state": _state(run, end_ms),
         "ladder": _ladder(run.last("book")),
-        "price": _price(run, now_ms),
+        "price": _price(run, end_ms),
         "log": _log(run),
     }
 
@@ -108,31 +107,32 @@ def slow_parts(run: Run) -> dict[str, str]:
 
 # --- the quick parts ------------------------------------------------------------------------------
 
-_TICK = ("time_ms", "state", "reason", "own_bid", "own_ask", "long", "short", "mark", "profit")
 
-
-def _state(run: Run, ticks: Sequence[Row], last: Row | None, now_ms: int) -> str:
+def _state(run: Run, end_ms: int) -> str:
     row = run.row
-    ran = duration(Decimal((row["ended_ms"] or now_ms) - row["begun_ms"]) / 1000)
+    ran = duration(Decimal(end_ms - row["begun_ms"]) / 1000)
     lines = [f"process {row['pid']}, since {when(row['begun_ms'])} UTC, {ran}"]
-    if last is None:
+    ticks = run.rows("ticks", since_ms=max(row["begun_ms"], end_ms - HOUR_MS))
+    if not ticks:
         return _pre([*lines, "starting: no tick yet"])
-    begun_ms = max(row["begun_ms"], now_ms - HOUR_MS)
-    span = spans_of(ticks, begun_ms, now_ms)[-1:]
-    so_for = duration(Decimal(now_ms - span[0].begun_ms) / 1000) if span else ""
-    state, reason = escape(last["state"]), escape(last["reason"] or "quoting")
-    if row["ended_ms"] is not None:
-        state, reason = "PAUSED", f"ended: {escape(row['how'] or 'failed')}"
-    elif is_late(run, last["time_ms"], now_ms):
-        ago = duration(Decimal(now_ms - last["time_ms"]) / 1000)
-        reason += f"; LATE: the last tick was {ago} ago"
+    last = ticks[-1]
+    name = last["state"] if run.is_running and last["state"] in drawings.STATES else "PAUSED"
+    if run.is_running:
+        lasting = lasting_of(run, ticks, end_ms)
+        words = f"{last['reason'] or 'quoting'}; so for {lasting}"
+    else:
+        words = f"ended: {row['how']}" if row["ended_ms"] is not None else "killed"
+    if run.is_running and is_late(run, last["time_ms"], end_ms):
+        ago = duration(Decimal(end_ms - last["time_ms"]) / 1000)
+        words += f"; LATE: the last tick was {ago} ago"
     if last["long"] is not None:
-        lines.append(f"position long {_shown(last['long'])}, short {_shown(last['short'])}")
+        lines.append(f"position long {plain(last['long'])}, short {plain(last['short'])}")
     if last["profit"] is not None:
-        lines.append(f"profit {Decimal(last['profit']):+.8f} {row['area']} after fees")
-    lines.append(f"mark {_shown(last['mark'])}")
-    word = f'<span class="word {state}">{state}</span>'
-    return f"<p>{word} {reason}; so for {so_for}</p>{_pre(lines)}"
+        lines.append(f"profit {last['profit']:+.8f} {row['area']} after fees")
+    if last["mark"] is not None:
+        lines.append(f"mark {plain(last['mark'])}")
+    shown = escape(last["state"] if run.is_running else "ended")
+    return f'<p><span class="word {name}">{shown}</span> {escape(words)}</p>{_pre(lines)}'
 
 
 def _ladder(book: Row | None) -> str:
@@ -178,13 +178,11 @@ class _Level:
         )
 
 
-def _price(run: Run, now_ms: int) -> str:
-    end_ms = run.row["ended_ms"] or now_ms
+def _price(run: Run, end_ms: int) -> str:
     begun_ms = max(run.row["begun_ms"], end_ms - PRICE_MS)
-    mids, bids, asks = (
-        run.extremes(table, value, begun_ms, end_ms, WIDTH)
-        for table, value in (("prices", MID), ("ticks", "own_bid"), ("ticks", "own_ask"))
-    )
+    mids = run.extremes("prices", MID, begun_ms, end_ms, WIDTH)
+    frame = Frame(begun_ms, end_ms, Decimal(0), Decimal(1))
+    bids, asks = (columns_of(frame, held_of(run, name, begun_ms, end_ms)) for name in OWN)
     fills = [
         (row["time_ms"], row["side"], row["price"])
         for row in fills_of(run, since_ms=begun_ms)
@@ -196,9 +194,19 @@ def _price(run: Run, now_ms: int) -> str:
     if not values:
         return "<p>no price yet</p>"
     frame = Frame.around(begun_ms, end_ms, values)
-    content = band(frame, bids, "bid") + band(frame, asks, "ask")
+    content = band(frame, bids, "bid", broken=True) + band(frame, asks, "ask", broken=True)
     content += band(frame, mids, "mid") + fill_marks(frame, fills)
     return chart(frame, content, [(each, plain(each)) for each in (min(values), max(values))])
+
+
+def held_of(
+    run: Run, name: str, begun_ms: int, end_ms: int
+) -> Iterator[tuple[int, int, float | None]]:
+    """Yield from when until when a price of `ticks` held: each until the next tick."""
+    ticks = run.raw("ticks", "time_ms", name, where=f"time_ms BETWEEN {begun_ms} AND {end_ms}")
+    times = [tick["time_ms"] for tick in ticks] + [end_ms]
+    for tick, until in zip(ticks, times[1:], strict=True):
+        yield tick["time_ms"], until, None if tick[name] is None else float(tick[name])
 
 
 def _log(run: Run) -> str:
@@ -216,10 +224,6 @@ def _log(run: Run) -> str:
 
 def _pre(lines: Sequence[str]) -> str:
     return f"<pre>{escape(chr(10).join(lines))}</pre>"
-
-
-def _shown(value: str | Decimal | None) -> str:
-    return "-" if value is None else plain(Decimal(value))
 
 
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:

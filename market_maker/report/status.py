@@ -1,7 +1,7 @@
 """What a bot does now, from the latest rows of its journal: one screen of text, and JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -32,35 +32,53 @@ class Status:
     """The last fill."""
     states: list[InState]
     """The states of the last hour."""
-    long_limit: Decimal
-    short_limit: Decimal
+    long_limit: Decimal | None
+    short_limit: Decimal | None
     loop_interval: Decimal
-    """As the settings were when the run began."""
+    """As the settings were when the run began; no limits where CHECK_POSITION_LIMITS was off."""
 
 
 def status_of(run: Run, now_ms: int) -> Status:
     """Return the status of a run. Raises Unreadable."""
     begun_ms = max(run.row["begun_ms"], now_ms - HOUR_MS)
     ticks = run.rows("ticks", since_ms=begun_ms)
-    since_ms, last = None, None
-    for tick in ticks:
-        if tick["state"] != last:
-            since_ms, last = tick["time_ms"] if last else None, tick["state"]
-    names = ("MAX_POSITION", "MIN_POSITION", "LOOP_INTERVAL")
-    found = (Decimal(str(run.settings.get(name, 0))) for name in names)
-    long_limit, short_limit, loop_interval = found
+    limited = run.settings.get("CHECK_POSITION_LIMITS")
+    long_limit, short_limit, loop_interval = (
+        Decimal(str(run.settings.get(name, 0)))
+        for name in ("MAX_POSITION", "MIN_POSITION", "LOOP_INTERVAL")
+    )
     return Status(
         summary=summary_of(run),
         now_ms=now_ms,
         tick=ticks[-1] if ticks else None,
-        since_ms=since_ms,
+        since_ms=since_of(ticks),
         prices=run.last("prices"),
         fill=next(reversed(fills_of(run)), None),
         states=states_of(spans_of(ticks, begun_ms, now_ms)),
-        long_limit=long_limit,
-        short_limit=short_limit,
+        long_limit=long_limit if limited else None,
+        short_limit=short_limit if limited else None,
         loop_interval=loop_interval,
     )
+
+
+def since_of(ticks: Sequence[Row]) -> int | None:
+    """Return since when the last state of ticks holds; None: for as long as they tell."""
+    since_ms, last = None, None
+    for tick in ticks:
+        if tick["state"] != last:
+            since_ms, last = tick["time_ms"] if last else None, tick["state"]
+    return since_ms
+
+
+def lasting_of(run: Run, ticks: Sequence[Row], now_ms: int) -> str:
+    """Return in words how long the last state of the ticks of the last hour has held."""
+    return _lasting(since_of(ticks), run.row["begun_ms"], now_ms)
+
+
+def _lasting(since_ms: int | None, begun_ms: int, now_ms: int) -> str:
+    since = since_ms or max(begun_ms, now_ms - HOUR_MS)
+    words = duration(Decimal(now_ms - since) / 1000)
+    return words if since_ms or begun_ms > now_ms - HOUR_MS else f"at least {words}"
 
 
 def is_late(run: Run, tick_ms: int, now_ms: int) -> bool:
@@ -98,9 +116,8 @@ def _head(status: Status) -> Iterator[str]:
         yield "Starting: no tick yet."
         return
     words = tick["reason"] or "quoting"
-    since = status.since_ms or max(run["begun_ms"], status.now_ms - HOUR_MS)
-    lasting = duration(Decimal(status.now_ms - since) / 1000)
-    yield f"{tick['state']:<10} {words}; so for {'' if status.since_ms else 'at least '}{lasting}"
+    lasting = _lasting(status.since_ms, run["begun_ms"], status.now_ms)
+    yield f"{tick['state']:<10} {words}; so for {lasting}"
     if _is_late(tick["time_ms"], status.now_ms, status.loop_interval):
         age = Decimal(status.now_ms - tick["time_ms"]) / 1000
         yield f"LATE       the last tick was {duration(age)} ago"
@@ -114,8 +131,10 @@ def _market(status: Status) -> Iterator[str]:
     if tick:
         yield f"Quotes     bid {_plain(tick['own_bid'])}, ask {_plain(tick['own_ask'])}"
     if tick and tick["long"] is not None:
-        limits = f"limits at the start {plain(status.short_limit)}/{plain(status.long_limit)}"
-        yield f"Position   long {plain(tick['long'])}, short {plain(tick['short'])}; {limits}"
+        limits = ""
+        if status.long_limit is not None and status.short_limit is not None:
+            limits = f"; limits at the start {plain(status.short_limit)}/{plain(status.long_limit)}"
+        yield f"Position   long {plain(tick['long'])}, short {plain(tick['short'])}{limits}"
 
 
 def _money(status: Status) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from market_maker import __version__, secrecy
-from market_maker.clock import Clock
+from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.gte import GTE
 from market_maker.journal import Beginning, Journal, Keep, Rows, name_of, opening, plain_row
 from market_maker.models import Fill, OpenOrder, Snapshot
@@ -25,11 +25,10 @@ PRICES_EVERY = 0.1
 """Least seconds between two prices, unless there is news of own orders."""
 REPEAT_SECONDS = 0.5
 """After so many seconds prices are recorded again, though they are the same: the feed is alive."""
-LEVELS = 20
+LEVELS = 10
 """Levels of the book, on each side, that are recorded."""
 PROGRAM = "market_maker"
 """The logger above all of this program."""
-KINDS = {"DRY RUN": "dry", "PAPER": "paper", "": "live"}
 
 
 class Lines(logging.Handler):
@@ -57,7 +56,8 @@ class MakesJournal(Protocol):
 class Records:
     """What a run hands to its journal; nothing without one.
 
-    Times are the wall clock at the beginning plus what the steady clock has counted since.
+    Times are the wall clock at the beginning plus what the steady clock has counted since; and what
+    the wall clock has gained on it meanwhile, if that is much. So they never step back.
     """
 
     def __init__(self, make: MakesJournal | None, gte: GTE, orders: Orders, clock: Clock) -> None:
@@ -83,7 +83,7 @@ class Records:
         journal = self._make(name_of(account, is_dry=is_dry), clock=self._clock)
         journal.begin(
             Beginning(
-                kind=KINDS[settings.kind_of_run()],
+                kind="dry" if is_dry else "paper" if account.is_paper else "live",
                 instrument_type=account.instrument_type,
                 area=account.settle_currency,
                 symbol=account.symbol,
@@ -128,8 +128,8 @@ class Records:
                 journal.put("opening", opening, self._now_ms(), seen)
             profit = None if money.doubt else money.profit(seen.instrument, mark)
         state, live = health.state.value, self._orders.live()
-        now, depth = self._now_ms(), self._depth
-        journal.put("book", self._rows.book, now, depth, live, self._orders.is_dry)
+        now = self._now_ms()
+        journal.put("book", self._rows.book, now, self._depth(), live, self._orders.is_dry)
         journal.put("ticks", self._rows.tick, now, state, health.reason, seen, live, profit)
 
     def decision(self, decided: object) -> None:
@@ -164,6 +164,9 @@ class Records:
     # --- inside ---------------------------------------------------------------------------------
 
     def _now_ms(self) -> int:
+        ahead = self._clock.ahead()
+        if ahead - self._ahead > SLEPT_SECONDS:  # the machine was suspended, or its clock set
+            self._ahead = ahead
         return round((self._clock.monotonic() + self._ahead) * 1000)
 
     def _line(self, level: str, text: str) -> None:

@@ -2,14 +2,16 @@
 
 import json
 import logging
-import os
 import re
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +104,10 @@ def test_the_ladder_shows_own_orders_in_the_book_and_what_is_before_them(state: 
     book = json.loads((run.last("book") or {})["detail"])
     assert book["own"]
     levels = {price: float(size) for name in ("bids", "asks") for price, size in book[name]}
-    for _, price, left, ahead in book["own"]:
-        assert float(ahead) == max(levels.get(price, 0.0) - float(left), 0.0) or ahead == "0"
+    known = [own for own in book["own"] if own[3] is not None]
+    assert known
+    for _, price, left, ahead in known:
+        assert 0 <= float(ahead) <= levels.get(price, 0.0) - float(left)
     shown = live.quick_parts(run, run.row["begun_ms"] + 60_000)["ladder"]
     for side, price, left, _ in book["own"]:
         assert f'<td class="own {side.lower()}">{left}</td>' in shown
@@ -225,6 +229,47 @@ def test_what_is_hung_or_stopped_costs_the_others_nothing(web: Bot) -> None:
     for response in hung:
         response.close()
     wait_until(lambda: requests.get(url + "events", stream=True, timeout=5).status_code == 200)
-    os.kill(web.process.pid, signal.SIGSTOP)
-    os.kill(web.process.pid, signal.SIGCONT)
-    assert requests.get(url, timeout=5).status_code == 200
+    command = [sys.executable, "-c", STOPPED_READER, url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout
+        assert reader.stdout.readline() == "reading\n"
+        reader.send_signal(signal.SIGSTOP)
+        assert len(events_of(web, 3)) == 3
+        assert requests.get(url, timeout=5).status_code == 200
+        reader.kill()
+
+
+STOPPED_READER = """
+import sys, requests
+response = requests.get(sys.argv[1] + "events", stream=True, timeout=60)
+next(response.iter_lines())
+print("reading", flush=True)
+for line in response.iter_lines(): pass
+"""
+
+
+def test_readers_of_a_run_that_has_ended_make_room_when_they_go(
+    web: Bot, state: Path, tmp_path: Path
+) -> None:
+    (path,) = files_in(state)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE runs SET ended_ms = begun_ms + 60000, how = 'SIGTERM'")
+    url = url_of(web)
+    for _ in range(3):
+        gone = [requests.get(url + "events", stream=True, timeout=10) for _ in range(12)]
+        assert {response.status_code for response in gone} == {200}
+        for response in gone:
+            response.close()
+        wait_until(lambda: requests.get(url + "events", stream=True, timeout=5).ok)
+        time.sleep(2.5)  # two turns: the first write to a closed connection may still succeed
+    page = requests.get(url, timeout=5).text
+    assert "ended</span> ended: SIGTERM" in page
+    assert "so for" not in page
+
+
+def test_a_killed_run_is_not_shown_as_quoting(state: Path) -> None:
+    run = only_run(state)
+    killed = replace(run, row=dict(run.row) | {"pid": 0})
+    parts = live.quick_parts(killed, run.row["begun_ms"] + 86_400_000)
+    assert '<span class="word PAUSED">ended</span> killed' in parts["state"]
+    assert "<svg" in parts["price"]
