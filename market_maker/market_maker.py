@@ -149,7 +149,7 @@ class OrderManager:
         changed, code = self._reloader.look()
         if "DRY_RUN" in changed:
             try:
-                self.exchange.orders.go_dry()
+                self.exchange.go_dry()
             except OrdersLeft as error:
                 logger.error("%s", error)
                 self.halt("DRY_RUN was set to True, but own orders may be left")

@@ -212,6 +212,10 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
     """Refuse options that do not go together, and fill in the paper exchange's defaults."""
+    if arguments.command == "report":
+        given = [name for name in ("json", "html", "csv") if getattr(arguments, name)]
+        if len(given) > 1:
+            error(f"--{given[0]} does not go with --{given[1]}")
     if arguments.command == "cancel" and arguments.yes and not arguments.close:
         error("--yes goes with --close")
     if arguments.command not in {"paper", ""}:

@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 
 LISTED = 20
 """So many runs are listed without --all."""
-BROKEN = (Unreadable, ArithmeticError, ValueError, TypeError, KeyError)
+BROKEN = (Unreadable, ArithmeticError, ValueError, TypeError, KeyError, IndexError)
 """What a journal raises that somebody else has written into."""
+SQLITE = b"SQLite format 3\0"
 HEAD = f"{'Run':>5}  {'Begun (UTC)':<19}  {'Ran':>9}  {'Kind':<5}  {'Symbol':<9}  {'Fills':>6}"
 HEAD += f"  {'Profit after fees':>20}  Ended"
 
@@ -93,6 +94,8 @@ def show_status(arguments: argparse.Namespace) -> str:
 
 def _written(file: Path, text: str) -> str:
     try:
+        if file.is_file() and file.open("rb").read(len(SQLITE)) == SQLITE:
+            raise SettingsError(f"{file} is a journal, or another database: choose another name")
         file.write_text(text, "utf-8")
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
@@ -109,7 +112,7 @@ def _find(name: str) -> Run:
     runs = all_runs()
     if name == "last":
         return _last(runs, str(default_directory()))
-    found = [run for run in runs if run.number == int(name)]
+    found = [run for run in runs if str(run.number) == name]
     if len(found) > 1:
         files = ", ".join(str(run.path) for run in found)
         raise SettingsError(f"there is a run {name} in each of {files}: name one of them")

@@ -16,6 +16,8 @@ from market_maker.paper.api.auth import foreign_header
 from market_maker.report import live
 
 logger = logging.getLogger(__name__)
+http_logger = logging.getLogger(f"{__name__}.http")
+http_logger.setLevel(logging.CRITICAL)  # aiohttp logs a traceback for every malformed request
 
 HOST = "127.0.0.1"
 EVERY = 1.0
@@ -44,7 +46,13 @@ def run(port: int, ready: Callable[[str], None]) -> None:
 
 
 async def _serve(port: int, ready: Callable[[str], None]) -> None:
-    runner = web.AppRunner(Site().app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    runner = web.AppRunner(
+        Site().app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=0.5,
+        logger=http_logger,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port)

@@ -1,6 +1,7 @@
 """Where a journal lies: its file system, and who has it open, as far as Linux tells."""
 
 import os
+import re
 from pathlib import Path
 
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs")
@@ -21,6 +22,17 @@ def remote_file_system(directory: Path, mounts: str | None = None) -> str:
         if place.is_relative_to(point or "/nowhere") and len(point) >= len(found[0]):
             found = point, kind
     return found[1] if found[1] in (*REMOTE, REMOTE_FUSE) else ""
+
+
+def started_ms(pid: int) -> int | None:
+    """Return when a process started, in ms since the epoch; None where that is not told."""
+    try:
+        about = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text("ascii"), re.MULTILINE)
+        ticks = os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+    return int(boot[1]) * 1000 + int(about[19]) * 1000 // ticks if boot else None
 
 
 def others_with(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.journal import schema
+from market_maker.journal.place import started_ms
 
 TIMES_AND_TEXTS = {
     *("run", "time_ms", "arrival", "level", "close", "number", "is_restart", "proven"),
@@ -21,6 +22,8 @@ TIMES_AND_TEXTS = {
 }
 """The columns that hold no decimals; `detail` of decisions is bytes."""
 WAIT_SECONDS = 2.0
+CLOCK_SLACK_MS = 60_000
+"""By how much the time of a start may be off: it is counted from the boot."""
 MID = "(bid + ask) / 2.0"
 """The mid, of a row of `prices`."""
 
@@ -60,7 +63,8 @@ class Run:
             return False
         except PermissionError:
             pass
-        return True
+        started = started_ms(pid)  # else the pid is another process's by now
+        return started is None or started <= self.row["begun_ms"] + CLOCK_SLACK_MS
 
     @property
     def settings(self) -> Row:

@@ -56,7 +56,8 @@ class DryExecutor(Executor):
             words = "Virtual fill of %s: %s by %s."
             logger.info(words, each.order, plain(each.touched), models)
         self._reconciler.process((_touched(each), self._feed.arrivals) for each in matches)
-        return [_through(each.order) for each in matches if each.is_through]
+        arrival = self._feed.arrivals
+        return [_through(each.order, arrival) for each in matches if each.is_through]
 
     def _create(self, creates: Sequence[OrderRequest]) -> int:
         self._take_trades()
@@ -69,10 +70,12 @@ class DryExecutor(Executor):
         """Number the public trades that have arrived; of many, only the latest are known."""
         rows = self._feed.recent_trades()
         new = list(takewhile(lambda row: row is not self._last, reversed(rows)))
+        if len(new) == len(rows) and self._last:  # a new connection may show earlier ones again
+            new = [row for row in new if int(row["time"]) > int(self._last["time"])]
         for row in reversed(new):
             self._trades[self._count] = _trade(row)
             self._count += 1
-        self._last = rows[-1] if rows else None
+        self._last = rows[-1] if rows else self._last
 
 
 def _touched(found: Match) -> OpenOrder:
@@ -82,11 +85,11 @@ def _touched(found: Match) -> OpenOrder:
     return replace(order, filled=filled, avg_price=order.price, state=state)
 
 
-def _through(order: OpenOrder) -> Fill:
+def _through(order: OpenOrder, arrival: int) -> Fill:
     """Return the fill of a whole order."""
     after = replace(order, filled=order.qty, avg_price=order.price, state=OrderState.DONE)
     before = replace(order, filled=Decimal(0), avg_price=Decimal(0))
-    return Fill(side=order.side, qty=order.qty, before=before, order=after)
+    return Fill(side=order.side, qty=order.qty, before=before, order=after, arrival=arrival)
 
 
 def _trade(row: dict[str, str]) -> PublicTrade:

@@ -125,7 +125,8 @@ class Facts:
         """`step` is called before each of STEPS steps here and later. Raises Unreadable."""
         self.run, self.step = run, step
         step()
-        self.begun_ms: int = run.row["begun_ms"]
+        self.begun_ms: int = max(run.row["begun_ms"], run.row.get("thinned_ms") or 0)
+        """When it began; of a thinned run, from when on its rows are kept."""
         self.end_ms = end_of(run)
         self.mark = _last_mark(run)
         """The last known price that values a position."""
@@ -134,7 +135,7 @@ class Facts:
         self.ticks = run.raw("ticks", "time_ms", "state", "reason", "profit")
         step()
         columns = ("time_ms", "client_oid", "step", "side", "price", "qty", "filled", "level")
-        self.steps = run.raw("orders", *columns, where="step IN ('open', 'done')")
+        self.steps = run.raw("orders", *columns, where="step != 'sent'")
         step()
         self.spans = spans_of(self.ticks, self.begun_ms, self.end_ms)
         self.quoted = quoted(self.steps, self.begun_ms, self.end_ms)

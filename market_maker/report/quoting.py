@@ -59,7 +59,7 @@ class Span:
 
 
 def quoted(steps: Iterable[Row], begun_ms: int, end_ms: int) -> list[Quoted]:
-    """Return the own best prices over time, from the steps open and done of orders."""
+    """Return the own best prices over time: of orders that are open, and not being cancelled."""
     bids: dict[str, float] = {}
     asks: dict[str, float] = {}
     found = [Quoted(begun_ms, begun_ms, None, None)]

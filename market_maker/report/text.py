@@ -71,10 +71,11 @@ def _head(report: Report) -> Iterator[str]:
     if run["dropped"] or run["lost"]:
         yield (
             f"INCOMPLETE {run['lost']} rows of fills, payments and balances, and "
-            f"{run['dropped']} others are missing"
+            f"{run['dropped']} others are missing: quoting and levels may be wrong"
         )
     if run.get("thinned_ms"):
-        yield f"THINNED    but for money, what was before {when(run['thinned_ms'])} is removed"
+        since = when(run["thinned_ms"])
+        yield f"THINNED    drawdown, quoting, states, requests and levels are those since {since}"
 
 
 def _ended(report: Report | Summary) -> str:
@@ -157,7 +158,7 @@ def _time(report: Report) -> Iterator[str]:
     near = ", ".join(f"{points} bp {up.within[points]:.1%}" for points in SHOWN_WITHIN)
     yield f"Quoting    a bid {up.bid:.1%}, an ask {up.ask:.1%}, both {up.both:.1%} of the time"
     yield f"           both within {near} of the mid"
-    whole = max(report.end_ms - report.run["begun_ms"], 1)
+    whole = max(up.ms, 1)
     for state in report.states:
         yield f"  {state.state:<9}{Decimal(state.ms) / whole:>6.1%}{reasons(state)}"
 

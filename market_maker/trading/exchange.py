@@ -110,6 +110,16 @@ class Exchange:
         self.records.begin(self.feed, is_restart=self._runtime.is_restart)
         self.orders.start(self._runtime.earlier)
 
+    def go_dry(self) -> None:
+        """Become a dry run: cancel all own orders, prove it, and send nothing from now on.
+
+        For the journal it is another run, with the position of this one. Raises OrdersLeft.
+        """
+        self.orders.go_dry()
+        log_end(self._look_if_possible(), (self.money, None))
+        self.records.end("became a dry run", proven=True)
+        self.records.begin(self.feed, is_restart=False)
+
     def close(self, *, proven: bool = False) -> None:
         """Close all connections and the journal. Orders are not cancelled.
 

@@ -97,7 +97,8 @@ class Records:
             ),
             Keep(days=settings.JOURNAL_DAYS, mb=settings.JOURNAL_MB),
         )
-        self._journal = journal
+        self._journal, self._rows = journal, Rows()
+        self._has_opened, self._balance = False, ()
         self._gte.watch_calls(self._call)
         self._depth = partial(feed.market_depth, LEVELS)
         logging.getLogger(PROGRAM).addHandler(self._lines)

@@ -96,6 +96,8 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
         logger.warning("The position left is not known: the feed is down. Look at the venue.")
         return
     exposure, instrument = snapshot.exposure, snapshot.instrument
+    if through:  # the exposure of a dry run is the worse of two positions
+        exposure = Exposure.of((snapshot.position.long.qty, snapshot.position.short.qty))
     for line in _through(instrument, through):
         logger.info("%s", line)
     if instrument.valuation_price and trades.fills and not money.doubt:

@@ -37,7 +37,7 @@ def state(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Path]:
     """A directory with the journal of a run that goes on, in this process, on simulated time."""
     caplog.set_level(logging.INFO, "market_maker")
     saved = dict(vars(settings))
-    world = World(still=False, start_ms=SYSTEM.now_ms() - 60_000, **MARKETS[CONTRACT])
+    world = World(still=False, start_ms=SYSTEM.now_ms() - 30_000, **MARKETS[CONTRACT])
     world.journals = tmp_path / "state/gte-marketmaker"
     Lively(world, CONTRACT)
     bot = world.start()

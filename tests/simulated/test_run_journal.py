@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from market_maker.clock import SYSTEM
 from market_maker.journal import Run, files_in, runs_in
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT
 from market_maker.paper.market.tape import BTC_USD
@@ -137,7 +138,7 @@ def test_each_request_is_recorded_with_its_outcome(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
-    world = recorded(World(), tmp_path)
+    world = recorded(World(start_ms=SYSTEM.now_ms() + 60_000), tmp_path)
     world.start()
     world.run(20)
     assert "Ended      not yet: it runs" in in_text(report_of(last_run(world)))
