@@ -146,7 +146,8 @@ def _balance(report: Report) -> Iterator[str]:
         return
     parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
     change = sum(parts, Decimal(0))
-    yield f"Balance    {row['total']:f} {report.run['area']}, {change:+.6f} of it in this run ="
+    at = when(row["time_ms"])
+    yield f"Balance    {row['total']:f} {report.run['area']} at {at}, {change:+.6f} in this run ="
     yield (
         f"           realised {parts[0]:+.6f}, fees {parts[1]:+.6f}, funding {parts[2]:+.6f}, "
         f"unexplained {parts[3]:+.6f}, residual {parts[4]:+.7f}"
