@@ -119,7 +119,7 @@ def summary_of(run: Run) -> Summary:
 
 
 class Facts:
-    """What the journal has of a run, read once: rows, and what follows from them at once."""
+    """The rows of a run that both report and charts need, and what follows from them at once."""
 
     def __init__(self, run: Run, step: Callable[[], None] = lambda: None) -> None:
         """`step` is called before each of STEPS steps here and later. Raises Unreadable."""

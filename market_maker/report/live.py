@@ -11,7 +11,7 @@ from market_maker.journal import MID, Row, Run
 from market_maker.report import drawings
 from market_maker.report.charts import WIDTH, Frame, band, chart, columns_of, fill_marks
 from market_maker.report.figures import Facts, end_of, fills_of, report_from
-from market_maker.report.page import STYLE
+from market_maker.report.page import STYLE, title_of
 from market_maker.report.status import HOUR_MS, is_late, lasting_of
 from market_maker.report.text import details_of, duration, profit_lines, request_lines, when
 
@@ -59,7 +59,7 @@ source.onerror = () => { document.body.className = "lost"; };
 
 def page_of(run: Run, others: Sequence[Run], parts: Mapping[str, str]) -> str:
     """Return the page with the parts known so far, and links to the runs that are going on."""
-    title = f"Run {run.number}: {run.row['symbol']} ({run.row['area']}), {run.row['kind']}"
+    title = title_of(run)
     links = " ".join(f'<a href="/?run={each.number}">run {each.number}</a>' for each in others)
     sections = "".join(
         f'<section><h2>{escape(name)}</h2><div id="{part}">{parts.get(part, "")}</div></section>'

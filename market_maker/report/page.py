@@ -32,9 +32,14 @@ path { fill: none; stroke: var(--line); vector-effect: non-scaling-stroke; }
 """
 
 
+def title_of(run: Run) -> str:
+    """Return what a page about a run is called."""
+    return f"Run {run.number}: {run.row['symbol']} ({run.row['area']}), {run.row['kind']}"
+
+
 def in_html(run: Run, step: Callable[[], None] = lambda: None) -> str:
     """Return the whole page; `step` as in `Facts`. Raises Unreadable."""
-    title = f"Run {run.number}: {run.row['symbol']} ({run.row['area']}), {run.row['kind']}"
+    title = title_of(run)
     facts = Facts(run, step)
     report = report_from(facts)
     parts = [

@@ -1,7 +1,6 @@
 """How far something is that takes longer than a moment: one line on a terminal, else nothing."""
 
 import sys
-from types import TracebackType
 
 from market_maker.clock import SYSTEM, Clock
 
@@ -37,12 +36,7 @@ class Progress:
         self._shown_at = now
         self._write(f"{ERASE}{self._what}: {min(self._done / self._steps, 1):.0%}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._shown_at is not None:
             self._write(ERASE)
 

@@ -294,6 +294,68 @@ def test_the_versions_that_are_upgraded_are_all_before_this_one() -> None:
     assert sorted(EARLIER) == sorted(schema.UPGRADES) == [*range(1, schema.VERSION)]
 
 
+# --- what is written once and whole ---------------------------------------------------------------
+
+
+def test_a_run_whose_first_write_is_taken_back_is_entered_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [sqlite3.OperationalError("database or disk is full")]
+
+    def work(*_: Any) -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(thinning.Thinning, "work", work)
+    clock = Standing(0)
+    journal = begun(directory, has_thread=False, clock=clock)
+    assert journal.number is None
+    pay(journal, 1)
+    clock.seconds += 2
+    journal.end("", proven=True, ended_ms=5)
+    run = only_run(journal)
+    assert (run.number, run.row["ended_ms"], len(run.rows("payments"))) == (1, 5, 1)
+
+
+def test_what_is_written_is_not_written_again_whatever_fails_after_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LOG_MB", 0)
+    journal = begun(directory, has_thread=False)
+    real, journal.path = journal.path, directory / "gone"  # so that its log cannot be looked at
+    pay(journal, 1)
+    assert journal.write()
+    assert journal.write()
+    journal.path = real
+    journal.end("", proven=True, ended_ms=5)
+    assert len(only_run(journal).rows("payments")) == 1
+
+
+def test_a_file_that_was_moved_away_gets_a_new_one_with_the_run(directory: Path) -> None:
+    begun(directory, has_thread=False).end("", proven=True, ended_ms=1)
+    journal = begun(directory, has_thread=False)
+    journal._close()
+    journal.path.rename(directory / "moved")
+    pay(journal, 7)
+    journal.end("", proven=True, ended_ms=5)
+    run = only_run(journal)
+    assert (run.row["ended_ms"], [row["time_ms"] for row in run.rows("payments")]) == (5, [7])
+
+
+def test_a_row_that_can_never_be_written_costs_that_row(directory: Path, caplog: Any) -> None:
+    journal = begun(directory, has_thread=False)
+    pay(journal, 1)
+    journal.put("payments", plain_row, 2, "funding", "1", "\ud800")
+    journal.put("payments", plain_row, 1 << 80, "funding", "1", "")
+    pay(journal, 4)
+    assert journal.write()
+    journal.end("", proven=True, ended_ms=5)
+    run = only_run(journal)
+    assert [row["time_ms"] for row in run.rows("payments")] == [1, 4]
+    assert run.row["lost"] == journal.lost == 2
+    assert caplog.text.count("could not be written") == 2
+
+
 # --- age and size ---------------------------------------------------------------------------------
 
 DAY = 86_400_000
