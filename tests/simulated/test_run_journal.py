@@ -187,6 +187,34 @@ def test_a_dry_run_is_recorded_with_its_virtual_fills_by_both_models(
     assert found.uptimes[""].both > Decimal("0.3")
 
 
+def test_a_run_that_becomes_dry_ends_in_its_journal_and_the_dry_run_is_another(
+    tmp_path: Path,
+) -> None:
+    world = recorded(World(still=False, **MARKETS[CONTRACT]), tmp_path)
+    Lively(world, CONTRACT)
+    bot = world.start()
+    world.run(60)
+    bot.exchange.go_dry()
+    real = world.position()
+    fills = bot.exchange.money.trades.fills
+    settings.DRY_RUN = True
+    world.run(60)
+    bot.exit()
+    assert world.journals
+    runs = sorted(
+        (run for path in files_in(world.journals) for run in runs_in(path)), key=number_of
+    )
+    first, second = (run.row for run in runs)
+    assert (first["kind"], first["how"], second["kind"]) == ("paper", "became a dry run", "dry")
+    live, dry = (report_of(run) for run in runs)
+    assert live.fills == fills
+    assert (live.shown, live.through) == (real, None)
+    assert {row["model"] for row in runs[0].rows("fills")} == {""}
+    assert {row["model"] for row in runs[1].rows("fills")} <= {"touch", "through"}
+    assert dry.fills == bot.exchange.moneys()[0].trades.fills > 0
+    assert bot.exchange.money.trades.fills == fills
+
+
 def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
     canaries = {"API_KEY": "paper-canary-of-the-key", "API_SECRET": "canary-of-the-secret"}
     world = recorded(World(), tmp_path)

@@ -309,6 +309,23 @@ def test_a_dry_run_fills_by_touch_what_was_traded_at_the_price_of_an_order(
     assert (touch.trades.bought, through.trades.bought) == (30, 0)
 
 
+def test_trades_that_a_new_connection_shows_again_fill_nothing(
+    dry: ExchangeInterface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [{"time": str(at), "side": "sell", "price": "8400", "qty": "5"} for at in (1, 2)]
+    monkeypatch.setattr(dry.feed, "recent_trades", lambda: shown)
+    dry.execute(Plan(create=(buy("8400"),)))
+    shown.append({"time": "3", "side": "sell", "price": "8400", "qty": "7"})
+    dry.refresh()
+    assert [order.filled for order in dry.orders.tracker.live()] == [7]
+    shown[:] = [dict(row) for row in shown]
+    dry.refresh()
+    assert [order.filled for order in dry.orders.tracker.live()] == [7]
+    shown.append({"time": "4", "side": "sell", "price": "8400", "qty": "1"})
+    dry.refresh()
+    assert [order.filled for order in dry.orders.tracker.live()] == [8]
+
+
 def test_post_only_looks_at_the_book_once_more(configure: Configure, venue: PaperExchange) -> None:
     configure(POST_ONLY=True)
     exchange = ExchangeInterface(dry_run=False)

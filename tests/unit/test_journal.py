@@ -356,6 +356,24 @@ def test_a_row_that_can_never_be_written_costs_that_row(directory: Path, caplog:
     assert caplog.text.count("could not be written") == 2
 
 
+def test_a_page_overwrites_no_journal(directory: Path) -> None:
+    journal = begun(directory, has_thread=False)
+    journal.end("", proven=True, ended_ms=5)
+    before = journal.path.read_bytes()
+    with pytest.raises(SettingsError, match="choose another name"):
+        report._written(journal.path, "<html>")
+    assert journal.path.read_bytes() == before
+
+
+def test_a_run_whose_pid_another_process_has_got_does_not_run(directory: Path) -> None:
+    journal = begun(directory, has_thread=False)
+    run = only_run(journal)
+    here = dict(run.row) | {"pid": os.getpid()}
+    assert replace(run, row=here | {"begun_ms": SYSTEM.now_ms()}).is_running
+    assert not replace(run, row=here | {"begun_ms": SYSTEM.now_ms() - DAY}).is_running
+    journal.end("", proven=True, ended_ms=5)
+
+
 # --- age and size ---------------------------------------------------------------------------------
 
 DAY = 86_400_000
