@@ -39,6 +39,12 @@ def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
         time.sleep(0.01)
 
 
+def pytest_configure() -> None:
+    """Heed Ctrl-C, and let the processes of tests heed it: a script's background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each worker begin with its part of what takes long; the others' rest fills the gaps."""
