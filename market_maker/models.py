@@ -1,7 +1,6 @@
-"""The values of the control loop: frozen, exact, in the units of the venue.
+"""The values of the control loop: frozen, exact, in the units of the venue. Times are ms UTC.
 
-Prices and money are `Decimal`. Quantities are `Decimal` too: whole contracts for `pc`, base
-currency for `bb`. Times are integer milliseconds UTC.
+Prices, money and quantities (contracts of `pc`, base currency of `bb`) are `Decimal`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,6 +60,7 @@ class Instrument:
     face_value: Decimal = Decimal(1)  # of one contract, in the quote currency
     last_price: Decimal | None = None
     mark_price: Decimal | None = None
+    mid_price: Decimal | None = None  # of a pair, which has no mark price
     index_price: Decimal | None = None
     funding_rate: Decimal | None = None  # a fraction; above zero longs pay, as far as is known
     funding_hours: Decimal | None = None  # until it is paid
@@ -76,8 +76,8 @@ class Instrument:
 
     @property
     def valuation_price(self) -> Decimal | None:
-        """The price that values a position: the mark price, else the last price."""
-        return self.mark_price or self.last_price
+        """The price that values a position: the mark, of a pair the mid, else the last price."""
+        return self.mark_price or self.mid_price or self.last_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

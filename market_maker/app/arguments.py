@@ -206,6 +206,9 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
         metavar="RUN",
         help="its number, `last` (default), or a journal: the last run of that file",
     )
+    parser.add_argument(
+        "--since", type=_date, metavar="DATE", help="add up the runs since then instead"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
     parser.add_argument("--csv", choices=("fills", "orders", "equity"), help="rows as CSV")
 
@@ -216,6 +219,8 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
         given = [name for name in ("json", "html", "csv") if getattr(arguments, name)]
         if len(given) > 1:
             error(f"--{given[0]} does not go with --{given[1]}")
+        if arguments.since and (arguments.run != "last" or arguments.html or arguments.csv):
+            error("--since adds up runs: it goes with --json alone")
     if arguments.command == "cancel" and arguments.yes and not arguments.close:
         error("--yes goes with --close")
     if arguments.command not in {"paper", ""}:

@@ -2,12 +2,15 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
+from market_maker.guard.runfiles import holders
 from market_maker.journal import Run, Unreadable, files_in, runs_in
 from market_maker.report import (
     STEPS,
@@ -21,10 +24,15 @@ from market_maker.report import (
     status_of,
     status_text,
     summary_of,
+    totals_json,
+    totals_of,
+    totals_text,
 )
 from market_maker.utils.progress import Progress
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LISTED = 20
 """So many runs are listed without --all."""
@@ -37,18 +45,9 @@ HEAD += f"  {'Profit after fees':>20}  Ended"
 
 def list_runs(arguments: argparse.Namespace) -> str:
     """Return the runs as lines of text, the latest last."""
-    runs = all_runs()
-    if since := arguments.since:
-        runs = [run for run in runs if run.row["begun_ms"] >= since.timestamp() * 1000]
-    shown = runs if arguments.all or since else runs[-LISTED:]
-    lines = [HEAD]
-    with Progress("Reading the runs", len(shown)) as progress:
-        for run in shown:
-            progress.step()
-            try:
-                lines.append(line_of(summary_of(run)))
-            except BROKEN as error:
-                logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
+    runs = all_runs(since=arguments.since)
+    shown = runs if arguments.all or arguments.since else runs[-LISTED:]
+    lines = [HEAD, *_each(shown, lambda run: line_of(summary_of(run)))]
     if len(shown) < len(runs):
         lines.append(f"{len(runs) - len(shown)} earlier runs are not shown: --all shows them.")
     return "\n".join(lines) + "\n"
@@ -57,8 +56,10 @@ def list_runs(arguments: argparse.Namespace) -> str:
 def show_report(arguments: argparse.Namespace) -> str:
     """Return the report of a run as text, JSON or CSV, or write a page and say so.
 
-    Raises SettingsError without that run.
+    With `since`, add up the runs that have begun since then. Raises SettingsError without a run.
     """
+    if arguments.since:
+        return _show_totals(arguments.since, is_json=arguments.json)
     run = _find(arguments.run)
     try:
         if arguments.csv:
@@ -79,17 +80,41 @@ def show_status(arguments: argparse.Namespace) -> str:
     """
     now_ms, found, texts = SYSTEM.now_ms(), [], []
     latest = {run.row.get("pid"): run for run in all_runs()}  # a pid is that of one process
+    unseen = {each.pid for each in holders(default_directory())}
     for run in latest.values():
         if run.is_running:
             try:
                 status = status_of(run, now_ms)
                 texts.append(status_text(status))
                 found.append(status)
+                unseen.discard(run.row["pid"])
             except BROKEN as error:
                 logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
+    for pid in sorted(unseen):
+        logger.warning("A bot runs, process %s, of which no journal tells: see its log.", pid)
     if not found and not arguments.json:
+        if unseen:
+            raise SettingsError("no journal tells what the bot does that runs here")
         raise SettingsError("no bot runs here; `report` shows what the last run did")
     return status_json(found) if arguments.json else "\n".join(texts)
+
+
+def _show_totals(since: datetime, *, is_json: bool) -> str:
+    totals = totals_of(_each(all_runs(since=since), summary_of))
+    if not totals and not is_json:
+        raise SettingsError(f"no run has begun since {since:%F %T %Z}: `runs --all` lists them")
+    return totals_json(totals) if is_json else totals_text(totals)
+
+
+def _each(runs: Sequence[Run], make: Callable[[Run], T]) -> Iterator[T]:
+    """Yield what is made of each run; one that is unreadable is left out, and said."""
+    with Progress("Reading the runs", len(runs)) as progress:
+        for run in runs:
+            progress.step()
+            try:
+                yield make(run)
+            except BROKEN as error:
+                logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
 
 
 def _written(file: Path, text: str) -> str:
@@ -127,15 +152,16 @@ def _last(runs: Sequence[Run], where: str) -> Run:
     return runs[-1]
 
 
-def all_runs() -> list[Run]:
-    """Return all runs in the order of their beginning; a journal that is unreadable is said."""
+def all_runs(*, since: datetime | None = None) -> list[Run]:
+    """Return the runs in the order of their beginning; a journal that is unreadable is said."""
     runs: list[Run] = []
     for path in files_in(default_directory()):
         try:
             runs += sorted(runs_in(path), key=_begun)
         except BROKEN as error:
             logger.warning("Left out: %s.", error)
-    return sorted(runs, key=_begun)
+    since_ms = since.timestamp() * 1000 if since else 0
+    return sorted((run for run in runs if run.row["begun_ms"] >= since_ms), key=_begun)
 
 
 def _begun(run: Run) -> tuple[int, int]:

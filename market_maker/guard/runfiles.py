@@ -226,3 +226,10 @@ class RunFiles:
         vouched = {"sends": False} if found is None else {"sends": True} | found
         if vouched | changed != found:
             self._files.write(".json", json.dumps(vouched | changed) + "\n")
+
+
+def holders(directory: Path) -> list[Holder]:
+    """Return the bots that hold the locks of a directory; guards are left out."""
+    names = [path.stem for path in sorted(directory.glob("*.lock"))]
+    found = [InstanceLock(PrivateFiles(directory, name)).holder() for name in names]
+    return [holder for holder in found if holder and not holder.is_guard]

@@ -5,6 +5,7 @@ quoting   when and how near it quoted              levels     what became of its
 budget    its requests, against the limits         markouts   how prices went on after fills
 text      one screen of text                       page       one HTML file, with its charts
 drawings  the charts of a run                      tables     rows as CSV
+totals    what several runs have earned together
 status    what a running bot does now              live       a page of that, renewed (a door)
 """
 
@@ -13,6 +14,7 @@ from market_maker.report.page import in_html
 from market_maker.report.status import status_json, status_of, status_text
 from market_maker.report.tables import TABLES, csv_of
 from market_maker.report.text import in_json, in_text, line_of
+from market_maker.report.totals import totals_json, totals_of, totals_text
 
 __all__ = [
     "STEPS",
@@ -28,4 +30,7 @@ __all__ = [
     "status_of",
     "status_text",
     "summary_of",
+    "totals_json",
+    "totals_of",
+    "totals_text",
 ]

@@ -1,7 +1,7 @@
 """How a run's profit divides into parts, and what it held meanwhile."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from market_maker.journal import Row
@@ -32,6 +32,13 @@ class Profit:
     def total(self) -> Decimal:
         """Return the profit of the run after fees."""
         return self.spread + self.inventory + self.fees + self.funding
+
+    def __add__(self, other: "Profit") -> "Profit":
+        """Return the sums of each part."""
+        return Profit(*(getattr(self, each.name) + getattr(other, each.name) for each in PARTS))
+
+
+PARTS = fields(Profit)
 
 
 def profit_of(

@@ -30,6 +30,8 @@ class Decided:
     limits: strategy.Limits
     relist: Decimal
     decision: Decision
+    is_beside: bool = False
+    """Whether the wanted orders were to stand beside the open ones, not in their place."""
 
 
 class Converger:
@@ -65,7 +67,10 @@ class Converger:
         snapshot = self._exchange.view.read()
         more = [request_of(order, None, snapshot.instrument) for order in orders]
         _check_number(len(more) + len(snapshot.orders))
-        decision = strategy.decide_more(more, snapshot, self._limits())
+        limits = self._limits()
+        decision = strategy.decide_more(more, snapshot, limits)
+        asked = (tuple(more), snapshot, limits, exact(settings.RELIST_INTERVAL))
+        self._exchange.records.decision(Decided(*asked, decision, is_beside=True))
         return self._execute(decision, len(more) + len(snapshot.orders))
 
     def take_returned(self, returned: object) -> None:

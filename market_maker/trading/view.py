@@ -90,6 +90,8 @@ class View:
             raise Temporary("no data yet for instrument")
         self._instrument = instrument = self._prices.completed(instrument)
         ticker = replace(ticker, last=instrument.last_price)
+        if not instrument.is_contract:
+            instrument = replace(instrument, mid_price=ticker.mid)
         if self._orders.is_dry:
             views = [self._virtual_position(ledger, position) for ledger in self._virtual]
             position, exposure = views[0], Exposure.of(*map(_legs, views))

@@ -55,7 +55,10 @@ def test_the_report_of_a_run_tells_what_the_exchange_knows(market: str, tmp_path
     bot = world.start()
     world.run(120)
     market_stands_still(world)
-    money, instrument = money_of(world), bot.exchange.snapshot().instrument
+    snapshot = bot.exchange.snapshot()
+    money, instrument = money_of(world), snapshot.instrument
+    marks = {CONTRACT: instrument.mark_price, SPOT: snapshot.ticker.mid}
+    assert instrument.valuation_price == marks[market]
     bot.control.stop("the test is over")
     bot.exit()
     run = last_run(world)
@@ -118,7 +121,8 @@ def test_each_decision_is_recorded_with_its_inputs_and_a_repeated_one_refers_to_
             assert row["same_as"] in full
     assert 1 < len(full) <= len(found)
     first = next(iter(full.values()))
-    assert set(first) == {"wanted", "snapshot", "limits", "relist", "decision"}
+    names = {"wanted", "snapshot", "limits", "relist", "decision", "is_beside"}
+    assert set(first) == names
     assert len(first["wanted"]) == len(first["decision"]["plan"]["create"]) == 4
     assert Decimal(first["wanted"][0]["price"]) > 0
     assert first["snapshot"]["instrument"]["symbol"] == "BTC_USD"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args, get_type_hints
 from urllib.parse import unquote
 
 import pytest
@@ -23,9 +24,11 @@ from markdown_it.token import Token
 from market_maker.app import docs
 from market_maker.app.arguments import parse
 from market_maker.errors import SettingsError
+from market_maker.journal import schema
 from market_maker.models import Instrument, Ticker
 from market_maker.paper.exchange.instrument import listed
 from market_maker.paper.faults.reading import read_faults
+from market_maker.report import figures
 from market_maker.safety import Facts
 from market_maker.safety.breakers import EVENTS
 from market_maker.safety.trading_state import RULES, TradingState
@@ -271,6 +274,32 @@ def test_every_block_of_python_compiles_and_every_recipe_is_valid(
         tick = 0.01 if recipe.INSTRUMENTTYPE == "bb" else 0.05
         doubts = doubtful_pairs(recipe, tick=tick, price=165.0)
         assert len(names) < 4 or doubts == [], page
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+def named_by(value: object) -> set[str]:
+    """Return the names of fields of a dataclass, or of the dataclasses that its fields hold."""
+    found = {each.name for each in dataclasses.fields(value)}  # type: ignore[arg-type]
+    hints = get_type_hints(value, vars(figures))
+    kinds = [kind for hint in hints.values() for kind in (hint, *get_args(hint))]
+    for kind in kinds:
+        found |= named_by(kind) if dataclasses.is_dataclass(kind) else set()
+    return found
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_tells_every_field_of_the_json(language: str) -> None:
+    rows = next(rows for _, rows in tables(PAGES[language]["report.md"]) if rows[0][0] == "`run`")
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", "".join(row))}
+    of_run = set(schema.COLUMNS["balances"]) | {"run"} | columns_of_runs()
+    derived = {"total", "impact", "fill_ratio", "wait_seconds"}
+    assert told == (named_by(figures.Report) | of_run | derived) - {"waited_ms"}
+
+
+def columns_of_runs() -> set[str]:
+    return set(re.findall(r"(\w+) (?:INTEGER|TEXT)", schema.TABLES["runs"]))
 
 
 # --- the paper exchange -----------------------------------------------------------------------

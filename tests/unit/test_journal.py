@@ -1,6 +1,7 @@
 """The journal: nothing waits for it, and what it could not record it says."""
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from market_maker.account import Account
 from market_maker.app import report
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
+from market_maker.guard.lock import InstanceLock
+from market_maker.guard.private_files import PrivateFiles
 from market_maker.journal import (
     Beginning,
     Journal,
@@ -610,3 +615,50 @@ def test_a_journal_that_somebody_has_written_into_hides_no_other(
     )
     with suppress(SettingsError):
         report.show_report(wanted)
+
+
+def test_runs_are_added_up_by_kind_and_market_and_the_parts_stay_a_whole(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "default_directory", lambda: directory)
+    day_ms = 86_400_000
+    for number, symbol in enumerate(("BTC_USD", "BTC_USD", "BTC_USD", "ETH_USD")):
+        journal = Journal("it", directory=directory, has_thread=False)
+        journal.begin(replace(BEGINNING, symbol=symbol, begun_ms=number * day_ms))
+        begun_ms = number * day_ms
+        opening = (begun_ms, "1", "0", "0", "0", "0", "8000", "10")
+        journal.put("opening", plain_row, *opening)
+        fill = (begun_ms + 1, 1, "oid", "1", "Buy", 0, "10", "8000", "0.0001", "BTC", 1)
+        journal.put("fills", plain_row, *fill, "7999", "8003", "")
+        journal.put("prices", plain_row, begun_ms + 2, 2, "7999", "8003", "8100")
+        journal.end("over", proven=True, ended_ms=begun_ms + 1000)
+    since = datetime.fromtimestamp(1, UTC)
+    wanted = argparse.Namespace(since=since, json=True, run="last", html=None, csv=None)
+    btc, eth = json.loads(report.show_report(wanted))
+    assert (btc["symbol"], btc["runs"], btc["fills"], btc["begun_ms"]) == ("BTC_USD", 2, 2, day_ms)
+    assert (eth["symbol"], eth["runs"], eth["fills"]) == ("ETH_USD", 1, 1)
+    one, two = Decimal(eth["profit"]["total"]), Decimal(btc["profit"]["total"])
+    assert two == 2 * one == 2 * (10 * (1 / Decimal(8000) - 1 / Decimal(8100)) - Decimal("0.0001"))
+    parts = ("spread", "inventory", "fees", "funding")
+    assert sum(Decimal(btc["profit"][part]) for part in parts) == two
+    wanted.json = False
+    text = report.show_report(wanted)
+    assert text.startswith("paper, BTC_USD (BTC): 2 runs since 1970-01-02 00:00:00 UTC, 2 s in all")
+    wanted.since = datetime.fromtimestamp(9 * day_ms / 1000, UTC)
+    with pytest.raises(SettingsError, match="no run has begun since"):
+        report.show_report(wanted)
+
+
+def test_a_bot_whose_journal_tells_nothing_is_not_taken_for_none(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(report, "default_directory", lambda: directory)
+    lock = InstanceLock(PrivateFiles(directory, "a-bot"))
+    lock.take()
+    (directory / "it.journal").write_bytes(b"garbage")
+    with pytest.raises(SettingsError, match="no journal tells what the bot does"):
+        report.show_status(argparse.Namespace(json=False))
+    assert f"A bot runs, process {os.getpid()}, of which no journal tells" in caplog.text
+    lock.release()
+    with pytest.raises(SettingsError, match="no bot runs here"):
+        report.show_status(argparse.Namespace(json=False))
