@@ -3,18 +3,24 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from market_maker.models import ZERO, Fill, Instrument, Side
 
-MAKER, TAKER = Decimal("0.00025"), Decimal("0.00075")
-"""The expected rates, as fractions of the value. No document names them: that of takers follows
-from the margin of captured orders (gte-api §7.1)."""
 PRINTED = Decimal("0.000001")
 """The step of the amounts that the venue prints, cut towards zero."""
 SLACK = Decimal("1e-9")
 """How far the value of a fill may be off, as average prices are printed with six decimals."""
 REMEMBER = 10_000
 """Orders whose fees so far are kept."""
+
+
+class Rates(NamedTuple):
+    """Fees as fractions of the value of a fill; below zero the venue pays."""
+
+    maker: Decimal = Decimal("0.00025")
+    taker: Decimal = Decimal("0.00075")
+    """No document names them: that of takers follows from the margin of captured orders."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,8 @@ class FeeLedger:
         """In the base currency of a pair."""
         self.contradiction = ""
         """The first fee that the rates do not explain, in words; empty while there is none."""
+        self.rates = Rates()
+        """What is expected."""
         self._orders: OrderedDict[str, _OfOrder] = OrderedDict()
 
     def book(self, fill: Fill, value: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
@@ -64,15 +72,17 @@ class FeeLedger:
 
     def _total(self, so_far: _OfOrder, basis: Decimal, fill: Fill) -> Decimal:
         """Return the fees of an order so far, its latest fill of this basis included."""
-        first, second = (TAKER, MAKER) if fill.order.is_taker else (MAKER, TAKER)
+        maker, taker = self.rates
+        first, second = (taker, maker) if fill.order.is_taker else (maker, taker)
         likely = so_far.fee + basis * first
         if fill.order.fee is None:
             return likely
-        printed = abs(fill.order.fee)
+        is_rebate = maker < 0 and fill.order.fee < 0  # else its sign tells nothing
+        printed = fill.order.fee if is_rebate else abs(fill.order.fee)
         for total in (likely, so_far.fee + basis * second):
-            if printed - SLACK <= total < printed + PRINTED + SLACK:
+            if _is_printed(total, printed):
                 return total
-        low, high = so_far.basis * min(MAKER, TAKER), so_far.basis * max(MAKER, TAKER)
+        low, high = so_far.basis * min(maker, taker), so_far.basis * max(maker, taker)
         if not low - PRINTED <= printed <= high + SLACK and not self.contradiction:
             rate = printed / so_far.basis
             self.contradiction = (
@@ -80,3 +90,10 @@ class FeeLedger:
                 f"{rate:.6%}; {first:.3%} was expected"
             )
         return printed
+
+
+def _is_printed(total: Decimal, printed: Decimal) -> bool:
+    """Return whether an amount is printed so: cut towards zero."""
+    size, shown = abs(total), abs(printed)
+    same_sign = total * printed > 0 or size < PRINTED + SLACK
+    return same_sign and shown - SLACK <= size < shown + PRINTED + SLACK

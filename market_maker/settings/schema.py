@@ -156,6 +156,14 @@ class SettingsBase:
     MAX_OPEN_VALUE: float = setting(
         0, "Worth of all open orders at most, in SETTLECURRENCY; 0 is no limit.", low=0
     )
+    MAKER_FEE: float = setting(
+        0.00025,
+        "Fees as fractions of the value of a fill, for resting orders and for those that take;\n"
+        "below zero the venue pays. A row that prints another fee is counted as it prints.",
+        low=-0.01,
+        high=0.01,
+    )
+    TAKER_FEE: float = setting(0.00075, "", low=-0.01, high=0.01)
     MAX_LOSS: float = setting(
         0,
         "When a run has lost so much, in SETTLECURRENCY and after fees, all orders are cancelled\n"

@@ -8,7 +8,7 @@ from market_maker.control import Control
 from market_maker.decimals import exact
 from market_maker.errors import Fatal, RequestError, Temporary
 from market_maker.models import Fill, Plan, Snapshot
-from market_maker.money import Money, VirtualLedger
+from market_maker.money import Money, Rates, VirtualLedger
 from market_maker.orders.orders import Orders
 from market_maker.orders.sweep import LEAVE_SECONDS
 from market_maker.safety import SILENT_AFTER, Health
@@ -134,6 +134,9 @@ class Exchange:
     def refresh(self) -> Health:
         """Reconcile own orders, read what is due over REST, and return the trading state."""
         self.orders.executor.start_decision()
+        rates = Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE))
+        for money in (self.money, *(ledger.money for ledger in self.virtual)):
+            money.fees.rates = rates
         slow_at = self._clock.monotonic() + SLOW_SECONDS
 
         def has_time() -> bool:

@@ -19,6 +19,7 @@ from market_maker.paper.exchange.errors import ApiError
 from market_maker.paper.exchange.instrument import CONTRACT
 from market_maker.paper.market.setup import DEPOSITS, OWNER
 from market_maker.settings import settings
+from market_maker.simulation.timeline import Killed
 from tests.chaos.digest import Digest
 from tests.chaos.in_force import InForce, written
 from tests.chaos.injections import KINDS, WIDE_KINDS, Injection
@@ -28,7 +29,6 @@ from tests.chaos.shape import DRAWS, PREFIX, WIDE, shape_of
 from tests.chaos.truth import Truth
 from tests.chaos.uptime import Uptime
 from tests.chaos.violation import Violation
-from tests.world.timeline import Killed
 from tests.world.world import World
 
 GAP_SECONDS = 25.0

@@ -55,8 +55,8 @@ BUGS = (
     Bug(
         "the last price values a position before the mark",
         "models.py",
-        "        return self.mark_price or self.last_price\n",
-        "        return self.last_price or self.mark_price\n",
+        "        return self.mark_price or self.mid_price or self.last_price\n",
+        "        return self.last_price or self.mark_price or self.mid_price\n",
     ),
     Bug(
         "creates still leave while a restart is asked for",

@@ -22,12 +22,12 @@ from market_maker.errors import VenueUnreachable
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
 from market_maker.safety.trading_state import SILENT_AFTER, TradingState
+from market_maker.simulation.connections import SimulatedConnections, Socket
 from market_maker.wire import tls
 from market_maker.ws import session, vitals
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.chaos.market import Walk
 from tests.world.feed_scene import quoting
-from tests.world.network import SimulatedConnections, Socket
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state, when
 from tests.world.world import World

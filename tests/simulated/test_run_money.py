@@ -16,9 +16,9 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.settings import settings
+from market_maker.simulation.timeline import START_MS
 from tests.world.lively import Lively
 from tests.world.scene import said
-from tests.world.timeline import START_MS
 from tests.world.world import World
 
 ATOM = Decimal("1e-18")

@@ -39,7 +39,8 @@ ROOMS = [
     Room("auth", files="auth", doors="auth", uses=""),
     Room(
         "wire",
-        doors="codes endpoints failures fields protocol rest shared transport tls venue_clock",
+        doors="addresses codes endpoints failures fields protocol rest shared transport tls "
+        "venue_clock",
         uses="auth",
     ),
     Room("ws", doors="ws_thread", uses="auth wire"),
@@ -65,11 +66,17 @@ ROOMS = [
     Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
     Room("paper.api", doors="*", uses="paper.exchange paper.market paper.faults"),
     Room("paper.server", doors="*", uses="paper.exchange paper.market paper.faults paper.api"),
+    Room(
+        "simulation",
+        doors="*",
+        uses="ws gte wire settings orders journal trading market_maker "
+        "paper.exchange paper.market paper.faults paper.api paper.server",
+    ),
     Room("app"),
     Room("main", files="__main__"),
 ]
 PLACE = {room.name: place for place, room in enumerate(ROOMS)}
-MAY_USE_PAPER = {"app"}
+MAY_USE_PAPER = {"app", "simulation"}
 IMPURE = set("time random threading queue logging socket os io pathlib asyncio".split())
 RUN_TIME_PACKAGES = {"requests", "urllib3", "websocket"}
 PAPER_PACKAGES = {"aiohttp"}

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
 from market_maker.money.balance import LASTING_SECONDS, BalanceLedger, Realised, Step
-from market_maker.money.fees import MAKER, TAKER, FeeLedger
+from market_maker.money.fees import FeeLedger, Rates
 from market_maker.paper.api.encoding import cut
 
 D = Decimal
+MAKER, TAKER = Rates()
 INVERSE = Instrument(
     instrument_type="pc", settle_currency="BTC", symbol="BTC_USD", tick=Decimal("0.5")
 )
@@ -76,6 +77,22 @@ def test_a_buy_of_a_pair_pays_in_what_it_receives() -> None:
     assert ledger.book(fill("2", None), D(16_000), PAIR) == (2 * MAKER, "BTC")
     assert ledger.book(fill("2", None, Side.SELL), D(16_000), PAIR) == (16_000 * MAKER, "USDT")
     assert ledger.worth(D(9000)) == 16_000 * MAKER + 2 * MAKER * 9000
+
+
+@given(
+    st.lists(st.tuples(values, st.booleans()), min_size=1, max_size=6),
+    st.sampled_from([Rates(D("-0.00025"), D("0.00075")), Rates(D(0), D("0.0005"))]),
+)
+def test_fees_of_any_sign_are_booked_as_the_venue_charges_them(
+    fills: list[tuple[Decimal, bool]], rates: Rates
+) -> None:
+    ledger, true = FeeLedger(), D(0)
+    ledger.rates = rates
+    for value, took in fills:
+        true += value * (rates.taker if took else rates.maker)
+        ledger.book(fill("1", cut(true), taker=took), value, INVERSE)
+    assert ledger.paid == true
+    assert ledger.contradiction == ""
 
 
 @pytest.mark.parametrize("printed", ["0.01", "0.0001", "0"])

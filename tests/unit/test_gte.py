@@ -42,9 +42,9 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders import sweep
 from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.simulation.timeline import Timeline
 from market_maker.wire import codes, endpoints, protocol
 from market_maker.wire.throttle import Throttle
-from tests.world.timeline import Timeline
 
 URL = "https://venue.invalid"
 CREATE_URL = f"{URL}/v1/api/pc/order/create"

@@ -18,7 +18,7 @@ from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
 from market_maker.models import CreateEvent, OrderRequest, Side
 from market_maker.orders.notes import Notes
-from tests.world.timeline import Timeline
+from market_maker.simulation.timeline import Timeline
 
 KEY = "the-key-of-the-account"
 

@@ -24,8 +24,8 @@ from market_maker.orders.sweep import (
     Sweep,
     prove_none_left,
 )
+from market_maker.simulation.timeline import Timeline
 from market_maker.wire.venue_clock import VenueClock
-from tests.world.timeline import Timeline
 
 OTHERS = "manual"
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.orders.sweep import LATE_MS
 from market_maker.paper.exchange.quirks import DEFAULTS
+from market_maker.simulation.timeline import Timeline
 from market_maker.wire.venue_clock import AHEAD_MS, SAMPLES, STEP_MS, VenueClock
-from tests.world.timeline import Timeline
 
 AHEAD = 1_000
 """By how many ms the venue's clock is ahead of the machine's in these tests."""

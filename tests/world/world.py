@@ -1,17 +1,14 @@
 """A bot and an exchange in one process on simulated time: the same seed gives the same run."""
 
 import logging
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from market_maker.client_oid import is_ours
-from market_maker.gte import GTE
-from market_maker.journal import Journal
 from market_maker.market_maker import OrderManager
 from market_maker.orders.notes import note_of, read_notes
 from market_maker.orders.startup import EarlierRuns
@@ -25,27 +22,17 @@ from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.faults.schedule import Fault
 from market_maker.paper.market.setup import OWNER, set_up, still_book
 from market_maker.paper.market.tape import BTC_USD
-from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, Venue
 from market_maker.settings import settings
-from market_maker.trading import Runtime
+from market_maker.simulation import world as simulation
+from market_maker.simulation.timeline import START_MS
+from market_maker.simulation.world import CONNECTION
 from market_maker.wire.throttle import Throttle
-from tests.world.network import Network, SimulatedConnections
-from tests.world.timeline import START_MS, Timeline
 
-VENUE_TICK = 0.25
 _is_ours = lru_cache(10_000)(is_ours)
-GIVEN: dict[str, Any] = {
-    "API_URL_BASE": "http://127.0.0.1:1",
-    "WS_URL": "ws://127.0.0.1:1",
-    "API_KEY": PAPER_KEY,
-    "API_SECRET": PAPER_SECRET,
-    "DRY_RUN": False,
-    "ORDER_PAIRS": 3,
-    "LOOP_INTERVAL": 2,
-}
+GIVEN: dict[str, Any] = CONNECTION | {"ORDER_PAIRS": 3, "LOOP_INTERVAL": 2}
 
 
-class World:
+class World(simulation.World):
     """One exchange, one network, one bot at a time. Only `run` and the bot let time pass."""
 
     def __init__(
@@ -58,20 +45,13 @@ class World:
         start_ms: int = START_MS,
         **changed: Any,
     ) -> None:
-        self.chance = random.Random(f"world {seed}")
-        self.timeline = Timeline(start_ms)
         exchange, _ = set_up(crowd=False, quirks=quirks)
-        self.exchange = exchange
-        self.venue = Venue(exchange, seed)
-        self.network = Network(self.timeline, self.venue, random.Random(f"network {seed}"))
-        self._bots_chance = Chance(self.chance)
+        super().__init__(exchange, seed=seed, start_ms=start_ms)
         self.key = key
         """What the bot trades, and the methods below are about."""
         about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
         self.settings = GIVEN | about | changed
         self.bot: OrderManager | None = None
-        self.journals: Path | None = None
-        """Where the bots keep their journals; None: they have none."""
         self._had_bot = False
         self.runs: list[str] = []
         """What the run files of the bots' machine hold: the ids of their runs, ..."""
@@ -83,13 +63,6 @@ class World:
         """The orders that the owner of the account placed by hand."""
         if still:
             self.play(still_book())
-        self.timeline.every(quirks.push_period_s, lambda: self.venue.pulse(self._clock()))
-        self.timeline.every(VENUE_TICK, self._tick)
-
-    def _tick(self) -> None:
-        self.venue.tick(self._clock())
-        if self.venue.refusing:
-            self.network.drop_all()
 
     def _clock(self) -> int:
         return self.timeline.true_ms()
@@ -103,24 +76,6 @@ class World:
         finally:
             vars(settings).clear()
             vars(settings).update(saved)
-
-    def runtime(self, earlier: EarlierRuns | None = None) -> Runtime:
-        """Return what a bot of this world is given."""
-        client = partial(
-            GTE,
-            clock=self.timeline,
-            connections=SimulatedConnections(self.network),
-            chance=self._bots_chance,
-        )
-        return Runtime(
-            clock=self.timeline,
-            client=client,
-            chance=self._bots_chance,
-            earlier=earlier or self._earlier(),
-            journal=partial(Journal, directory=self.journals, has_thread=False)
-            if self.journals
-            else None,
-        )
 
     def _earlier(self) -> EarlierRuns:
         known = frozenset(self.runs) if self.runs else None
@@ -138,7 +93,7 @@ class World:
     ) -> OrderManager:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
         settings.load(file, overrides={} if file else self.settings | changed)
-        self.bot = kind.made_with(self.runtime(earlier))
+        self.bot = kind.made_with(self.runtime(earlier or self._earlier()))
         self.runs.append(self.bot.exchange.gte.run)
         self.has_crashed = False
         self.bot.exchange.gte.on_create = lambda *create: self.notes.append(note_of(*create))
@@ -285,17 +240,6 @@ class World:
         ticks = self.exchange.listing(self.key).instrument.ticks(Decimal(price))
         assert ticks is not None
         return ticks
-
-
-class Chance(random.Random):
-    """What a bot draws from: its run's id apart from all else, so that a run can be repeated."""
-
-    def __init__(self, world: random.Random) -> None:
-        super().__init__(world.random())
-        self._world = world
-
-    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
-        return self._world.randrange(start, stop, step)
 
 
 def silence() -> None:
