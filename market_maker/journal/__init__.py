@@ -6,7 +6,7 @@ thinning  removes old rows, a few a time   place     its file system, and who ha
 reader    runs and their rows, for reports
 """
 
-from market_maker.journal.file import Beginning, name_of
+from market_maker.journal.file import Beginning, name_of, tell_market
 from market_maker.journal.reader import MID, Row, Run, Unreadable, files_in, runs_in
 from market_maker.journal.rows import Rows, opening, plain_row
 from market_maker.journal.schema import SUFFIX
@@ -28,4 +28,5 @@ __all__ = [
     "opening",
     "plain_row",
     "runs_in",
+    "tell_market",
 ]

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import stat
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -94,6 +94,12 @@ def enter(db: sqlite3.Connection, beginning: Beginning, path: Path) -> int:
         (number, *(given[name] for name in schema.BEGINNING)),
     )
     return number
+
+
+def tell_market(path: Path, number: int, market: str) -> None:
+    """Record what the market of a back-test that has ended was: JSON. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, timeout=LOCKED_SECONDS)) as db, db:
+        db.execute("UPDATE runs SET market = ? WHERE number = ?", (market, number))
 
 
 def _make_tables(db: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ TIMES_AND_TEXTS = {
     *("run", "time_ms", "arrival", "level", "close", "number", "is_restart", "proven"),
     *("begun_ms", "ended_ms", "opened_ms", "dropped", "lost", "state", "reason", "step", "side"),
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
-    *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms"),
+    *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms", "market"),
     *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as", "model", "text"),
 }
 """The columns that hold no decimals; `detail` of decisions is bytes."""

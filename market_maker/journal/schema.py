@@ -6,7 +6,7 @@ never step back. `run` is the number of the run.
 """
 
 SUFFIX = ".journal"
-VERSION = 3
+VERSION = 4
 """The version of the tables, in the file as `user_version`."""
 MARK = 0x47544D4D
 """`application_id`: the file is a journal of ours."""
@@ -14,7 +14,7 @@ MARK = 0x47544D4D
 TABLES = {
     "runs": """
         number INTEGER PRIMARY KEY,
-        kind TEXT NOT NULL,            -- live, paper or dry
+        kind TEXT NOT NULL,            -- live, paper, dry or backtest
         instrument_type TEXT NOT NULL, -- pc: contracts, bb: spot
         area TEXT NOT NULL,            -- settlement currency, or quote currency of a pair
         symbol TEXT NOT NULL,
@@ -36,7 +36,8 @@ TABLES = {
         mark TEXT,
         balance TEXT,                  -- total as the venue shows it
         pid INTEGER NOT NULL DEFAULT 0, -- of the process; 0: not known
-        thinned_ms INTEGER NOT NULL DEFAULT 0 -- but for money, rows before it are gone""",
+        thinned_ms INTEGER NOT NULL DEFAULT 0, -- but for money, rows before it are gone
+        market TEXT NOT NULL DEFAULT ''  -- JSON: of a back-test, what it was run on""",
     "ticks": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         state TEXT NOT NULL, reason TEXT NOT NULL,
@@ -146,6 +147,7 @@ UPGRADES = {
         "detail BLOB)",
         *(INDEXES[table] for table in ("log", "requests", "decisions")),
     ),
+    3: ("ALTER TABLE runs ADD COLUMN market TEXT NOT NULL DEFAULT ''",),
 }
 """What makes tables of a version those of the next one, as that was: later columns are added by
 later upgrades. A new column is the last of its table."""

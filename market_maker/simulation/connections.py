@@ -139,7 +139,7 @@ class Socket:
         if network.black_hole or network.cut_off:
             return
         now = network.timeline.monotonic()
-        at = now + network.way() + network.lag + delay
+        at = now + network.feed_way() + network.lag + delay
         if not delay:
             at = self._last_at = max(at, self._last_at)
         network.timeline.after(at - now, lambda: self._arrive(frame))

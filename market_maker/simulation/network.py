@@ -1,7 +1,8 @@
 """The way between a bot and a venue on simulated time: REST requests and WebSocket frames."""
 
+import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
@@ -29,13 +30,19 @@ NO_ADDRESS = "Temporary failure in name resolution"
 
 
 class Network:
-    """Carries requests and frames; `alive` says whether the bot's process still lives."""
+    """Carries requests and frames, and loses or delays them where it is told to."""
 
     def __init__(self, timeline: Timeline, venue: Venue, chance: random.Random) -> None:
         self.timeline = timeline
         self.venue = venue
         self._chance = chance
         self.latency = (0.005, 0.03)
+        """The least and the most seconds that a message travels, either way."""
+        self.feed_way: Callable[[], float] = self.way
+        """Returns how long a frame travels."""
+        self.journey: Callable[[str], Iterator[float]] = self._journey
+        """Returns, for a request to this path, how long it travels, and then its answer; endless
+        for an answer that never comes."""
         self.black_hole = False
         """Whether packets vanish without a word, on connections old and new."""
         self.no_resolver = False
@@ -69,6 +76,10 @@ class Network:
     def way(self) -> float:
         """Return how long a message travels, in seconds."""
         return self._chance.uniform(*self.latency)
+
+    def _journey(self, _path: str) -> Iterator[float]:
+        while True:
+            yield self.way()
 
     def push(self, frame: str) -> None:
         """Let a frame arrive on every WebSocket connection, as if the venue had sent it."""
@@ -112,20 +123,9 @@ class Rest(BaseAdapter):
         asked, left_at = _asked(request), timeline.true_ms()
         for watch in network.senders:
             watch(asked)
-        if network.is_refusing():
-            timeline.sleep(network.way())
-            refused = NewConnectionError(self._connection, NO_CONNECTION)
-            refused.__cause__ = ConnectionRefusedError()
-            raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), refused))
-        if network.no_resolver:
-            timeline.sleep(LOOK_UP_SECONDS)
-            unresolved = NewConnectionError(self._connection, NO_ADDRESS)
-            unresolved.__cause__ = gaierror(NO_ADDRESS)
-            raise requests.ConnectionError(MaxRetryError(self._pool, str(request.url), unresolved))
-        if network.black_hole:
-            timeline.sleep(connect_seconds)
-            raise requests.ConnectTimeout(NO_CONNECTION)
-        timeline.sleep(network.way())
+        self._connect(str(request.url), connect_seconds)
+        journey = network.journey(asked.path)
+        timeline.sleep(next(journey))
         for watch in network.watchers:
             watch(asked)
         fault = network.venue.strike(asked.path, timeline.true_ms())
@@ -139,7 +139,9 @@ class Rest(BaseAdapter):
         if network.black_hole or network.cut_off:
             timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
             raise requests.ReadTimeout("nothing came back")
-        timeline.sleep(network.way())
+        if math.isinf(back := next(journey)):
+            self._wait_in_vain(read_seconds)
+        timeline.sleep(back)
         body = network.rewrite(body)
         if fault and fault.name == "trickle":
             return _response(
@@ -149,6 +151,23 @@ class Rest(BaseAdapter):
             read(body, left_at)
         raw = BytesIO(body)
         return _response(request, status, raw, network.headers)
+
+    def _connect(self, url: str, seconds: float) -> None:
+        """Raise what a connection that cannot be made raises."""
+        network = self._network
+        if network.is_refusing():
+            network.timeline.sleep(network.way())
+            refused = NewConnectionError(self._connection, NO_CONNECTION)
+            refused.__cause__ = ConnectionRefusedError()
+            raise requests.ConnectionError(MaxRetryError(self._pool, url, refused))
+        if network.no_resolver:
+            network.timeline.sleep(LOOK_UP_SECONDS)
+            unresolved = NewConnectionError(self._connection, NO_ADDRESS)
+            unresolved.__cause__ = gaierror(NO_ADDRESS)
+            raise requests.ConnectionError(MaxRetryError(self._pool, url, unresolved))
+        if network.black_hole:
+            network.timeline.sleep(seconds)
+            raise requests.ConnectTimeout(NO_CONNECTION)
 
     def _spoil_before(self, fault: Fault, asked: RawRequest, read_seconds: float) -> None:
         """Do what a fault does that strikes before the request takes effect."""

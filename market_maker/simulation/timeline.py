@@ -47,6 +47,10 @@ class Timeline(Clock):
         """Let something happen so many seconds from now."""
         heapq.heappush(self._due, (self._now + round(seconds * MICRO), next(self._order), act))
 
+    def at(self, micro: int, act: Act) -> None:
+        """Let something happen so many microseconds after the beginning; now, if that is over."""
+        heapq.heappush(self._due, (max(micro, self._now), next(self._order), act))
+
     def every(self, seconds: float, act: Act) -> None:
         """Let something happen again and again."""
 

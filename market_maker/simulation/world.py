@@ -2,18 +2,16 @@
 
 import random
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from market_maker.gte import GTE
-from market_maker.journal import Journal
 from market_maker.orders.orders import EarlierRuns
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, Venue
 from market_maker.simulation.connections import SimulatedConnections
 from market_maker.simulation.network import Network
 from market_maker.simulation.timeline import Timeline
-from market_maker.trading import Runtime
+from market_maker.trading import MakesJournal, Runtime
 
 VENUE_TICK = 0.25
 CONNECTION: dict[str, Any] = {
@@ -40,8 +38,6 @@ class World:
         self.venue = Venue(exchange, seed)
         self.network = Network(self.timeline, self.venue, random.Random(f"network {seed}"))
         self.bots_chance = Chance(self.chance)
-        self.journals: Path | None = None
-        """Where the bots keep their journals; None: they have none."""
         push_period_s = exchange.quirks.push_period_s
         self.timeline.every(push_period_s, lambda: self.venue.pulse(self.timeline.true_ms()))
         self.timeline.every(VENUE_TICK, self._tick)
@@ -51,8 +47,10 @@ class World:
         if self.venue.refusing:
             self.network.drop_all()
 
-    def runtime(self, earlier: EarlierRuns) -> Runtime:
-        """Return what a bot of this world is given."""
+    def runtime(
+        self, earlier: EarlierRuns, journal: MakesJournal | None = None, *, kind: str = ""
+    ) -> Runtime:
+        """Return what a bot of this world is given; `kind` is that of `Runtime`."""
         return Runtime(
             clock=self.timeline,
             client=partial(
@@ -63,9 +61,8 @@ class World:
             ),
             chance=self.bots_chance,
             earlier=earlier,
-            journal=partial(Journal, directory=self.journals, has_thread=False)
-            if self.journals
-            else None,
+            journal=journal,
+            kind=kind,
         )
 
 

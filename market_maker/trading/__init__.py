@@ -18,6 +18,7 @@ from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
+from market_maker.trading.records import MakesJournal
 from market_maker.trading.run import Run, within_session
 from market_maker.trading.runtime import SCRIPT, Runtime
 from market_maker.trading.startup import PairDoubts, check_sizes
@@ -28,6 +29,7 @@ __all__ = [
     "Converger",
     "ExchangeInterface",
     "Loop",
+    "MakesJournal",
     "PairDoubts",
     "RandomSizes",
     "Run",

@@ -69,7 +69,8 @@ class Exchange:
         self.money = Money()
         self.virtual = VirtualLedger(Money()), VirtualLedger(Money())
         """What a dry run would have traded, by touch and by through."""
-        self.records = Records(self._runtime.journal, self.gte, self.orders, self._clock)
+        given = self._runtime
+        self.records = Records(given.journal, given.kind, self.gte, self.orders, self._clock)
         self._quote_time = QuoteTime(self._clock)
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""

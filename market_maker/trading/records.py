@@ -60,8 +60,12 @@ class Records:
     the wall clock has gained on it meanwhile, if that is much. So they never step back.
     """
 
-    def __init__(self, make: MakesJournal | None, gte: GTE, orders: Orders, clock: Clock) -> None:
+    def __init__(
+        self, make: MakesJournal | None, kind: str, gte: GTE, orders: Orders, clock: Clock
+    ) -> None:
+        """`kind` is that of the run; empty: live, paper or dry, as account and orders are."""
         self._make = make
+        self._kind = kind
         self._gte = gte
         self._orders = orders
         self._clock = clock
@@ -80,10 +84,11 @@ class Records:
         if not self._make:
             return
         account, is_dry = self._gte.account, self._orders.is_dry
+        kind = "dry" if is_dry else "paper" if account.is_paper else "live"
         journal = self._make(name_of(account, is_dry=is_dry), clock=self._clock)
         journal.begin(
             Beginning(
-                kind="dry" if is_dry else "paper" if account.is_paper else "live",
+                kind=self._kind or kind,
                 instrument_type=account.instrument_type,
                 area=account.settle_currency,
                 symbol=account.symbol,

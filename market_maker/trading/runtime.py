@@ -29,6 +29,8 @@ class Runtime:
     """Money before a restart for new code (`Money.as_text()`); None after any other end."""
     journal: MakesJournal | None = None
     """Makes the journal of the run; None for a run without one."""
+    kind: str = ""
+    """What the journal calls the run: backtest; empty: live, paper or dry, as it is."""
     session: Callable[[Account], Session] | None = None
     """Begins the session of a live run; None for a run without lock, latch and guard."""
     signals: Signals | None = None

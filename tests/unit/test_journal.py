@@ -247,6 +247,7 @@ def test_what_does_not_fit_into_memory_is_counted(
 
 
 EARLIER = {
+    3: ["ALTER TABLE runs DROP COLUMN market"],
     2: [
         "ALTER TABLE runs DROP COLUMN thinned_ms",
         "ALTER TABLE orders DROP COLUMN level",

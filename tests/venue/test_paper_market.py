@@ -73,7 +73,7 @@ def test_the_example_settings_trade_on_the_default_market_and_are_not_halted() -
         name: ast.literal_eval(value)
         for names, values in table
         for name, value in zip(names.split(", "), re.findall(r"`(.+?)`", values), strict=False)
-        if re.match("ORDER_[PS]|INT|M[IA]|REL|RAND|CHECK|LOOP|PRICE_C", name)
+        if re.match("ORDER_[PS]|INT|MI|MA[XI]|REL|RAND|CHECK|LOOP|PRICE_C", name)
     }
     assert len(given) == 20
     volatility = parse(["--paper"]).volatility

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from market_maker.client_oid import is_ours
+from market_maker.journal import Journal
 from market_maker.market_maker import OrderManager
 from market_maker.orders.notes import note_of, read_notes
 from market_maker.orders.startup import EarlierRuns
@@ -52,6 +53,8 @@ class World(simulation.World):
         about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
         self.settings = GIVEN | about | changed
         self.bot: OrderManager | None = None
+        self.journals: Path | None = None
+        """Where the bots keep their journals; None: they have none."""
         self._had_bot = False
         self.runs: list[str] = []
         """What the run files of the bots' machine hold: the ids of their runs, ..."""
@@ -93,7 +96,10 @@ class World(simulation.World):
     ) -> OrderManager:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
         settings.load(file, overrides={} if file else self.settings | changed)
-        self.bot = kind.made_with(self.runtime(earlier or self._earlier()))
+        journal = None
+        if self.journals:
+            journal = partial(Journal, directory=self.journals, has_thread=False)
+        self.bot = kind.made_with(self.runtime(earlier or self._earlier(), journal))
         self.runs.append(self.bot.exchange.gte.run)
         self.has_crashed = False
         self.bot.exchange.gte.on_create = lambda *create: self.notes.append(note_of(*create))

@@ -28,6 +28,8 @@ class Order:
     side: Side
     price: int
     left: int
+    fraction: float = 0.0
+    """What of a lot stands before it beside whole ones; of a fill model (see `background`)."""
 
 
 class Fill(NamedTuple):
@@ -107,22 +109,34 @@ class Book:
         half = self._half[order.side.other]
         limit = order.price * half.sign
         while order.left and half.ranks and half.ranks[-1] >= limit:
-            price = half.ranks[-1] * half.sign
-            level = half.levels[price]
-            half.changed.add(price)
-            while order.left and level.orders:
-                maker = next(iter(level.orders.values()))
-                qty = min(order.left, maker.left)
-                order.left -= qty
-                maker.left -= qty
-                level.size -= qty
-                if not maker.left:
-                    del level.orders[maker.order_id]
-                    del self._orders[maker.order_id]
-                fills.append(Fill(maker, order, price, qty))
-            if not level.orders:
-                half.drop(price)
+            fills += self.take_at(order, half.ranks[-1] * half.sign)
         return fills
+
+    def take_at(self, order: Order, price: int) -> list[Fill]:
+        """Match an order with those at one price, whatever stands at better ones."""
+        fills: list[Fill] = []
+        half = self._half[order.side.other]
+        level = half.levels.get(price)
+        if level is None:
+            return fills
+        half.changed.add(price)
+        while order.left and level.orders:
+            maker = next(iter(level.orders.values()))
+            qty = min(order.left, maker.left)
+            order.left -= qty
+            maker.left -= qty
+            level.size -= qty
+            if not maker.left:
+                del level.orders[maker.order_id]
+                del self._orders[maker.order_id]
+            fills.append(Fill(maker, order, price, qty))
+        if not level.orders:
+            half.drop(price)
+        return fills
+
+    def requeue(self, side: Side, price: int, orders: list[Order]) -> None:
+        """Let the orders at a price trade in this order; they are those that rest there."""
+        self._half[side].levels[price].orders = {order.order_id: order for order in orders}
 
     def reach(self, *, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
         """Return the (price, qty) pairs that such an order would trade at once; change nothing."""

@@ -131,6 +131,8 @@ class Exchange:
         self.settlement.report(ExecType.NEW, order, now)
         resting.order_id = order.order_id
         self.settlement.settle(listing, listing.book.place(resting), now)
+        if resting.left:
+            listing.background.queue_up(resting)
         if resting.left == lots:
             self.settlement.report(ExecType.RESTING, order, now)
         return order.order_id
@@ -276,8 +278,8 @@ class Exchange:
                     fills = listing.background.rest(side, price, size)
                     self.settlement.settle(listing, fills, now)
                 case Take(side, price, qty):
-                    taker = engine.Order(0, BACKGROUND, side, price, qty)
-                    self.settlement.settle(listing, listing.book.take(taker), now)
+                    fills = listing.background.trade(side, price, qty)
+                    self.settlement.settle(listing, fills, now)
                 case Index(price):
                     listing.index = price
                     self.outbox.instrument(listing)

@@ -44,6 +44,8 @@ class Settlement:
         self._outbox = outbox
         self._ids = ids
         self._quirks = quirks
+        self.fees = MAKER_FEE, TAKER_FEE
+        """Rates of makers and takers."""
 
     def put(self, order: Order, before: Order | None) -> Order:
         """Store an order in place of `before`; return it with what it now reserves."""
@@ -90,7 +92,7 @@ class Settlement:
         self, listing: Listing, trade: Trade, maker: engine.Order, taker: engine.Order
     ) -> None:
         orders, parties = {}, {}
-        for matched, rate in ((maker, MAKER_FEE), (taker, TAKER_FEE)):
+        for matched, rate in zip((maker, taker), self.fees, strict=True):
             order = self._blotter.find(matched.owner, matched.order_id)
             orders[matched.side] = order
             parties[matched.side] = Party(matched.owner, order.close if order else None, rate)
