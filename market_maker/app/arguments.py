@@ -31,8 +31,14 @@ COMMANDS = {
     "report": "Show what a run did and earned.",
     "status": "Show what the bot that runs now does; `watch -n1` shows it again and again.",
     "web": "Serve a live page about the bots of this machine, on this machine, until Ctrl-C.",
+    "record": "Record the venue's public feed into tapes; needs no key.",
+    "tape": "Tell what a tape holds, convert one, or make one up.",
+    "backtest": "Run a strategy on tapes, on simulated time.",
+    "replay": "See whether the decisions of a run come out the same today.",
+    "sweep": "Run many back-tests after a plan, and tell the settings that did well apart.",
 }
 FOR_RUNS = ("runs", "report", "status", "web")
+FOR_TAPES = ("record", "tape", "backtest", "replay", "sweep")
 EPILOG = """commands:
   marketmaker setup     write settings.py
   marketmaker check     check settings, connections and key; sends no order
@@ -43,6 +49,11 @@ EPILOG = """commands:
   marketmaker report    show what a run did and earned
   marketmaker status    show what the bot that runs now does
   marketmaker web       the same as a live page in a browser
+  marketmaker record    record the venue's public feed
+  marketmaker tape      tell what a tape holds; convert or make one
+  marketmaker backtest  run a strategy on recorded markets
+  marketmaker replay    decide again what a run has decided
+  marketmaker sweep     run many back-tests
 
 exit status: 0 clean, 1 internal error or refused by the venue, 2 settings or usage,
 3 own orders may be left, 4 venue unreachable at start, 5 another instance runs,
@@ -61,7 +72,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name not in {"paper", "setup", "docs", *FOR_RUNS}:
+    if name in FOR_TAPES:
+        from market_maker.app import tape_arguments
+
+        tape_arguments.add_for_tapes(parser, name)
+    if name not in {"paper", "setup", "docs", *FOR_RUNS, *FOR_TAPES}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
             "--settings", type=Path, metavar="PATH", help=f"settings file (default: ./{FILE})"
@@ -92,80 +107,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             help="take over the settings of a bot of the BitMEX sample's family",
         )
     if name == "paper":
-        parser.add_argument(
-            "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
-        )
-        parser.add_argument("--control", action="store_true", help="serve the control endpoint")
-        parser.add_argument(
-            "--faults",
-            type=Path,
-            metavar="FILE",
-            help="a schedule of faults, as JSON; see --list-faults",
-        )
-        parser.add_argument(
-            "--list-faults", action="store_true", help="list all faults and their fields, and end"
-        )
-        parser.add_argument(
-            "--secret", default="", help="of its key; default: another one each time"
-        )
-        parser.add_argument("--json", action="store_true", help="give the final report as JSON")
-        parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
+        _add_for_paper(parser)
     if name in {"paper", ""}:
-        parser.add_argument(
-            "--tape",
-            type=Path,
-            metavar="FILE",
-            help="a recorded market in place of the synthetic one",
-        )
-        parser.add_argument(
-            "--tape-as",
-            metavar="NAME",
-            help="the instrument that plays the tape, such as pc/ETH/ETH_USD; default: its own",
-        )
-        parser.add_argument("--seed", type=int, help="another seed, another market")
-        parser.add_argument(
-            "--volatility",
-            type=_factor,
-            metavar="X",
-            help="of the synthetic market; 1: a real one's; default: 8",
-        )
-        parser.add_argument(
-            "--speed", type=_factor, metavar="X", help="how fast market and tape live; default: 1"
-        )
-        parser.add_argument(
-            "--latency",
-            type=_latency,
-            metavar="MS",
-            help="from a request to its answer, half of it each way; default: 100",
-        )
+        _add_for_market(parser)
     if not name:
-        parser.add_argument(
-            "--paper", action="store_true", help="trade on the built-in paper exchange"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="send no order")
-        parser.add_argument(
-            "--strategy",
-            default=DEFAULT_STRATEGY,
-            metavar="NAME",
-            help="FILE.py, FILE.py:CLASS or MODULE:CLASS",
-        )
-        parser.add_argument(
-            "--loops", type=_positive, metavar="N", help="stop cleanly after N ticks"
-        )
-        parser.add_argument(
-            "--no-guard", action="store_true", help="run without the process that cancels for us"
-        )
-        parser.add_argument(
-            "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
-        )
-        parser.add_argument(
-            "--help-settings", action="store_true", help="show the strategy's own settings, and end"
-        )
-        parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
-        parser.add_argument(
-            "--log-file", type=Path, metavar="PATH", help="write the log there, too, 10 MB a file"
-        )
-        parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
+        _add_for_run(parser)
     arguments = parser.parse_args(argv[1:] if name else argv)
     arguments.command = name
     symbol = getattr(arguments, "symbol", None) or ""
@@ -182,6 +128,81 @@ def program() -> str:
         return "python -m market_maker"
     is_script = (started.parent / "setup.py").exists()
     return "python marketmaker" if is_script else "marketmaker"
+
+
+def _add_for_paper(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=int, default=PAPER_PORT, help="default: %(default)s; 0: any free one"
+    )
+    parser.add_argument("--control", action="store_true", help="serve the control endpoint")
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="a schedule of faults, as JSON; see --list-faults",
+    )
+    parser.add_argument(
+        "--list-faults", action="store_true", help="list all faults and their fields, and end"
+    )
+    parser.add_argument("--secret", default="", help="of its key; default: another one each time")
+    parser.add_argument("--json", action="store_true", help="give the final report as JSON")
+    parser.add_argument("--for-bot", action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_for_market(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tape",
+        type=Path,
+        metavar="FILE",
+        help="a recorded market in place of the synthetic one",
+    )
+    parser.add_argument(
+        "--tape-as",
+        metavar="NAME",
+        help="the instrument that plays the tape, such as pc/ETH/ETH_USD; default: its own",
+    )
+    parser.add_argument("--seed", type=int, help="another seed, another market")
+    parser.add_argument(
+        "--volatility",
+        type=_factor,
+        metavar="X",
+        help="of the synthetic market; 1: a real one's; default: 8",
+    )
+    parser.add_argument(
+        "--speed", type=_factor, metavar="X", help="how fast market and tape live; default: 1"
+    )
+    parser.add_argument(
+        "--latency",
+        type=_latency,
+        metavar="MS",
+        help="from a request to its answer, half of it each way; default: 100",
+    )
+
+
+def _add_for_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--paper", action="store_true", help="trade on the built-in paper exchange")
+    parser.add_argument("--dry-run", action="store_true", help="send no order")
+    parser.add_argument(
+        "--strategy",
+        default=DEFAULT_STRATEGY,
+        metavar="NAME",
+        help="FILE.py, FILE.py:CLASS or MODULE:CLASS",
+    )
+    parser.add_argument("--loops", type=_positive, metavar="N", help="stop cleanly after N ticks")
+    parser.add_argument(
+        "--no-guard", action="store_true", help="run without the process that cancels for us"
+    )
+    parser.add_argument(
+        "--clear-halt", action="store_true", help="quote again after `cancel --halt`"
+    )
+    parser.add_argument(
+        "--help-settings", action="store_true", help="show the strategy's own settings, and end"
+    )
+    parser.add_argument("--log-level", metavar="LEVEL", help="instead of the settings'")
+    parser.add_argument(
+        "--log-file", type=Path, metavar="PATH", help="write the log there, too, 10 MB a file"
+    )
+    parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
 
 
 def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:

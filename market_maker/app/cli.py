@@ -212,6 +212,37 @@ def _web(arguments: argparse.Namespace) -> None:
     web.run(arguments.port, lambda url: print(f"Live page: {url}  (Ctrl-C ends it)", flush=True))
 
 
+def _tape(arguments: argparse.Namespace) -> None:
+    from market_maker.app import tapes
+
+    act = {"info": tapes.tape_info, "convert": tapes.tape_convert, "make": tapes.tape_make}
+    print(act[arguments.action](arguments), end="")
+
+
+def _record(arguments: argparse.Namespace) -> None:
+    from market_maker.app import tapes
+
+    tapes.record(arguments)
+
+
+def _backtest(arguments: argparse.Namespace) -> None:
+    from market_maker.app import backtest
+
+    print(backtest.run(arguments), end="")
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from market_maker.app import replay
+
+    print(replay.run(arguments), end="")
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from market_maker.app import sweep
+
+    print(sweep.run(arguments), end="")
+
+
 COMMANDS = {
     "": _run,
     "setup": _setup,
@@ -223,4 +254,9 @@ COMMANDS = {
     "report": _report,
     "status": _status,
     "web": _web,
+    "tape": _tape,
+    "record": _record,
+    "backtest": _backtest,
+    "replay": _replay,
+    "sweep": _sweep,
 }

@@ -34,12 +34,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+BACK_TESTS = "backtests"
+"""The directory of the journals of back-tests, beside those of runs."""
 LISTED = 20
 """So many runs are listed without --all."""
 BROKEN = (Unreadable, ArithmeticError, ValueError, TypeError, KeyError, IndexError)
 """What a journal raises that somebody else has written into."""
 SQLITE = b"SQLite format 3\0"
-HEAD = f"{'Run':>5}  {'Begun (UTC)':<19}  {'Ran':>9}  {'Kind':<5}  {'Symbol':<9}  {'Fills':>6}"
+HEAD = f"{'Run':>5}  {'Begun (UTC)':<19}  {'Ran':>9}  {'Kind':<8}  {'Symbol':<9}  {'Fills':>6}"
 HEAD += f"  {'Profit after fees':>20}  Ended"
 
 
@@ -48,6 +50,8 @@ def list_runs(arguments: argparse.Namespace) -> str:
     runs = all_runs(since=arguments.since)
     shown = runs if arguments.all or arguments.since else runs[-LISTED:]
     lines = [HEAD, *_each(shown, lambda run: line_of(summary_of(run)))]
+    if arguments.all:
+        lines += _back_tests(arguments.since)
     if len(shown) < len(runs):
         lines.append(f"{len(runs) - len(shown)} earlier runs are not shown: --all shows them.")
     return "\n".join(lines) + "\n"
@@ -60,13 +64,13 @@ def show_report(arguments: argparse.Namespace) -> str:
     """
     if arguments.since:
         return _show_totals(arguments.since, is_json=arguments.json)
-    run = _find(arguments.run)
+    run = find_run(arguments.run)
     try:
         if arguments.csv:
             return csv_of(run, arguments.csv)
         with Progress(f"Reading run {run.number}", STEPS) as progress:
             if arguments.html:
-                return _written(arguments.html, in_html(run, progress.step))
+                return write_page(arguments.html, in_html(run, progress.step))
             report = report_of(run, progress.step)
         return in_json(report) if arguments.json else in_text(report)
     except BROKEN as error:
@@ -99,6 +103,13 @@ def show_status(arguments: argparse.Namespace) -> str:
     return status_json(found) if arguments.json else "\n".join(texts)
 
 
+def _back_tests(since: datetime | None) -> list[str]:
+    """Return the back-tests as lines, each with its file: `report` takes that."""
+    runs = all_runs(default_directory() / BACK_TESTS, since=since)
+    lines = list(_each(runs, lambda run: f"{line_of(summary_of(run))}  {run.path}"))
+    return ["", "Back-tests, each with its journal", *lines] if lines else []
+
+
 def _show_totals(since: datetime, *, is_json: bool) -> str:
     totals = totals_of(_each(all_runs(since=since), summary_of))
     if not totals and not is_json:
@@ -117,7 +128,8 @@ def _each(runs: Sequence[Run], make: Callable[[Run], T]) -> Iterator[T]:
                 logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
 
 
-def _written(file: Path, text: str) -> str:
+def write_page(file: Path, text: str) -> str:
+    """Write a page, and say so. Raises SettingsError if it cannot be written, or is a journal."""
     try:
         if file.is_file() and file.open("rb").read(len(SQLITE)) == SQLITE:
             raise SettingsError(f"{file} is a journal, or another database: choose another name")
@@ -127,7 +139,7 @@ def _written(file: Path, text: str) -> str:
     return f"Wrote {file}, {len(text) // 1000} KB.\n"
 
 
-def _find(name: str) -> Run:
+def find_run(name: str) -> Run:
     """Return the run of this number, the last one, or the last one of a file."""
     if name != "last" and not name.isdecimal():
         try:
@@ -152,10 +164,10 @@ def _last(runs: Sequence[Run], where: str) -> Run:
     return runs[-1]
 
 
-def all_runs(*, since: datetime | None = None) -> list[Run]:
+def all_runs(directory: Path | None = None, *, since: datetime | None = None) -> list[Run]:
     """Return the runs in the order of their beginning; a journal that is unreadable is said."""
     runs: list[Run] = []
-    for path in files_in(default_directory()):
+    for path in files_in(directory or default_directory()):
         try:
             runs += sorted(runs_in(path), key=_begun)
         except BROKEN as error:

@@ -36,7 +36,8 @@ TABLES = {
         mark TEXT,
         balance TEXT,                  -- total as the venue shows it
         pid INTEGER NOT NULL DEFAULT 0, -- of the process; 0: not known
-        thinned_ms INTEGER NOT NULL DEFAULT 0, -- but for money, rows before it are gone
+        -- rows before this time are gone (but money):
+        thinned_ms INTEGER NOT NULL DEFAULT 0,
         market TEXT NOT NULL DEFAULT ''  -- JSON: of a back-test, what it was run on""",
     "ticks": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,

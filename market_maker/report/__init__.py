@@ -6,14 +6,16 @@ budget    its requests, against the limits         markouts   how prices went on
 text      one screen of text                       page       one HTML file, with its charts
 drawings  the charts of a run                      tables     rows as CSV
 totals    what several runs have earned together
+range     back-tests by several fill models
 status    what a running bot does now              live       a page of that, renewed (a door)
 """
 
 from market_maker.report.figures import STEPS, Report, report_of, summary_of
 from market_maker.report.page import in_html
+from market_maker.report.range import range_json, range_text
 from market_maker.report.status import status_json, status_of, status_text
 from market_maker.report.tables import TABLES, csv_of
-from market_maker.report.text import in_json, in_text, line_of
+from market_maker.report.text import in_json, in_text, line_of, when
 from market_maker.report.totals import totals_json, totals_of, totals_text
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "in_json",
     "in_text",
     "line_of",
+    "range_json",
+    "range_text",
     "report_of",
     "status_json",
     "status_of",
@@ -33,4 +37,5 @@ __all__ = [
     "totals_json",
     "totals_of",
     "totals_text",
+    "when",
 ]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from market_maker.decimals import plain
+from market_maker.journal import Row
 from market_maker.report.figures import Report, Summary
 from market_maker.report.markouts import HORIZONS, REALISED, Markout
 from market_maker.report.parts import Profit
@@ -39,14 +40,15 @@ def line_of(report: Summary) -> str:
     earned = f"{profit.total:+.6f} {run['area']}" if profit and report.fills else "-"
     return (
         f"{run['number']:>5}  {when(run['begun_ms'])}  {duration(report.seconds):>9}  "
-        f"{run['kind']:<5}  {run['symbol']:<9}  {report.fills:>6}  {earned:>20}  {_ended(report)}"
+        f"{run['kind']:<8}  {run['symbol']:<9}  {report.fills:>6}  {earned:>20}  {_ended(report)}"
     )
 
 
 def in_json(report: Report) -> str:
     """Return the report as JSON, exact decimals as text."""
     found: dict[str, Any] = asdict(report)
-    found["run"]["settings"] = json.loads(found["run"]["settings"])
+    for name in ("settings", "market"):
+        found["run"][name] = json.loads(found["run"].get(name) or "null")
     if report.profit:
         found["profit"]["total"] = report.profit.total
     if report.through and report.through.profit:
@@ -65,6 +67,8 @@ def _head(report: Report) -> Iterator[str]:
         f"Run {run['number']}: {run['kind']}, {run['symbol']} ({run['area']}), "
         f"{when(run['begun_ms'])} UTC, {duration(report.seconds)}, version {run['version']}"
     )
+    if run.get("market"):
+        yield from _market(report, json.loads(run["market"]))
     if run["is_restart"]:
         yield "It goes on with the money of the run before it, which was restarted."
     yield f"Ended      {_ended(report)}"
@@ -76,6 +80,34 @@ def _head(report: Report) -> Iterator[str]:
     if run.get("thinned_ms"):
         since = when(run["thinned_ms"])
         yield f"THINNED    drawdown, quoting, states, requests and levels are those since {since}"
+
+
+def _market(report: Report, market: Row) -> Iterator[str]:
+    """Yield what a back-test was run on and what it assumes: see `simulation.backtest`."""
+    yield f"Tape       {', '.join(market['tape'])}: {market['format']}, {market['market']}"
+    lacks = [f"{market['gaps']} gaps", f"{market['silences']} silences"]
+    lacks += [f"{market['clock_jumps']} clock jumps", f"{market['crossed']} crossed books"]
+    lacks += ["best prices only"] if market["is_level_1"] else []
+    yield (
+        f"           {duration(Decimal(market['seconds']))}, {market['records']} records, "
+        f"{market['levels']} changes of levels; {', '.join(lacks)}"
+    )
+    for time_ms, what in market["first_gaps"]:
+        yield f"           gap at {when(time_ms)}: {what}"
+    spread = market["feed_spread_ms"]
+    feed = f"{market['feed_ms']} ms" if spread is None else f"{market['feed_ms']} ms and up to "
+    feed += "" if spread is None else f"{spread} ms more (receive clock {market['shift_ms']:+} ms)"
+    maker, taker = (f"{Decimal(fee):.4%}" for fee in market["fees"])
+    yield f"Assumed    fills by {market['fills']}; requests {market['latency']}; feed {feed}"
+    yield (
+        f"           fees {maker} and {taker}; funding {market['funding']}; the bot begins "
+        f"{market['warm_up_ms'] / 1000:.1f} s after the tape"
+    )
+    volume = Decimal(market["volume"])
+    part = f"{(report.bought + report.sold) / volume:.2%}" if volume else "no part"
+    yield f"           impact is not modelled: own fills are {part} of what others have traded"
+    trials = market["trials"]
+    yield f"           {trials} back-test{'s' if trials > 1 else ''} on this tape so far"
 
 
 def _ended(report: Report | Summary) -> str:

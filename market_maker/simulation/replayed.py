@@ -1,102 +1,88 @@
 """A recorded market on simulated time: the other participants of a back-test."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import NamedTuple
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import Instrument
-from market_maker.paper.exchange.moves import Move, Take
+from market_maker.paper.market.tape import Moves
 from market_maker.simulation.world import World
+from market_maker.tapes import Facts, Gap, Record
 
-NS, US = 1_000_000_000, 1_000_000
-
-
-class Step(NamedTuple):
-    """What others did at one moment. Times are ns since the epoch, UTC."""
-
-    venue_ns: int
-    received_ns: int | None
-    moves: list[Move]
-
-
-@dataclass(slots=True)
-class Clocks:
-    """How the receive times of a tape stand to the venue's, as seen so far, in ns."""
-
-    shortest: int | None = None
-    longest: int | None = None
-
-    def see(self, step: Step) -> None:
-        """Take in the two times of a step."""
-        if step.received_ns is not None:
-            late = step.received_ns - step.venue_ns
-            self.shortest = late if self.shortest is None else min(self.shortest, late)
-            self.longest = late if self.longest is None else max(self.longest, late)
+NS = 1_000_000_000
 
 
 class ReplayedMarket:
-    """Plays the steps of a tape into a world, each at the venue's time of it.
+    """Plays the records of a tape into a world, each at the venue's time of it.
 
-    Frames that a step gives rise to arrive as late as the tape's recorder received it, shifted so
-    that the earliest of all takes `feed_latency` seconds. A tape with one clock has that alone.
+    Frames that a record gives rise to arrive as late as the recorder received it, shifted so that
+    the earliest takes `feed_latency` seconds. On a tape with one clock all take that long.
     """
 
     def __init__(
         self,
         world: World,
         instrument: Instrument,
-        steps: Iterator[Step],
+        records: Iterable[Record],
         *,
         shift_ns: int | None,
         feed_latency: float,
         on_end: Callable[[], None],
     ) -> None:
-        """`shift_ns` is the smallest of receive less venue time; None for a tape with one clock."""
+        """`shift_ns` is the smallest receive time less venue time of the tape's beginning."""
         self._world = world
         self._instrument = instrument
-        self._steps = steps
-        self._shift_ns = shift_ns
-        self._feed_latency = feed_latency
+        self._records = iter(records)
+        self._moves_of = Moves(instrument.tick)
+        self.shift_ns = shift_ns
+        self._feed_latency = self._latency = feed_latency
         self._on_end = on_end
-        self._late = feed_latency
-        self._begun_ns: int | None = None
         self.has_ended = False
-        self.volume = Decimal(0)
-        """What others have traded so far, in contracts or base currency."""
-        self.crossed = 0
-        """Steps after which the recorded book was crossed."""
-        world.network.feed_way = self._feed_way
+        self.facts = Facts()
+        """What the tape has shown so far."""
+        self.latest = 0.0
+        """Seconds of the latest frame beyond `feed_latency`."""
+        self._begins_ns: int | None = None
+        world.network.feed_way = lambda: self._latency
         self._schedule()
 
-    def _feed_way(self) -> float:
-        return self._late
-
-    def _schedule(self) -> None:
-        step = next(self._steps, None)
-        if step is None:
-            self.has_ended = True
-            self._on_end()
-            return
-        if self._begun_ns is None:
-            self._begun_ns = step.venue_ns
-        timeline = self._world.timeline
-        timeline.at((step.venue_ns - self._begun_ns) // 1000, lambda: self._play(step))
-
-    def _play(self, step: Step) -> None:
-        world = self._world
-        if step.received_ns is not None and self._shift_ns is not None:
-            late = (step.received_ns - step.venue_ns - self._shift_ns) / NS
-            self._late = self._feed_latency + late
-        world.venue.play(self._instrument.key, step.moves, world.timeline.true_ms())
-        self._late = self._feed_latency
-        for move in step.moves:
-            if isinstance(move, Take):
-                self.volume += self._instrument.qty(move.qty)
-        self._schedule()
+    @property
+    def crossed(self) -> int:
+        """How often the recorded book was crossed."""
+        return self._world.exchange.listing(self._instrument.key).background.crossed
 
     def is_quoted(self) -> bool:
         """Return whether both sides of the book are there."""
         book = self._world.exchange.listing(self._instrument.key).book
         return all(book.best(side) is not None for side in Side)
+
+    def mid(self) -> Decimal:
+        """Return the mid; both sides must be there."""
+        book = self._world.exchange.listing(self._instrument.key).book
+        return self._instrument.price(sum(book.best(side) or 0 for side in Side)) / 2
+
+    def _schedule(self) -> None:
+        record = next(self._records, None)
+        while isinstance(record, Gap):
+            self.facts.add(record)
+            record = next(self._records, None)
+        if record is None:
+            self.has_ended = True
+            self._on_end()
+            return
+        if self._begins_ns is None:
+            self._begins_ns = record.time_ns
+        micro = (record.time_ns - self._begins_ns) // 1000
+        self._world.timeline.at(micro, lambda: self._play(record))
+
+    def _play(self, record: Record) -> None:
+        assert not isinstance(record, Gap)
+        self.facts.add(record)
+        if self.shift_ns is not None and record.received_ns is not None:
+            late = max(record.received_ns - record.time_ns - self.shift_ns, 0) / NS
+            self.latest = max(self.latest, late)
+            self._latency = self._feed_latency + late
+        moves, now = self._moves_of(record), self._world.timeline.true_ms()
+        self._world.venue.play(self._instrument.key, moves, now)
+        self._latency = self._feed_latency
+        self._schedule()

@@ -61,15 +61,16 @@ ROOMS = [
         doors="market_maker",
         uses="utils strategy safety settings trading",
     ),
+    Room("tapes", doors=".", uses="utils"),
     Room("paper.exchange", doors="*", uses=""),
-    Room("paper.market", doors="*", uses="paper.exchange"),
+    Room("paper.market", doors="*", uses="paper.exchange tapes"),
     Room("paper.faults", doors="*", uses="paper.exchange paper.market"),
     Room("paper.api", doors="*", uses="paper.exchange paper.market paper.faults"),
     Room("paper.server", doors="*", uses="paper.exchange paper.market paper.faults paper.api"),
     Room(
         "simulation",
         doors="*",
-        uses="ws gte wire settings orders journal trading market_maker "
+        uses="strategy ws gte wire settings orders journal trading market_maker tapes "
         "paper.exchange paper.market paper.faults paper.api paper.server",
     ),
     Room("app"),

@@ -19,6 +19,8 @@ class BackgroundOrders:
     def __init__(self, book: Book) -> None:
         self._book = book
         self.model: FillModel | None = None
+        self.crossed = 0
+        """How often a new size crossed others on the other side, which then went."""
         self._last_id = 0  # negative from here on: never that of a user's order
         self._withdrawn: dict[tuple[Side, int], int] | None = None
 
@@ -144,8 +146,10 @@ class BackgroundOrders:
     def _remove_crossed(self, side: Side, limit: int) -> None:
         """Remove their orders that a newer one at `limit` would match: the newer price holds."""
         prices = self._book.prices(side)
+        gone = 0
         for price in list(takewhile(lambda each: _reaches(side.other, limit, each), prices)):
-            self._remove(side, price)
+            gone += self._remove(side, price)
+        self.crossed += bool(gone)
 
     def _remove(self, side: Side, price: int) -> int:
         theirs = [order for order in self._book.queue(side, price) if order.owner == BACKGROUND]

@@ -14,7 +14,6 @@ from market_maker.paper.exchange.instrument import Instrument, Key, listed
 from market_maker.paper.exchange.moves import Depth, Move
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.market.crowd import Crowd, Step
-from market_maker.paper.market.recording import lines_of
 from market_maker.paper.market.tape import Survey, play, survey
 
 OWNER = "paper"
@@ -71,10 +70,7 @@ def set_up(
     multiple of a real market's; the tape and the crowds live `speed` times as fast. Raise
     ValueError for a tape that cannot be read or whose beginning is not valid.
     """
-    try:
-        surveyed = survey(lines_of(tape), str(tape), listed(), tape_as) if tape else None
-    except OSError as error:
-        raise ValueError(f"{tape} cannot be read: {error.strerror or error}") from None
+    surveyed = survey(tape, listed(), tape_as) if tape else None
     exchange = Exchange(_listed(surveyed), quirks)
     exchange.ledger.open_account(OWNER)
     for wallet, amounts in DEPOSITS.items():
@@ -82,8 +78,8 @@ def set_up(
             exchange.ledger.deposit(OWNER, wallet, asset, Decimal(amount))
     markets = []
     for key in exchange.listings:
-        if tape and surveyed and key == surveyed.key:
-            steps = play(lines_of(tape), str(tape), surveyed, speed=speed)
+        if surveyed and key == surveyed.key:
+            steps = play(surveyed, speed=speed)
             markets.append(Market(key, steps, str(surveyed)))
         elif crowd:
             instrument = exchange.listings[key].instrument

@@ -1,180 +1,148 @@
 """The tape: a recorded market, replayed as the other participants of one instrument.
 
 A tape is read as a stream. `survey` reads its beginning, for what must be known before it plays;
-`play` reads it from the first line on, while it plays.
+`play` reads it from the first record on, while it plays.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from itertools import islice
-from math import gcd
+from pathlib import Path
 from typing import NamedTuple
 
 from market_maker.paper.exchange.engine import Side
-from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, Key
+from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
 from market_maker.paper.exchange.moves import Depth, Index, Move, Take
 from market_maker.paper.market.crowd import Step
-from market_maker.paper.market.recording import (
-    FORMATS,
-    SCALE,
+from market_maker.tapes import (
+    Gap,
     Image,
     Level,
-    Reader,
+    Options,
     Record,
+    Tape,
     Trades,
-    Update,
+    UnknownMarket,
+    iso,
+    open_tape,
 )
+from market_maker.tapes import Side as TapeSide
 
 BTC_USD = Key(CONTRACT, "BTC", "BTC_USD")
 SURVEYED = 5_000
-"""Lines that a survey reads: half a second of work at most."""
+"""Records and lines without one that a survey reads: half a second of work at most."""
 REST = 100
 """Lines without a market after which `play` yields a step without moves."""
+SIDES = {TapeSide.BUY: Side.BUY, TapeSide.SELL: Side.SELL}
 
 
 class Survey(NamedTuple):
     """What the beginning of a tape tells of it."""
 
+    tape: Tape
     key: Key
-    tick: Decimal
-    lot: Decimal
     start: Decimal  # the first trade, or the middle of the book
-    has_image: bool
-    began: int  # ms UTC
-    unit: str  # of its times
+    began: int  # ns UTC
+
+    @property
+    def tick(self) -> Decimal:
+        """The price step of the tape."""
+        return self.tape.market.tick
+
+    @property
+    def lot(self) -> Decimal:
+        """The quantity step of the tape."""
+        return self.tape.market.lot
 
     def __str__(self) -> str:
-        began = datetime.fromtimestamp(self.began // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         book = (
             "from its first full image on"
-            if self.has_image
-            else f"without a full image in its first {SURVEYED} lines: the book is built up"
-            " from the updates, and lacks what does not change"
+            if self.tape.has_image
+            else "without a full image in its beginning: the book is built up from the updates, and"
+            " lacks what does not change"
         )
         return (
-            f"The tape plays as {named(self.key)}, {book}."
-            f" It begins at {began} UTC (times in {self.unit}); tick {self.tick}, lot {self.lot}."
+            f"The tape plays as {named(self.key)}, {book}. It begins at {iso(self.began)} UTC"
+            f" (times in {self.tape.unit}); tick {self.tick}, lot {self.lot}"
+            f" ({self.tape.market.known_from})."
         )
 
 
-def survey(
-    lines: Iterable[bytes], name: str, listed: Collection[Instrument], wanted: str = ""
-) -> Survey:
+def survey(path: Path, listed: Collection[Instrument], wanted: str = "") -> Survey:
     """Read the beginning of a tape; `wanted` names the instrument that is to play it.
 
     Raises ValueError with the file and the line that is not valid, or for a market that no listed
     instrument can play.
     """
-    reader = Reader(name)
-    found: list[tuple[int, Record]] = []
-    fraction: ValueError | None = None
-    for time, record in reader.records(islice(lines, SURVEYED)):
-        if record:
-            found.append((time, record))
-            if not fraction and any(level.size % 1 for level in record.levels):
-                fraction = reader.error("contracts are whole, and these are not; as spot they may")
-    images = [record for _, record in found if isinstance(record, Image)]
-    counted = [one for one in _effective(found, bool(images)) if one]
-    trades = [each for _, one in counted if isinstance(one, Trades) for each in one.levels]
-    levels = [level for _, record in found for level in record.levels]
-    if not images and not trades and len({level.side for level in levels}) < len(Side):
-        read = reader.line - 1
-        raise ValueError(f"{name}: no book and no trade in its first {read} lines. {FORMATS}")
-    instrument = _instrument(reader.market, name, wanted, listed)
-    if fraction and instrument.key.kind == CONTRACT:
-        raise fraction
-    tick = _tick(level.price for level in levels)
-    return Survey(
-        key=instrument.key,
-        tick=tick,
-        lot=_lot((level.size for level in levels), instrument.lot),
-        start=trades[0].price if trades else _middle((images or [Image(levels, 0)])[0], tick),
-        has_image=bool(images),
-        began=found[0][0],
-        unit=reader.unit,
-    )
+    if wanted and wanted not in map(named, (instrument.key for instrument in listed)):
+        raise _no_instrument(path, wanted, listed)
+    try:
+        tape = open_tape(path, about=Options(symbol=wanted))
+    except UnknownMarket as error:
+        raise _no_instrument(path, error.name or "no name", listed) from None
+    place = wanted or tape.market.place
+    keys = [instrument.key for instrument in listed if named(instrument.key) == place]
+    if not keys:
+        raise _no_instrument(path, place, listed)
+    began, prices = beginning(tape)
+    if not prices:
+        raise ValueError(f"{path}: no book and no trade in its beginning ({tape.format})")
+    middle = sum(prices) // len(prices)
+    return Survey(tape=tape, key=keys[0], start=middle * tape.market.tick, began=began)
 
 
-def play(
-    lines: Iterable[bytes], name: str, surveyed: Survey, *, speed: float = 1.0
-) -> Iterator[Step]:
+def play(surveyed: Survey, *, speed: float = 1.0) -> Iterator[Step]:
     """Yield the steps of a tape at their recorded times, `speed` times as fast.
 
-    Raises ValueError at a line that is not valid, or that is off the tick or the lot of the survey.
+    Raises ValueError at a line that is not valid, or that is off the tick or the lot of the tape.
     """
-    reader = Reader(name)
-    resting: set[tuple[Side, int]] = set()
-    began: int | None = None
-    latest = 0
-    records = _effective(reader.records(lines), surveyed.has_image)
-    for number, record_at in enumerate(records, 1):
-        if record_at is None:
-            if number % REST == 0:
+    moves_of = Moves(surveyed.tape.market.tick)
+    latest = silent = 0
+    for record in surveyed.tape.paced():
+        if record is None or isinstance(record, Gap):
+            silent += 1
+            if silent % REST == 0:
                 yield Step(latest, [])
             continue
-        time, record = record_at
-        began = time if began is None else began
-        latest = max(round((time - began) / speed), 0)
-        levels = [_in_ticks(level, surveyed, reader) for level in record.levels]
+        silent = 0
+        latest = round((record.time_ns - surveyed.began) / 1_000_000 / speed)
+        yield Step(latest, moves_of(record))
+
+
+class Moves:
+    """Makes moves of records; it knows which levels rest, so that an image removes the others."""
+
+    def __init__(self, tick: Decimal) -> None:
+        self._tick = tick
+        self._resting: set[tuple[Side, int]] = set()
+
+    def __call__(self, record: Record) -> list[Move]:
+        """Return the moves of a record; Gaps have none."""
+        if isinstance(record, Gap):
+            return []
         if isinstance(record, Trades):
-            moves: list[Move] = []
-            for level, traded in zip(record.levels, levels, strict=True):
-                moves += [Take(*traded), Index(level.price)]
-        else:
-            moves = _depths(levels, resting, is_whole=isinstance(record, Image))
-        yield Step(latest, moves)
+            return [move for level in record.levels for move in self._trade(level)]
+        return self._depths(record.levels, is_whole=isinstance(record, Image))
 
+    def _trade(self, level: Level) -> tuple[Move, Move]:
+        return Take(SIDES[level.side], level.price, level.size), Index(level.price * self._tick)
 
-def _depths(levels: list[Depth], resting: set[tuple[Side, int]], *, is_whole: bool) -> list[Move]:
-    """Return the moves to these levels, and note which ones rest then."""
-    if is_whole:
-        gone = resting - {level[:2] for level in levels}
-        levels = levels + [Depth(side, price, 0) for side, price in gone]
-        resting.clear()
-    # deletes first: within one update a price may move to the other side
-    levels = sorted(levels, key=lambda level: level.size > 0)
-    for level in levels:
-        if level.size:
-            resting.add(level[:2])
-        else:
-            resting.discard(level[:2])
-    return [*levels]
-
-
-def _effective(
-    records: Iterable[tuple[int, Record | None]], has_image: bool
-) -> Iterator[tuple[int, Record] | None]:
-    """Yield records from the first image on, without updates that it contains; None for a rest.
-
-    A tape without an image in its beginning counts from its first record.
-    """
-    early: list[tuple[int, Update]] = []
-    seen: int | None = None if has_image else -1
-    for time, record in records:
-        if isinstance(record, Image):
-            seen = record.last
-            yield time, record
-            yield from ((time, update) for _, update in early if update.last > seen)
-            early.clear()
-        elif isinstance(record, Update) and seen is None:
-            early.append((time, record))
-            yield None
-        elif record and seen is not None and (isinstance(record, Trades) or record.last > seen):
-            yield time, record
-        else:
-            yield None
-
-
-def _in_ticks(level: Level, surveyed: Survey, reader: Reader) -> Depth:
-    """Return a level in whole ticks and lots."""
-    ticks, lots = level.price / surveyed.tick, level.size / surveyed.lot
-    if ticks % 1 or lots % 1:
-        raise reader.error(
-            f"{level.size} at {level.price} does not fit tick {surveyed.tick} and lot"
-            f" {surveyed.lot}, which the first {SURVEYED} lines have shown"
-        )
-    return Depth(level.side, int(ticks), int(lots))
+    def _depths(self, levels: list[Level], *, is_whole: bool) -> list[Move]:
+        """Return the moves to these levels, and note which ones rest then."""
+        depths = [Depth(SIDES[side], price, size) for side, price, size in levels]
+        resting = self._resting
+        if is_whole:
+            gone = resting - {depth[:2] for depth in depths}
+            depths += [Depth(side, price, 0) for side, price in gone]
+            resting.clear()
+        # deletes first: within one update a price may move to the other side
+        depths.sort(key=lambda depth: depth.size > 0)
+        for depth in depths:
+            if depth.size:
+                resting.add(depth[:2])
+            else:
+                resting.discard(depth[:2])
+        return [*depths]
 
 
 def named(key: Key) -> str:
@@ -182,59 +150,35 @@ def named(key: Key) -> str:
     return "/".join(key)
 
 
-def _instrument(
-    market: Key | str, name: str, wanted: str, listed: Collection[Instrument]
-) -> Instrument:
-    """Return the instrument that is to play a market."""
-    found = [
-        instrument
-        for instrument in listed
-        if (named(instrument.key) == wanted if wanted else _is_same(market, instrument))
-    ]
-    if not found:
-        what = wanted or (named(market) if isinstance(market, Key) else market) or "no name"
-        names = ", ".join(named(instrument.key) for instrument in listed)
-        raise ValueError(
-            f"{name}: no instrument for {what} is listed here; --tape-as NAME says which one plays"
-            f" it: {names}"
-        )
-    return found[0]
+def _no_instrument(path: Path, what: str, listed: Collection[Instrument]) -> ValueError:
+    names = ", ".join(named(instrument.key) for instrument in listed)
+    return ValueError(
+        f"{path}: no instrument for {what} is listed here; --tape-as NAME says which one plays"
+        f" it: {names}"
+    )
 
 
-def _is_same(market: Key | str, instrument: Instrument) -> bool:
-    """Return whether a market is that instrument: BTCUSD_PERP is BTC_USD in its own coin."""
-    key = instrument.key
-    if isinstance(market, Key):
-        return market == key
-    base, quote = key.symbol.split(instrument.split_char)
-    is_home = key.kind == SPOT or key.area == base
-    return is_home and market.upper().removesuffix("_PERP") == base + quote
+class Beginning(NamedTuple):
+    """How a tape begins."""
+
+    time_ns: int  # UTC, of the first record
+    prices: list[int]  # ticks: of the first trade, or else best bid and ask; empty if not known
 
 
-def _middle(image: Image, tick: Decimal) -> Decimal:
-    bids = [level.price for level in image.levels if level.size and level.side is Side.BUY]
-    asks = [level.price for level in image.levels if level.size and level.side is Side.SELL]
-    best = [*sorted(bids)[-1:], *sorted(asks)[:1]]
-    return sum(best, Decimal(0)) / max(len(best), 1) // tick * tick
-
-
-def _divisor(numbers: Iterable[Decimal]) -> int:
-    return gcd(*{int(number.scaleb(SCALE)) for number in numbers})
-
-
-def _tick(prices: Iterable[Decimal]) -> Decimal:
-    """Return the coarsest tick of 5, 2 or 1 times a power of ten (at most 5) that fits."""
-    divisor = _divisor(prices)
-    for power in range(SCALE, 0, -1):
-        for factor in (5, 2, 1):
-            if divisor % (factor * 10**power) == 0:
-                return Decimal(factor).scaleb(power - SCALE)
-    return Decimal(1).scaleb(-SCALE)
-
-
-def _lot(sizes: Iterable[Decimal], usual: Decimal) -> Decimal:
-    """Return the usual lot, or if that does not fit the coarsest power of ten that does."""
-    divisor, lot = _divisor(sizes), usual
-    while divisor % int(lot.scaleb(SCALE)):
-        lot /= 10
-    return lot
+def beginning(tape: Tape) -> Beginning:
+    """Return when and at which price a tape begins. Without an image, both sides must be seen."""
+    began: int | None = None
+    image: list[Level] = []
+    for record in islice(tape.paced(), SURVEYED):
+        if record is None or isinstance(record, Gap):
+            continue
+        began = record.time_ns if began is None else began
+        if isinstance(record, Trades):
+            return Beginning(began, [record.levels[0].price])
+        if not (image and tape.has_image):
+            image += [level for level in record.levels if level.size]
+    bids = [level.price for level in image if level.side is TapeSide.BUY]
+    asks = [level.price for level in image if level.side is TapeSide.SELL]
+    if not tape.has_image and not (bids and asks):
+        return Beginning(began or 0, [])
+    return Beginning(began or 0, [*sorted(bids)[-1:], *sorted(asks)[:1]])

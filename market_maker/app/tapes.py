@@ -1,0 +1,133 @@
+"""`marketmaker tape` and `marketmaker record`: what is in tapes, other formats, new tapes."""
+
+import argparse
+import logging
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from market_maker.app.load import load
+from market_maker.clock import SYSTEM, Clock
+from market_maker.errors import SettingsError, VenueUnreachable
+from market_maker.settings import settings
+from market_maker.tapes import (
+    MadeTape,
+    Market,
+    Options,
+    Recorder,
+    Tape,
+    TapeError,
+    info,
+    open_tape,
+    write,
+    write_records,
+)
+from market_maker.ws.ws_thread import GTEWebsocket
+
+logger = logging.getLogger(__name__)
+
+FEED_SECONDS = 10.0
+FLUSH_SECONDS = 1.0
+
+
+def tape_info(arguments: argparse.Namespace) -> str:
+    """Return what the files hold. Raises SettingsError for what cannot be read."""
+    try:
+        return info(_tape(arguments))
+    except TapeError as error:
+        raise SettingsError(str(error)) from None
+
+
+def tape_convert(arguments: argparse.Namespace) -> str:
+    """Write the files as one tape, and return what was done. Raises SettingsError."""
+    try:
+        tape = _tape(arguments)
+        count = write(tape, arguments.out)
+    except TapeError as error:
+        raise SettingsError(str(error)) from None
+    return f"Wrote {count:,} records of {tape.market} to {arguments.out}.\n"
+
+
+def tape_make(arguments: argparse.Namespace) -> str:
+    """Write a made market as a tape, and return what was done. Raises SettingsError."""
+    made = MadeTape(arguments.seed, arguments.seconds, is_adverse=arguments.adverse)
+    try:
+        count = write_records(made.records(), made.market, arguments.out)
+    except TapeError as error:
+        raise SettingsError(str(error)) from None
+    return f"Wrote {count:,} records of {made.market} to {arguments.out}.\n"
+
+
+def _tape(arguments: argparse.Namespace) -> Tape:
+    about = Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
+    return open_tape(arguments.files, format=arguments.format, about=about)
+
+
+# --- record -------------------------------------------------------------------------------------
+
+
+class Feed(Protocol):
+    """A feed that hands on its messages as they come, in its thread."""
+
+    on_message: Callable[[bytes], None]
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Record the public feed until Ctrl-C or the end of `seconds`; return the number of frames.
+
+    Raises SettingsError and VenueUnreachable.
+    """
+    load(arguments, {}, is_strict=False)
+    feed = GTEWebsocket(settings.account(with_key=False))
+    try:
+        recorder = Recorder(arguments.out)
+        cast(Feed, feed).on_message = _Tap(feed, recorder)
+        feed.start()
+        recorder.begin(_market(feed))
+        _keep(recorder, arguments.seconds)
+    except (TapeError, OSError) as error:
+        raise SettingsError(f"the tape cannot be written: {error}") from None
+    finally:
+        feed.exit()
+    return recorder.frames
+
+
+class _Tap:
+    """Gives a recorder the messages of a feed, and tells it of a new connection."""
+
+    def __init__(self, feed: GTEWebsocket, recorder: Recorder) -> None:
+        self._feed, self._recorder = feed, recorder
+        self._epoch = 0
+
+    def __call__(self, data: bytes) -> None:
+        """Record a message."""
+        if self._epoch and self._feed.epoch != self._epoch:
+            self._recorder.lose()
+        self._epoch = self._feed.epoch
+        self._recorder.take(data)
+
+
+def _market(feed: GTEWebsocket) -> Market:
+    """Return the market of a feed, as the venue describes it."""
+    feed.wait_for_tables(["instrument"], FEED_SECONDS)
+    found = feed.get_instrument()
+    if found is None:
+        raise VenueUnreachable(f"{settings.SYMBOL} has not been shown")
+    kind, area, symbol = found.instrument_type, found.settle_currency, found.symbol
+    place = f"{kind}/{area}/{symbol}"
+    return Market(place, kind, area, symbol, found.tick, found.lot, found.face_value, "the venue")
+
+
+def _keep(recorder: Recorder, seconds: float | None, clock: Clock = SYSTEM) -> None:
+    """Record for so many seconds, None for ever, or until Ctrl-C."""
+    end = None if seconds is None else clock.monotonic() + seconds
+    try:
+        while end is None or clock.monotonic() < end:
+            clock.sleep(
+                min(FLUSH_SECONDS, FLUSH_SECONDS if end is None else end - clock.monotonic())
+            )
+            recorder.flush()
+    except KeyboardInterrupt:
+        logger.info("Recording ends.")
+    finally:
+        recorder.close()
+    logger.info("%d frames in %s.", recorder.frames, ", ".join(map(str, recorder.files)) or "none")

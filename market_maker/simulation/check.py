@@ -1,0 +1,56 @@
+"""The check for peeking: no quote may depend on what the tape shows only later."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from market_maker.errors import MarketMakerError
+from market_maker.journal import Run
+from market_maker.simulation.backtest import Trial, back_test
+
+CUTS = 5
+Sent = list[tuple[int, str, str, str]]
+"""Orders as they were sent: time in ms, side, price, qty."""
+
+
+def check(trial: Trial, step: Callable[[], None] = lambda: None) -> str:
+    """Cut the tape at CUTS moments of quoting; return in words that no quote before has changed.
+
+    `step` is called before each of the CUTS + 1 back-tests. Raises MarketMakerError with the first
+    quote that has.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        step()
+        whole = _sent(back_test(trial, Path(place) / "whole.journal"))
+        times = sorted({time_ms for time_ms, *_ in whole})
+        cuts = sorted({times[(number + 1) * len(times) // (CUTS + 1)] for number in range(CUTS)})
+        for number, cut_ms in enumerate(cuts if times else ()):
+            step()
+            until = replace(trial, until_ns=cut_ms * 1_000_000)
+            found = _sent(back_test(until, Path(place) / f"{number}.journal"))
+            _compare(whole, found, cut_ms)
+    if not times:
+        raise MarketMakerError("nothing was quoted, so nothing could be checked")
+    return (
+        f"No quote depends on what comes after it: the tape was cut at {len(cuts)} moments, and "
+        "all orders until then were the same. What a strategy reads by itself, from files or the "
+        "network, is not checked.\n"
+    )
+
+
+def _sent(run: Run) -> Sent:
+    rows = run.raw("orders", "time_ms", "side", "price", "qty", where="step = 'sent'")
+    return [(row["time_ms"], row["side"], row["price"], row["qty"]) for row in rows]
+
+
+def _compare(whole: Sent, cut: Sent, cut_ms: int) -> None:
+    """Raise MarketMakerError where orders up to a cut differ."""
+    ours, theirs = ([each for each in sent if each[0] <= cut_ms] for sent in (whole, cut))
+    for number in range(max(len(ours), len(theirs))):
+        pair = [str(sent[number : number + 1] or "nothing") for sent in (ours, theirs)]
+        if pair[0] != pair[1]:
+            raise MarketMakerError(
+                f"the strategy knows what comes later: with the tape cut at {cut_ms} ms it sent "
+                f"{pair[1]}, and {pair[0]} with the whole tape"
+            )

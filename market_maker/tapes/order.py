@@ -1,0 +1,127 @@
+"""The order of records: by the venue's time within a file and among files, and what counts.
+
+Each step is a stream of records with None for what yields nothing, so that a caller may pause.
+"""
+
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+
+from market_maker.tapes.records import Gap, Image, Numbered, Record, Trades, Update
+
+Stream = Iterator[Numbered | None]
+
+WINDOW_NS = 10**9
+"""Venue time within which trades and depth of a file are put in order."""
+MOST = 4096
+"""Records that wait for their place in the order, at most."""
+
+
+def from_image(found: Iterable[Numbered | None], has_image: bool) -> Stream:
+    """Yield the records of a file from its first image on, which comes before what follows it.
+
+    A recorder asks for an image after it has begun: of the updates before it in the file, those
+    that it does not contain follow it.
+    """
+    early: list[Numbered] = []
+    is_begun = not has_image
+    for one in found:
+        if is_begun or one is None:
+            yield one
+        elif isinstance(one.record, Image):
+            is_begun = True
+            yield one
+            yield from [each for each in early if (each.last or 0) > (one.last or 0)]
+        else:
+            early += [one] if isinstance(one.record, Update) and one.last is not None else []
+            yield None
+
+
+def in_time(found: Iterable[Numbered | None]) -> Stream:
+    """Yield the records of a file with times that never go down, trades first at equal times.
+
+    Depth keeps its order among itself: a stamp that steps back there counts as the one before.
+    One that steps back by more than the window counts as the newest, and a Gap tells of it.
+    """
+    waiting: list[tuple[int, bool, int, Numbered]] = []
+    newest = latest_depth = left = 0
+    is_behind = False
+    for number, one in enumerate(found):
+        if one is None:
+            yield None
+            continue
+        stamp, is_trade = one.record.time_ns, isinstance(one.record, Trades)
+        was_behind, is_behind = is_behind, newest - stamp > WINDOW_NS
+        time = newest if is_behind else max(stamp, left, 0 if is_trade else latest_depth)
+        if is_behind and not was_behind:
+            what = f"the stamps step back by {(newest - stamp) / 1e9:.1f} s"
+            heappush(waiting, (time, False, -number, Numbered(Gap(time, what, is_clock=True))))
+        newest = max(newest, time)
+        latest_depth = latest_depth if is_trade else time
+        heappush(waiting, (time, not is_trade, number, at(time, one)))
+        yield None
+        while waiting[0][0] < newest - WINDOW_NS or len(waiting) > MOST:
+            left, _, _, first = heappop(waiting)
+            yield first
+    while waiting:
+        yield heappop(waiting)[3]
+
+
+def at(time_ns: int, one: Numbered) -> Numbered:
+    """Return a record with this time."""
+    if one.record.time_ns == time_ns:
+        return one
+    return one._replace(record=one.record._replace(time_ns=time_ns))
+
+
+def merged(streams: list[Stream]) -> Stream:
+    """Yield the records of several files in order of time, trades first at equal times."""
+    if len(streams) == 1:
+        yield from streams[0]
+        return
+    heads: list[tuple[int, bool, int, Numbered]] = []
+    due = list(range(len(streams)))
+    while due or heads:
+        for number in due:
+            for one in streams[number]:
+                if one:
+                    is_depth = not isinstance(one.record, Trades)
+                    heappush(heads, (one.record.time_ns, is_depth, number, one))
+                    break
+                yield None
+        if not heads:
+            return
+        *_, number, one = heappop(heads)
+        due = [number]
+        yield one
+
+
+def counted(found: Iterable[Numbered | None], has_image: bool) -> Iterator[Record | None]:
+    """Yield what counts: from the first image on, without updates that are contained in the book.
+
+    A Gap is yielded where the numbers of updates jump. Without an image, the book is built up.
+    """
+    is_begun = not has_image
+    last: int | None = None  # the number of the latest image or update
+    for one in found:
+        if one is None:
+            yield None
+            continue
+        is_begun = is_begun or isinstance(one.record, Image)
+        if not is_begun:
+            yield None
+        elif isinstance(one.record, Update):
+            yield from _following(one, last)
+            last = one.last if last is None else max(last, one.last or 0)
+        else:
+            last = one.last if isinstance(one.record, Image) else last
+            yield one.record
+
+
+def _following(one: Numbered, last: int | None) -> Iterator[Record | None]:
+    """Yield an update, None if it is contained in what is known; first the gap before it."""
+    if last is not None and one.last is not None and one.last <= last:
+        yield None
+        return
+    if last is not None and one.after is not None and one.after > last:
+        yield Gap(one.record.time_ns, f"update numbers jump from {last} to {one.after}")
+    yield one.record

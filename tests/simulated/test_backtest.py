@@ -1,0 +1,233 @@
+"""Back-tests: the same bot on a recorded market, on simulated time; and what it did, once more."""
+
+import gc
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market_maker.errors import MarketMakerError, SettingsError
+from market_maker.journal import Run, Unreadable, schema
+from market_maker.market_maker import OrderManager
+from market_maker.report import in_text, report_of
+from market_maker.settings import settings
+from market_maker.simulation.backtest import Trial, back_test
+from market_maker.simulation.check import check
+from market_maker.simulation.latency import LEAST, Latency, measured
+from market_maker.simulation.replay import replay
+from market_maker.simulation.timeline import Timeline
+from market_maker.tapes import MadeTape, Options, open_tape, write_own
+
+QUOTES: dict[str, Any] = {
+    "ORDER_PAIRS": 3,
+    "LOOP_INTERVAL": 1,
+    "INTERVAL": 0.0002,
+    "MIN_SPREAD": 0.0004,
+    "RELIST_INTERVAL": 0.0002,
+    "MAX_FILLS": 100_000,
+}
+UNIT = Decimal("1e-6")
+
+
+@pytest.fixture(scope="module")
+def tape_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = MadeTape(seed=3, seconds=60)
+    path = tmp_path_factory.mktemp("tapes") / "made.tape"
+    write_own(made.records(), made.market, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    saved = dict(vars(settings))
+    yield
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+def trial(tape: Path, **changed: Any) -> Trial:
+    return Trial(tape=open_tape([tape]), strategy=OrderManager, overrides=QUOTES, **changed)
+
+
+def rows_of(run: Run) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all rows of a run but what names the process."""
+    return {
+        table: [tuple(row) for row in run.raw(table, *schema.COLUMNS[table])]
+        for table in schema.TABLES
+        if table != "runs"
+    }
+
+
+def test_the_same_trial_leaves_the_same_journal_twice(tape_file: Path, tmp_path: Path) -> None:
+    first, second = (
+        back_test(trial(tape_file), tmp_path / name / "it.journal") for name in ("one", "two")
+    )
+    assert rows_of(first) == rows_of(second)
+    assert len(first.rows("fills")) > 5
+    assert first.row["market"] == second.row["market"]
+
+
+def test_another_seed_of_the_market_is_another_market(tape_file: Path, tmp_path: Path) -> None:
+    made = MadeTape(seed=4, seconds=60)
+    write_own(made.records(), made.market, tmp_path / "other.tape")
+    runs = [
+        back_test(trial(tape), tmp_path / f"{tape.stem}.journal")
+        for tape in (tape_file, tmp_path / "other.tape")
+    ]
+    assert rows_of(runs[0])["fills"] != rows_of(runs[1])["fills"]
+
+
+@pytest.mark.parametrize("fills", ["touch", "log", "power:2", "safe", "through"])
+def test_the_profit_of_a_back_test_is_what_the_exchange_has_booked(
+    fills: str, tape_file: Path, tmp_path: Path
+) -> None:
+    run = back_test(trial(tape_file, fills=fills), tmp_path / "it.journal")
+    found = report_of(run)
+    assert (run.row["kind"], run.row["how"], run.row["proven"]) == (
+        *("backtest", "the tape has ended"),
+        1,
+    )
+    assert found.fills
+    assert found.balance
+    assert abs(found.balance["residual"]) < UNIT
+    assert found.balance["unexplained"] == 0
+    assert found.profit
+    assert found.profit.without_mid == 0
+    text = in_text(found)
+    assert f"fills by {fills}; requests 10 ms each way" in text
+    assert "made.tape: frames of GTE's tables" in text
+    assert "0 gaps, 0 silences, 0 clock jumps" in text
+
+
+def test_fees_balance_position_and_latency_are_those_asked_for(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    rates = Decimal("-0.0001"), Decimal("0.0004")
+    asked = trial(
+        tape_file, fees=rates, balance=Decimal(3), position=-200, latency=Latency(0.2), seed=5
+    )
+    run = back_test(asked, tmp_path / "it.journal")
+    assert (run.row["long"], run.row["short"], run.row["balance"]) == (0, 200, 3)
+    fills = run.rows("fills")
+    assert fills
+    for fill in fills:
+        paid = fill["qty"] / fill["price"] * rates[0]
+        assert abs(fill["fee"] - paid) < UNIT
+    assert min(row["took_ms"] for row in run.raw("requests", "took_ms")) == 400
+
+
+def test_a_position_that_the_balance_cannot_hold_is_refused(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="--position 9000000 needs a margin of"):
+        back_test(trial(tape_file, position=9_000_000), tmp_path / "it.journal")
+
+
+def test_best_prices_alone_allow_no_model_that_needs_queues(tmp_path: Path) -> None:
+    (tmp_path / "quote.csv").write_text(
+        "timestamp,symbol,bidSize,bidPrice,askPrice,askSize\n"
+        "2023-11-14D22:13:20.000000000,XBTUSD,500,60000,60000.5,300\n"
+        "2023-11-14D22:13:30.000000000,XBTUSD,400,60000.5,60001,300\n"
+    )
+    quotes = open_tape([tmp_path / "quote.csv"], about=Options(symbol="XBTUSD"))
+    asked = Trial(tape=quotes, strategy=OrderManager, overrides=QUOTES)
+    with pytest.raises(
+        SettingsError, match=r"this tape has the best prices only.*touch and through"
+    ):
+        back_test(asked, tmp_path / "it.journal")
+    run = back_test(replace(asked, fills="through"), tmp_path / "it.journal")
+    assert "best prices only" in in_text(report_of(run))
+
+
+# --- peeking --------------------------------------------------------------------------------------
+
+
+class Peeks(OrderManager):
+    """Quotes from what its clock is about to let happen."""
+
+    def place_orders(self) -> None:
+        clock = self.clock
+        assert isinstance(clock, Timeline)
+        soon = sum(repr(gc.get_referents(act)).count("Update(") for _, _, act in clock._due)
+        ahead = 1 if any("Update(" in repr(each) for each in _held(clock)) else 0
+        bid = self.exchange.get_ticker()["buy"]
+        price = bid - 1 - (soon + ahead)
+        self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
+
+
+def _held(clock: Timeline) -> list[object]:
+    """Return what the things that are due hold in their closures."""
+    cells = [getattr(act, "__closure__", None) or () for _, _, act in clock._due]
+    return [cell.cell_contents for each in cells for cell in each]
+
+
+def test_a_strategy_that_looks_at_what_it_is_given_does_not_know_what_comes(
+    tape_file: Path,
+) -> None:
+    words = check(trial(tape_file))
+    assert "the tape was cut at 5 moments" in words
+
+
+def test_a_strategy_that_peeks_into_its_clock_is_found_out(tape_file: Path) -> None:
+    with pytest.raises(MarketMakerError, match="the strategy knows what comes later"):
+        check(replace(trial(tape_file), strategy=Peeks))
+
+
+# --- measured latency -----------------------------------------------------------------------------
+
+
+def test_latency_is_drawn_from_recorded_round_trips(tape_file: Path, tmp_path: Path) -> None:
+    recorded = back_test(trial(tape_file, latency=Latency(0.05)), tmp_path / "one.journal")
+    found = measured([recorded, recorded])
+    assert len(found.measured[""]) >= LEAST
+    assert set(found.measured["pc/order/create"]) == {0.1}
+    assert list(found.journeys(1)("v1/api/pc/order/create")) == [0.05, 0.05]
+    assert "measured round trips" in found.words
+
+
+def test_too_few_recorded_round_trips_are_refused(tape_file: Path, tmp_path: Path) -> None:
+    asked = replace(trial(tape_file), until_ns=1_577_836_805_000_000_000)
+    run = back_test(asked, tmp_path / "one.journal")
+    with pytest.raises(SettingsError, match=f"needs at least {LEAST} requests.*there are "):
+        measured([run])
+
+
+# --- replay ---------------------------------------------------------------------------------------
+
+
+def test_every_decision_of_a_run_comes_out_the_same_again(tape_file: Path, tmp_path: Path) -> None:
+    run = back_test(trial(tape_file), tmp_path / "it.journal")
+    found = replay(run)
+    assert found.decided > 30
+    assert (found.differences, found.missing) == ([], 0)
+
+
+def test_a_decision_that_comes_out_another_way_is_told(tape_file: Path, tmp_path: Path) -> None:
+    run = back_test(trial(tape_file), tmp_path / "it.journal")
+    row = run.raw("decisions", "time_ms", "detail", where="detail IS NOT NULL")[0]
+    told = json.loads(zlib.decompress(row["detail"]))
+    told["wanted"][0]["price"] = "1234.5"
+    _put(run, row["time_ms"], zlib.compress(json.dumps(told).encode()))
+    (difference,) = replay(run).differences
+    assert difference.time_ms == row["time_ms"]
+    assert difference.then != difference.now
+
+
+def test_a_decision_that_cannot_be_understood_is_said(tape_file: Path, tmp_path: Path) -> None:
+    run = back_test(trial(tape_file), tmp_path / "it.journal")
+    row = run.raw("decisions", "time_ms", where="detail IS NOT NULL")[0]
+    _put(run, row["time_ms"], zlib.compress(b'{"wanted": 7}'))
+    with pytest.raises(Unreadable, match="cannot be understood"):
+        replay(run)
+
+
+def _put(run: Run, time_ms: int, detail: bytes) -> None:
+    with closing(sqlite3.connect(run.path)) as db, db:
+        db.execute("UPDATE decisions SET detail = ? WHERE time_ms = ?", (detail, time_ms))
