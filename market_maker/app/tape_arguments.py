@@ -80,10 +80,9 @@ def _add_for_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run directory; default: PLAN without its end"
     )
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes; default: %(default)s"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster: tcp://...")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, metavar="N", help="processes; default: 1")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster: tcp://...")
     parser.add_argument("--resume", action="store_true", help="go on with what is there")
     parser.add_argument("--keep", action="store_true", help="keep the journal of each trial")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a heat map")

@@ -83,9 +83,11 @@ def record(arguments: argparse.Namespace) -> int:
         cast(Feed, feed).on_message = _Tap(feed, recorder)
         feed.start()
         recorder.begin(_market(feed))
-        _keep(recorder, arguments.seconds)
-    except (TapeError, OSError) as error:
-        raise SettingsError(f"the tape cannot be written: {error}") from None
+        keep(recorder, arguments.seconds)
+    except TapeError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"the tape cannot be written: {error.strerror or error}") from None
     finally:
         feed.exit()
     return recorder.frames
@@ -117,14 +119,13 @@ def _market(feed: GTEWebsocket) -> Market:
     return Market(place, kind, area, symbol, found.tick, found.lot, found.face_value, "the venue")
 
 
-def _keep(recorder: Recorder, seconds: float | None, clock: Clock = SYSTEM) -> None:
-    """Record for so many seconds, None for ever, or until Ctrl-C."""
+def keep(recorder: Recorder, seconds: float | None, clock: Clock = SYSTEM) -> None:
+    """Let a recorder write for so many seconds, None for ever, or until Ctrl-C; then end it."""
     end = None if seconds is None else clock.monotonic() + seconds
     try:
         while end is None or clock.monotonic() < end:
-            clock.sleep(
-                min(FLUSH_SECONDS, FLUSH_SECONDS if end is None else end - clock.monotonic())
-            )
+            left = FLUSH_SECONDS if end is None else end - clock.monotonic()
+            clock.sleep(min(left, FLUSH_SECONDS))
             recorder.flush()
     except KeyboardInterrupt:
         logger.info("Recording ends.")

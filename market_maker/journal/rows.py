@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cache, lru_cache
 from typing import Any
 
 from market_maker.decimals import plain
-from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side, Snapshot
+from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState, Side, Snapshot
 
 Row = tuple[Any, ...]
 FULL_EVERY_MS = 3_600_000
@@ -122,8 +123,7 @@ class Rows:
             if first_ms < time_ms < first_ms + FULL_EVERY_MS:
                 return (time_ms, first_ms, None)
         self._decision = decided, time_ms
-        text = json.dumps(_jsonable(decided), separators=(",", ":"))
-        return (time_ms, None, zlib.compress(text.encode()))
+        return (time_ms, None, zlib.compress(_json(decided).encode()))
 
     def fill(
         self,
@@ -167,19 +167,42 @@ def plain_row(*values: Any) -> Row:
     return tuple(_text(each) if isinstance(each, Decimal) else each for each in values)
 
 
-def _jsonable(value: object) -> Any:
-    """Return a value as JSON knows it: decimals as text, enums as their values."""
+def _json(value: object) -> str:
+    """Return a value as JSON: decimals as text, enums as their values, dataclasses as objects."""
+    if isinstance(value, OrderRequest):
+        return _order_json(value)
     if isinstance(value, Decimal):
-        return str(value)
+        return f'"{value}"'
     if isinstance(value, Enum):
-        return value.value
-    if is_dataclass(value):
-        return {each.name: _jsonable(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(_jsonable(name)): _jsonable(each) for name, each in value.items()}
+        return _json(value.value)
     if isinstance(value, tuple | list | frozenset):
-        return [_jsonable(each) for each in value]
-    return value
+        return f"[{','.join(map(_json, value))}]"
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(_plain(name))}:{_json(each)}" for name, each in value.items())
+        return f"{{{','.join(pairs)}}}"
+    if is_dataclass(value):
+        return _fields_json(value)
+    return json.dumps(value)
+
+
+def _plain(name: object) -> str:
+    return str(name.value if isinstance(name, Enum) else name)
+
+
+@lru_cache(8192)
+def _order_json(order: OrderRequest) -> str:
+    """Return an order as JSON. Kept: most orders of a decision are those of the one before."""
+    return _fields_json(order)
+
+
+def _fields_json(value: Any) -> str:
+    pairs = (f"{head}{_json(getattr(value, name))}" for name, head in _heads(type(value)))
+    return f"{{{','.join(pairs)}}}"
+
+
+@cache
+def _heads(kind: type) -> list[tuple[str, str]]:
+    return [(each.name, f'"{each.name}":') for each in fields(kind)]
 
 
 def _text(number: Decimal | None) -> str | None:

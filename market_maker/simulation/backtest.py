@@ -64,6 +64,8 @@ class Trial:
     """Which back-test on this tape it is: the more are tried, the better the best one looks."""
     from_ns: int | None = None
     """The venue's time at which the bot begins; None: as soon as the book is known."""
+    is_direct: bool = True
+    """Whether the book reaches the bot as values, or over the wire's format; the same comes out."""
     until_ns: int | None = None
     """The venue's time at which the tape is cut; None: it runs to its end."""
 
@@ -170,6 +172,7 @@ def _world(trial: Trial, instrument: Instrument) -> World:
         ledger.deposit(OWNER, Wallet.SPOT, instrument.base, base // instrument.lot * instrument.lot)
     begun_ns = beginning(trial.tape).time_ns
     world = World(exchange, seed=trial.seed, start_ms=begun_ns // 1_000_000)
+    world.network.is_direct = trial.is_direct
     world.network.journey = trial.latency.journeys(trial.seed)
     return world
 

@@ -9,13 +9,19 @@ from typing import Any
 from requests.adapters import BaseAdapter
 from websocket import ABNF, WebSocketTimeoutException
 
+from market_maker.models import Side
+from market_maker.paper.api.encoding import LevelValue
 from market_maker.paper.api.session import Session
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.simulation.network import NO_ADDRESS, NO_CONNECTION, Adapter, Network
 from market_maker.wire.tls import Connections
+from market_maker.ws.book import Levels
 from market_maker.ws.ws_thread import GTEWebsocket
 
 BEAT = 0.5
+SIDES = {True: Side.BUY, False: Side.SELL}
+Values = dict[str, Any]
+"""A frame that has values in place of rows."""
 
 
 class Pool:
@@ -62,8 +68,8 @@ class Socket:
             raise TimeoutError("timed out")
         self._network = network
         self._frame_faults = FrameFaults(network.venue.faults)
-        self._session = Session(self._on_frame)
-        self._arrived: deque[str | bytes | Cut] = deque()
+        self._session = Session(self._on_frame, self._on_levels if network.is_direct else None)
+        self._arrived: deque[str | bytes | Cut | Values] = deque()
         self._last_at = 0.0
         self._lost = False
         self.on_arrival: Callable[[], None] = lambda: None
@@ -83,6 +89,12 @@ class Socket:
             raise ConnectionResetError("Connection lost.")
         self._network.timeline.after(self._network.way(), lambda: self._reach(text))
 
+    def take_values(self) -> Values | None:
+        """Return the next message if it is one of values."""
+        if self._arrived and isinstance(self._arrived[0], dict):
+            return self._arrived.popleft()  # type: ignore[return-value]
+        return None
+
     def recv_data(self, control_frame: bool = False) -> tuple[int, bytes]:  # noqa: ARG002
         if not self._arrived:
             raise WebSocketTimeoutException("timed out")
@@ -93,6 +105,7 @@ class Socket:
             raise ConnectionResetError("Connection lost.")
         if isinstance(frame, bytes):
             return ABNF.OPCODE_BINARY, frame
+        assert isinstance(frame, str)
         return ABNF.OPCODE_TEXT, frame.encode()
 
     def shutdown(self) -> None:
@@ -120,6 +133,12 @@ class Socket:
         if not self._lost and not network.black_hole and not network.cut_off:
             network.venue.receive(self._session, text, network.timeline.true_ms())
 
+    def _on_levels(self, action: str, levels: list[LevelValue], now: int) -> None:
+        if not self._lost:
+            values = Levels((SIDES[is_bid], price, size) for is_bid, price, size in levels)
+            frame = {"table": "order_book", "action": action, "data": values, "time": str(now)}
+            self._deliver(frame)
+
     def _on_frame(self, frame: str, table: str) -> None:
         if self._lost:
             return
@@ -133,7 +152,7 @@ class Socket:
         for delivery in deliveries:
             self._deliver(delivery.frame, delivery.after_ms / 1000)
 
-    def _deliver(self, frame: str | bytes | Cut, delay: float = 0.0) -> None:
+    def _deliver(self, frame: str | bytes | Cut | Values, delay: float = 0.0) -> None:
         """Let a frame arrive; those that are not delayed by a fault keep their order."""
         network = self._network
         if network.black_hole or network.cut_off:
@@ -144,7 +163,7 @@ class Socket:
             at = self._last_at = max(at, self._last_at)
         network.timeline.after(at - now, lambda: self._arrive(frame))
 
-    def _arrive(self, frame: str | bytes | Cut) -> None:
+    def _arrive(self, frame: str | bytes | Cut | Values) -> None:
         self._network.frames += 1
         self._network.last_frame_at = self._network.timeline.monotonic()
         self._arrived.append(frame)
@@ -191,7 +210,7 @@ class Driver:
                 self._fail(error)
             else:
                 socket = feed._session._socket
-                socket.on_arrival = lambda: self._step(feed.receive)  # type: ignore[union-attr]
+                socket.on_arrival = lambda: self._step(self._receive)  # type: ignore[union-attr]
                 self._step(feed.heartbeat)
 
     def _catch_up(self) -> None:
@@ -200,10 +219,19 @@ class Driver:
         socket: Any = feed._session._socket
         while socket and socket._arrived and not self._network.stopped:
             before = len(socket._arrived)
-            self._step(feed.receive)
+            self._step(self._receive)
             if len(socket._arrived) >= before:
                 break
         self._step(feed.heartbeat)
+
+    def _receive(self) -> None:
+        socket: Any = self._feed._session._socket
+        values = socket.take_values()
+        if values:
+            self._feed._session.see(values)
+            self._feed.take(values)
+        else:
+            self._feed.receive()
 
     def _step(self, step: Callable[[], None]) -> None:
         if self._network.stopped:

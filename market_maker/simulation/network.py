@@ -55,6 +55,9 @@ class Network:
         """Seconds that frames pile up on top of the latency."""
         self.senders: list[Callable[[RawRequest], None]] = []
         """Are told of each request when it leaves the bot."""
+        self.is_direct = False
+        """Whether changes of the book reach the bot as values, without frames: faster, and the same
+        as long as no fault spoils frames."""
         self.headers: Mapping[str, str] = {}
         """Headers of every REST answer."""
         self.rewrite: Callable[[bytes], bytes] = lambda body: body

@@ -9,14 +9,14 @@ formats/  one file for each format
 order     records in order of time, from the first image on
 tape      `open_tape`
 made      a market that a seed makes up
-info      what is in a tape, in words
+facts     what is in a tape
 writing   tapes out
 recording frames of the venue's feed into tapes
 """
 
 from market_maker.models import Side
+from market_maker.tapes.facts import Facts, examine, info
 from market_maker.tapes.formats import NAMES
-from market_maker.tapes.info import Facts, examine, info
 from market_maker.tapes.made import MadeTape
 from market_maker.tapes.market import Market, Options
 from market_maker.tapes.recording import Recorder

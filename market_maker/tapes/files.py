@@ -17,6 +17,7 @@ from market_maker.tapes.records import Numbered, TapeError, UnknownMarket
 logger = logging.getLogger(__name__)
 
 MAX_LINE = 16 * 1024 * 1024  # bytes; what is longer is no line
+CHUNK = 64 * 1024  # bytes of a packed file that are read at a time
 GZIP, ZIP, ZST = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 EXTRA = "pip install gte-market-maker[data]"
 
@@ -89,7 +90,7 @@ def lines_of(path: Path, opened: Opened = unwatched) -> Iterator[bytes]:
         begin = plain.read(4)
         plain.seek(0)
         opened(plain)
-        with _unpacked(plain, begin) as source, _named_damage():
+        with _unpacked(plain, begin) as source, named_damage():
             yield from iter(partial(source.readline, MAX_LINE), b"")
 
 
@@ -98,7 +99,7 @@ def members(path: Path) -> list[str]:
     with path.open("rb") as plain:
         if plain.read(4) != ZIP:
             return []
-    with _named_damage(), zipfile.ZipFile(path) as archive:
+    with named_damage(), zipfile.ZipFile(path) as archive:
         return archive.namelist()
 
 
@@ -117,7 +118,7 @@ def _unpacked(plain: io.BufferedReader, begin: bytes) -> Iterator[Any]:
         with gzip.open(plain) as packed:
             yield packed
     elif begin == ZIP:
-        with _named_damage(), zipfile.ZipFile(plain) as archive:
+        with named_damage(), zipfile.ZipFile(plain) as archive:
             names = archive.namelist()
             if len(names) != 1:
                 raise Damaged(f"a zip file of {len(names)} files, where one is expected")
@@ -125,25 +126,54 @@ def _unpacked(plain: io.BufferedReader, begin: bytes) -> Iterator[Any]:
         with source:
             yield source
     elif begin == ZST:
-        zstandard = package("zstandard", "a .zst file")
-        unpacker = zstandard.ZstdDecompressor().stream_reader(plain, read_across_frames=True)
-        try:
-            yield io.BufferedReader(unpacker)
-        except zstandard.ZstdError as error:
-            raise Damaged(f"the zst file is damaged: {error}") from None
+        yield io.BufferedReader(_Zst(plain), buffer_size=4 * CHUNK)
     else:
         yield plain
 
 
+class _Zst(io.RawIOBase):
+    """A zst file, unpacked. The package's own reader takes a file that was cut for a whole one."""
+
+    def __init__(self, plain: BinaryIO) -> None:
+        self._plain = plain
+        self._zstandard = package("zstandard", "a .zst file")
+        self._unpacker: Any = None
+        self._ahead = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is, up to the size of the buffer; 0 at the end."""
+        while not self._ahead:
+            packed = self._unpacker.unused_data if self._unpacker and self._unpacker.eof else b""
+            packed = packed or self._plain.read(CHUNK)
+            if not packed:
+                if self._unpacker and not self._unpacker.eof:
+                    raise EOFError
+                return 0
+            if self._unpacker is None or self._unpacker.eof:
+                self._unpacker = self._zstandard.ZstdDecompressor().decompressobj()
+            try:
+                self._ahead = self._unpacker.decompress(packed)
+            except self._zstandard.ZstdError as error:
+                raise Damaged(f"the packed file is damaged: {error}") from None
+        size = min(len(buffer), len(self._ahead))
+        buffer[:size], self._ahead = self._ahead[:size], self._ahead[size:]
+        return size
+
+
 @contextmanager
-def _named_damage() -> Iterator[None]:
+def named_damage() -> Iterator[None]:
+    """Raise Damaged or Cut for what unpacking raises."""
     try:
         yield
     except EOFError:
         raise Cut(
             "the packed file ends before its end: it was cut off, or is not complete"
         ) from None
-    except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
         raise Damaged(f"the packed file is damaged: {error}") from None
 
 

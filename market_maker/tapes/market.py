@@ -12,6 +12,7 @@ from market_maker.tapes.records import TapeError, UnknownMarket
 
 Figures = tuple[Decimal, Decimal, Decimal]
 CONTRACT, SPOT = "pc", "bb"
+SMALLEST = Decimal("1E-12")
 NAMING = "--symbol AREA/SYMBOL (such as BTC/BTC_USD or USDT/BTC/USDT), --tick, --lot, --face"
 
 
@@ -142,8 +143,8 @@ def checked(market: Market) -> Market:
     """Return a market whose figures are possible; raise TapeError for any other."""
     for name in ("tick", "lot", "face"):
         value: Decimal = getattr(market, name)
-        if not value.is_finite() or not 0 < value < 10**9:
-            raise TapeError(f"{name}: {value} is not above 0")
+        if not value.is_finite() or not SMALLEST <= value < 10**9:
+            raise TapeError(f"{name}: {value} is no number from {SMALLEST} to 1E+9")
     if market.kind not in (CONTRACT, SPOT):
         raise TapeError(f"kind: {market.kind!r} is neither {CONTRACT} nor {SPOT}")
     if market.kind == CONTRACT and market.lot % 1:

@@ -126,7 +126,8 @@ class Recorder:
         self._write(header_line(market, clock=self._clocks()))
         if self._book:
             levels = [Level(*key, size) for key, size in self._book.items()]
-            self._write(self._text_of(Image(*self._times, levels)))
+            ids = {place: number for number, place in self._parser.ids.items()}
+            self._write(self._text_of(Image(*self._times, levels), ids))
 
     def _write(self, line: str) -> None:
         assert self._file

@@ -73,6 +73,14 @@ class Subject:
         self.prices = Steps(market.tick, "--tick", may_be_zero=False)
         self.sizes = Steps(market.lot, "--lot", may_be_zero=True)
 
+    def settle_by_header(self, market: Market) -> None:
+        """Read the market of a tape's header. Raises TapeError where it differs from an option."""
+        for option in ("tick", "lot", "face"):
+            said, has = getattr(self._options, option), getattr(market, option)
+            if said not in (None, has):
+                raise TapeError(f"tape: its {option} is {plain(has)}, not --{option} {plain(said)}")
+        self.settle(market)
+
     def is_ours(self, name: str, venue: str) -> bool:
         """Return whether a message is about the market that is read; the first one decides.
 

@@ -5,7 +5,7 @@ A file is written aside and renamed when it is whole, so that none is ever half 
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from market_maker.tapes.tape import Tape
 
 WORDS = {Side.BUY: "buy", Side.SELL: "sell"}
 REMEMBERED = 100_000
+NO_IDS: Mapping[tuple[Side, int], str] = {}
 
 
 def write(tape: Tape, path: Path) -> int:
@@ -72,21 +73,26 @@ class Frames:
         self._price = lru_cache(REMEMBERED)(lambda ticks: plain(ticks * tick))
         self._size = lru_cache(REMEMBERED)(lambda lots: plain(lots * lot))
 
-    def __call__(self, record: Record) -> str:
-        """Return the line of a record."""
+    def __call__(self, record: Record, ids: Mapping[tuple[Side, int], str] = NO_IDS) -> str:
+        """Return the line of a record; `ids` are those that later rows may name a level by."""
         if isinstance(record, Gap):
             said = {"gap": record.what, "is_clock": record.is_clock, "time": str(record.time_ns)}
             return json.dumps(said) + "\n"
         is_trades = isinstance(record, Trades)
         size = "qty" if is_trades else "size"
         rows = ",".join(
-            f'{{"side":"{WORDS[side]}","price":"{self._price(price)}","{size}":"{self._size(lots)}"}}'
+            f'{{{_id(ids.get((side, price)))}"side":"{WORDS[side]}",'
+            f'"price":"{self._price(price)}","{size}":"{self._size(lots)}"}}'
             for side, price, lots in record.levels
         )
         table = '"trade"' if is_trades else '"order_book","action":"update"'
         table = table.replace("update", "partial") if isinstance(record, Image) else table
         stamp = "" if record.received_ns is None else f"{record.received_ns} "
         return f'{stamp}{{"table":{table},"data":[{rows}],"time":"{record.time_ns}"}}\n'
+
+
+def _id(number: str | None) -> str:
+    return f'"id":{json.dumps(number)},' if number else ""
 
 
 class _Counted:

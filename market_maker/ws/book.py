@@ -18,6 +18,13 @@ OwnQuantity = Mapping[tuple[Side, Decimal], Decimal]
 """Our own resting quantity at each (side, price)."""
 
 
+class Levels(tuple[tuple[Side, Decimal, Decimal], ...]):
+    """Final sizes of levels as (side, price, size): what a simulation hands over in place of rows.
+
+    Zero removes a level.
+    """
+
+
 class Level:
     """One price of one side; it is in the book while its size is not zero."""
 
@@ -72,6 +79,11 @@ class Book:
         level = self._level(row)
         if level:
             self._set(level, ZERO)
+
+    def put_levels(self, levels: Levels) -> None:
+        """Set the sizes of levels whose values need no check."""
+        for side, price, size in levels:
+            self._set(self._levels[side].get(price) or Level(side, price), size)
 
     def best(self, own: OwnQuantity | None = None) -> tuple[Decimal | None, Decimal | None]:
         """Return the best bid and ask that hold more than our `own` quantity, or None."""

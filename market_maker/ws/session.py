@@ -170,12 +170,23 @@ class Session:
             return None
         if "table" in frame:  # any other may repeat our login
             logger.debug("Frame: %.300s", data)
-            table = str(frame["table"])
-            self.vitals.record_table(table, now)
-            time = fields.millis(frame, "time")
-            if table == "order_book" and time:
-                self.vitals.record_lag(self._now() - time)
+        self._see(frame, now)
         return frame
+
+    def see(self, frame: dict[str, Any]) -> None:
+        """Record what a frame shows of the connection that came without a message."""
+        now = self._clock.monotonic()
+        self.vitals.record_frame(now)
+        self._see(frame, now)
+
+    def _see(self, frame: dict[str, Any], now: float) -> None:
+        if "table" not in frame:
+            return
+        table = str(frame["table"])
+        self.vitals.record_table(table, now)
+        time = fields.millis(frame, "time")
+        if table == "order_book" and time:
+            self.vitals.record_lag(self._now() - time)
 
     def take_status(self, frame: dict[str, Any]) -> str:
         """Process the answer to a login or a subscription; return its error, or empty text."""

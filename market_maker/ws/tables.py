@@ -26,7 +26,7 @@ from market_maker.models import (
 )
 from market_maker.wire import fields, protocol
 from market_maker.wire.fields import Row
-from market_maker.ws.book import Book, OwnQuantity
+from market_maker.ws.book import Book, Levels, OwnQuantity
 from market_maker.ws.rows import are_two, is_other
 
 TRADES = 1_000
@@ -92,6 +92,10 @@ class Tables:
         are counted and dropped; an unknown action makes the tables `broken`.
         """
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
+        if isinstance(data, Levels):
+            self.heard["order_book"] = at
+            self.book.put_levels(data)
+            return False
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
             self.counts["bad frame"] += 1
             return False

@@ -246,7 +246,7 @@ class GTEWebsocket:
     def receive(self) -> None:
         """Apply the next message, if one comes soon. Raises what `Session.receive` raises."""
         if (data := self._session.receive()) is not None:
-            self._take(data)
+            self.take(self._session.parse(data))
 
     def lose(self, error: Exception) -> None:
         """Close the connection, and log why: each loss, but a failure to connect once in a row."""
@@ -266,8 +266,8 @@ class GTEWebsocket:
         """Return the seconds until the next attempt to connect."""
         return self._back_off.pause
 
-    def _take(self, data: bytes) -> None:
-        frame = self._session.parse(data)
+    def take(self, frame: dict[str, Any] | None) -> None:
+        """Apply a frame; None: a message that was none. Raises ConnectionError for broken tables."""
         news = False
         with self._changed:
             if frame is None:

@@ -23,7 +23,7 @@ from market_maker.simulation.check import check
 from market_maker.simulation.latency import LEAST, Latency, measured
 from market_maker.simulation.replay import replay
 from market_maker.simulation.timeline import Timeline
-from market_maker.tapes import MadeTape, Options, open_tape, write_own
+from market_maker.tapes import MadeTape, Options, open_tape, write_records
 
 QUOTES: dict[str, Any] = {
     "ORDER_PAIRS": 3,
@@ -40,7 +40,7 @@ UNIT = Decimal("1e-6")
 def tape_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = MadeTape(seed=3, seconds=60)
     path = tmp_path_factory.mktemp("tapes") / "made.tape"
-    write_own(made.records(), made.market, path)
+    write_records(made.records(), made.market, path)
     return path
 
 
@@ -74,9 +74,19 @@ def test_the_same_trial_leaves_the_same_journal_twice(tape_file: Path, tmp_path:
     assert first.row["market"] == second.row["market"]
 
 
+def test_values_and_the_format_of_the_wire_leave_the_same_journal(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    direct, over_the_wire = (
+        back_test(trial(tape_file, is_direct=way), tmp_path / str(way) / "it.journal")
+        for way in (True, False)
+    )
+    assert rows_of(direct) == rows_of(over_the_wire)
+
+
 def test_another_seed_of_the_market_is_another_market(tape_file: Path, tmp_path: Path) -> None:
     made = MadeTape(seed=4, seconds=60)
-    write_own(made.records(), made.market, tmp_path / "other.tape")
+    write_records(made.records(), made.market, tmp_path / "other.tape")
     runs = [
         back_test(trial(tape), tmp_path / f"{tape.stem}.journal")
         for tape in (tape_file, tmp_path / "other.tape")

@@ -53,7 +53,7 @@ ROOMS = [
         uses="gte orders",
     ),
     Room("journal", doors=".", uses="guard"),
-    Room("report", doors=". live", pure=True, uses="journal"),
+    Room("report", doors=". live sweep heat", pure=True, uses="journal"),
     Room("trading", doors=".", uses="money strategy safety ws gte settings orders guard journal"),
     Room(
         "market_maker",
@@ -70,7 +70,7 @@ ROOMS = [
     Room(
         "simulation",
         doors="*",
-        uses="strategy ws gte wire settings orders journal trading market_maker tapes "
+        uses="strategy ws gte wire settings orders journal report trading market_maker tapes "
         "paper.exchange paper.market paper.faults paper.api paper.server",
     ),
     Room("app"),

@@ -121,6 +121,12 @@ def test_a_tape_of_our_own_says_what_it_is_about(tape_of: Open) -> None:
     ]
 
 
+def test_an_option_that_the_header_denies_is_refused(tape_of: Open) -> None:
+    with pytest.raises(TapeError, match=r"tape0: line 1: tape: its tick is 0.25, not --tick 0.5"):
+        tape_of(OWN, tick=Decimal("0.5"))
+    assert tape_of(OWN, tick=Decimal("0.250")).market.tick == Decimal("0.25")
+
+
 BITMEX = """\
 {"info":"Welcome","version":"2.0"}
 {"success":true,"subscribe":"orderBookL2_25:XBTUSD"}
@@ -296,7 +302,7 @@ def test_an_unknown_market_is_refused_until_the_options_say_what_it_is(
     assert (market.place, market.grid) == ("pc/EUR/BTC_EUR", tuple(figures.values()))
     assert market.known_from == "from --symbol, --tick, --lot, --face"
     spot = tape_of(content, symbol="EUR/BTC/EUR", tick=Decimal("0.1"), lot=Decimal("0.01")).market
-    assert (spot.place, spot.face) == ("bb/EUR/BTC/EUR", 1)
+    assert (spot.place, spot.face) == ("bb/EUR/BTC/EUR", Decimal(1))
 
 
 def test_an_option_wins_over_the_table(tape_of: Open) -> None:
@@ -324,7 +330,7 @@ def test_an_option_wins_over_the_table(tape_of: Open) -> None:
         (BITMEX.replace('"id":1,"side":"Sell","t', '"id":8,"t'), "line 8: id: '8' has not been"),
         (BITMEX_QUOTES.replace("ADA", "XBT"), "line 2: askPrice: 0.6 is off the tick"),
         (OWN.replace('"tick": "0.25"', '"tick": "x"'), "line 1: tick: 'x' is no number"),
-        (OWN.replace('"tick": "0.25"', '"tick": "0"'), "line 1: tick: 0 is not above 0"),
+        (OWN.replace('"tick": "0.25"', '"tick": "0"'), "line 1: tick: 0 is no number from 1E-12"),
         (OWN.replace('"lot": "1"', '"lot": "0.5"'), "line 1: lot: contracts are whole"),
         (OWN.replace('"area": "ETH", ', ""), "line 1: area: missing"),
         (COLLECTOR + "{} {}\n", "line 10: not JSON: more after it"),
@@ -384,6 +390,21 @@ def test_a_clock_that_steps_back_is_told_and_time_never_goes_down(tape_of: Open)
     assert len(records) == 8
 
 
+def test_depth_keeps_the_order_of_its_file_though_stamps_jitter(tape_of: Open) -> None:
+    """The second of these updates is the newer one, whatever its stamp says; trades are sorted."""
+    rows = BYBIT_BOOK.splitlines(keepends=True)
+    jittered = rows[1].replace(str(NOON + 97), str(NOON + 200)) + rows[2]
+    later = rows[3].replace(str(NOON + 300), str(NOON + 201))
+    found = [record for _, record in kinds(tape_of(rows[0] + jittered + later))]
+    assert [record.time_ns - AT for record in found if not isinstance(record, Gap)] == [
+        *(0, 200 * MS),
+        *(200 * MS, 201 * MS),
+    ]
+    head, *trades = BYBIT_TRADES.splitlines(keepends=True)
+    tape = tape_of(head + "".join(reversed(trades)))
+    assert kinds(tape) == kinds(tape_of(BYBIT_TRADES))
+
+
 def test_silences_and_latency_are_told(tape_of: Open) -> None:
     line = '%d {"data":{"e":"trade","T":%d,"s":"BTCUSD_PERP","p":"60000.0","q":"2","m":true}}\n'
     lines = [
@@ -430,6 +451,13 @@ def test_zst_is_read_with_its_extra_and_names_it_without(tape_of: Open) -> None:
     else:
         packed = zstandard.ZstdCompressor().compress(COLLECTOR.encode())
         assert kinds(tape_of(packed)) == kinds(tape_of(COLLECTOR))
+        two = zstandard.ZstdCompressor().compress(COLLECTOR.encode() * 3)
+        assert len(kinds(tape_of(packed + two))) > len(kinds(tape_of(packed)))
+        for cut in (packed[:-5], packed + two[:-5]):
+            with pytest.raises(TapeError, match=r"tape0: line \d+: the packed file ends before"):
+                tape_of(cut)
+        with pytest.raises(TapeError, match=r"tape0: line 1: the packed file is damaged"):
+            tape_of(begin + b"12345678901234567890")
 
 
 def test_a_packed_file_that_was_cut_says_so(tape_of: Open) -> None:

@@ -182,7 +182,7 @@ def test_frames_that_mean_nothing_are_counted_and_harmless(make: Make) -> None:
     hostile += [json.dumps({"table": "order_book", "action": "partial", "data": [[]]}).encode()]
     for data in hostile:
         feed._session.vitals.bad_frames.clear()  # too many of them in a minute end the connection
-        feed._take(data)
+        feed.take(feed._session.parse(data))
     assert feed.is_connected()
     assert feed.get_ticker().bid == 8490
     assert feed._tables.counts["bad frame"] >= 7

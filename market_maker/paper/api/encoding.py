@@ -9,6 +9,9 @@ from market_maker.paper.exchange.account import MILLIONTH
 Row = dict[str, Any]
 """A JSON object: one row of a table, or the `data` of a reply."""
 
+LevelValue = tuple[bool, Decimal, Decimal]
+"""Whether a level of the book is a bid, its price and its size."""
+
 
 def text(number: Decimal | int) -> str:
     """Return a number as GTE writes it: plain digits without trailing zeros."""

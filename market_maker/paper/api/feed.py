@@ -1,17 +1,26 @@
 """The feed: answers the messages of its clients, and sends them frames about what changed."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from market_maker.paper.api.auth import Auth
 from market_maker.paper.api.encoding import Row, dump, text
-from market_maker.paper.api.rows import book_row, book_rows, execution_row, place, trade_row
+from market_maker.paper.api.rows import (
+    book_row,
+    book_rows,
+    book_text,
+    book_value,
+    execution_row,
+    place,
+    trade_row,
+)
 from market_maker.paper.api.session import Session
 from market_maker.paper.api.tables import Tables
 from market_maker.paper.api.topic import Topic, read_topic, topic_of
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import (
     Action,
@@ -26,6 +35,7 @@ from market_maker.paper.exchange.events import (
 )
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import CONTRACT, Key
+from market_maker.paper.exchange.listing import Listing
 
 BOOK_ORDER = (Action.DELETE, Action.UPDATE, Action.INSERT)
 """Deletes are sent before inserts, so that no client sees a crossed book in between."""
@@ -183,15 +193,23 @@ class Feed:
             return
         listing = self._exchange.listing(event.key)
         for action in BOOK_ORDER:
-            rows = [
-                book_row(listing, side, price, size)
-                for done, side, price, size in event.levels
-                if done is action
-            ]
-            if self._exchange.quirks.id_only_deltas and action is not Action.INSERT:
-                rows = [_without(row, "price", "side") for row in rows]
-            if rows:
-                self._push(topic, action.value, rows, now)
+            levels = [level[1:] for level in event.levels if level[0] is action]
+            if not levels:
+                continue
+            for session in list(self.sessions):  # a send may remove one
+                if session.send_levels and session.is_subscribed(topic):
+                    values = [book_value(listing, *level) for level in levels]
+                    session.send_levels(action.value, values, now)
+            if any(not session.send_levels for session in self.sessions):
+                self._push(topic, action.value, self._level_rows(listing, action, levels), now)
+
+    def _level_rows(
+        self, listing: Listing, action: Action, levels: Sequence[tuple[Side, int, int]]
+    ) -> list[Row] | str:
+        if self._exchange.quirks.id_only_deltas and action is not Action.INSERT:
+            whole = [book_row(listing, *level) for level in levels]
+            return [_without(row, "price", "side") for row in whole]
+        return f"[{','.join(book_text(listing, *level) for level in levels)}]"
 
     def _push_instrument(self, key: Key, now: int) -> None:
         topic = topic_of(key, "instrument")
@@ -208,7 +226,9 @@ class Feed:
                     frame = _frame("instrument", "update", rows, now, key=list(changed))
                     session.send(frame, "instrument")
 
-    def _push(self, topic: Topic, action: str, rows: list[Row], now: int, owner: str = "") -> None:
+    def _push(
+        self, topic: Topic, action: str, rows: list[Row] | str, now: int, owner: str = ""
+    ) -> None:
         keys: dict[str, list[str]] = {"keys": []} if owner else {}
         self._send(topic, _frame(topic.table, action, rows, now, **keys), owner)
 
@@ -217,7 +237,8 @@ class Feed:
 
     def _send(self, topic: Topic, frame: str, owner: str = "") -> None:
         for session in list(self.sessions):  # a send may remove one
-            if session.is_subscribed(topic, owner):
+            is_told = session.send_levels and topic.table == "order_book"
+            if session.is_subscribed(topic, owner) and not is_told:
                 session.send(frame, topic.table)
 
 

@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
 
-from market_maker.paper.api.encoding import Row, cut, ratio, text
+from market_maker.paper.api.encoding import LevelValue, Row, cut, dump, ratio, text
 from market_maker.paper.exchange.account import (
     LIQUIDATION,
     MAINTENANCE,
@@ -193,6 +193,29 @@ def book_row(listing: Listing, side: Side, price: int, size: int) -> Row:
         "price": text(instrument.price(price)),
         "size": text(instrument.qty(size)),
     }
+
+
+def book_text(listing: Listing, side: Side, price: int, size: int) -> str:
+    """Return the same row as JSON; all but the size is made once for each price."""
+    head = listing.row_heads.get((side, price))
+    if head is None:
+        whole = dump(book_row(listing, side, price, 0))
+        head = listing.row_heads[side, price] = whole.removesuffix('0"}')
+    return f'{head}{quantity_text(listing, size)}"}}'
+
+
+def book_value(listing: Listing, side: Side, price: int, size: int) -> LevelValue:
+    """Return what a reader of the same row takes from it."""
+    known = listing.prices.get(price)
+    if known is None:
+        known = listing.prices[price] = Decimal(text(listing.instrument.price(price)))
+    return side is Side.BUY, known, Decimal(quantity_text(listing, size))
+
+
+def quantity_text(listing: Listing, size: int) -> str:
+    """Return a number of lots as a quantity in text."""
+    lot = listing.instrument.lot
+    return str(size) if lot == 1 else text(size * lot)
 
 
 def book_rows(listing: Listing) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from market_maker.paper.api.encoding import Row
+from market_maker.paper.api.encoding import LevelValue, Row
 from market_maker.paper.api.topic import Topic
 from market_maker.paper.exchange.events import Action
 from market_maker.paper.exchange.instrument import Key
@@ -11,8 +11,17 @@ from market_maker.paper.exchange.instrument import Key
 class Session:
     """One client of the feed. It never sends a frame itself; `send` does."""
 
-    def __init__(self, send: Callable[[str, str], None]) -> None:
-        self.send = send  # takes a frame and the name of its table
+    def __init__(
+        self,
+        send: Callable[[str, str], None],
+        send_levels: Callable[[str, list[LevelValue], int], None] | None = None,
+    ) -> None:
+        """`send` takes a frame and the name of its table.
+
+        `send_levels` takes changes of the book in place of frames: action, levels, time in ms.
+        """
+        self.send = send
+        self.send_levels = send_levels
         self.owner = ""
         self.topics: dict[Topic, None] = {}
         self.shown: dict[Key, Row] = {}  # instrument rows as last sent to this client

@@ -34,6 +34,10 @@ class BackgroundOrders:
             self._withdrawn[side, price] = size
             return []
         queue = self._book.queue(side, price)
+        if len(queue) == 1 and size and queue[0].owner == BACKGROUND:  # as most levels are
+            if size != queue[0].left:
+                self._book.resize(queue[0].order_id, size)
+            return []
         theirs = [order for order in queue if order.owner == BACKGROUND]
         more = size - sum(order.left for order in theirs)
         if more > 0:

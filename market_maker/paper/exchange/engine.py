@@ -13,6 +13,8 @@ class Side(Enum):
     SELL = 0
     BUY = 1
 
+    __hash__ = object.__hash__  # in C: half of the 0.3 us of Enum's own
+
     @property
     def other(self) -> "Side":
         """Return the opposite side."""

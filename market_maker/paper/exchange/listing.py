@@ -21,6 +21,10 @@ class Listing:
         self.tick = instrument.tick  # a multiple of it while the venue has another tick size
         self.history = History()
         self.published: dict[tuple[Side, int], int] = {}  # sizes of levels as last published
+        self.row_heads: dict[tuple[Side, int], str] = {}
+        """What rows of the book repeat for each price; kept by `api.rows`."""
+        self.prices: dict[int, Decimal] = {}
+        """Prices by their ticks, as a reader takes them; kept by `api.rows`."""
         self.last = instrument.start
         self.funding_rate = FUNDING_RATE
         self.suspended = False

@@ -27,6 +27,11 @@ LOOKED_AT = 500
 """Lines of a file in which its format shows."""
 
 
+def fits_no_line(_line: str, _content: Row) -> bool:
+    """Return False: a format that is not of lines."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format of lines, or (without a parser) npz."""
@@ -36,7 +41,7 @@ class Format:
     words: str
     expects: str
     """What a line is, for errors."""
-    fits: Callable[[str, Row], bool] = lambda *_: False
+    fits: Callable[[str, Row], bool] = fits_no_line
     """Whether a line, with the JSON in it, is of this format."""
     parser: Callable[[Subject], Parser] | None = None
     is_level_1: bool = False

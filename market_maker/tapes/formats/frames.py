@@ -54,7 +54,8 @@ class Frames(Reading):
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        self._ids: dict[str, tuple[Side, int]] = {}
+        self.ids: dict[str, tuple[Side, int]] = {}
+        """The side and the price of each id that has been seen with them."""
         self._has_image = False
 
     def parse(self, line: str) -> Numbered | None:
@@ -100,9 +101,9 @@ class Frames(Reading):
         if "price" in row:
             side, price = side_of(row), steps_of(self.subject.prices, row, "price")
             if number:
-                self._ids[number] = side, price
-        elif number in self._ids:
-            side, price = self._ids[number]
+                self.ids[number] = side, price
+        elif number in self.ids:
+            side, price = self.ids[number]
             side = side_of(row) if "side" in row else side
         elif self._has_image:
             raise TapeError(f"id: {number[:SHOWN]!r} has not been seen with a price before")
@@ -148,7 +149,7 @@ class GteFrames(Frames):
             market, known = market_of_header(header), self.subject.market
             if known and (market.place, market.grid) != (known.place, known.grid):
                 raise TapeError(f"tape: it is of {market}, another file of {known}")
-            self.subject.settle(market)
+            self.subject.settle_by_header(market)
         elif "gap" in content:
             time, _ = self._times(stamp, content, [])
             return Numbered(Gap(time, str(content["gap"]), content.get("is_clock") is True))

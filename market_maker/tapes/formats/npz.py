@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from market_maker.models import Side
-from market_maker.tapes.files import Opened, unwatched
+from market_maker.tapes.files import Opened, named_damage, unwatched
 from market_maker.tapes.market import Market
 from market_maker.tapes.records import (
     Gap,
@@ -129,6 +129,7 @@ def _events(path: Path, opened: Opened) -> Iterator[Event]:
     try:
         with (
             path.open("rb") as plain,
+            named_damage(),
             zipfile.ZipFile(plain) as archive,
             archive.open(MEMBER) as source,
         ):
@@ -138,11 +139,11 @@ def _events(path: Path, opened: Opened) -> Iterator[Event]:
                 wanted = min(count, BLOCK) * layout.size
                 block = source.read(wanted)
                 if len(block) < wanted:
-                    raise TapeError(f"{path}: the array ends {count} events before its end")
+                    raise TapeError(f"the array ends {count} events before its end")
                 for row in layout.iter_unpack(block):
                     yield Event(*[row[place] for place in places])
                 count -= BLOCK
-    except (zipfile.BadZipFile, EOFError, KeyError, struct.error, SyntaxError) as error:
+    except (TapeError, KeyError, SyntaxError, ValueError, TypeError, NotImplementedError) as error:
         raise TapeError(f"{path}: the file is damaged or no npz: {error}. {EXPECTS}") from None
 
 

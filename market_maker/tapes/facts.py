@@ -61,13 +61,14 @@ class Best:
     """The book, for its best prices."""
 
     def __init__(self) -> None:
-        self._prices: dict[Side, set[int]] = {Side.BUY: set(), Side.SELL: set()}
-        self._best: dict[Side, int | None] = {Side.BUY: None, Side.SELL: None}
+        self._prices: dict[Side, set[int]] = {side: set() for side in Side}
+        self._best: dict[Side, int | None] = dict.fromkeys(Side)
 
     def apply(self, levels: list[Level], *, is_whole: bool) -> None:
         """Take the levels of an update, or of a whole book."""
         if is_whole:
-            self.__init__()  # type: ignore[misc]
+            self._prices = {side: set() for side in Side}
+            self._best = dict.fromkeys(Side)
         for side, price, size in levels:
             prices, best = self._prices[side], self._best[side]
             if size:
