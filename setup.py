@@ -10,6 +10,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "market_maker/__init__.py")
 assert VERSION
 
 PAPER = ["aiohttp>=3.9,<4"]
+DATA = ["zstandard>=0.22"]
+SWEEP = ["distributed>=2024.1"]
 
 setup(
     name="gte-market-maker",
@@ -24,8 +26,13 @@ setup(
     install_requires=["requests>=2.32.4,<3", "websocket-client>=1.9,<2"],
     extras_require={
         "paper": PAPER,
+        "data": DATA,
+        "sweep": SWEEP,
         "test": [
             *PAPER,
+            *DATA,
+            *SWEEP,
+            "numpy>=1.26",
             *("pytest>=8", "pytest-xdist>=3.5", "responses>=0.25", "hypothesis>=6.100"),
             "markdown-it-py>=3",
         ],

@@ -2,8 +2,9 @@
 
 import argparse
 import logging
-from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Any
+
+from websocket import ABNF, WebSocket
 
 from market_maker.app.load import load
 from market_maker.clock import SYSTEM, Clock
@@ -21,6 +22,7 @@ from market_maker.tapes import (
     write,
     write_records,
 )
+from market_maker.wire.tls import Bounded, Connections
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -65,22 +67,18 @@ def _tape(arguments: argparse.Namespace) -> Tape:
 # --- record -------------------------------------------------------------------------------------
 
 
-class Feed(Protocol):
-    """A feed that hands on its messages as they come, in its thread."""
-
-    on_message: Callable[[bytes], None]
-
-
 def record(arguments: argparse.Namespace) -> int:
     """Record the public feed until Ctrl-C or the end of `seconds`; return the number of frames.
 
     Raises SettingsError and VenueUnreachable.
     """
     load(arguments, {}, is_strict=False)
-    feed = GTEWebsocket(settings.account(with_key=False))
     try:
         recorder = Recorder(arguments.out)
-        cast(Feed, feed).on_message = _Tap(feed, recorder)
+    except TapeError as error:
+        raise SettingsError(str(error)) from None
+    feed = GTEWebsocket(settings.account(with_key=False), connections=Tapped(recorder))
+    try:
         feed.start()
         recorder.begin(_market(feed))
         keep(recorder, arguments.seconds)
@@ -93,19 +91,38 @@ def record(arguments: argparse.Namespace) -> int:
     return recorder.frames
 
 
-class _Tap:
-    """Gives a recorder the messages of a feed, and tells it of a new connection."""
+class Tapped(Connections):
+    """Connections whose messages a recorder gets, too, as they come."""
 
-    def __init__(self, feed: GTEWebsocket, recorder: Recorder) -> None:
-        self._feed, self._recorder = feed, recorder
-        self._epoch = 0
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+        self._opened = 0
 
-    def __call__(self, data: bytes) -> None:
-        """Record a message."""
-        if self._epoch and self._feed.epoch != self._epoch:
+    def open_feed(self, url: str, seconds: float) -> tuple[Any, Bounded]:
+        """Return an open WebSocket and the socket under it; raises as any other does."""
+        socket, line = super().open_feed(url, seconds)
+        if self._opened:
             self._recorder.lose()
-        self._epoch = self._feed.epoch
-        self._recorder.take(data)
+        self._opened += 1
+        return Tap(socket, self._recorder), line
+
+
+class Tap:
+    """A WebSocket that hands on what it receives."""
+
+    def __init__(self, socket: WebSocket, recorder: Recorder) -> None:
+        self._socket, self._recorder = socket, recorder
+
+    def recv_data(self, control_frame: bool = False) -> tuple[int, bytes]:
+        """Return the next message with its kind."""
+        opcode, data = self._socket.recv_data(control_frame=control_frame)
+        if opcode == ABNF.OPCODE_TEXT:
+            self._recorder.take(data)
+        return opcode, data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
 
 
 def _market(feed: GTEWebsocket) -> Market:

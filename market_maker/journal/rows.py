@@ -196,7 +196,8 @@ def _order_json(order: OrderRequest) -> str:
 
 
 def _fields_json(value: Any) -> str:
-    pairs = (f"{head}{_json(getattr(value, name))}" for name, head in _heads(type(value)))
+    heads = _heads(type(value))  # type: ignore[arg-type]  # a class has a hash
+    pairs = (f"{head}{_json(getattr(value, name))}" for name, head in heads)
     return f"{{{','.join(pairs)}}}"
 
 

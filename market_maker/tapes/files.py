@@ -1,7 +1,6 @@
 """The lines of a tape's file: plain, gzip, zip or zst, as a stream."""
 
 import gzip
-import importlib
 import io
 import logging
 import zipfile
@@ -103,12 +102,13 @@ def members(path: Path) -> list[str]:
         return archive.namelist()
 
 
-def package(name: str, what: str) -> Any:
-    """Return a package of the extra `data`. Raises TapeError, naming the extra, without it."""
+def _zstandard() -> Any:
+    """Return the package of the extra `data`. Raises TapeError, naming the extra, without it."""
     try:
-        return importlib.import_module(name)
+        import zstandard
     except ImportError:
-        raise TapeError(f"{what} needs the package {name}: {EXTRA}") from None
+        raise TapeError(f"a .zst file needs the package zstandard: {EXTRA}") from None
+    return zstandard
 
 
 @contextmanager
@@ -136,7 +136,7 @@ class _Zst(io.RawIOBase):
 
     def __init__(self, plain: BinaryIO) -> None:
         self._plain = plain
-        self._zstandard = package("zstandard", "a .zst file")
+        self._zstandard = _zstandard()
         self._unpacker: Any = None
         self._ahead = b""
 

@@ -582,8 +582,8 @@ BUGS = (
     Bug(
         "the lag of the feed has the wrong sign",
         "ws/session.py",
-        "                self.vitals.record_lag(self._now() - time)\n",
-        "                self.vitals.record_lag(time - self._now())\n",
+        "            self.vitals.record_lag(self._now() - time)\n",
+        "            self.vitals.record_lag(time - self._now())\n",
     ),
     Bug(
         "frames are good news before every table is shown",

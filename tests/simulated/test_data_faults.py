@@ -8,7 +8,7 @@ import pytest
 
 from market_maker.errors import VenueUnreachable
 from market_maker.models import Exposure, Instrument, OrderRequest, Position, Side, Snapshot, Ticker
-from market_maker.paper.api.rows import book_side
+from market_maker.paper.api.levels import book_side
 from market_maker.paper.exchange.engine import Side as BookSide
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.tape import BTC_USD

@@ -1,6 +1,7 @@
 """GTE's API over the exchange: texts, requests, replies and frames. No HTTP and no sockets.
 
 encoding, rows      numbers as text; the rows of all replies and tables
+levels              the rows of the book
 auth                API keys, signatures, expiry, rate limits
 parameters, request the parameters of a request; a request with its exchange and owner
 accounts, positions, orders, market_data    the REST endpoints as functions

@@ -6,15 +6,8 @@ from typing import Any
 
 from market_maker.paper.api.auth import Auth
 from market_maker.paper.api.encoding import Row, dump, text
-from market_maker.paper.api.rows import (
-    book_row,
-    book_rows,
-    book_text,
-    book_value,
-    execution_row,
-    place,
-    trade_row,
-)
+from market_maker.paper.api.levels import book_row, book_rows, book_text, book_value
+from market_maker.paper.api.rows import execution_row, place, trade_row
 from market_maker.paper.api.session import Session
 from market_maker.paper.api.tables import Tables
 from market_maker.paper.api.topic import Topic, read_topic, topic_of

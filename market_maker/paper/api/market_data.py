@@ -1,8 +1,9 @@
 """REST endpoints of public market data: parameters in, `data` of the reply out."""
 
 from market_maker.paper.api.encoding import Row, text
+from market_maker.paper.api.levels import book_side
 from market_maker.paper.api.request import MAX_ROWS, Request, areas
-from market_maker.paper.api.rows import book_side, candle_row, instrument_row
+from market_maker.paper.api.rows import candle_row, instrument_row
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.history import MINUTE
 

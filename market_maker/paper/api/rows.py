@@ -3,7 +3,7 @@
 from decimal import ROUND_DOWN, Decimal
 from uuid import UUID
 
-from market_maker.paper.api.encoding import LevelValue, Row, cut, dump, ratio, text
+from market_maker.paper.api.encoding import Row, cut, ratio, text
 from market_maker.paper.exchange.account import (
     LIQUIDATION,
     MAINTENANCE,
@@ -181,62 +181,6 @@ def trade_row(key: Key, trade: Trade) -> Row:
         "price": text(trade.price),
         "qty": text(trade.qty),
     }
-
-
-def book_row(listing: Listing, side: Side, price: int, size: int) -> Row:
-    """Return the row of the `order_book` table for one level."""
-    instrument = listing.instrument
-    return {
-        "id": text(instrument.book_id(price)),
-        **place(instrument.key),
-        "side": WORDS[side],
-        "price": text(instrument.price(price)),
-        "size": text(instrument.qty(size)),
-    }
-
-
-def book_text(listing: Listing, side: Side, price: int, size: int) -> str:
-    """Return the same row as JSON; all but the size is made once for each price."""
-    head = listing.row_heads.get((side, price))
-    if head is None:
-        whole = dump(book_row(listing, side, price, 0))
-        head = listing.row_heads[side, price] = whole.removesuffix('0"}')
-    return f'{head}{quantity_text(listing, size)}"}}'
-
-
-def book_value(listing: Listing, side: Side, price: int, size: int) -> LevelValue:
-    """Return what a reader of the same row takes from it."""
-    known = listing.prices.get(price)
-    if known is None:
-        known = listing.prices[price] = Decimal(text(listing.instrument.price(price)))
-    return side is Side.BUY, known, Decimal(quantity_text(listing, size))
-
-
-def quantity_text(listing: Listing, size: int) -> str:
-    """Return a number of lots as a quantity in text."""
-    lot = listing.instrument.lot
-    return str(size) if lot == 1 else text(size * lot)
-
-
-def book_rows(listing: Listing) -> list[Row]:
-    """Return the rows of the whole book, sells before buys, best first."""
-    return [
-        book_row(listing, side, price, listing.book.size(side, price))
-        for side in (Side.SELL, Side.BUY)
-        for price in listing.book.prices(side)
-    ]
-
-
-def book_side(listing: Listing, side: Side, count: int) -> list[list[str]]:
-    """Return at most `count` levels of a side, best first, as REST writes them."""
-    instrument = listing.instrument
-    rows: list[list[str]] = []
-    for price in listing.book.prices(side):
-        if len(rows) == count:
-            break
-        size = listing.book.size(side, price)
-        rows.append([text(instrument.price(price)), text(instrument.qty(size))])
-    return rows
 
 
 def candle_row(candle: Candle) -> list[str]:
