@@ -225,7 +225,7 @@ def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
         nargs="?",
         default="last",
         metavar="RUN",
-        help="its number, `last` (default), or a journal: the last run of that file",
+        help="its number, `last` (default), a back-test's name, or a journal: its last run",
     )
     parser.add_argument(
         "--since", type=_date, metavar="DATE", help="add up the runs since then instead"

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> str:
         report.write_page(arguments.html, in_html(runs[-1]))
     if arguments.json:
         return range_json(found)
-    where = "".join(f"Report: {program()} report {run.path}\n" for run in runs)
+    where = "".join(f"Report: {program()} report {run.path.stem}\n" for run in runs)
     return "\n".join(text for text in (in_text(found[-1]), range_text(found), where) if text)
 
 

@@ -11,7 +11,7 @@ from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import default_directory
 from market_maker.guard.runfiles import holders
-from market_maker.journal import Run, Unreadable, files_in, runs_in
+from market_maker.journal import SUFFIX, Run, Unreadable, files_in, runs_in
 from market_maker.report import (
     STEPS,
     csv_of,
@@ -104,10 +104,10 @@ def show_status(arguments: argparse.Namespace) -> str:
 
 
 def _back_tests(since: datetime | None) -> list[str]:
-    """Return the back-tests as lines, each with its file: `report` takes that."""
+    """Return the back-tests as lines, each with its name: `report` takes that."""
     runs = all_runs(default_directory() / BACK_TESTS, since=since)
-    lines = list(_each(runs, lambda run: f"{line_of(summary_of(run))}  {run.path}"))
-    return ["", "Back-tests, each with its journal", *lines] if lines else []
+    lines = list(_each(runs, lambda run: f"{line_of(summary_of(run))}  {run.path.stem}"))
+    return ["", "Back-tests, each with its name", *lines] if lines else []
 
 
 def _show_totals(since: datetime, *, is_json: bool) -> str:
@@ -140,10 +140,12 @@ def write_page(file: Path, text: str) -> str:
 
 
 def find_run(name: str) -> Run:
-    """Return the run of this number, the last one, or the last one of a file."""
+    """Return the run of this number, the last one, a back-test by name, or the last of a file."""
     if name != "last" and not name.isdecimal():
+        back_test = default_directory() / BACK_TESTS / f"{name}{SUFFIX}"
+        path = back_test if "/" not in name and back_test.is_file() else Path(name)
         try:
-            return _last(runs_in(Path(name)), name)
+            return _last(runs_in(path), name)
         except Unreadable as error:
             raise SettingsError(str(error)) from None
     runs = all_runs()
