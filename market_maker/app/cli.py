@@ -153,11 +153,14 @@ def _cancel(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from market_maker.app import check
     from market_maker.gte import GTE
+    from market_maker.guard.runfiles import RunFiles
 
     load(arguments, {}, is_strict=False)
     logging.getLogger().setLevel(logging.CRITICAL)
     failed: dict[str, MarketMakerError] = {}
-    gte = GTE(settings.account())
+    account = settings.account()
+    shared = RunFiles(account).shared() if account.api_key else None  # a bot may have just ended
+    gte = GTE(account, shared=shared)
     try:
         for name, found in check.run(gte):
             is_ok = isinstance(found, str)
@@ -165,6 +168,8 @@ def _check(arguments: argparse.Namespace) -> None:
             failed |= {} if isinstance(found, str) else {name: found}
     finally:
         gte.exit()
+        if shared:
+            shared.close()
         logging.getLogger().setLevel(logging.INFO)
     if failed:
         unreachable = any(isinstance(error, VenueUnreachable) for error in failed.values())
