@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from aiohttp import web
@@ -167,16 +168,15 @@ class Server:
 def socket_feed() -> Iterator[Figure]:
     """Receive a fast feed over a real WebSocket: nothing lost, and how late."""
     lags: list[float] = []
-    take = GTEWebsocket._take
+    take = GTEWebsocket.take
     expected = fast()
 
-    def noting(feed: GTEWebsocket, data: bytes) -> None:
-        take(feed, data)
-        at = data.rfind(b'"sent":')
-        if at > 0:
-            lags.append(time.monotonic() - float(data[at + 7 : -1]))
+    def noting(feed: GTEWebsocket, frame: dict[str, Any]) -> None:
+        take(feed, frame)
+        if "sent" in frame:
+            lags.append(time.monotonic() - float(frame["sent"]))
 
-    with patch.object(GTEWebsocket, "_take", noting), Server(fast, RATE) as server:
+    with patch.object(GTEWebsocket, "take", noting), Server(fast, RATE) as server:
         feed = receive.feed_of(server.url)
         used, begun = time.process_time(), time.monotonic()
         feed.start()
@@ -204,15 +204,15 @@ def real_feed() -> Iterator[Figure]:
         return
     frames, expected = receive.captured()
     taken = 0
-    take = GTEWebsocket._take
+    take = GTEWebsocket.take
 
-    def counting(feed: GTEWebsocket, data: bytes) -> None:
+    def counting(feed: GTEWebsocket, frame: dict[str, Any]) -> None:
         nonlocal taken
-        take(feed, data)
+        take(feed, frame)
         taken += 1
 
     took = []
-    with patch.object(GTEWebsocket, "_take", counting), Server(recorded) as server:
+    with patch.object(GTEWebsocket, "take", counting), Server(recorded) as server:
         for _ in range(3):
             taken, begun = 0, time.monotonic()
             feed = receive.feed_of(server.url)
@@ -240,14 +240,14 @@ def stays() -> Iterator[Figure]:
     """Take ten million messages and a thousand connections; see what has grown."""
     feed = receive.feed_of("ws://localhost")
     feed._session.is_open = True
-    feed._take(receive.instrument().encode())
-    feed._take(receive.frame("partial", receive.book_rows(500)).encode())
+    feed.take(json.loads(receive.instrument()))
+    feed.take(json.loads(receive.frame("partial", receive.book_rows(500))))
     frames = [receive.frame("update", [row]).encode() for row in wandering()]
 
     def play(count: int) -> None:
         for _ in range(count // len(frames)):
             for each in frames:
-                feed._take(each)
+                feed.take(feed._session.parse(each))
 
     play(MESSAGES // 20)
     before = _memory()
