@@ -16,6 +16,8 @@ from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState,
 Row = tuple[Any, ...]
 FULL_EVERY_MS = 3_600_000
 """After so long a decision that is still the same is recorded in full again."""
+FAST = 1
+"""Of zlib: a fifth larger than by its default, in a third of the time."""
 PRICES_KEPT = 2_000
 """The latest prices, among which those before a fill are looked up."""
 
@@ -123,7 +125,7 @@ class Rows:
             if first_ms < time_ms < first_ms + FULL_EVERY_MS:
                 return (time_ms, first_ms, None)
         self._decision = decided, time_ms
-        return (time_ms, None, zlib.compress(_json(decided).encode()))
+        return (time_ms, None, zlib.compress(_json(decided).encode(), FAST))
 
     def fill(
         self,

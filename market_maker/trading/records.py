@@ -135,7 +135,8 @@ class Records:
             profit = None if money.doubt else money.profit(seen.instrument, mark)
         state, live = health.state.value, self._orders.live()
         now = self._now_ms()
-        journal.put("book", self._rows.book, now, self._depth(), live, self._orders.is_dry)
+        if not self._kind:  # nobody watches a back-test
+            journal.put("book", self._rows.book, now, self._depth(), live, self._orders.is_dry)
         journal.put("ticks", self._rows.tick, now, state, health.reason, seen, live, profit)
 
     def decision(self, decided: object) -> None:
