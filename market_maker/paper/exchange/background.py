@@ -33,11 +33,14 @@ class BackgroundOrders:
         if self._withdrawn is not None:
             self._withdrawn[side, price] = size
             return []
-        queue = self._book.queue(side, price)
-        if len(queue) == 1 and size and queue[0].owner == BACKGROUND:  # as most levels are
-            if size != queue[0].left:
-                self._book.resize(queue[0].order_id, size)
+        only = self._book.alone(side, price)
+        if only and only.owner == BACKGROUND:  # as at most levels
+            if not size:
+                self._book.cancel(only.order_id)
+            elif size != only.left:
+                self._book.resize(only.order_id, size)
             return []
+        queue = self._book.queue(side, price)
         theirs = [order for order in queue if order.owner == BACKGROUND]
         more = size - sum(order.left for order in theirs)
         if more > 0:

@@ -176,6 +176,13 @@ class Book:
         level = self._half[side].levels.get(price)
         return level.size if level else 0
 
+    def alone(self, side: Side, price: int) -> Order | None:
+        """Return the order at a price where it is the only one."""
+        level = self._half[side].levels.get(price)
+        if level is None or len(level.orders) != 1:
+            return None
+        return next(iter(level.orders.values()))
+
     def queue(self, side: Side, price: int) -> list[Order]:
         """Return the orders at a price in the order in which they trade."""
         level = self._half[side].levels.get(price)
