@@ -1,6 +1,5 @@
 """What runs the trials of a sweep: processes of this machine, or the workers of a cluster."""
 
-import importlib
 import inspect
 import logging
 import multiprocessing
@@ -17,6 +16,7 @@ from functools import lru_cache
 from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from market_maker.app.backtest import tape_key
 from market_maker.app.strategies import load_strategy
@@ -45,6 +45,17 @@ def digest_of(strategy: type[OrderManager]) -> str:
     return sha256(Path(file).read_bytes()).hexdigest()
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Log nothing: what one back-test may say, hundreds need not."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Attempts trials in the process that it is sent to."""
@@ -60,12 +71,8 @@ class Worker:
         tape = _tape_of(job.part.source)
         strategy = _strategy_of(job.shared.strategy, job.shared.strategy_digest)
         keep = self.directory.journal(job.key) if self.keep else None
-        before = logging.root.manager.disable
-        logging.disable(logging.CRITICAL)
-        try:
+        with quiet():
             return result_of(job, tape, strategy, keep)
-        finally:
-            logging.disable(before)
 
 
 @contextmanager
@@ -134,10 +141,7 @@ def _end_with(parent: Connection) -> None:
 @contextmanager
 def _cluster(address: str) -> Iterator[Executor]:
     """Give the workers of a Dask cluster, which must see tapes and directory by the same names."""
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError:
-        raise SettingsError(f"--scheduler needs the package distributed: {EXTRA}") from None
+    distributed = _distributed()
     try:
         client = distributed.Client(address, timeout=CLUSTER_SECONDS)
     except (OSError, ValueError) as error:
@@ -151,6 +155,15 @@ def _cluster(address: str) -> Iterator[Executor]:
             if type(error).__module__.partition(".")[0] == "distributed":
                 raise SweepEnds(f"the cluster: {type(error).__name__}: {error}") from None
             raise
+
+
+def _distributed() -> Any:
+    """Return the package. Raises SettingsError, naming the extra, without it."""
+    try:
+        import distributed
+    except ImportError:
+        raise SettingsError(f"--scheduler needs the package distributed: {EXTRA}") from None
+    return distributed
 
 
 # --- in a worker --------------------------------------------------------------------------------

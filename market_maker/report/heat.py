@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
-from itertools import pairwise
 from typing import Any
 
 from market_maker.report.page import STYLE
@@ -13,8 +12,10 @@ from market_maker.report.sweep import Row, Table, cells_of, head_of, heads_of, n
 MOST = 12
 """So many values of a number have a column each; more are put together in BINS."""
 BINS = 8
-CELL, HIGH, LEFT, TOP = 92, 30, 130, 22
+CELL, HIGH, LEFT, TOP = 92, 30, 190, 22
 """Pixels: of a cell, and before the first."""
+LETTERS = 15
+"""Of the name of a column or row at most."""
 ZERO = Decimal(0)
 OWN_STYLE = """
 table { border-collapse: collapse; font-size: 12px; } .wide { overflow-x: auto; }
@@ -43,7 +44,7 @@ def sweep_html(table: Table, axes: Sequence[str]) -> str:
         '<meta name="viewport" content="width=device-width">'
         f"<style>{STYLE}{OWN_STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f"<pre>{escape(_lines(head_of(table)))}</pre>{body}"
-        f"<pre>{escape(_lines(notes_of(table)))}</pre></body></html>\n"
+        f'<pre class="notes">{escape(_lines(notes_of(table)))}</pre></body></html>\n'
     )
 
 
@@ -63,8 +64,8 @@ def axis_of(name: str, values: Sequence[Any]) -> Axis:
     if len(distinct) <= MOST or not are_numbers:
         return Axis(name, tuple(map(_words, distinct)), distinct.index)
     low, width = distinct[0], (distinct[-1] - distinct[0]) / BINS
-    edges = [low + width * number for number in range(BINS + 1)]
-    labels = tuple(f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges))
+    edges = [low + width * number for number in range(BINS)]
+    labels = tuple(f"from {edge:.3g}" for edge in edges)
     return Axis(name, labels, lambda value: min(int((value - low) / width), BINS - 1))
 
 
@@ -136,7 +137,8 @@ def _once(values: Sequence[Any]) -> list[Any]:
 
 
 def _words(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
 
 
 def _lines(lines: Sequence[str]) -> str:

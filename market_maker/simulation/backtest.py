@@ -77,7 +77,7 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     Raises SettingsError and others as the start of a live run does, TapeError for a tape that
     cannot be read on, and OrdersLeft if at the end own orders may rest.
     """
-    instrument = _instrument(trial.tape)
+    journal, instrument = journal.absolute(), _instrument(trial.tape)
     world, bots = _world(trial, instrument), list[OrderManager]()
 
     def end() -> None:

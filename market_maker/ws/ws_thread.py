@@ -267,7 +267,7 @@ class GTEWebsocket:
         return self._back_off.pause
 
     def take(self, frame: dict[str, Any] | None) -> None:
-        """Apply a frame; None: a message that was none. Raises ConnectionError for broken tables."""
+        """Apply a frame; None: a message that was none. Raises ConnectionError when broken."""
         news = False
         with self._changed:
             if frame is None:

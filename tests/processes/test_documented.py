@@ -37,7 +37,7 @@ ENDLESS = {
     "--paper --strategy mine:Mine": r"orders open as wanted|Creating",
 }
 """Commands that run until Ctrl-C, with what they print once they are up."""
-SHORTER = {"1h": "30s", "2020-02-01": "2020-02-01", "TAPE": "made.tape.gz", "12": "1"}
+SHORTER = {"1h": "30s", "30m": "15s", "TAPE": "made.tape.gz", "12": "1"}
 MORE = {"paper": ("--port", "0"), "web": ("--port", "0"), "cancel": ("--yes",)}
 """What is added: free ports, and no question where nobody can answer."""
 BOOK = """\
@@ -75,6 +75,9 @@ def place(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "faults.json").write_text(faults[1])
     (tmp_path / "mine.py").write_text(strategy[1])
     (tmp_path / "old.py").write_text('SYMBOL = "XBTUSD"\nORDER_PAIRS = 6\n')
+    plan = re.search(r"```toml\n(.*?)```", PAGES["en"]["backtest.md"].read_text("utf-8"), re.DOTALL)
+    assert plan
+    (tmp_path / "plan.toml").write_text(plan[1])
     tape = MadeTape(seed=7, seconds=30)
     write_records(tape.records(), tape.market, tmp_path / "made.tape.gz")
     with zipfile.ZipFile(tmp_path / "book.data.zip", "w") as archive:
