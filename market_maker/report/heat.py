@@ -24,6 +24,7 @@ td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid var(--
 .heat { max-width: 100%; } .heat text { text-anchor: middle; } .heat .row { text-anchor: end; }
 .heat rect { stroke: var(--soft); fill: none; } .heat .gain { fill: var(--bid); }
 .heat .loss { fill: var(--ask); }
+.notes { white-space: pre-wrap; }
 """
 
 
