@@ -14,7 +14,6 @@ from market_maker.decimals import exact, plain
 from market_maker.errors import SettingsError
 from market_maker.journal import Journal, Run, runs_in, tell_market
 from market_maker.market_maker import OrderManager
-from market_maker.orders.orders import EarlierRuns
 from market_maker.paper.exchange.account import Wallet, worth
 from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.exchange import Exchange
@@ -106,7 +105,7 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
         _take_position(world, instrument, trial.position, replayed.mid())
     begun_ms = world.timeline.true_ms()
     make = partial(_journal, journal)
-    bot = trial.strategy.made_with(world.runtime(EarlierRuns(), make, kind=KIND))
+    bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
     bots.append(bot)
     if replayed.has_ended:
         end()

@@ -48,7 +48,11 @@ class World:
             self.network.drop_all()
 
     def runtime(
-        self, earlier: EarlierRuns, journal: MakesJournal | None = None, *, kind: str = ""
+        self,
+        earlier: EarlierRuns | None = None,
+        journal: MakesJournal | None = None,
+        *,
+        kind: str = "",
     ) -> Runtime:
         """Return what a bot of this world is given; `kind` is that of `Runtime`."""
         return Runtime(
@@ -60,7 +64,7 @@ class World:
                 chance=self.bots_chance,
             ),
             chance=self.bots_chance,
-            earlier=earlier,
+            earlier=earlier or EarlierRuns(),
             journal=journal,
             kind=kind,
         )

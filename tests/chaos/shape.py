@@ -252,6 +252,8 @@ DRAWS: Mapping[str, Draw] = {
     "WAKE_ON_FILL": _one_of(True, False),
     "API_REST_INTERVAL": _one_of(0, 1),
     "API_ERROR_INTERVAL": _one_of(0, 5, 10),
+    "MAKER_FEE": _one_of(0.00025),  # as the venue charges, so that money adds up exactly
+    "TAKER_FEE": _one_of(0.00075),
 }
 """How a seed, and a reload amid its run, draws a setting. What is in it stays valid together."""
 
