@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 DEADLINE = 10.0
-TAKES_LONG = re.compile(r"tests/processes/|test_stateful|test_soak|test_rest_faults|test_backtest_sweep")
+TAKES_LONG = re.compile(r"tests/processes/|test_(stateful|soak|rest_faults|backtest_sweep)")
 Run = Callable[..., "Bot"]
 
 

@@ -242,6 +242,8 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
             error(f"--{given[0]} does not go with --{given[1]}")
         if arguments.since and (arguments.run != "last" or arguments.html or arguments.csv):
             error("--since adds up runs: it goes with --json alone")
+    if arguments.command == "backtest" and arguments.check and (arguments.html or arguments.json):
+        error("--check makes no report: it goes without --html and --json")
     if arguments.command == "cancel" and arguments.yes and not arguments.close:
         error("--yes goes with --close")
     if arguments.command not in {"paper", ""}:

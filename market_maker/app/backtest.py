@@ -17,7 +17,7 @@ from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.journal import SUFFIX, Run
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE
-from market_maker.simulation.backtest import Trial, back_test, check_fills
+from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
 from market_maker.tapes import Options, Tape, TapeError, open_tape
@@ -60,12 +60,14 @@ def trial_of(arguments: argparse.Namespace) -> Trial:
         strategy=load_strategy(arguments.strategy),
         overrides={},
         settings_file=file,
-        latency=_measured() if arguments.latency is None else Latency(arguments.latency),
-        feed_latency=arguments.feed_latency,
-        fees=arguments.fee,
-        balance=arguments.balance,
-        position=arguments.position,
-        seed=arguments.seed,
+        assumed=Assumptions(
+            latency=_measured() if arguments.latency is None else Latency(arguments.latency),
+            feed_latency=arguments.feed_latency,
+            fees=arguments.fee,
+            balance=arguments.balance,
+            position=arguments.position,
+            seed=arguments.seed,
+        ),
     )
 
 
@@ -91,7 +93,8 @@ def _run_each(trial: Trial, models: Sequence[str]) -> list[Run]:
     found = []
     for model in models:
         journal, number = _new_journal(key)
-        numbered = replace(trial, fills=model, trials=number)
+        words = f"back-test {number} on this tape, sweeps apart"
+        numbered = replace(trial, fills=model, one_of=words)
         found.append(back_test(numbered, journal, shown_as=f"Back-test, fills by {model}"))
     return found
 

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> str:
         raise SettingsError(f"no decision is recorded of run {recorded.number}")
     about = f"{found.decided} decisions of run {recorded.number}"
     about += f", and {found.repeated} that repeated one" if found.repeated else ""
+    about += f" ({found.missing} of them one that has gone with age)" if found.missing else ""
     if found.differences:
         lines = [line for each in found.differences[:SHOWN] for line in _lines(each)]
         number = len(found.differences)

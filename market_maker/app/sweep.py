@@ -15,7 +15,7 @@ from market_maker.settings import settings
 from market_maker.simulation.backtest import Trial
 from market_maker.simulation.plan import Plan, read_plan
 from market_maker.simulation.results import Directory, refuse_others
-from market_maker.simulation.sweep import drive, jobs_of, models_of, parts_of, resolved
+from market_maker.simulation.sweep import check_book, drive, jobs_of, models_of, parts_of, resolved
 from market_maker.simulation.trials import Job, Part, Shared, Source
 from market_maker.tapes import Options, TapeError
 from market_maker.utils.progress import Progress
@@ -54,6 +54,8 @@ def _set_out(arguments: argparse.Namespace) -> tuple[Plan, tuple[Part, ...], tup
     base = trial_of(first)
     about = Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
     tapes = [base.tape, *(opened(each, arguments.format, about) for each in arguments.files[1:])]
+    for tape in tapes:
+        check_book(tape)
     own = base.strategy.SETTINGS
     resolved(base.settings_file, {}, base.tape.market, own)
     plan = read_plan(arguments.plan, own, settings.STRATEGY_SETTINGS)
@@ -96,12 +98,7 @@ def _shared(named: str, base: Trial, count: int) -> Shared:
         strategy=named,
         strategy_name=f"{base.strategy.__module__}:{base.strategy.__qualname__}",
         strategy_digest=digest_of(base.strategy),
-        latency=base.latency,
-        feed_latency=base.feed_latency,
-        fees=base.fees,
-        balance=base.balance,
-        position=base.position,
-        seed=base.seed,
+        assumed=base.assumed,
         trials=count,
     )
 

@@ -83,7 +83,11 @@ def _add_for_sweep(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="processes; default: 1")
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster: tcp://...")
-    parser.add_argument("--resume", action="store_true", help="go on with what is there")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on in a directory that has results of other trials, too",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the journal of each trial")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a heat map")
 

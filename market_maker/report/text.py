@@ -106,8 +106,7 @@ def _market(report: Report, market: Row) -> Iterator[str]:
     volume = Decimal(market["volume"])
     part = f"{(report.bought + report.sold) / volume:.2%}" if volume else "no part"
     yield f"           impact is not modelled: own fills are {part} of what others have traded"
-    trials = market["trials"]
-    yield f"           {trials} back-test{'s' if trials > 1 else ''} on this tape so far"
+    yield f"           {market['one_of']}: the more are tried, the better the best one looks"
 
 
 def _ended(report: Report | Summary) -> str:

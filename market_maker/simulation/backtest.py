@@ -24,7 +24,7 @@ from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import beginning
 from market_maker.settings import settings
 from market_maker.simulation.latency import Latency
-from market_maker.simulation.replayed import NS, ReplayedMarket
+from market_maker.simulation.recorded_market import NS, RecordedMarket
 from market_maker.simulation.world import CONNECTION, World
 from market_maker.tapes import Gap, Record, Tape
 
@@ -32,10 +32,27 @@ KIND = "backtest"
 LOOK_SECONDS = 0.1
 BEGINNING = 5_000
 """Records from which the shift of a tape's receive clock is taken."""
+NO_FUNDING = Decimal(0)
+"""Tapes have no rates."""
 SHOWN_GAPS = 5
 MS = 1_000_000
-CUT_LASTS = 5.0
-"""Seconds that a bot goes on after a tape was cut: it decides there as if more would come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumptions:
+    """What a tape does not tell."""
+
+    latency: Latency = field(default_factory=Latency)
+    feed_latency: float = 0.01
+    """Seconds that a frame travels at least."""
+    fees: tuple[Decimal, Decimal] | None = None
+    """Rates of makers and takers; None: those of the settings."""
+    balance: Decimal = Decimal(50)
+    """At the start, in the settlement currency; of a pair in quote currency and as much of base."""
+    position: int = 0
+    """Contracts held at the start, below zero short, at the first mid."""
+    seed: int = 1
+    """Of all that is drawn by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,70 +66,66 @@ class Trial:
     settings_file: Path | None = None
     fills: str = "safe"
     """The fill model, by name."""
-    latency: Latency = field(default_factory=Latency)
-    feed_latency: float = 0.01
-    """Seconds that a frame travels at least."""
-    fees: tuple[Decimal, Decimal] | None = None
-    """Rates of makers and takers; None: those of the settings."""
-    balance: Decimal = Decimal(50)
-    """At the start, in the settlement currency; of a pair in quote currency and as much of base."""
-    position: int = 0
-    """Contracts held at the start, below zero short, at the first mid."""
-    seed: int = 1
-    trials: int = 1
-    """Which back-test on this tape it is: the more are tried, the better the best one looks."""
+    assumed: Assumptions = field(default_factory=Assumptions)
     from_ns: int | None = None
     """The venue's time at which the bot begins; None: as soon as the book is known."""
-    is_direct: bool = True
-    """Whether the book reaches the bot as values, or over the wire's format; the same comes out."""
     until_ns: int | None = None
     """The venue's time at which the tape is cut; None: it runs to its end."""
+    linger_seconds: float | None = None
+    """How long the bot goes on after the cut, as if more came; None: it ends with the tape."""
+    is_direct: bool = True
+    """Whether the book reaches the bot as values, or over the wire's format; the same comes out."""
+    one_of: str = "1 back-test on this tape"
+    """Of how many it is one, in words: the more are tried, the better the best one looks."""
 
 
 def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     """Run a back-test to the end of its tape; its journal becomes this file. Return the run.
 
     On a terminal it shows how far it is, as `shown_as` if that is not empty.
+
     Raises SettingsError and others as the start of a live run does, TapeError for a tape that
     cannot be read on, and OrdersLeft if at the end own orders may rest.
     """
     journal, instrument = journal.absolute(), _instrument(trial.tape)
-    world, bots = _world(trial, instrument), list[OrderManager]()
-
-    def end() -> None:
-        seconds = CUT_LASTS if trial.until_ns is not None else 0.0
-        for bot in bots:
-            world.timeline.after(seconds, partial(bot.stop, "the tape has ended"))
-
-    replayed = ReplayedMarket(
+    _load(trial, instrument.key)
+    world = _world(trial, instrument)
+    market = RecordedMarket(
         world,
         instrument,
         _records(trial, shown_as),
         shift_ns=_shift_ns(trial.tape),
-        feed_latency=trial.feed_latency,
-        on_end=end,
+        feed_latency=trial.assumed.feed_latency,
     )
-    from_ms = (trial.from_ns or 0) // 1_000_000
-    while not replayed.has_ended and not (
-        replayed.is_quoted() and world.timeline.true_ms() >= from_ms
-    ):
-        world.timeline.sleep(LOOK_SECONDS)
-    if not replayed.is_quoted():
-        raise SettingsError("the tape ends before both sides of its book are known")
-    _load(trial, instrument.key)
-    world.exchange.settlement.fees = exact(settings.MAKER_FEE), exact(settings.TAKER_FEE)
-    if trial.position:
-        _take_position(world, instrument, trial.position, replayed.mid())
+    _warm_up(trial, world, market)
+    if trial.assumed.position:
+        _take_position(world, instrument, trial.assumed.position, market.mid())
     begun_ms = world.timeline.true_ms()
     make = partial(_journal, journal)
     bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
-    bots.append(bot)
-    if replayed.has_ended:
-        end()
+    market.at_end(lambda: _end(trial, world, bot))
     bot.run_loop()
     (run,) = runs_in(journal)
-    tell_market(journal, run.number, json.dumps(_about(trial, replayed, begun_ms)))
+    tell_market(journal, run.number, json.dumps(_about(trial, market, begun_ms)))
     return run.again()
+
+
+def _warm_up(trial: Trial, world: World, market: RecordedMarket) -> None:
+    """Let the market alone until the bot is to begin."""
+    from_ms = (trial.from_ns or 0) // MS
+    while not market.has_ended and not (market.is_quoted() and world.timeline.true_ms() >= from_ms):
+        world.timeline.sleep(LOOK_SECONDS)
+    if not market.is_quoted():
+        raise SettingsError("the tape ends before both sides of its book are known")
+
+
+def _end(trial: Trial, world: World, bot: OrderManager) -> None:
+    """Let the bot end, now that the tape has; it leaves as it does by Ctrl-C."""
+    at = 0
+    if trial.linger_seconds is not None and trial.until_ns is not None:
+        begins_ns = beginning(trial.tape).time_ns
+        at = (trial.until_ns - begins_ns) // 1000 + round(trial.linger_seconds * 1_000_000)
+    world.timeline.at(at, lambda: bot.stop("the tape has ended"))
 
 
 def check_fills(name: str, *, is_level_1: bool) -> FillModel:
@@ -140,8 +153,8 @@ def _records(trial: Trial, shown_as: str) -> Iterator[Record]:
 def _load(trial: Trial, key: Key) -> None:
     about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
     overrides = {**CONNECTION, **trial.overrides, **about}
-    if trial.fees:
-        overrides["MAKER_FEE"], overrides["TAKER_FEE"] = map(float, trial.fees)
+    if trial.assumed.fees:
+        overrides["MAKER_FEE"], overrides["TAKER_FEE"] = map(float, trial.assumed.fees)
     settings.load(trial.settings_file, overrides=overrides, is_strict=False)
 
 
@@ -157,22 +170,23 @@ def _instrument(tape: Tape) -> Instrument:
 
 
 def _world(trial: Trial, instrument: Instrument) -> World:
-    exchange, key = Exchange([instrument]), instrument.key
-    exchange.listing(key).background.model = check_fills(
-        trial.fills, is_level_1=trial.tape.is_level_1
-    )
+    exchange, key, assumed = Exchange([instrument]), instrument.key, trial.assumed
+    exchange.settlement.fees = exact(settings.MAKER_FEE), exact(settings.TAKER_FEE)
+    listing = exchange.listing(key)
+    listing.funding_rate = NO_FUNDING
+    listing.background.model = check_fills(trial.fills, is_level_1=trial.tape.is_level_1)
     ledger = exchange.ledger
     ledger.open_account(OWNER)
     if key.kind == CONTRACT:
-        ledger.deposit(OWNER, Wallet.CONTRACT, key.area, trial.balance)
+        ledger.deposit(OWNER, Wallet.CONTRACT, key.area, assumed.balance)
     else:
-        ledger.deposit(OWNER, Wallet.SPOT, key.area, trial.balance)
-        base = trial.balance / instrument.start
+        ledger.deposit(OWNER, Wallet.SPOT, key.area, assumed.balance)
+        base = assumed.balance / instrument.start
         ledger.deposit(OWNER, Wallet.SPOT, instrument.base, base // instrument.lot * instrument.lot)
-    begun_ns = beginning(trial.tape).time_ns
-    world = World(exchange, seed=trial.seed, start_ms=begun_ns // 1_000_000)
+    world = World(exchange, seed=assumed.seed, start_ms=beginning(trial.tape).time_ns // MS)
     world.network.is_direct = trial.is_direct
-    world.network.journey = trial.latency.journeys(trial.seed)
+    world.network.latency = (assumed.latency.seconds, assumed.latency.seconds)
+    world.network.journey = assumed.latency.journeys(assumed.seed)
     return world
 
 
@@ -204,9 +218,9 @@ def _shift_ns(tape: Tape) -> int | None:
     )
 
 
-def _about(trial: Trial, replayed: ReplayedMarket, begun_ms: int) -> dict[str, Any]:
+def _about(trial: Trial, market: RecordedMarket, begun_ms: int) -> dict[str, Any]:
     """Return what a report tells of the market and of the assumptions; money is text."""
-    tape, facts, shift_ns = trial.tape, replayed.facts, replayed.shift_ns
+    tape, facts, shift_ns = trial.tape, market.facts, market.shift_ns
     jumps = sum(gap.is_clock for gap in facts.gaps)
     return {
         "tape": [path.name for path in tape.paths],
@@ -219,18 +233,18 @@ def _about(trial: Trial, replayed: ReplayedMarket, begun_ms: int) -> dict[str, A
         "first_gaps": [[gap.time_ns // MS, gap.what] for gap in facts.gaps[:SHOWN_GAPS]],
         "clock_jumps": jumps,
         "silences": len(facts.silences),
-        "crossed": replayed.crossed,
+        "crossed": market.crossed,
         "is_level_1": tape.is_level_1,
         "volume": plain(facts.traded.total() * tape.market.lot),
         "fills": trial.fills,
-        "latency": trial.latency.words,
-        "feed_ms": round(trial.feed_latency * 1000),
-        "feed_spread_ms": None if shift_ns is None else round(replayed.latest * 1000),
+        "latency": trial.assumed.latency.words,
+        "feed_ms": round(trial.assumed.feed_latency * 1000),
+        "feed_spread_ms": None if shift_ns is None else round(market.worst_delay * 1000),
         "shift_ms": None if shift_ns is None else shift_ns // MS,
         "fees": [plain(exact(settings.MAKER_FEE)), plain(exact(settings.TAKER_FEE))],
         "warm_up_ms": begun_ms - facts.began_ns // MS,
-        "trials": trial.trials,
-        "seed": trial.seed,
+        "one_of": trial.one_of,
+        "seed": trial.assumed.seed,
         "strategy": f"{trial.strategy.__module__}:{trial.strategy.__name__}",
         "funding": "none: the tape has no rates",
     }

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from market_maker.errors import MarketMakerError
 from market_maker.journal import Run
+from market_maker.paper.market.tape import beginning
 from market_maker.simulation.backtest import Trial, back_test
+from market_maker.tapes import Tape
 
 CUTS = 5
+LINGER = 1.0
+"""Seconds for which a bot goes on after a cut: what it decided just before is sent meanwhile."""
+MS = 1_000_000
 Sent = list[tuple[int, str, str, str]]
 """Orders as they were sent: time in ms, side, price, qty."""
 
@@ -27,8 +32,8 @@ def check(trial: Trial, step: Callable[[], None] = lambda: None) -> str:
         cuts = sorted({times[(number + 1) * len(times) // (CUTS + 1)] for number in range(CUTS)})
         for number, cut_ms in enumerate(cuts if times else ()):
             step()
-            until = replace(trial, until_ns=cut_ms * 1_000_000)
-            found = _sent(back_test(until, Path(place) / f"{number}.journal"))
+            cut = replace(trial, until_ns=_after(trial.tape, cut_ms), linger_seconds=LINGER)
+            found = _sent(back_test(cut, Path(place) / f"{number}.journal"))
             _compare(whole, found, cut_ms)
     if not times:
         raise MarketMakerError("nothing was quoted, so nothing could be checked")
@@ -42,6 +47,12 @@ def check(trial: Trial, step: Callable[[], None] = lambda: None) -> str:
 def _sent(run: Run) -> Sent:
     rows = run.raw("orders", "time_ms", "side", "price", "qty", where="step = 'sent'")
     return [(row["time_ms"], row["side"], row["price"], row["qty"]) for row in rows]
+
+
+def _after(tape: Tape, time_ms: int) -> int:
+    """Return the venue's time, in ns, at which a ms of the back-test's clock ends."""
+    begins_ns = beginning(tape).time_ns
+    return begins_ns + (time_ms + 1 - begins_ns // MS) * MS
 
 
 def _compare(whole: Sent, cut: Sent, cut_ms: int) -> None:

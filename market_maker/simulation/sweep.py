@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from market_maker.simulation.plan import OUTSIDE, Own, Plan
 from market_maker.simulation.results import Directory
 from market_maker.simulation.trials import Job, Part, Shared, Source, SweepEnds
 from market_maker.simulation.world import CONNECTION
-from market_maker.tapes import Market, Tape, examine
+from market_maker.tapes import Image, Market, Tape, Update, examine
 
 RANGE, LEVEL_1_RANGE = ("touch", "safe"), ("touch", "through")
 FROM_OPTIMISTIC = ("touch", "log", "power", "safe", "through")
+BEGINNING = 5_000
+"""Records among which a tape that has a book shows it."""
 LOOK_SECONDS = 1.0
 """Between two looks at the trials that others have claimed."""
 WAIT_SECONDS = 3600.0
@@ -35,6 +38,11 @@ def models_of(plan: Plan, *, is_level_1: bool) -> tuple[str, ...]:
     wanted = plan.fills or (LEVEL_1_RANGE if is_level_1 else RANGE)
     for name in wanted:
         check_fills(name, is_level_1=is_level_1)
+    queued = [name for name in wanted if name.partition(":")[0] in ("log", "power")]
+    if len(queued) > 1:
+        raise SettingsError(
+            f"of {' and '.join(queued)} neither is the more conservative: name one of them"
+        )
     return tuple(sorted(wanted, key=lambda name: FROM_OPTIMISTIC.index(name.partition(":")[0])))
 
 
@@ -58,6 +66,16 @@ def parts_of(sources: Sequence[Source], tape: Tape) -> tuple[Part, ...]:
         Part(source=sources[0], until_ns=half_ns, words="first half of "),
         Part(source=sources[0], from_ns=half_ns, words="second half of "),
     )
+
+
+def check_book(tape: Tape) -> None:
+    """Raise SettingsError for a tape of trades alone."""
+    beginning = islice(tape.records(), BEGINNING)
+    if not any(isinstance(record, Image | Update) for record in beginning):
+        raise SettingsError(
+            f"{tape.paths[0]} has no book: a tape of a sweep is one file, which `tape convert` "
+            "makes of a book and its trades"
+        )
 
 
 def jobs_of(

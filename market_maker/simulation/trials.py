@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +18,7 @@ from market_maker.decimals import plain
 from market_maker.errors import MarketMakerError
 from market_maker.market_maker import OrderManager
 from market_maker.report import Report, report_of
-from market_maker.simulation.backtest import Trial, back_test
+from market_maker.simulation.backtest import Assumptions, Trial, back_test
 from market_maker.simulation.latency import Latency
 from market_maker.tapes import Market, Options, Tape
 
@@ -75,12 +74,7 @@ class Shared:
     """MODULE:CLASS."""
     strategy_digest: str
     """Of its source file."""
-    latency: Latency
-    feed_latency: float
-    fees: tuple[Decimal, Decimal] | None
-    balance: Decimal
-    position: int
-    seed: int
+    assumed: Assumptions
     trials: int
     """How many there are; nothing depends on it."""
 
@@ -99,14 +93,15 @@ class Job:
     def inputs(self) -> dict[str, Any]:
         """All that its result depends on, as JSON has it: nothing of this machine."""
         shared, part, market = self.shared, self.part, self.part.source.market
+        assumed = shared.assumed
         return {
-            "balance": plain(shared.balance),
-            "fees": [plain(fee) for fee in shared.fees] if shared.fees else None,
-            "feed_latency": shared.feed_latency,
+            "balance": plain(assumed.balance),
+            "fees": [plain(fee) for fee in assumed.fees] if assumed.fees else None,
+            "feed_latency": assumed.feed_latency,
             "fills": self.fills,
-            "latency": _latency(shared.latency),
-            "position": shared.position,
-            "seed": shared.seed,
+            "latency": _latency(assumed.latency),
+            "position": assumed.position,
+            "seed": assumed.seed,
             "settings": dict(self.settings),
             "strategy": {"name": shared.strategy_name, "sha256": shared.strategy_digest},
             "tape": {
@@ -137,13 +132,8 @@ def result_of(job: Job, tape: Tape, strategy: type[OrderManager], keep: Path | N
         strategy=strategy,
         overrides=job.settings,
         fills=job.fills,
-        latency=job.shared.latency,
-        feed_latency=job.shared.feed_latency,
-        fees=job.shared.fees,
-        balance=job.shared.balance,
-        position=job.shared.position,
-        seed=job.shared.seed,
-        trials=job.shared.trials,
+        assumed=job.shared.assumed,
+        one_of=f"one of the {job.shared.trials} trials of a sweep",
         from_ns=job.part.from_ns,
         until_ns=job.part.until_ns,
     )

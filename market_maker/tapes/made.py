@@ -2,7 +2,7 @@
 
 The fair price is a random walk without drift: each step of 100 ms moves its logarithm by a normal
 draw. Makers quote a ladder around it and never look at anybody's orders. Takers come by chance, in
-bursts, and take from the best prices on. In a driftless market each buys or sells by the toss of a
+bursts, and take from the best prices on. Of an ordinary market each buys or sells by the toss of a
 coin, so who quotes earns the spread. In an adverse one half of the takers know the fair price of
 some seconds later, and take the side that it will favour, so quotes are filled before they lose.
 Which of the two a strategy meets decides whether it earns: a made market shows how a strategy
@@ -58,18 +58,21 @@ class MadeTape:
     seconds: float
     is_adverse: bool = False
     market: Market = MADE
+    begins_ns: int = BEGINS_NS
 
     def records(self) -> Iterator[Record]:
         """Yield its records."""
-        market = _Made(random.Random(f"made {self.seed}"), is_adverse=self.is_adverse)
+        chance = random.Random(f"made {self.seed}")
+        market = _Made(chance, self.begins_ns, is_adverse=self.is_adverse)
         yield from market.records(round(self.seconds * 1000) // STEP_MS)
 
 
 class _Made:
     """Makes the records of a market, step by step."""
 
-    def __init__(self, chance: random.Random, *, is_adverse: bool) -> None:
+    def __init__(self, chance: random.Random, begins_ns: int, *, is_adverse: bool) -> None:
         self._chance = chance
+        self._begins_ns = begins_ns
         self._is_adverse = is_adverse
         self._ahead: deque[float] = deque([float(START)])
         while len(self._ahead) <= KNOW_STEPS:
@@ -93,7 +96,7 @@ class _Made:
 
     def _stamps(self, step: int) -> tuple[int, int]:
         """Return the venue's and the receive time, which keeps the order."""
-        time_ns = BEGINS_NS + step * STEP_MS * MS
+        time_ns = self._begins_ns + step * STEP_MS * MS
         late_ns = round(self._chance.uniform(*LATENCY_MS) * MS)
         self._received_ns = max(self._received_ns, time_ns + late_ns)
         return time_ns, self._received_ns

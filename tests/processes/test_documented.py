@@ -37,7 +37,7 @@ ENDLESS = {
     "--paper --strategy mine:Mine": r"orders open as wanted|Creating",
 }
 """Commands that run until Ctrl-C, with what they print once they are up."""
-SHORTER = {"1h": "30s", "30m": "15s", "TAPE": "made.tape.gz", "12": "1"}
+SUBSTITUTED = {"1h": "30s", "30m": "15s", "TAPE": "made.tape.gz", "12": "1"}
 MORE = {"paper": ("--port", "0"), "web": ("--port", "0"), "cancel": ("--yes",)}
 """What is added: free ports, and no question where nobody can answer."""
 BOOK = """\
@@ -90,7 +90,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_every_printed_command_does_what_it_is_printed_for(place: Path) -> None:
+def test_every_printed_command_ends_well(place: Path) -> None:
     tried, settings = [], (place / "settings.py").read_text()
     run = Bot(place, "--loops", "2", "--no-guard")
     assert run.process.wait(60) == 0
@@ -98,7 +98,7 @@ def test_every_printed_command_does_what_it_is_printed_for(place: Path) -> None:
         if line in ELSEWHERE:
             continue
         asked = re.sub(r"\s*(2> /dev/null)? &$", "", line.removeprefix("nohup "))
-        words = [SHORTER.get(word, word) for word in shlex.split(asked)[2:]]
+        words = [SUBSTITUTED.get(word, word) for word in shlex.split(asked)[2:]]
         if words[:1] == ["setup"]:
             (place / "settings.py").unlink()
         with running(place) if words[:1] == ["status"] else nullcontext():

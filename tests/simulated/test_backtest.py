@@ -1,12 +1,11 @@
 """Back-tests: the same bot on a recorded market, on simulated time; and what it did, once more."""
 
-import gc
 import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from market_maker.journal import Run, Unreadable, schema
 from market_maker.market_maker import OrderManager
 from market_maker.report import in_text, report_of
 from market_maker.settings import settings
-from market_maker.simulation.backtest import Trial, back_test
+from market_maker.simulation.backtest import Assumptions, Trial, back_test
 from market_maker.simulation.check import check
 from market_maker.simulation.latency import LEAST, Latency, measured
 from market_maker.simulation.replay import replay
@@ -53,7 +52,11 @@ def restored() -> Iterator[None]:
 
 
 def trial(tape: Path, **changed: Any) -> Trial:
-    return Trial(tape=open_tape([tape]), strategy=OrderManager, overrides=QUOTES, **changed)
+    """Return a trial; what is changed is of its assumptions, or of itself."""
+    names = {each.name for each in fields(Assumptions)}
+    assumed = Assumptions(**{name: changed.pop(name) for name in names & {*changed}})
+    opened = open_tape([tape])
+    return Trial(tape=opened, strategy=OrderManager, overrides=QUOTES, assumed=assumed, **changed)
 
 
 def rows_of(run: Run) -> dict[str, list[tuple[Any, ...]]]:
@@ -156,26 +159,30 @@ def test_best_prices_alone_allow_no_model_that_needs_queues(tmp_path: Path) -> N
     assert "best prices only" in in_text(report_of(run))
 
 
+def test_no_funding_is_paid_as_no_tape_has_rates(tmp_path: Path) -> None:
+    half_a_minute_before_eight = 1_577_865_570_000_000_000
+    made = MadeTape(seed=3, seconds=60, begins_ns=half_a_minute_before_eight)
+    write_records(made.records(), made.market, tmp_path / "made.tape")
+    run = back_test(trial(tmp_path / "made.tape", position=1000), tmp_path / "it.journal")
+    found = report_of(run)
+    assert found.balance
+    assert (run.rows("payments"), found.balance["funding"]) == ([], 0)
+    assert abs(found.balance["residual"]) < UNIT
+
+
 # --- peeking --------------------------------------------------------------------------------------
 
 
 class Peeks(OrderManager):
-    """Quotes from what its clock is about to let happen."""
+    """Quotes by what its clock is about to let happen."""
 
     def place_orders(self) -> None:
         clock = self.clock
         assert isinstance(clock, Timeline)
-        soon = sum(repr(gc.get_referents(act)).count("Update(") for _, _, act in clock._due)
-        ahead = 1 if any("Update(" in repr(each) for each in _held(clock)) else 0
-        bid = self.exchange.get_ticker()["buy"]
-        price = bid - 1 - (soon + ahead)
+        closures = [getattr(act, "__closure__", None) or () for _, _, act in clock._due]
+        soon = any("Update(" in repr(cell.cell_contents) for each in closures for cell in each)
+        price = self.exchange.get_ticker()["buy"] - 1 - soon
         self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
-
-
-def _held(clock: Timeline) -> list[object]:
-    """Return what the things that are due hold in their closures."""
-    cells = [getattr(act, "__closure__", None) or () for _, _, act in clock._due]
-    return [cell.cell_contents for each in cells for cell in each]
 
 
 def test_a_strategy_that_looks_at_what_it_is_given_does_not_know_what_comes(

@@ -20,6 +20,7 @@ from market_maker.errors import SettingsError
 from market_maker.report.heat import axis_of, means_of, sweep_html
 from market_maker.report.sweep import Outcome, Row, Table, doubt_of, sweep_text
 from market_maker.settings import setting
+from market_maker.simulation.backtest import Assumptions
 from market_maker.simulation.claims import LOCK, Claim, Claims
 from market_maker.simulation.latency import Latency
 from market_maker.simulation.plan import Plan, read_plan
@@ -165,6 +166,8 @@ def test_fill_models_go_from_optimistic_to_conservative(tmp_path: Path) -> None:
     assert models_of(replace(plan, fills=()), is_level_1=True) == ("touch", "through")
     with pytest.raises(SettingsError, match="power:2"):
         models_of(plan, is_level_1=True)
+    with pytest.raises(SettingsError, match="of power:3 and log neither is the more conservative"):
+        models_of(replace(plan, fills=("power:3", "log")), is_level_1=False)
     with pytest.raises(SettingsError, match="there is no fill model 'never'"):
         models_of(replace(plan, fills=("never",)), is_level_1=False)
 
@@ -183,15 +186,13 @@ def job(**changed: Any) -> Job:
         strategy="here/mine.py",
         strategy_name="mine:Mine",
         strategy_digest="abc",
-        latency=Latency(),
-        feed_latency=0.01,
-        fees=None,
-        balance=Decimal(50),
-        position=0,
-        seed=1,
+        assumed=Assumptions(),
         trials=8,
     )
+    names = [name for name in changed if hasattr(shared.assumed, name)]
+    assumed = replace(shared.assumed, **{name: changed.pop(name) for name in names})
     of_shared = {name: changed.pop(name) for name in list(changed) if hasattr(shared, name)}
+    of_shared["assumed"] = assumed
     whole = {"part": Part(source=source()), "fills": "safe", "settings": {"ORDER_PAIRS": 2}}
     return Job(**{**whole, "shared": replace(shared, **of_shared), **changed})
 

@@ -30,7 +30,10 @@ def book_text(listing: Listing, side: Side, price: int, size: int) -> str:
 
 
 def book_value(listing: Listing, side: Side, price: int, size: int) -> LevelValue:
-    """Return what a reader of the same row takes from it."""
+    """Return side, price and size as a reader of the same row takes them: from their text.
+
+    So a decimal is the same object of digits either way, 8490 and not 8490.0.
+    """
     known = listing.prices.get(price)
     if known is None:
         known = listing.prices[price] = Decimal(text(listing.instrument.price(price)))

@@ -22,9 +22,9 @@ class Listing:
         self.history = History()
         self.published: dict[tuple[Side, int], int] = {}  # sizes of levels as last published
         self.row_heads: dict[tuple[Side, int], str] = {}
-        """What rows of the book repeat for each price; kept by `api.rows`."""
+        """What rows of the book repeat for each price; kept by `api.levels`."""
         self.prices: dict[int, Decimal] = {}
-        """Prices by their ticks, as a reader takes them; kept by `api.rows`."""
+        """Prices by their ticks, as a reader takes them; kept by `api.levels`."""
         self.last = instrument.start
         self.funding_rate = FUNDING_RATE
         self.suspended = False

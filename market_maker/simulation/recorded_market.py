@@ -12,7 +12,7 @@ from market_maker.tapes import Facts, Gap, Record
 NS = 1_000_000_000
 
 
-class ReplayedMarket:
+class RecordedMarket:
     """Plays the records of a tape into a world, each at the venue's time of it.
 
     Frames that a record gives rise to arrive as late as the recorder received it, shifted so that
@@ -27,7 +27,6 @@ class ReplayedMarket:
         *,
         shift_ns: int | None,
         feed_latency: float,
-        on_end: Callable[[], None],
     ) -> None:
         """`shift_ns` is the smallest receive time less venue time of the tape's beginning."""
         self._world = world
@@ -36,15 +35,21 @@ class ReplayedMarket:
         self._moves_of = Moves(instrument.tick)
         self.shift_ns = shift_ns
         self._feed_latency = self._latency = feed_latency
-        self._on_end = on_end
+        self._on_end: Callable[[], None] = lambda: None
         self.has_ended = False
         self.facts = Facts()
         """What the tape has shown so far."""
-        self.latest = 0.0
-        """Seconds of the latest frame beyond `feed_latency`."""
+        self.worst_delay = 0.0
+        """Seconds by which the slowest frame took longer than `feed_latency`."""
         self._begins_ns: int | None = None
         world.network.feed_way = lambda: self._latency
         self._schedule()
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Let something happen when the tape ends; at once, if it has."""
+        self._on_end = act
+        if self.has_ended:
+            act()
 
     @property
     def crossed(self) -> int:
@@ -80,7 +85,7 @@ class ReplayedMarket:
         self.facts.add(record)
         if self.shift_ns is not None and record.received_ns is not None:
             late = max(record.received_ns - record.time_ns - self.shift_ns, 0) / NS
-            self.latest = max(self.latest, late)
+            self.worst_delay = max(self.worst_delay, late)
             self._latency = self._feed_latency + late
         moves, now = self._moves_of(record), self._world.timeline.true_ms()
         self._world.venue.play(self._instrument.key, moves, now)
