@@ -71,7 +71,15 @@ def _add_for_backtest(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_for_replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="its number, `last`, or a journal")
+    parser.add_argument(
+        "run", metavar="RUN", help="its number, `last`, a back-test's name, or a journal"
+    )
+    parser.add_argument(
+        "--strategy",
+        default="",
+        metavar="NAME",
+        help="let this strategy place orders again on the same facts, too",
+    )
 
 
 def _add_for_sweep(parser: argparse.ArgumentParser) -> None:

@@ -64,6 +64,19 @@ def replay(run: Run, step: Callable[[], None] = lambda: None) -> Replay:
     return Replay(decided, repeated, missing, differences)
 
 
+def decisions_of(run: Run) -> Iterator[tuple[int, Decided]]:
+    """Yield all decisions of a run with their times in ms, those too that repeat one.
+
+    One that repeats a decision that is no longer recorded is left out. Raises Unreadable.
+    """
+    latest: tuple[int, Decided] | None = None
+    for row in run.raw("decisions", "time_ms", "same_as", "detail"):
+        if row["same_as"] is None:
+            latest = row["time_ms"], _decided(run, row)
+        if latest and latest[0] == (row["same_as"] or row["time_ms"]):
+            yield row["time_ms"], latest[1]
+
+
 def _again(then: Decided) -> Decision:
     if then.is_beside:
         return strategy.decide_more(list(then.wanted), then.snapshot, then.limits)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,8 @@ class Decided:
     limits: strategy.Limits
     relist: Decimal
     decision: Decision
+    seen: Snapshot | None = None
+    """What the strategy saw before, where that was not `snapshot`, which is a moment younger."""
     is_beside: bool = False
     """Whether the wanted orders were to stand beside the open ones, not in their place."""
 
@@ -51,11 +53,12 @@ class Converger:
     ) -> None:
         """See `OrderManager.converge_orders()`."""
         self._check_may_place()
-        snapshot = self._exchange.view.read()
+        seen, snapshot = self._exchange.snapshot(), self._exchange.view.read()
         wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
         _check_number(len(wanted))
-        self._execute(self._decide(tuple(wanted), snapshot), len(wanted))
+        decision = self._decide(tuple(wanted), snapshot, None if seen == snapshot else seen)
+        self._execute(decision, len(wanted))
 
     def place(self, orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
         """Place orders beside the open ones, within the limits.
@@ -114,12 +117,16 @@ class Converger:
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
         return self._exchange.orders.executor.take_sent()
 
-    def _decide(self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot) -> Decision:
+    def _decide(
+        self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot, seen: Snapshot | None
+    ) -> Decision:
         limits, relist, last = self._limits(), exact(settings.RELIST_INTERVAL), self._decided
         asked = (wanted, snapshot, limits, relist)
         if last is None or (last.wanted, last.snapshot, last.limits, last.relist) != asked:
             decision = strategy.decide(wanted, snapshot, limits, relist=relist)
-            last = self._decided = Decided(*asked, decision)
+            last = self._decided = Decided(*asked, decision, seen)
+        elif seen != last.seen:
+            last = self._decided = replace(last, seen=seen)
         self._exchange.records.decision(last)
         return last.decision
 

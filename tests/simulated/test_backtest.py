@@ -1,6 +1,7 @@
 """Back-tests: the same bot on a recorded market, on simulated time; and what it did, once more."""
 
 import json
+import random
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from market_maker.simulation.backtest import Assumptions, Trial, back_test
 from market_maker.simulation.check import check
 from market_maker.simulation.latency import LEAST, Latency, measured
 from market_maker.simulation.replay import replay
+from market_maker.simulation.restage import restage
 from market_maker.simulation.timeline import Timeline
 from market_maker.tapes import MadeTape, Options, open_tape, write_records
 
@@ -243,6 +245,39 @@ def test_a_decision_that_cannot_be_understood_is_said(tape_file: Path, tmp_path:
     _put(run, row["time_ms"], zlib.compress(b'{"wanted": 7}'))
     with pytest.raises(Unreadable, match="cannot be understood"):
         replay(run)
+
+
+class Moody(OrderManager):
+    """A strategy that draws its prices."""
+
+    def place_orders(self) -> None:
+        bid = self.exchange.get_ticker()["buy"]
+        price = bid - random.randint(1, 100)
+        self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
+
+
+class Counts(OrderManager):
+    """A strategy that remembers how many ticks it has had, and returns its orders."""
+
+    def place_orders(self) -> Any:
+        self.ticks = getattr(self, "ticks", 0) + 1
+        bid = self.exchange.get_ticker()["buy"]
+        return [{"price": bid - 5 - self.ticks % 7, "orderQty": 10 + self.ticks, "side": "Buy"}]
+
+
+@pytest.mark.parametrize("kind", [OrderManager, Counts])
+def test_a_strategy_wants_the_same_on_the_same_facts(
+    kind: type[OrderManager], tape_file: Path, tmp_path: Path
+) -> None:
+    run = back_test(replace(trial(tape_file), strategy=kind), tmp_path / "it.journal")
+    wishes = restage(run, kind)
+    assert len(wishes) > 30
+    assert [wish for wish in wishes if not wish.is_same] == []
+
+
+def test_what_a_strategy_makes_of_chance_is_its_own(tape_file: Path, tmp_path: Path) -> None:
+    run = back_test(replace(trial(tape_file), strategy=Moody), tmp_path / "it.journal")
+    assert any(not wish.is_same for wish in restage(run, Moody))
 
 
 def _put(run: Run, time_ms: int, detail: bytes) -> None:

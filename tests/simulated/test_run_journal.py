@@ -121,7 +121,7 @@ def test_each_decision_is_recorded_with_its_inputs_and_a_repeated_one_refers_to_
             assert row["same_as"] in full
     assert 1 < len(full) <= len(found)
     first = next(iter(full.values()))
-    names = {"wanted", "snapshot", "limits", "relist", "decision", "is_beside"}
+    names = {"wanted", "snapshot", "limits", "relist", "decision", "seen", "is_beside"}
     assert set(first) == names
     assert len(first["wanted"]) == len(first["decision"]["plan"]["create"]) == 4
     assert Decimal(first["wanted"][0]["price"]) > 0
