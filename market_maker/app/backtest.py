@@ -3,18 +3,20 @@
 import argparse
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import file_digest, sha256
 from itertools import count
 from pathlib import Path
 
 from market_maker.app import report
 from market_maker.app.arguments import program
-from market_maker.app.strategies import load_strategy
+from market_maker.app.strategies import load_anew, load_strategy
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import PrivateFiles, default_directory
-from market_maker.journal import SUFFIX, Run
+from market_maker.journal import SUFFIX, Run, Unreadable
+from market_maker.market_maker import OrderManager
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE
 from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
@@ -31,19 +33,22 @@ def run(arguments: argparse.Namespace) -> str:
 
     Raises SettingsError for what cannot be run, as for a tape that cannot be read.
     """
-    logging.getLogger().setLevel(arguments.log_level.upper())
+    logging.getLogger().setLevel(arguments.log_level)
+    anew = partial(load_anew, arguments.strategy)
+    if arguments.html:
+        report.check_page(arguments.html)
     try:
         trial = trial_of(arguments)
         models = models_of(arguments.fills, trial.tape)
         if arguments.check:
             with Progress("Checking", CUTS + 1) as progress:
-                return check(replace(trial, fills=models[-1]), progress.step)
-        runs = _run_each(trial, models)
-    except TapeError as error:
+                return check(replace(trial, fills=models[-1]), progress.step, anew)
+        runs = _run_each(trial, models, anew)
+        found = [report_of(run) for run in runs]
+        if arguments.html:
+            report.write_page(arguments.html, in_html(runs[-1]))
+    except (TapeError, Unreadable) as error:
         raise SettingsError(str(error)) from None
-    found = [report_of(run) for run in runs]
-    if arguments.html:
-        report.write_page(arguments.html, in_html(runs[-1]))
     if arguments.json:
         return range_json(found)
     where = "".join(f"Report: {program()} report {run.path.stem}\n" for run in runs)
@@ -88,14 +93,22 @@ def tape_key(paths: Sequence[Path]) -> str:
     return whole.hexdigest()
 
 
-def _run_each(trial: Trial, models: Sequence[str]) -> list[Run]:
+def _run_each(
+    trial: Trial, models: Sequence[str], anew: Callable[[], type[OrderManager]]
+) -> list[Run]:
+    """Run one back-test for each model; a journal of one that does not end is removed."""
     key = tape_key(trial.tape.paths)[:12]
     found = []
     for model in models:
         journal, number = _new_journal(key)
         words = f"back-test {number} on this tape, sweeps apart"
-        numbered = replace(trial, fills=model, one_of=words)
-        found.append(back_test(numbered, journal, shown_as=f"Back-test, fills by {model}"))
+        numbered = replace(trial, strategy=anew(), fills=model, one_of=words)
+        try:
+            found.append(back_test(numbered, journal, shown_as=f"Back-test, fills by {model}"))
+        except BaseException:
+            for path in journal.parent.glob(f"{journal.name}*"):
+                path.unlink()
+            raise
     return found
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -106,7 +107,7 @@ def show_status(arguments: argparse.Namespace) -> str:
 def _back_tests(since: datetime | None) -> list[str]:
     """Return the back-tests as lines, each with its name: `report` takes that."""
     runs = all_runs(default_directory() / BACK_TESTS, since=since)
-    lines = list(_each(runs, lambda run: f"{line_of(summary_of(run))}  {run.path.stem}"))
+    lines = list(_each(runs, lambda run: f"     {line_of(summary_of(run))[5:]}  {run.path.stem}"))
     return ["", "Back-tests, each with its name", *lines] if lines else []
 
 
@@ -126,6 +127,12 @@ def _each(runs: Sequence[Run], make: Callable[[Run], T]) -> Iterator[T]:
                 yield make(run)
             except BROKEN as error:
                 logger.warning("Left out: run %s of %s: %s.", run.row["number"], run.path, error)
+
+
+def check_page(file: Path) -> None:
+    """Raise SettingsError where a page cannot be written, before anything is done for it."""
+    if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
+        raise SettingsError(f"{file} cannot be written: name a file in a directory of yours")
 
 
 def write_page(file: Path, text: str) -> str:

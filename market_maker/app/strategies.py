@@ -44,6 +44,17 @@ def load_strategy(name: str) -> "type[OrderManager]":
     return found
 
 
+def load_anew(name: str) -> "type[OrderManager]":
+    """Return the class as it is when it has just been imported; see `load_strategy()`.
+
+    Nothing that a run of it has left in its module is there.
+    """
+    place = name.partition(":")[0]
+    if not place.endswith(".py") and not place.startswith(market_maker.__name__):
+        sys.modules.pop(place, None)
+    return load_strategy(name)
+
+
 def settings_text(name: str) -> str:
     """Return the settings that a strategy declares, as lines for settings.py."""
     own = load_strategy(name).SETTINGS

@@ -8,6 +8,9 @@ from pathlib import Path
 from market_maker.tapes import NAMES
 
 DEFAULT_LATENCY = "10"
+MOST = 10**9
+SLOWEST = 1.9
+"""Seconds each way; with more no answer would come in time."""
 
 
 def add_for_tapes(parser: argparse.ArgumentParser, name: str) -> None:
@@ -67,7 +70,13 @@ def _add_for_backtest(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--log-level", default="WARNING", metavar="LEVEL", help="of the bot's log")
+    parser.add_argument(
+        "--log-level",
+        default="WARNING",
+        type=str.upper,
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        help="of the bot's log; default: %(default)s",
+    )
 
 
 def _add_for_replay(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +134,10 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         help="of the fastest frame; default: 10",
     )
     parser.add_argument(
-        "--fee", type=_rates, metavar="MAKER,TAKER", help="such as 0.0002,0.0005; default: settings"
+        "--fee",
+        type=_rates,
+        metavar="MAKER,TAKER",
+        help="such as --fee=-0.0001,0.0005; default: settings",
     )
     parser.add_argument(
         "--balance", type=_amount, default=Decimal(50), metavar="X", help="default: %(default)s"
@@ -174,8 +186,8 @@ def _amount(text: str) -> Decimal:
         found = Decimal(text)
     except InvalidOperation:
         found = Decimal(0)
-    if not found.is_finite() or found <= 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    if not found.is_finite() or not 0 < found <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and below 1e9, not {text!r}")
     return found
 
 
@@ -191,7 +203,14 @@ def _rates(text: str) -> tuple[Decimal, Decimal]:
 
 def _latency(text: str) -> float | None:
     """Return seconds; None: those that were measured."""
-    return None if text == "measured" else _milliseconds(text)
+    if text == "measured":
+        return None
+    found = _milliseconds(text)
+    if found > SLOWEST:
+        raise argparse.ArgumentTypeError(
+            f"must be at most {SLOWEST * 1000:g}, not {text}: a call is given up after 4 s"
+        )
+    return found
 
 
 def _milliseconds(text: str) -> float:

@@ -63,8 +63,9 @@ def in_json(report: Report) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     run = report.run
+    name = "Back-test" if run["kind"] == "backtest" else f"Run {run['number']}: {run['kind']}"
     yield (
-        f"Run {run['number']}: {run['kind']}, {run['symbol']} ({run['area']}), "
+        f"{name}, {run['symbol']} ({run['area']}), "
         f"{when(run['begun_ms'])} UTC, {duration(report.seconds)}, version {run['version']}"
     )
     if run.get("market"):
@@ -86,6 +87,7 @@ def _market(report: Report, market: Row) -> Iterator[str]:
     """Yield what a back-test was run on and what it assumes: see `simulation.backtest`."""
     yield f"Tape       {', '.join(market['tape'])}: {market['format']}, {market['market']}"
     lacks = [f"{market['gaps']} gaps", f"{market['silences']} silences"]
+    lacks[-1] += f" of {market['silent_seconds']} s in all" if market["silences"] else ""
     lacks += [f"{market['clock_jumps']} clock jumps", f"{market['crossed']} crossed books"]
     lacks += ["best prices only"] if market["is_level_1"] else []
     yield (
@@ -173,7 +175,7 @@ def _profit(report: Report) -> Iterator[str]:
 
 def _balance(report: Report) -> Iterator[str]:
     row = report.balance
-    if not row:
+    if not row or (not report.is_contract and report.fills):  # a pair's is read at the start
         return
     parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
     change = sum(parts, Decimal(0))

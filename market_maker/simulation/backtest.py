@@ -1,7 +1,9 @@
 """A back-test: a bot on a recorded market, on simulated time, with its journal."""
 
 import json
+import random
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -11,7 +13,7 @@ from typing import Any
 
 from market_maker.clock import Clock
 from market_maker.decimals import exact, plain
-from market_maker.errors import SettingsError
+from market_maker.errors import OrdersLeft, SettingsError
 from market_maker.journal import Journal, Run, runs_in, tell_market
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.account import Wallet, worth
@@ -29,6 +31,8 @@ from market_maker.simulation.world import CONNECTION, World
 from market_maker.tapes import Gap, Record, Tape
 
 KIND = "backtest"
+INTERRUPTED = "interrupted"
+"""Why a loop says that it ended by Ctrl-C."""
 LOOK_SECONDS = 0.1
 BEGINNING = 5_000
 """Records from which the shift of a tape's receive clock is taken."""
@@ -84,9 +88,11 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
 
     On a terminal it shows how far it is, as `shown_as` if that is not empty.
 
-    Raises SettingsError and others as the start of a live run does, TapeError for a tape that
-    cannot be read on, and OrdersLeft if at the end own orders may rest.
+    A strategy that ends its program ends its run; orders that may be left at the end are in the
+    report. Raises SettingsError and others as the start of a live run does, TapeError for a tape
+    that cannot be read on, and KeyboardInterrupt.
     """
+    random.seed(f"strategy {trial.assumed.seed}")  # for strategies that draw without a seed
     journal, instrument = journal.absolute(), _instrument(trial.tape)
     _load(trial, instrument.key)
     world = _world(trial, instrument)
@@ -104,7 +110,10 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     make = partial(_journal, journal)
     bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
     market.at_end(lambda: _end(trial, world, bot))
-    bot.run_loop()
+    with suppress(OrdersLeft, SystemExit):
+        bot.run_loop()
+    if bot.control.stop_reason == INTERRUPTED:
+        raise KeyboardInterrupt
     (run,) = runs_in(journal)
     tell_market(journal, run.number, json.dumps(_about(trial, market, begun_ms)))
     return run.again()
@@ -233,6 +242,7 @@ def _about(trial: Trial, market: RecordedMarket, begun_ms: int) -> dict[str, Any
         "first_gaps": [[gap.time_ns // MS, gap.what] for gap in facts.gaps[:SHOWN_GAPS]],
         "clock_jumps": jumps,
         "silences": len(facts.silences),
+        "silent_seconds": facts.silent_ns // NS,
         "crossed": market.crossed,
         "is_level_1": tape.is_level_1,
         "volume": plain(facts.traded.total() * tape.market.lot),

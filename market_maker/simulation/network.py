@@ -1,6 +1,5 @@
 """The way between a bot and a venue on simulated time: REST requests and WebSocket frames."""
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
@@ -142,7 +141,7 @@ class Rest(BaseAdapter):
         if network.black_hole or network.cut_off:
             timeline.sleep(max(0.0, begun + read_seconds - timeline.monotonic()))
             raise requests.ReadTimeout("nothing came back")
-        if math.isinf(back := next(journey)):
+        if (back := next(journey)) > read_seconds:
             self._wait_in_vain(read_seconds)
         timeline.sleep(back)
         body = network.rewrite(body)

@@ -31,6 +31,8 @@ class Facts:
     """Lots, by the side of the taker."""
     gaps: list[Gap] = field(default_factory=list)
     silences: list[Gap] = field(default_factory=list)
+    silent_ns: int = 0
+    """How long they are together."""
     crossed: int = 0
     """Messages after which best bid and ask are crossed or equal."""
     latencies: Counter[int] = field(default_factory=Counter)
@@ -45,6 +47,7 @@ class Facts:
             self.began_ns = self.ended_ns = record.time_ns
         silent = record.time_ns - self.ended_ns
         if silent > SILENCE_NS:
+            self.silent_ns += silent
             self.silences.append(Gap(self.ended_ns, f"{silent / 1e9:.1f} s"))
         self.ended_ns = record.time_ns
         self.messages[type(record).__name__] += 1

@@ -98,8 +98,11 @@ def members(path: Path) -> list[str]:
     with path.open("rb") as plain:
         if plain.read(4) != ZIP:
             return []
-    with named_damage(), zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+    try:
+        with named_damage(), zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Damaged as error:
+        raise Damaged(f"{path}: {error}") from None
 
 
 def _zstandard() -> Any:

@@ -4,6 +4,7 @@ They come from the header of the tape, from options, or from a table of known ma
 the prices.
 """
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,6 +13,11 @@ from market_maker.tapes.records import TapeError, UnknownMarket
 
 Figures = tuple[Decimal, Decimal, Decimal]
 CONTRACT, SPOT = "pc", "bb"
+AREA = re.compile(r"[A-Z0-9]{2,10}", re.ASCII)
+SYMBOLS = {
+    CONTRACT: re.compile(r"[A-Z0-9]{2,12}_[A-Z0-9]{2,12}", re.ASCII),
+    SPOT: re.compile(r"[A-Z0-9]{2,12}/[A-Z0-9]{2,12}", re.ASCII),
+}
 SMALLEST = Decimal("1E-12")
 NAMING = "--symbol AREA/SYMBOL (such as BTC/BTC_USD or USDT/BTC/USDT), --tick, --lot, --face"
 
@@ -66,6 +72,8 @@ class Market:
     """What a contract is worth, in the quote currency; 1 of spot."""
     known_from: str
     """Where the figures are from, in words."""
+    is_level_1: bool = False
+    """Whether a tape of ours has the best prices only, as what it was made of."""
 
     @property
     def place(self) -> str:
@@ -147,6 +155,9 @@ def checked(market: Market) -> Market:
             raise TapeError(f"{name}: {value} is no number from {SMALLEST} to 1E+9")
     if market.kind not in (CONTRACT, SPOT):
         raise TapeError(f"kind: {market.kind!r} is neither {CONTRACT} nor {SPOT}")
+    pattern = SYMBOLS[market.kind]
+    if not AREA.fullmatch(market.area) or not pattern.fullmatch(market.symbol):
+        raise TapeError(f"{market.area}/{market.symbol} is no market of GTE: {NAMING}")
     if market.kind == CONTRACT and market.lot % 1:
         raise TapeError(f"lot: contracts are whole, and {plain(market.lot)} is not")
     return market

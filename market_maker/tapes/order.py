@@ -123,5 +123,5 @@ def _following(one: Numbered, last: int | None) -> Iterator[Record | None]:
         yield None
         return
     if last is not None and one.after is not None and one.after > last:
-        yield Gap(one.record.time_ns, f"update numbers jump from {last} to {one.after}")
+        yield Gap(one.record.time_ns, f"the updates after {last} up to {one.after} are missing")
     yield one.record

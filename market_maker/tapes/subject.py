@@ -10,6 +10,8 @@ from market_maker.tapes.records import TapeError
 NUMBER = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 REMEMBERED = 200_000
 """Distinct texts that are kept; there are fewer in a day, but for sizes of spot."""
+OF_MANY = ("bitmex",)
+"""Venues whose recordings hold many markets in one file."""
 SHOWN = 60  # characters of a wrong value
 
 
@@ -58,6 +60,7 @@ class Subject:
     def __init__(self, options: Options = NOTHING, market: Market | None = None) -> None:
         self._options = options
         self._name = options.name
+        self._is_chosen = bool(options.name)
         self.market: Market | None = None
         if market:
             self.settle(market)
@@ -90,6 +93,12 @@ class Subject:
             if self._name and name and name != self._name:
                 return False
             self.settle(market_of(venue, name or self._name, self._options))
+        is_open = venue in OF_MANY and self._options.place and not self._is_chosen
+        if is_open and name and name != self._name:
+            raise TapeError(
+                f"it is about {self._name} and {name}: --symbol {self._name}={self._options.place}"
+                " says which one is meant"
+            )
         return not name or name == self._name
 
     def choose(self, names: list[str], venue: str) -> None:
@@ -99,6 +108,7 @@ class Subject:
         """
         place = self._options.place
         self._name = self._name or (name_of(venue, place) if place else "")
+        self._is_chosen = True
         if not self._name and (place or len(names) > 1):
             raise TapeError(
                 f"it holds {', '.join(names[:20])}{' and more' * (len(names) > 20)}: --symbol NAME"

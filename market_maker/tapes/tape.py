@@ -49,7 +49,7 @@ class Tape:
     @property
     def is_level_1(self) -> bool:
         """Whether of the book only the best level of each side is known."""
-        return any(file.format.is_level_1 for file in self.files)
+        return self.market.is_level_1 or any(file.format.is_level_1 for file in self.files)
 
     def records(self) -> Iterator[Record]:
         """Yield the records in order of the venue's time, trades before depth at the same time.
@@ -109,10 +109,11 @@ def open_tape(paths: Path | Sequence[Path], *, format: str = "", about: Options 
     that cannot be read, is in no known format, whose beginning is not valid, or whose market is not
     known.
     """
-    subject = Subject(about)
-    files = [
-        _opened(path, format, subject) for path in ([paths] if isinstance(paths, Path) else paths)
-    ]
+    subject, named = Subject(about), [paths] if isinstance(paths, Path) else paths
+    for place, path in enumerate(named):
+        if path.absolute() in (each.absolute() for each in named[:place]):
+            raise TapeError(f"{path} is named twice: each of its trades would count twice")
+    files = [_opened(path, format, subject) for path in named]
     if subject.market is None:
         raise TapeError("no file is named")
     books = [file for file in files if file.begins is not None]

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from market_maker.tapes.tape import Tape
 
 WORDS = {Side.BUY: "buy", Side.SELL: "sell"}
 REMEMBERED = 100_000
+SUFFIXES = (".tape", ".tape.gz", ".npz")
 NO_IDS: Mapping[tuple[Side, int], str] = {}
 
 
@@ -30,11 +32,19 @@ def write(tape: Tape, path: Path) -> int:
     """
     if path.exists() and any(path.samefile(each) for each in tape.paths):
         raise TapeError(f"{path}: it is a file of the tape itself")
-    return write_records(tape.watched(f"Writing {path.name}"), tape.market, path)
+    market = replace(tape.market, is_level_1=tape.is_level_1)
+    return write_records(tape.watched(f"Writing {path.name}"), market, path)
 
 
 def write_records(records: Iterable[Record], market: Market, path: Path) -> int:
-    """Write records as a tape of a market, in the format of the suffix; return how many."""
+    """Write records as a tape of a market, in the format of the suffix; return how many.
+
+    Raises TapeError for another suffix, and for npz that could not say that depth is not known.
+    """
+    if not path.name.endswith(SUFFIXES):
+        raise TapeError(f"{path}: the name must end in {', '.join(SUFFIXES)}")
+    if path.suffix == ".npz" and market.is_level_1:
+        raise TapeError(f"{path}: npz cannot say that only the best prices are known")
     counted = _Counted(records)
     if path.suffix == ".npz":
         write_npz(counted, market, path)
@@ -60,7 +70,9 @@ def write_npz(records: Iterable[Record], market: Market, path: Path) -> None:
 
 def header_line(market: Market, **more: object) -> str:
     """Return the first line of a tape of our own; `more` are fields beside those of the market."""
-    fields = {name: getattr(market, name) for name in ("name", "kind", "area", "symbol")}
+    fields = {name: getattr(market, name) for name in ("kind", "area", "symbol")}
+    fields |= {"name": market.name or market.place}
+    fields |= {"is_level_1": True} if market.is_level_1 else {}
     figures = {name: plain(getattr(market, name)) for name in ("tick", "lot", "face")}
     return json.dumps({"tape": {**fields, **figures, **more}}) + "\n"
 

@@ -1,6 +1,7 @@
 """Back-tests: the same bot on a recorded market, on simulated time; and what it did, once more."""
 
 import json
+import math
 import random
 import sqlite3
 import zlib
@@ -24,7 +25,16 @@ from market_maker.simulation.latency import LEAST, Latency, measured
 from market_maker.simulation.replay import replay
 from market_maker.simulation.restage import restage
 from market_maker.simulation.timeline import Timeline
-from market_maker.tapes import MadeTape, Options, open_tape, write_records
+from market_maker.tapes import (
+    Gap,
+    Image,
+    MadeTape,
+    Options,
+    Trades,
+    Update,
+    open_tape,
+    write_records,
+)
 
 QUOTES: dict[str, Any] = {
     "ORDER_PAIRS": 3,
@@ -199,6 +209,55 @@ def test_a_strategy_that_peeks_into_its_clock_is_found_out(tape_file: Path) -> N
         check(replace(trial(tape_file), strategy=Peeks))
 
 
+class Draws(OrderManager):
+    """Draws its price anew each tick, without a seed of its own."""
+
+    def place_orders(self) -> None:
+        price = self.exchange.get_ticker()["buy"] - random.randint(1, 9)
+        self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
+
+
+class Never(OrderManager):
+    """Quotes nothing."""
+
+    def place_orders(self) -> None:
+        self.converge_orders([], [])
+
+
+def test_chance_and_silences_are_no_peeking(tmp_path: Path) -> None:
+    made = MadeTape(seed=3, seconds=30)
+    silent_ns = 40_000_000_000
+    records = [
+        each if each.time_ns < made.begins_ns + 15_000_000_000 else moved(each, silent_ns)
+        for each in made.records()
+        if not isinstance(each, Gap)
+    ]
+    write_records(records, made.market, tmp_path / "silent.tape")
+    asked = replace(trial(tmp_path / "silent.tape"), strategy=Draws)
+    assert "at 5 moments" in check(asked)
+
+
+def moved(record: Image | Update | Trades, by_ns: int) -> Image | Update | Trades:
+    assert record.received_ns is not None
+    later = record.received_ns + by_ns
+    return record._replace(time_ns=record.time_ns + by_ns, received_ns=later)
+
+
+def test_without_a_quote_there_is_nothing_to_check(tape_file: Path) -> None:
+    with pytest.raises(MarketMakerError, match="nothing was quoted"):
+        check(replace(trial(tape_file), strategy=Never))
+
+
+def test_answers_that_never_come_are_unknown_outcomes_and_cost_no_report(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    half = Latency(measured={"": [0.05, math.inf]})
+    run = back_test(trial(tape_file, latency=half), tmp_path / "it.journal")
+    outcomes = {row["outcome"] for row in run.raw("requests", "outcome")}
+    assert {"done", "no answer"} <= outcomes
+    assert in_text(report_of(run)).startswith("Back-test, BTC_USD")
+
+
 # --- measured latency -----------------------------------------------------------------------------
 
 
@@ -247,15 +306,6 @@ def test_a_decision_that_cannot_be_understood_is_said(tape_file: Path, tmp_path:
         replay(run)
 
 
-class Moody(OrderManager):
-    """A strategy that draws its prices."""
-
-    def place_orders(self) -> None:
-        bid = self.exchange.get_ticker()["buy"]
-        price = bid - random.randint(1, 100)
-        self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
-
-
 class Counts(OrderManager):
     """A strategy that remembers how many ticks it has had, and returns its orders."""
 
@@ -276,8 +326,8 @@ def test_a_strategy_wants_the_same_on_the_same_facts(
 
 
 def test_what_a_strategy_makes_of_chance_is_its_own(tape_file: Path, tmp_path: Path) -> None:
-    run = back_test(replace(trial(tape_file), strategy=Moody), tmp_path / "it.journal")
-    assert any(not wish.is_same for wish in restage(run, Moody))
+    run = back_test(replace(trial(tape_file), strategy=Draws), tmp_path / "it.journal")
+    assert any(not wish.is_same for wish in restage(run, Draws))
 
 
 def _put(run: Run, time_ms: int, detail: bytes) -> None:

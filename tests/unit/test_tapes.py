@@ -88,7 +88,7 @@ def test_lines_of_a_collector(tape_of: Open) -> None:
         ("Trades", Trades(AT + 2 * MS, AT + 5 * MS, [Level(SELL, 600_000, 1)])),
         ("Update", Update(AT + 2 * MS, AT + 4 * MS + 500_000, asks)),
         ("Trades", Trades(AT + 3 * MS, AT + 4 * MS, [Level(BUY, 600_001, 2)])),
-        ("Gap", Gap(AT + 8 * MS, "update numbers jump from 14 to 19")),
+        ("Gap", Gap(AT + 8 * MS, "the updates after 14 up to 19 are missing")),
         ("Update", Update(AT + 8 * MS, AT + 9 * MS, [Level(BUY, 600_000, 0)])),
     ]
 
@@ -197,7 +197,7 @@ def test_the_book_and_the_trades_of_bybit_are_one_market(tape_of: Open) -> None:
         ("Trades", Trades(AT + 42 * MS, None, [Level(SELL, 120_000, 100)])),
         ("Trades", Trades(AT + 97 * MS, None, [Level(SELL, 120_000, 400)])),
         ("Update", Update(AT + 97 * MS, None, [Level(BUY, 120_000, 0), Level(BUY, 119_999, 40)])),
-        ("Gap", Gap(AT + 197 * MS, "update numbers jump from 11 to 13")),
+        ("Gap", Gap(AT + 197 * MS, "the updates after 11 up to 13 are missing")),
         ("Update", Update(AT + 197 * MS, None, [Level(SELL, 120_001, 200)])),
         ("Image", Image(AT + 300 * MS, None, [Level(BUY, 120_000, 9), Level(SELL, 120_001, 8)])),
         ("Trades", Trades(AT + 310 * MS + 100_000, None, [Level(BUY, 120_001, 5)])),
@@ -494,10 +494,51 @@ def test_a_recorded_tape_whose_packing_was_cut_ends_there(tape_of: Open) -> None
     assert 1000 < len(kinds(tape_of(cut))) < 20_000
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", '{"e":"x"}\n'])
+@pytest.mark.parametrize("content", ["", "\n\n"])
 def test_an_empty_file_is_refused(tape_of: Open, content: str) -> None:
-    with pytest.raises(TapeError, match=r"tape0: line 1: .*in none of the known formats"):
+    with pytest.raises(TapeError, match=r"tape0 is empty"):
         tape_of(content)
+
+
+def test_a_file_in_no_format_is_refused(tape_of: Open) -> None:
+    with pytest.raises(TapeError, match=r"tape0: line 1: .*in none of the known formats"):
+        tape_of('{"e":"x"}\n')
+
+
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tape").write_text(COLLECTOR)
+    with pytest.raises(TapeError, match="tape is named twice"):
+        open_tape([tmp_path / "tape", tmp_path / "tape"])
+
+
+def test_frames_of_several_markets_need_the_name_of_one(tape_of: Open) -> None:
+    rows = [
+        f'{{"table":"orderBookL2","action":"partial","data":[{{"symbol":"{name}","id":1,'
+        f'"side":"Buy","size":5,"price":60000,"timestamp":"2023-11-14T22:13:20.000Z"}}]}}\n'
+        for name in ("ETHUSD", "XBTUSD")
+    ]
+    text = "".join(rows)
+    with pytest.raises(TapeError, match="about ETHUSD and XBTUSD: --symbol ETHUSD=pc/BTC/BTC_USD"):
+        tape_of(text, symbol="BTC/BTC_USD", tick=Decimal("0.5"))
+    tape = tape_of(text, symbol="XBTUSD=BTC/BTC_USD", tick=Decimal("0.5"))
+    assert tape.market.name == "XBTUSD"
+
+
+def test_what_has_best_prices_alone_still_says_so_when_it_is_converted(tmp_path: Path) -> None:
+    (tmp_path / "quote.csv").write_text(
+        "timestamp,symbol,bidSize,bidPrice,askPrice,askSize\n"
+        "2023-11-14D22:13:20.000000000,XBTUSD,500,60000,60000.5,300\n\n"
+    )
+    quotes = open_tape(tmp_path / "quote.csv")
+    write(quotes, tmp_path / "ours.tape")
+    assert open_tape(tmp_path / "ours.tape").is_level_1
+    with pytest.raises(TapeError, match="npz cannot say that only the best prices are known"):
+        write(quotes, tmp_path / "ours.npz")
+
+
+def test_a_market_that_gte_could_not_have_is_refused(tape_of: Open) -> None:
+    with pytest.raises(TapeError, match="a/b_c is no market of GTE: --symbol AREA/SYMBOL"):
+        tape_of(COLLECTOR, symbol="a/b_c", tick=Decimal(1), lot=Decimal(1))
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def test_mistakes_are_settings_errors(made: Path, tmp_path: Path) -> None:
         tape_info(arguments(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match="it is a file of the tape itself"):
         tape_convert(arguments(made, out=made))
-    nowhere = tmp_path / "nowhere" / "out"
-    with pytest.raises(SettingsError, match="out cannot be written: No such file"):
+    nowhere = tmp_path / "nowhere" / "out.tape"
+    with pytest.raises(SettingsError, match=r"out.tape cannot be written: No such file"):
         tape_make(argparse.Namespace(seed=1, seconds=1.0, adverse=False, out=nowhere))
 
 

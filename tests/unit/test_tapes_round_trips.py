@@ -20,6 +20,7 @@ from market_maker.tapes import (
     Options,
     Record,
     Side,
+    TapeError,
     Trades,
     Update,
     examine,
@@ -357,6 +358,10 @@ def test_a_tape_of_any_format_is_written_as_our_own_and_as_npz(
     tape = open_tape(written(tmp_path, case, made_up()), about=case.options)
     out = tmp_path / f"out{suffix}"
     records = typed(tape.records())
+    if suffix == ".npz" and tape.is_level_1:
+        with pytest.raises(TapeError, match="best prices"):
+            write(tape, out)
+        return
     assert write(tape, out) == len(records)
     about = Options(symbol="BTC/BTC_USD") if suffix == ".npz" else Options()
     copy = open_tape(out, about=about)
@@ -398,7 +403,7 @@ def test_jumps_of_update_numbers_are_gaps_with_their_times(tmp_path: Path, name:
     (gap,) = examine(tape).gaps
     after = next(b for a, b in pairwise(tape.records()) if isinstance(a, Gap))
     assert gap.time_ns == after.time_ns
-    assert "update numbers jump from" in info(tape)
+    assert "the updates after" in info(tape)
 
 
 def test_a_tape_keeps_the_gaps_of_its_source(tmp_path: Path) -> None:
@@ -408,9 +413,9 @@ def test_a_tape_keeps_the_gaps_of_its_source(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write(later.replace('"bids"', '"b"').replace('"asks"', '"a"'))
     tape = open_tape(path, about=KNOWN_AS)
-    out = tmp_path / "out.gz"
+    out = tmp_path / "out.tape.gz"
     write(tape, out)
     for each in (tape, open_tape(out)):
         (gap,) = [record for record in each.records() if isinstance(record, Gap)]
-        assert gap.what == "update numbers jump from 104 to 900"
+        assert gap.what == "the updates after 104 up to 900 are missing"
         assert not gap.is_clock

@@ -143,6 +143,8 @@ def format_of(path: Path, wanted: str, subject: Subject) -> Format:
                 if each.venue:
                     _choose(path, each.venue, head, subject)
                 return each
+    if not any(line.strip() for line in head):
+        raise TapeError(f"{path} is empty")
     first = next((line for line in head if line.strip()), "")
     known = allowed[0].expects if wanted and allowed else f"Formats: {', '.join(NAMES)}"
     what = f"not {wanted}" if wanted else "in none of the known formats"

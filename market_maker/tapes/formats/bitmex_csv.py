@@ -44,6 +44,8 @@ class QuotesCsv(Reading):
             self._names = columns(line)
             return None
         values = columns(line)
+        if values == [""]:
+            return None
         if not self.subject.is_ours(values[1] if len(values) > 1 else "", VENUE):
             return None
         row: Row = named(self._names, values)

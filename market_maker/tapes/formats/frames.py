@@ -162,7 +162,9 @@ def market_of_header(header: Row) -> Market:
         str(field(header, each)) for each in ("name", "kind", "area", "symbol")
     )
     tick, lot, face = (_figure(header, each) for each in ("tick", "lot", "face"))
-    return checked(Market(name, kind, area, symbol, tick, lot, face, "from the tape's header"))
+    known = "from the tape's header"
+    is_level_1 = header.get("is_level_1") is True
+    return checked(Market(name, kind, area, symbol, tick, lot, face, known, is_level_1))
 
 
 def _figure(header: Row, name: str) -> Decimal:

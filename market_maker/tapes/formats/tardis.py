@@ -41,6 +41,8 @@ class Csv(Reading):
         if not self._names:
             self._names = columns(line)
             return None
+        if not line.strip():
+            return None
         row: Row = named(self._names, columns(line))
         exchange = field(row, "exchange")
         if not self.subject.is_ours(field(row, "symbol"), VENUES.get(exchange, exchange)):
