@@ -251,8 +251,8 @@ def test_without_a_quote_there_is_nothing_to_check(tape_file: Path) -> None:
 def test_answers_that_never_come_are_unknown_outcomes_and_cost_no_report(
     tape_file: Path, tmp_path: Path
 ) -> None:
-    half = Latency(measured={"": [0.05, math.inf]})
-    run = back_test(trial(tape_file, latency=half), tmp_path / "it.journal")
+    mostly = Latency(measured={"": [0.05] * 20 + [math.inf]})
+    run = back_test(trial(tape_file, latency=mostly), tmp_path / "it.journal")
     outcomes = {row["outcome"] for row in run.raw("requests", "outcome")}
     assert {"done", "no answer"} <= outcomes
     assert in_text(report_of(run)).startswith("Back-test, BTC_USD")
