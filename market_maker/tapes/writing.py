@@ -133,5 +133,12 @@ def _aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def _opened(path: Path, *, is_packed: bool) -> Any:
-    return gzip.open(path, "wb", compresslevel=6) if is_packed else path.open("wb")
+@contextmanager
+def _opened(path: Path, *, is_packed: bool) -> Iterator[Any]:
+    """Give the file to write to; the same content makes the same bytes, packed too."""
+    with path.open("wb") as plain:
+        if not is_packed:
+            yield plain
+            return
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=plain, mtime=0) as packed:
+            yield packed

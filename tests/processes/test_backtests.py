@@ -40,7 +40,9 @@ def journals(directory: Path) -> list[Path]:
     return sorted((directory / "state").rglob("backtests/*.journal"))
 
 
-@pytest.mark.parametrize("option", [[], ["--check"]], ids=["a range", "--check"])
+@pytest.mark.parametrize(
+    "option", [[], pytest.param(["--check"], marks=pytest.mark.slow)], ids=["a range", "--check"]
+)
 def test_ctrl_c_ends_a_back_test_without_a_verdict(tmp_path: Path, option: list[str]) -> None:
     bot = Bot(place(tmp_path, 1200), "backtest", "made.tape", *option, TMPDIR=str(tmp_path))
     wait_until(lambda: any(path.stat().st_size for path in tmp_path.rglob("*.journal-wal")), 30)

@@ -124,8 +124,8 @@ def typed(place: Path, words: list[str]) -> tuple[int, str]:
     """Type a command; return its exit status and what it printed. Ctrl-C ends an endless one."""
     journals = sorted((place / "state").rglob("*.journal"))
     back_tests = [path.stem for path in journals if path.parent.name == "backtests"]
-    names = {"FILE": str(journals[0]) if journals else "", "37fe015485bd-2": "-"}
-    names |= {"37fe015485bd-2": back_tests[-1]} if back_tests else {}
+    names = {"FILE": str(journals[0]) if journals else "", "0562cacc842c-2": "-"}
+    names |= {"0562cacc842c-2": back_tests[-1]} if back_tests else {}
     given = [names.get(word, word) for word in words]
     more = (
         [] if given == ["cancel"] or "--list-faults" in given else MORE.get((given or [""])[0], ())

@@ -44,6 +44,7 @@ def runs_of(venue: PaperExchange) -> set[str]:
 # --- death --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_order_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
     """Eight kills; `python -m tests.processes` makes more, on spot and at other latencies, too."""
     assert_clean(kill_bots(tmp_path, kills=8, lanes=8))

@@ -167,6 +167,8 @@ def test_results_are_canonical_and_hold_nothing_of_this_machine(
     assert list((place / "plan" / "claims").glob("[0-9a-f]*")) == []
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_two_workers_leave_the_same_bytes(
     expected: tuple[dict[str, bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +212,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_has_finished(
     assert found.items() <= expected[0].items()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not importlib.util.find_spec("distributed"), reason="needs distributed: the extra `sweep`"
 )
@@ -286,6 +289,7 @@ def test_one_tape_is_cut_in_halves_by_the_venues_time(
     assert "Out of sample: second half of 1.tape" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_file_of_settings_counts_in_full_and_the_plan_wins(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("ORDER_PAIRS = 9\nMAX_POSITION = 700\nMIN_POSITION = -700\nLOG_LEVEL = 'DEBUG'")

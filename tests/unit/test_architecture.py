@@ -70,8 +70,8 @@ ROOMS = [
     Room(
         "simulation",
         doors="*",
-        uses="strategy ws gte wire settings orders journal report trading market_maker tapes "
-        "paper.exchange paper.market paper.faults paper.api paper.server",
+        uses="strategy safety ws gte wire settings orders journal report trading market_maker "
+        "tapes paper.exchange paper.market paper.faults paper.api paper.server",
     ),
     Room("app"),
     Room("main", files="__main__"),

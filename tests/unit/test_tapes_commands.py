@@ -73,3 +73,11 @@ def test_recording_ends_after_its_time_or_by_ctrl_c(
 def test_a_made_market_is_sound(made: Path) -> None:
     facts = examine(open_tape(made))
     assert (facts.crossed, facts.gaps, facts.silences) == (0, [], [])
+
+
+def test_the_same_seed_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        out = tmp_path / f"{name}.tape.gz"
+        tape_make(argparse.Namespace(seed=4, seconds=20.0, adverse=True, out=out))
+    one, two = ((tmp_path / f"{name}.tape.gz").read_bytes() for name in ("one", "two"))
+    assert one == two
