@@ -49,7 +49,7 @@ UNIT = Decimal("1e-6")
 
 @pytest.fixture(scope="module")
 def tape_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = MadeTape(seed=3, seconds=60)
+    made = MadeTape(seed=3, seconds=40)
     path = tmp_path_factory.mktemp("tapes") / "made.tape"
     write_records(made.records(), made.market, path)
     return path
@@ -99,6 +99,7 @@ def test_values_and_the_format_of_the_wire_leave_the_same_journal(
     assert rows_of(direct) == rows_of(over_the_wire)
 
 
+@pytest.mark.slow
 def test_another_seed_of_the_market_is_another_market(tape_file: Path, tmp_path: Path) -> None:
     made = MadeTape(seed=4, seconds=60)
     write_records(made.records(), made.market, tmp_path / "other.tape")
@@ -109,7 +110,10 @@ def test_another_seed_of_the_market_is_another_market(tape_file: Path, tmp_path:
     assert rows_of(runs[0])["fills"] != rows_of(runs[1])["fills"]
 
 
-@pytest.mark.parametrize("fills", ["touch", "log", "power:2", "safe", "through"])
+SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in ("log", "power:2", "through")]
+
+
+@pytest.mark.parametrize("fills", ["touch", "safe", *SELDOM])
 def test_the_profit_of_a_back_test_is_what_the_exchange_has_booked(
     fills: str, tape_file: Path, tmp_path: Path
 ) -> None:
@@ -197,6 +201,7 @@ class Peeks(OrderManager):
         self.converge_orders([{"price": price, "orderQty": 10, "side": "Buy"}], [])
 
 
+@pytest.mark.slow
 def test_a_strategy_that_looks_at_what_it_is_given_does_not_know_what_comes(
     tape_file: Path,
 ) -> None:
@@ -224,6 +229,7 @@ class Never(OrderManager):
         self.converge_orders([], [])
 
 
+@pytest.mark.slow
 def test_chance_and_silences_are_no_peeking(tmp_path: Path) -> None:
     made = MadeTape(seed=3, seconds=30)
     silent_ns = 40_000_000_000
@@ -263,7 +269,7 @@ def test_answers_that_never_come_are_unknown_outcomes_and_cost_no_report(
 
 def test_latency_is_drawn_from_recorded_round_trips(tape_file: Path, tmp_path: Path) -> None:
     recorded = back_test(trial(tape_file, latency=Latency(0.05)), tmp_path / "one.journal")
-    found = measured([recorded, recorded])
+    found = measured([recorded] * 3)
     assert len(found.measured[""]) >= LEAST
     assert set(found.measured["pc/order/create"]) == {0.1}
     assert list(found.journeys(1)("v1/api/pc/order/create")) == [0.05, 0.05]

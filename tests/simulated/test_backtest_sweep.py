@@ -167,8 +167,6 @@ def test_results_are_canonical_and_hold_nothing_of_this_machine(
     assert list((place / "plan" / "claims").glob("[0-9a-f]*")) == []
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 def test_two_workers_leave_the_same_bytes(
     expected: tuple[dict[str, bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +177,7 @@ def test_two_workers_leave_the_same_bytes(
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_goes_on_to_the_same_bytes(
     expected: tuple[dict[str, bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +195,7 @@ def test_a_sweep_that_was_killed_goes_on_to_the_same_bytes(
     assert capsys.readouterr().out.splitlines()[:-1] == expected[1].splitlines()[:-1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_and_keeps_what_has_finished(
     expected: tuple[dict[str, bytes], str], tmp_path: Path
 ) -> None:
@@ -244,6 +244,7 @@ def test_without_distributed_the_extra_is_named(
 # --- what is there already ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_claims_of_processes_that_have_gone_hold_nothing_up(
     expected: tuple[dict[str, bytes], str], tmp_path: Path
 ) -> None:
@@ -258,6 +259,7 @@ def test_claims_of_processes_that_have_gone_hold_nothing_up(
     assert not claim.exists()
 
 
+@pytest.mark.slow
 def test_results_of_other_tapes_are_refused_unless_resumed(
     expected: tuple[dict[str, bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +280,7 @@ def parts_in(out: Path) -> set[tuple[Any, Any]]:
     return {(tape["from_ns"], tape["until_ns"]) for tape in tapes}
 
 
+@pytest.mark.slow
 def test_one_tape_is_cut_in_halves_by_the_venues_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,7 +292,6 @@ def test_one_tape_is_cut_in_halves_by_the_venues_time(
     assert "Out of sample: second half of 1.tape" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_file_of_settings_counts_in_full_and_the_plan_wins(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("ORDER_PAIRS = 9\nMAX_POSITION = 700\nMIN_POSITION = -700\nLOG_LEVEL = 'DEBUG'")
@@ -308,6 +310,7 @@ def test_a_file_of_settings_counts_in_full_and_the_plan_wins(tmp_path: Path) -> 
         }
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_says_why_and_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
