@@ -13,19 +13,19 @@ from pathlib import Path
 from market_maker.app import report
 from market_maker.app.arguments import program
 from market_maker.app.strategies import load_anew, load_strategy
+from market_maker.app.tapes import tape_of
 from market_maker.errors import SettingsError
 from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.journal import SUFFIX, Run, Unreadable
 from market_maker.market_maker import OrderManager
+from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, RANGE
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE
 from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
-from market_maker.tapes import Options, Tape, TapeError, open_tape
+from market_maker.tapes import Tape, TapeError
 from market_maker.utils.progress import Progress
-
-RANGE, LEVEL_1_RANGE = ("touch", "safe"), ("touch", "through")
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -57,8 +57,7 @@ def run(arguments: argparse.Namespace) -> str:
 
 def trial_of(arguments: argparse.Namespace) -> Trial:
     """Return the trial that the command line asks for. Raises SettingsError or TapeError."""
-    about = Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
-    tape = open_tape(arguments.files, format=arguments.format, about=about)
+    tape = tape_of(arguments)
     file = arguments.settings or (FILE if FILE.exists() else None)
     return Trial(
         tape=tape,

@@ -7,6 +7,7 @@ from typing import Any
 
 from market_maker.app.backtest import tape_key, trial_of
 from market_maker.app.report import write_page
+from market_maker.app.tapes import options_of
 from market_maker.app.workers import Worker, digest_of, executor, opened, quiet
 from market_maker.errors import SettingsError
 from market_maker.report.heat import sweep_html
@@ -17,7 +18,7 @@ from market_maker.simulation.plan import Plan, read_plan
 from market_maker.simulation.results import Directory, refuse_others
 from market_maker.simulation.sweep import check_book, drive, jobs_of, models_of, parts_of, resolved
 from market_maker.simulation.trials import Job, Part, Shared, Source
-from market_maker.tapes import Options, TapeError
+from market_maker.tapes import TapeError
 from market_maker.utils.progress import Progress
 
 Jobs = dict[tuple[int, int, str], Job]
@@ -52,7 +53,7 @@ def _set_out(arguments: argparse.Namespace) -> tuple[Plan, tuple[Part, ...], tup
     """Return the plan, its parts and fill models, and all trials."""
     first = argparse.Namespace(**{**vars(arguments), "files": arguments.files[:1]})
     base = trial_of(first)
-    about = Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
+    about = options_of(arguments)
     tapes = [base.tape, *(opened(each, arguments.format, about) for each in arguments.files[1:])]
     for tape in tapes:
         check_book(tape)

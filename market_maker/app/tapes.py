@@ -34,7 +34,7 @@ FLUSH_SECONDS = 1.0
 def tape_info(arguments: argparse.Namespace) -> str:
     """Return what the files hold. Raises SettingsError for what cannot be read."""
     try:
-        return info(_tape(arguments))
+        return info(tape_of(arguments))
     except TapeError as error:
         raise SettingsError(str(error)) from None
 
@@ -42,7 +42,7 @@ def tape_info(arguments: argparse.Namespace) -> str:
 def tape_convert(arguments: argparse.Namespace) -> str:
     """Write the files as one tape, and return what was done. Raises SettingsError."""
     try:
-        tape = _tape(arguments)
+        tape = tape_of(arguments)
         count = write(tape, arguments.out)
     except TapeError as error:
         raise SettingsError(str(error)) from None
@@ -59,9 +59,14 @@ def tape_make(arguments: argparse.Namespace) -> str:
     return f"Wrote {count:,} records of {made.market} to {arguments.out}.\n"
 
 
-def _tape(arguments: argparse.Namespace) -> Tape:
-    about = Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
-    return open_tape(arguments.files, format=arguments.format, about=about)
+def tape_of(arguments: argparse.Namespace) -> Tape:
+    """Return the tape that the command line names. Raises TapeError."""
+    return open_tape(arguments.files, format=arguments.format, about=options_of(arguments))
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Return what the command line says of the market of a tape."""
+    return Options(arguments.symbol, arguments.tick, arguments.lot, arguments.face)
 
 
 # --- record -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.account import Wallet, worth
 from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.exchange import Exchange
-from market_maker.paper.exchange.fill_models import FillModel, fill_model
+from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, FillModel, fill_model
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
 from market_maker.paper.exchange.ledger import Party
 from market_maker.paper.market.setup import OWNER
@@ -94,7 +94,7 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     """
     random.seed(f"strategy {trial.assumed.seed}")  # for strategies that draw without a seed
     journal, instrument = journal.absolute(), _instrument(trial.tape)
-    _load(trial, instrument.key)
+    _load(trial)
     world = _world(trial, instrument)
     market = RecordedMarket(
         world,
@@ -143,7 +143,7 @@ def check_fills(name: str, *, is_level_1: bool) -> FillModel:
         model = fill_model(name)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    if is_level_1 and name not in ("touch", "through"):
+    if is_level_1 and name not in LEVEL_1_RANGE:
         raise SettingsError(
             f"this tape has the best prices only, so who stands before us is not known: {name} "
             "needs whole levels; --fills touch and through do not"
@@ -159,9 +159,8 @@ def _records(trial: Trial, shown_as: str) -> Iterator[Record]:
         yield record
 
 
-def _load(trial: Trial, key: Key) -> None:
-    about = {"INSTRUMENTTYPE": key.kind, "SETTLECURRENCY": key.area, "SYMBOL": key.symbol}
-    overrides = {**CONNECTION, **trial.overrides, **about}
+def _load(trial: Trial) -> None:
+    overrides = {**CONNECTION, **trial.overrides, **trial.tape.market.as_settings}
     if trial.assumed.fees:
         overrides["MAKER_FEE"], overrides["TAKER_FEE"] = map(float, trial.assumed.fees)
     settings.load(trial.settings_file, overrides=overrides, is_strict=False)

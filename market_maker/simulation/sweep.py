@@ -11,6 +11,7 @@ from typing import Any
 
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
+from market_maker.paper.exchange.fill_models import FROM_OPTIMISTIC, LEVEL_1_RANGE, RANGE
 from market_maker.settings import defaults, settings
 from market_maker.simulation.backtest import check_fills
 from market_maker.simulation.claims import EXPIRES
@@ -20,8 +21,6 @@ from market_maker.simulation.trials import Job, Part, Shared, Source, SweepEnds
 from market_maker.simulation.world import CONNECTION
 from market_maker.tapes import Image, Market, Tape, Update, examine
 
-RANGE, LEVEL_1_RANGE = ("touch", "safe"), ("touch", "through")
-FROM_OPTIMISTIC = ("touch", "log", "power", "safe", "through")
 BEGINNING = 5_000
 """Records among which a tape that has a book shows it."""
 LOOK_SECONDS = 1.0
@@ -101,12 +100,8 @@ def resolved(
     `given` wins over the file; `own` are those that the strategy declares. Raises SettingsError for
     what is not valid, or cannot be part of a key.
     """
-    about = {
-        "INSTRUMENTTYPE": market.kind,
-        "SETTLECURRENCY": market.area,
-        "SYMBOL": market.symbol,
-    }
-    settings.load(file, overrides={**CONNECTION, **given, **about}, is_strict=False)
+    overrides = {**CONNECTION, **given, **market.as_settings}
+    settings.load(file, overrides=overrides, is_strict=False)
     settings.declare(own)
     standard = defaults(example=True)  # those of a trial, which reads no file
     values = {name: value for name, value in settings.shown().items() if value != standard[name]}

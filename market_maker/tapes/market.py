@@ -85,6 +85,15 @@ class Market:
         """Tick, lot and face."""
         return self.tick, self.lot, self.face
 
+    @property
+    def as_settings(self) -> dict[str, str]:
+        """The settings of a bot that trades it."""
+        return {
+            "INSTRUMENTTYPE": self.kind,
+            "SETTLECURRENCY": self.area,
+            "SYMBOL": self.symbol,
+        }
+
     def __str__(self) -> str:
         return (
             f"{self.place}, tick {plain(self.tick)}, lot {plain(self.lot)}, face {plain(self.face)}"

@@ -189,12 +189,18 @@ class Feed:
             levels = [level[1:] for level in event.levels if level[0] is action]
             if not levels:
                 continue
+            frame = ""
             for session in list(self.sessions):  # a send may remove one
-                if session.send_levels and session.is_subscribed(topic):
+                if not session.is_subscribed(topic):
+                    continue
+                if session.send_levels:
                     values = [book_value(listing, *level) for level in levels]
                     session.send_levels(action.value, values, now)
-            if any(not session.send_levels for session in self.sessions):
-                self._push(topic, action.value, self._level_rows(listing, action, levels), now)
+                    continue
+                if not frame:
+                    rows = self._level_rows(listing, action, levels)
+                    frame = _frame(topic.table, action.value, rows, now)
+                session.send(frame, topic.table)
 
     def _level_rows(
         self, listing: Listing, action: Action, levels: Sequence[tuple[Side, int, int]]
@@ -230,8 +236,7 @@ class Feed:
 
     def _send(self, topic: Topic, frame: str, owner: str = "") -> None:
         for session in list(self.sessions):  # a send may remove one
-            is_told = session.send_levels and topic.table == "order_book"
-            if session.is_subscribed(topic, owner) and not is_told:
+            if session.is_subscribed(topic, owner):
                 session.send(frame, topic.table)
 
 

@@ -13,6 +13,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+RANGE, LEVEL_1_RANGE = ("touch", "safe"), ("touch", "through")
+"""The models of a range, the most optimistic first; of a tape that has the best prices only."""
+FROM_OPTIMISTIC = ("touch", "log", "power", "safe", "through")
+"""The kinds; log and power have no order between them."""
 NAMES = "touch, power:N, log, safe or through"
 
 

@@ -8,7 +8,7 @@ import re
 
 from market_maker.models import Side
 from market_maker.tapes.formats import bybit
-from market_maker.tapes.formats.rows import Reading, Row, columns, named, steps_of
+from market_maker.tapes.formats.rows import Csv, Row, columns, steps_of
 from market_maker.tapes.records import Image, Level, Numbered
 from market_maker.tapes.stamps import nanoseconds, unit_of
 
@@ -33,22 +33,14 @@ class TradesCsv(bybit.TradesCsv):
     venue = VENUE
 
 
-class QuotesCsv(Reading):
+class QuotesCsv(Csv):
     """Reads the CSV of quotes: each row is an image of one level a side."""
-
-    _names: list[str] | None = None
 
     def parse(self, line: str) -> Numbered | None:
         """Return the image of a row, None for another market's."""
-        if self._names is None:
-            self._names = columns(line)
+        row = self.row_of(line, VENUE)
+        if row is None:
             return None
-        values = columns(line)
-        if values == [""]:
-            return None
-        if not self.subject.is_ours(values[1] if len(values) > 1 else "", VENUE):
-            return None
-        row: Row = named(self._names, values)
         self.unit = self.unit or unit_of(row["timestamp"])
         levels = []
         for side, price, size in (

@@ -7,12 +7,11 @@ The book: `cts` is the venue's matching time, `ts` of sending; update ids `u` ri
 import re
 
 from market_maker.tapes.formats.rows import (
+    Csv,
     Reading,
     Row,
-    columns,
     field,
     level_of,
-    named,
     pairs_of,
     rows_of,
     split,
@@ -71,23 +70,16 @@ class Book(Reading):
         return nanoseconds(text)
 
 
-class TradesCsv(Reading):
+class TradesCsv(Csv):
     """Reads the CSV of trades, of this venue (`VENUE`) or, in a subclass, of another one."""
 
     venue = VENUE
-    _names: list[str] | None = None
 
     def parse(self, line: str) -> Numbered | None:
         """Return the trade of a row, None for another market's."""
-        if self._names is None:
-            self._names = columns(line)
+        row = self.row_of(line, self.venue)
+        if row is None:
             return None
-        values = columns(line)
-        if values == [""]:
-            return None
-        if not self.subject.is_ours(values[1] if len(values) > 1 else "", self.venue):
-            return None
-        row: Row = named(self._names, values)
         text = field(row, "timestamp")
         self.unit = self.unit or unit_of(text)
         trade = level_of(row, self.subject, price="price", size="size")

@@ -139,3 +139,19 @@ def _steps(steps: Steps, value: Any, name: str) -> int:
         return steps[str(value)]
     except TapeError as error:
         raise TapeError(f"{name}: {error}") from None
+
+
+class Csv(Reading):
+    """Reads CSV with a header; the second column names the market."""
+
+    _names: list[str] | None = None
+
+    def row_of(self, line: str, venue: str) -> Row | None:
+        """Return the fields of a line by name; None for the header, a blank, another market's."""
+        values = columns(line)
+        if self._names is None:
+            self._names = values
+            return None
+        if values == [""] or not self.subject.is_ours(values[1] if len(values) > 1 else "", venue):
+            return None
+        return named(self._names, values)
