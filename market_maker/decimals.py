@@ -33,6 +33,6 @@ def to_lot(qty: float | Decimal, lot: Decimal) -> Decimal:
     return Decimal(str(qty)) // lot * lot
 
 
-def exact(value: float | str) -> Decimal:
-    """Return a number of the settings as the decimal that it is written as."""
+def exact(value: float | str | Decimal) -> Decimal:
+    """Return a number as the decimal that it is written as."""
     return Decimal(str(value))

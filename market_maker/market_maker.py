@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from market_maker import __version__, strategy
+from market_maker import __version__, secrecy, strategy
 from market_maker.control import Control
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
@@ -79,8 +79,6 @@ class OrderManager:
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self._status = Status(self.clock)
         self._pair_doubts = PairDoubts()
-        self._beyond = 0
-        """Number of levels whose price is below one tick."""
         self._sizes = RandomSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
@@ -240,15 +238,13 @@ class OrderManager:
         levels = range(1, settings.ORDER_PAIRS + 1)
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
-        beyond = [order for order in buy_orders if order["price"] <= 0]
-        buy_orders = [order for order in buy_orders if order["price"] > 0]
-        if len(beyond) != self._beyond:
-            self._beyond = len(beyond)
-            logger.info("Not placed: %d buys, price below one tick (INTERVAL).", len(beyond))
-        self.converge_orders(
-            [] if self.long_position_limit_exceeded() else buy_orders,
-            [] if self.short_position_limit_exceeded() else sell_orders,
-        )
+        possible = [order for order in buy_orders if order["price"] > 0]
+        self._status.log_beyond(len(buy_orders) - len(possible))
+        buy_orders = [] if self.long_position_limit_exceeded() else possible
+        sell_orders = [] if self.short_position_limit_exceeded() else sell_orders
+        start = strategy.Start(buy=self.start_position_buy, sell=self.start_position_sell)
+        self._converger.explain_ladder(start, is_whole=bool(buy_orders and sell_orders))
+        self.converge_orders(buy_orders, sell_orders)
 
     def converge_orders(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -262,6 +258,10 @@ class OrderManager:
         may rest unconfirmed.
         """
         self._converger.converge(buy_orders, sell_orders)
+
+    def explain(self, text: str) -> None:
+        """Say why the orders of this tick are as they are; `marketmaker why` shows it."""
+        self._converger.explain(secrecy.fit(text))
 
     def print_status(self) -> None:
         """Log market, account and position: when they change, and once a minute."""

@@ -4,7 +4,6 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +14,6 @@ T = TypeVar("T", int, float)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 PAPER_PORT = 8420
-WEB_PORT = 8421
 PAPER_MARKET = {"tape_as": None, "seed": 1, "volatility": 8.0, "speed": 1.0, "latency": 100.0}
 """What shapes the paper exchange, and its defaults: livelier than a real market, for a first run,
 and as far away as the real venue was."""
@@ -30,6 +28,7 @@ COMMANDS = {
     "runs": "List the runs of this machine, the latest last.",
     "report": "Show what a run did and earned.",
     "status": "Show what the bot that runs now does; `watch -n1` shows it again and again.",
+    "why": "Tell why each quote of a run stands where it stands, and why others are missing.",
     "web": "Serve a live page about the bots of this machine, on this machine, until Ctrl-C.",
     "record": "Record the venue's public feed into tapes; needs no key.",
     "tape": "Tell what a tape holds, convert one, or make one up.",
@@ -37,7 +36,7 @@ COMMANDS = {
     "replay": "See whether the decisions of a run come out the same today.",
     "sweep": "Run many back-tests after a plan, and tell the settings that did well apart.",
 }
-FOR_RUNS = ("runs", "report", "status", "web")
+FOR_RUNS = ("runs", "report", "status", "why", "web")
 FOR_TAPES = ("record", "tape", "backtest", "replay", "sweep")
 EPILOG = """commands:
   marketmaker setup     write settings.py
@@ -49,6 +48,7 @@ EPILOG = """commands:
   marketmaker report    show what a run did and earned
   marketmaker status    show what the bot that runs now does
   marketmaker web       the same as a live page in a browser
+  marketmaker why       tell why a quote stands where it stands, or is missing
   marketmaker record    record the venue's public feed
   marketmaker tape      tell what a tape holds; convert or make one
   marketmaker backtest  run a strategy on recorded markets
@@ -85,7 +85,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
     if name in FOR_RUNS:
-        _add_for_runs(parser, name)
+        from market_maker.app import report_arguments
+
+        report_arguments.add_for_runs(parser, name)
     if name == "cancel":
         parser.add_argument(
             "--halt",
@@ -205,35 +207,6 @@ def _add_for_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=f"marketmaker {__version__}")
 
 
-def _add_for_runs(parser: argparse.ArgumentParser, name: str) -> None:
-    if name == "runs":
-        parser.add_argument("--all", action="store_true", help="list all, not the latest 20")
-        parser.add_argument(
-            "--since", type=_date, metavar="DATE", help="list those since then, such as 2020-02-01"
-        )
-        return
-    if name == "web":
-        parser.add_argument(
-            "--port", type=int, default=WEB_PORT, help="default: %(default)s; 0: any free one"
-        )
-        return
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    if name == "status":
-        return
-    parser.add_argument(
-        "run",
-        nargs="?",
-        default="last",
-        metavar="RUN",
-        help="its number, `last` (default), a back-test's name, or a journal: its last run",
-    )
-    parser.add_argument(
-        "--since", type=_date, metavar="DATE", help="add up the runs since then instead"
-    )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
-    parser.add_argument("--csv", choices=("fills", "orders", "equity"), help="rows as CSV")
-
-
 def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
     """Refuse options that do not go together, and fill in the paper exchange's defaults."""
     if arguments.command == "report":
@@ -242,6 +215,8 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
             error(f"--{given[0]} does not go with --{given[1]}")
         if arguments.since and (arguments.run != "last" or arguments.html or arguments.csv):
             error("--since adds up runs: it goes with --json alone")
+    if arguments.command == "why" and arguments.what and arguments.missing:
+        error("--missing goes without a price or an order id")
     if arguments.command == "backtest" and arguments.check and (arguments.html or arguments.json):
         error("--check makes no report: it goes without --html and --json")
     if arguments.command == "cancel" and arguments.yes and not arguments.close:
@@ -256,15 +231,6 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
             error(f"--{option.replace('_', '-')} goes with --paper")
     if arguments.tape_as and not arguments.tape:
         error("--tape-as goes with --tape")
-
-
-def _date(text: str) -> datetime:
-    """Return a date, in UTC where it names no other time zone."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be such as 2020-02-01, not {text!r}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _factor(text: str) -> float:

@@ -208,6 +208,12 @@ def _status(arguments: argparse.Namespace) -> None:
     print(report.show_status(arguments), end="")
 
 
+def _why(arguments: argparse.Namespace) -> None:
+    from market_maker.app import why
+
+    print(why.show(arguments), end="")
+
+
 def _web(arguments: argparse.Namespace) -> None:
     from market_maker.app.paper_child import need_aiohttp
 
@@ -259,6 +265,7 @@ COMMANDS = {
     "report": _report,
     "status": _status,
     "web": _web,
+    "why": _why,
     "tape": _tape,
     "record": _record,
     "backtest": _backtest,

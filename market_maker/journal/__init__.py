@@ -1,7 +1,8 @@
 """The journal: what a run saw, did and earned, in a SQLite file that outlives it.
 
 schema    tables, columns and units        writer    a thread that writes what the loop hands over
-rows      values of the loop into rows     file      its name, and how it is opened
+rows      values of the loop into rows     values    and back
+file      its name, and how it is opened
 thinning  removes old rows, a few a time   place     its file system, and who has it open
 reader    runs and their rows, for reports
 """
@@ -11,6 +12,7 @@ from market_maker.journal.reader import MID, Row, Run, Unreadable, files_in, run
 from market_maker.journal.rows import Rows, opening, plain_row
 from market_maker.journal.schema import SUFFIX
 from market_maker.journal.thinning import Keep
+from market_maker.journal.values import value_of
 from market_maker.journal.writer import Journal
 
 __all__ = [
@@ -29,4 +31,5 @@ __all__ = [
     "plain_row",
     "runs_in",
     "tell_market",
+    "value_of",
 ]

@@ -97,11 +97,18 @@ class Run:
             found: list[Any] = self._select(db, list(columns.values()), table, where).fetchall()
             return found
 
-    def last(self, table: str, *, but_null: str = "time_ms") -> Row | None:
-        """Return its last row of a table with a value in this column. Raises Unreadable."""
+    def last(
+        self, table: str, *, but_null: str = "time_ms", until_ms: int | None = None
+    ) -> Row | None:
+        """Return its last row of a table with a value in this column, not later than `until_ms`.
+
+        Raises Unreadable.
+        """
         with _reading(self.path) as db:
             columns = list(_columns(db, table, schema.COLUMNS[table]).values())
-            row = self._select(db, columns, table, f"{but_null} IS NOT NULL", "DESC").fetchone()
+            where = f"{but_null} IS NOT NULL"
+            where += "" if until_ms is None else f" AND time_ms <= {int(until_ms)}"
+            row = self._select(db, columns, table, where, "DESC").fetchone()
             return _decoded(dict(row)) if row else None
 
     def latest(self, table: str, count: int) -> list[Row]:
@@ -113,6 +120,29 @@ class Run:
             columns = list(_columns(db, table, schema.COLUMNS[table]).values())
             found: list[Any] = self._select(db, columns, table, "1", "DESC").fetchmany(count)
         return found[::-1]
+
+    def steps_of(self, order: str, *, until_ms: int) -> list[Row]:
+        """Return the rows of `orders` of one order, by its order_id or client_oid, until then.
+
+        Raises Unreadable.
+        """
+        which = "SELECT client_oid FROM orders WHERE run = :run AND order_id = :order"
+        query = (
+            f"SELECT * FROM orders WHERE run = :run AND time_ms <= :until "
+            f"AND (client_oid = :order OR client_oid IN ({which})) ORDER BY time_ms, rowid"
+        )
+        asked = {"run": self.number, "order": order, "until": until_ms}
+        with _reading(self.path) as db:
+            return [_decoded(dict(row)) for row in db.execute(query, asked)]
+
+    def last_steps(self, *, until_ms: int) -> list[Row]:
+        """Return of each order the last row of `orders` until then. Raises Unreadable."""
+        query = (
+            "SELECT * FROM orders WHERE rowid IN (SELECT max(rowid) FROM orders "
+            "WHERE run = ? AND time_ms <= ? GROUP BY client_oid)"
+        )
+        with _reading(self.path) as db:
+            return [_decoded(dict(row)) for row in db.execute(query, (self.number, until_ms))]
 
     def mids_at(self, times_ms: Iterable[int], *, age_ms: int) -> dict[int, Decimal]:
         """Return the last mid before each time, where there is one not older than `age_ms`.

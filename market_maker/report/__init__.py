@@ -7,9 +7,12 @@ text      one screen of text                       page       one HTML file, wit
 drawings  the charts of a run                      tables     rows as CSV
 totals    what several runs have earned together
 range     back-tests by several fill models
+decisions the recorded decisions              quotes     those of one, each with its reasons
+why       why quotes stand or are missing (a door)
 status    what a running bot does now              live       a page of that, renewed (a door)
 """
 
+from market_maker.report.decisions import decided_in, decisions_of
 from market_maker.report.figures import STEPS, Report, report_of, summary_of
 from market_maker.report.page import in_html
 from market_maker.report.range import range_json, range_text
@@ -23,6 +26,8 @@ __all__ = [
     "TABLES",
     "Report",
     "csv_of",
+    "decided_in",
+    "decisions_of",
     "in_html",
     "in_json",
     "in_text",

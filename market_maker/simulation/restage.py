@@ -14,11 +14,11 @@ from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
 from market_maker.paper.exchange.moves import Depth, Index, Move
 from market_maker.paper.market.setup import OWNER
+from market_maker.report import decisions_of
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
-from market_maker.simulation.replay import decisions_of
 from market_maker.simulation.world import CONNECTION, World
-from market_maker.trading import Decided
+from market_maker.strategy import Decided
 
 BEFORE_MS = 30_000
 """So long before the first decision the bot starts, which takes some seconds."""

@@ -1,10 +1,12 @@
 """Pure: from wanted orders to a plan. The entry point is `decide()`."""
 
-from market_maker.strategy.decision import Decision, decide, decide_more
+from market_maker.strategy.convergence import served
+from market_maker.strategy.decision import Decided, Decision, decide, decide_more
 from market_maker.strategy.ladder import Start, level_price, level_qty, start_prices
 from market_maker.strategy.risk import Limits, Room, cost, held_at_most
 
 __all__ = [
+    "Decided",
     "Decision",
     "Limits",
     "Room",
@@ -15,5 +17,6 @@ __all__ = [
     "held_at_most",
     "level_price",
     "level_qty",
+    "served",
     "start_prices",
 ]

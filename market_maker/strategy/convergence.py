@@ -28,26 +28,46 @@ def converge(
     side, and those that would trade with it. None is created at the price of a kept order: it goes
     to a free price within `relist` (a fraction), or else that order is not kept.
     """
+    pairs, missing = _matched(wanted, orders, relist, tick)
+    kept = {id(order) for order, _ in pairs}
+    in_the_way = [o for o in orders if id(o) not in kept]
+    creates = [moved for _, moved in missing]
+    held = _held_back(creates, in_the_way)
+    return Plan(
+        cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
+        create=tuple(w for w in creates if id(w) not in held),
+        keep=tuple(order for order, _ in pairs),
+        deferred=tuple(w for w in creates if id(w) in held),
+    )
+
+
+def served(
+    wanted: Sequence[OrderRequest], orders: Sequence[OpenOrder], *, relist: Decimal, tick: Decimal
+) -> list[tuple[OrderRequest, OrderRequest]]:
+    """Return each wanted order with what `converge()` plans for it.
+
+    That is the open order kept for it, or what is to be created, whose price may be another.
+    """
+    pairs, missing = _matched(wanted, orders, relist, tick)
+    return [(request, order) for order, request in pairs] + missing
+
+
+def _matched(
+    wanted: Sequence[OrderRequest], orders: Sequence[OpenOrder], relist: Decimal, tick: Decimal
+) -> tuple[list[Pair], list[tuple[OrderRequest, OrderRequest]]]:
+    """Return the kept orders, and the other wanted ones with what is to be created for them."""
     pairs = [
         pair
         for side in Side
         for pair in _most_pairs(_keepable(orders, wanted, side), _on(side, wanted), relist)
     ]
     while True:
-        kept = {id(order) for order, _ in pairs}
-        served = {id(request) for _, request in pairs}
-        missing, full = _apart([w for w in wanted if id(w) not in served], pairs, relist, tick)
+        served_by = {id(request) for _, request in pairs}
+        missing = [w for w in wanted if id(w) not in served_by]
+        moved, full = _apart(missing, pairs, relist, tick)
         if not full:
-            break
+            return pairs, list(zip(missing, moved, strict=True))
         pairs = [pair for pair in pairs if (pair[0].side, pair[0].price) not in full]
-    in_the_way = [o for o in orders if id(o) not in kept]
-    held = _held_back(missing, in_the_way)
-    return Plan(
-        cancel=tuple(o for o in in_the_way if o.state is OrderState.OPEN),
-        create=tuple(w for w in missing if id(w) not in held),
-        keep=tuple(order for order, _ in pairs),
-        deferred=tuple(w for w in missing if id(w) in held),
-    )
 
 
 def _on(side: Side, wanted: Sequence[OrderRequest]) -> list[OrderRequest]:

@@ -16,6 +16,27 @@ class Decision:
     dropped: tuple[tuple[OrderRequest, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision and all its inputs, for the journal and for equal inputs."""
+
+    wanted: tuple[OrderRequest, ...]
+    snapshot: Snapshot
+    limits: risk.Limits
+    relist: Decimal
+    decision: Decision
+    seen: Snapshot | None = None
+    """What the strategy saw before, where that was not `snapshot`, which is a moment younger."""
+    is_beside: bool = False
+    """Whether the wanted orders were to stand beside the open ones, not in their place."""
+    given: tuple[tuple[Decimal, Decimal], ...] = ()
+    """Price and quantity of each wanted order as the strategy gave them, before rounding."""
+    notes: tuple[str, ...] = ()
+    """What the strategy said of its orders (`OrderManager.explain()`)."""
+    held: str = ""
+    """Why the creates of the plan were not sent; empty if they were."""
+
+
 def decide_more(more: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.Limits) -> Decision:
     """Return the plan that places `more` orders beside the open ones, within the same limits."""
     trimmed = risk.trim(more, snapshot, limits)

@@ -14,7 +14,7 @@ hooks                what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
 """
 
-from market_maker.trading.converger import Converger, Decided
+from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
@@ -27,7 +27,6 @@ from market_maker.trading.status import Status, log_start
 __all__ = [
     "SCRIPT",
     "Converger",
-    "Decided",
     "ExchangeInterface",
     "Loop",
     "MakesJournal",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,30 +10,18 @@ from market_maker import strategy
 from market_maker.clock import Clock
 from market_maker.decimals import exact, plain
 from market_maker.errors import InvalidOrder, Temporary
-from market_maker.models import OpenOrder, OrderRequest, Side, Snapshot
+from market_maker.models import OpenOrder, Side, Snapshot
 from market_maker.safety import TradingState
 from market_maker.settings import settings
-from market_maker.strategy import Decision
+from market_maker.strategy import Decided
 from market_maker.trading.create_brake import CreateBrake
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
-from market_maker.trading.order_keys import request_of, side_of
+from market_maker.trading.order_keys import Asked, asked_of, side_of
 from market_maker.trading.status import PlanLog
 
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision and all its inputs, for the journal and for equal inputs."""
-
-    wanted: tuple[OrderRequest, ...]
-    snapshot: Snapshot
-    limits: strategy.Limits
-    relist: Decimal
-    decision: Decision
-    seen: Snapshot | None = None
-    """What the strategy saw before, where that was not `snapshot`, which is a moment younger."""
-    is_beside: bool = False
-    """Whether the wanted orders were to stand beside the open ones, not in their place."""
+NOTES, LONGEST_NOTE = 50, 300
+"""Most lines that a strategy may say in a tick, and most characters of one."""
 
 
 class Converger:
@@ -47,6 +35,10 @@ class Converger:
         self._brake = CreateBrake()
         self._log = PlanLog()
         self._decided: Decided | None = None
+        self._recorded: Decided | None = None
+        self._notes: list[str] = []
+        self._noted_in: float | None = None
+        """When the tick began that the notes are of."""
 
     def converge(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -54,11 +46,11 @@ class Converger:
         """See `OrderManager.converge_orders()`."""
         self._check_may_place()
         seen, snapshot = self._exchange.snapshot(), self._exchange.view.read()
-        wanted = [request_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
-        wanted += [request_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        _check_number(len(wanted))
-        decision = self._decide(tuple(wanted), snapshot, None if seen == snapshot else seen)
-        self._execute(decision, len(wanted))
+        asked = [asked_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
+        asked += [asked_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
+        _check_number(len(asked))
+        decided = self._decide(asked, snapshot)
+        self._execute(replace(decided, seen=None if seen == snapshot else seen), len(asked))
 
     def place(self, orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
         """Place orders beside the open ones, within the limits.
@@ -68,13 +60,30 @@ class Converger:
         """
         self._check_may_place()
         snapshot = self._exchange.view.read()
-        more = [request_of(order, None, snapshot.instrument) for order in orders]
-        _check_number(len(more) + len(snapshot.orders))
-        limits = self._limits()
+        asked = [asked_of(order, None, snapshot.instrument) for order in orders]
+        _check_number(len(asked) + len(snapshot.orders))
+        more, limits = tuple(each.request for each in asked), self._limits()
         decision = strategy.decide_more(more, snapshot, limits)
-        asked = (tuple(more), snapshot, limits, exact(settings.RELIST_INTERVAL))
-        self._exchange.records.decision(Decided(*asked, decision, is_beside=True))
-        return self._execute(decision, len(more) + len(snapshot.orders))
+        inputs = (more, snapshot, limits, exact(settings.RELIST_INTERVAL))
+        decided = Decided(*inputs, decision, is_beside=True, given=_given(asked))
+        return self._execute(decided, len(asked) + len(snapshot.orders))
+
+    def explain(self, text: str) -> None:
+        """Keep what the strategy says of the orders of this tick, for the journal."""
+        if self._noted_in != self._loop.asked_at:
+            self._noted_in, self._notes = self._loop.asked_at, []
+        if len(self._notes) < NOTES:
+            self._notes.append(text[:LONGEST_NOTE])
+
+    def explain_ladder(self, start: strategy.Start, *, is_whole: bool) -> None:
+        """Keep in words how the default ladder is built, and why a side of it is missing."""
+        self.explain(
+            f"Ladder: first buy {start.buy:.10g}, first sell {start.sell:.10g}: one tick inside "
+            f"the best prices of others, at least MIN_SPREAD {settings.MIN_SPREAD} apart; "
+            f"each level INTERVAL {settings.INTERVAL} further out"
+        )
+        for words, figures in () if is_whole else self.full_sides():
+            self.explain(f"{words}: {figures}")
 
     def take_returned(self, returned: object) -> None:
         """Converge to the orders that `place_orders()` has returned, a list or a generator."""
@@ -109,26 +118,30 @@ class Converger:
                 found.append((words, f"up to {plain(held)}, {name} {getattr(settings, name)}"))
         return found
 
-    def _execute(self, decision: Decision, wanted: int) -> list[OpenOrder]:
-        """Send what a decision plans, but for what is held back; return the orders created."""
-        plan = self._brake.hold_back(decision.plan, wanted, self._clock.monotonic())
+    def _execute(self, decided: Decided, wanted: int) -> list[OpenOrder]:
+        """Send what was decided, but for what is held back; return the orders created."""
+        decision = decided.decision
+        plan, held = self._brake.hold_back(decision.plan, wanted, self._clock.monotonic())
+        notes = tuple(self._notes) if self._noted_in == self._loop.asked_at else ()
+        self._record(replace(decided, notes=notes, held=held))
         self._log.log(plan, decision.dropped)
         if self._exchange.execute(plan):
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
         return self._exchange.orders.executor.take_sent()
 
-    def _decide(
-        self, wanted: tuple[OrderRequest, ...], snapshot: Snapshot, seen: Snapshot | None
-    ) -> Decision:
+    def _decide(self, asked: Sequence[Asked], snapshot: Snapshot) -> Decided:
         limits, relist, last = self._limits(), exact(settings.RELIST_INTERVAL), self._decided
-        asked = (wanted, snapshot, limits, relist)
-        if last is None or (last.wanted, last.snapshot, last.limits, last.relist) != asked:
-            decision = strategy.decide(wanted, snapshot, limits, relist=relist)
-            last = self._decided = Decided(*asked, decision, seen)
-        elif seen != last.seen:
-            last = self._decided = replace(last, seen=seen)
-        self._exchange.records.decision(last)
-        return last.decision
+        inputs = (tuple(each.request for each in asked), snapshot, limits, relist)
+        if last is None or (last.wanted, last.snapshot, last.limits, last.relist) != inputs:
+            decision = strategy.decide(*inputs[:3], relist=relist)
+            last = self._decided = Decided(*inputs, decision)
+        return replace(last, given=_given(asked))
+
+    def _record(self, decided: Decided) -> None:
+        """Record a decision: the same object as before, where it is equal."""
+        if decided != self._recorded:
+            self._recorded = decided
+        self._exchange.records.decision(self._recorded)
 
     def _limits(self) -> strategy.Limits:
         return strategy.Limits(
@@ -156,6 +169,10 @@ class Converger:
         limit = self._loop.quote_ttl()
         if took > limit:
             raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")
+
+
+def _given(asked: Sequence[Asked]) -> tuple[tuple[Decimal, Decimal], ...]:
+    return tuple(each.given for each in asked)
 
 
 def _check_number(wanted: int) -> None:

@@ -25,14 +25,19 @@ class CreateBrake:
         self._until = now + seconds
         logger.warning("Creates refused: no new orders for %g s.", seconds)
 
-    def hold_back(self, plan: Plan, wanted: int, now: float) -> Plan:
-        """Return the plan, with its creates deferred while the brake is on.
+    def hold_back(self, plan: Plan, wanted: int, now: float) -> tuple[Plan, str]:
+        """Return the plan, with its creates deferred while the brake is on, and then the reason.
 
         `wanted` is the number of orders that the strategy wants in all.
         """
-        if now < self._until or self._is_churning(len(plan.create), wanted, now):
-            return replace(plan, create=(), deferred=plan.deferred + plan.create)
-        return plan
+        reason = ""
+        if now < self._until:
+            reason = "the venue has refused creates: none for API_ERROR_INTERVAL"
+        elif self._is_churning(len(plan.create), wanted, now):
+            reason = "order churn: too many creates in a minute"
+        if not reason or not plan.create:
+            return plan, ""
+        return replace(plan, create=(), deferred=plan.deferred + plan.create), reason
 
     def _is_churning(self, creates: int, wanted: int, now: float) -> bool:
         while self._created and now - self._created[0] > MINUTE:

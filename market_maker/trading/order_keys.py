@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from math import isnan
 from numbers import Rational
 from typing import Any
 
-from market_maker.decimals import to_grid, to_lot
+from market_maker.decimals import exact, to_grid, to_lot
 from market_maker.errors import InvalidOrder
 from market_maker.models import Instrument, OrderRequest, Side
 
@@ -46,7 +46,15 @@ INSTRUCTIONS = {
 """The values of execInst that are obeyed; several are separated by commas."""
 
 
-def request_of(order: object, side: Side | None, instrument: Instrument) -> OrderRequest:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A wanted order: exact, and its price and quantity as the strategy gave them."""
+
+    request: OrderRequest
+    given: tuple[Decimal, Decimal]
+
+
+def asked_of(order: object, side: Side | None, instrument: Instrument) -> Asked:
     """Return a strategy's order with its price to the nearest tick and its size down to the lot.
 
     `side` is the side that the order must have; None takes the order's own. Raises InvalidOrder for
@@ -57,16 +65,17 @@ def request_of(order: object, side: Side | None, instrument: Instrument) -> Orde
     more = {} if order.keys() <= PLAIN else _instructions(order, instrument.symbol)
     price = _positive(order, "price")
     qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
-    wanted = _on_grid(side, price, qty, instrument.tick, instrument.lot)
-    return replace(wanted, **more) if more else wanted
+    asked = _on_grid(side, price, qty, instrument.tick, instrument.lot)
+    return replace(asked, request=replace(asked.request, **more)) if more else asked
 
 
 @lru_cache(maxsize=4096)
 def _on_grid(
     side: Side, price: Decimal | float, qty: Decimal | float, tick: Decimal, lot: Decimal
-) -> OrderRequest:
+) -> Asked:
     """Return the order exactly. A ladder that stands asks for the same ones every tick."""
-    return OrderRequest(side=side, price=to_grid(price, tick), qty=to_lot(qty, lot))
+    request = OrderRequest(side=side, price=to_grid(price, tick), qty=to_lot(qty, lot))
+    return Asked(request, (exact(price), exact(qty)))
 
 
 def side_of(order: object, wanted: Side | None = None) -> Side:

@@ -30,6 +30,7 @@ class Status:
         self._shown_at = -math.inf
         self._full: set[str] = set()
         """What was logged of the sides that the position limit has closed."""
+        self._beyond = 0
 
     def log(
         self,
@@ -67,6 +68,12 @@ class Status:
             if words not in self._full:
                 logger.info("%s: %s", words, figures)
         self._full = {words for words, _ in full}
+
+    def log_beyond(self, levels: int) -> None:
+        """Log how many buys have no price above zero, when that changes."""
+        if levels != self._beyond:
+            self._beyond = levels
+            logger.info("Not placed: %d buys, price below one tick (INTERVAL).", levels)
 
 
 def log_start(version: str) -> None:

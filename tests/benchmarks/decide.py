@@ -24,7 +24,7 @@ from market_maker.models import (
 from market_maker.settings.schema import SettingsBase as Defaults
 from market_maker.strategy import ladder, risk
 from market_maker.strategy.decision import decide
-from market_maker.trading.order_keys import request_of
+from market_maker.trading.order_keys import asked_of
 from market_maker.wire.protocol import BATCH_IDS
 from tests.benchmarks.table import Figure, seconds_of
 
@@ -83,7 +83,7 @@ def opened(requests: Sequence[OrderRequest], first: int = 1) -> list[OpenOrder]:
 
 def exact(orders: Sequence[dict[str, object]]) -> list[OrderRequest]:
     """Return a strategy's orders on the grid."""
-    return [request_of(order, Side(order["side"]), INSTRUMENT) for order in orders]
+    return [asked_of(order, Side(order["side"]), INSTRUMENT).request for order in orders]
 
 
 def seen(mid: float, orders: Sequence[OpenOrder], net: Decimal = ZERO) -> Snapshot:

@@ -339,8 +339,8 @@ BUGS = (
     Bug(
         "a plan is reused after the limits have changed",
         "trading/converger.py",
-        "        asked = (wanted, snapshot, limits, relist)\n",
-        "        asked = (wanted, snapshot, relist)\n",
+        "(last.wanted, last.snapshot, last.limits, last.relist) != inputs:",
+        "(last.wanted, last.snapshot, last.relist) != (inputs[0], inputs[1], relist):",
     ),
     Bug(
         "a single refused create does not rest the creates",
@@ -894,10 +894,10 @@ BUGS = (
     Bug(
         "a full long side stops the sells",
         "market_maker.py",
-        "            [] if self.long_position_limit_exceeded() else buy_orders,\n"
-        "            [] if self.short_position_limit_exceeded() else sell_orders,\n",
-        "            [] if self.short_position_limit_exceeded() else buy_orders,\n"
-        "            [] if self.long_position_limit_exceeded() else sell_orders,\n",
+        "        buy_orders = [] if self.long_position_limit_exceeded() else possible\n"
+        "        sell_orders = [] if self.short_position_limit_exceeded() else sell_orders\n",
+        "        buy_orders = [] if self.short_position_limit_exceeded() else possible\n"
+        "        sell_orders = [] if self.long_position_limit_exceeded() else sell_orders\n",
     ),
     Bug(
         "a dry run begins though its orders may be left",

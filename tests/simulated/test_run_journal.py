@@ -122,7 +122,7 @@ def test_each_decision_is_recorded_with_its_inputs_and_a_repeated_one_refers_to_
     assert 1 < len(full) <= len(found)
     first = next(iter(full.values()))
     names = {"wanted", "snapshot", "limits", "relist", "decision", "seen", "is_beside"}
-    assert set(first) == names
+    assert set(first) == names | {"given", "notes", "held"}
     assert len(first["wanted"]) == len(first["decision"]["plan"]["create"]) == 4
     assert Decimal(first["wanted"][0]["price"]) > 0
     assert first["snapshot"]["instrument"]["symbol"] == "BTC_USD"

@@ -53,7 +53,7 @@ ROOMS = [
         uses="gte orders",
     ),
     Room("journal", doors=".", uses="guard"),
-    Room("report", doors=". live sweep heat", pure=True, uses="journal"),
+    Room("report", doors=". live sweep heat why", pure=True, uses="strategy journal"),
     Room("trading", doors=".", uses="money strategy safety ws gte settings orders guard journal"),
     Room(
         "market_maker",

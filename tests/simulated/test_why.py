@@ -1,0 +1,196 @@
+"""Why each quote of a run stands, and why others are missing: from the journal alone."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_maker.market_maker import OrderManager
+from market_maker.models import Side
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT
+from market_maker.report import why
+from market_maker.secrecy import Secret
+from market_maker.settings import settings
+from tests.simulated.test_run_journal import last_run, recorded
+from tests.simulated.test_run_money import MARKETS
+from tests.world.lively import Lively
+from tests.world.world import World
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    saved = dict(vars(settings))
+    yield
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+@pytest.fixture
+def quoting(tmp_path: Path) -> Callable[..., World]:
+    """Start a bot that records, and let it quote for a while."""
+
+    def start(**options: object) -> World:
+        world = recorded(World(**options), tmp_path)  # type: ignore[arg-type]
+        world.start()
+        world.run(10)
+        return world
+
+    return start
+
+
+def now_ms(world: World) -> int:
+    return world.timeline.true_ms() + 1  # rows are rounded to ms
+
+
+def moment(world: World) -> why.Moment:
+    return why.moment_of(last_run(world), now_ms(world))
+
+
+def overview(world: World, *, only_missing: bool = False) -> str:
+    return why.overview(moment(world), only_missing=only_missing)
+
+
+@pytest.mark.parametrize("market", [CONTRACT, SPOT])
+def test_the_open_quotes_are_the_orders_that_the_exchange_has(market: str, tmp_path: Path) -> None:
+    options = {"MIN_POSITION": -300, "MAX_POSITION": 300} | MARKETS[market]
+    world = recorded(World(still=False, **options), tmp_path)
+    Lively(world, market)
+    world.start()
+    told = 0
+    for _ in range(25):
+        world.run(3)
+        assert world.bot
+        world.bot.tick()  # which writes what has happened
+        now, live = moment(world), world.bot.exchange.orders.live()
+        has = sorted(str(order.order_id) for order in world.orders())
+        if sorted(order.order_id for order in live) != has:
+            continue  # news is under way
+        assert sorted(row["order_id"] for row in now.orders.values()) == has
+        ids = {quote.order.client_oid for quote in now.quotes if quote.order}
+        lines = why.overview(now, only_missing=False).splitlines()
+        assert sum(" open " in line for line in lines) >= len(ids & set(now.orders))
+        told += 1
+    assert told > 5
+
+
+def test_a_quote_that_a_limit_keeps_away_is_missing_with_the_figures(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting(ORDER_PAIRS=3, ORDER_STEP_SIZE=50, MAX_POSITION=250, CHECK_POSITION_LIMITS=True)
+    text = overview(world, only_missing=True)
+    assert "level 2" not in text
+    assert "level 3   not placed: position limit (position 0, 450 once" in text
+    assert "MAX_POSITION 250" in text
+
+
+def test_without_a_state_that_allows_quotes_all_are_missing_and_the_reason_is_told(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting()
+    quotes = len(world.orders())
+    world.fault("mute", for_ms=60_000)
+    world.run(40)
+    assert not world.orders()
+    text = overview(world)
+    assert "State      PAUSED" in text
+    assert "no quotes, all are missing" in text
+    earlier = why.moment_of(last_run(world), world.timeline.true_ms() - 40_000)
+    assert why.overview(earlier, only_missing=False).count(" open ") == quotes
+
+
+def test_the_price_that_a_strategy_gave_leads_to_the_order_that_it_became(
+    tmp_path: Path,
+) -> None:
+    class Odd(OrderManager):
+        def place_orders(self) -> None:
+            self.explain("odd prices")
+            self.converge_orders([{"price": 8400.2, "orderQty": 10.9, "side": "Buy"}], [])
+
+    world = recorded(World(), tmp_path)
+    world.start(Odd)
+    world.run(10)
+    for price in ("8400.2", "8400"):
+        text = why.at_price(moment(world), Decimal(price))
+        assert "Strategy   odd prices" in text
+        assert "strategy  level 1 of 1: 10.9 @ 8400.2" in text
+        assert "rounding  price 8400, the nearest tick of 0.5" in text
+        assert "rounding  quantity 10, down to the lot of 1" in text
+        assert "now       open since" in text
+    assert "Nothing was wanted at 9000" in why.at_price(moment(world), Decimal(9000))
+
+
+def test_the_history_of_an_order_tells_who_placed_it_and_who_ended_it(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting(ORDER_PAIRS=2)
+    before = {str(order.order_id) for order in world.orders()}
+    world.take("buy", "8560", 1_000_000)
+    world.put("sell", "8497.5", 1000)
+    world.run(3)
+    left = {str(order.order_id) for order in world.orders()} & before
+    run = last_run(world)
+
+    def history(order_id: str) -> str:
+        rows = run.steps_of(order_id, until_ms=now_ms(world))
+        return why.of_order(run, rows)
+
+    text = history(next(iter(before - left)))
+    assert "Placed by the decision at" in text
+    assert "strategy  level" in text
+    assert text.endswith("Ended      filled\n")
+    assert world.bot
+    world.bot.stop("SIGTERM")
+    world.bot.exit()
+    run = last_run(world)
+    assert "Cancelled  as the run ended: SIGTERM" in history(next(iter(left)))
+    assert run.steps_of("nonsense'; DROP", until_ms=10**15) == []
+
+
+def test_a_create_that_the_venue_refuses_is_missing_with_what_the_log_said(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting(ORDER_PAIRS=1, API_ERROR_INTERVAL=20)
+    world.fault("code", value="-10013", match="pc/order/create", times=1)
+    world.venue_cancels(world.orders()[0])
+    world.run_until(lambda: "refused by the venue" in overview(world, only_missing=True))
+    assert "the log: " in overview(world, only_missing=True)
+    world.run(4)
+    text = overview(world, only_missing=True)
+    assert "not sent: the venue has refused creates: none for API_ERROR_INTERVAL" in text
+    world.run(20)
+    assert "Missing: none." in overview(world, only_missing=True)
+
+
+def test_what_a_strategy_explains_is_short_bounded_and_without_secrets(tmp_path: Path) -> None:
+    key = Secret("a-very-secret-key-of-the-user", tail=4)
+
+    class Chatty(OrderManager):
+        def place_orders(self) -> None:
+            for number in range(200):
+                self.explain(f"{number} {key.reveal()} " + "long " * 200)
+            self.converge_orders([], [])
+
+    world = recorded(World(), tmp_path)
+    world.start(Chatty)
+    world.run(10)
+    decided = moment(world).decided
+    assert decided
+    assert 0 < len(decided.notes) <= 50
+    assert max(map(len, decided.notes)) <= 300
+    assert key.reveal() not in overview(world)
+
+
+def test_orders_that_a_strategy_places_beside_its_ladder_are_told(tmp_path: Path) -> None:
+    class Beside(OrderManager):
+        def place_orders(self) -> None:
+            if not self.exchange.get_orders():
+                order = {"price": 8400, "orderQty": 10, "side": Side.BUY.value}
+                self.exchange.create_bulk_orders([order])
+
+    world = recorded(World(), tmp_path)
+    world.start(Beside)
+    world.run(10)
+    text = overview(world)
+    assert "Buy  10 @ 8400" in text
+    assert " open " in text
