@@ -48,19 +48,20 @@ def _at(run: Run, given: datetime | time | None) -> int:
     """Return the moment in ms; a time of day is the last one within the run."""
     last = run.last("decisions")
     end_ms = SYSTEM.now_ms() if run.is_running else last["time_ms"] if last else None
-    end_ms = end_ms or run.row["ended_ms"] or run.row["begun_ms"]
-    if given is None:
-        return int(end_ms)
+    end = _utc(end_ms or run.row["ended_ms"] or run.row["begun_ms"])
+    begun = _utc(run.row["begun_ms"])
     if isinstance(given, time):
-        end = datetime.fromtimestamp(end_ms / 1000, UTC)
-        at = _on(end.date(), given)
-        given = at if at <= end else _on(date.fromordinal(end.toordinal() - 1), given)
-    at_ms = round(given.timestamp() * 1000)
-    if at_ms < run.row["begun_ms"]:
-        begun = datetime.fromtimestamp(run.row["begun_ms"] / 1000, UTC)
+        at, day_before = (_on(end.toordinal() - days, given) for days in (0, 1))
+        given = day_before if at > end and day_before >= begun else at
+    given = given or end
+    if given < begun:
         raise SettingsError(f"run {run.number} began at {begun:%F %T} UTC, after {given:%F %T}")
-    return at_ms
+    return round(given.timestamp() * 1000)
 
 
-def _on(day: date, at: time) -> datetime:
-    return datetime.combine(day, at, at.tzinfo or UTC)
+def _utc(time_ms: int) -> datetime:
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
+
+
+def _on(day: int, at: time) -> datetime:
+    return datetime.combine(date.fromordinal(day), at, at.tzinfo or UTC)

@@ -7,12 +7,14 @@ import signal
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from bot import Bot, settings_for
 
 from market_maker.app import docs
+from market_maker.journal import runs_in
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.tapes import MadeTape, write_records
 from tests.unit.test_docs import PAGES, README, blocks
@@ -126,6 +128,12 @@ def typed(place: Path, words: list[str]) -> tuple[int, str]:
     back_tests = [path.stem for path in journals if path.parent.name == "backtests"]
     names = {"FILE": str(journals[0]) if journals else "", "0562cacc842c-2": "-"}
     names |= {"0562cacc842c-2": back_tests[-1]} if back_tests else {}
+    if words[:1] == ["why"]:
+        runs = [run for path in journals if path.stem not in back_tests for run in runs_in(path)]
+        last = max(runs, key=lambda run: run.row["begun_ms"])
+        row = next(row for row in last.raw("orders", "time_ms", "order_id") if row["order_id"])
+        at = datetime.fromtimestamp(row["time_ms"] / 1000 + 1, UTC)
+        names |= {"ORDER_ID": row["order_id"], "10:20:30": f"{at:%H:%M:%S}"}
     given = [names.get(word, word) for word in words]
     more = (
         [] if given == ["cancel"] or "--list-faults" in given else MORE.get((given or [""])[0], ())
