@@ -147,6 +147,10 @@ class PositionLedger:
             if difference != line.difference:
                 line.difference, line.changed_at = difference, now
 
+    def explains(self, shown: Position) -> bool:
+        """Return whether own fills explain this position; also while no base is known."""
+        return all(line.base is None or leg.qty == line.expected for line, leg in self._legs(shown))
+
     def has_mismatch(self) -> bool:
         """Return whether the two views differ; a row or a fill may still be in flight."""
         return bool(self._mismatched())

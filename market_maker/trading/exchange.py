@@ -260,6 +260,11 @@ class Exchange:
         """
         return self.view.snapshot()
 
+    def is_position_explained(self) -> bool:
+        """Return whether own fills explain the position that the feed shows."""
+        is_shown = self.gte.account.is_contract and not self.dry_run
+        return not is_shown or self.money.position.explains(self.feed.position())
+
     def is_open(self) -> bool:
         """Return whether the feed is connected."""
         return self.feed.is_connected()

@@ -221,7 +221,7 @@ class Loop:
             interval = min(interval, SETTLE_SECONDS)
         if exchange.orders.take_cut_short() or self.puller.is_left_over:
             interval = 0.0  # the rest of the plan is planned again at once
-        due = clock.monotonic() + interval
+        due = planned = clock.monotonic() + interval
         while not (control.is_stopping or due <= (now := clock.monotonic()) < self._check_due):
             until = max(now, min(due, self._check_due))  # after a long tick the check is overdue
             reasons = clock.wait(control.wake, until - now)
@@ -237,6 +237,10 @@ class Loop:
                     return
             if reasons and self._is_worth_a_tick():
                 return
+            if reasons and not exchange.is_position_explained():  # by others, or a row is late
+                due = min(due, clock.monotonic() + SETTLE_SECONDS)
+            elif reasons:
+                due = planned
 
     def heartbeat(self) -> None:
         """Send a heartbeat to the guard, and learn whether there is one."""

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -85,7 +86,7 @@ class Tables:
     # --- frames in ------------------------------------------------------------------------------
 
     def apply(self, frame: Row, arrival: int = 0, at: float = 0.0) -> bool:
-        """Apply a data frame; return whether it brought news of the account's orders.
+        """Apply a data frame; return whether it brought news of own orders or another position.
 
         `arrival` is its number, which rises from frame to frame, and `at` when it arrived, in
         seconds of a steady clock; what arrives later is newer. An unknown table and invalid rows
@@ -124,6 +125,7 @@ class Tables:
             self._apply_book(action, data)
             return False
         news, refused = len(self.news), self.counts[f"row refused: {table}"]
+        legs = self._leg_sizes() if table == "position" else None
         if action == "partial":
             self._rows[table] = {}
         take = self._delete if action == "delete" else self._merge
@@ -135,7 +137,7 @@ class Tables:
         elif table == "instrument" and is_partly_refused:
             why = next(words for words in self.counts if words.startswith("row of instrument"))
             self.broken = f"invalid {why}"  # it may have told of another tick
-        return len(self.news) != news
+        return len(self.news) != news or (legs is not None and self._leg_sizes() != legs)
 
     def _each(self, table: str, data: list[Row], take: Callable[[Row], None]) -> None:
         area, symbol = self._key
@@ -175,6 +177,10 @@ class Tables:
             with suppress(BadData):
                 known += [protocol.id_fits(row, self._id_rule)] if "id" in row else []
         return 2 * sum(known) > len(known) if known else None
+
+    def _leg_sizes(self) -> tuple[Decimal, Decimal]:
+        shown = self.position()
+        return shown.long.qty, shown.short.qty
 
     def _id_fits(self, row: Row) -> bool | None:
         if not self._ids_fit or self._id_rule is None or "id" not in row:

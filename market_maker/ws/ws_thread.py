@@ -28,7 +28,7 @@ class GTEWebsocket:
     """Keeps the tables over one `Session` after another; their only writer, and only its thread.
 
     Every connection has new tables and a new `epoch`. A word is put into `wake` when own orders
-    changed or the connection came or went. `now` returns the venue's time in ms.
+    or the position changed, or the connection came or went. `now` returns the venue's time in ms.
     """
 
     def __init__(
