@@ -108,7 +108,9 @@ class Settings(SettingsBase):
         found = find(dataclasses.replace(self._sources, keys=self._keys(), only=()))
         changed = {name for name, new in found.values.items() if getattr(self, name, None) != new}
         problems = [f"{name} is gone from the file" for name in sorted(self._named - found.named)]
-        problems += [f"{name} needs a restart by hand" for name in sorted(NEED_RESTART & changed)]
+        own = self._sources.own.items()
+        fixed = NEED_RESTART | {name for name, each in own if each.metadata["needs_restart"]}
+        problems += [f"{name} needs a restart by hand" for name in sorted(fixed & changed)]
         if self.DRY_RUN and not found.values["DRY_RUN"]:
             problems.append("DRY_RUN = False needs a restart by hand")
         if problems:

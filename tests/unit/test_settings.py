@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from market_maker.app.cli import CANCEL_NEEDS
 from market_maker.errors import SettingsError
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.settings import checks, defaults, environment_without_keys, example_text
+from market_maker.settings import (
+    checks,
+    defaults,
+    environment_without_keys,
+    example_text,
+    setting,
+)
 from market_maker.settings.checks import PAPER
 from market_maker.settings.files import IGNORED
 from market_maker.settings.schema import FIELDS, NEED_RESTART
@@ -287,6 +293,16 @@ def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) ->
     with pytest.raises(SettingsError, match=f"{name} needs a restart by hand"):
         loaded.reload()
     assert vars(loaded) == before
+
+
+def test_nor_what_a_strategy_has_declared_to_need_one(file: Path) -> None:
+    loaded = load(file, "FAR = 1", is_strict=False)
+    loaded.declare({"FAR": setting(1, "How far.", needs_restart=True), "NEAR": setting(1, "")})
+    file.write_text("FAR = 1\nNEAR = 2")
+    assert loaded.reload() == {"NEAR": (1, 2)}
+    file.write_text("FAR = 2\nNEAR = 2")
+    with pytest.raises(SettingsError, match="FAR needs a restart by hand"):
+        loaded.reload()
 
 
 def test_a_reload_may_turn_a_live_run_into_a_dry_one(file: Path) -> None:
