@@ -204,6 +204,24 @@ def depth_of(levels: Mapping[str, Iterable[Sequence[str]]], symbol: str) -> list
     return sorted(rows, key=lambda row: -row["price"])
 
 
+def top_of(
+    levels: Mapping[str, Iterable[Sequence[str]]], own: Mapping[tuple[Side, Decimal], Decimal]
+) -> Row | None:
+    """Return buy, buySize, sell and sellSize: best prices and sizes without `own` quantities.
+
+    Sizes are in contracts or base currency. None when a side has no order of others.
+    """
+    found = Row()
+    for side, names, key in ((Side.BUY, "bids", "buy"), (Side.SELL, "asks", "sell")):
+        for text, size in levels[names]:
+            price = Decimal(text)
+            left = Decimal(size) - own.get((side, price), ZERO)
+            if left > 0:
+                found |= {key: float(price), f"{key}Size": _number(left)}
+                break
+    return found if len(found) == 4 else None
+
+
 def trades_of(rows: Iterable[Mapping[str, str]], symbol: str) -> list[Row]:
     """Return public trades as the family's rows, in the order given; timestamp is text in UTC.
 

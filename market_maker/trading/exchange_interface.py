@@ -73,6 +73,17 @@ class ExchangeInterface(Exchange):
             raise MarketEmptyError("order book empty on one side or both")
         return ticker
 
+    def get_top_of_book(self) -> Row:
+        """Return the best prices of others with their sizes, as the book is now.
+
+        See `bitmex_names.top_of()`. Raises MarketEmptyError when a side is empty.
+        """
+        own = self.orders.own_quantity()
+        top = bitmex_names.top_of(self.gte.market_depth(len(own) + 1), own)
+        if top is None:
+            raise MarketEmptyError("order book empty on one side or both")
+        return top
+
     def get_market_depth(self, symbol: str | None = None) -> list[Row]:
         """Return the order book as rows, the highest price first; own orders are in it.
 

@@ -56,6 +56,14 @@ def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: Exchange
     wait_until(lambda: exchange.orders.take_news() or len(exchange.orders.tracker.live()) == 1)
 
 
+def test_the_top_of_the_book_is_that_of_others_with_sizes(exchange: ExchangeInterface) -> None:
+    exchange.execute(Plan(create=(buy("8491"), sell("8497.5", 30))))
+    wait_until(lambda: ["8497.5", "1030"] in exchange.gte.market_depth()["asks"])
+    wait_until(lambda: ["8491", "100"] in exchange.gte.market_depth()["bids"])
+    top = exchange.get_top_of_book()
+    assert top == {"buy": 8490, "buySize": 1000, "sell": 8497.5, "sellSize": 1000}
+
+
 def test_the_ticker_is_that_of_others(exchange: ExchangeInterface) -> None:
     exchange.execute(Plan(create=(buy("8491"),)))
     wait_until(lambda: exchange.feed.get_ticker().bid == 8491)
