@@ -61,6 +61,16 @@ ROOMS = [
         doors="market_maker",
         uses="utils strategy safety settings trading",
     ),
+    Room(
+        "strategies.models",
+        files="strategies.models strategies.glft_model strategies.microprice_model "
+        "strategies.realised",
+        doors="strategies.models strategies.glft_model strategies.microprice_model "
+        "strategies.realised",
+        pure=True,
+        uses="",
+    ),
+    Room("strategies", doors=".", uses="settings market_maker strategies.models"),
     Room("tapes", doors=".", uses="utils"),
     Room("paper.exchange", doors="*", uses=""),
     Room("paper.market", doors="*", uses="paper.exchange tapes"),
