@@ -9,10 +9,13 @@ from typing import TypeVar
 
 from market_maker import __version__
 from market_maker.settings import FILE
+from market_maker.strategies import READY
 
 T = TypeVar("T", int, float)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
+STRATEGIES = f"{', '.join(READY)}; or your own: FILE.py, FILE.py:CLASS or MODULE:CLASS"
+"""What `--strategy` may name."""
 PAPER_PORT = 8420
 PAPER_MARKET = {"tape_as": None, "seed": 1, "volatility": 8.0, "speed": 1.0, "latency": 100.0}
 """What shapes the paper exchange, and its defaults: livelier than a real market, for a first run,
@@ -188,7 +191,7 @@ def _add_for_run(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         default=DEFAULT_STRATEGY,
         metavar="NAME",
-        help="FILE.py, FILE.py:CLASS or MODULE:CLASS",
+        help=STRATEGIES,
     )
     parser.add_argument("--loops", type=_positive, metavar="N", help="stop cleanly after N ticks")
     parser.add_argument(

@@ -1,4 +1,7 @@
-"""The strategy that `--strategy` names: MODULE:CLASS or FILE.py:CLASS; CLASS may be left out."""
+"""The strategy that `--strategy` names: a ready one, MODULE:CLASS or FILE.py:CLASS.
+
+CLASS may be left out. A ready one's name means that one, whatever modules the user has.
+"""
 
 import importlib
 import importlib.util
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 import market_maker
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.settings import own_text
+from market_maker.strategies import READY
 
 if TYPE_CHECKING:
     from market_maker.market_maker import OrderManager
@@ -26,7 +30,7 @@ def load_strategy(name: str) -> "type[OrderManager]":
     """
     from market_maker.market_maker import OrderManager
 
-    place, _, class_name = name.partition(":")
+    place, _, class_name = _whole(name).partition(":")
     sys.path.insert(0, os.getcwd())
     try:
         module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
@@ -49,7 +53,7 @@ def load_anew(name: str) -> "type[OrderManager]":
 
     Nothing that a run of it has left in its module is there.
     """
-    place = name.partition(":")[0]
+    place = _whole(name).partition(":")[0]
     if not place.endswith(".py") and not place.startswith(market_maker.__name__):
         sys.modules.pop(place, None)
     return load_strategy(name)
@@ -63,6 +67,11 @@ def settings_text(name: str) -> str:
     return own_text(own)
 
 
+def _whole(name: str) -> str:
+    """Return the module of a ready strategy; any other name as it is."""
+    return f"{market_maker.__name__}.strategies.{name}" if name in READY else name
+
+
 def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
@@ -70,8 +79,8 @@ def _module(name: str) -> ModuleType:
         if getattr(error, "name", name) not in (name, name.partition(".")[0]):
             raise  # the strategy itself needs a module that is not there
         raise SettingsError(
-            f"--strategy {name}: no such module; it is MODULE:CLASS, such as mine:Mine for the "
-            "class Mine of mine.py, or the file: mine.py"
+            f"--strategy {name}: no such module; it is one of {', '.join(READY)}, or MODULE:CLASS, "
+            "such as mine:Mine for the class Mine of mine.py, or the file: mine.py"
         ) from error
 
 

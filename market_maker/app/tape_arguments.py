@@ -5,6 +5,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from market_maker.app.arguments import DEFAULT_STRATEGY, STRATEGIES
 from market_maker.tapes import NAMES
 
 DEFAULT_LATENCY = "10"
@@ -115,9 +116,9 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=Path, metavar="PATH", help="default: ./settings.py")
     parser.add_argument(
         "--strategy",
-        default="market_maker.market_maker:OrderManager",
+        default=DEFAULT_STRATEGY,
         metavar="NAME",
-        help="FILE.py, FILE.py:CLASS or MODULE:CLASS",
+        help=STRATEGIES,
     )
     parser.add_argument(
         "--latency",

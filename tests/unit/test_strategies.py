@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from market_maker.app.strategies import load_strategy, settings_text
+import market_maker
+from market_maker.app.strategies import load_anew, load_strategy, settings_text
 from market_maker.errors import SettingsError
+from market_maker.settings.reload import sources_of
+from market_maker.strategies import READY
 
 HEAD = "from market_maker.market_maker import OrderManager\n"
 ONE = HEAD + "class Mine(OrderManager):\n    pass\n"
@@ -55,7 +58,7 @@ def test_a_file_in_another_folder_finds_its_neighbours(folder: Path) -> None:
         (ONE, "mine_here:Nine", "which one? .*mine_here:Mine"),
         ("Mine = 1\n", "mine_here:Mine", "Mine is not a subclass of OrderManager"),
         (ONE, "there.py", "no such file"),
-        (ONE, "no_such_module_here:Mine", "no such module; it is MODULE:CLASS"),
+        (ONE, "no_such_module_here:Mine", "no such module; it is one of .* or MODULE:CLASS"),
         (ONE, ":Mine", "no such module"),
     ],
 )
@@ -87,3 +90,58 @@ def test_the_settings_of_a_strategys_own_are_shown(folder: Path) -> None:
     ]
     (folder / "helper_here.py").write_text(ONE)
     assert "declares no settings of its own" in settings_text("helper_here.py")
+
+
+# --- the ready ones -------------------------------------------------------------------------------
+
+STRATEGIES = Path(market_maker.__file__).parent / "strategies"
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_strategy_needs_no_more_than_its_name(folder: Path, name: str) -> None:
+    found = load_strategy(name)
+    assert found.__module__ == f"market_maker.strategies.{name}"
+    assert load_anew(name) is found
+    assert found.__doc__
+    for about in found.SETTINGS.values():
+        assert about.metadata["meaning"]
+
+
+def test_every_file_that_quotes_is_ready_and_short_enough_to_be_read() -> None:
+    lines = {path.stem: path.read_text("utf-8").splitlines() for path in STRATEGIES.glob("*.py")}
+    quoting = {
+        name
+        for name, text in lines.items()
+        if any(re.match(r"class \w+\((Quoting|Skew|Volatility)\):", line) for line in text)
+    }
+    assert quoting == set(READY)
+    assert all(len(lines[name]) <= 70 for name in READY)
+
+
+def test_a_file_of_ones_own_by_the_name_of_a_ready_one_is_named_as_a_file(folder: Path) -> None:
+    (folder / "skew.py").write_text(ONE)
+    try:
+        assert load_strategy("skew").__name__ == "Skew"
+        assert load_strategy("skew:Mine").__name__ == "Mine"
+        assert load_strategy("skew.py").__name__ == "Mine"
+    finally:
+        sys.modules.pop("skew", None)
+
+
+def test_an_unknown_name_is_told_the_ready_ones() -> None:
+    with pytest.raises(SettingsError, match=f"no such module; it is one of {', '.join(READY)}, or"):
+        load_strategy("no_such_strategy_here")
+
+
+def test_the_settings_of_a_ready_strategy_are_shown_with_their_units() -> None:
+    text = settings_text("glft")
+    assert "RISK_AVERSION = 200.0  # 1e-12 to 1000000000000.0" in text
+    assert "1 / coin" in text
+    assert "FUNDING_HOLDING" in text
+
+
+def test_a_copy_of_a_ready_strategy_is_a_strategy_of_ones_own(folder: Path) -> None:
+    """Its files are watched: changed code is taken over by a restart."""
+    (folder / "mine_here.py").write_text((STRATEGIES / "glft.py").read_text("utf-8"))
+    watched = sources_of(load_strategy("mine_here.py"))
+    assert [path.name for path in watched] == ["mine_here.py", "quoting.py"]

@@ -95,7 +95,7 @@ class World(simulation.World):
         **changed: Any,
     ) -> OrderManager:
         """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
-        settings.load(file, overrides={} if file else self.settings | changed)
+        settings.load(file, overrides={} if file else self.settings | changed, is_strict=False)
         journal = None
         if self.journals:
             journal = partial(Journal, directory=self.journals, has_thread=False)
