@@ -37,6 +37,7 @@ ENDLESS = {
     "--log-file bot.log": r"orders open as wanted|Creating",
     "--paper": r"orders open as wanted|Creating",
     "--paper --strategy mine:Mine": r"orders open as wanted|Creating",
+    "--paper --strategy glft": r"orders open as wanted|Creating",
 }
 """Commands that run until Ctrl-C, with what they print once they are up."""
 SUBSTITUTED = {"1h": "30s", "30m": "15s", "TAPE": "made.tape.gz", "12": "1"}

@@ -23,6 +23,7 @@ from markdown_it.token import Token
 
 from market_maker.app import docs
 from market_maker.app.arguments import parse
+from market_maker.app.strategies import load_strategy
 from market_maker.errors import SettingsError
 from market_maker.journal import schema
 from market_maker.models import Instrument, Ticker
@@ -35,6 +36,7 @@ from market_maker.safety.trading_state import RULES, TradingState
 from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.schema import FIELDS, NEED_RESTART
 from market_maker.settings.store import Settings
+from market_maker.strategies import READY
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -463,3 +465,22 @@ def test_the_way_from_one_page_to_each_other_is_there() -> None:
             other for name, other in itertools.permutations(texts, 2) if f"]({other}" in texts[name]
         }
         assert linked == texts.keys()
+
+
+# --- ready strategies -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_tells_every_setting_of_every_ready_strategy(language: str) -> None:
+    known = {
+        setting: about.default
+        for name in READY
+        for setting, about in load_strategy(name).SETTINGS.items()
+    }
+    rows = [row for _, rows in tables(PAGES[language]["strategies.md"]) for row in rows]
+    told = {names_in(row[0])[0]: row[2] for row in rows if len(row) == 4}
+    assert told.keys() == known.keys()
+    for setting, default in known.items():
+        assert told[setting] == str(default) or default == "", setting
+    sections = {text for _, text in headings(PAGES[language]["strategies.md"])}
+    assert sections >= {*READY}
