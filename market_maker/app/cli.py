@@ -226,8 +226,20 @@ def _web(arguments: argparse.Namespace) -> None:
 def _tape(arguments: argparse.Namespace) -> None:
     from market_maker.app import tapes
 
+    if arguments.action == "estimate":
+        _estimate(arguments)
+        return
     act = {"info": tapes.tape_info, "convert": tapes.tape_convert, "make": tapes.tape_make}
     print(act[arguments.action](arguments), end="")
+
+
+def _estimate(arguments: argparse.Namespace) -> None:
+    from market_maker.app import estimate, estimate_text
+
+    found = estimate.estimate(arguments)
+    print(estimate.in_json(found) if arguments.json else estimate_text.in_text(found), end="")
+    if arguments.microprice:
+        logger.info("%s", estimate.write_microprice(arguments.microprice, found).rstrip())
 
 
 def _record(arguments: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ def _add_for_tape(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="FILE.tape, FILE.tape.gz, FILE.npz"
     )
     _add_market(convert)
+    _add_for_estimate(actions.add_parser("estimate", help="volatility, A and k, micro-price"))
     make = actions.add_parser("make", help="make a market up, from a seed")
     make.add_argument("--seed", type=int, default=1, help="another seed, another market")
     make.add_argument(
@@ -54,6 +55,28 @@ def _add_for_tape(parser: argparse.ArgumentParser) -> None:
     )
     make.add_argument("--out", type=Path, required=True, metavar="FILE")
     _add_duration(make, "1h")
+
+
+def _add_for_estimate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="of a tape")
+    parser.add_argument(
+        "--run", metavar="RUN", help="from the own quotes and fills of a run instead; as of report"
+    )
+    parser.add_argument(
+        "--step", type=_seconds, default=1.0, metavar="TIME", help="of a return; default: 1s"
+    )
+    parser.add_argument(
+        "--depths",
+        type=_depths,
+        metavar="FROM,TO",
+        help="ticks from the mid that A and k must fit; default: from half of the usual spread on",
+    )
+    parser.add_argument("--microprice", type=Path, metavar="FILE", help="write its table there")
+    parser.add_argument(
+        "--buckets", type=_buckets, default=9, metavar="N", help="of its imbalance; default: 9"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _add_market(parser)
 
 
 def _add_for_backtest(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +203,23 @@ def _seconds(text: str) -> float:
     if not found or not float(found[1]):
         raise argparse.ArgumentTypeError(f"must be such as 90s, 10m or 1h, not {text!r}")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+
+
+def _depths(text: str) -> tuple[float, float | None]:
+    first, _, last = text.partition(",")
+    try:
+        nearest, farthest = float(first), float(last) if last else None
+        if 0 < nearest < (MOST if farthest is None else farthest) <= MOST:
+            return nearest, farthest
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be ticks such as 2,40 or 2, not {text!r}")
+
+
+def _buckets(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 100, not {text!r}")
+    return int(text)
 
 
 def _amount(text: str) -> Decimal:

@@ -9,12 +9,14 @@ formats/  one file for each format
 order     records in order of time, from the first image on
 tape      `open_tape`
 made      a market that a seed makes up
+best      its book, for the best levels
 facts     what is in a tape
 writing   tapes out
 recording frames of the venue's feed into tapes
 """
 
 from market_maker.models import Side
+from market_maker.tapes.best import Best
 from market_maker.tapes.facts import Facts, examine, info
 from market_maker.tapes.formats import NAMES
 from market_maker.tapes.made import MadeTape
@@ -36,6 +38,7 @@ from market_maker.tapes.writing import write, write_records
 
 __all__ = [
     "NAMES",
+    "Best",
     "Facts",
     "Gap",
     "Image",

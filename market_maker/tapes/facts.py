@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from market_maker.decimals import plain
 from market_maker.models import Side
-from market_maker.tapes.records import Gap, Image, Level, Record, Trades
+from market_maker.tapes.best import Best
+from market_maker.tapes.records import Gap, Image, Record, Trades
 from market_maker.tapes.stamps import iso
 from market_maker.tapes.tape import Tape
 
@@ -58,36 +59,6 @@ class Facts:
                 self.traded[level.side] += level.size
         else:
             self.changes.update([level.side for level in record.levels])
-
-
-class Best:
-    """The book, for its best prices."""
-
-    def __init__(self) -> None:
-        self._prices: dict[Side, set[int]] = {side: set() for side in Side}
-        self._best: dict[Side, int | None] = dict.fromkeys(Side)
-
-    def apply(self, levels: list[Level], *, is_whole: bool) -> None:
-        """Take the levels of an update, or of a whole book."""
-        if is_whole:
-            self._prices = {side: set() for side in Side}
-            self._best = dict.fromkeys(Side)
-        for side, price, size in levels:
-            prices, best = self._prices[side], self._best[side]
-            if size:
-                prices.add(price)
-                if best is None or (price - best) * side.sign > 0:
-                    self._best[side] = price
-            elif price in prices:
-                prices.discard(price)
-                if price == best:
-                    self._best[side] = (max if side is Side.BUY else min)(prices, default=None)
-
-    @property
-    def is_crossed(self) -> bool:
-        """Whether the best bid is at or above the best ask."""
-        bid, ask = self._best[Side.BUY], self._best[Side.SELL]
-        return bid is not None and ask is not None and bid >= ask
 
 
 def examine(tape: Tape) -> Facts:

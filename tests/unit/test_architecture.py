@@ -64,9 +64,10 @@ ROOMS = [
     Room(
         "strategies.models",
         files="strategies.models strategies.glft_model strategies.microprice_model "
-        "strategies.realised",
-        doors="strategies.models strategies.glft_model strategies.microprice_model "
-        "strategies.realised",
+        "strategies.realised strategies.estimate strategies.intensity strategies.linear "
+        "strategies.market_orders strategies.own_quotes strategies.parts "
+        "strategies.microprice_table",
+        doors="*",
         pure=True,
         uses="",
     ),
