@@ -41,8 +41,8 @@ class MidSteps:
     """
 
     def __init__(self, step_seconds: float) -> None:
-        self.step_seconds = step_seconds
         self._step_ns = round(step_seconds * NS)
+        self.step_seconds = self._step_ns / NS
         self._hole_ns = round(HOLE_SECONDS * NS)
         if self._step_ns <= 0:
             raise ValueError(f"a step of {step_seconds} s is none")
@@ -68,7 +68,8 @@ class MidSteps:
         self._seen_ns, self._mid = time_ns, mid
 
     def lose(self) -> None:
-        """Note that something is missing here: the return across it is left out."""
+        """Note that something is missing after the last news: the return over it is left out."""
+        self._catch_up()
         self._mid = self._before = None
 
     def estimate(self) -> Estimate:
@@ -78,8 +79,7 @@ class MidSteps:
         and of what the parts of the sample differ by, which holds for calm and wild hours, too.
         Raises NoEstimate.
         """
-        if self._next_ns is not None:
-            self._next_ns = self._pass(self._next_ns, self._seen_ns)
+        self._catch_up()
         if self.n < 2:
             raise NoEstimate(
                 f"{self.n} returns over {self.step_seconds:g} s do not tell: it takes a longer tape"
@@ -93,6 +93,11 @@ class MidSteps:
         squared = max(2 * variance**2 / self.n, variance_between(influences))
         value = math.sqrt(variance)
         return Estimate(value, math.sqrt(squared) / (2 * value), self.n)
+
+    def _catch_up(self) -> None:
+        """Take the mid at the time of the last news, if a step is then."""
+        if self._next_ns is not None:
+            self._next_ns = self._pass(self._next_ns, self._seen_ns)
 
     def _pass(self, step_ns: int, until_ns: int) -> int:
         """Take the mid at each step from this one to a time; return the first one after it."""

@@ -83,7 +83,8 @@ class Moves:
             raise ValueError(f"an imbalance in {buckets} buckets tells nothing")
         self._buckets = buckets
         self._parts = Parts()
-        self._n = 0
+        self.n = 0
+        """Transitions so far."""
         self._last: tuple[int, int, int, int] | None = None
 
     def add(self, *, bid: int, ask: int, bid_qty: int, ask_qty: int) -> None:
@@ -97,8 +98,8 @@ class Moves:
         if self._last:
             moved = bid + ask - self._last[0] - self._last[1]
             move = Move(self._state(self._last), self._state(now), moved)
-            self._parts.at(self._n)[move] += 1
-            self._n += 1
+            self._parts.at(self.n)[move] += 1
+            self.n += 1
         self._last = now
 
     def lose(self) -> None:
@@ -121,7 +122,7 @@ class Moves:
             adjustment=self._rows(found),
             error=self._errors(counts, spreads),
             n=kept,
-            left_out=self._n - kept,
+            left_out=self.n - kept,
         )
 
     def _solved(self, counts: Counter[Move], spreads: list[int], number: type[T]) -> list[T]:
