@@ -217,8 +217,8 @@ def _depths(text: str) -> tuple[float, float | None]:
 
 
 def _buckets(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 100, not {text!r}")
+    if not text.isdecimal() or not 2 <= int(text) <= 20:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 20, not {text!r}")
     return int(text)
 
 

@@ -168,6 +168,7 @@ def test_a_tape_that_is_too_short_says_what_is_missing(capsys: Capture, tmp_path
 
 
 def test_mistakes_are_one_clear_line(made: Path, capsys: Capture, tmp_path: Path) -> None:
+    short = written(tmp_path / "short.tape", MadeTape(1, 1).records())
     for words, expected in (
         ((), "name tapes, or a run by --run"),
         ((made, "--run", "1"), "not both"),
@@ -176,14 +177,14 @@ def test_mistakes_are_one_clear_line(made: Path, capsys: Capture, tmp_path: Path
         ((made, "--microprice", tmp_path / "no" / "out"), "cannot be written"),
         (("--run", "nowhere.journal"), "there is no such file"),
         (("--run", "1", "--depths", "2"), "need a tape"),
-        ((made, "--microprice", tmp_path / "t", "--buckets", "100"), "fewer buckets"),
+        ((short, "--microprice", tmp_path / "t"), "no micro-price: no spread was seen with all 9"),
     ):
         assert expected in refused(capsys, *words)
 
 
 @pytest.mark.parametrize(
     "words",
-    [("--depths", "0,5"), ("--depths", "5,2"), ("--depths", "a"), ("--buckets", "1")],
+    [("--depths", "0,5"), ("--depths", "5,2"), ("--depths", "a"), ("--buckets", "21")],
 )
 def test_an_option_that_is_not_possible_ends_with_its_name(
     words: tuple[str, str], made: Path, capsys: Capture
