@@ -34,7 +34,7 @@ COMMANDS = {
     "why": "Tell why each quote of a run stands where it stands, and why others are missing.",
     "web": "Serve a live page about the bots of this machine, on this machine, until Ctrl-C.",
     "record": "Record the venue's public feed into tapes; needs no key.",
-    "tape": "Tell what a tape holds, convert one, or make one up.",
+    "tape": "Tell what a tape holds, estimate from it, convert one, or make one up.",
     "backtest": "Run a strategy on tapes, on simulated time.",
     "replay": "See whether the decisions of a run come out the same today.",
     "sweep": "Run many back-tests after a plan, and tell the settings that did well apart.",
@@ -53,7 +53,7 @@ EPILOG = """commands:
   marketmaker web       the same as a live page in a browser
   marketmaker why       tell why a quote stands where it stands, or is missing
   marketmaker record    record the venue's public feed
-  marketmaker tape      tell what a tape holds; convert or make one
+  marketmaker tape      tell what a tape holds; estimate, convert, make one
   marketmaker backtest  run a strategy on recorded markets
   marketmaker replay    decide again what a run has decided
   marketmaker sweep     run many back-tests

@@ -239,7 +239,8 @@ def _estimate(arguments: argparse.Namespace) -> None:
     found = estimate.estimate(arguments)
     print(estimate.in_json(found) if arguments.json else estimate_text.in_text(found), end="")
     if arguments.microprice:
-        logger.info("%s", estimate.write_microprice(arguments.microprice, found).rstrip())
+        estimate.write_microprice(arguments.microprice, found)
+        print(f"Wrote {arguments.microprice}.", file=sys.stderr)
 
 
 def _record(arguments: argparse.Namespace) -> None:

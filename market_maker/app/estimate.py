@@ -193,8 +193,8 @@ def _add_intensity(
         found.rows.append(Row(depth / 2, n / sides, fitted, off))
 
 
-def write_microprice(file: Path, found: Found) -> str:
-    """Write the table as JSON, adjustments in ticks, and say so. Raises SettingsError."""
+def write_microprice(file: Path, found: Found) -> None:
+    """Write the table as JSON, adjustments in ticks. Raises SettingsError."""
     table = found.microprice
     assert table is not None
     content = {
@@ -204,7 +204,7 @@ def write_microprice(file: Path, found: Found) -> str:
         "spreads": table.spreads,
         "adjustment": table.adjustment,
     }
-    return write_page(file, json.dumps(content, indent=1) + "\n")
+    write_page(file, json.dumps(content) + "\n")
 
 
 # --- a run --------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Estimates in words: the settings to paste first, then what they are made of."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from market_maker.app.estimate import Found
+from market_maker.decimals import plain
 from market_maker.strategies.intensity import Intensity
 from market_maker.strategies.microprice_table import MicropriceTable
 
@@ -29,12 +31,12 @@ def number(value: float) -> str:
     >>> number(0.000120345), number(74291.2)
     ('0.0001203', '74290')
     """
-    return f"{float(f'{value:.4g}'):.12g}"
+    return plain(Decimal(f"{value:.4g}"))
 
 
 def error(value: float) -> str:
     """Return a standard error with two digits that count."""
-    return f"{float(f'{value:.2g}'):.12g}"
+    return plain(Decimal(f"{value:.2g}"))
 
 
 def _settings(found: Found) -> Iterator[str]:
