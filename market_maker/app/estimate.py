@@ -90,7 +90,6 @@ class Reading:
         self.moves = Moves(buckets)
         self.trades = self.books = 0
         self._book = Best()
-        self._mid: float | None = None
 
     def read(self, tape: Tape) -> None:
         """Read a tape to its end. Raises TapeError at a bad line."""
@@ -106,8 +105,6 @@ class Reading:
                 self.books += 1
                 self._book.apply(record.levels, is_whole=isinstance(record, Image))
                 self._look(record.time_ns)
-            for steps in self.steps:
-                steps.add(record.time_ns, self._mid)
 
     def _lose(self) -> None:
         self.orders.lose()
@@ -116,16 +113,18 @@ class Reading:
             steps.lose()
 
     def _look(self, time_ns: int) -> None:
-        """Take the best levels after a change of the book."""
+        """Take the best levels after news of the book."""
         bid, ask = (self._book.of(side) for side in Side)
+        mid = None
         if bid is None or ask is None or bid.price >= ask.price:
-            self._mid = None
             self.orders.book(time_ns, None, None)
             self.moves.lose()
-            return
-        self._mid = (bid.price + ask.price) / 2
-        self.orders.book(time_ns, bid.price, ask.price)
-        self.moves.add(bid=bid.price, ask=ask.price, bid_qty=bid.size, ask_qty=ask.size)
+        else:
+            mid = (bid.price + ask.price) / 2
+            self.orders.book(time_ns, bid.price, ask.price)
+            self.moves.add(bid=bid.price, ask=ask.price, bid_qty=bid.size, ask_qty=ask.size)
+        for steps in self.steps:
+            steps.add(time_ns, mid)
 
 
 def of_tape(tape: Tape, arguments: argparse.Namespace) -> Found:

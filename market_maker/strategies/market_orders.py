@@ -24,8 +24,7 @@ class MarketOrders:
     def __init__(self) -> None:
         self._hole_ns = round(HOLE_SECONDS * NS)
         self._best: tuple[int, int] | None = None
-        self._seen_ns: int | None = None
-        self._known_ns = 0
+        self._news_ns = self._now_ns = self._known_ns = 0
         self._parts = Parts()
         self._taken: dict[int, int] = {}
         """By the sign of its side, the farthest price of the market order that comes in now."""
@@ -37,6 +36,7 @@ class MarketOrders:
         """Take the best prices from a time on; None where there are none."""
         self._come(time_ns)
         self._flush()
+        self._news_ns = time_ns
         is_known = bid is not None and ask is not None and bid < ask
         self._best = (bid, ask) if is_known else None  # type: ignore[assignment]
 
@@ -57,16 +57,16 @@ class MarketOrders:
         self._best = None
 
     def _come(self, time_ns: int) -> None:
-        """Let the time pass until a record; for a hole's length the book counts as known."""
-        if self._seen_ns is not None and self._best and (passed := time_ns - self._seen_ns):
-            if passed > self._hole_ns:
-                self._flush()
-            known = min(passed, self._hole_ns)
+        """Let the time pass until a record; a book without news counts for a hole's length."""
+        until_ns = self._news_ns + self._hole_ns
+        known = min(time_ns, until_ns) - self._now_ns
+        if self._best and known > 0:
             self._part()[self._best] += known
             self._known_ns += known
-            if passed > self._hole_ns:
-                self._best = None
-        self._seen_ns = time_ns
+        self._now_ns = time_ns
+        if time_ns > until_ns:
+            self._flush()
+            self._best = None
 
     def _flush(self) -> None:
         """Count what has come in."""

@@ -211,6 +211,16 @@ def test_orders_that_meet_no_known_book_are_left_out_and_counted() -> None:
     assert orders.seconds == 5
 
 
+def test_a_book_of_which_nothing_comes_is_not_known_however_many_trades_come() -> None:
+    orders = MarketOrders()
+    orders.book(0, 100, 101)
+    for second in range(1, 20):
+        orders.trade(second * NS, 1, 101)
+    assert orders.seconds == 5
+    assert orders.depths() == {1: 5}
+    assert orders.left_out == 14
+
+
 def test_the_usual_depth_is_half_of_the_median_spread_over_time() -> None:
     orders = MarketOrders()
     for time, spread in ((0, 1), (1, 7), (5, 3), (7, 9), (8, 1)):
