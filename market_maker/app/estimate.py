@@ -198,7 +198,7 @@ def write_microprice(file: Path, found: Found) -> None:
     assert table is not None
     content = {
         "symbol": found.symbol,
-        "tick": found.tick,
+        "tick": float(found.tick),
         "buckets": table.buckets,
         "spreads": table.spreads,
         "adjustment": table.adjustment,

@@ -10,7 +10,7 @@ from market_maker.strategies.microprice_table import MicropriceTable
 
 POOR = 5.0
 """Standard errors of a count from which on the fit is called poor."""
-NAMES = {"volatility": ("VOLATILITY",), "intensity": ("INTENSITY_A", "INTENSITY_K")}
+NAMES = {"volatility": ("VOLATILITY",), "intensity": ("FILL_RATE", "FILL_DECAY")}
 BASIS_POINT = 1e-4
 WIDTH = 23
 
@@ -47,10 +47,10 @@ def _settings(found: Found) -> Iterator[str]:
         unit = f"1/sqrt(s), relative price: {size}"
         yield _setting("VOLATILITY", one.value, one.error, unit)
     if fit := found.intensity:
-        yield _setting("INTENSITY_A", fit.a, fit.a_error, "1/s, of each side")
+        yield _setting("FILL_RATE", fit.a, fit.a_error, "1/s, of each side")
         size = f"{fit.k * BASIS_POINT:.3g} per bp"
         size += f", {fit.k / found.mid:.3g} per tick" if found.mid else ""
-        yield _setting("INTENSITY_K", fit.k, fit.k_error, f"per unit of relative depth: {size}")
+        yield _setting("FILL_DECAY", fit.k, fit.k_error, f"per unit of relative depth: {size}")
     for name, why in found.missing.items():
         yield f"# no {' and '.join(NAMES[name])}: {why}"
 

@@ -1,7 +1,7 @@
 """Volatility, of the mids of a tape or of a running bot.
 
 sigma^2 = sum r^2 / sum dt over log returns r of the mid at steps of the clock: sigma is relative
-price per square root of a second (simulation.md 3.5).
+price per square root of a second.
 """
 
 import math

@@ -41,7 +41,7 @@ class Microprice(Skew):
         sizes = {"bid_size": top["buySize"], "ask_size": top["sellSize"]}
         if self.table:
             mid, spread = (top["buy"] + top["sell"]) / 2, top["sell"] - top["buy"]
-            fair = self.table.adjusted(mid, spread=spread, imbalance=model.imbalance(**sizes))
+            fair = self.table.adjusted(mid, spread=spread, **sizes)
         else:
             fair = model.weighted_mid(bid=top["buy"], ask=top["sell"], **sizes)
         return state.ladder.moved(fair - state.ladder.centre)

@@ -1,20 +1,8 @@
-"""Fair value from the top of the book: imbalance, weighted mid, micro-price, order-flow imbalance.
-
-The micro-price's numbers may be floats or Fractions: what is exact stays exact.
-"""
+"""Fair value from the top of the book: weighted mid, micro-price, order-flow imbalance."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, TypeGuard, TypeVar
-
-N = TypeVar("N", float, Fraction)
-Vector = Sequence[N]
-Matrix = Sequence[Sequence[N]]
-
-TOLERANCE = 1e-9
-"""Of the drift of floats that is taken for none, as a part of the largest adjustment."""
+from typing import Any, TypeGuard
 
 
 def imbalance(*, bid_size: float, ask_size: float) -> float:
@@ -51,80 +39,15 @@ def order_flow(before: Top, now: Top) -> float:
     return flow
 
 
-# --- the adjustment -------------------------------------------------------------------------------
+def bucket_of(*, bid_qty: float, ask_qty: float, buckets: int) -> int:
+    """Return the bucket of the imbalance, 0 where asks weigh most; its mirror image is that of the
+    quantities exchanged.
 
-
-def first_adjustment(q: Matrix[N], r1: Matrix[N], moves: Vector[N]) -> list[N]:
-    """Return the expected first move of the mid from each state: G1 = (1 - Q)^-1 R1 K.
-
-    Stoikov 2018 (Quantitative Finance 18), section 3. `q` has the probabilities of a state after
-    each state while the mid stays, `r1` those of the `moves` K of the mid, in any unit of price.
+    Equal quantities are in the middle, or, if the number of buckets is even, just above it.
     """
-    expected = [sum((p * k for p, k in zip(row, moves, strict=True)), 0 * row[0]) for row in r1]
-    return [row[0] for row in _solve(_one_less(q), [[each] for each in expected])]
-
-
-def after_move(q: Matrix[N], r2: Matrix[N]) -> list[list[N]]:
-    """Return the probabilities of a state just after the first move: B = (1 - Q)^-1 R2.
-
-    `r2` has the probabilities of a state after each state when the mid moves.
-    """
-    return _solve(_one_less(q), r2)
-
-
-def adjustment(q: Matrix[N], r1: Matrix[N], moves: Vector[N], r2: Matrix[N]) -> list[N]:
-    """Return micro-price less mid in each state: G* = the sum of all B^i G1, Stoikov 2018, eq. 7.
-
-    A state with zeros only, never seen, has none. The sum is solved for: (1 - B) G* = G1, where
-    the stationary state has no adjustment. Raises ValueError where the sum diverges because the mid
-    drifts, which counts of both directions together (symmetrised) never let it do, and for states
-    that fall apart into groups.
-    """
-    seen = [i for i, row in enumerate(q) if any(row) or any(r1[i]) or any(r2[i])]
-    found = [0 * moves[0]] * len(q)
-    if not seen:
-        return found
-    q, r2 = ([[matrix[i][j] for j in seen] for i in seen] for matrix in (q, r2))
-    g1 = first_adjustment(q, [r1[i] for i in seen], moves)
-    left = _one_less(after_move(q, r2))
-    stationary = _stationary(left)
-    drift = sum((p * g for p, g in zip(stationary, g1, strict=True)), 0 * g1[0])
-    if abs(drift) > TOLERANCE * max(map(abs, g1)):
-        raise ValueError("the mid drifts, so there is no micro-price: count both directions")
-    whole = [[a + p for a, p in zip(row, stationary, strict=True)] for row in left]
-    for i, row in zip(seen, _solve(whole, [[each] for each in g1]), strict=True):
-        found[i] = row[0]
-    return found
-
-
-def _stationary(left: Matrix[N]) -> list[N]:
-    """Return the p with p (1 - B) = 0 and the sum 1, for a `left` of 1 - B."""
-    turned = [list(column) for column in zip(*left, strict=True)]
-    one = 0 * left[0][0] + 1
-    turned[-1] = [one] * len(left)  # any equation follows from the others
-    target = [[0 * one] for _ in left[:-1]] + [[one]]
-    return [row[0] for row in _solve(turned, target)]
-
-
-def _one_less(matrix: Matrix[N]) -> list[list[N]]:
-    """Return 1 - a square matrix."""
-    return [[int(i == j) - each for j, each in enumerate(row)] for i, row in enumerate(matrix)]
-
-
-def _solve(matrix: Matrix[N], right: Matrix[N]) -> list[list[N]]:
-    """Return the X of matrix X = right, by elimination. Raises ValueError for a singular matrix."""
-    size = len(matrix)
-    rows = [list(row) + list(more) for row, more in zip(matrix, right, strict=True)]
-    for place in range(size):
-        pivot = max(range(place, size), key=lambda i: abs(rows[i][place]))
-        if abs(rows[pivot][place]) < 1e-12:
-            raise ValueError("some states never lead to others: merge or leave them out")
-        rows[place], rows[pivot] = rows[pivot], rows[place]
-        rows[place] = [each / rows[place][place] for each in rows[place]]
-        for i, row in enumerate(rows):
-            if i != place and row[place]:
-                rows[i] = [a - row[place] * b for a, b in zip(row, rows[place], strict=True)]
-    return [row[size:] for row in rows]
+    if bid_qty > ask_qty:
+        return buckets - 1 - int(ask_qty * buckets // (bid_qty + ask_qty))
+    return int(bid_qty * buckets // (bid_qty + ask_qty))
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -142,8 +65,8 @@ class Table:
     adjustment: tuple[tuple[float, ...], ...]
     """In ticks, for each spread one number for each bucket of the imbalance, which are alike."""
 
-    def adjusted(self, mid: float, *, spread: float, imbalance: float) -> float:
-        """Return the micro-price; `mid` and `spread` in price units, `imbalance` 0 to 1.
+    def adjusted(self, mid: float, *, spread: float, bid_size: float, ask_size: float) -> float:
+        """Return the micro-price; `mid` and `spread` in price units, sizes at the best prices.
 
         A spread between two of the table counts as the narrower, a narrower or wider one as the
         nearest.
@@ -151,7 +74,7 @@ class Table:
         ticks = round(spread / self.tick)
         row = max(sum(each <= ticks for each in self.spreads) - 1, 0)
         buckets = self.adjustment[row]
-        bucket = min(int(imbalance * len(buckets)), len(buckets) - 1)
+        bucket = bucket_of(bid_qty=bid_size, ask_qty=ask_size, buckets=len(buckets))
         return mid + buckets[bucket] * self.tick
 
 

@@ -1,8 +1,8 @@
 """The micro-price of a tape: by how much the mid is about to move, by imbalance and spread.
 
-Stoikov 2018 (simulation.md 3.3): the state is a bucket of the imbalance, bid quantity / (bid +
-ask quantity), with a spread. Transitions are counted at each change of the best levels. With those
-that leave the mid (Q), those that move it by K (R1), and the states after a move (R2):
+Stoikov 2018 (Quantitative Finance 18): the state is a bucket of the imbalance, bid quantity / (bid
++ ask quantity), with a spread. Transitions are counted at each change of the best levels. With
+those that leave the mid (Q), those that move it by K (R1), and the states after a move (R2):
 
     G1 = (1 - Q)^-1 R1 K,   B = (1 - Q)^-1 R2,   G* = G1 + B G1 + B^2 G1 + ...
 
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from market_maker.strategies.estimate import NoEstimate
 from market_maker.strategies.linear import Matrix, T, solved
+from market_maker.strategies.microprice_model import bucket_of
 from market_maker.strategies.parts import Parts, added
 
 LEAST = 10
@@ -63,16 +64,6 @@ class MicropriceTable:
     """Transitions that were counted, without mirror images."""
     left_out: int
     """Transitions from or to a spread that has no row."""
-
-
-def bucket_of(*, bid_qty: float, ask_qty: float, buckets: int) -> int:
-    """Return the bucket of the imbalance; its mirror image is that of the quantities exchanged.
-
-    Equal quantities are in the middle, or, if the number of buckets is even, just above it.
-    """
-    if bid_qty > ask_qty:
-        return buckets - 1 - int(ask_qty * buckets // (bid_qty + ask_qty))
-    return int(bid_qty * buckets // (bid_qty + ask_qty))
 
 
 class Moves:
@@ -272,7 +263,3 @@ def _check_sum(g1: Sequence[T], b: Matrix[T], pi: Sequence[T]) -> None:
     rest = [sum(power[x][y] * float(g1[y]) for y in places) for x in places]
     if max(map(abs, rest)) > 1e-6 * largest:
         raise NoEstimate("the moves of the mid go round in a circle: the sum does not converge")
-
-
-def _times(left: float, right: float) -> float:
-    return left * right

@@ -5,8 +5,8 @@ import logging
 from market_maker.market_maker import OrderManager
 from market_maker.settings import setting, settings
 from market_maker.strategies import models
+from market_maker.strategies.estimate import RollingVolatility
 from market_maker.strategies.models import Quotes, State
-from market_maker.strategies.realised import RollingVolatility
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ VOLATILITY = {
     ),
     "VOLATILITY_RETURNS": setting(
         60,
-        "So many of the latest steps measure it, once there are half as many; 0: VOLATILITY holds.",
+        "So many steps measure it, once half of their time has been seen; 0: VOLATILITY holds.",
         low=0,
         high=10_000,
     ),
@@ -63,7 +63,9 @@ class Quoting(OrderManager):
     }
 
     def __init__(self) -> None:
-        self._realised = RollingVolatility()
+        self._realised: RollingVolatility | None = None
+        self._measures: tuple[float, int] | None = None
+        """VOLATILITY_STEP and VOLATILITY_RETURNS that `_realised` was made with."""
         self._is_measured = False
         """Whether the log has said that the volatility is a measured one."""
         self._warned_of = 0.0
@@ -76,9 +78,14 @@ class Quoting(OrderManager):
 
     def volatility(self, mid: float) -> float:
         """Return the volatility, relative, per square root of a second. Call it once a tick."""
-        most = settings.VOLATILITY_RETURNS
-        self._realised.see(mid, at=self.clock.monotonic(), step=settings.VOLATILITY_STEP, most=most)
-        found = self._realised.value(least=(most + 1) // 2) if most else None
+        measures = step, returns = settings.VOLATILITY_STEP, settings.VOLATILITY_RETURNS
+        if measures != self._measures:
+            self._measures = measures
+            self._realised = RollingVolatility(step, step * returns) if returns else None
+        found = None
+        if self._realised:
+            self._realised.add(self.clock.monotonic(), mid)
+            found = self._realised.value()
         if found is not None and not self._is_measured:
             logger.info("Volatility measured: %.3g (VOLATILITY %g).", found, settings.VOLATILITY)
         self._is_measured = found is not None

@@ -64,7 +64,7 @@ ROOMS = [
     Room(
         "strategies.models",
         files="strategies.models strategies.glft_model strategies.microprice_model "
-        "strategies.realised strategies.estimate strategies.intensity strategies.linear "
+        "strategies.estimate strategies.intensity strategies.linear "
         "strategies.market_orders strategies.own_quotes strategies.parts "
         "strategies.microprice_table",
         doors="*",

@@ -12,6 +12,7 @@ import pytest
 from market_maker.app.cli import main
 from market_maker.journal import Journal
 from market_maker.journal.file import Beginning
+from market_maker.strategies.microprice_model import table_of
 from market_maker.tapes import MadeTape, Market, Record, Trades, write_records
 from market_maker.tapes.made import MADE, VOLATILITY
 
@@ -66,8 +67,8 @@ def test_the_settings_come_first_and_can_be_pasted(
     found = json.loads(estimated(capsys, made, "--json"))
     for name, value in (
         ("VOLATILITY", found["volatility"][0]["value"]),
-        ("INTENSITY_A", found["intensity"]["a"]),
-        ("INTENSITY_K", found["intensity"]["k"]),
+        ("FILL_RATE", found["intensity"]["a"]),
+        ("FILL_DECAY", found["intensity"]["k"]),
     ):
         assert names[name] == pytest.approx(value, rel=1e-3)
     assert "1,200 returns of the mid over 1 s, 0 left out" in rest
@@ -126,7 +127,8 @@ def test_the_micro_price_is_written_as_ticks_by_spread_and_bucket(
     out = tmp_path / "table.json"
     text = estimated(capsys, made, "--microprice", out, "--buckets", 3)
     table = json.loads(out.read_text())
-    assert (table["symbol"], table["tick"], table["buckets"]) == ("BTC_USD", "0.5", 3)
+    assert table_of(out.read_text()).symbol == "BTC_USD", "the strategy reads it"
+    assert (table["symbol"], table["tick"], table["buckets"]) == ("BTC_USD", 0.5, 3)
     assert table["spreads"]
     for spread, row in zip(table["spreads"], table["adjustment"], strict=True):
         assert f"spread {spread}" in text
@@ -142,13 +144,13 @@ def test_a_tape_of_best_prices_and_trades_tells_all(capsys: Capture, tmp_path: P
     text = estimated(capsys, tmp_path / "quotes.csv", tmp_path / "trades.csv")
     assert "3 returns" in text
     assert "3 market orders in 3 s" in text
-    assert "INTENSITY_K = " in text
+    assert "FILL_DECAY = " in text
 
 
 def test_a_book_without_trades_tells_no_intensity(capsys: Capture, tmp_path: Path) -> None:
     records = (each for each in MadeTape(1, 60).records() if not isinstance(each, Trades))
     text = estimated(capsys, written(tmp_path / "book.tape", records))
-    assert "# no INTENSITY_A and INTENSITY_K: the tape has no trades" in text
+    assert "# no FILL_RATE and FILL_DECAY: the tape has no trades" in text
     assert "VOLATILITY = " in text
 
 
@@ -161,7 +163,7 @@ def test_trades_alone_tell_nothing(capsys: Capture, tmp_path: Path) -> None:
 def test_a_tape_that_is_too_short_says_what_is_missing(capsys: Capture, tmp_path: Path) -> None:
     text = estimated(capsys, written(tmp_path / "short.tape", MadeTape(1, 0.5).records()))
     assert "# no VOLATILITY: 0 returns over 1 s do not tell: it takes a longer tape" in text
-    assert "# no INTENSITY_A and INTENSITY_K: " in text
+    assert "# no FILL_RATE and FILL_DECAY: " in text
 
 
 # --- mistakes -------------------------------------------------------------------------------------
@@ -259,5 +261,5 @@ def test_a_journal_that_does_not_tell_says_why(
     about: dict[str, int], words: str, tmp_path: Path, capsys: Capture
 ) -> None:
     text = estimated(capsys, "--run", journal(tmp_path, **about))
-    assert f"# no INTENSITY_A and INTENSITY_K: {words}" in text
+    assert f"# no FILL_RATE and FILL_DECAY: {words}" in text
     assert "VOLATILITY = " in text

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market_maker.strategies.estimate import NoEstimate
+from market_maker.strategies.microprice_model import bucket_of
 from market_maker.strategies.microprice_table import (
     Moves,
     adjustment,
-    bucket_of,
 )
 
 

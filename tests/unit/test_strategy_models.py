@@ -3,8 +3,6 @@
 import itertools
 import math
 from collections.abc import Callable
-from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from market_maker.strategies import glft_model, microprice_model, models
 from market_maker.strategies.glft_model import Parameters, asymptote, before_end, closed_form
 from market_maker.strategies.microprice_model import Top
 from market_maker.strategies.models import Quotes
-from market_maker.strategies.realised import RollingVolatility
 
 # --- Avellaneda and Stoikov 2008: their simulation ------------------------------------------------
 
@@ -268,88 +265,6 @@ def test_a_position_may_be_of_many_small_orders(size: float, limit: float, posit
 # --- the micro-price ------------------------------------------------------------------------------
 
 
-def fractions(rows: list[str]) -> list[list[Fraction]]:
-    return [[Fraction(each) for each in row.split()] for row in rows]
-
-
-Q = fractions(["1/2 1/5 0", "1/5 1/5 1/5", "0 1/5 1/2"])
-R1 = fractions(["1/4 1/20", "1/5 1/5", "1/20 1/4"])
-MOVES = [Fraction(-1), Fraction(1)]
-R2 = fractions(["3/20 1/10 1/20", "1/10 1/5 1/10", "1/20 1/10 3/20"])
-
-
-def test_the_micro_price_of_three_states_is_exact() -> None:
-    first = microprice_model.first_adjustment(Q, R1, MOVES)
-    after = microprice_model.after_move(Q, R2)
-    assert first == fractions(["-2/5 0 2/5"])[0]
-    assert after[0] == fractions(["33/80 3/8 17/80"])[0]
-    assert microprice_model.adjustment(Q, R1, MOVES, R2) == fractions(["-1/2 0 1/2"])[0]
-
-
-def test_its_partial_sums_come_near_it() -> None:
-    term = microprice_model.first_adjustment(Q, R1, MOVES)
-    after, total, sums = microprice_model.after_move(Q, R2), Fraction(0), []
-    for _ in range(5):
-        total += term[2]
-        sums.append(total)
-        term = [sum((p * t for p, t in zip(row, term, strict=True)), Fraction(0)) for row in after]
-    assert sums[1:4] == [Fraction("0.48"), Fraction("0.496"), Fraction("0.4992")]
-
-
-def test_it_is_the_same_in_floats() -> None:
-    q, r1, r2 = ([[float(each) for each in row] for row in matrix] for matrix in (Q, R1, R2))
-    assert microprice_model.adjustment(q, r1, [-1.0, 1.0], r2) == pytest.approx([-0.5, 0, 0.5])
-
-
-def mirrored(rows: list[list[int]]) -> list[list[int]]:
-    """Return counts with those of the mirrored market added: bids for asks, up for down."""
-    turned = [list(reversed(row)) for row in reversed(rows)]
-    return [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(rows, turned, strict=True)]
-
-
-def counts(columns: int) -> Any:
-    row = st.lists(st.integers(1, 40), min_size=columns, max_size=columns)
-    return st.lists(row, min_size=4, max_size=4)
-
-
-@given(stays=counts(4), moves=counts(4), after=counts(4))
-def test_symmetrised_counts_give_opposite_adjustments_to_opposite_imbalances(
-    stays: list[list[int]], moves: list[list[int]], after: list[list[int]]
-) -> None:
-    """Whatever is counted: four buckets of imbalance, moves of -2, -1, 1, 2 ticks."""
-    q, r1, shares = [], [], mirrored(after)
-    for stay, move in zip(mirrored(stays), mirrored(moves), strict=True):
-        whole = sum(stay) + sum(move)
-        q.append([Fraction(each, whole) for each in stay])
-        r1.append([Fraction(each, whole) for each in move])
-    r2 = [
-        [sum(moved) * Fraction(each, sum(row)) for each in row]
-        for moved, row in zip(r1, shares, strict=True)
-    ]
-    found = microprice_model.adjustment(q, r1, [Fraction(k) for k in (-2, -1, 1, 2)], r2)
-    assert found == [-each for each in reversed(found)]
-
-
-def test_where_the_mid_drifts_there_is_none() -> None:
-    r1 = fractions(["1/20 1/4", "1/5 1/5", "1/20 1/4"])
-    with pytest.raises(ValueError, match="the mid drifts"):
-        microprice_model.adjustment(Q, r1, MOVES, R2)
-
-
-def test_a_state_that_was_never_seen_has_no_adjustment() -> None:
-    zero = Fraction(0)
-    q = [[*row, zero] for row in Q] + [[zero] * 4]
-    r2 = [[*row, zero] for row in R2] + [[zero] * 4]
-    found = microprice_model.adjustment(q, [*R1, [zero, zero]], MOVES, r2)
-    assert found == fractions(["-1/2 0 1/2 0"])[0]
-
-
-def test_states_that_never_meet_are_told() -> None:
-    q = fractions(["1/2 0", "0 1/2"])
-    with pytest.raises(ValueError, match="never lead to others"):
-        microprice_model.adjustment(q, fractions(["1/4 1/4"] * 2), MOVES, q)
-
-
 @pytest.mark.parametrize(
     ("bid_size", "ask_size", "share", "mid"),
     [
@@ -386,23 +301,24 @@ TABLE = '{"symbol": "BTC_USD", "tick": 0.5, "buckets": 2, "spreads": [1, 4], '
 
 
 @pytest.mark.parametrize(
-    ("spread", "imbalance", "adjusted"),
+    ("spread", "bid_size", "adjusted"),
     [
-        (0.5, 0.0, 99.9),
-        (0.5, 0.49, 99.9),
-        (0.5, 0.5, 100.1),
-        (0.5, 1.0, 100.1),
-        (1.5, 1.0, 100.1),
-        (2.0, 1.0, 100.3),
-        (9.0, 0.1, 99.7),
-        (0.25, 0.1, 99.9),
+        (0.5, 0, 99.9),
+        (0.5, 49, 99.9),
+        (0.5, 50, 100.1),
+        (0.5, 100, 100.1),
+        (1.5, 100, 100.1),
+        (2.0, 100, 100.3),
+        (9.0, 10, 99.7),
+        (0.25, 10, 99.9),
     ],
 )
 def test_the_table_is_looked_up_by_spread_and_bucket(
-    spread: float, imbalance: float, adjusted: float
+    spread: float, bid_size: float, adjusted: float
 ) -> None:
     table = microprice_model.table_of(TABLE + '"adjustment": [[-0.2, 0.2], [-0.6, 0.6]], "n": 7}')
-    assert table.adjusted(100, spread=spread, imbalance=imbalance) == pytest.approx(adjusted)
+    sizes = {"bid_size": bid_size, "ask_size": 100 - bid_size}
+    assert table.adjusted(100, spread=spread, **sizes) == pytest.approx(adjusted)
 
 
 GOOD = TABLE + '"adjustment": [[-0.2, 0.2], [-0.6, 0.6]]}'
@@ -542,33 +458,6 @@ def test_the_half_spread_follows_the_volatility_between_floor_and_cap(
         sigma=sigma, horizon=16, factor=2, mid=4000, tick=0.5, floor=2, cap=100
     )
     assert found == pytest.approx(half)
-
-
-@pytest.mark.parametrize("step", [0.3, 1, 7])
-def test_steps_of_one_size_have_that_volatility(step: float) -> None:
-    seen, move = RollingVolatility(), 0.002
-    for turn in range(41):
-        seen.see(100 * math.exp(move * (turn % 2)), at=turn * step, step=step * 1.05, most=30)
-    assert seen.value(least=30) == pytest.approx(move / math.sqrt(step), rel=1e-12)
-
-
-def test_looks_between_two_steps_do_not_count_and_late_ones_count_as_long_as_they_took() -> None:
-    seen = RollingVolatility()
-    for at, price in ((0, 100), (4, 500), (10, 101), (12, 7), (30, 102)):
-        seen.see(price, at=at, step=10, most=10)
-    expected = (math.log(1.01) ** 2 + math.log(102 / 101) ** 2) / 30
-    assert seen.value(least=2) == pytest.approx(math.sqrt(expected), rel=1e-12)
-    assert seen.value(least=3) is None
-
-
-def test_only_the_latest_steps_count_and_none_from_before_a_hole() -> None:
-    seen = RollingVolatility()
-    for at, price in ((0, 100), (1, 200), (2, 201), (3, 202)):
-        seen.see(price, at=at, step=1, most=2)
-    expected = (math.log(201 / 200) ** 2 + math.log(202 / 201) ** 2) / 2
-    assert seen.value(least=2) == pytest.approx(math.sqrt(expected), rel=1e-12)
-    seen.see(300, at=3600, step=1, most=2)
-    assert seen.value(least=1) is None
 
 
 @pytest.mark.parametrize(
