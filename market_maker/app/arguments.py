@@ -4,6 +4,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from market_maker import __version__
 from market_maker.settings import FILE
 from market_maker.strategies import READY
 
-T = TypeVar("T", int, float)
+T = TypeVar("T", int, float, Decimal)
 
 DEFAULT_STRATEGY = "market_maker.market_maker:OrderManager"
 STRATEGIES = f"{', '.join(READY)}; or your own: FILE.py, FILE.py:CLASS or MODULE:CLASS"
@@ -25,6 +26,7 @@ COMMANDS = {
     "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
     "setup": f"Write {FILE} here from the example; never over an existing one.",
     "check": "Check settings, connections, clock, key and open orders. Sends no order.",
+    "plan": "Show what these settings would do now, before money. Sends no order.",
     "cancel": "Cancel every open order with our prefix, and prove that none is left.",
     "paper": "Serve the paper exchange on this machine until Ctrl-C.",
     "docs": "Show a page of the documentation; without PAGE, list the pages.",
@@ -40,10 +42,12 @@ COMMANDS = {
     "sweep": "Run many back-tests after a plan, and tell the settings that did well apart.",
 }
 FOR_RUNS = ("runs", "report", "status", "why", "web")
+WITH_MARKET = ("", "paper", "plan")
 FOR_TAPES = ("record", "tape", "backtest", "replay", "sweep")
 EPILOG = """commands:
   marketmaker setup     write settings.py
   marketmaker check     check settings, connections and key; sends no order
+  marketmaker plan      show what the settings would do; sends no order
   marketmaker cancel    cancel all own orders; needs no running bot
   marketmaker paper     serve the paper exchange alone
   marketmaker docs      show the documentation
@@ -75,10 +79,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="" if name else EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if name in FOR_TAPES:
-        from market_maker.app import tape_arguments
-
-        tape_arguments.add_for_tapes(parser, name)
+    _add_of_others(parser, name)
     if name not in {"paper", "setup", "docs", *FOR_RUNS, *FOR_TAPES}:
         parser.add_argument("symbol", nargs="?", metavar="SYMBOL", help="instead of the settings'")
         parser.add_argument(
@@ -87,10 +88,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if name == "docs":
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
-    if name in FOR_RUNS:
-        from market_maker.app import report_arguments
-
-        report_arguments.add_for_runs(parser, name)
     if name == "cancel":
         parser.add_argument(
             "--halt",
@@ -113,8 +110,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if name == "paper":
         _add_for_paper(parser)
-    if name in {"paper", ""}:
+    if name in WITH_MARKET:
         _add_for_market(parser)
+    if name in {"", "plan"}:
+        _add_for_strategy(parser)
     if not name:
         _add_for_run(parser)
     arguments = parser.parse_args(argv[1:] if name else argv)
@@ -133,6 +132,22 @@ def program() -> str:
         return "python -m market_maker"
     is_script = (started.parent / "setup.py").exists()
     return "python marketmaker" if is_script else "marketmaker"
+
+
+def _add_of_others(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the arguments of commands that have a file of their own for them."""
+    if name in FOR_TAPES:
+        from market_maker.app import tape_arguments
+
+        tape_arguments.add_for_tapes(parser, name)
+    if name in FOR_RUNS:
+        from market_maker.app import report_arguments
+
+        report_arguments.add_for_runs(parser, name)
+    if name == "plan":
+        from market_maker.app import plan_arguments
+
+        plan_arguments.add_for_plan(parser)
 
 
 def _add_for_paper(parser: argparse.ArgumentParser) -> None:
@@ -169,12 +184,12 @@ def _add_for_market(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="another seed, another market")
     parser.add_argument(
         "--volatility",
-        type=_factor,
+        type=factor,
         metavar="X",
         help="of the synthetic market; 1: a real one's; default: 8",
     )
     parser.add_argument(
-        "--speed", type=_factor, metavar="X", help="how fast market and tape live; default: 1"
+        "--speed", type=factor, metavar="X", help="how fast market and tape live; default: 1"
     )
     parser.add_argument(
         "--latency",
@@ -184,15 +199,18 @@ def _add_for_market(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_for_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--paper", action="store_true", help="trade on the built-in paper exchange")
-    parser.add_argument("--dry-run", action="store_true", help="send no order")
+def _add_for_strategy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy",
         default=DEFAULT_STRATEGY,
         metavar="NAME",
         help=STRATEGIES,
     )
+    parser.add_argument("--paper", action="store_true", help="use the built-in paper exchange")
+
+
+def _add_for_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="send no order")
     parser.add_argument("--loops", type=_positive, metavar="N", help="stop cleanly after N ticks")
     parser.add_argument(
         "--no-guard", action="store_true", help="run without the process that cancels for us"
@@ -224,7 +242,9 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
         error("--check makes no report: it goes without --html and --json")
     if arguments.command == "cancel" and arguments.yes and not arguments.close:
         error("--yes goes with --close")
-    if arguments.command not in {"paper", ""}:
+    if arguments.command == "plan":
+        arguments.change = dict(arguments.change)
+    if arguments.command not in WITH_MARKET:
         return
     has_exchange = arguments.command == "paper" or arguments.paper
     for option, default in {"tape": None, **PAPER_MARKET}.items():
@@ -236,22 +256,24 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
         error("--tape-as goes with --tape")
 
 
-def _factor(text: str) -> float:
-    return _number(text, float, 0.01, 100)
+def factor(text: str) -> float:
+    """Return a number from 0.01 to 100. Raises argparse.ArgumentTypeError for any other."""
+    return number_in(text, float, 0.01, 100)
 
 
 def _latency(text: str) -> float:
-    return _number(text, float, 0, 10_000)
+    return number_in(text, float, 0, 10_000)
 
 
 def _positive(text: str) -> int:
-    return _number(text, int, 1, 10**9)
+    return number_in(text, int, 1, 10**9)
 
 
-def _number(text: str, kind: Callable[[str], T], low: float, high: float) -> T:
+def number_in(text: str, kind: Callable[[str], T], low: float, high: float) -> T:
+    """Return a number from `low` to `high`. Raises argparse.ArgumentTypeError for any other."""
     try:
         number = kind(text)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         number = None
     if number is None or not low <= number <= high:
         raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}, not {text!r}")

@@ -177,6 +177,12 @@ def _check(arguments: argparse.Namespace) -> None:
         raise kind(f"failed: {', '.join(failed)}")
 
 
+def _plan(arguments: argparse.Namespace) -> None:
+    from market_maker.app import plan
+
+    print(plan.plan(arguments), end="")
+
+
 def _docs(arguments: argparse.Namespace) -> None:
     import pydoc
 
@@ -271,6 +277,7 @@ COMMANDS = {
     "": _run,
     "setup": _setup,
     "check": _check,
+    "plan": _plan,
     "cancel": _cancel,
     "paper": _paper,
     "docs": _docs,

@@ -42,9 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
     logs.when_unread(lambda: os.kill(os.getpid(), signal.SIGTERM))  # nobody sees what it does
     paper: PaperChild | None = None
     try:
-        paper = _paper_exchange(arguments) if arguments.paper else None
+        paper = paper_exchange(arguments) if arguments.paper else None
         load(
-            arguments, _overrides(arguments, paper), may_be_missing=arguments.paper, is_strict=False
+            arguments, overrides(arguments, paper), may_be_missing=arguments.paper, is_strict=False
         )
         logger.info("Times are local, %s.", utc_offset())
         if container.is_inside() and not (settings.DRY_RUN or arguments.no_guard or paper):
@@ -104,10 +104,10 @@ def _run(
     return bot
 
 
-def _overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dict[str, Any]:
+def overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dict[str, Any]:
     """Return the settings that the command line decides."""
     decided: dict[str, Any] = {}
-    if arguments.log_level:
+    if getattr(arguments, "log_level", None):
         decided["LOG_LEVEL"] = arguments.log_level.upper()
     if paper:
         decided |= {
@@ -117,12 +117,12 @@ def _overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dic
             "API_SECRET": paper.secret,
             "DRY_RUN": False,
         }
-    if arguments.dry_run:
+    if getattr(arguments, "dry_run", False):
         decided["DRY_RUN"] = True
     return decided
 
 
-def _paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
+def paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     """Return a paper exchange of our own: new, or the one from before a restart."""
     from market_maker.app.paper_child import PaperChild
 

@@ -1,10 +1,33 @@
-"""Pure: valuation, position, profit, fees and the balance audited."""
+"""Pure: valuation, position, profit, fees, margin and the balance audited."""
 
 from market_maker.money.balance import Step
 from market_maker.money.fees import Rates
+from market_maker.money.margin import (
+    Leverage,
+    Stake,
+    bound,
+    liquidation_price,
+    margin_left,
+    order_margin,
+)
 from market_maker.money.money import Booked, Money
 from market_maker.money.position import Jump, PositionLedger
 from market_maker.money.valuation import value
 from market_maker.money.virtual import VirtualLedger
 
-__all__ = ["Booked", "Jump", "Money", "PositionLedger", "Rates", "Step", "VirtualLedger", "value"]
+__all__ = [
+    "Booked",
+    "Jump",
+    "Leverage",
+    "Money",
+    "PositionLedger",
+    "Rates",
+    "Stake",
+    "Step",
+    "VirtualLedger",
+    "bound",
+    "liquidation_price",
+    "margin_left",
+    "order_margin",
+    "value",
+]

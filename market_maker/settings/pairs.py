@@ -1,12 +1,17 @@
 """Settings of the ladder that are each right, and together not what one would expect."""
 
+import math
+
 from market_maker.settings.schema import SettingsBase
 
 
-def doubtful_pairs(given: SettingsBase, *, tick: float, price: float) -> list[str]:
+def doubtful_pairs(
+    given: SettingsBase, *, tick: float, price: float, face: float = 1.0
+) -> list[str]:
     """Return in words which settings of the ladder work against each other.
 
-    `tick` is the price step of the market and `price` about where it is.
+    `tick` is the price step of the market, `price` about where it is (infinite: not known), and
+    `face` the face value of a contract in the quote currency.
     """
     pairs, step = given.ORDER_PAIRS, given.ORDER_STEP_SIZE
     largest = given.ORDER_START_SIZE + (pairs - 1) * step
@@ -15,6 +20,7 @@ def doubtful_pairs(given: SettingsBase, *, tick: float, price: float) -> list[st
         largest, total = given.MAX_ORDER_SIZE, pairs * given.MIN_ORDER_SIZE
     room_up = given.MAX_POSITION if given.CHECK_POSITION_LIMITS else total
     room_down = -given.MIN_POSITION if given.CHECK_POSITION_LIMITS else total
+    worth = 2 * total * (price if given.INSTRUMENTTYPE == "bb" else face / price)
     cases = [
         (
             given.RELIST_INTERVAL >= given.INTERVAL,
@@ -45,6 +51,16 @@ def doubtful_pairs(given: SettingsBase, *, tick: float, price: float) -> list[st
             largest > given.MAX_ORDER_QTY,
             f"the largest level is {largest:g}, MAX_ORDER_QTY is {given.MAX_ORDER_QTY:g}: larger "
             "levels are not placed",
+        ),
+        (
+            0 < given.MAX_OPEN_VALUE < worth < math.inf,
+            f"the ladder is worth about {worth:.6g} {given.SETTLECURRENCY}, "
+            f"MAX_OPEN_VALUE is {given.MAX_OPEN_VALUE:g}: the levels beyond it are not placed",
+        ),
+        (
+            0 < given.MIN_SPREAD < 2 * given.TAKER_FEE,
+            f"MIN_SPREAD {given.MIN_SPREAD:g} is under twice TAKER_FEE {given.TAKER_FEE:g}: "
+            "closing a fill at the market may cost more than the spread earns",
         ),
         (
             pairs > given.MAX_FILLS,

@@ -6,7 +6,7 @@ connections      what stands for sockets and threads
 world            one exchange, one network and what a bot there is given
 recorded_market  a tape as the other participants      latency  how long requests travel
 backtest         a bot on a tape, with its journal     check    whether it knows what comes
-replay           recorded decisions, decided again     restage  a strategy on recorded facts
+replay           recorded decisions, decided again     restage  a strategy on other facts
 plan, draws      what a sweep is to try                trials   one trial: its key and its result
 claims, results  the directory that workers share      sweep    all trials of a plan
 """

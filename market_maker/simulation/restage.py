@@ -1,13 +1,15 @@
-"""A strategy before the recorded facts of a run again: does it want the same orders?"""
+"""A strategy before facts of another time: those of a run again, or those seen just now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 
+from market_maker.errors import MarketMakerError
 from market_maker.journal import Run
 from market_maker.market_maker import OrderManager
 from market_maker.models import Margin, OpenOrder, OrderRequest, Plan, Snapshot
+from market_maker.models import Side as OwnSide
 from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.exchange import Exchange
@@ -41,17 +43,30 @@ class Wish:
         return self.then == self.now and not self.error
 
 
+Book = Mapping[OwnSide, Sequence[tuple[Decimal, Decimal]]]
+"""(price, quantity) of the levels of each side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a strategy is to decide on: a snapshot, its time in ms UTC, and the order book."""
+
+    time_ms: int
+    snapshot: Snapshot
+    book: Book
+
+
 class Shown:
-    """In the place of a view: shows a recorded snapshot."""
+    """In the place of a view: shows a given snapshot."""
 
     is_known = True
 
-    def __init__(self, decided: Decided) -> None:
-        self.set(decided)
+    def __init__(self, seen: Snapshot, then: Snapshot) -> None:
+        self.set(seen, then)
 
-    def set(self, decided: Decided) -> None:
-        """Show what the strategy saw, and once it has decided what there was then."""
-        self._now, self._next = decided.seen or decided.snapshot, decided.snapshot
+    def set(self, seen: Snapshot, then: Snapshot) -> None:
+        """Show what the strategy sees, and once it has decided what there was `then`."""
+        self._now, self._next = seen, then
 
     def begin_tick(self) -> None:
         """Do nothing."""
@@ -91,29 +106,63 @@ def restage(
     shown = {name: value for name, value in run.settings.items() if name not in CONNECTION}
     settings.load(None, overrides={**shown, **CONNECTION}, is_strict=False)
     world = _world(first.snapshot, first_ms - BEFORE_MS)
-    bot = kind.made_with(world.runtime())
-    stage = Shown(first)
-    bot.exchange.view = stage  # type: ignore[assignment]
-    bot.exchange.execute = _send_nothing  # type: ignore[method-assign]
+    bot, stage = _on_stage(world, kind, first.snapshot)
     found = []
     for time_ms, then in chain([(first_ms, first)], decided):
         step()
         world.timeline.sleep((time_ms - world.timeline.true_ms()) / 1000)
-        stage.set(then)
-        now, error = _wanted(bot, is_reducing=then.limits.reducing)
-        found.append(Wish(time_ms, then.wanted, now, error))
+        stage.set(then.seen or then.snapshot, then.snapshot)
+        now, error = _decided(bot, is_reducing=then.limits.reducing)
+        found.append(Wish(time_ms, then.wanted, now[-1].wanted if now else (), error))
     bot.exchange.close()
     return found
+
+
+def decide_on(
+    looks: Sequence[Seen], kind: type[OrderManager], step: Callable[[], None] = lambda: None
+) -> list[Decided]:
+    """Let a strategy decide on each of these facts, in order; return what it decided on the last.
+
+    Nothing is sent. The settings in force have to be those of `CONNECTION`. Raises
+    MarketMakerError with what the strategy raised on the last, and what the start of a bot raises.
+    """
+    first = looks[0]
+    world = _world(first.snapshot, first.time_ms - BEFORE_MS, first.book)
+    bot, stage = _on_stage(world, kind, first.snapshot)
+    try:
+        decided: list[Decided] = []
+        error = ""
+        for look in looks:
+            step()
+            world.timeline.sleep((look.time_ms - world.timeline.true_ms()) / 1000)
+            stage.set(look.snapshot, look.snapshot)
+            decided, error = _decided(bot, is_reducing=False)
+    finally:
+        bot.exchange.close()
+    if error:
+        raise MarketMakerError(f"the strategy raised {error}")
+    return decided
+
+
+def _on_stage(
+    world: World, kind: type[OrderManager], snapshot: Snapshot
+) -> tuple[OrderManager, Shown]:
+    """Return a bot that is shown what it is given, and sends nothing."""
+    bot = kind.made_with(world.runtime())
+    stage = Shown(snapshot, snapshot)
+    bot.exchange.view = stage  # type: ignore[assignment]
+    bot.exchange.execute = _send_nothing  # type: ignore[method-assign]
+    return bot, stage
 
 
 def _send_nothing(plan: Plan) -> int:  # noqa: ARG001
     return 0
 
 
-def _wanted(bot: OrderManager, *, is_reducing: bool) -> tuple[tuple[OrderRequest, ...], str]:
-    """Return what a strategy wants in one tick, and what it raised."""
-    wanted: list[Decided] = []
-    bot.exchange.records.decision = wanted.append  # type: ignore[method-assign,assignment]
+def _decided(bot: OrderManager, *, is_reducing: bool) -> tuple[list[Decided], str]:
+    """Return what a strategy decides in one tick, and what it raised."""
+    decided: list[Decided] = []
+    bot.exchange.records.decision = decided.append  # type: ignore[method-assign,assignment]
     state = TradingState.REDUCING if is_reducing else TradingState.ACTIVE
     bot.loop.health, bot.loop.is_ticking = Health(state, ""), True
     bot.loop.asked_at = bot.clock.monotonic()
@@ -123,14 +172,14 @@ def _wanted(bot: OrderManager, *, is_reducing: bool) -> tuple[tuple[OrderRequest
         if returned is not None:
             bot.loop.take_returned(returned)
     except Exception as error:
-        return (), f"{type(error).__name__}: {error}"
+        return [], f"{type(error).__name__}: {error}"
     finally:
         bot.loop.is_ticking = False
-    return (wanted[-1].wanted if wanted else ()), ""
+    return decided, ""
 
 
-def _world(snapshot: Snapshot, start_ms: int) -> World:
-    """Return a world in which a bot of this market can start."""
+def _world(snapshot: Snapshot, start_ms: int, book: Book | None = None) -> World:
+    """Return a world in which a bot of this market can start; without a book it has best prices."""
     known, ticker = snapshot.instrument, snapshot.ticker
     key = Key(known.instrument_type, known.settle_currency, known.symbol)
     price = known.valuation_price or ticker.near
@@ -142,10 +191,12 @@ def _world(snapshot: Snapshot, start_ms: int) -> World:
         exchange.ledger.deposit(OWNER, wallet, asset, FUNDS)
     bid, ask = (int(each / known.tick) for each in (ticker.bid or price, ticker.ask or price))
     world = World(exchange, seed=1, start_ms=start_ms)
-    moves: list[Move] = [
-        Depth(Side.BUY, bid, 1),
-        Depth(Side.SELL, max(ask, bid + 1), 1),
-        Index(price),
-    ]
-    world.venue.play(key, moves, start_ms)
+    moves: list[Move] = [Depth(Side.BUY, bid, 1), Depth(Side.SELL, max(ask, bid + 1), 1)]
+    if book:
+        moves = [
+            Depth(side, int(price / known.tick), max(int(qty / known.lot), 1))
+            for own, side in ((OwnSide.BUY, Side.BUY), (OwnSide.SELL, Side.SELL))
+            for price, qty in book[own]
+        ]
+    world.venue.play(key, [*moves, Index(price)], start_ms)
     return world

@@ -21,7 +21,7 @@ from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.records import MakesJournal
 from market_maker.trading.run import Run, within_session
 from market_maker.trading.runtime import SCRIPT, Runtime
-from market_maker.trading.startup import PairDoubts, check_sizes
+from market_maker.trading.startup import PairDoubts, check_sizes, unknown_to
 from market_maker.trading.status import Status, log_start
 
 __all__ = [
@@ -37,5 +37,6 @@ __all__ = [
     "Status",
     "check_sizes",
     "log_start",
+    "unknown_to",
     "within_session",
 ]

@@ -20,6 +20,7 @@ from market_maker.errors import (
 from market_maker.gte import GTE
 from market_maker.money import Money
 from market_maker.settings import doubtful_pairs, settings
+from market_maker.trading import bitmex_names
 from market_maker.trading.monitor import EMPTY_AFTER, Monitor
 from market_maker.ws.ws_thread import GTEWebsocket
 
@@ -38,7 +39,7 @@ def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> Non
     try:
         gte.instrument_query()  # also learns the venue's time for the login
     except (BadParameter, MetadataFault) as error:
-        raise SettingsError(_unknown(gte) or str(error)) from None
+        raise SettingsError(unknown_to(gte) or str(error)) from None
     except Temporary as error:
         raise VenueUnreachable(str(error)) from None
     feed.start()
@@ -79,7 +80,8 @@ class PairDoubts:
         if settings.path is None:
             return
         price = instrument["markPrice"] or instrument["lastPrice"] or math.inf
-        found = doubtful_pairs(settings, tick=instrument["tickSize"], price=price)
+        face = abs(instrument["multiplier"]) / bitmex_names.COIN
+        found = doubtful_pairs(settings, tick=instrument["tickSize"], price=price, face=face)
         found += wrong_sizes(Decimal(str(instrument["lotSize"])))  # after a reload
         for text in found:
             if text not in self._said:
@@ -87,8 +89,8 @@ class PairDoubts:
         self._said = found
 
 
-def _unknown(gte: GTE) -> str:
-    """Return which setting names what the venue does not have, and what it has instead."""
+def unknown_to(gte: GTE) -> str:
+    """Return which setting names what the venue does not have, and what it has; empty if none."""
     account, area = gte.account, gte.account.settle_currency
     try:
         areas = gte.asset_query()

@@ -36,6 +36,7 @@ ROOMS = [
     Room("money", doors=".", pure=True, uses=""),
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
+    Room("outlook", doors=".", pure=True, uses="money strategy"),
     Room("auth", files="auth", doors="auth", uses=""),
     Room(
         "wire",

@@ -30,7 +30,16 @@ def doubts(**changed: Any) -> list[str]:
     [
         ({"RELIST_INTERVAL": 0.005}, "RELIST_INTERVAL 0.005 is not below INTERVAL 0.005"),
         ({"INTERVAL": 0.0005}, "RELIST_INTERVAL 0.001 is not below INTERVAL 0.0005"),
-        ({"MIN_SPREAD": 0.0005}, "RELIST_INTERVAL 0.001 is above MIN_SPREAD 0.0005"),
+        (
+            {"MIN_SPREAD": 0.0005, "TAKER_FEE": 0.0002},
+            "RELIST_INTERVAL 0.001 is above MIN_SPREAD 0.0005",
+        ),
+        ({"MIN_SPREAD": 0.0014}, "MIN_SPREAD 0.0014 is under twice TAKER_FEE 0.00075"),
+        ({"MAX_OPEN_VALUE": 0.1}, "is worth about 0.141176 BTC, MAX_OPEN_VALUE is 0.1"),
+        (
+            {"INSTRUMENTTYPE": "bb", "SETTLECURRENCY": "USDT", "MAX_OPEN_VALUE": 10**7},
+            "is worth about 1.02e+07 USDT, MAX_OPEN_VALUE is 1e+07",
+        ),
         (
             {"INTERVAL": 0.00005, "RELIST_INTERVAL": 0},
             "INTERVAL 5e-05 is 0.425 at 8500, less than the tick 0.5",
@@ -64,6 +73,7 @@ def test_settings_that_work_against_each_other_are_named(
         {"MAX_POSITION": 600, "MIN_POSITION": -600, "MAX_FILLS": 3, "MAX_ORDER_QTY": 300},
         {"MAX_POSITION": 1, "MIN_POSITION": -1, "CHECK_POSITION_LIMITS": False},
         {"MIN_SPREAD": 0, "RELIST_INTERVAL": 0.004},
+        {"MIN_SPREAD": 0.0015, "MAX_OPEN_VALUE": 0.15},
         {"POSITION_MODE": "hedge"},
     ],
 )
