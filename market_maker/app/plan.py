@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import random
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from market_maker.app import look, run
@@ -111,7 +113,10 @@ def outlook_with(
     volatility = seen.volatility or usual()
     if hourly is not None:
         volatility = Volatility.of_hour(hourly / 100, "as --hourly-move says")
+    chance = random.Random(1)  # the same walk each time, so that two plans can be compared
     basis = Basis(
         snapshot=snapshot, leverage=seen.leverage, volatility=volatility, notes=seen.notes
     )
-    return outlook_of([each.decision for each in decided], basis, rules)
+    return outlook_of(
+        [each.decision for each in decided], basis, rules, partial(chance.gauss, 0.0, 1.0)
+    )

@@ -1,7 +1,7 @@
 """The outlook: what a decision would put up, bind, cost and risk."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -57,8 +57,13 @@ class Outlook:
         return self.bound[self.basis.snapshot.instrument.settle_currency] / total if total else ZERO
 
 
-def outlook_of(decisions: Sequence[Decision], basis: Basis, rules: Rules) -> Outlook:
-    """Return what the decisions of one tick would mean, made where no own order rests."""
+def outlook_of(
+    decisions: Sequence[Decision], basis: Basis, rules: Rules, draw: Callable[[], float]
+) -> Outlook:
+    """Return what the decisions of one tick would mean, made where no own order rests.
+
+    `draw` returns standard normal deviates (see `requests.expected`).
+    """
     instrument, mid = basis.snapshot.instrument, basis.snapshot.ticker.near or basis.price
     orders = [order for each in decisions for order in each.plan.create]
     orders.sort(key=lambda order: (order.side is Side.SELL, -order.side.sign * order.price))
@@ -79,6 +84,7 @@ def outlook_of(decisions: Sequence[Decision], basis: Basis, rules: Rules) -> Out
             relist=rules.relist,
             seconds=rules.seconds,
             volatility=basis.volatility,
+            draw=draw,
         ),
         bound=bound(instrument, orders, basis.leverage),
         position_margin=_position_margin(basis),

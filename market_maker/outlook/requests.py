@@ -1,7 +1,7 @@
 """How often a ladder moves when the price does, and how much the price moves."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
@@ -20,11 +20,11 @@ from market_maker.models import (
 )
 from market_maker.strategy import Limits, decide
 
-OVERSHOOT = 0.5826
-"""How far a walk that is looked at once a step passes a limit, in standard deviations of a step.
-
-It is -zeta(1/2) / sqrt(2 pi): Broadie, Glasserman and Kou 1997, Mathematical Finance 7(4).
-"""
+EVENTS, WORK = 300, 20_000
+"""So often the ladder moves in an estimate, and so many orders in all at most, within reason."""
+FEWEST = 20
+FINE = 30
+"""A walk takes about so many steps, squared, to leave RELIST_INTERVAL: more tell no more."""
 LEAST = 10
 """So few returns are no estimate."""
 HOUR = 3600.0
@@ -53,16 +53,16 @@ class Volatility:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What keeps the ladder where it should be, while nothing fills."""
+    """What keeps the ladder where it should be, while nothing fills; means of an estimate."""
 
-    each_time: int
-    """Cancels and creates when the price has moved just beyond RELIST_INTERVAL."""
+    each_time: float
+    """Cancels and creates when an order has been left behind by RELIST_INTERVAL."""
     every: float
-    """Seconds from one such move to the next, on average; infinite if there is nothing to move."""
+    """Seconds from one such time to the next; infinite where the price does not move."""
 
     @property
     def per_minute(self) -> float:
-        """Requests in a minute, on average."""
+        """Requests in a minute."""
         return self.each_time * 60 / self.every
 
 
@@ -94,34 +94,45 @@ def expected(
     relist: Decimal,
     seconds: float,
     volatility: Volatility,
+    draw: Callable[[], float],
 ) -> Requests:
-    """Return the requests that a ladder needs which moves with the price and keeps its sizes.
+    """Estimate the requests of a ladder that moves with the price and keeps its sizes.
 
-    One move just beyond `relist` is planned as the bot plans it. If it leaves the kept orders x off
-    their places, the next is due when a random walk that starts at x has left +-relist. On average
-    that takes (r^2 - x^2) / volatility^2, with r = relist + OVERSHOOT * volatility * sqrt(seconds),
-    as the price is looked at every `seconds`; never less than one look.
+    The price takes a random walk with this volatility and is looked at every `seconds`. Each time
+    that an order is further than `relist` from its place, all is planned as the bot plans it, and
+    done at once. `draw` returns a standard normal deviate. With 300 such times the standard error
+    is about 5 %.
     """
-    if not orders:
+    sigma, apart = volatility.per_root_second, float(relist)
+    if not orders or not sigma:
         return Requests(0, math.inf)
-    moved = [_moved(each, relist, snapshot.instrument) for each in orders]
+    step = max(seconds, (apart / FINE / sigma) ** 2)
+    size = sigma * math.sqrt(step)
     resting = tuple(each.accepted(str(n)) for n, each in enumerate(orders, start=1))
-    plan = decide(moved, _bare(snapshot, resting), NO_LIMITS, relist=relist).plan
-    sigma = volatility.per_root_second
-    each_time = len(plan.cancel) + len(moved) - len(plan.keep)
-    if not sigma or not each_time:
-        return Requests(each_time, math.inf)
-    fresh = {(order.side, order.price) for order in (*plan.create, *plan.deferred)}
-    served = [order for order in moved if (order.side, order.price) not in fresh]
-    reach = float(relist) + OVERSHOOT * sigma * math.sqrt(seconds)
-    due = max(reach**2 - _farthest(plan.keep, served) ** 2, 0.0) / sigma**2
-    return Requests(each_time, max(due, seconds))
+    wanted_times = max(min(EVENTS, WORK // len(orders)), FEWEST)
+    level, steps, times, requests = 0.0, 0, 0, 0
+    low, high = _bounds(resting, orders, apart)
+    while times < wanted_times:
+        level += size * draw()
+        steps += 1
+        if low <= level <= high:
+            continue
+        moved = [_moved(each, level, snapshot.instrument) for each in orders]
+        plan = decide(moved, _bare(snapshot, resting), NO_LIMITS, relist=relist).plan
+        new = plan.create + plan.deferred
+        resting = plan.keep + tuple(
+            each.accepted(f"{steps}-{n}") for n, each in enumerate(new, start=1)
+        )
+        requests += len(plan.cancel) + len(new)
+        times += 1
+        low, high = _bounds(resting, orders, apart)
+    return Requests(requests / times, steps * step / times)
 
 
-def _moved(order: OrderRequest, relist: Decimal, instrument: Instrument) -> OrderRequest:
-    """Return an order moved up to where its old price is just beyond `relist` of the new one."""
-    price = to_grid(order.price / (1 - relist), instrument.tick) + instrument.tick
-    return replace(order, price=price, close=False)
+def _moved(order: OrderRequest, level: float, instrument: Instrument) -> OrderRequest:
+    """Return an order where it is wanted once the log of the price has changed by `level`."""
+    price = to_grid(float(order.price) * math.exp(level), instrument.tick)
+    return replace(order, price=max(price, instrument.tick), close=False)
 
 
 def _bare(snapshot: Snapshot, orders: tuple[OpenOrder, ...]) -> Snapshot:
@@ -137,9 +148,18 @@ def _bare(snapshot: Snapshot, orders: tuple[OpenOrder, ...]) -> Snapshot:
     )
 
 
-def _farthest(kept: Iterable[OrderRequest], served: Iterable[OrderRequest]) -> float:
-    """Return how far a kept order is off its place at most, as a fraction; pairs do not cross."""
-    by_size, found = attrgetter("side.value", "qty", "price"), 0.0
-    for order, place in zip(sorted(kept, key=by_size), sorted(served, key=by_size), strict=False):
-        found = max(found, float(abs(order.price / place.price - 1)))
-    return found
+def _bounds(
+    resting: Iterable[OrderRequest], places: Iterable[OrderRequest], apart: float
+) -> tuple[float, float]:
+    """Return between which levels no order is left behind; places are those of level 0.
+
+    Orders of one size serve their places by rank (see `strategy.convergence`).
+    """
+    by_size, low, high = attrgetter("side.value", "qty", "price"), -math.inf, math.inf
+    for order, place in zip(
+        sorted(resting, key=by_size), sorted(places, key=by_size), strict=False
+    ):
+        off = math.log(order.price / place.price)
+        low = max(low, off - math.log1p(apart))
+        high = min(high, off - math.log1p(-apart))
+    return low, high

@@ -21,6 +21,8 @@ FIRST, LAST = 4, 2
 BARS = 4
 """So many bars at most are drawn of each side."""
 INDENT = 11
+FAR = Decimal("0.95")
+"""A liquidation further off than this part of the price is shown as far off."""
 
 
 def in_text(found: Outlook) -> str:
@@ -145,7 +147,7 @@ def _table(found: Outlook) -> Iterator[str]:
     length = max(len(buys), len(sells))
     if not length:
         return
-    head = f"{'price':>10}{'size':>9}{'margin':>11}{'away':>7}"
+    head = f"{'price':>10}{'size':>9}{'margin':>10}{'away':>7}"
     yield ""
     yield f"{'level':<6}{head}  {head}"
     shown = [*range(length)]
@@ -162,11 +164,11 @@ def _table(found: Outlook) -> Iterator[str]:
 
 def _level(levels: Sequence[Level], place: int) -> str:
     if place >= len(levels):
-        return f"{'':>37}"
+        return f"{'':>36}"
     level = levels[place]
     size = plain(level.order.qty) + ("c" if level.order.close else "")
-    margin = f"{level.margin:.6f}"
-    return f"{plain(level.order.price):>10}{size:>9}{margin:>11}{level.away:>+7.1%}"
+    margin = _short(level.margin)
+    return f"{plain(level.order.price):>10}{size:>9}{margin:>10}{level.away:>+7.1%}"
 
 
 def _drawing(found: Outlook) -> Iterator[str]:
@@ -212,12 +214,16 @@ def _dropped(found: Outlook) -> Iterator[str]:
 def _figures(found: Outlook) -> Iterator[str]:
     requests, volatility = found.requests, found.basis.volatility
     currency = found.basis.snapshot.instrument.settle_currency
-    every = "never" if math.isinf(requests.every) else f"every {_seconds(requests.every)}"
+    why = "no order has to move"
+    if not math.isinf(requests.every):
+        why = (
+            f"every {_seconds(requests.every)} the price leaves RELIST_INTERVAL "
+            f"{plain(found.rules.relist)}, and {requests.each_time:.3g} cancels and creates follow"
+        )
     yield from _entry(
         "Requests",
-        f"{requests.per_minute:.3g} a minute: {every} the price leaves RELIST_INTERVAL "
-        f"{plain(found.rules.relist)}, and {requests.each_time} cancels and creates follow it; "
-        f"at {volatility.hourly:.2%} an hour, {volatility.source}. Fills come on top.",
+        f"{requests.per_minute:.3g} a minute: {why}; at {volatility.hourly:.2%} an hour, "
+        f"{volatility.source}. Fills come on top.",
     )
     amounts = ", ".join(f"{plain(amount)} {name}" for name, amount in found.bound.items())
     held = plain(round(found.position_margin, 8))
@@ -247,14 +253,16 @@ def _ends(found: Outlook) -> Iterator[str]:
             f"{end.result:>+14.6f}{_liquidation(found, end):>14}"
         )
     if found.basis.snapshot.instrument.is_contract:
-        yield "Liquidation is an estimate, as the venue publishes no rule for it; results are those"
-        yield "without it."
+        yield "Where it is liquidated is an estimate: the venue publishes no rule. Results are"
+        yield "those without a liquidation."
 
 
 def _liquidation(found: Outlook, end: End) -> str:
     if end.liquidation is None:
         return "never" if end.position else "-"
     away = end.liquidation / found.basis.price - 1
+    if not -FAR < away < FAR:
+        return "far off"
     return f"{_price(end.liquidation)} {away:+.0%}"
 
 
@@ -279,6 +287,10 @@ def _summary(found: Outlook) -> Iterator[tuple[str, str]]:
 
 
 # --- numbers ------------------------------------------------------------------------------------
+
+
+def _short(amount: Decimal) -> str:
+    return f"{amount:.6f}" if amount < 100 else f"{amount:.8g}"
 
 
 def _price(price: Decimal) -> str:

@@ -1,0 +1,204 @@
+"""`plan` against the paper exchange: it sends no order, and what it says comes true to the unit."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bot import settings_for
+from conftest import client_of
+
+from market_maker.app.cli import main
+from market_maker.gte import GTE
+from market_maker.models import OrderRequest, Position, Side
+from market_maker.paper.exchange.instrument import Key
+from market_maker.paper.server.in_process import PaperExchange
+from market_maker.settings import settings
+
+Plan = Callable[..., dict[str, Any]]
+LADDER = {"ORDER_PAIRS": 4, "ORDER_START_SIZE": 101, "ORDER_STEP_SIZE": 37, "INTERVAL": 0.003}
+SPOT = {
+    "SYMBOL": "BTC/USDT",
+    "SETTLECURRENCY": "USDT",
+    "INSTRUMENTTYPE": "bb",
+    "ORDER_START_SIZE": 0.0123,
+    "ORDER_STEP_SIZE": 0.0017,
+}
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Give the log, the settings and the module path back as they were."""
+    root, path, saved = logging.getLogger(), [*sys.path], dict(vars(settings))
+    before = [*root.handlers], root.level
+    yield
+    root.handlers[:], sys.path[:] = before[0], path
+    root.setLevel(before[1])
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+@pytest.fixture
+def plan(venue: PaperExchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Plan:
+    """Run `plan --json` with these settings, and see that no order has come of it."""
+
+    def run(*arguments: str, **changed: object) -> dict[str, Any]:
+        file = settings_for(venue, tmp_path, **(LADDER | changed))
+        before = venue.judge().requests
+        capsys.readouterr()
+        status = main(["plan", "--json", "--settings", str(file), *arguments])
+        said = capsys.readouterr()
+        assert status == 0, said.err
+        asked = venue.judge().requests - before
+        assert all(name.endswith("query") for name in asked), asked
+        return dict(json.loads(said.out))
+
+    return run
+
+
+def placed(client: GTE, planned: dict[str, Any]) -> None:
+    """Place the ladder of a plan."""
+    for order in planned["orders"]:
+        request = OrderRequest(
+            side=Side(order["side"]),
+            price=Decimal(order["price"]),
+            qty=Decimal(order["qty"]),
+            close=order["close"],
+            client_oid=client.new_client_oid(),
+        )
+        client.create_order(request)
+
+
+def with_book(venue: PaperExchange, key: Key, bid: str, ask: str) -> None:
+    for side, price in (("buy", bid), ("sell", ask)):
+        venue.put(side, price, 100_000, key)
+
+
+CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"SYMBOL": "ETH_USD", "SETTLECURRENCY": "ETH"}, {"long": "3.33", "short": "77"}),
+    ({"SYMBOL": "ETH_USD"}, {"cross": "100"}),
+    ({"MIN_SPREAD": 0.002}, {"long": "1", "short": "1", "position": (150, 0)}),
+    ({"POSITION_MODE": "hedge"}, {"cross": "25", "position": (300, 120)}),
+    (
+        {
+            "POSITION_MODE": "hedge",
+            "MAX_POSITION": 150,
+            "MIN_POSITION": -150,
+            "ORDER_START_SIZE": 20,
+            "ORDER_STEP_SIZE": 1,
+        },
+        {"position": (50, 149)},
+    ),
+    (SPOT, {}),
+]
+
+
+@pytest.mark.parametrize(("changed", "account"), CASES)
+def test_the_margin_is_to_the_unit_what_the_exchange_binds(
+    venue: PaperExchange, plan: Plan, changed: dict[str, Any], account: dict[str, Any]
+) -> None:
+    area, symbol = changed.get("SETTLECURRENCY", "BTC"), changed.get("SYMBOL", "BTC_USD")
+    kind = changed.get("INSTRUMENTTYPE", "pc")
+    if symbol != "BTC_USD":
+        price = ("8490", "8497.5") if kind == "bb" else ("165", "165.15")
+        with_book(venue, Key(kind, area, symbol), *price)
+    client = client_of(venue, symbol=symbol, settle_currency=area, instrument_type=kind)
+    if "cross" in account:
+        client.change_leverage(Decimal(account["cross"]), mode=1)
+    for long in (True, False):
+        if name := account.get("long" if long else "short"):
+            client.change_leverage(Decimal(name), long=long)
+    long_qty, short_qty = account.get("position", (0, 0))
+    if long_qty:
+        client.buy(long_qty, "8497.5")
+    if short_qty:
+        client.sell(short_qty, "8490")
+    before = {row.currency: row for row in client.account_query()}[area]
+    planned = plan(**changed)
+    placed(client, planned)
+    held = venue.open_orders()
+    assert len(held) == len(planned["orders"]) >= 4
+    total: dict[str, Decimal] = {}
+    for order in held:
+        is_base = kind == "bb" and order.side.name == "SELL"
+        currency = "BTC" if is_base else area
+        total[currency] = total.get(currency, Decimal(0)) + order.held
+    assert {name: Decimal(text) for name, text in planned["bound"].items()} == total
+    after = {row.currency: row for row in client.account_query()}[area]
+    assert before.available - after.available == total[area]
+    assert Decimal(planned["balance"]) == before.total
+    assert Decimal(planned["position"]) == long_qty - short_qty
+    client.exit()
+
+
+CUT = Decimal("0.101")
+"""Rows cut liquidation prices to 0.1."""
+
+
+def shown_by(client: GTE) -> Position:
+    """Return the position by the venue's rows."""
+    client.instrument_query()
+    feed = client.ws
+    assert feed
+    feed.start()
+    feed.wait_for_tables(feed.needed, 10)
+    return feed.position()
+
+
+# --- the ends -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross", [False, True])
+@pytest.mark.parametrize(("side", "name"), [("sell", "falls"), ("buy", "rises")])
+def test_the_end_at_the_last_level_comes_true(
+    venue: PaperExchange, plan: Plan, side: str, name: str, cross: bool
+) -> None:
+    """Somebody takes all levels of a side; the mark stays, so legs are compared, not the result."""
+    client = client_of(venue, ws_url=venue.ws_url)
+    client.change_leverage(Decimal(20), mode=1 if cross else 2, long=None if cross else True)
+    client.buy(150, "8497.5")
+    planned = plan(MIN_SPREAD=0.0002, INTERVAL=0.0003)
+    placed(client, planned)
+    (end,) = (each for each in planned["ends"] if each["name"] == f"{name} to the last level")
+    balance = client.account_query()[0].total
+    venue.take(side, end["price"], 10**6)
+    assert venue.open_orders(), "the other side stays"
+    legs = venue.position()
+    assert legs[0] - legs[1] == Decimal(end["position"])
+    position = shown_by(client)
+    shown = position.long if position.net > 0 else position.short
+    if not (position.long.qty and position.short.qty):
+        assert shown.liquidation_price
+        assert abs(Decimal(end["liquidation"]) - shown.liquidation_price) < CUT
+    held = sum(
+        leg.qty * (1 / leg.entry_price - 1 / Decimal(end["price"])) * sign
+        for sign, leg in ((1, position.long), (-1, position.short))
+        if leg.qty
+    )
+    mark = Decimal(planned["price"])
+    now = 150 * (1 / Decimal("8497.5") - 1 / mark)
+    gained = client.account_query()[0].total - balance + held - now
+    assert abs(gained - Decimal(end["result"])) < Decimal("0.000003"), "balances are cut to 1e-6"
+    client.exit()
+
+
+@pytest.mark.parametrize("cross", [False, True])
+def test_the_liquidation_of_now_is_that_of_the_venues_row(
+    venue: PaperExchange, plan: Plan, cross: bool
+) -> None:
+    """Margin that was added by hand is known by the row alone."""
+    client = client_of(venue, ws_url=venue.ws_url)
+    client.change_leverage(Decimal(50), mode=1 if cross else 2, long=None if cross else True)
+    client.buy(5000, "8512.5")
+    if not cross:
+        client.increase_margin(Decimal("0.01"), long=True)
+    (stays,) = (each for each in plan()["ends"] if each["name"] == "stays")
+    row = shown_by(client).long
+    assert row.liquidation_price
+    assert abs(Decimal(stays["liquidation"]) - row.liquidation_price) < CUT
+    client.exit()
