@@ -250,7 +250,7 @@ def _ends(found: Outlook) -> Iterator[str]:
     for end in found.ends:
         yield (
             f"{end.name:<26}{_price(end.price):>9}{end.fills:>6}{plain(end.position):>10}"
-            f"{end.result:>+14.6f}{_liquidation(found, end):>14}"
+            f"{_signed(end.result):>14}{_liquidation(found, end):>14}"
         )
     if found.basis.snapshot.instrument.is_contract:
         yield "Where it is liquidated is an estimate: the venue publishes no rule. Results are"
@@ -290,7 +290,12 @@ def _summary(found: Outlook) -> Iterator[tuple[str, str]]:
 
 
 def _short(amount: Decimal) -> str:
-    return f"{amount:.6f}" if amount < 100 else f"{amount:.8g}"
+    """Return an amount with as many decimals as 9 characters hold, at most 6."""
+    return f"{amount:.{max(6 - max(len(str(int(abs(amount)))) - 2, 0), 0)}f}"
+
+
+def _signed(amount: Decimal) -> str:
+    return f"{amount:+.6f}" if abs(amount) < 10_000 else f"{amount:+.2f}"
 
 
 def _price(price: Decimal) -> str:
