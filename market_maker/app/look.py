@@ -33,7 +33,7 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
-from market_maker.money import Leverage
+from market_maker.money import Leverage, bound
 from market_maker.outlook import Volatility, realised
 from market_maker.simulation.restage import Seen
 from market_maker.strategy import cost
@@ -135,10 +135,11 @@ class _Reader:
         self._known: dict[str, list[str]] = {"read": [], "assumed": []}
         """What is known of the account and how, in words."""
         self._own = gte.open_orders_http() if self._has_key else []
-        self._first = self._market()[0].valuation_price or ZERO
+        self._instrument, ticker, _ = self._market()
+        self._first = self._instrument.valuation_price or ticker.near
+        self.leverage = self._leverage()
         self._margin, self._funds = self._account()
         self._position = self._assumed_position()
-        self.leverage = self._leverage()
 
     def see(self) -> Seen:
         """Return the market of now, with the account."""
@@ -197,9 +198,9 @@ class _Reader:
         margin = read[0] if read else margin
         self._note(f"balance {plain(margin.total)} {gte.asset}", is_read=bool(read))
         if is_contract:
-            own = sum((o.remaining for o in self._own if not o.close), ZERO)
-            free = margin.available + (margin.order_margin if own else ZERO)
-            return replace(margin, available=free), {}
+            rests = [replace(order, qty=order.remaining) for order in self._own]
+            free = bound(self._instrument, rests, self.leverage)[gte.asset] if read else ZERO
+            return replace(margin, available=margin.available + free), {}
         base, _, _ = gte.symbol.partition("/")
         coins = gte.account_query(base) if self._has_key and assumed.position is None else []
         some = assumed.position or ZERO

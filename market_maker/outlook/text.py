@@ -1,14 +1,10 @@
-"""An outlook as one screen of text and as JSON; two outlooks beside each other."""
+"""An outlook as one screen of text."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from decimal import Decimal
-from enum import Enum
 from textwrap import wrap
-from typing import Any
 
 from market_maker.decimals import plain
 from market_maker.models import Side
@@ -34,80 +30,16 @@ def in_text(found: Outlook) -> str:
         *_dropped(found),
         *_figures(found),
         *_ends(found),
-        *(line for doubt in found.doubts for line in _entry("DOUBTFUL", f"{doubt}.")),
+        *(line for doubt in found.doubts for line in entry("DOUBTFUL", f"{doubt}.")),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def in_json(found: Outlook, changed: Outlook | None = None) -> str:
-    """Return the outlook as JSON, exact decimals as text; beside it another as `changed`."""
-    plain_value = as_plain(found) | ({"changed": as_plain(changed)} if changed else {})
-    return json.dumps(plain_value, indent=1, default=_plain) + "\n"
-
-
-def as_plain(found: Outlook) -> dict[str, Any]:
-    """Return the outlook as mappings and lists, its derived figures included."""
-    basis, instrument = found.basis, found.basis.snapshot.instrument
-    levels = [
-        asdict(each.order) | {"margin": each.margin, "away": each.away} for each in found.levels
-    ]
-    kept = ("side", "price", "qty", "close", "margin", "away")
-    requests = {name: getattr(found.requests, name) for name in ("each_time", "per_minute")}
-    every = found.requests.every
-    return {
-        "symbol": instrument.symbol,
-        "settle_currency": instrument.settle_currency,
-        "strategy": found.rules.strategy,
-        "bid": basis.snapshot.ticker.bid,
-        "ask": basis.snapshot.ticker.ask,
-        "price": basis.price,
-        "balance": basis.margin.total,
-        "available": basis.margin.available,
-        "position": basis.snapshot.position.net,
-        "leverage": asdict(basis.leverage),
-        "notes": basis.notes,
-        "orders": [{name: level[name] for name in kept} for level in levels],
-        "dropped": [
-            {"side": order.side, "price": order.price, "qty": order.qty, "reason": reason}
-            for order, reason in found.dropped
-        ],
-        "requests": requests | {"every_seconds": None if math.isinf(every) else every},
-        "volatility_of_hour": basis.volatility.hourly,
-        "volatility_source": basis.volatility.source,
-        "bound": found.bound,
-        "share_of_balance": found.share,
-        "position_margin": found.position_margin,
-        "maker_fee": found.rules.rates.maker,
-        "taker_fee": found.rules.rates.taker,
-        "round_trip": dict(zip(("earned", "fees"), found.round_trip or (None, None), strict=True)),
-        "ends": [asdict(end) | {"is_liquidated": end.is_liquidated} for end in found.ends],
-        "doubts": found.doubts,
-    }
-
-
-def compared(before: Outlook, after: Outlook, change: str) -> str:
-    """Return a table of the figures of two outlooks, and the doubts that one of them alone has."""
-    rows = [
-        (name, old, new)
-        for (name, old), (_, new) in zip(_summary(before), _summary(after), strict=True)
-    ]
-    width = max(len(name) for name, *_ in rows)
-    lines = [f"{'':<{width}}  {'now':>18}  {'changed':>18}"]
-    lines += [
-        f"{name:<{width}}  {old:>18}  {new:>18}{'' if old == new else '  *'}"
-        for name, old, new in rows
-    ]
-    for mark, ours, theirs in (("GONE", before, after), ("NEW", after, before)):
-        for doubt in ours.doubts:
-            lines += _entry(mark, f"{doubt}.") if doubt not in theirs.doubts else []
-    return "\n".join([*_entry("Changed", change), *lines]) + "\n"
 
 
 # --- the parts ----------------------------------------------------------------------------------
 
 
-def _entry(name: str, text: str) -> list[str]:
-    """Return a text of as many lines as it needs, with its name before it."""
+def entry(name: str, text: str) -> list[str]:
+    """Return a text on as many lines as it needs, with its name before it."""
     lines = wrap(text, WIDTH - INDENT, break_on_hyphens=False) or [""]
     return [f"{name if n == 0 else '':<{INDENT}}{line}" for n, line in enumerate(lines)]
 
@@ -120,16 +52,16 @@ def _head(found: Outlook) -> Iterator[str]:
         f"{instrument.symbol} in {instrument.settle_currency}, {found.rules.strategy}: "
         "no order is sent"
     )
-    yield from _entry(
+    yield from entry(
         "Market", f"bid {bid}, ask {ask}, mark {plain(basis.price)}, tick {plain(instrument.tick)}"
     )
     for note in basis.notes:
-        yield from _entry("Account", note)
+        yield from entry("Account", note)
     count, size = {}, {}
     for side in Side:
         of_side = found.of(side)
         count[side], size[side] = len(of_side), sum((each.order.qty for each in of_side), Decimal())
-    yield from _entry(
+    yield from entry(
         "Ladder",
         f"{count[Side.BUY]} buys of {plain(size[Side.BUY])}, {count[Side.SELL]} sells of "
         f"{plain(size[Side.SELL])} {_unit(found)}"
@@ -208,7 +140,7 @@ def _dropped(found: Outlook) -> Iterator[str]:
         sizes = [order for order, why in found.dropped if (order.side, why) == (side, reason)]
         first = min(sizes, key=lambda order: -side.sign * order.price)
         some = f"{number} {side.value.lower()}s from {first} on" if number > 1 else f"{first}"
-        yield from _entry("Not placed", f"{some}: {reason}")
+        yield from entry("Not placed", f"{some}: {reason}")
 
 
 def _figures(found: Outlook) -> Iterator[str]:
@@ -220,14 +152,14 @@ def _figures(found: Outlook) -> Iterator[str]:
             f"every {_seconds(requests.every)} the price leaves RELIST_INTERVAL "
             f"{plain(found.rules.relist)}, and {requests.each_time:.3g} cancels and creates follow"
         )
-    yield from _entry(
+    yield from entry(
         "Requests",
         f"{requests.per_minute:.3g} a minute: {why}; at {volatility.hourly:.2%} an hour, "
         f"{volatility.source}. Fills come on top.",
     )
     amounts = ", ".join(f"{plain(amount)} {name}" for name, amount in found.bound.items())
     held = plain(round(found.position_margin, 8))
-    yield from _entry(
+    yield from entry(
         "Margin",
         f"orders bind {amounts}, {found.share:.2%} of the balance "
         f"{plain(found.basis.margin.total)} {currency}; the position {held}",
@@ -237,7 +169,7 @@ def _figures(found: Outlook) -> Iterator[str]:
     if found.round_trip:
         earned, fees = found.round_trip
         trip = f"; both first levels together earn {earned:.8f} {currency} less {fees:.8f}"
-    yield from _entry("Fees", f"maker {_percent(rates.maker)}, taker {_percent(rates.taker)}{trip}")
+    yield from entry("Fees", f"maker {_percent(rates.maker)}, taker {_percent(rates.taker)}{trip}")
 
 
 def _ends(found: Outlook) -> Iterator[str]:
@@ -266,26 +198,6 @@ def _liquidation(found: Outlook, end: End) -> str:
     return f"{_price(end.liquidation)} {away:+.0%}"
 
 
-def _summary(found: Outlook) -> Iterator[tuple[str, str]]:
-    """Yield the figures that are compared, each with its name."""
-    for side in Side:
-        of_side, name = found.of(side), f"{side.value.lower()}s"
-        size = sum((each.order.qty for each in of_side), Decimal(0))
-        yield name, f"{len(of_side)} of {plain(size)}"
-        for which, place in (("first", 0), ("last", -1)):
-            yield f"{which} of {name}", plain(of_side[place].order.price) if of_side else "-"
-        dropped = sum(order.side is side for order, _ in found.dropped)
-        yield f"{name} not placed", str(dropped)
-    yield "requests a minute", f"{found.requests.per_minute:.3g}"
-    for name, amount in found.bound.items():
-        yield f"bound by orders, {name}", plain(amount)
-    yield "of the balance", f"{found.share:.2%}"
-    worst = min(found.ends, key=lambda end: end.result)
-    yield "largest position", plain(max(found.ends, key=lambda end: abs(end.position)).position)
-    yield "worst result", f"{worst.result:+.6f}"
-    yield "doubts", str(len(found.doubts))
-
-
 # --- numbers ------------------------------------------------------------------------------------
 
 
@@ -311,7 +223,3 @@ def _seconds(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
-
-
-def _plain(value: object) -> Any:
-    return value.value if isinstance(value, Enum) else f"{value:f}"  # a Decimal

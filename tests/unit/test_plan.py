@@ -202,3 +202,167 @@ def test_the_liquidation_of_now_is_that_of_the_venues_row(
     assert row.liquidation_price
     assert abs(Decimal(stays["liquidation"]) - row.liquidation_price) < CUT
     client.exit()
+
+
+# --- the account ----------------------------------------------------------------------------------
+
+
+def test_without_a_key_the_account_is_assumed_and_said(
+    venue: PaperExchange, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = {"API_KEY": "", "API_SECRET": "", "DRY_RUN": True}
+    planned = plan(**nobody)
+    assert planned["notes"] == [
+        "no key, so assumed: leverage 10 isolated, balance 50 BTC, position 0"
+    ]
+    assert not any("account" in name or "order/query" in name for name in venue.judge().requests)
+    given = ("--balance", "0.5", "--position", "-400", "--leverage", "25")
+    short = plan(*given, **nobody)
+    assert (short["balance"], short["position"]) == ("0.5", "-400")
+    assert Decimal(short["share_of_balance"]) == Decimal(short["bound"]["BTC"]) / Decimal("0.5")
+    assert short["orders"][0]["close"] is True
+    worth = 400 / Decimal(short["price"])
+    assert Decimal(short["position_margin"]) == worth / 25
+
+
+def test_what_is_said_of_the_account_wins_over_what_is_read(
+    venue: PaperExchange, plan: Plan
+) -> None:
+    planned = plan("--position", "250")
+    assert planned["notes"] == [
+        "read: balance 50 BTC, leverage 10 isolated",
+        "assumed: position 250",
+    ]
+    assert planned["position"] == "250"
+
+
+def test_own_orders_that_rest_are_thought_away(venue: PaperExchange, plan: Plan, gte: GTE) -> None:
+    first = plan()
+    client = client_of(venue, prefix="mm_gte_")
+    client.buy(300, "8491")
+    client.exit()
+    again = plan()
+    assert again["notes"][-1] == "1 own orders rest now; this is as if they did not"
+    assert (again["bid"], again["orders"]) == (first["bid"], first["orders"])
+    assert Decimal(again["available"]) == Decimal(first["available"])
+
+
+# --- other strategies and settings ----------------------------------------------------------------
+
+MINE = """
+from market_maker.market_maker import OrderManager
+from market_maker.settings import setting, settings
+
+class Mine(OrderManager):
+    SETTINGS = {"EDGE": setting(0.001, "", low=0, high=0.1)}
+    def place_orders(self):
+        print("a strategy may print")
+        depth = self.exchange.get_market_depth()
+        best = max(row["price"] for row in depth if row["side"] == "Buy")
+        size = max(row["size"] for row in depth if row["price"] == best)
+        self.converge_orders(
+            [{"price": best * (1 - settings.EDGE), "orderQty": size, "side": "Buy"}], []
+        )
+"""
+
+
+def test_any_strategy_is_shown_with_its_own_settings_and_the_real_book(
+    plan: Plan, tmp_path: Path
+) -> None:
+    (tmp_path / "mine_planned.py").write_text(MINE)
+    name = str(tmp_path / "mine_planned.py")
+    planned = plan("--strategy", name, "--change", "EDGE=0.01")
+    (order,) = planned["orders"]
+    assert (order["price"], order["qty"]) == ("8481.5", "1000"), "the book's 1000 at 8490"
+    assert planned["changed"]["orders"][0]["price"] == "8405.0"
+    assert not any("INTERVAL" in doubt for doubt in planned["doubts"]), "it has no ladder"
+
+
+def test_changes_are_compared_and_leave_the_file_as_it_is(plan: Plan) -> None:
+    planned = plan("--change", "ORDER_PAIRS=2", "--change", "POSITION_MODE=hedge")
+    assert (len(planned["orders"]), len(planned["changed"]["orders"])) == (8, 4)
+    assert settings.ORDER_PAIRS == 2, "the last one that was loaded"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--change", "ORDER_PAIRS=0"], "ORDER_PAIRS must be at least 1, not 0"),
+        (["--change", "ORDER_PAIRS=100"], "ORDER_PAIRS = 100 needs MAX_OPEN_ORDERS = 200"),
+        (["--change", "ORDER_PAIR=3"], "did you mean ORDER_PAIRS?"),
+        (["--change", "SOMETHING=3"], "SOMETHING is not a setting"),
+        (["--change", "ORDER_START_SIZE=0.5"], "ORDER_START_SIZE 0.5 is less than the lot 1"),
+        (["--strategy", "no_such_thing"], "no such module"),
+        (["DOGE_USD"], "SYMBOL: GTE has no DOGE_USD in BTC; it has BTC_USD, ETH_USD"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    venue: PaperExchange,
+    tmp_path: Path,
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = settings_for(venue, tmp_path, **LADDER)
+    assert main(["plan", "--settings", str(file), *arguments]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--change", "ORDER_PAIRS"], "must be NAME=VALUE"),
+        (["--change", "API_KEY=abcdef-secret"], "API_KEY names another venue, account or market"),
+        (["--change", "abcdef-secret"], "must be NAME=VALUE"),
+        (["--balance", "-1"], "must be 0 or more"),
+        (["--leverage", "0.5"], "must be a number from 1 to 1000"),
+        (["--move", "100"], "must be a number from 0.01 to 99"),
+        (["--position", "nan"], "must be a number below 1e15"),
+        (["--seed", "3"], "--seed goes with --paper"),
+    ],
+)
+def test_usage_is_checked_and_shows_no_value_of_a_setting(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", *arguments])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "abcdef-secret" not in said
+
+
+def test_a_strategy_that_fails_is_named_with_what_it_raised(
+    venue: PaperExchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = MINE.replace("depth = ", "depth = {}['nothing'] or ")
+    (tmp_path / "failing_planned.py").write_text(text)
+    file = settings_for(venue, tmp_path, **LADDER)
+    name = str(tmp_path / "failing_planned.py")
+    assert main(["plan", "--settings", str(file), "--strategy", name]) == 1
+    assert "the strategy raised KeyError: 'nothing'" in capsys.readouterr().err
+
+
+def test_a_venue_that_does_not_answer_is_said_with_the_way_out(
+    venue: PaperExchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settings_for(venue, tmp_path, **LADDER)
+    venue.stop()
+    assert main(["plan", "--settings", str(file)]) == 4
+    said = capsys.readouterr().err
+    assert f"Nothing serves {venue.rest_url}: start the paper exchange" in said
+
+
+def test_it_watches_as_long_as_it_is_told_to(plan: Plan, tmp_path: Path) -> None:
+    text = MINE.replace("settings.EDGE", "0.001 * len(self.seen)").replace(
+        "        depth =", "        self.seen = [*getattr(self, 'seen', []), 1]\n        depth ="
+    )
+    (tmp_path / "watching_planned.py").write_text(text)
+    name = str(tmp_path / "watching_planned.py")
+    once = plan("--strategy", name)
+    longer = plan("--strategy", name, "--watch", "0.25", LOOP_INTERVAL=0.1)
+    assert once["orders"][0]["price"] == "8481.5"
+    assert Decimal(longer["orders"][0]["price"]) == Decimal("8464.5"), "the third look"
