@@ -24,7 +24,7 @@ and as far away as the real venue was."""
 
 COMMANDS = {
     "": "Keep a ladder of orders around the market on GTE, or on the paper exchange.",
-    "setup": f"Write {FILE} here from the example; never over an existing one.",
+    "setup": f"Write {FILE} here, after some questions on a terminal; never over an existing one.",
     "check": "Check settings, connections, clock, key and open orders. Sends no order.",
     "plan": "Show what these settings would do now, before money. Sends no order.",
     "cancel": "Cancel every open order with our prefix, and prove that none is left.",
@@ -87,6 +87,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if name == "docs":
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
+    if name in {"docs", "setup"}:
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
     if name == "cancel":
         parser.add_argument(
@@ -107,6 +108,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             type=Path,
             metavar="FILE",
             help="take over the settings of a bot of the BitMEX sample's family",
+        )
+        parser.add_argument(
+            "--plain", action="store_true", help="ask nothing: copy the example as it is"
         )
     if name == "paper":
         _add_for_paper(parser)

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from market_maker import secrecy
 from market_maker.app import logs, versions
@@ -117,7 +118,16 @@ def _paper(arguments: argparse.Namespace) -> None:
 
 
 def _setup(arguments: argparse.Namespace) -> None:
-    text, done = take_over(arguments.source) if arguments.source else (example_text(), [])
+    from market_maker.app import dialogue, docs
+
+    if os.path.lexists(FILE):
+        raise SettingsError(f"{FILE} is here already; it is left as it is")
+    given: dict[str, Any] | None = {}
+    if not arguments.source and not arguments.plain and dialogue.may_ask():
+        language = arguments.lang or docs.language_of(os.environ)
+        if (given := dialogue.ask_settings(language, print)) is None:
+            return
+    text, done = take_over(arguments.source) if arguments.source else (example_text(given), [])
     try:
         with open(os.open(FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(text)

@@ -9,6 +9,8 @@ from market_maker.models import ZERO, OrderRequest, Side
 from market_maker.money import liquidation_price, value
 from market_maker.outlook.basis import Basis, Rules
 
+LAST = "to the last level"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
@@ -25,6 +27,11 @@ class End:
     """Of it: what was paid as a maker."""
     liquidation: Decimal | None
     """Where that position is liquidated, by an estimate; None if nowhere."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is at the last level of a side."""
+        return self.name.endswith(LAST)
 
     @property
     def is_liquidated(self) -> bool:
@@ -44,7 +51,7 @@ def ends(basis: Basis, rules: Rules, orders: Sequence[OrderRequest]) -> tuple[En
     for side, verb in ((Side.BUY, "falls"), (Side.SELL, "rises")):
         of_side = sorted((o for o in orders if o.side is side), key=lambda o: o.price)
         last = of_side[:: side.sign][:1]
-        aims = [("to the last level", each.price) for each in last]
+        aims = [(LAST, each.price) for each in last]
         aims.append((f"by {plain(rules.move * 100)} %", price * (1 - side.sign * rules.move)))
         for words, aim in aims:
             reached = [each for each in of_side if not side.better(aim, each.price)]

@@ -133,17 +133,18 @@ def _doubts(found: Outlook) -> Iterator[str]:
         yield "a buy and a sell of the first levels earn less than their fees"
     yield from _doubts_of_pace(found)
     for end in found.ends:
+        if not end.is_last:
+            continue
         if end.is_liquidated and end.liquidation:
             yield (
                 f"if the price {end.name}, the position of {plain(end.position)} is liquidated on "
                 f"the way, at about {end.liquidation:.6g}"
             )
-    lost = [end for end in found.ends if rules.max_loss and -end.result >= rules.max_loss]
-    if lost:
-        yield (
-            f"if the price {lost[0].name}, MAX_LOSS {plain(rules.max_loss or ZERO)} halts the bot "
-            "on the way"
-        )
+        if rules.max_loss and -end.result >= rules.max_loss:
+            yield (
+                f"if the price {end.name}, MAX_LOSS {plain(rules.max_loss)} halts the bot on the "
+                "way: the last levels are further off than it allows"
+            )
 
 
 def _doubts_of_pace(found: Outlook) -> Iterator[str]:

@@ -185,17 +185,18 @@ def _ends(found: Outlook) -> Iterator[str]:
             f"{_signed(end.result):>14}{_liquidation(found, end):>14}"
         )
     if found.basis.snapshot.instrument.is_contract:
-        yield "Where it is liquidated is an estimate: the venue publishes no rule. Results are"
-        yield "those without a liquidation."
+        yield "Liquidation is an estimate: the venue publishes no rule. !: before the price is"
+        yield "there. Results are those without it."
 
 
 def _liquidation(found: Outlook, end: End) -> str:
     if end.liquidation is None:
-        return "never" if end.position else "-"
+        is_contract = found.basis.snapshot.instrument.is_contract
+        return "never" if end.position and is_contract else "-"
     away = end.liquidation / found.basis.price - 1
     if not -FAR < away < FAR:
         return "far off"
-    return f"{_price(end.liquidation)} {away:+.0%}"
+    return f"{_price(end.liquidation)} {away:+.0%}{'!' if end.is_liquidated else ''}"
 
 
 # --- numbers ------------------------------------------------------------------------------------
@@ -203,10 +204,13 @@ def _liquidation(found: Outlook, end: End) -> str:
 
 def _short(amount: Decimal) -> str:
     """Return an amount with as many decimals as 9 characters hold, at most 6."""
-    return f"{amount:.{max(6 - max(len(str(int(abs(amount)))) - 2, 0), 0)}f}"
+    places = 6 - max(len(str(int(amount))) - 2, 0)
+    return f"{amount:.{places}f}" if places >= 0 else f"{amount:.3e}"
 
 
 def _signed(amount: Decimal) -> str:
+    if abs(amount) >= 10**9:
+        return f"{amount:+.5e}"
     return f"{amount:+.6f}" if abs(amount) < 10_000 else f"{amount:+.2f}"
 
 

@@ -1,19 +1,26 @@
 """The settings: one object, `settings`, replaced whole or not at all."""
 
+from market_maker.settings.checks import problem as setting_problem
 from market_maker.settings.example import example_text, own_text
 from market_maker.settings.pairs import doubtful_pairs
-from market_maker.settings.schema import defaults, setting
+from market_maker.settings.proposals import Known, completed, proposed
+from market_maker.settings.schema import SettingsBase, defaults, setting
 from market_maker.settings.store import FILE, environment_without_keys, settings
 from market_maker.settings.takeover import take_over
 
 __all__ = [
     "FILE",
+    "Known",
+    "SettingsBase",
+    "completed",
     "defaults",
     "doubtful_pairs",
     "environment_without_keys",
     "example_text",
     "own_text",
+    "proposed",
     "setting",
+    "setting_problem",
     "settings",
     "take_over",
 ]

@@ -243,8 +243,13 @@ def test_few_candles_are_no_estimate_and_a_still_market_moves_nothing() -> None:
     ("given_basis", "wanted", "rule", "words"),
     [
         (basis(balance="0.002"), BUYS, {}, "the orders bind 0.003617 BTC, 0.002 is available"),
-        (basis(), BUYS, {"max_loss": Decimal("0.001")}, "MAX_LOSS 0.001 halts the bot"),
-        (basis(leverage=50), BUYS, {}, "the position of 300 is liquidated on the way"),
+        (basis(), BUYS, {"max_loss": Decimal("0.00007")}, "MAX_LOSS 0.00007 halts the bot"),
+        (
+            basis(leverage=50),
+            (*BUYS[:1], order(Side.BUY, 1, 7000)),
+            {},
+            "the position of 101 is liquidated on the way",
+        ),
         (
             basis(),
             (order(Side.BUY, 9, 8490), order(Side.SELL, 9, 8491)),
@@ -303,11 +308,14 @@ def test_what_limits_trim_is_told_with_the_reason() -> None:
 
 
 def test_two_outlooks_stand_beside_each_other() -> None:
-    before = looked(basis(), *BUYS, *SELLS, max_loss=Decimal("0.001"))
-    after = looked(basis(), *BUYS[:1], *SELLS[:1], max_loss=Decimal("0.001"), move=Decimal("0.01"))
+    before = looked(basis(), *BUYS, *SELLS, max_loss=Decimal("0.00007"))
+    after = looked(basis(), *BUYS[:1], *SELLS[:1], max_loss=Decimal("0.00007"))
     text = compared(before, after, "ORDER_PAIRS = 1")
-    rows = {line[:25].strip(): line.split()[-5:] for line in text.splitlines()}
+    rows = {line[:24].strip(): line[24:].split("  ") for line in text.splitlines()}
+    cells = {name: [cell.strip() for cell in row if cell.strip()] for name, row in rows.items()}
     assert "Changed    ORDER_PAIRS = 1" in text
-    assert rows["buys"][-5:] == ["of", "300", "1", "of", "100"][-5:] or "*" in rows["buys"]
-    assert "GONE       if the price falls by 20 %, MAX_LOSS 0.001 halts" in text
+    assert cells["buys"] == ["2 of 300", "1 of 100", "*"]
+    assert cells["first of buys"] == ["8448", "8448"]
+    assert cells["bound by orders, BTC"] == ["0.007165", "0.002389", "*"]
+    assert "GONE       if the price falls to the last level, MAX_LOSS 0.00007 halts" in text
     assert "NEW " not in text

@@ -230,7 +230,7 @@ def test_what_is_said_of_the_account_wins_over_what_is_read(
 ) -> None:
     planned = plan("--position", "250")
     assert planned["notes"] == [
-        "read: balance 50 BTC, leverage 10 isolated",
+        "read: leverage 10 isolated, balance 50 BTC",
         "assumed: position 250",
     ]
     assert planned["position"] == "250"
