@@ -12,9 +12,9 @@ from market_maker.outlook.ends import End
 from market_maker.outlook.outlook import Level, Outlook
 
 WIDTH = 80
-FIRST, LAST = 4, 2
+FIRST, LAST = 3, 2
 """So many levels of a long ladder are shown at its beginning and at its end."""
-BARS = 4
+BARS = 5
 """So many bars at most are drawn of each side."""
 INDENT = 11
 FAR = Decimal("0.95")
