@@ -124,6 +124,7 @@ def test_enter_alone_writes_a_cautious_ladder_and_shows_its_plan(
     assert (tmp_path / "settings.py").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_is_asked_again_with_the_reason_and_no_is_no(
     terminal: Typist, tmp_path: Path
 ) -> None:
@@ -154,7 +155,9 @@ def test_a_wrong_answer_is_asked_again_with_the_reason_and_no_is_no(
     assert not (tmp_path / "settings.py").exists()
 
 
-@pytest.mark.parametrize("keys", [b"\x03", b"\x04"], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    "keys", [b"\x03", pytest.param(b"\x04", marks=pytest.mark.slow)], ids=["Ctrl-C", "Ctrl-D"]
+)
 def test_ctrl_c_writes_nothing_and_ends_with_130(
     terminal: Typist, tmp_path: Path, keys: bytes
 ) -> None:

@@ -177,11 +177,11 @@ def ladder(mid: float, *, pairs: int, interval: float, step: int) -> list[OrderR
 @pytest.mark.parametrize(
     ("relist", "interval", "step", "looks"),
     [
-        ("0.004", 0.005, 10, 6000),  # each order serves its own level alone
-        ("0.001", 0.005, 0, 2500),  # equal sizes, too far from each other's places
-        ("0.004", 0.005, 0, 6000),  # equal sizes take over each other's places
-        ("0.004", 0.002, 0, 3000),  # even those of several levels on
-        ("0.0005", 0.005, 10, 1500),  # at nearly every look
+        ("0.004", 0.005, 10, 3500),  # each order serves its own level alone
+        ("0.001", 0.005, 0, 1500),  # equal sizes, too far from each other's places
+        ("0.004", 0.005, 0, 3500),  # equal sizes take over each other's places
+        ("0.004", 0.002, 0, 2000),  # even those of several levels on
+        ("0.0005", 0.005, 10, 1000),  # at nearly every look
     ],
 )
 def test_as_many_requests_are_expected_as_a_market_by_chance_causes(
