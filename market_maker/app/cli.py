@@ -118,12 +118,13 @@ def _paper(arguments: argparse.Namespace) -> None:
 
 
 def _setup(arguments: argparse.Namespace) -> None:
-    from market_maker.app import dialogue, docs
-
     if os.path.lexists(FILE):
         raise SettingsError(f"{FILE} is here already; it is left as it is")
     given: dict[str, Any] | None = {}
-    if not arguments.source and not arguments.plain and dialogue.may_ask():
+    may_ask = all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    if may_ask and not arguments.source and not arguments.plain:
+        from market_maker.app import dialogue, docs
+
         language = arguments.lang or docs.language_of(os.environ)
         if (given := dialogue.ask_settings(language, print)) is None:
             return

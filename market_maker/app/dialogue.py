@@ -3,7 +3,6 @@
 import ast
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -35,11 +34,6 @@ NUMBERS = ("ORDER_PAIRS", "ORDER_START_SIZE", "MIN_SPREAD", "MAX_POSITION", "MAX
 MOVE = Decimal("0.2")
 BALANCE = {"pc": Decimal(50), "bb": Decimal(10_000)}
 """What the plan at the end assumes, by type of instrument."""
-
-
-def may_ask() -> bool:
-    """Return whether somebody sits at a terminal."""
-    return all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def ask_settings(language: str, say: Callable[[str], None]) -> dict[str, Any] | None:

@@ -4,6 +4,9 @@ import math
 
 from market_maker.settings.schema import SettingsBase
 
+NEARLY = 1 + 1e-9
+"""Sums of floats may be above what they are by no more."""
+
 
 def doubtful_pairs(
     given: SettingsBase, *, tick: float, price: float, face: float = 1.0
@@ -38,12 +41,12 @@ def doubtful_pairs(
             f"the tick {tick:g}: of levels with one price only the first is placed",
         ),
         (
-            total > room_up,
+            total > room_up * NEARLY,
             f"the buys of the ladder add up to {total:g}, MAX_POSITION is {room_up:g}: the levels "
             "beyond it are not placed",
         ),
         (
-            total > room_down,
+            total > room_down * NEARLY,
             f"the sells of the ladder add up to {total:g}, MIN_POSITION is {-room_down:g}: the "
             "levels beyond it are not placed",
         ),
