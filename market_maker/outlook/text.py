@@ -48,25 +48,26 @@ def _head(found: Outlook) -> Iterator[str]:
     basis = found.basis
     instrument, ticker = basis.snapshot.instrument, basis.snapshot.ticker
     bid, ask = ("none" if each is None else plain(each) for each in (ticker.bid, ticker.ask))
-    yield (
+    yield from entry(
+        "Plan",
         f"{instrument.symbol} in {instrument.settle_currency}, {found.rules.strategy}: "
-        "no order is sent"
+        "no order is sent",
     )
     yield from entry(
         "Market", f"bid {bid}, ask {ask}, mark {plain(basis.price)}, tick {plain(instrument.tick)}"
     )
     for note in basis.notes:
         yield from entry("Account", note)
-    count, size = {}, {}
-    for side in Side:
-        of_side = found.of(side)
-        count[side], size[side] = len(of_side), sum((each.order.qty for each in of_side), Decimal())
-    yield from entry(
-        "Ladder",
-        f"{count[Side.BUY]} buys of {plain(size[Side.BUY])}, {count[Side.SELL]} sells of "
-        f"{plain(size[Side.SELL])} {_unit(found)}"
-        + (f", {len(found.dropped)} not placed" if found.dropped else ""),
-    )
+    sides = ", ".join(_total(found, side) for side in Side)
+    dropped = f", {len(found.dropped)} not placed" if found.dropped else ""
+    yield from entry("Ladder", f"{sides} {_unit(found)}{dropped}")
+
+
+def _total(found: Outlook, side: Side) -> str:
+    """Return the number of orders of a side and their size together."""
+    orders = [level.order for level in found.of(side)]
+    size = sum((order.qty for order in orders), Decimal(0))
+    return f"{len(orders)} {side.value.lower()}{'' if len(orders) == 1 else 's'} of {plain(size)}"
 
 
 def _unit(found: Outlook) -> str:
@@ -79,9 +80,11 @@ def _table(found: Outlook) -> Iterator[str]:
     length = max(len(buys), len(sells))
     if not length:
         return
-    head = f"{'price':>10}{'size':>9}{'margin':>10}{'away':>7}"
+    buy, sell = (
+        f"{f'{side} price':>10}{'size':>9}{'margin':>10}{'away':>7}" for side in ("buy", "sell")
+    )
     yield ""
-    yield f"{'level':<6}{head}  {head}"
+    yield f"{'level':<6}{buy}  {sell}"
     shown = [*range(length)]
     if length > FIRST + LAST + 1:
         shown = [*range(FIRST), -1, *range(length - LAST, length)]

@@ -304,7 +304,7 @@ def test_what_limits_trim_is_told_with_the_reason() -> None:
     text = in_text(found)
     assert "Not placed Buy 60 @ 8300: position limit" in text
     assert "Not placed Buy 200 @ 8400: larger than MAX_ORDER_QTY 150" in text
-    assert "1 buys of 100, 1 sells of 100 contracts, 3 not placed" in text
+    assert "1 buy of 100, 1 sell of 100 contracts, 3 not placed" in text
 
 
 def test_two_outlooks_stand_beside_each_other() -> None:
