@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from market_maker.app import look, run
 from market_maker.app.load import load
 from market_maker.app.look import Assumed, Look
-from market_maker.app.strategies import load_strategy
+from market_maker.app.strategies import load_anew
 from market_maker.decimals import exact
+from market_maker.errors import SettingsError
+from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.money import Rates
 from market_maker.outlook import (
@@ -31,6 +33,7 @@ from market_maker.outlook import (
 from market_maker.settings import doubtful_pairs, settings
 from market_maker.simulation.restage import decide_on
 from market_maker.simulation.world import CONNECTION
+from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from market_maker.app.paper_child import PaperChild
@@ -92,8 +95,9 @@ def outlook_with(
 
     `move` is a fraction; `hourly` a volatility in percent of an hour, in place of the one seen.
     """
+    OrderManager.runtime = Runtime(client=_no_client)
     with redirect_stdout(sys.stderr):  # what a strategy prints
-        kind = load_strategy(strategy)
+        kind = load_anew(strategy)
         decided = decide_on(seen.seen, kind)
     snapshot = seen.seen[-1].snapshot
     instrument = snapshot.instrument
@@ -117,6 +121,13 @@ def outlook_with(
     basis = Basis(
         snapshot=snapshot, leverage=seen.leverage, volatility=volatility, notes=seen.notes
     )
-    return outlook_of(
-        [each.decision for each in decided], basis, rules, partial(chance.gauss, 0.0, 1.0)
+    last = max((n for n, each in enumerate(decided) if not each.is_beside), default=0)
+    decisions = [each.decision for each in decided[last:]]
+    return outlook_of(decisions, basis, rules, partial(chance.gauss, 0.0, 1.0))
+
+
+def _no_client(*_: object, **__: object) -> GTE:
+    raise SettingsError(
+        "the strategy's file runs a bot when it is imported, and a plan runs none: put that below "
+        'if __name__ == "__main__"'
     )

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from bot import settings_for
 from conftest import client_of
 
+from market_maker.app import docs
 from market_maker.app.cli import main
 from market_maker.gte import GTE
 from market_maker.models import OrderRequest, Position, Side
@@ -247,6 +249,18 @@ def test_own_orders_that_rest_are_thought_away(venue: PaperExchange, plan: Plan,
     assert Decimal(again["available"]) == Decimal(first["available"])
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_tells_every_field_of_the_json(plan: Plan, language: str) -> None:
+    page = (docs.ROOT / language / "plan.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    planned = plan("--change", "ORDER_PAIRS=2")
+    inner = {name for end in planned["ends"] for name in end}
+    inner |= {name for order in planned["orders"] for name in order}
+    inner |= {*planned["leverage"], *planned["requests"], *planned["round_trip"]}
+    assert {*planned, *inner} <= told
+
+
 # --- other strategies and settings ----------------------------------------------------------------
 
 MINE = """
@@ -344,6 +358,34 @@ def test_a_strategy_that_fails_is_named_with_what_it_raised(
     name = str(tmp_path / "failing_planned.py")
     assert main(["plan", "--settings", str(file), "--strategy", name]) == 1
     assert "the strategy raised KeyError: 'nothing'" in capsys.readouterr().err
+
+
+def test_a_file_that_runs_a_bot_when_imported_runs_none(
+    venue: PaperExchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "running_planned.py").write_text(MINE + "\nMine().run_loop()\n")
+    file = settings_for(venue, tmp_path, **LADDER)
+    name = str(tmp_path / "running_planned.py")
+    assert main(["plan", "--settings", str(file), "--strategy", name]) == 2
+    assert "runs a bot when it is imported, and a plan runs none" in capsys.readouterr().err
+    assert venue.judge().accepted == 0
+
+
+def test_of_several_ladders_in_a_tick_the_last_counts_with_what_stands_beside_it(
+    plan: Plan, tmp_path: Path
+) -> None:
+    text = MINE.replace(
+        "        depth =", "        self.converge_orders([], [])\n        depth ="
+    ) + (
+        "        self.exchange.create_bulk_orders(\n"
+        "            [{'price': 8400, 'orderQty': 7, 'side': 'Buy'}])\n"
+    )
+    (tmp_path / "beside_planned.py").write_text(text)
+    planned = plan("--strategy", str(tmp_path / "beside_planned.py"))
+    assert [(o["price"], o["qty"]) for o in planned["orders"]] == [
+        ("8481.5", "1000"),
+        ("8400.0", "7"),
+    ]
 
 
 def test_a_venue_that_does_not_answer_is_said_with_the_way_out(
