@@ -67,12 +67,14 @@ def order_margin(instrument: Instrument, order: OrderRequest, leverage: Leverage
 def bound(
     instrument: Instrument, orders: Iterable[OrderRequest], leverage: Leverage
 ) -> Mapping[str, Decimal]:
-    """Return what orders bind together, by currency."""
-    found = {instrument.settle_currency: ZERO}
+    """Return what orders bind together, by currency: on spot of both, else of the settlement's."""
+    found, base = {instrument.settle_currency: ZERO}, instrument.symbol.partition("/")[0]
+    found |= {} if instrument.is_contract else {base: ZERO}
     for order in orders:
         is_base = not instrument.is_contract and order.side is Side.SELL
-        currency = instrument.symbol.partition("/")[0] if is_base else instrument.settle_currency
-        found[currency] = found.get(currency, ZERO) + order_margin(instrument, order, leverage)
+        found[base if is_base else instrument.settle_currency] += order_margin(
+            instrument, order, leverage
+        )
     return found
 
 

@@ -319,3 +319,11 @@ def test_two_outlooks_stand_beside_each_other() -> None:
     assert cells["bound by orders, BTC"] == ["0.007165", "0.002389", "*"]
     assert "GONE       if the price falls to the last level, MAX_LOSS 0.00007 halts" in text
     assert "NEW " not in text
+
+
+def test_a_pair_without_sells_can_be_compared_with_one_that_has_some() -> None:
+    rich = basis(PAIR, balance="10000")
+    buy, sell = order(Side.BUY, "0.2", 8448), order(Side.SELL, "0.1", 8600)
+    text = compared(looked(rich, buy, sell), looked(rich, buy), "MIN_POSITION = 0")
+    (row,) = (line for line in text.splitlines() if line.startswith("bound by orders, BTC"))
+    assert row.split()[-3:] == ["0.1", "0", "*"]
