@@ -33,7 +33,7 @@ from market_maker.models import (
     Snapshot,
     Ticker,
 )
-from market_maker.money import Leverage, bound
+from market_maker.money import Leverage, bound, value
 from market_maker.outlook import Volatility, realised
 from market_maker.simulation.restage import Seen
 from market_maker.strategy import cost
@@ -227,7 +227,10 @@ class _Reader:
             return None
         net = self._assumed.position or ZERO
         self._note(f"position {plain(net)}", is_read=False)
-        self._margin = replace(self._margin, position_margin=None)
+        bound_by_it = value(self._instrument, abs(net), self._first) / self.leverage.of(net > 0)
+        self._margin = replace(
+            self._margin, available=self._margin.total - bound_by_it, position_margin=None
+        )
         long, short = (
             Leg(qty=max(each, ZERO), available=max(each, ZERO), entry_price=self._first)
             for each in (net, -net)

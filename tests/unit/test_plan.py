@@ -225,6 +225,7 @@ def test_without_a_key_the_account_is_assumed_and_said(
     assert short["orders"][0]["close"] is True
     worth = 400 / Decimal(short["price"])
     assert Decimal(short["position_margin"]) == worth / 25
+    assert Decimal(short["available"]) == Decimal("0.5") - worth / 25
 
 
 def test_what_is_said_of_the_account_wins_over_what_is_read(
