@@ -234,18 +234,8 @@ def _add_for_run(parser: argparse.ArgumentParser) -> None:
 
 def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> None:
     """Refuse options that do not go together, and fill in the paper exchange's defaults."""
-    if arguments.command == "report":
-        given = [name for name in ("json", "html", "csv") if getattr(arguments, name)]
-        if len(given) > 1:
-            error(f"--{given[0]} does not go with --{given[1]}")
-        if arguments.since and (arguments.run != "last" or arguments.html or arguments.csv):
-            error("--since adds up runs: it goes with --json alone")
-    if arguments.command == "why" and arguments.what and arguments.missing:
-        error("--missing goes without a price or an order id")
-    if arguments.command == "backtest" and arguments.check and (arguments.html or arguments.json):
-        error("--check makes no report: it goes without --html and --json")
-    if arguments.command == "cancel" and arguments.yes and not arguments.close:
-        error("--yes goes with --close")
+    if why := _contradiction(arguments):
+        error(why)
     if arguments.command == "plan":
         arguments.change = dict(arguments.change)
     if arguments.command not in WITH_MARKET:
@@ -258,6 +248,23 @@ def _complete(arguments: argparse.Namespace, error: Callable[[str], object]) -> 
             error(f"--{option.replace('_', '-')} goes with --paper")
     if arguments.tape_as and not arguments.tape:
         error("--tape-as goes with --tape")
+
+
+def _contradiction(given: argparse.Namespace) -> str:
+    """Return which options of a command do not go together; empty if all do."""
+    if given.command == "report":
+        formats = [name for name in ("json", "html", "csv") if getattr(given, name)]
+        if len(formats) > 1:
+            return f"--{formats[0]} does not go with --{formats[1]}"
+        if given.since and (given.run != "last" or given.html or given.csv):
+            return "--since adds up runs: it goes with --json alone"
+    if given.command == "why" and given.what and given.missing:
+        return "--missing goes without a price or an order id"
+    if given.command == "backtest" and given.check and (given.html or given.json):
+        return "--check makes no report: it goes without --html and --json"
+    if given.command == "cancel" and given.yes and not given.close:
+        return "--yes goes with --close"
+    return ""
 
 
 def factor(text: str) -> float:

@@ -106,7 +106,7 @@ def outlook_with(
     face = float(instrument.face_value)
     doubts = doubtful_pairs(settings, tick=float(instrument.tick), price=price, face=face)
     rules = Rules(
-        strategy="the ladder" if is_ladder else f"strategy {strategy}",
+        strategy="the ladder" if kind is OrderManager else f"strategy {strategy}",
         rates=Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE)),
         relist=exact(settings.RELIST_INTERVAL),
         seconds=settings.LOOP_INTERVAL,
