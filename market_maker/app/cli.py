@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from market_maker import secrecy
 from market_maker.app import logs, versions
@@ -19,7 +18,7 @@ from market_maker.errors import (
     SettingsError,
     VenueUnreachable,
 )
-from market_maker.settings import FILE, example_text, settings, take_over
+from market_maker.settings import settings
 
 logger = logging.getLogger(__name__)
 
@@ -118,30 +117,9 @@ def _paper(arguments: argparse.Namespace) -> None:
 
 
 def _setup(arguments: argparse.Namespace) -> None:
-    if os.path.lexists(FILE):
-        raise SettingsError(f"{FILE} is here already; it is left as it is")
-    given: dict[str, Any] | None = {}
-    may_ask = all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
-    if may_ask and not arguments.source and not arguments.plain:
-        from market_maker.app import dialogue, docs
+    from market_maker.app import setup
 
-        language = arguments.lang or docs.language_of(os.environ)
-        if (given := dialogue.ask_settings(language, print)) is None:
-            return
-    text, done = take_over(arguments.source) if arguments.source else (example_text(given), [])
-    try:
-        with open(os.open(FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(text)
-    except FileExistsError:
-        raise SettingsError(f"{FILE} is here already; it is left as it is") from None
-    except OSError as error:
-        raise SettingsError(f"{FILE} cannot be written: {error.strerror}") from None
-    for line in done:
-        print(line)
-    print(
-        f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False, on the paper exchange that "
-        f"`{program()} paper` starts. Next: {program()} check"
-    )
+    setup.run(arguments, print)
 
 
 def _cancel(arguments: argparse.Namespace) -> None:

@@ -746,7 +746,7 @@ BUGS = (
         "a reload changes what needs a restart",
         "settings/store.py",
         '        problems += [f"{name} needs a restart by hand" '
-        "for name in sorted(NEED_RESTART & changed)]\n",
+        "for name in sorted(fixed & changed)]\n",
         "",
     ),
     Bug(

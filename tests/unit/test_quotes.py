@@ -166,7 +166,9 @@ def ladders(draw: st.DrawFn) -> tuple[list[OrderRequest], list[OpenOrder], int, 
     states = st.sampled_from([state for state in OrderState if state is not OrderState.DONE])
     orders = draw(
         st.lists(
-            st.builds(has, sides, prices, sizes, states), max_size=8, unique_by=lambda o: o.full
+            st.builds(has, sides, prices, sizes, states),
+            max_size=8,
+            unique_by=lambda o: o.client_oid,
         )
     )
     changed = draw(

@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
+from weakref import WeakValueDictionary
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from market_maker import auth
+from market_maker import auth, secrecy
 from market_maker.secrecy import MASK, Redacting, Secret, fit
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,12 @@ CANARY = "c4nary+/of=the&mine"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=_-%&é\\\"' "
 secrets = st.text(LETTERS, min_size=8, max_size=64)
 around = st.text(max_size=40)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no secret that another test of this process has left."""
+    monkeypatch.setattr(secrecy, "_known", WeakValueDictionary())
 
 
 # --- the secret itself --------------------------------------------------------------------------

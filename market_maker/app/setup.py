@@ -1,0 +1,42 @@
+"""`marketmaker setup`: writes settings.py."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from market_maker.app.arguments import program
+from market_maker.errors import SettingsError
+from market_maker.settings import FILE, example_text, take_over
+
+
+def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Write settings.py: by a dialogue where there is a terminal, else as the example has it.
+
+    Raises SettingsError where there is one already, or it cannot be written.
+    """
+    if os.path.lexists(FILE):
+        raise SettingsError(f"{FILE} is here already; it is left as it is")
+    given: dict[str, Any] | None = {}
+    may_ask = all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    if may_ask and not arguments.source and not arguments.plain:
+        from market_maker.app import dialogue, docs
+
+        language = arguments.lang or docs.language_of(os.environ)
+        if (given := dialogue.ask_settings(language, say)) is None:
+            return
+    text, done = take_over(arguments.source) if arguments.source else (example_text(given), [])
+    try:
+        with open(os.open(FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SettingsError(f"{FILE} is here already; it is left as it is") from None
+    except OSError as error:
+        raise SettingsError(f"{FILE} cannot be written: {error.strerror}") from None
+    for line in done:
+        say(line)
+    say(
+        f"Wrote {FILE}. It is a dry run until you set DRY_RUN = False, on the paper exchange that "
+        f"`{program()} paper` starts. Next: {program()} check"
+    )
