@@ -1,5 +1,6 @@
 """The account that a client acts for."""
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from market_maker.secrecy import Secret, revealed
@@ -43,3 +44,11 @@ class Account:
 def is_paper_key(key: str) -> bool:
     """Return whether a key is of the paper exchange."""
     return revealed(key).startswith(PAPER)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

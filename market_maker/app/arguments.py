@@ -89,6 +89,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("page", nargs="?", metavar="PAGE", help="such as first-hour")
     if name in {"docs", "setup"}:
         parser.add_argument("--lang", choices=("en", "zh"), help="default: that of the locale")
+    if name == "check":
+        parser.add_argument(
+            "--notify", action="store_true", help="send a test message to NOTIFY_URL, too"
+        )
     if name == "cancel":
         parser.add_argument(
             "--halt",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from market_maker.client_oid import is_ours
+from market_maker.clock import SYSTEM
 from market_maker.decimals import plain
 from market_maker.errors import MarketMakerError, NotSent, VenueUnreachable
 from market_maker.gte import GTE
@@ -12,13 +13,16 @@ from market_maker.wire.venue_clock import OFF_MS
 FEED_SECONDS = 10.0
 
 
-def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:
+def run(gte: GTE, *, notify: bool = False) -> Iterator[tuple[str, str | MarketMakerError]]:
     """Yield the name of each check with what was found, or with the error.
 
-    Nothing is looked at after REST has no connection: all the others would fail, too.
+    Nothing is looked at after REST has no connection: all the others would fail, too. With `notify`
+    a test message is sent to NOTIFY_URL.
     """
-    checks: dict[str, Callable[[GTE], str]] = {
-        "settings": _settings,
+    checks: dict[str, Callable[[GTE], str]] = {"settings": _settings}
+    if notify or settings.NOTIFY_URL:
+        checks["notify"] = lambda _: _notify(is_sent=notify)
+    checks |= {
         "REST": _rest,
         "clock": _clock,
         "WebSocket": _feed,
@@ -39,6 +43,22 @@ def run(gte: GTE) -> Iterator[tuple[str, str | MarketMakerError]]:
 def _settings(_gte: GTE) -> str:
     what = f"{settings.SYMBOL} in {settings.SETTLECURRENCY}"
     return f"{settings.path}: {what}. {settings.run_in_words()}"
+
+
+def _notify(*, is_sent: bool) -> str:
+    """Tell where notifications go, after a test message if it is to be sent."""
+    from market_maker.notify import About, Kind, Message, address_of, deliver
+
+    if not settings.NOTIFY_URL:
+        raise MarketMakerError("NOTIFY_URL is not set: set GTE_NOTIFY_URL_FILE or GTE_NOTIFY_URL")
+    address = address_of(settings.NOTIFY_URL)
+    if not is_sent:
+        return f"{address}, not tried: --notify sends a test message"
+    run = settings.kind_of_run() or "LIVE"
+    about = About(symbol=settings.SYMBOL, prefix=settings.ORDERID_PREFIX, run=run)
+    text = "This is a test: notifications of this bot arrive here."
+    deliver(address, Message(kind=Kind.TEST, about=about, text=text, time_ms=SYSTEM.now_ms()))
+    return f"a test message was sent to {address}"
 
 
 def _rest(gte: GTE) -> str:

@@ -151,7 +151,7 @@ def _check(arguments: argparse.Namespace) -> None:
     shared = RunFiles(account).shared() if account.api_key else None  # a bot may have just ended
     gte = GTE(account, shared=shared)
     try:
-        for name, found in check.run(gte):
+        for name, found in check.run(gte, notify=arguments.notify):
             is_ok = isinstance(found, str)
             print(f"{name:<10} {'ok' if is_ok else 'FAIL':<5} {secrecy.fit(str(found))}")
             failed |= {} if isinstance(found, str) else {name: found}

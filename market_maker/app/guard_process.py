@@ -16,11 +16,13 @@ from market_maker.guard.signals import HALT_SIGNAL, STOP_SIGNALS
 logger = logging.getLogger(__name__)
 
 LAST_LINES_SECONDS = 1.0
+WATCHDOG_SIGNAL = signal.SIGABRT
+"""What systemd sends to all processes of a service when its bot hangs."""
 
 
 def main() -> None:
     """Guard the bot that has started us. Neither a signal nor a log that is stuck stops it."""
-    for number in (*STOP_SIGNALS, HALT_SIGNAL):
+    for number in (*STOP_SIGNALS, HALT_SIGNAL, WATCHDOG_SIGNAL):
         signal.signal(number, signal.SIG_IGN)
     logs.set_up()
     listener = _log_through_a_queue()

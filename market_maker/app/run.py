@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from market_maker.account import Account
 from market_maker.app import logs
 from market_maker.app.arguments import PAPER_MARKET
 from market_maker.app.load import load
@@ -17,6 +16,7 @@ from market_maker.app.strategies import load_strategy
 from market_maker.clock import utc_offset
 from market_maker.guard import container
 from market_maker.guard.runfiles import RunFiles
+from market_maker.guard.service import Service
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.journal import Journal
@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     if logs.goes_unseen():
         logger.warning("The log goes to stderr, not to stdout: --log-file PATH writes a file.")
     is_restart = os.environ.pop(RESTARTED, "") == "1"
+    service = Service(os.environ)
     signals = Signals(end_at_once=lambda: os._exit(130))
     signals.install()
     logs.when_unread(lambda: os.kill(os.getpid(), signal.SIGTERM))  # nobody sees what it does
@@ -56,10 +57,10 @@ def run(arguments: argparse.Namespace) -> None:
             keep=(paper.child.fd,) if paper else (),
         )
         signals.unblock()
-        control = _run(arguments, begin, signals, is_restart=is_restart).control
+        control = _run(arguments, begin, signals, service, is_restart=is_restart).control
         signals.block()  # what comes from here on reaches the new program
         if control.is_restarting and not control.stop_reason and not control.is_halted:
-            _restart(paper)
+            _restart(paper, service)
     except KeyboardInterrupt:
         logger.info("Stopped before anything was sent.")
     finally:
@@ -72,17 +73,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run(
     arguments: argparse.Namespace,
-    begin: Callable[[Account], Session],
+    begin: Callable[..., Session],
     signals: Signals,
+    service: Service,
     *,
     is_restart: bool,
 ) -> "OrderManager":
     """Run the strategy; return its bot. It may have made and run one itself, when imported."""
     from market_maker.market_maker import OrderManager
-    from market_maker.trading import Runtime
+    from market_maker.trading import Runtime, sender_to
 
     OrderManager.runtime = Runtime(
         session=begin,
+        sender=sender_to,
+        service=lambda: service,
         signals=signals,
         journal=Journal,
         loops=arguments.loops,
@@ -133,13 +137,13 @@ def paper_exchange(arguments: argparse.Namespace) -> "PaperChild":
     return PaperChild.start(options, environment_without_keys())
 
 
-def _restart(paper: "PaperChild | None") -> None:
+def _restart(paper: "PaperChild | None", service: Service) -> None:
     """Replace this process by a new one with the same command line. None of our orders rests.
 
     A signal that comes meanwhile reaches the new process. Raises OSError when there is no program
     to start.
     """
-    environment = settings.environment() | {RESTARTED: "1"}
+    environment = settings.environment() | service.environment() | {RESTARTED: "1"}
     if paper:
         environment |= paper.outlive_restart()
     logging.shutdown()

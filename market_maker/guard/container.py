@@ -14,6 +14,8 @@ OUTERMOST = 4026531836
 """The number that Linux gives to the PID namespace in which a machine starts."""
 WAITS = "MARKETMAKER_WAITS"
 """Environment variable with the number of the process that waits for us."""
+OF_SYSTEMD = "SYSTEMD_EXEC_PID"
+"""Environment variable with the number of the process that systemd, 248 or newer, has started."""
 PR_SET_CHILD_SUBREAPER = 36
 WARNING = (
     "This is a container: its guard outlives the bot, but not the container. If that is killed, "
@@ -35,7 +37,8 @@ def wait_in_front() -> int | None:
     Returns None in the process that is to go on, and the exit status in the one that has waited.
     Must be called before any thread is started.
     """
-    ends_it = 1 in (os.getpid(), os.getppid()) and is_inside()
+    is_service = os.environ.get(OF_SYSTEMD) == str(os.getpid())  # which waits for the guard itself
+    ends_it = 1 in (os.getpid(), os.getppid()) and is_inside() and not is_service
     if not ends_it or os.environ.get(WAITS) == str(os.getppid()):
         return None
     signals = {*STOP_SIGNALS, HALT_SIGNAL}

@@ -19,6 +19,7 @@ from market_maker.account import Account
 from market_maker.clock import SYSTEM
 from market_maker.guard import child
 from market_maker.guard.child import Child
+from market_maker.secrecy import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ DEATHS, DEATHS_SECONDS = 2, 60.0
 """After so many deaths of guards within so many seconds, none is started for as long."""
 GOODBYE_SECONDS = 1.0
 BEAT, GOODBYE = b".", b"q"
+NOWHERE = Secret("")
+"""The address of notifications where there are none."""
 PROGRAM = "market_maker.app.guard_process"
 """The module whose `main()` the process runs."""
 INHERITED = ("TZ", "LANG", "LC_ALL", "LC_CTYPE", "GTE_MARKETMAKER_LOG_FILE")
@@ -42,7 +45,8 @@ class Guard:
     """The bot's side of the guard. Replaces a guard that has died; never raises.
 
     `lock` is the file descriptor of the instance lock, and `keep` names others that have to stay
-    open while the guard lives, such as the pipe to a paper exchange of our own.
+    open while the guard lives, such as the pipe to a paper exchange of our own. `notify_url` is
+    where it tells what it has done; empty: nowhere.
     """
 
     def __init__(
@@ -52,8 +56,14 @@ class Guard:
         directory: Path,
         lock: int = -1,
         keep: Sequence[int] = (),
+        notify_url: Secret = NOWHERE,
     ) -> None:
-        self._charge = {"account": revealed(account), "directory": str(directory), "lock": lock}
+        self._charge = {
+            "account": revealed(account),
+            "directory": str(directory),
+            "lock": lock,
+            "notify_url": notify_url.reveal(),
+        }
         self._keep = [fd for fd in (lock, *keep) if fd >= 0]
         self._child: Child | None = None
         self._deaths: list[float] = []

@@ -13,10 +13,11 @@ from market_maker.clock import SYSTEM, Clock
 from market_maker.control import Control
 from market_maker.errors import AlreadyRunning, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.gte import GTE
-from market_maker.guard.guard import Guard
+from market_maker.guard.guard import NOWHERE, Guard
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.watch import HANG_SECONDS
 from market_maker.orders import sweep
+from market_maker.secrecy import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Session:
         clear_halt: bool = False,
         keep: tuple[int, ...] = (),
         clock: Clock = SYSTEM,
+        notify_url: Secret = NOWHERE,
     ) -> None:
         self._account = account
         self._clock = clock
@@ -69,7 +71,11 @@ class Session:
         self._is_latched = False
         if has_guard:
             self._guard = Guard(
-                account, directory=self.files.directory, lock=self.files.lock.fd, keep=keep
+                account,
+                directory=self.files.directory,
+                lock=self.files.lock.fd,
+                keep=keep,
+                notify_url=notify_url,
             )
 
     def connect(self, bot: Watched) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
@@ -16,6 +16,9 @@ from market_maker.guard.runfiles import RunFiles
 from market_maker.orders.sweep import OPEN_STILL, Step, Sweep
 from market_maker.secrecy import Secret
 
+if TYPE_CHECKING:
+    from market_maker.guard.telling import Telling
+
 logger = logging.getLogger(__name__)
 
 HANG_SECONDS = 10.0
@@ -23,6 +26,7 @@ HANG_SECONDS = 10.0
 GIVE_UP_SECONDS = 600.0
 ROUND_SECONDS = 5.0
 LOOK_AGAIN = 1.0
+MAY_BE_LEFT = "orders may be left"
 BEATEN, LEFT, DIED = "beat", "left", "died"
 """What the guard hears of the bot; the last two end the watch."""
 
@@ -39,7 +43,20 @@ def stand_by(pipe: BinaryIO, learn: Callable[[Account], None] = lambda _: None) 
         learn(account)
         files = RunFiles(account, directory=Path(charge["directory"]))
         files.lock.inherit(charge["lock"])
-        Watch(GTE(account, shared=files.shared()), files, pipe).run()
+        told = _telling(charge.get("notify_url", ""), account)
+        Watch(GTE(account, shared=files.shared()), files, pipe, told=told).run()
+        if told:
+            files.close()  # a new bot need not wait for what is still to be told
+            told.close()
+
+
+def _telling(url: str, account: Account) -> "Telling | None":
+    """Return what tells a person; None without an address, and then nothing is loaded for it."""
+    if not url:
+        return None
+    from market_maker.guard.telling import Telling
+
+    return Telling(Secret(url), account)
 
 
 def account_of(plain: Mapping[str, Any]) -> Account:
@@ -51,8 +68,17 @@ def account_of(plain: Mapping[str, Any]) -> Account:
 class Watch:
     """Watches one bot. It sends nothing while the bot is well, and never creates an order."""
 
-    def __init__(self, gte: GTE, files: RunFiles, pipe: BinaryIO, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        gte: GTE,
+        files: RunFiles,
+        pipe: BinaryIO,
+        clock: Clock = SYSTEM,
+        *,
+        told: "Telling | None" = None,
+    ) -> None:
         self._gte = gte
+        self._told = told
         self._files = files
         self._what = f"with prefix {gte.account.prefix} in {gte.account.symbol}"
         self._pipe = pipe
@@ -94,15 +120,22 @@ class Watch:
                 return
             if step.is_done:
                 self._finish(sweep.cancelled)
+                if self._told:
+                    self._told.finished(why, sweep.cancelled)
                 return
             news = step.trouble or "no order is left, waiting until none can arrive late"
             if news not in (OPEN_STILL, told):
                 logger.warning("guard: %s.", news)
                 told = news
+                if self._told and news.startswith(MAY_BE_LEFT):
+                    self._told.stuck(why, news)
             if self._clock.monotonic() - begun >= GIVE_UP_SECONDS:
                 logger.critical("guard: giving up; orders may be left:")
-                for order in self._files.orders_left() or ():
+                left = self._files.orders_left() or ()
+                for order in left:
                     logger.critical("  %s", order)
+                if self._told:
+                    self._told.gave_up(why, left)
                 return
             self._clock.sleep(step.wait)
 
@@ -124,7 +157,7 @@ class Watch:
         if step.trouble and (step.left or self._files.orders_left() is None) and is_stuck:
             left = tuple(order.full for order in step.left)
             self._files.write_orders_left(step.trouble, left)
-            trouble = f"orders may be left, {step.trouble}"
+            trouble = f"{MAY_BE_LEFT}, {step.trouble}"
             return Step(wait=LOOK_AGAIN, left=step.left, trouble=trouble)
         return step
 

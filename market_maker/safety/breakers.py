@@ -31,8 +31,10 @@ def _fills(most: int) -> Rule:
     return Rule(most + 1, 60, HALTED, inf, f"more than MAX_FILLS ({most}) fills within {{seconds}}")
 
 
+LOSS_LIMIT = "loss of this run exceeds MAX_LOSS"
+"""How the reason of a halt at the loss limit begins."""
 EVENTS: Mapping[str, Rule] = {
-    "loss": Rule(1, inf, HALTED, inf, "loss of this run exceeds MAX_LOSS"),
+    "loss": Rule(1, inf, HALTED, inf, LOSS_LIMIT),
     "auth": Rule(2, 60, HALTED, inf, "venue rejected our key {limit} times within {seconds}"),
     "liquidation": Rule(1, inf, HALTED, inf, "position is being or was liquidated"),
     "late order": Rule(1, inf, HALTED, inf, "late order: it had been treated as rejected"),

@@ -1,7 +1,6 @@
 """What is wrong with settings: each by itself, all together, and where they send a key."""
 
 import difflib
-import ipaddress
 import logging
 import re
 import reprlib
@@ -11,7 +10,7 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
-from market_maker.account import PAPER, is_paper_key
+from market_maker.account import PAPER, is_loopback, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.sample import FAMILY, hint_of
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
@@ -36,16 +35,29 @@ def problem(name: str, value: Any, own: Own | None = None) -> str:
     if name in SECRETS and isinstance(value, str) and re.match("[\"']", revealed(value)):
         return f"{name} has quotes round it, which belong to settings.py only: leave them out"
     if name in SECRETS and isinstance(value, str) and not re.fullmatch(r"[!-~]*", revealed(value)):
-        return f"{name} holds a space, a line break or another character that no key has"
+        return f"{name} holds a space, a line break or another character that cannot be in it"
     shown = "the value" if name in SECRETS else _shown(value)
     kind = _TYPES[name] if name in _TYPES else type(default(fields[name]))
     if not _is_a(value, kind):
         return f"{name} must be {_type_name(kind)}, not {shown}"
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
+    if name == "NOTIFY_URL" and value:
+        return _wrong_address(value)
     wanted = _range_missed(value, fields[name].metadata)
     hint = hint_of(value) if name == "SYMBOL" else ""
     return f"{name} must {wanted}, not {shown}{hint}" if wanted else ""
+
+
+def _wrong_address(url: str) -> str:
+    """Return what is wrong with NOTIFY_URL, or empty text."""
+    from market_maker.notify import address_of
+
+    try:
+        address_of(url)
+    except ValueError as error:
+        return f"NOTIFY_URL {error}"
+    return ""
 
 
 def unknown(name: str, own: Own | None = None) -> str:
@@ -155,7 +167,7 @@ def misdirected(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
         if url is None or not url.hostname:
             found.append(f"{name} holds no host name: {values[name]!r}")
             continue
-        is_here = _is_loopback(url.hostname)
+        is_here = is_loopback(url.hostname)
         places.add(is_here)
         secure, plain = SCHEMES[name]
         if url.scheme != secure and not (url.scheme == plain and is_here):
@@ -203,11 +215,4 @@ def _split(address: str) -> SplitResult | None:
 
 def is_here(address: str) -> bool:
     """Return whether a valid address is on this machine."""
-    return _is_loopback(urlsplit(address).hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(address).hostname or "")

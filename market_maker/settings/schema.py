@@ -224,6 +224,14 @@ class SettingsBase:
     JOURNAL_MB: float = fixed(
         1000, "Size of a journal above which its oldest rows go, but for money; 0: any.", low=0
     )
+    NOTIFY_URL: str = fixed(
+        "",
+        "Where to tell you of a halt, a long pause, orders that may be left, a dead bot, and each\n"
+        "day's result: https://HOST/PATH (a webhook), ntfy+https://HOST/TOPIC or\n"
+        "telegram://TOKEN/CHAT. It is secret: a better place is the file that\n"
+        "GTE_NOTIFY_URL_FILE names, or the variable GTE_NOTIFY_URL.",
+        secret_tail=0,
+    )
     WITHDRAW_PATH: str = fixed(
         "",
         "Path that GTE.withdraw() posts to; the venue's documents name none.",

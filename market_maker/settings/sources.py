@@ -32,7 +32,7 @@ from market_maker.settings.files import (
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase, defaults
 
 ENVIRONMENT = {name: f"GTE_{name}" for name in SECRETS}
-"""Variables that hold the key pair; the same names with _FILE name files that hold it."""
+"""Variables that hold what is secret; the same names with _FILE name files that hold it."""
 
 LIVE = {"DRY_RUN": False, "API_KEY": ""}
 """The least that makes a run a live one."""
@@ -159,7 +159,7 @@ def _read_keys(sources: Sources) -> tuple[dict[str, str], list[str]]:
     found: dict[str, str] = {}
     unsafe = []
     for name, variable in ENVIRONMENT.items():
-        if name in sources.overrides:
+        if name in sources.overrides or not sources.has(name):
             continue
         if file := os.environ.get(f"{variable}_FILE"):
             found[name], trouble = read_key(Path(file))

@@ -30,7 +30,7 @@ TABLES = {
 OUTSIDE = {
     *("API_URL_BASE", "WS_URL", "USE_HOSTS_OF_2020", "API_KEY", "API_SECRET", "DRY_RUN"),
     *("SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL", "LOG_LEVEL", "WATCHED_FILES"),
-    *("STRATEGY_SETTINGS", "JOURNAL_DAYS", "JOURNAL_MB", "WITHDRAW_PATH"),
+    *("STRATEGY_SETTINGS", "JOURNAL_DAYS", "JOURNAL_MB", "NOTIFY_URL", "WITHDRAW_PATH"),
 }
 """Settings that no back-test depends on, or that the tape decides."""
 

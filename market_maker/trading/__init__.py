@@ -12,6 +12,7 @@ position_watch       position against own fills    state_log        the trading 
 runtime              dependencies of a run         run              its session, however started
 hooks                what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
+notifications        what a person is told       audience         who is told of a run
 """
 
 from market_maker.trading.converger import Converger
@@ -20,7 +21,7 @@ from market_maker.trading.loop import Loop
 from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.records import MakesJournal
 from market_maker.trading.run import Run, within_session
-from market_maker.trading.runtime import SCRIPT, Runtime
+from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
 from market_maker.trading.startup import PairDoubts, check_sizes, unknown_to
 from market_maker.trading.status import Status, log_start
 
@@ -37,6 +38,7 @@ __all__ = [
     "Status",
     "check_sizes",
     "log_start",
+    "sender_to",
     "unknown_to",
     "within_session",
 ]

@@ -71,7 +71,7 @@ class Exchange:
         """What a dry run would have traded, by touch and by through."""
         given = self._runtime
         self.records = Records(given.journal, given.kind, self.gte, self.orders, self._clock)
-        self._quote_time = QuoteTime(self._clock)
+        self.quote_time = QuoteTime(self._clock)
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
@@ -184,7 +184,7 @@ class Exchange:
     def record_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal. Never raises."""
         try:
-            self._quote_time.see(self.orders.live())
+            self.quote_time.see(self.orders.live())
             self.records.tick(health, self._shown, self.moneys()[0])
         except Exception:
             logger.exception("The tick cannot be recorded.")
@@ -289,7 +289,7 @@ class Exchange:
     def log_end(self) -> None:
         """Log what this run has traded, and the position that it leaves. Never raises."""
         try:
-            logger.info("%s", self._quote_time.in_words())
+            logger.info("%s", self.quote_time.so_far())
             log_end(self._look_if_possible(), self.moneys())
         except Exception:
             logger.exception("The position left cannot be shown.")

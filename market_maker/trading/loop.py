@@ -47,6 +47,9 @@ class Loop:
         """Takes what `place_orders()` returns; `Converger` sets it."""
         self.on_halt: Callable[[str], None] | None = None
         """Called once with the reason of a halt; `guard.session` sets it."""
+        self.on_state: Callable[[Health], None] = lambda _: None
+        """Called with the trading state of each tick; `Run` sets this one and the next."""
+        self.on_leave: Callable[[], None] = lambda: None
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
         """Whether the guard may have pulled after so many seconds without a heartbeat."""
         self.left_clean = False
@@ -166,6 +169,7 @@ class Loop:
         """
         self.apply_health(self._exchange.refresh())
         self._state_log.log(self.health)
+        self.on_state(self.health)
         if self.may_quote():
             instrument = self._exchange.snapshot().instrument
             self.puller.check_grid(instrument.tick, instrument.lot)
@@ -195,6 +199,7 @@ class Loop:
 
         Raises OrdersLeft when that takes more than `seconds`, if given, or the way out too long.
         """
+        self.on_leave()
         now, live = self._clock.monotonic(), len(self._exchange.orders.live())
         self.leave_by = self.leave_by or sweep.leave_by(self._control.note_stop(), now, live)
         seconds = self.leave_by - now if seconds is None else seconds

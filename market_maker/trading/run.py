@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from typing import Any
 
 from market_maker.errors import OrdersLeft, SettingsError
+from market_maker.secrecy import Secret
 from market_maker.settings import settings
+from market_maker.trading.audience import Audience
 from market_maker.trading.runtime import Runtime
 
 Bot = Any
@@ -24,8 +26,11 @@ class Run:
         self._given = runtime
         if runtime.signals and threading.current_thread() is threading.main_thread():
             runtime.signals.install()
-        is_live = not settings.DRY_RUN
-        self._session = runtime.session(settings.account()) if is_live and runtime.session else None
+        url = Secret(settings.NOTIFY_URL)
+        self._audience = Audience(runtime, url)
+        self._session = None
+        if runtime.session and not settings.DRY_RUN:
+            self._session = runtime.session(settings.account(), notify_url=url)
         self.runtime = runtime.with_session(self._session) if self._session else runtime
         """What the bot is given: with what the session knows of earlier runs."""
         self._is_own_loop = False
@@ -36,14 +41,16 @@ class Run:
         """Connect session and bot, before anything is sent."""
         if self._session:
             self._session.connect(bot)
+        self._audience.connect(bot)
 
     def start(self, bot: Bot, set_up: Callable[[], None]) -> None:
         """Set a bot up. After a failure let go; raises OrdersLeft where orders may be left."""
         try:
             set_up()
         except BaseException as error:
-            self._fail(bot, error)
-            raise
+            with self._audience.at_the_end():
+                self._fail(bot, error)
+                raise
 
     def _fail(self, bot: Bot, error: BaseException) -> None:
         loop = getattr(bot, "loop", None)  # it may have come no further
@@ -71,7 +78,8 @@ class Run:
         self.has_begun = True
         if self._given.signals:
             self._given.signals.pass_to(bot.control)
-        with self._session.watch(bot) if self._session else nullcontext():
+        session = self._session.watch(bot) if self._session else nullcontext()
+        with self._audience.at_the_end(), session:
             try:
                 loop()
             finally:

@@ -1,18 +1,31 @@
 """The dependencies of a run: clock, venue client, random source, session, previous runs."""
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.gte import GTE
+from market_maker.guard.service import Service
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.journal import Journal
 from market_maker.orders.orders import EarlierRuns
+from market_maker.secrecy import Secret
 from market_maker.trading.records import MakesJournal
+
+if TYPE_CHECKING:
+    from market_maker.trading.notifications import Tells
+
+
+def sender_to(url: Secret) -> "Tells":
+    """Return what sends notifications to an address; only then is anything loaded for it."""
+    from market_maker.notify import Sender
+
+    return Sender(url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +44,12 @@ class Runtime:
     """Makes the journal of the run; None for a run without one."""
     kind: str = ""
     """What the journal calls the run: backtest; empty: live, paper or dry, as it is."""
-    session: Callable[[Account], Session] | None = None
+    session: Callable[..., Session] | None = None
     """Begins the session of a live run; None for a run without lock, latch and guard."""
+    sender: Callable[[Secret], "Tells"] | None = None
+    """Makes what sends notifications; None for a run that sends none, as a simulated one."""
+    service: Callable[[], Service] | None = None
+    """Returns the service manager to tell; None where nobody starts the run as a service."""
     signals: Signals | None = None
     """Passes signals on to the run; None where nobody sends any."""
     loops: int | None = None
@@ -57,5 +74,11 @@ class Runtime:
         )
 
 
-SCRIPT = Runtime(session=Session, signals=Signals(), journal=Journal)
+SCRIPT = Runtime(
+    session=Session,
+    sender=sender_to,
+    service=lambda: Service(os.environ),
+    signals=Signals(),
+    journal=Journal,
+)
 """What the bot of a script is given: it takes lock and guard, and signals stop it."""

@@ -21,6 +21,7 @@ OTHER_ENDS: dict[str, tuple[Any, ...]] = {
     "ORDERID_PREFIX": ("m", "m" * 13),
     "LOG_LEVEL": ("DEBUG", "CRITICAL", 0, 100),
     "WATCHED_FILES": ([], ["settings.py"] * 20),
+    "NOTIFY_URL": ("", "https://127.0.0.1:1/never-sent-to"),
     "WITHDRAW_PATH": ("", "/v1/withdraw"),
     "SETTLECURRENCY": ("ZZ",),
     "SYMBOL": ("BTC/USDT", "ZZ_ZZ"),

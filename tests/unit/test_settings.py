@@ -281,7 +281,7 @@ def test_a_file_in_another_encoding_says_how_to_save_it(file: Path, encoding: st
 @pytest.mark.parametrize("name", sorted(NEED_RESTART))
 def test_a_reload_does_not_change_what_needs_a_restart(file: Path, name: str) -> None:
     other = {"LOG_LEVEL": "DEBUG", "TIMEOUT": 3, "WATCHED_FILES": ["mine.py"], "SYMBOL": "ETH_USD"}
-    other |= {"JOURNAL_DAYS": 3, "JOURNAL_MB": 5}
+    other |= {"JOURNAL_DAYS": 3, "JOURNAL_MB": 5, "NOTIFY_URL": "https://example.org/hook"}
     other |= {"SETTLECURRENCY": "ETH", "INSTRUMENTTYPE": "bb", "WITHDRAW_PATH": "/v1/x"}
     other |= {"API_URL_BASE": "http://127.0.0.1:1", "WS_URL": "ws://127.0.0.1:1"}
     other |= {"USE_HOSTS_OF_2020": True, "STRATEGY_SETTINGS": ["FAR"]}
