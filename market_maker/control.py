@@ -3,6 +3,7 @@
 from queue import SimpleQueue
 
 from market_maker.clock import SYSTEM, Clock
+from market_maker.secrecy import fit
 
 
 class Control:
@@ -10,7 +11,7 @@ class Control:
 
     Signal handlers, the kill switch, circuit breakers and user code set them; every wait and every
     sending thread reads them. No request is withdrawn. All methods may be called from a signal
-    handler.
+    handler. Reasons are kept without secrets: run files, journal and notifications hold them.
     """
 
     def __init__(self, clock: Clock = SYSTEM) -> None:
@@ -46,7 +47,7 @@ class Control:
 
     def stop(self, reason: str) -> None:
         """Stop the loop after the current tick."""
-        self.stop_reason = reason
+        self.stop_reason = fit(reason)
         self.note_stop()
         self.wake.put("stop")
 
@@ -65,7 +66,7 @@ class Control:
     def halt(self, reason: str) -> None:
         """Place no orders until a person restarts the bot. The first reason is kept."""
         if not self.halt_reason:
-            self.halt_reason = reason
+            self.halt_reason = fit(reason)
             self.wake.put("halt")
 
     def hurry(self) -> None:

@@ -22,6 +22,7 @@ from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from bot import Bot
+    from listener import Listener
 
     from tests.world.world import World
 
@@ -111,6 +112,18 @@ def run(tmp_path: Path) -> Iterator[Run]:
     yield start
     for bot in bots:
         bot.kill()
+
+
+@pytest.fixture
+def listener() -> "Iterator[Listener]":
+    """A server that takes notifications."""
+    from listener import Listener
+    from raw_server import RawServer
+
+    made = Listener()
+    made.server = RawServer(made.serve)
+    with made.server:
+        yield made
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from bot import ended, is_guard
 from conftest import account_of, client_of, wait_until
+from listener import Listener, silent
+from raw_server import RawServer
 
 from market_maker.account import Account
 from market_maker.gte import GTE
@@ -26,7 +28,7 @@ from market_maker.paper.server.in_process import PaperExchange
 class Watched:
     """The bot's end of a pipe, with a guard at the other end, in a thread of this process."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, notify_url: str = "") -> None:
         theirs, self._pipe = os.pipe()
         self.files = RunFiles(account)
         self.files.lock.take()
@@ -34,6 +36,7 @@ class Watched:
             "account": revealed(account),
             "directory": str(self.files.directory),
             "lock": self.files.lock.fd,
+            "notify_url": notify_url,
         }
         self.say(json.dumps(charge).encode() + b"\n")
         self.thread = threading.Thread(target=stand_by, args=(os.fdopen(theirs, "rb"),))
@@ -61,8 +64,8 @@ def watch(venue: PaperExchange, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wat
     monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 20.0)
     started: list[Watched] = []
 
-    def start(**changed: str) -> Watched:
-        started.append(Watched(account_of(venue, timeout=1.0, **changed)))
+    def start(notify_url: str = "", **changed: str) -> Watched:
+        started.append(Watched(account_of(venue, timeout=1.0, **changed), notify_url))
         return started[-1]
 
     yield start
@@ -110,6 +113,49 @@ def test_when_the_bot_dies_its_orders_go_and_those_of_others_stay(
     assert [order.client_oid[:7] for order in venue.open_orders()] == ["manual_"]
     assert "guard: the bot has died" in log.text
     assert "guard: clean" in log.text
+
+
+def test_a_person_is_told_once_the_orders_are_cancelled(
+    watch: Watch, venue: PaperExchange, gte: GTE, listener: Listener
+) -> None:
+    gte.buy(10, 8000)
+    watched = watch(notify_url=f"http://{listener.at}/hook")
+    watched.say(BEAT)
+    watched.die()
+    wait_until(lambda: listener.bodies)
+    assert venue.open_orders() == []
+    watched.thread.join(timeout=5)
+    assert not watched.thread.is_alive()
+    (told,) = map(json.loads, listener.bodies)
+    assert (told["kind"], told["prefix"], told["run"]) == ("bot died", "mm_test_", "PAPER")
+    assert "The bot has died. Its guard has cancelled 1 orders, and none is left." in told["text"]
+
+
+def test_a_person_is_told_of_orders_that_may_be_left_and_then_that_none_is(
+    watch: Watch, venue: PaperExchange, gte: GTE, listener: Listener
+) -> None:
+    gte.buy(10, 8000)
+    venue.fault("status", match="pc/order/cancel", value="503")
+    watched = watch(notify_url=f"http://{listener.at}/hook")
+    watched.die()
+    wait_until(lambda: listener.bodies)
+    venue.clear_faults()
+    wait_until(lambda: len(listener.bodies) == 2)
+    kinds = [json.loads(body)["kind"] for body in listener.bodies]
+    assert kinds == ["orders may be left", "bot died"]
+
+
+def test_a_slow_address_keeps_no_order_resting_and_no_lock_held(
+    watch: Watch, venue: PaperExchange, gte: GTE, log: pytest.LogCaptureFixture
+) -> None:
+    with RawServer(silent) as server:
+        gte.buy(10, 8000)
+        watched = watch(notify_url=f"http://127.0.0.1:{server.port}/hook")
+        watched.say(BEAT)
+        watched.die()
+        wait_until(lambda: "guard: clean" in log.text)
+        wait_until(lambda: RunFiles(gte.account).lock.holder() is None)
+        assert venue.open_orders() == []
 
 
 def test_a_bot_that_dies_before_its_first_beat_is_guarded_too(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import account_of, wait_until
 
 from market_maker.guard.guard import GOODBYE, PROGRAM, Guard, revealed
@@ -29,12 +30,14 @@ main()
 """
 
 
-def test_a_guard_loads_no_room_of_the_bot_but_the_sweep(venue: PaperExchange) -> None:
+@pytest.mark.parametrize("url", ["", "https://example.org/hook"])
+def test_a_guard_loads_no_room_of_the_bot_but_the_sweep(venue: PaperExchange, url: str) -> None:
     account = account_of(venue)
     charge = {
         "account": revealed(account),
         "directory": str(RunFiles(account).directory),
         "lock": -1,
+        "notify_url": url,
     }
     done = subprocess.run(
         [sys.executable, "-c", SHOW_MODULES],
@@ -49,6 +52,7 @@ def test_a_guard_loads_no_room_of_the_bot_but_the_sweep(venue: PaperExchange) ->
     assert "market_maker.orders.sweep" in loaded
     forbidden = tuple(f"market_maker.{room}." for room in BOT_ROOMS)
     assert not [name for name in loaded if f"{name}.".startswith(forbidden)]
+    assert ("market_maker.notify" in loaded) is bool(url)
     assert not loaded & {"argparse", "sqlite3", "aiohttp"}
 
 

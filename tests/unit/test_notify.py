@@ -6,15 +6,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from conftest import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
+from listener import Listener, silent
 from raw_server import RawServer, self_signed, server_context
 
 from market_maker import secrecy
@@ -157,39 +157,6 @@ def test_no_part_of_an_address_is_shown_in_any_usual_form(url: str, given_away: 
 # --- what is sent ---------------------------------------------------------------------------------
 
 
-@dataclass
-class Listener:
-    """A server that answers each POST as it is told, and keeps what came."""
-
-    answer: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-    heads: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    server: RawServer = field(init=False)
-
-    def serve(self, connection: socket.socket) -> None:
-        head, _, body = self.server.received.partition(b"\r\n\r\n")
-        self.server.received = b""
-        lines = head.decode().lower().split("\r\n")
-        length = next(int(line[16:]) for line in lines if line.startswith("content-length: "))
-        while len(body) < length:
-            body += connection.recv(4096)
-        self.heads.append(head.decode())
-        self.bodies.append(body)
-        connection.sendall(self.answer)
-
-    @property
-    def at(self) -> str:
-        return f"127.0.0.1:{self.server.port}"
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    made = Listener()
-    made.server = RawServer(made.serve)
-    with made.server:
-        yield made
-
-
 def test_a_webhook_gets_json_with_all_that_is_known(listener: Listener) -> None:
     deliver(address_of(f"http://{listener.at}/hook?a=1"), message(Kind.HALTED, "Kill switch."))
     told = json.loads(listener.bodies[0])
@@ -277,11 +244,6 @@ def test_the_proxy_of_the_environment_is_not_used(
 
 
 # --- the thread that sends ------------------------------------------------------------------------
-
-
-def silent(connection: socket.socket) -> None:
-    connection.recv(1 << 20)
-    time.sleep(30)
 
 
 def trickling(connection: socket.socket) -> None:
