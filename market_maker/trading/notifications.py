@@ -11,7 +11,6 @@ from market_maker.clock import Clock
 from market_maker.decimals import plain
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Snapshot
-from market_maker.money import Money
 from market_maker.notify import About, Kind, Message
 from market_maker.safety import LOSS_LIMIT, Health, TradingState
 from market_maker.secrecy import fit
@@ -114,12 +113,16 @@ class Notifications:
         self._day = self._began_ms // DAY_MS
         self._before: Totals | None = None
         """The totals when the day, or the run, began."""
+        self._money = exchange.moneys()[0]
 
     def see(self, health: Health) -> None:
         """See the trading state of a tick."""
         try:
             for kind, text in self._state.see(health, self._clock.monotonic()):
                 tell(self._to, self._clock, kind, text)
+            if self._money is not self._exchange.moneys()[0]:  # it has become a dry run
+                self._money, self._before = self._exchange.moneys()[0], None
+                self._began_ms = self._clock.now_ms()
             if self._before is None or self._before.profit is None:
                 self._begin_day()
         except Exception:
@@ -166,7 +169,7 @@ class Notifications:
             return None
 
     def _totals(self, seen: Snapshot | None) -> Totals:
-        money: Money = self._exchange.moneys()[0]
+        money = self._money
         price = seen.instrument.valuation_price if seen else None
         is_known = seen and price and not money.doubt
         return Totals(

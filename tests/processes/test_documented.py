@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bot import Bot, settings_for
+from listener import Listener
 
 from market_maker.app import docs
 from market_maker.journal import runs_in
@@ -68,7 +69,7 @@ def printed() -> list[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def place(tmp_path: Path, listener: Listener) -> Iterator[Path]:
     """A directory in which a user works: settings for a venue, a strategy, files to convert."""
     page = (docs.ROOT / "en/paper.md").read_text("utf-8")
     faults = re.search(r"```json\n(.*?)```", page, re.DOTALL)
@@ -88,7 +89,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     with gzip.open(tmp_path / "trades.csv.gz", "wt") as file:
         file.write(TRADES)
     with PaperExchange(seed=3) as venue:
-        settings_for(venue, tmp_path)
+        settings_for(venue, tmp_path, NOTIFY_URL=f"http://{listener.at}/hook")
         yield tmp_path
 
 

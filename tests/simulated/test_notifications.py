@@ -167,6 +167,18 @@ def test_the_next_day_counts_from_midnight() -> None:
     assert ", 0 fills, position 100 contracts" in second
 
 
+def test_a_run_that_becomes_a_dry_one_counts_anew() -> None:
+    run = start(start_ms=MIDNIGHT_MS - 120_000, ORDER_PAIRS=1)
+    run.world.run(10)
+    let_buy(run.world, "8448")
+    run.world.run(20)
+    run.bot.exchange.go_dry()
+    run.world.run(100)
+    (text,) = run.told.of(Kind.SUMMARY)
+    assert text.startswith("2020-01-31 UTC, since 23:58: profit after fees ")
+    assert ", 0 fills, " in text
+
+
 def test_midnight_is_told_within_a_minute_whatever_the_loop_interval() -> None:
     run = start(start_ms=MIDNIGHT_MS - 60_000, LOOP_INTERVAL=3600)
     run.world.run(62)
