@@ -39,15 +39,19 @@ class Audience:
             _follow(bot, told.see, told.beat)
 
     @contextmanager
-    def at_the_end(self) -> Iterator[None]:
-        """Tell, when a run ends, of orders that may be left; let what is to be told still leave."""
+    def at_the_end(self, *, is_running: bool) -> Iterator[None]:
+        """Tell, when a run ends, of orders that may be left, and of an error that has ended it.
+
+        One that cannot start is not told of: it may be tried again and again. What is to be told
+        has a moment to leave.
+        """
         try:
             yield
-        except OrdersLeft as left:
-            if self._sender:
-                from market_maker.trading.notifications import tell_of_orders_left
+        except Exception as error:
+            if self._sender and (is_running or isinstance(error, OrdersLeft)):
+                from market_maker.trading.notifications import tell_of_end
 
-                tell_of_orders_left(self._sender, self._clock, left)
+                tell_of_end(self._sender, self._clock, error)
             raise
         finally:
             if self._sender:

@@ -179,11 +179,15 @@ class Notifications:
         )
 
 
-def tell_of_orders_left(to: Tells, clock: Clock, error: OrdersLeft) -> None:
-    """Tell that own orders may rest at the venue."""
-    shown = "; ".join(error.orders) or "which ones is not known"
-    text = f"{error}. {shown}. Look at the venue, and cancel them there or with "
-    tell(to, clock, Kind.ORDERS_LEFT, f"{text}`marketmaker cancel`.")
+def tell_of_end(to: Tells, clock: Clock, error: Exception) -> None:
+    """Tell that a run has ended with an error, and of orders that may rest at the venue."""
+    if isinstance(error, OrdersLeft):
+        shown = "; ".join(error.orders) or "which ones is not known"
+        text = f"{error}. {shown}. Look at the venue, and cancel them there or with "
+        tell(to, clock, Kind.ORDERS_LEFT, f"{text}`marketmaker cancel`.")
+        return
+    text = f"The bot has ended by an error, {type(error).__name__}: {error}. Its orders are "
+    tell(to, clock, Kind.DIED, f"{text}cancelled, the position stays. Look at the log.")
 
 
 def tell(to: Tells, clock: Clock, kind: Kind, text: str) -> None:

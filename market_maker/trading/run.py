@@ -48,7 +48,7 @@ class Run:
         try:
             set_up()
         except BaseException as error:
-            with self._audience.at_the_end():
+            with self._audience.at_the_end(is_running=False):
                 self._fail(bot, error)
                 raise
 
@@ -79,7 +79,7 @@ class Run:
         if self._given.signals:
             self._given.signals.pass_to(bot.control)
         session = self._session.watch(bot) if self._session else nullcontext()
-        with self._audience.at_the_end(), session:
+        with self._audience.at_the_end(is_running=True), session:
             try:
                 loop()
             finally:

@@ -67,9 +67,9 @@ BUGS = (
     Bug(
         "a later halt overwrites the first reason",
         "control.py",
-        "        if not self.halt_reason:\n            self.halt_reason = reason\n"
+        "        if not self.halt_reason:\n            self.halt_reason = fit(reason)\n"
         '            self.wake.put("halt")\n',
-        '        self.halt_reason = reason\n        self.wake.put("halt")\n',
+        '        self.halt_reason = fit(reason)\n        self.wake.put("halt")\n',
     ),
     Bug(
         "an id with a wrong check digit counts as ours",

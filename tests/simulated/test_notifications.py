@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from market_maker.errors import OrdersLeft
+from market_maker.errors import OrdersLeft, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.notify import Kind, Message
 from market_maker.paper.market.setup import still_book
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.secrecy import Secret
+from market_maker.settings import settings
 from market_maker.trading.notifications import LONG_PAUSE
 from tests.world.world import World
 
@@ -216,6 +217,30 @@ def test_orders_that_may_be_left_are_told_with_which() -> None:
     assert all(order in text for order in caught.value.orders)
     assert "`marketmaker cancel`" in text
     assert run.told.is_closed
+
+
+def test_an_error_that_ends_a_run_is_told() -> None:
+    class Ends(OrderManager):
+        def run_loop(self, _: int | None = None) -> None:
+            raise ValueError("no such level")
+
+    run = start(Ends)
+    with pytest.raises(ValueError, match="no such level"):
+        run.bot.run_loop()
+    (text,) = run.told.of(Kind.DIED)
+    assert "ended by an error, ValueError: no such level. Its orders are cancelled" in text
+    assert run.told.is_closed
+
+
+def test_a_run_that_cannot_start_tells_nothing() -> None:
+    told = Told()
+    world = World(NOTIFY_URL=URL)
+    world.fault("refuse", for_ms=60_000)
+    settings.load(overrides=world.settings)
+    with pytest.raises(VenueUnreachable):
+        OrderManager.made_with(replace(world.runtime(), sender=lambda _: told))
+    assert told.messages == []
+    assert told.is_closed
 
 
 def test_a_dry_run_tells_too_and_says_that_it_is_one() -> None:
