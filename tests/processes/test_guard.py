@@ -252,16 +252,20 @@ def test_what_it_cannot_cancel_in_time_is_listed(
     gte: GTE,
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    listener: Listener,
 ) -> None:
     monkeypatch.setattr(watching, "GIVE_UP_SECONDS", 1.0)
     order = gte.buy(10, 8000)
     for endpoint in ("pc/order/cancel", "pc/order/cancel_batch"):
         venue.fault("code", match=endpoint, value="-10002")
-    watched = watch()
+    watched = watch(notify_url=f"http://{listener.at}/hook")
     watched.die()
     watched.thread.join(timeout=15)
     assert watched.files.orders_left() == (order.full,)
     assert "giving up" in log.text
+    told = [json.loads(body)["text"] for body in listener.bodies]
+    assert len(told) == 2
+    assert f"Its guard has given up. 1 orders may be left: {order.full}." in told[1]
     assert order.client_oid in log.text
 
 
