@@ -222,13 +222,13 @@ def test_orders_that_may_be_left_are_told_with_which() -> None:
 def test_an_error_that_ends_a_run_is_told() -> None:
     class Ends(OrderManager):
         def run_loop(self, _: int | None = None) -> None:
-            raise ValueError("no such level")
+            raise ValueError(f"no such level at {URL}")
 
     run = start(Ends)
     with pytest.raises(ValueError, match="no such level"):
         run.bot.run_loop()
     (text,) = run.told.of(Kind.DIED)
-    assert "ended by an error, ValueError: no such level. Its orders are cancelled" in text
+    assert "ended by an error, ValueError: no such level at ***. Its orders are cancelled" in text
     assert run.told.is_closed
 
 

@@ -257,10 +257,7 @@ def resetting(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("serve", [silent, trickling, resetting, None])
-def test_a_bad_address_makes_nobody_wait(
-    serve: Callable[[socket.socket], None] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sender, "ANSWER_SECONDS", 0.4)
+def test_a_bad_address_makes_nobody_wait(serve: Callable[[socket.socket], None] | None) -> None:
     with RawServer(serve or resetting) as server:
         port = server.port if serve else 1  # where nobody listens
         made = Sender(Secret(f"http://127.0.0.1:{port}/hook"))
@@ -421,3 +418,21 @@ def test_a_burst_in_one_kind_by_hand() -> None:
     assert [(at, each.others) for at, each in later][4:] == [(hour, 5), (hour + int(HOUR), 0)]
     calm = flood([*[(minute, Kind.PAUSED)] * 10, (3 * int(HOUR), Kind.PAUSED)])
     assert [at for at, _ in calm][4:] == [hour, 10 * minute + 3 * int(HOUR)]
+
+
+def test_after_a_quiet_hour_four_leave_at_once_again() -> None:
+    later = [(3 * int(HOUR), Kind.PAUSED), *[(1, Kind.PAUSED)] * 3]
+    sent = flood([*[(60, Kind.PAUSED)] * 10, *later])
+    assert [at for at, _ in sent][5:] == [600 + 3 * int(HOUR) + second for second in range(4)]
+
+
+def test_the_hour_of_a_flood_begins_with_the_last_one_that_left() -> None:
+    sent = flood([(gap, Kind.PAUSED) for gap in (0, 1200, 1200, 1100, 50)])
+    assert [at for at, _ in sent] == [0, 1200, 2400, 3500, 3500 + int(HOUR)]
+
+
+@pytest.mark.parametrize(("urgent", "at"), [(19, 60), (20, int(HOUR)), (25, int(HOUR))])
+def test_those_that_always_pass_count_among_the_twenty(urgent: int, at: int) -> None:
+    sent = flood([*[(0, Kind.HALTED)] * urgent, (60, Kind.PAUSED)])
+    assert [each.kind for _, each in sent] == [*[Kind.HALTED] * urgent, Kind.PAUSED]
+    assert sent[-1][0] == at

@@ -4,11 +4,17 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from market_maker.clock import Clock
+from market_maker.control import Control
 from market_maker.guard.service import Service
+from market_maker.safety import Health, TradingState
+from market_maker.secrecy import Secret
+from market_maker.trading import Runtime
+from market_maker.trading.audience import Audience
 
 
 class Still(Clock):
@@ -123,3 +129,23 @@ def test_a_manager_that_reads_nothing_makes_nobody_wait(manager: socket.socket) 
         made.beat()
         clock.now += 1
     assert 0 < len(heard(manager)) < 5000
+
+
+def test_who_follows_a_run_takes_nothing_from_its_guard(manager: socket.socket) -> None:
+    seen: list[Health] = []
+    loop = SimpleNamespace(on_state=seen.append, on_heartbeat=lambda: "no guard", on_leave=None)
+    made = service(manager, WATCHDOG_USEC="8000000")
+    audience = Audience(Runtime(service=lambda: made), Secret(""))
+    audience.connect(SimpleNamespace(loop=loop, control=Control()))
+    health = Health(TradingState.PAUSED, "feed silent")
+    loop.on_state(health)
+    assert loop.on_heartbeat() == "no guard"
+    assert seen == [health]
+    assert heard(manager) == ["READY=1\nSTATUS=PAUSED: feed silent", "WATCHDOG=1"]
+
+
+def test_the_reasons_of_stops_and_halts_hold_no_secret() -> None:
+    secret, control = Secret("c4nary-of-a-strategy"), Control()
+    control.stop(f"done with {secret.reveal()}")
+    control.halt(f"lost {secret.reveal()}")
+    assert (control.stop_reason, control.halt_reason) == ("done with ***", "lost ***")
