@@ -48,7 +48,7 @@ class Loop:
         self.on_halt: Callable[[str], None] | None = None
         """Called once with the reason of a halt; `guard.session` sets it."""
         self.on_state: Callable[[Health], None] = lambda _: None
-        """Called with the trading state of each tick; `Run` sets this one and the next."""
+        """Called with the trading state of each tick; `Audience` sets both."""
         self.on_leave: Callable[[], None] = lambda: None
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
         """Whether the guard may have pulled after so many seconds without a heartbeat."""
@@ -236,16 +236,14 @@ class Loop:
                 return
             if clock.monotonic() >= self._check_due:
                 self._check_due = clock.monotonic() + CHECK_FILES_EVERY
-                if self._has_file_changed() or exchange.has_gone_stale(self.may_quote()):
-                    return
-                if exchange.is_open() != self._was_open:
+                has_changed = self._has_file_changed() or exchange.is_open() != self._was_open
+                if has_changed or exchange.has_gone_stale(self.may_quote()):
                     return
             if reasons and self._is_worth_a_tick():
                 return
-            if reasons and not exchange.is_position_explained():  # by others, or a row is late
-                due = min(due, clock.monotonic() + SETTLE_SECONDS)
-            elif reasons:
-                due = planned
+            if reasons:  # unexplained: somebody has traded, or a row is late
+                is_explained = exchange.is_position_explained()
+                due = planned if is_explained else min(due, clock.monotonic() + SETTLE_SECONDS)
 
     def heartbeat(self) -> None:
         """Send a heartbeat to the guard, and learn whether there is one."""
