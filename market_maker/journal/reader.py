@@ -19,6 +19,7 @@ TIMES_AND_TEXTS = {
     *("client_oid", "order_id", "kind", "detail", "fee_currency", "how", "settings", "version"),
     *("instrument_type", "area", "symbol", "prefix", "run_id", "pid", "thinned_ms", "market"),
     *("method", "path", "calls", "seconds", "took_ms", "outcome", "same_as", "model", "text"),
+    "currency",
 }
 """The columns that hold no decimals; `detail` of decisions is bytes."""
 WAIT_SECONDS = 2.0
@@ -97,16 +98,13 @@ class Run:
             found: list[Any] = self._select(db, list(columns.values()), table, where).fetchall()
             return found
 
-    def last(
-        self, table: str, *, but_null: str = "time_ms", until_ms: int | None = None
-    ) -> Row | None:
-        """Return its last row of a table with a value in this column, not later than `until_ms`.
+    def last(self, table: str, *, where: str = "1", until_ms: int | None = None) -> Row | None:
+        """Return its last row of a table, not later than `until_ms`; `where` is SQL.
 
         Raises Unreadable.
         """
         with _reading(self.path) as db:
             columns = list(_columns(db, table, schema.COLUMNS[table]).values())
-            where = f"{but_null} IS NOT NULL"
             where += "" if until_ms is None else f" AND time_ms <= {int(until_ms)}"
             row = self._select(db, columns, table, where, "DESC").fetchone()
             return _decoded(dict(row)) if row else None

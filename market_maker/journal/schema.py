@@ -6,7 +6,7 @@ never step back. `run` is the number of the run.
 """
 
 SUFFIX = ".journal"
-VERSION = 4
+VERSION = 5
 """The version of the tables, in the file as `user_version`."""
 MARK = 0x47544D4D
 """`application_id`: the file is a journal of ours."""
@@ -91,7 +91,8 @@ TABLES = {
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         kind TEXT NOT NULL,            -- funding or unexplained
         amount TEXT NOT NULL,          -- received; below zero: paid
-        detail TEXT NOT NULL""",
+        detail TEXT NOT NULL,
+        currency TEXT NOT NULL DEFAULT '' -- empty: of the area""",
     "balances": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         total TEXT NOT NULL,           -- as the venue shows it, cut to 1e-6
@@ -99,7 +100,8 @@ TABLES = {
         fees TEXT NOT NULL,            -- below zero: paid
         funding TEXT NOT NULL,         -- received; below zero: paid
         unexplained TEXT NOT NULL,     -- all since the balance of the opening
-        residual TEXT NOT NULL         -- what they leave of its change""",
+        residual TEXT NOT NULL,        -- what they leave of its change
+        currency TEXT NOT NULL DEFAULT '' -- empty: of the area; of a pair its base, too""",
 }
 
 
@@ -149,6 +151,10 @@ UPGRADES = {
         *(INDEXES[table] for table in ("log", "requests", "decisions")),
     ),
     3: ("ALTER TABLE runs ADD COLUMN market TEXT NOT NULL DEFAULT ''",),
+    4: tuple(
+        f"ALTER TABLE {table} ADD COLUMN currency TEXT NOT NULL DEFAULT ''"
+        for table in ("payments", "balances")
+    ),
 }
 """What makes tables of a version those of the next one, as that was: later columns are added by
 later upgrades. A new column is the last of its table."""

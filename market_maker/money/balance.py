@@ -71,6 +71,8 @@ class Step:
     """`funding` or `unexplained`."""
     amount: Decimal
     detail: str = ""
+    currency: str = ""
+    """That of the balance."""
 
 
 class BalanceLedger:

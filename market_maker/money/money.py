@@ -1,10 +1,10 @@
 """Position and profit, from own fills and the venue's rows in their order of arrival."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from market_maker.models import ZERO, Fill, Instrument, Position, Snapshot
+from market_maker.models import ZERO, Fill, Fund, Instrument, Margin, Position, Side, Snapshot
 from market_maker.money.balance import BalanceLedger, Realised, Step
 from market_maker.money.fees import FeeLedger
 from market_maker.money.position import PositionLedger
@@ -35,6 +35,8 @@ class Money:
         self.fees = FeeLedger()
         self.realised = Realised()
         self.balance = BalanceLedger()
+        self.base = BalanceLedger()
+        """Of a pair, that of its base currency."""
         self.doubt = ""
         """Why profit and value cannot be trusted; empty while the venue's rows agree with ours."""
         self._earlier_funding = ZERO
@@ -64,8 +66,10 @@ class Money:
         """Return the profit of this run after fees and funding, the open quantity at `price`."""
         return self.trades.profit(instrument, price) - self.fees.worth(price) + self.funding
 
-    def audit(self, snapshot: Snapshot, now: float, shown_at: float) -> Step | None:
+    def audit(self, snapshot: Snapshot, now: float, shown_at: float) -> list[Step]:
         """Compare the balance, shown at `shown_at`, with what explains it; see `BalanceLedger`.
+
+        Of a pair those of both currencies.
 
         Times are in seconds of a steady clock. Returns what was booked, if anything.
         """
@@ -74,15 +78,22 @@ class Money:
         if instrument.is_contract and not self.position.has_mismatch():
             self.realised.see(snapshot.position, instrument)
         if snapshot.margin is None:
-            return None
+            return []
         if before and instrument.is_contract and _has_funded(before, instrument):
             rate, net = before.funding_rate or ZERO, self.realised.net
             marks = [each.mark_price for each in (before, instrument) if each.mark_price]
             due = (-value(instrument, net, mark) * rate for mark in marks)
             self.balance.predict(tuple(each for each in due if each), now)
         explained = self.realised.total if instrument.is_contract else -self.trades.paid
-        total = snapshot.margin.total
-        return self.balance.see(total, shown_at, realised=explained, fees=self.fees.paid)
+        balances: list[tuple[BalanceLedger, Margin | Fund, Decimal, Decimal]]
+        balances = [(self.balance, snapshot.margin, explained, self.fees.paid)]
+        if not instrument.is_contract and (base := snapshot.funds.get(Side.SELL)):
+            balances.append((self.base, base, self.trades.net, self.fees.paid_base))
+        found = []
+        for ledger, shown, realised, fees in balances:
+            step = ledger.see(shown.total, shown_at, realised=realised, fees=fees)
+            found += [replace(step, currency=shown.currency)] if step else []
+        return found
 
     def compare(self, instrument: Instrument, shown: Position) -> None:
         """Compare our valuation with the venue's, where its rows tell it: see `doubt`."""

@@ -63,7 +63,9 @@ class Report:
     """Of a dry run, whose other figures are by touch."""
     drawdown: Drawdown | None
     balance: Row | None
-    """The last row of `balances`."""
+    """The last row of `balances`, of the area."""
+    base_balance: Row | None
+    """The same of the base currency of a pair."""
     inventory: Inventory | None
     """None where the position at the start is unknown."""
     uptimes: dict[str, Uptime]
@@ -150,7 +152,7 @@ def report_from(facts: Facts) -> Report:
     """Return the report. Raises Unreadable."""
     run, row, fills, end_ms = facts.run, facts.run.row, facts.fills, facts.end_ms
     bought, sold = (_sum(fills, side) for side in ("Buy", "Sell"))
-    shown = run.last("ticks", but_null="long")
+    shown = run.last("ticks", where="long IS NOT NULL")
     facts.step()
     mids = run.mids_at(times_of(fills, end_ms), age_ms=MID_OLD_MS)
     is_known, inverse = row["long"] is not None, run.is_contract
@@ -170,7 +172,8 @@ def report_from(facts: Facts) -> Report:
         profit=profit_of(row, fills, run.rows("payments"), facts.mark),
         through=_through(facts) if row["kind"] == "dry" else None,
         drawdown=drawdown_of(facts.ticks, is_restart=bool(row["is_restart"])),
-        balance=run.last("balances"),
+        balance=run.last("balances", where="coalesce(currency, '') = ''"),
+        base_balance=run.last("balances", where="currency != ''"),
         inventory=inventory_of(positions_of(row, fills), end_ms) if is_known else None,
         uptimes=uptimes_of(facts.quoted, facts.spans, run.mids(LOOK_MS)),
         states=states_of(facts.spans),
@@ -209,7 +212,7 @@ def end_of(run: Run) -> int:
 
 def _last_mark(run: Run) -> Decimal | None:
     """Return the last price that values a position: the mark, which a pair has only in ticks."""
-    latest = [run.last(table, but_null="mark") for table in ("ticks", "prices")]
+    latest = [run.last(table, where="mark IS NOT NULL") for table in ("ticks", "prices")]
     marks = [(row["time_ms"], row["mark"]) for row in latest if row]
     found: Decimal | None = max(marks)[1] if marks else run.row["mark"]
     return found

@@ -174,17 +174,17 @@ def _profit(report: Report) -> Iterator[str]:
 
 
 def _balance(report: Report) -> Iterator[str]:
-    row = report.balance
-    if not row or (not report.is_contract and report.fills):  # a pair's is read at the start
-        return
-    parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
-    change = sum(parts, Decimal(0))
-    at = when(row["time_ms"])
-    yield f"Balance    {row['total']:f} {report.run['area']} at {at}, {change:+.6f} in this run ="
-    yield (
-        f"           realised {parts[0]:+.6f}, fees {parts[1]:+.6f}, funding {parts[2]:+.6f}, "
-        f"unexplained {parts[3]:+.6f}, residual {parts[4]:+.7f}"
-    )
+    for row in (report.balance, report.base_balance):
+        if not row:
+            continue
+        parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
+        change, at = sum(parts, Decimal(0)), when(row["time_ms"])
+        currency = row["currency"] or report.run["area"]
+        yield f"Balance    {row['total']:f} {currency} at {at}, {change:+.6f} in this run ="
+        yield (
+            f"           realised {parts[0]:+.6f}, fees {parts[1]:+.6f}, funding {parts[2]:+.6f}, "
+            f"unexplained {parts[3]:+.6f}, residual {parts[4]:+.7f}"
+        )
 
 
 def _time(report: Report) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Watches the account: free margin, profit of this run, margin mode and leverages."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 MARGIN_EVERY = 10.0
 """Seconds between two reads of the account over REST, where the feed does not show it."""
+SETTLED = 2.0
+"""Seconds after the last fill at which the balance of a pair is read once more, to be audited."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 """Margin settings that must stay as they were at startup."""
@@ -37,6 +40,8 @@ class AccountWatch:
         self.funds: Mapping[Side, Fund] = {}
         """What own orders may use on spot; empty where it is not known, and for contracts."""
         self._read_due = self._read_at = 0.0
+        self._settled_due = math.inf
+        """When the balance is read once more after a fill."""
         self._fills_read = -1
         """Number of own fills that the latest read includes."""
         self._free: deque[tuple[float, Decimal]] = deque()
@@ -64,9 +69,11 @@ class AccountWatch:
         now, fills = self._clock.monotonic(), self._money.trades.fills
         is_spot = not self._gte.account.is_contract
         has_fills = is_spot and fills != self._fills_read
-        if self._feed.funds() is not None or not (now >= self._read_due or has_fills):
+        is_due = has_fills or now >= min(self._read_due, self._settled_due)
+        if self._feed.funds() is not None or not is_due:
             return
         self._read_due, self._read_at = now + MARGIN_EVERY, now
+        self._settled_due = now + SETTLED if has_fills else math.inf
         try:
             self._read = next(iter(self._gte.account_query()), None)
             if is_spot and self._read:

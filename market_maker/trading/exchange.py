@@ -175,9 +175,9 @@ class Exchange:
     def _audit(self, snapshot: Snapshot) -> None:
         """Compare the balance with what explains it, and log what nothing explains."""
         now = self._clock.monotonic()
-        step = self.money.audit(snapshot, now, self.monitor.account.shown_at())
-        self.records.balance(self.money, step)
-        if step:
+        steps = self.money.audit(snapshot, now, self.monitor.account.shown_at())
+        self.records.balance(self.money, steps)
+        for step in steps:
             log_step(step)
             self.on_trade(self.money.as_text())
 

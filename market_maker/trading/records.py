@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
@@ -76,7 +76,8 @@ class Records:
         self._prices: tuple[Decimal | None, ...] = ()
         self._prices_at = 0.0
         self._has_opened = False
-        self._balance: tuple[Decimal | None, ...] = ()
+        self._balances: dict[str, tuple[Decimal | None, ...]] = {}
+        """Of each currency, as last recorded."""
         self._depth: Callable[[], Mapping[str, Sequence[Sequence[str]]]] = dict
 
     def begin(self, feed: GTEWebsocket, *, is_restart: bool) -> None:
@@ -103,7 +104,7 @@ class Records:
             Keep(days=settings.JOURNAL_DAYS, mb=settings.JOURNAL_MB),
         )
         self._journal, self._rows = journal, Rows()
-        self._has_opened, self._balance = False, ()
+        self._has_opened, self._balances = False, {}
         self._gte.watch_calls(self._call)
         self._depth = partial(feed.market_depth, LEVELS)
         logging.getLogger(PROGRAM).addHandler(self._lines)
@@ -152,21 +153,24 @@ class Records:
             now = self._now_ms()
             self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency, model)
 
-    def balance(self, money: Money, step: Step | None) -> None:
+    def balance(self, money: Money, steps: Iterable[Step]) -> None:
         """Record what was booked beside fills and fees, and a balance that has changed."""
-        journal, found = self._journal, money.balance
+        journal = self._journal
         if not journal:
             return
         now = self._now_ms()
-        if step:
-            journal.put("payments", plain_row, now, step.kind, step.amount, step.detail)
-        amounts = (
-            *(found.total, found.realised, -found.fees),
-            *(found.funding, found.unexplained, found.residual),
-        )
-        if found.total is not None and amounts != self._balance:
-            self._balance = amounts
-            journal.put("balances", plain_row, now, *amounts)
+        for step in steps:
+            booked = (step.kind, step.amount, step.detail, step.currency)
+            journal.put("payments", plain_row, now, *booked)
+        base = self._gte.symbol.partition("/")[0]
+        for name, found in (("", money.balance), (base, money.base)):
+            amounts = (
+                *(found.total, found.realised, -found.fees),
+                *(found.funding, found.unexplained, found.residual),
+            )
+            if found.total is not None and amounts != self._balances.get(name):
+                self._balances[name] = amounts
+                journal.put("balances", plain_row, now, *amounts, name)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -130,24 +130,25 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
 
 def log_balance(money: Money) -> None:
     """Log how the balance has changed in this run, and what explains that."""
-    found, currency = money.balance, settings.SETTLECURRENCY
-    if found.total is not None:
-        logger.info(
-            "Balance: %.6f %s, %+.6f = realised %+.6f, fees %+.6f, funding %+.6f, "
-            "unexplained %+.6f, residual %+.7f.",
-            *(found.total, currency, found.change, found.realised, -found.fees, found.funding),
-            *(found.unexplained, found.residual),
-        )
+    base = settings.SYMBOL.partition("/")[0]
+    for found, currency in ((money.balance, settings.SETTLECURRENCY), (money.base, base)):
+        if found.total is not None:
+            logger.info(
+                "Balance: %.6f %s, %+.6f = realised %+.6f, fees %+.6f, funding %+.6f, "
+                "unexplained %+.6f, residual %+.7f.",
+                *(found.total, currency, found.change, found.realised, -found.fees, found.funding),
+                *(found.unexplained, found.residual),
+            )
 
 
 def log_step(step: Step) -> None:
     """Log a change of the balance that is no fill and no fee."""
     if step.kind == "funding":
         detail = f" ({step.detail})" if step.detail else ""
-        logger.info("Funding: %+.8f %s%s.", step.amount, settings.SETTLECURRENCY, detail)
+        logger.info("Funding: %+.8f %s%s.", step.amount, step.currency, detail)
     else:
         words = "The balance has changed by %+.6f %s that no fill, fee or funding explains."
-        logger.warning(words, step.amount, settings.SETTLECURRENCY)
+        logger.warning(words, step.amount, step.currency)
 
 
 class PlanLog:

@@ -84,6 +84,10 @@ def test_the_report_of_a_run_tells_what_the_exchange_knows(market: str, tmp_path
     assert [each.n for each in found.markouts if each.seconds == 5] != [0, 0]
     assert found.balance
     assert abs(found.balance["residual"]) < UNIT
+    assert (found.base_balance is None) == (market == CONTRACT)
+    if found.base_balance:
+        assert found.base_balance["currency"] == "BTC"
+        assert abs(found.base_balance["residual"]) < UNIT
     assert len(in_text(found).splitlines()) <= 30
     assert json.loads(in_json(found))["run"]["settings"]["ORDER_PAIRS"] == 2
     for name in ("fills", "orders", "equity"):

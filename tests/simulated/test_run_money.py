@@ -72,11 +72,15 @@ class Truth:
         """Return by how much the balance of the area has changed."""
         return self._total(self.area) - self._start[0]
 
+    def base_change(self) -> Decimal:
+        """Return the same of the base currency of a pair."""
+        return self._total("BTC") - self._start[1]
+
     def profit(self, mark: Decimal) -> Decimal:
         """Return the change of equity, coins of a pair at `mark`."""
         if self.is_contract:
             return self.change() + self._unrealised() - self._start[2]
-        return self.change() + (self._total("BTC") - self._start[1]) * mark
+        return self.change() + self.base_change() * mark
 
 
 def contracts(world: World) -> Decimal:
@@ -165,6 +169,47 @@ def test_the_change_of_the_balance_is_explained_to_the_last_printed_digit(market
     assert abs(found.residual) < UNIT
     near = contracts(world) * ATOM if market == CONTRACT else UNIT / 100
     assert abs(explained - truth.change()) <= near
+    base = money.base
+    assert (base.total is None) == (market == CONTRACT)
+    if market == SPOT:
+        explained = base.realised - base.fees + base.unexplained
+        assert abs(base.change - explained - base.residual) <= Decimal("1e-24")
+        assert base.unexplained == 0
+        assert abs(base.residual) < UNIT
+        assert abs(explained - truth.base_change()) <= UNIT / 100
+
+
+@pytest.mark.parametrize("asset", ["BTC", "USDT"])
+def test_a_transfer_of_either_currency_of_a_pair_is_unexplained_in_that_currency(
+    asset: str, log: pytest.LogCaptureFixture
+) -> None:
+    world = lively(SPOT)
+    Lively(world, SPOT, takes=7)
+    world.start()
+    world.run(40)
+    amount = Decimal("1.25")
+    world.exchange.transfer(OWNER, asset, source=Wallet.SPOT, target=Wallet.FUNDING, amount=amount)
+    world.run(60)
+    market_stands_still(world)
+    money = money_of(world)
+    found = {"BTC": money.base, "USDT": money.balance}
+    assert abs(found.pop(asset).unexplained + amount) <= 2 * UNIT
+    (other,) = found.values()
+    assert other.unexplained == 0
+    assert said(log, f"{asset} that no fill, fee or funding explains", logging.WARNING) == 1
+    assert said(log, "that no fill, fee or funding explains", logging.WARNING) == 1
+
+
+def test_the_balance_of_a_pair_is_read_once_more_when_its_fills_have_settled() -> None:
+    world = lively(SPOT)
+    Lively(world, SPOT, takes=7)
+    world.start()
+    audited = 0
+    for _ in range(60):
+        world.run(1)
+        money = money_of(world)
+        audited += abs(money.base.realised - money.trades.net) < UNIT and money.trades.fills > 0
+    assert audited > 20, "of a market that fills every seven seconds"
 
 
 STILL = {"ORDER_PAIRS": 1, "ORDER_START_SIZE": 900, "LOOP_INTERVAL": 1}

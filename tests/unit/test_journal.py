@@ -64,7 +64,7 @@ def plain_row(*values: Any) -> tuple[Any, ...]:
 
 
 def pay(journal: Journal, number: int) -> None:
-    journal.put("payments", plain_row, number, "funding", "0.1", "")
+    journal.put("payments", plain_row, number, "funding", "0.1", "", "")
 
 
 def look(journal: Journal, number: int) -> None:
@@ -247,6 +247,7 @@ def test_what_does_not_fit_into_memory_is_counted(
 
 
 EARLIER = {
+    4: [f"ALTER TABLE {table} DROP COLUMN currency" for table in ("payments", "balances")],
     3: ["ALTER TABLE runs DROP COLUMN market"],
     2: [
         "ALTER TABLE runs DROP COLUMN thinned_ms",
