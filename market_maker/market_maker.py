@@ -17,9 +17,9 @@ from market_maker.trading import (
     SCRIPT,
     Converger,
     ExchangeInterface,
+    LevelSizes,
     Loop,
     PairDoubts,
-    RandomSizes,
     Run,
     Runtime,
     Status,
@@ -46,6 +46,8 @@ class OrderManager:
 
     SETTINGS: ClassVar[Mapping[str, Any]] = {}
     """The strategy's own settings, by name, each made by `settings.setting()`."""
+    READS_MIN_SPREAD: ClassVar = True
+    """Whether the ladder begins as MIN_SPREAD says."""
     runtime = SCRIPT
     """The dependencies: those of a script, unless the command line or a test gives others."""
     latest: ClassVar["OrderManager | None"] = None
@@ -77,9 +79,11 @@ class OrderManager:
         self.start_XBt = 0
         """The account at the latest status, in 1e-8 of the settlement currency."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
+        self.start_reason = ""
+        """Why the ladder begins there, in words; `marketmaker why` shows it."""
         self._status = Status(self.clock)
-        self._pair_doubts = PairDoubts()
-        self._sizes = RandomSizes(self.runtime.chance.randint)
+        self._pair_doubts = PairDoubts(has_spread=self.READS_MIN_SPREAD)
+        self._sizes = LevelSizes(self.runtime.chance.randint)
         self._reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.current_run.runtime
@@ -203,6 +207,10 @@ class OrderManager:
         )
         self.start_position_buy, self.start_position_sell = start.buy, start.sell
         self.start_position_mid = ticker["mid"]
+        self.start_reason = (
+            "the best prices of others, one tick inside, then moved apart where that is less than "
+            f"MIN_SPREAD {settings.MIN_SPREAD}"
+        )
         return ticker
 
     def get_price_offset(self, index: int) -> float:
@@ -217,19 +225,7 @@ class OrderManager:
 
     def prepare_order(self, index: int) -> dict[str, Any]:
         """Return the wanted order of a level: price, orderQty (contracts or base units), side."""
-        if settings.RANDOM_ORDER_SIZE:
-            qty = self._sizes.of(
-                index,
-                low=settings.MIN_ORDER_SIZE,
-                high=settings.MAX_ORDER_SIZE,
-                lot=self.instrument["lotSize"],
-            )
-        else:
-            qty = strategy.level_qty(
-                index,
-                start_size=settings.ORDER_START_SIZE,
-                step_size=settings.ORDER_STEP_SIZE,
-            )
+        qty = self._sizes.of_settings(index, lot=self.instrument["lotSize"])
         side = Side.BUY if index < 0 else Side.SELL
         return {"price": self.get_price_offset(index), "orderQty": qty, "side": side.value}
 
@@ -242,8 +238,9 @@ class OrderManager:
         self._status.log_beyond(len(buy_orders) - len(possible))
         buy_orders = [] if self.long_position_limit_exceeded() else possible
         sell_orders = [] if self.short_position_limit_exceeded() else sell_orders
-        start = strategy.Start(buy=self.start_position_buy, sell=self.start_position_sell)
-        self._converger.explain_ladder(start, is_whole=bool(buy_orders and sell_orders))
+        start = f"{self.start_position_buy:.10g} and {self.start_position_sell:.10g}"
+        self._converger.explain(f"Ladder from {start}: {self.start_reason}")
+        self._converger.explain_sides(is_whole=bool(buy_orders and sell_orders))
         self.converge_orders(buy_orders, sell_orders)
 
     def converge_orders(

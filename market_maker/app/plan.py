@@ -104,7 +104,13 @@ def outlook_with(
     is_ladder = kind.place_orders is OrderManager.place_orders
     price = float(instrument.valuation_price or snapshot.ticker.near)
     face = float(instrument.face_value)
-    doubts = doubtful_pairs(settings, tick=float(instrument.tick), price=price, face=face)
+    doubts = doubtful_pairs(
+        settings,
+        tick=float(instrument.tick),
+        price=price,
+        face=face,
+        has_spread=kind.READS_MIN_SPREAD,
+    )
     rules = Rules(
         strategy="the ladder" if kind is OrderManager else f"strategy {strategy}",
         rates=Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE)),

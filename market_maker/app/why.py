@@ -9,7 +9,7 @@ from market_maker.clock import SYSTEM
 from market_maker.decimals import plain
 from market_maker.errors import SettingsError
 from market_maker.journal import Run
-from market_maker.report import why
+from market_maker.report import moment, why
 
 
 def show(arguments: argparse.Namespace) -> str:
@@ -26,14 +26,14 @@ def show(arguments: argparse.Namespace) -> str:
 
 def _show(run: Run, what: str | None, at_ms: int, only_missing: bool) -> str:
     if not what:
-        return why.overview(why.moment_of(run, at_ms), only_missing=only_missing)
+        return why.overview(moment.moment_of(run, at_ms), only_missing=only_missing)
     if steps := run.steps_of(what, until_ms=at_ms):
         return why.of_order(run, steps)
     price = _price(what)
     if price is None:
         words = f"run {run.number} had no order {what} until then; a price or an order id is needed"
         raise SettingsError(words)
-    return why.at_price(why.moment_of(run, at_ms), price)
+    return why.at_price(moment.moment_of(run, at_ms), price)
 
 
 def _price(text: str) -> Decimal | None:

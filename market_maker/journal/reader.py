@@ -133,6 +133,18 @@ class Run:
         with _reading(self.path) as db:
             return [_decoded(dict(row)) for row in db.execute(query, asked)]
 
+    def steps_between(self, since_ms: int, until_ms: int) -> list[Row]:
+        """Return its rows of `orders` from a time to another one. Raises Unreadable."""
+        names, span = schema.COLUMNS["orders"], f"{int(since_ms)} AND {int(until_ms)}"
+        rows = self.raw("orders", *names, where=f"time_ms BETWEEN {span}")
+        return [_decoded(dict(row)) for row in rows]
+
+    def warnings_between(self, since_ms: int, until_ms: int) -> list[str]:
+        """Return the lines of its log above INFO, likewise. Raises Unreadable."""
+        span = f"{int(since_ms)} AND {int(until_ms)}"
+        rows = self.raw("log", "text", where=f"time_ms BETWEEN {span} AND level != 'INFO'")
+        return [row["text"] for row in rows]
+
     def last_steps(self, *, until_ms: int) -> list[Row]:
         """Return of each order the last row of `orders` until then. Raises Unreadable."""
         query = (

@@ -104,7 +104,7 @@ def margin_left(instrument: Instrument, leg: Stake, liquidation: Decimal) -> Dec
 def _liquidated_at(
     instrument: Instrument, legs: Iterable[Stake], margin: Decimal
 ) -> Decimal | None:
-    """Return the price at which `margin` and the profit of these legs are used up.
+    """Return the price at which `margin` and profit have fallen to LIQUIDATION of the value.
 
     With w the worth of one contract, margin + sum of +-(cost - qty w) - LIQUIDATION qty w = 0 is
     linear in w.

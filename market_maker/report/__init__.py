@@ -7,8 +7,9 @@ text      one screen of text                       page       one HTML file, wit
 drawings  the charts of a run                      tables     rows as CSV
 totals    what several runs have earned together
 range     back-tests by several fill models
-decisions the recorded decisions              quotes     those of one, each with its reasons
-why       why quotes stand or are missing (a door)
+decisions the recorded decisions                    quotes     those of one, each with its reasons
+limits    the limits, in words
+moment    what the journal has of a moment       why        why quotes stand or not (a door)
 status    what a running bot does now              live       a page of that, renewed (a door)
 """
 

@@ -1,12 +1,13 @@
 """The quotes of a decision, each with the rules that put it there or kept it away."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from market_maker import strategy
 from market_maker.decimals import plain
-from market_maker.models import ZERO, OpenOrder, OrderRequest, Side
+from market_maker.models import OpenOrder, OrderRequest, Side
+from market_maker.report.limits import passed_by, refused
 from market_maker.strategy import Decided
 
 Step = tuple[str, str]
@@ -31,6 +32,10 @@ class Quote:
     """The open order, as the decision saw it."""
     create: OrderRequest | None = None
     """What was to be created."""
+    client_oid: str = ""
+    """Of the order; of a create only once it is known which order it became."""
+    given: Decimal | None = None
+    """The price that the strategy gave, before rounding."""
 
 
 def quotes_of(decided: Decided) -> list[Quote]:
@@ -74,14 +79,16 @@ def _wanted(decided: Decided) -> Iterator[Quote]:
         reason = next((each for each in dropped if each[0] == request), None)
         if reason:
             dropped.remove(reason)
-            steps.append(("limits", _refused(request, reason[1], decided)))
-            yield _quote(request, level, steps, is_missing=True)
+            steps.append(("limits", refused(request, reason[1], decided)))
+            yield _quote(request, level, steps, is_missing=True, given=_given(decided, place)[0])
         else:
-            steps.append(("limits", _passed(request, decided)))
-            passed.append((request, steps, level))
+            steps.append(("limits", passed_by(request, decided)))
+            passed.append((request, steps, place))
     served = _served([request for request, _, _ in passed], decided)
-    for request, steps, level in passed:
-        yield _placed(request, served.pop(id(request)), [*steps], level, decided)
+    for request, steps, place in passed:
+        level = levels[request.side][place]
+        quote = _placed(request, served.pop(id(request)), [*steps], level, decided)
+        yield replace(quote, given=_given(decided, place)[0])
 
 
 def _served(
@@ -90,10 +97,10 @@ def _served(
     """Return by identity what is planned for each wanted order that the limits let pass."""
     if decided.is_beside:
         return {id(request): (request, request) for request in passed}
-    snapshot, sides = decided.snapshot, list(Side)
-    inside_out = sorted(passed, key=lambda w: (sides.index(w.side), -w.side.sign * w.price))
+    snapshot = decided.snapshot
+    as_trimmed = [w for side in Side for w in strategy.inside_out(passed) if w.side is side]
     found = strategy.served(
-        inside_out, snapshot.orders, relist=decided.relist, tick=snapshot.instrument.tick
+        as_trimmed, snapshot.orders, relist=decided.relist, tick=snapshot.instrument.tick
     )
     return {id(request): (request, target) for request, target in found}
 
@@ -130,6 +137,7 @@ def _quote(
     is_missing: bool = False,
     order: OpenOrder | None = None,
     create: OrderRequest | None = None,
+    given: Decimal | None = None,
 ) -> Quote:
     shown = order or create or request
     return Quote(
@@ -141,7 +149,15 @@ def _quote(
         is_missing=is_missing,
         order=order,
         create=create,
+        client_oid=order.client_oid if order else "",
+        given=given,
     )
+
+
+def _given(decided: Decided, place: int) -> tuple[Decimal, Decimal]:
+    """Return price and quantity as the strategy gave them; an earlier version has not kept them."""
+    request = decided.wanted[place]
+    return decided.given[place] if decided.given else (request.price, request.qty)
 
 
 def _levels(wanted: Sequence[OrderRequest], side: Side) -> dict[int, int]:
@@ -153,7 +169,7 @@ def _levels(wanted: Sequence[OrderRequest], side: Side) -> dict[int, int]:
 
 def _asked(decided: Decided, place: int, level: int, count: int) -> str:
     request = decided.wanted[place]
-    price, qty = decided.given[place] if decided.given else (request.price, request.qty)
+    price, qty = _given(decided, place)
     flags = [name for name in ("reduce_only", "post_only") if getattr(request, name)]
     more = f", {' and '.join(flags)}" if flags else ""
     beside = ", beside the open ones" if decided.is_beside else ""
@@ -162,9 +178,7 @@ def _asked(decided: Decided, place: int, level: int, count: int) -> str:
 
 def _rounding(decided: Decided, place: int) -> Iterator[Step]:
     request, instrument = decided.wanted[place], decided.snapshot.instrument
-    if not decided.given:
-        return
-    price, qty = decided.given[place]
+    price, qty = _given(decided, place)
     if price != request.price:
         tick = plain(instrument.tick)
         yield "rounding", f"price {plain(request.price)}, the nearest tick of {tick}"
@@ -173,61 +187,6 @@ def _rounding(decided: Decided, place: int) -> Iterator[Step]:
             "rounding",
             f"quantity {plain(request.qty)}, down to the lot of {plain(instrument.lot)}",
         )
-
-
-def _passed(request: OrderRequest, decided: Decided) -> str:
-    limits, found = decided.limits, []
-    if limits.check or limits.reducing:
-        found.append(_held(request, decided))
-    found += [f"collar {text}" for text in _collar(request, decided)]
-    return f"passed: {'; '.join(found)}" if found else "passed: none is set"
-
-
-def _refused(request: OrderRequest, reason: str, decided: Decided) -> str:
-    """Return a reason of `strategy.decide()` with its figures."""
-    ticker, limits = decided.snapshot.ticker, decided.limits
-    figures = ""
-    if reason == "position limit":
-        figures = _held(request, decided)
-    elif "PRICE_COLLAR" in reason:
-        figures = ", ".join(_collar(request, decided))
-    elif reason == "MAX_OPEN_VALUE":
-        figures = f"{plain(limits.max_open_value)}; nearer quotes come first"
-    elif reason == "would cross the book":
-        other = ticker.ask if request.side is Side.BUY else ticker.bid
-        figures = f"the best {'ask' if request.side is Side.BUY else 'bid'} is {_shown(other)}"
-    return f"not placed: {reason}" + (f" ({figures})" if figures else "")
-
-
-def _held(request: OrderRequest, decided: Decided) -> str:
-    """Return what would be held if this order and all nearer ones of its side filled."""
-    limits, side = decided.limits, request.side
-    held = ZERO + strategy.held_at_most(side, decided.snapshot, limits)
-    name = "MAX_POSITION" if side is Side.BUY else "MIN_POSITION"
-    most = limits.max_position if side is Side.BUY else limits.min_position
-    if limits.hedge:
-        return f"the leg that it enlarges is {plain(held)}, {name} {plain(most)}"
-    refused = [order for order, _ in decided.decision.dropped]
-    nearer = [
-        each.qty
-        for each in decided.wanted
-        if each.side is side and each not in refused and side.better(each.price, request.price)
-    ]
-    then = side.sign * (held + sum(nearer, ZERO) + request.qty)
-    now = plain(ZERO + side.sign * held)
-    words = f"position {now}, {plain(then)} once this and nearer ones fill"
-    words += f", {name} {plain(most)}" if limits.check else ""
-    return words + (", and REDUCING allows no larger one" if limits.reducing else "")
-
-
-def _collar(request: OrderRequest, decided: Decided) -> list[str]:
-    instrument, found = decided.snapshot.instrument, []
-    far = 1 + request.side.sign * decided.limits.collar
-    word = "at most" if request.side is Side.BUY else "at least"
-    for name, price in (("mark", instrument.mark_price), ("index", instrument.index_price)):
-        if price is not None:
-            found.append(f"{word} {plain(round(price * far, 8))} by the {name}")
-    return found
 
 
 def _kept(order: OpenOrder, request: OrderRequest, decided: Decided) -> str:
@@ -276,6 +235,7 @@ def _unwanted(decided: Decided, kept: Sequence[OpenOrder]) -> Iterator[Quote]:
             steps=(step,),
             is_missing=False,
             order=order,
+            client_oid=order.client_oid,
         )
 
 
@@ -289,7 +249,3 @@ def _relist(decided: Decided) -> str:
 
 def _is_same(target: OrderRequest, other: OrderRequest) -> bool:
     return (target.side, target.price, target.qty) == (other.side, other.price, other.qty)
-
-
-def _shown(price: Decimal | None) -> str:
-    return "-" if price is None else plain(price)

@@ -270,6 +270,11 @@ def _cell(markout: Markout) -> str:
     return f"{f'{mean}{error} ({markout.n})':>19}"
 
 
+def clock_time(time_ms: int) -> str:
+    """Return a time with its milliseconds, UTC."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T.%f}"[:-3]
+
+
 def when(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T}"
 

@@ -9,12 +9,17 @@ NEARLY = 1 + 1e-9
 
 
 def doubtful_pairs(
-    given: SettingsBase, *, tick: float, price: float, face: float = 1.0
+    given: SettingsBase,
+    *,
+    tick: float,
+    price: float,
+    face: float = 1.0,
+    has_spread: bool = True,
 ) -> list[str]:
     """Return in words which settings of the ladder work against each other.
 
     `tick` is the price step of the market, `price` about where it is (infinite: not known), and
-    `face` the face value of a contract in the quote currency.
+    `face` the face value of a contract in the quote currency. `has_spread`: MIN_SPREAD is read.
     """
     pairs, step = given.ORDER_PAIRS, given.ORDER_STEP_SIZE
     largest = given.ORDER_START_SIZE + (pairs - 1) * step
@@ -31,7 +36,7 @@ def doubtful_pairs(
             "an order may stay where the next level belongs, and a new INTERVAL moves few orders",
         ),
         (
-            given.RELIST_INTERVAL > given.MIN_SPREAD > 0,
+            has_spread and given.RELIST_INTERVAL > given.MIN_SPREAD > 0,
             f"RELIST_INTERVAL {given.RELIST_INTERVAL:g} is above MIN_SPREAD {given.MIN_SPREAD:g}: "
             "orders that stay may be nearer to each other than MIN_SPREAD",
         ),
@@ -61,7 +66,7 @@ def doubtful_pairs(
             f"MAX_OPEN_VALUE is {given.MAX_OPEN_VALUE:g}: the levels beyond it are not placed",
         ),
         (
-            0 < given.MIN_SPREAD < 2 * given.TAKER_FEE,
+            has_spread and 0 < given.MIN_SPREAD < 2 * given.TAKER_FEE,
             f"MIN_SPREAD {given.MIN_SPREAD:g} is under twice TAKER_FEE {given.TAKER_FEE:g}: "
             "closing a fill at the market may cost more than the spread earns",
         ),

@@ -19,6 +19,7 @@ from market_maker.strategies.quoting import FILL_DECAY, RISK_AVERSION, VOLATILIT
 class AvellanedaStoikov(Quoting):
     """Quotes around the reservation price. The model knows no limit on the position."""
 
+    READS_MIN_SPREAD = False
     SETTINGS = {
         **Quoting.SETTINGS,
         **VOLATILITY,

@@ -4,7 +4,7 @@
 
 Fills come at the rate A exp(-k * depth). The depths are those far before the end of trading: a
 perpetual has none. They come from the ground state v of the paper's matrix, with q orders of D coin
-held, and the larger of both position limits as the paper's Q:
+held, and one order more than the larger of both position limits as the paper's Q:
 
     bid depth  ln(v(q) / v(q + 1)) / k + ln(1 + g / k) / g, of the mid; g = gamma * D
     ask depth  the bid depth of -q
@@ -19,6 +19,7 @@ from market_maker.strategies.quoting import FILL_DECAY, RISK_AVERSION, VOLATILIT
 class Glft(Quoting):
     """Quotes at the optimal depths. It takes the limit on the position for the bot's own one."""
 
+    READS_MIN_SPREAD = False
     SETTINGS = {
         **Quoting.SETTINGS,
         **VOLATILITY,

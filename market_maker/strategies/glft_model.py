@@ -13,12 +13,14 @@ from functools import cached_property
 from market_maker.strategies.models import premium
 
 MOST_STATES = 2000
-"""Positions on each side of 0 for which the matrix is solved in a tick: some 10 ms."""
+"""Positions on each side of 0 for which the matrix is solved in any case: some 10 ms a tick. With
+more, and an error above LARGEST_ERROR, too: 10^6 take a quarter of a second."""
 LARGEST_ERROR = 0.001
 """Error up to which the closed form stands in for a larger matrix, in half-spreads."""
 NEGLIGIBLE = 40.0
 """The value function beyond the states solved for is below exp(-NEGLIGIBLE) of that within."""
-MARGIN = 20
+EXTRA_STATES = 20
+"""States that are solved for beyond those that count by the formula for small ones."""
 STEP = 30.0
 """How far a step of `before_end()` goes, in units of the largest element of the matrix."""
 
@@ -239,6 +241,6 @@ def _reach(p: Parameters, q: float) -> float:
     """Return how many states decide on the depths at a position of q orders, 0 or above.
 
     v falls to state n as exp(-bend (n^2 - q^2) / 2) while bend * n is small, and by more than a
-    factor of 5 with each state where it is not: for those is the MARGIN.
+    factor of 5 with each state where it is not: for those are the EXTRA_STATES.
     """
-    return math.sqrt((q + 1) ** 2 + 2 * NEGLIGIBLE / p.bend) + MARGIN if p.bend else math.inf
+    return math.sqrt((q + 1) ** 2 + 2 * NEGLIGIBLE / p.bend) + EXTRA_STATES if p.bend else math.inf

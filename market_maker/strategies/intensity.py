@@ -1,7 +1,7 @@
 """The intensity of fills, A exp(-k depth): its two parameters by maximum likelihood.
 
 Market orders come to each side of the book at random, and reach the depth d with the intensity
-A exp(-k d) (Avellaneda and Stoikov 2008, Gueant, Lehalle and Fernandez-Tapia 2011). Depths are
+A exp(-k d) (Avellaneda and Stoikov 2008, Gueant, Lehalle and Fernandez-Tapia 2013). Depths are
 distances from the mid as a part of it, so k is per unit of relative depth, and A is 1/s of a side.
 """
 

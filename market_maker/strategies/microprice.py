@@ -58,3 +58,9 @@ class Microprice(Skew):
             raise SettingsError(
                 f"MICROPRICE_TABLE {file} is of {self.table.symbol}, not of {settings.SYMBOL}"
             )
+        tick = self.exchange.get_instrument()["tickSize"]
+        if self.table.tick != tick:
+            raise SettingsError(
+                f"MICROPRICE_TABLE {file} is of a tick of {self.table.tick:g}, the market's is "
+                f"{tick:g}: estimate it anew"
+            )

@@ -26,7 +26,7 @@ LEAST = 10
 MOST_SPREADS = 5
 """The most frequent spreads have a row."""
 SHARE = 0.01
-"""A spread that is left more seldom than this part of the time has no row."""
+"""A spread with a smaller part of the transitions has no row."""
 TINY = 1e-9
 """What counts as 0 of floats, as part of the largest."""
 DOUBLINGS = 40

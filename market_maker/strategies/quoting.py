@@ -66,6 +66,8 @@ class Quoting(OrderManager):
         self._realised: RollingVolatility | None = None
         self._measures: tuple[float, int] | None = None
         """VOLATILITY_STEP and VOLATILITY_RETURNS that `_realised` was made with."""
+        self._sigma = 0.0
+        """The volatility by which the model quotes; 0 if it reads none."""
         self._is_measured = False
         """Whether the log has said that the volatility is a measured one."""
         self._warned_of = 0.0
@@ -81,7 +83,8 @@ class Quoting(OrderManager):
         measures = step, returns = settings.VOLATILITY_STEP, settings.VOLATILITY_RETURNS
         if measures != self._measures:
             self._measures = measures
-            self._realised = RollingVolatility(step, step * returns) if returns else None
+            window = max(step * returns, 2 * settings.LOOP_INTERVAL)
+            self._realised = RollingVolatility(step, window) if returns else None
         found = None
         if self._realised:
             self._realised.add(self.clock.monotonic(), mid)
@@ -89,18 +92,28 @@ class Quoting(OrderManager):
         if found is not None and not self._is_measured:
             logger.info("Volatility measured: %.3g (VOLATILITY %g).", found, settings.VOLATILITY)
         self._is_measured = found is not None
-        return settings.VOLATILITY if found is None else found
+        self._sigma = settings.VOLATILITY if found is None else found
+        return self._sigma
 
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker, begin the ladder at the model's quotes, and return the ticker."""
         ticker = super().get_ticker()
         state = self._state(ticker)
-        wanted = self.quotes(state)
-        wanted = wanted.moved(state.mid * self._funding_shift())
+        quotes, funding = self.quotes(state), self._funding_shift()
+        wanted = quotes.moved(state.mid * funding)
         self._warn(wanted.half / state.mid)
+        self.start_reason = (
+            f"{type(self).__name__} quotes {quotes.half / state.mid:.3%} on each side of "
+            f"{quotes.centre:.10g}, {quotes.centre / state.mid - 1:+.3%} from the mid, with "
+            f"{state.position:.6g} coin held{self._measured_in_words()}; funding moves it by "
+            f"{funding:+.3%}"
+        )
         wanted = models.on_ticks(wanted, bid=state.bid, ask=state.ask, tick=state.tick)
         self.start_position_buy, self.start_position_sell = wanted.buy, wanted.sell
         return ticker
+
+    def _measured_in_words(self) -> str:
+        return f" and a volatility of {self._sigma:.3g}" if self._sigma else ""
 
     def _state(self, ticker: dict[str, float]) -> State:
         seen = self.exchange.snapshot()

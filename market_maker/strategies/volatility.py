@@ -18,6 +18,7 @@ from market_maker.strategies.skew import Skew
 class Volatility(Skew):
     """Quotes at a distance in proportion to the volatility, never beyond floor and cap."""
 
+    READS_MIN_SPREAD = False
     SETTINGS = {
         **Skew.SETTINGS,
         **VOLATILITY,

@@ -6,7 +6,7 @@ bitmex               the sample's venue client     bitmex_names     values under
 view                 the snapshot of a tick        create_brake     no creates for a while
 startup              connect, then a clean start   pull             cancel all while running
 loop                 ticks, waits, shutdown        status           what a tick logs
-monitor              facts on feed and orders      random_sizes     one random size for each level
+monitor              facts on feed and orders      level_sizes     the size of each level
 account_watch        margin and its settings       book_watch       order book against REST
 position_watch       position against own fills    state_log        the trading state in the log
 runtime              dependencies of a run         run              its session, however started
@@ -17,8 +17,8 @@ notifications        what a person is told       audience         who is told of
 
 from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.level_sizes import LevelSizes
 from market_maker.trading.loop import Loop
-from market_maker.trading.random_sizes import RandomSizes
 from market_maker.trading.records import MakesJournal
 from market_maker.trading.run import Run, within_session
 from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
@@ -29,10 +29,10 @@ __all__ = [
     "SCRIPT",
     "Converger",
     "ExchangeInterface",
+    "LevelSizes",
     "Loop",
     "MakesJournal",
     "PairDoubts",
-    "RandomSizes",
     "Run",
     "Runtime",
     "Status",

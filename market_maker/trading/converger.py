@@ -75,13 +75,9 @@ class Converger:
         if len(self._notes) < NOTES:
             self._notes.append(text[:LONGEST_NOTE])
 
-    def explain_ladder(self, start: strategy.Start, *, is_whole: bool) -> None:
-        """Keep in words how the default ladder is built, and why a side of it is missing."""
-        self.explain(
-            f"Ladder: first buy {start.buy:.10g}, first sell {start.sell:.10g}: one tick inside "
-            f"the best prices of others, at least MIN_SPREAD {settings.MIN_SPREAD} apart; "
-            f"each level INTERVAL {settings.INTERVAL} further out"
-        )
+    def explain_sides(self, *, is_whole: bool) -> None:
+        """Keep in words how far the levels of the ladder are apart, and why a side is missing."""
+        self.explain(f"Each level is INTERVAL {settings.INTERVAL} further out")
         for words, figures in () if is_whole else self.full_sides():
             self.explain(f"{words}: {figures}")
 

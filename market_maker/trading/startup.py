@@ -72,7 +72,8 @@ def wrong_sizes(lot: Decimal) -> list[str]:
 class PairDoubts:
     """Warns of settings of the ladder that work against each other, once until they are mended."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_spread: bool) -> None:
+        self._has_spread = has_spread
         self._said: list[str] = []
 
     def warn(self, instrument: Mapping[str, Any]) -> None:
@@ -81,7 +82,10 @@ class PairDoubts:
             return
         price = instrument["markPrice"] or instrument["lastPrice"] or math.inf
         face = abs(instrument["multiplier"]) / bitmex_names.COIN
-        found = doubtful_pairs(settings, tick=instrument["tickSize"], price=price, face=face)
+        tick = instrument["tickSize"]
+        found = doubtful_pairs(
+            settings, tick=tick, price=price, face=face, has_spread=self._has_spread
+        )
         found += wrong_sizes(Decimal(str(instrument["lotSize"])))  # after a reload
         for text in found:
             if text not in self._said:

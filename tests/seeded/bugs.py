@@ -398,7 +398,7 @@ BUGS = (
     ),
     Bug(
         "a random size is drawn again for the other side",
-        "trading/random_sizes.py",
+        "trading/level_sizes.py",
         "        sign = -1 if fill.side is Side.BUY else 1\n",
         "        sign = 1 if fill.side is Side.BUY else -1\n",
     ),

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from market_maker.app.strategies import load_strategy
 from market_maker.market_maker import OrderManager
 from market_maker.models import Side
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT
 from market_maker.report import why
+from market_maker.report.moment import Moment, moment_of
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
+from market_maker.strategies import READY
 from tests.simulated.test_run_journal import last_run, recorded
 from tests.simulated.test_run_money import MARKETS
 from tests.world.lively import Lively
@@ -43,8 +46,8 @@ def now_ms(world: World) -> int:
     return world.timeline.true_ms() + 1  # rows are rounded to ms
 
 
-def moment(world: World) -> why.Moment:
-    return why.moment_of(last_run(world), now_ms(world))
+def moment(world: World) -> Moment:
+    return moment_of(last_run(world), now_ms(world))
 
 
 def overview(world: World, *, only_missing: bool = False) -> str:
@@ -67,9 +70,9 @@ def test_the_open_quotes_are_the_orders_that_the_exchange_has(market: str, tmp_p
         if sorted(order.order_id for order in live) != has:
             continue  # news is under way
         assert sorted(row["order_id"] for row in now.orders.values()) == has
-        ids = {quote.order.client_oid for quote in now.quotes if quote.order}
+        ids = {quote.client_oid for quote in now.quotes if quote.client_oid}
         lines = why.overview(now, only_missing=False).splitlines()
-        assert sum(" open " in line for line in lines) >= len(ids & set(now.orders))
+        assert sum(" open " in line for line in lines) == len(ids & set(now.orders))
         told += 1
     assert told > 5
 
@@ -95,7 +98,8 @@ def test_without_a_state_that_allows_quotes_all_are_missing_and_the_reason_is_to
     text = overview(world)
     assert "State      PAUSED" in text
     assert "no quotes, all are missing" in text
-    earlier = why.moment_of(last_run(world), world.timeline.true_ms() - 40_000)
+    assert " open " not in text
+    earlier = moment_of(last_run(world), world.timeline.true_ms() - 40_000)
     assert why.overview(earlier, only_missing=False).count(" open ") == quotes
 
 
@@ -105,7 +109,8 @@ def test_the_price_that_a_strategy_gave_leads_to_the_order_that_it_became(
     class Odd(OrderManager):
         def place_orders(self) -> None:
             self.explain("odd prices")
-            self.converge_orders([{"price": 8400.2, "orderQty": 10.9, "side": "Buy"}], [])
+            order = {"price": 8400.2, "orderQty": 10.9, "side": "Buy", "postOnly": True}
+            self.converge_orders([order], [])
 
     world = recorded(World(), tmp_path)
     world.start(Odd)
@@ -113,11 +118,25 @@ def test_the_price_that_a_strategy_gave_leads_to_the_order_that_it_became(
     for price in ("8400.2", "8400"):
         text = why.at_price(moment(world), Decimal(price))
         assert "Strategy   odd prices" in text
-        assert "strategy  level 1 of 1: 10.9 @ 8400.2" in text
+        assert "strategy  level 1 of 1: 10.9 @ 8400.2, post_only" in text
         assert "rounding  price 8400, the nearest tick of 0.5" in text
         assert "rounding  quantity 10, down to the lot of 1" in text
         assert "now       open since" in text
     assert "Nothing was wanted at 9000" in why.at_price(moment(world), Decimal(9000))
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_ready_strategy_tells_why_its_ladder_begins_where_it_does(
+    name: str, tmp_path: Path
+) -> None:
+    world = recorded(World(), tmp_path)
+    world.start(load_strategy(name))
+    world.run(10)
+    text = overview(world)
+    assert f"{load_strategy(name).__name__} quotes " in text
+    assert "from the mid, with 0 coin held" in text
+    assert ("a volatility of" in text) == (name not in ("skew", "microprice"))
+    assert "moved apart" not in text, "that is the plain ladder's reason"
 
 
 def test_the_history_of_an_order_tells_who_placed_it_and_who_ended_it(

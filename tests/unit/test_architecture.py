@@ -55,7 +55,7 @@ ROOMS = [
         uses="notify gte orders",
     ),
     Room("journal", doors=".", uses="guard"),
-    Room("report", doors=". live sweep heat why", pure=True, uses="strategy journal"),
+    Room("report", doors=". live sweep heat moment why", pure=True, uses="strategy journal"),
     Room(
         "trading",
         doors=".",

@@ -23,7 +23,7 @@ from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading import RandomSizes, Runtime
+from market_maker.trading import LevelSizes, Runtime
 from tests.world.world import World
 
 Configure = Callable[..., None]
@@ -185,7 +185,7 @@ def test_random_sizes_are_drawn_once_and_stay(start: Start, venue: PaperExchange
 
 def test_a_random_size_is_drawn_anew_when_its_level_has_filled() -> None:
     drawn = iter(range(10, 100))
-    sizes = RandomSizes(lambda _low, _high: next(drawn))
+    sizes = LevelSizes(lambda _low, _high: next(drawn))
     bounds = {"low": 1, "high": 99, "lot": 1}
     assert [sizes.of(index, **bounds) for index in (-1, 1, -1)] == [10, 11, 10]
     order = OpenOrder(side=Side.BUY, price=Decimal(8000), qty=Decimal(10), filled=Decimal(4))

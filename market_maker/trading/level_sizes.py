@@ -1,15 +1,17 @@
-"""Random order sizes: one for each level of the ladder, until its order has filled."""
+"""The sizes of the levels of the ladder: rising, or random until the order has filled."""
 
 import math
 from collections.abc import Callable
 from decimal import Decimal
 
+from market_maker import strategy
 from market_maker.errors import InvalidOrder
 from market_maker.models import Fill, Side
+from market_maker.settings import settings
 
 
-class RandomSizes:
-    """Draws the size of each level once. Levels below zero are buys.
+class LevelSizes:
+    """Tells the size of each level; a random one is drawn once. Levels below zero are buys.
 
     `draw(low, high)` returns a whole number from `low` to `high`, both included.
     """
@@ -18,6 +20,14 @@ class RandomSizes:
         self._draw = draw
         self._drawn: dict[int, float] = {}
         self._bounds = (0.0, 0.0, 0.0)
+
+    def of_settings(self, index: int, *, lot: float) -> float:
+        """Return the size of a level as the settings have it. Raises as `of()` does."""
+        if settings.RANDOM_ORDER_SIZE:
+            bounds = {"low": settings.MIN_ORDER_SIZE, "high": settings.MAX_ORDER_SIZE}
+            return self.of(index, **bounds, lot=lot)
+        start, step = settings.ORDER_START_SIZE, settings.ORDER_STEP_SIZE
+        return strategy.level_qty(index, start_size=start, step_size=step)
 
     def of(self, index: int, *, low: float, high: float, lot: float) -> float:
         """Return the size of a level, a multiple of `lot` from `low` to `high`.
