@@ -14,6 +14,7 @@ from market_maker.journal import Run
 from market_maker.strategies.estimate import NS, Estimate, MidSteps, NoEstimate
 from market_maker.strategies.intensity import Intensity, fit
 from market_maker.strategies.market_orders import MarketOrders
+from market_maker.strategies.microprice_model import Table, text_of
 from market_maker.strategies.microprice_table import MicropriceTable, Moves
 from market_maker.strategies.own_quotes import watched
 from market_maker.tapes import Best, Gap, Image, Side, Tape, TapeError, Trades
@@ -40,7 +41,7 @@ class Row:
 
 @dataclass(slots=True)
 class Found:
-    """What a tape or a run tells; None, and a word in `missing`, for what it does not tell."""
+    """What a tape or a run tells; None, and the reason in `missing`, for what it does not tell."""
 
     what: str
     symbol: str
@@ -183,7 +184,8 @@ def _add_intensity(
     found.depths = nearest / 2, None if farthest is None else farthest / 2
     found.intensity = fit(orders.samples(nearest, farthest))
     deep = [depth for depth in sorted(orders.depths().elements()) if depth >= nearest]
-    places = sorted({deep[min(int((1 - part) * len(deep)), len(deep) - 1)] for part in DEEPEST})
+    wanted_places = {deep[min(int((1 - part) * len(deep)), len(deep) - 1)] for part in DEEPEST}
+    places = sorted(each for each in wanted_places if farthest is None or each <= farthest)
     sides = 2 * orders.seconds
     for depth in places:
         n, far = sum(each >= depth for each in deep), depth / 2 / found.mid
@@ -196,14 +198,8 @@ def write_microprice(file: Path, found: Found) -> None:
     """Write the table as JSON, adjustments in ticks. Raises SettingsError."""
     table = found.microprice
     assert table is not None
-    content = {
-        "symbol": found.symbol,
-        "tick": float(found.tick),
-        "buckets": table.buckets,
-        "spreads": table.spreads,
-        "adjustment": table.adjustment,
-    }
-    write_page(file, json.dumps(content) + "\n")
+    told = Table(found.symbol, float(found.tick), table.spreads, table.adjustment)
+    write_page(file, text_of(told))
 
 
 # --- a run --------------------------------------------------------------------------------------

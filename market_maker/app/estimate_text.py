@@ -91,11 +91,12 @@ def _intensity(found: Found) -> Iterator[str]:
         ("A exp(-k depth)", [f"{row.fitted:.4f}" for row in found.rows]),
     ):
         yield f"  {title:<18}{''.join(f'{text:>9}' for text in texts)}"
-    worst = max(found.rows, key=lambda row: abs(row.off))
-    if abs(worst.off) > POOR:
+    worst = max(found.rows, key=lambda row: abs(row.off), default=None)
+    if worst and abs(worst.off) > POOR:
+        word = "fits" if farthest is None else "may fit better closer to"
         yield (
             f"  The fit is poor: at {worst.ticks:g} ticks it is {abs(worst.off):.0f} standard"
-            " errors off. --depths FROM,TO fits where you quote."
+            f" errors off. --depths FROM,TO {word} where you quote."
         )
 
 

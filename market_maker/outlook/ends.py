@@ -70,6 +70,7 @@ def _end(
         gained = sum((q * (price - o.price) for q, o in zip(signed, fills, strict=True)), ZERO)
         bought = (value(instrument, o.qty, price) for o in fills if o.side is Side.BUY)
         sold = (w for w, o in zip(worths, fills, strict=True) if o.side is Side.SELL)
+        # a buy pays in the coin that it buys, which is worth what the price is then
         fees = rules.rates.maker * sum((*bought, *sold), ZERO)
         net, liquidation = basis.snapshot.position.net + sum(signed, ZERO), None
         gained += basis.snapshot.position.net * (price - basis.price)

@@ -77,6 +77,7 @@ def outlook_of(
         basis=basis,
         rules=rules,
         levels=levels,
+        # nothing rests, so there is one reason to wait: the number of orders
         dropped=(*dropped, *((order, "MAX_OPEN_ORDERS") for order in late)),
         requests=expected(
             orders,

@@ -45,7 +45,7 @@ class MidSteps:
         self.step_seconds = self._step_ns / NS
         self._hole_ns = round(HOLE_SECONDS * NS)
         if self._step_ns <= 0:
-            raise ValueError(f"a step of {step_seconds} s is none")
+            raise ValueError(f"a step must be longer than 0 s: {step_seconds}")
         self._next_ns: int | None = None
         self._seen_ns = 0
         self._mid: float | None = None
@@ -128,17 +128,14 @@ class RollingVolatility:
     for what a clock does: a step back counts as no time.
     """
 
-    def __init__(
-        self, step_seconds: float, window_seconds: float, *, hole_seconds: float | None = None
-    ) -> None:
-        """Over a hole, longer than `hole_seconds` (default: the window), no return is taken.
+    def __init__(self, step_seconds: float, window_seconds: float) -> None:
+        """Over a hole, longer than the window, no return is taken.
 
         Raises ValueError unless 0 < step <= window.
         """
         if not 0 < step_seconds <= window_seconds < math.inf:
             raise ValueError(f"0 < step <= window must hold: {step_seconds}, {window_seconds}")
         self._step, self._window = step_seconds * ON_TIME, window_seconds
-        self._hole = window_seconds if hole_seconds is None else hole_seconds
         self._returns: deque[tuple[float, float, float]] = deque()
         """Of each return: when it ended, how long it took, its square."""
         self._last: tuple[float, float] | None = None
@@ -156,7 +153,7 @@ class RollingVolatility:
             self._ahead += self._now - now
             now, self._last = self._now, None
         self._now = now
-        if self._last is None or now - self._last[0] > self._hole:
+        if self._last is None or now - self._last[0] > self._window:
             self._last = now, here
         elif now - self._last[0] >= self._step:
             begun, before = self._last

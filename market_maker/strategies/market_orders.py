@@ -6,7 +6,6 @@ go at least as deep, as a quote of one lot would be with nobody before it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from market_maker.strategies.estimate import HOLE_SECONDS, NS, NoEstimate
@@ -147,11 +146,3 @@ def _seen(part: Counter[Any], nearest: int, farthest: int | None) -> Sample:
 def _on_grid(depth: int, twice: int) -> int:
     """Return the first depth of a tick from this depth on, in half ticks."""
     return depth + (depth + twice) % 2
-
-
-def rates(orders: Counter[int], depths: Sequence[int], seconds: float) -> list[float]:
-    """Return how often a second, on one side, orders went as deep as each depth or deeper."""
-    return [
-        sum(n for reached, n in orders.items() if reached >= depth) / seconds / 2
-        for depth in depths
-    ]

@@ -53,7 +53,7 @@ def bucket_of(*, bid_qty: float, ask_qty: float, buckets: int) -> int:
 # --- the table ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Table:
     """Micro-price less mid, by spread and imbalance, as it was estimated."""
 
@@ -76,6 +76,18 @@ class Table:
         buckets = self.adjustment[row]
         bucket = bucket_of(bid_qty=bid_size, ask_qty=ask_size, buckets=len(buckets))
         return mid + buckets[bucket] * self.tick
+
+
+def text_of(table: Table) -> str:
+    """Return a table as JSON; `table_of()` reads it."""
+    content = {
+        "symbol": table.symbol,
+        "tick": table.tick,
+        "buckets": len(table.adjustment[0]),
+        "spreads": table.spreads,
+        "adjustment": table.adjustment,
+    }
+    return json.dumps(content) + "\n"
 
 
 def table_of(text: str) -> Table:

@@ -259,7 +259,7 @@ def _check_sum(g1: Sequence[T], b: Matrix[T], pi: Sequence[T]) -> None:
     for _ in range(DOUBLINGS):
         columns = list(zip(*power, strict=True))
         power = [[sum(map(mul, row, column)) for column in columns] for row in power]
-        power = [[each / sum(row) for each in row] for row in power]
+        power = [[each / whole for each in row] for row in power if (whole := sum(row))]
     rest = [sum(power[x][y] * float(g1[y]) for y in places) for x in places]
     if max(map(abs, rest)) > 1e-6 * largest:
         raise NoEstimate("the moves of the mid go round in a circle: the sum does not converge")

@@ -7,7 +7,7 @@ as many independent draws would. By how much less shows between parts.
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-FIRST_SECONDS = 1.0
+FIRST_LENGTH = 1.0
 MOST = 64
 """With more parts than this, neighbours are put together."""
 LEAST = 10
@@ -15,28 +15,31 @@ LEAST = 10
 
 
 class Parts:
-    """Sums of a sample in 32 to 64 parts of the same length, or fewer of a short sample.
+    """Sums of a sample in 32 to 64 parts of the same length; fewer of a short or sparse one.
 
     It never holds the sample itself.
     """
 
     def __init__(self) -> None:
-        self._length = FIRST_SECONDS
+        self._length = FIRST_LENGTH
         self._sums: list[Counter[Hashable]] = []
 
-    def at(self, seconds: float) -> Counter[Hashable]:
-        """Return the sums of the part that this time of the sample is in, to be added to."""
-        while seconds >= self._length * MOST:
+    def at(self, place_in: float) -> Counter[Hashable]:
+        """Return the sums of the part at this place of the sample, to be added to.
+
+        Places are seconds, or any other count that rises.
+        """
+        while place_in >= self._length * MOST:
             self._length *= 2
             pairs = (self._sums[place : place + 2] for place in range(0, len(self._sums), 2))
             self._sums = [added(pair) for pair in pairs]
-        place = int(seconds / self._length)
+        place = int(place_in / self._length)
         self._sums += [Counter() for _ in range(place + 1 - len(self._sums))]
         return self._sums[place]
 
     def all(self) -> Sequence[Counter[Hashable]]:
-        """Return the sums of all parts, in order."""
-        return self._sums
+        """Return the sums of all parts that have any, in order."""
+        return [each for each in self._sums if each]
 
 
 def added(sums: Sequence[Counter[Hashable]]) -> Counter[Hashable]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from market_maker.strategies.estimate import NoEstimate
 from market_maker.strategies.intensity import Intensity, Sample, fit
-from market_maker.strategies.market_orders import MarketOrders, rates
+from market_maker.strategies.market_orders import MarketOrders
 from market_maker.strategies.own_quotes import OwnQuotes, watched
 
 NS = 1_000_000_000
@@ -226,15 +226,6 @@ def test_the_usual_depth_is_half_of_the_median_spread_over_time() -> None:
     for time, spread in ((0, 1), (1, 7), (5, 3), (7, 9), (8, 1)):
         orders.book(time * NS, 100, 100 + spread)
     assert orders.usual_depth() == 7  # half ticks
-
-
-def test_rates_are_of_one_side_and_of_orders_as_deep_or_deeper() -> None:
-    orders = MarketOrders()
-    orders.book(0, 100, 101)
-    for second, price in enumerate((101, 101, 103), 1):
-        orders.trade(second * NS, 1, price)
-    orders.book(4 * NS, 100, 101)
-    assert rates(orders.depths(), [1, 2, 5, 6], orders.seconds) == [3 / 8, 1 / 8, 1 / 8, 0]
 
 
 def traded(seed: int, seconds: int, per_tick: float) -> MarketOrders:
