@@ -127,7 +127,7 @@ def _cancel(arguments: argparse.Namespace) -> None:
 
     load(arguments, {}, only=CANCEL_NEEDS)
     if not settings.API_KEY:
-        raise SettingsError("cancel needs a key: set GTE_API_KEY and GTE_API_SECRET")
+        raise SettingsError("cancel needs a key: GTE_API_KEY and GTE_API_SECRET, or _FILE")
     if arguments.close:
         close.refuse(settings.account(), asks=not arguments.yes)
     cancel.run(settings.account(), and_halt=arguments.halt)

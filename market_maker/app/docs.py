@@ -14,7 +14,7 @@ def text_of(page: str | None, language: str) -> str:
     pages = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / language).glob("*.md"))}
     if not page:
         titles = [f"{name:<12} {text.splitlines()[0][2:]}\n" for name, text in pages.items()]
-        return "".join([*titles, f"\n{program()} docs PAGE\n"])
+        return "".join([*titles, f"\n{program()} docs PAGE --lang {language}\n"])
     if page not in pages:
         raise SettingsError(f"no such page: {page}; there are {', '.join(pages)}")
     return pages[page]

@@ -111,7 +111,8 @@ class InstanceLock:
             where = f"process {holder.pid or 'not named'} holds {self._files.path(SUFFIX)}"
             if not holder.is_guard and _is_alive(holder.pid):
                 raise AlreadyRunning(
-                    f"another instance is running with this account, symbol and prefix: {where}"
+                    f"another instance is running with this account, symbol and prefix: {where}; "
+                    "stop that one first"
                 )
             if self._clock.monotonic() >= deadline:
                 raise AlreadyRunning(

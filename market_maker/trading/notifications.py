@@ -56,8 +56,8 @@ class StateNews:
                 yield (
                     Kind.LOSS if is_loss else Kind.HALTED,
                     f"HALTED until a person has looked: {health.reason}. Own orders are "
-                    "cancelled, the position stays. Look at the log, then start the bot with "
-                    "--clear-halt to go on.",
+                    "cancelled, the position stays. Look at the log, stop the bot, and "
+                    "start it with --clear-halt to go on.",
                 )
         elif state is TradingState.PAUSED:
             if since is None:

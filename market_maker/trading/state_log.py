@@ -8,8 +8,8 @@ from market_maker.safety import Health, TradingState
 logger = logging.getLogger(__name__)
 
 HALTED_LINE = (
-    "HALTED until a person has looked: %s. Own orders are cancelled, the position stays; start it "
-    "with --clear-halt to go on."
+    "HALTED until a person has looked: %s. Own orders are cancelled, the position stays; stop "
+    "it and start it with --clear-halt to go on."
 )
 REMIND_EVERY = 60.0
 """Seconds between two log lines on why the bot is not quoting."""
