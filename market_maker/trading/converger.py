@@ -62,7 +62,7 @@ class Converger:
         snapshot = self._exchange.view.read()
         asked = [asked_of(order, None, snapshot.instrument) for order in orders]
         _check_number(len(asked) + len(snapshot.orders))
-        more, limits = tuple(each.request for each in asked), self._limits()
+        more, limits = tuple([each.request for each in asked]), self._limits()
         decision = strategy.decide_more(more, snapshot, limits)
         inputs = (more, snapshot, limits, exact(settings.RELIST_INTERVAL))
         decided = Decided(*inputs, decision, is_beside=True, given=_given(asked))
@@ -127,7 +127,7 @@ class Converger:
 
     def _decide(self, asked: Sequence[Asked], snapshot: Snapshot) -> Decided:
         limits, relist, last = self._limits(), exact(settings.RELIST_INTERVAL), self._decided
-        inputs = (tuple(each.request for each in asked), snapshot, limits, relist)
+        inputs = (tuple([each.request for each in asked]), snapshot, limits, relist)
         if last is None or (last.wanted, last.snapshot, last.limits, last.relist) != inputs:
             decision = strategy.decide(*inputs[:3], relist=relist)
             last = self._decided = Decided(*inputs, decision)
@@ -168,7 +168,7 @@ class Converger:
 
 
 def _given(asked: Sequence[Asked]) -> tuple[tuple[Decimal, Decimal], ...]:
-    return tuple(each.given for each in asked)
+    return tuple([each.given for each in asked])
 
 
 def _check_number(wanted: int) -> None:
