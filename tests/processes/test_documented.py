@@ -3,6 +3,7 @@
 import gzip
 import re
 import shlex
+import shutil
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from bot import Bot, settings_for
 from listener import Listener
 
+from market_maker import custom_strategy
 from market_maker.app import docs
 from market_maker.journal import runs_in
 from market_maker.paper.server.in_process import PaperExchange
@@ -38,6 +40,7 @@ ENDLESS = {
     "--log-file bot.log": r"orders open as wanted|Creating",
     "--paper": r"orders open as wanted|Creating",
     "--paper --strategy mine:Mine": r"orders open as wanted|Creating",
+    "--paper --strategy custom_strategy.py": r"orders open as wanted|Creating",
     "--paper --strategy glft": r"orders open as wanted|Creating",
 }
 """Commands that run until Ctrl-C, with what they print once they are up."""
@@ -78,6 +81,7 @@ def place(tmp_path: Path, listener: Listener) -> Iterator[Path]:
     assert strategy
     (tmp_path / "faults.json").write_text(faults[1])
     (tmp_path / "mine.py").write_text(strategy[1])
+    shutil.copy(custom_strategy.__file__, tmp_path)
     (tmp_path / "old.py").write_text('SYMBOL = "XBTUSD"\nORDER_PAIRS = 6\n')
     plan = re.search(r"```toml\n(.*?)```", PAGES["en"]["backtest.md"].read_text("utf-8"), re.DOTALL)
     assert plan
