@@ -119,13 +119,16 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
         left += f" (long {plain(exposure.long_high)}, short {plain(exposure.short_high)})"
     worth = "" if money.doubt else _worth(instrument, exposure)
     logger.warning("Position left: %s%s.", left, worth)
-    if not settings.kind_of_run():
-        is_contract = instrument.is_contract
+    if settings.kind_of_run():
+        return
+    if instrument.is_contract:
         logger.warning(
             "To close it, %s, or run with CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and "
             "MAX_POSITION = 0: then only orders that reduce it are placed.",
-            "run `marketmaker cancel --close`" if is_contract else "trade at the venue",
+            "run `marketmaker cancel --close`",
         )
+    else:  # the next run begins to count at 0
+        logger.warning("To close it, trade at the venue.")
 
 
 def log_balance(money: Money) -> None:
