@@ -235,7 +235,9 @@ class OrderManager:
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
         possible = [order for order in buy_orders if order["price"] > 0]
-        self._status.log_beyond(len(buy_orders) - len(possible))
+        self._status.log_beyond(beyond := len(buy_orders) - len(possible))
+        if beyond:
+            self._converger.explain(f"{beyond} buys have no price above zero")
         buy_orders = [] if self.long_position_limit_exceeded() else possible
         sell_orders = [] if self.short_position_limit_exceeded() else sell_orders
         start = f"{self.start_position_buy:.10g} and {self.start_position_sell:.10g}"
@@ -256,9 +258,9 @@ class OrderManager:
         """
         self._converger.converge(buy_orders, sell_orders)
 
-    def explain(self, text: str) -> None:
+    def explain(self, text: object) -> None:
         """Say why the orders of this tick are as they are; `marketmaker why` shows it."""
-        self._converger.explain(secrecy.fit(text))
+        self._converger.explain(secrecy.fit(" ".join(str(text).split())))
 
     def print_status(self) -> None:
         """Log market, account and position: when they change, and once a minute."""

@@ -288,8 +288,9 @@ def number_in(text: str, kind: Callable[[str], T], low: float, high: float) -> T
     """Return a number from `low` to `high`. Raises argparse.ArgumentTypeError for any other."""
     try:
         number = kind(text)
+        is_within = low <= number <= high
     except (ValueError, ArithmeticError):
-        number = None
-    if number is None or not low <= number <= high:
+        number, is_within = None, False
+    if number is None or not is_within:
         raise argparse.ArgumentTypeError(f"must be a number from {low} to {high}, not {text!r}")
     return number

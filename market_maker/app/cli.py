@@ -1,6 +1,7 @@
 """The command line: each command, its log and its exit status."""
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -80,6 +81,9 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # else a locale without a character raises
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _give_up_broken_streams() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from market_maker.account import Account
 from market_maker.app import look
 from market_maker.app.arguments import DEFAULT_STRATEGY
+from market_maker.app.connection import connected
 from market_maker.app.dialogue_words import IN, UNIT
 from market_maker.app.look import Assumed, Look
 from market_maker.app.paper_child import PaperChild
@@ -72,7 +73,7 @@ def _place() -> Iterator[tuple[tuple[str, str] | None, bool]]:
 def _answers(urls: tuple[str, str]) -> bool:
     account = Account(base_url=urls[0], ws_url=urls[1], symbol="BTC_USD", settle_currency="BTC")
     try:
-        with look.connected(account):
+        with connected(account):
             return True
     except MarketMakerError:
         return False
@@ -89,6 +90,8 @@ class _Dialogue:
         self._urls = urls
         self._given: dict[str, Any] = {}
         self._look: Look | None = None
+        self._has_failed = False
+        """Whether no plan can be made of the answers."""
 
     def run(self, *, is_paper: bool) -> dict[str, Any] | None:
         """Ask, show the plan, and return the settings if they are to be written."""
@@ -105,11 +108,21 @@ class _Dialogue:
         if self._look:
             self._say(f"\n{words.plan}\n")
             self._say(self._plan(self._look, found))
-        answer = input(f"{words.write.format(file=FILE)} [Y/n] ").strip().lower()
-        if answer in words.yes:
+        if self._is_wanted():
             return found
         self._say(words.kept_away)
         return None
+
+    def _is_wanted(self) -> bool:
+        """Ask whether to write the file; no is proposed where its plan has failed."""
+        words = self._words
+        choice = "[y/N]" if self._has_failed else "[Y/n]"
+        while True:
+            answer = input(f"{words.write.format(file=FILE)} {choice} ").strip().lower()
+            if not answer:
+                return not self._has_failed
+            if answer in words.yes + words.no:
+                return answer in words.yes
 
     def _ask_market(self) -> None:
         """Ask for the symbol, until the venue has it where one can be asked."""
@@ -142,7 +155,7 @@ class _Dialogue:
             instrument_type=given["INSTRUMENTTYPE"],
         )
         balance = BALANCE[given["INSTRUMENTTYPE"]]
-        with look.connected(account) as gte:
+        with connected(account) as gte:
             return look.look(gte, Assumed(), default=balance, every=1.0, watch=0.0)
 
     def _known(self) -> Known | None:
@@ -181,6 +194,7 @@ class _Dialogue:
             settings.load(None, overrides={**given, **CONNECTION})
             return in_text(outlook_with(seen, DEFAULT_STRATEGY, move=MOVE))
         except MarketMakerError as error:
+            self._has_failed = True
             return f"{error}\n"
 
 

@@ -17,6 +17,7 @@ class Words:
     plan: str
     write: str
     yes: tuple[str, ...]
+    no: tuple[str, ...]
     kept_away: str
 
 
@@ -40,7 +41,8 @@ ENGLISH = Words(
     wrong="That will not do: {why}.",
     plan="This is what these settings would do now:",
     write="Write {file}?",
-    yes=("", "y", "yes"),
+    yes=("y", "yes"),
+    no=("n", "no"),
     kept_away="Nothing was written.",
 )
 CHINESE = Words(
@@ -63,7 +65,8 @@ CHINESE = Words(
     wrong="不能这样填：{why}。",
     plan="按这些设置，现在会是这样（以下为英文）：",
     write="写入 {file} 吗？",
-    yes=("", "y", "yes", "是", "好"),
+    yes=("y", "yes", "是", "好"),
+    no=("n", "no", "否", "不"),
     kept_away="什么也没有写。",
 )
 IN = {"en": ENGLISH, "zh": CHINESE}

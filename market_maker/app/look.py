@@ -1,25 +1,19 @@
 """A look at market and account, read from the venue without sending an order."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from market_maker.account import Account
 from market_maker.clock import SYSTEM
 from market_maker.decimals import plain
 from market_maker.errors import (
-    BadParameter,
-    MetadataFault,
     RequestError,
     SettingsError,
-    Temporary,
     VenueUnreachable,
 )
 from market_maker.gte import GTE
-from market_maker.guard.runfiles import RunFiles
 from market_maker.models import (
     ZERO,
     Exposure,
@@ -37,11 +31,7 @@ from market_maker.money import Leverage, bound, value
 from market_maker.outlook import Volatility, realised
 from market_maker.simulation.restage import Seen
 from market_maker.strategy import cost
-from market_maker.trading import unknown_to
 
-FEED_SECONDS = 10.0
-EMPTY_SECONDS = 2.0
-"""After so long a table of the account that is not shown is asked for over REST."""
 CANDLES = 100
 DEPTH = 50
 ATOM = Decimal("1e-8")
@@ -74,43 +64,6 @@ DEFAULT_LEVERAGE = Decimal(10)
 """What is assumed of it; also that of a new account of the paper exchange."""
 
 
-@contextmanager
-def connected(account: Account) -> Iterator[GTE]:
-    """Have a client that only reads, its feed complete.
-
-    Raises SettingsError for a symbol that the venue does not have, VenueUnreachable, RequestError.
-    """
-    shared = RunFiles(account).shared() if account.api_key else None  # a bot may run
-    gte = GTE(account, read_only=True, shared=shared)
-    try:
-        _connect(gte)
-        yield gte
-    finally:
-        gte.exit()
-        if shared:
-            shared.close()
-
-
-def _connect(gte: GTE) -> None:
-    feed = gte.ws
-    assert feed
-    try:
-        gte.instrument_query()  # also learns the venue's time for the login
-    except (BadParameter, MetadataFault) as error:
-        raise SettingsError(unknown_to(gte) or str(error)) from None
-    except Temporary as error:
-        raise VenueUnreachable(str(error)) from None
-    feed.start()
-    with suppress(VenueUnreachable):
-        return feed.wait_for_tables(feed.needed, EMPTY_SECONDS)
-    missing, epoch = feed.missing(), feed.epoch
-    if "position" in missing and all(each.position_margin == 0 for each in gte.account_query()):
-        feed.take_as_empty("position", epoch)
-    if "order" in missing and not gte.query_orders():
-        feed.take_as_empty("order", epoch)
-    feed.wait_for_tables(feed.needed, FEED_SECONDS)
-
-
 def look(gte: GTE, assumed: Assumed, *, default: Decimal, every: float, watch: float) -> Look:
     """Look at market and account each `every` seconds until `watch` have passed; at least once.
 
@@ -135,6 +88,9 @@ class _Reader:
         self._known: dict[str, list[str]] = {"read": [], "assumed": []}
         """What is known of the account and how, in words."""
         self._own = gte.open_orders_http() if self._has_key else []
+        rest = gte.query_orders() if self._has_key and not gte.account.is_contract else []
+        self._unknown = sum(not order.client_oid for order in rest)
+        """On spot the venue shows no client_oid."""
         self._instrument, ticker, _ = self._market()
         self._first = self._instrument.valuation_price or ticker.near
         self.leverage = self._leverage()
@@ -168,6 +124,11 @@ class _Reader:
             found = [f"no key, so {each}" for each in found]
         if self._own:
             found.append(f"{len(self._own)} own orders rest now; this is as if they did not")
+        if self._unknown:
+            found.append(
+                f"{self._unknown} orders of this account rest, and the venue does not tell whose: "
+                "they count as others', and what they use is not free"
+            )
         return tuple(found)
 
     def _market(self) -> tuple[Instrument, Ticker, Position]:
@@ -202,6 +163,8 @@ class _Reader:
             free = bound(self._instrument, rests, self.leverage)[gte.asset] if read else ZERO
             return replace(margin, available=margin.available + free), {}
         base, _, _ = gte.symbol.partition("/")
+        if (assumed.position or ZERO) < 0:
+            raise SettingsError(f"--position of {gte.symbol} is what is held of {base}: 0 or more")
         coins = gte.account_query(base) if self._has_key and assumed.position is None else []
         some = assumed.position or ZERO
         if assumed.position is None and self._first:
@@ -226,6 +189,8 @@ class _Reader:
             self._note(f"position {plain(net)}", is_read=True)
             return None
         net = self._assumed.position or ZERO
+        if net % self._instrument.lot:
+            raise SettingsError(f"--position {plain(net)} is no multiple of the lot")
         self._note(f"position {plain(net)}", is_read=False)
         bound_by_it = value(self._instrument, abs(net), self._first) / self.leverage.of(net > 0)
         self._margin = replace(

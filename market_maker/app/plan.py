@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from market_maker.app import look, run
+from market_maker.app.connection import connected
 from market_maker.app.load import load
 from market_maker.app.look import Assumed, Look
 from market_maker.app.strategies import load_anew
 from market_maker.decimals import exact
-from market_maker.errors import SettingsError
+from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.money import Rates
@@ -69,7 +70,7 @@ def _look(arguments: argparse.Namespace) -> Look:
     assumed = Assumed(
         balance=arguments.balance, position=arguments.position, leverage=arguments.leverage
     )
-    with look.connected(settings.account()) as gte:
+    with connected(settings.account()) as gte:
         return look.look(
             gte,
             assumed,
@@ -97,8 +98,14 @@ def outlook_with(
     """
     OrderManager.runtime = Runtime(client=_no_client)
     with redirect_stdout(sys.stderr):  # what a strategy prints
-        kind = load_anew(strategy)
-        decided = decide_on(seen.seen, kind)
+        try:
+            kind = load_anew(strategy)
+            decided = decide_on(seen.seen, kind)
+        except MarketMakerError:
+            raise
+        except (Exception, SystemExit) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise SettingsError(f"--strategy {strategy}: it raised {what}") from error
     snapshot = seen.seen[-1].snapshot
     instrument = snapshot.instrument
     is_ladder = kind.place_orders is OrderManager.place_orders
@@ -128,8 +135,7 @@ def outlook_with(
         snapshot=snapshot, leverage=seen.leverage, volatility=volatility, notes=seen.notes
     )
     last = max((n for n, each in enumerate(decided) if not each.is_beside), default=0)
-    decisions = [each.decision for each in decided[last:]]
-    return outlook_of(decisions, basis, rules, partial(chance.gauss, 0.0, 1.0))
+    return outlook_of(decided[last:], basis, rules, partial(chance.gauss, 0.0, 1.0))
 
 
 def _no_client(*_: object, **__: object) -> GTE:

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from market_maker.app.arguments import factor, number_in
-from market_maker.settings import FILE
+from market_maker.settings import FILE, SECRETS
 
 LARGEST = 10**15
 OF_THE_VENUE = {
-    *("API_URL_BASE", "WS_URL", "API_KEY", "API_SECRET", "USE_HOSTS_OF_2020", "DRY_RUN"),
+    *("API_URL_BASE", "WS_URL", "USE_HOSTS_OF_2020", "DRY_RUN"),
     *("SETTLECURRENCY", "INSTRUMENTTYPE", "SYMBOL", "ORDERID_PREFIX"),
 }
 """Settings that a plan cannot compare: it looks at one account of one market."""
@@ -78,6 +78,8 @@ def _setting(text: str) -> tuple[str, Any]:
     name, value = name.strip(), value.strip()
     if not is_there or not name.isidentifier() or not value:
         raise argparse.ArgumentTypeError("must be NAME=VALUE, such as ORDER_PAIRS=10")
+    if name in SECRETS:
+        raise argparse.ArgumentTypeError(f"{name} is secret, and changes no plan")
     if name in OF_THE_VENUE:
         raise argparse.ArgumentTypeError(
             f"{name} names another venue, account or market: set it in {FILE}, or name the SYMBOL"

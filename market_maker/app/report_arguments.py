@@ -76,4 +76,10 @@ def _moment(text: str) -> datetime | time:
     try:
         return time.fromisoformat(text)
     except ValueError:
-        return _date(text)
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        words = f"must be such as 10:20:30 or 2020-02-01T10:20:30, not {text!r}"
+        raise argparse.ArgumentTypeError(words) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

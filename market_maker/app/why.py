@@ -1,7 +1,7 @@
 """`marketmaker why`: the reason of each quote of a run, and of each that is missing."""
 
 import argparse
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from market_maker.app.report import BROKEN, find_run
@@ -11,11 +11,16 @@ from market_maker.errors import SettingsError
 from market_maker.journal import Run
 from market_maker.report import moment, why
 
+LATER = timedelta(seconds=2)
+"""A time so long after the end is taken for the end."""
+DIGITS = 15
+"""A price has fewer; what has more is the id of an order."""
+
 
 def show(arguments: argparse.Namespace) -> str:
     """Return the reasons as text. Raises SettingsError for a run, time or order that is not there.
 
-    Without --at it is about now, of a run that has ended about its last decision.
+    Without --at it is about now, of a run that has ended about its last tick.
     """
     run = find_run(arguments.run)
     try:
@@ -41,21 +46,25 @@ def _price(text: str) -> Decimal | None:
         price = Decimal(text)
     except ArithmeticError:
         return None
-    return price if price.is_finite() and price > 0 and len(plain(price)) < 20 else None
+    return price if price.is_finite() and price > 0 and len(plain(price)) < DIGITS else None
 
 
 def _at(run: Run, given: datetime | time | None) -> int:
     """Return the moment in ms; a time of day is the last one within the run."""
-    last = run.last("decisions")
-    end_ms = SYSTEM.now_ms() if run.is_running else last["time_ms"] if last else None
-    end = _utc(end_ms or run.row["ended_ms"] or run.row["begun_ms"])
+    last = run.last("ticks")
+    recorded_ms = last["time_ms"] if last else run.row["begun_ms"]
     begun = _utc(run.row["begun_ms"])
+    end = _utc(SYSTEM.now_ms() if run.is_running else recorded_ms)
+    if given is None:
+        return round(end.timestamp() * 1000)
     if isinstance(given, time):
         at, day_before = (_on(end.toordinal() - days, given) for days in (0, 1))
         given = day_before if at > end and day_before >= begun else at
-    given = given or end
     if given < begun:
         raise SettingsError(f"run {run.number} began at {begun:%F %T} UTC, after {given:%F %T}")
+    if given > max(end, _utc(run.row["ended_ms"] or 0)) + LATER:
+        what = "it is" if run.is_running else f"the last tick of run {run.number} was at"
+        raise SettingsError(f"{what} {end:%F %T} UTC, before {given:%F %T}")
     return round(given.timestamp() * 1000)
 
 

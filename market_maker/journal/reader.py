@@ -145,6 +145,13 @@ class Run:
         rows = self.raw("log", "text", where=f"time_ms BETWEEN {span} AND level != 'INFO'")
         return [row["text"] for row in rows]
 
+    def next_tick(self, since_ms: int) -> int | None:
+        """Return when the first tick that was under way at a time had ended. Raises Unreadable."""
+        query = "SELECT min(time_ms) FROM ticks WHERE run = ? AND time_ms >= ?"
+        with _reading(self.path) as db:
+            (found,) = db.execute(query, (self.number, since_ms)).fetchone()
+            return None if found is None else int(found)
+
     def last_steps(self, *, until_ms: int) -> list[Row]:
         """Return of each order the last row of `orders` until then. Raises Unreadable."""
         query = (

@@ -11,7 +11,7 @@ from market_maker.money import bound, order_margin, value
 from market_maker.outlook.basis import Basis, Rules
 from market_maker.outlook.ends import End, ends
 from market_maker.outlook.requests import Requests, expected
-from market_maker.strategy import Decision
+from market_maker.strategy import Decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Outlook:
     """What the position of now binds."""
     ends: tuple[End, ...]
     """If the price stays, falls and rises."""
+    said: tuple[str, ...]
+    """What the strategy said of its orders."""
     round_trip: tuple[Decimal, Decimal] | None
     """What a buy and a sell of the first levels earn, and their fees; None without both."""
     doubts: tuple[str, ...]
@@ -58,12 +60,13 @@ class Outlook:
 
 
 def outlook_of(
-    decisions: Sequence[Decision], basis: Basis, rules: Rules, draw: Callable[[], float]
+    decided: Sequence[Decided], basis: Basis, rules: Rules, draw: Callable[[], float]
 ) -> Outlook:
-    """Return what the decisions of one tick would mean, made where no own order rests.
+    """Return what was decided in one tick would mean, where no own order rests.
 
     `draw` returns standard normal deviates (see `requests.expected`).
     """
+    decisions = [each.decision for each in decided]
     instrument, mid = basis.snapshot.instrument, basis.snapshot.ticker.near or basis.price
     orders = [order for each in decisions for order in each.plan.create]
     orders.sort(key=lambda order: (order.side is Side.SELL, -order.side.sign * order.price))
@@ -90,6 +93,7 @@ def outlook_of(
         bound=bound(instrument, orders, basis.leverage),
         position_margin=_position_margin(basis),
         ends=ends(basis, rules, orders),
+        said=tuple(note for each in decided for note in each.notes),
         round_trip=_round_trip(basis, rules, orders),
         doubts=(),
     )
@@ -124,11 +128,14 @@ def _doubts(found: Outlook) -> Iterator[str]:
     currency = basis.snapshot.instrument.settle_currency
     if not found.levels and not found.dropped:
         yield "the strategy wants no orders now; one that has to watch first needs --watch SECONDS"
+    for side in Side if found.levels else ():
+        if not found.of(side):
+            yield f"there are no {side.value.lower()}s: only one side is quoted"
     needed, free = found.bound[currency], basis.margin.available
     if needed > free:
         yield (
-            f"the orders bind {plain(needed)} {currency}, {plain(free)} is available: the venue "
-            "refuses those beyond it"
+            f"the orders bind {plain(needed)} {currency}, {plain(round(free, 8))} is available: "
+            "the venue refuses those beyond it"
         )
     if found.round_trip and found.round_trip[0] < found.round_trip[1]:
         yield "a buy and a sell of the first levels earn less than their fees"

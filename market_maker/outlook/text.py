@@ -61,6 +61,8 @@ def _head(found: Outlook) -> Iterator[str]:
     sides = ", ".join(_total(found, side) for side in Side)
     dropped = f", {len(found.dropped)} not placed" if found.dropped else ""
     yield from entry("Ladder", f"{sides} {_unit(found)}{dropped}")
+    for note in found.said:
+        yield from entry("Strategy", note)
 
 
 def _total(found: Outlook, side: Side) -> str:
@@ -214,7 +216,8 @@ def _short(amount: Decimal) -> str:
 def _signed(amount: Decimal) -> str:
     if abs(amount) >= 10**9:
         return f"{amount:+.5e}"
-    return f"{amount:+.6f}" if abs(amount) < 10_000 else f"{amount:+.2f}"
+    places = 6 if abs(amount) < 10_000 else 2
+    return f"{round(amount, places) + Decimal(0):+.{places}f}"  # a zero has no sign of its own
 
 
 def _price(price: Decimal) -> str:

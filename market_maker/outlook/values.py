@@ -41,6 +41,7 @@ def as_plain(found: Outlook) -> dict[str, Any]:
             {"side": order.side, "price": order.price, "qty": order.qty, "reason": reason}
             for order, reason in found.dropped
         ],
+        "said": found.said,
         "requests": requests | {"every_seconds": None if math.isinf(every) else every},
         "volatility_of_hour": basis.volatility.hourly,
         "volatility_source": basis.volatility.source,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from market_maker.journal import Row, Run
-from market_maker.models import OrderState
+from market_maker.models import OrderState, Side
 from market_maker.report.decisions import decided_in
 from market_maker.report.quotes import Quote, quotes_of
 from market_maker.report.text import clock_time
@@ -30,8 +30,19 @@ class Moment:
     decided: Decided | None
     """The last decision until then."""
     quotes: list[Quote]
-    orders: dict[str, Row]
-    """By client_oid, the last steps until then of own orders that had not ended."""
+    last: dict[str, Row]
+    """By client_oid, the last steps until then of all own orders."""
+
+    @property
+    def orders(self) -> dict[str, Row]:
+        """Those of own orders that had not ended."""
+        return {oid: row for oid, row in self.last.items() if _rests(row)}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, and nothing was recorded after this moment."""
+        later = self.run.last("ticks")
+        return not self.run.is_running and bool(later and later["time_ms"] <= self.at_ms)
 
     @property
     def is_quoting(self) -> bool:
@@ -42,10 +53,14 @@ class Moment:
 def moment_of(run: Run, at_ms: int) -> Moment:
     """Return the moment of a run. Raises Unreadable."""
     decided_ms, decided = decision_at(run, at_ms)
-    orders = _orders_at(run, at_ms)
+    tick_ms = run.next_tick(decided_ms) if decided else None
+    at_ms = max(at_ms, tick_ms or 0)  # what a decision has led to shows once its tick is over
+    last = {row["client_oid"]: row for row in run.last_steps(until_ms=at_ms)}
     quotes = quotes_of(decided) if decided else []
     known = {quote.client_oid for quote in quotes}
     warned = logged(run, decided_ms, at_ms) if decided else ""
+    if tick_ms is None:
+        warned = "; that tick is not over"
     steps = run.steps_between(decided_ms, at_ms) if decided else []
     return Moment(
         run=run,
@@ -53,8 +68,11 @@ def moment_of(run: Run, at_ms: int) -> Moment:
         tick=run.last("ticks", until_ms=at_ms),
         decided_ms=decided_ms,
         decided=decided,
-        quotes=[_as_it_went(quote, steps, known, warned) for quote in quotes],
-        orders=orders,
+        quotes=[
+            *(_as_it_went(quote, steps, known, warned) for quote in quotes),
+            *(_other(row, run) for oid, row in last.items() if oid not in known and _rests(row)),
+        ],
+        last=last,
     )
 
 
@@ -80,9 +98,8 @@ def decision_at(run: Run, at_ms: int, *, with_beside: bool = False) -> tuple[int
     return beside
 
 
-def _orders_at(run: Run, at_ms: int) -> dict[str, Row]:
-    rows = run.last_steps(until_ms=at_ms)
-    return {row["client_oid"]: row for row in rows if row["step"] != DONE}
+def _rests(row: Row) -> bool:
+    return bool(row["step"] != DONE)
 
 
 def _as_it_went(quote: Quote, steps: Sequence[Row], known: set[str], warned: str) -> Quote:
@@ -100,7 +117,7 @@ def _as_it_went(quote: Quote, steps: Sequence[Row], known: set[str], warned: str
         and row["client_oid"] not in known
     ]
     if not sent:
-        words = f"not sent in that tick; the next one plans again{warned}"
+        words = f"not sent in that tick{warned or '; the next one plans again'}"
         return replace(quote, steps=(*quote.steps, ("sent", words)), is_missing=True)
     oid = sent[0]["client_oid"]
     known.add(oid)
@@ -114,6 +131,24 @@ def _as_it_went(quote: Quote, steps: Sequence[Row], known: set[str], warned: str
         steps=(*quote.steps, ("sent", words)),
         is_missing=is_refused,
         client_oid=oid,
+    )
+
+
+def _other(row: Row, run: Run) -> Quote:
+    """Return an own order that the decision knows nothing of."""
+    first = run.steps_of(row["client_oid"], until_ms=row["time_ms"])[0]
+    _, placed_by = decision_at(run, first["time_ms"], with_beside=True)
+    words = "placed by an earlier decision"
+    if placed_by and placed_by.is_beside:
+        words = "placed beside the ladder (create_bulk_orders)"
+    return Quote(
+        side=Side(row["side"]),
+        price=row["price"],
+        qty=row["qty"],
+        level=None,
+        steps=(("orders", f"{words} at {clock_time(first['time_ms'])}"),),
+        is_missing=False,
+        client_oid=row["client_oid"],
     )
 
 

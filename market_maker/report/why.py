@@ -17,13 +17,14 @@ def overview(moment: Moment, *, only_missing: bool) -> str:
     quotes = [quote for quote in moment.quotes if quote.is_missing or not only_missing]
     if not moment.is_quoting:
         quotes = [] if only_missing else [quote for quote in quotes if _is_open(quote, moment)]
-    if moment.decided and not quotes:
+    lines += [
+        f"{_name(quote):<24} {_word(quote, moment):<8} {_level(quote):<9} {_deciding(quote)}"
+        for quote in quotes
+    ]
+    sides = [*_empty_sides(moment)] if moment.is_quoting else []
+    if moment.decided and not quotes and not sides:
         lines.append("Missing: none." if only_missing and moment.is_quoting else "No own order.")
-    for quote in quotes:
-        level = f"level {quote.level}" if quote.level else ""
-        word = "missing" if quote.is_missing else "open" if _is_open(quote, moment) else "gone"
-        lines.append(f"{_name(quote):<24} {word:<8} {level:<9} {_deciding(quote)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *sides]) + "\n"
 
 
 def at_price(moment: Moment, price: Decimal) -> str:
@@ -68,6 +69,10 @@ def of_order(run: Run, steps: Sequence[Row]) -> str:
 def _head(moment: Moment) -> Iterator[str]:
     run, tick, decided = moment.run.row, moment.tick, moment.decided
     yield f"Run {run['number']}: {run['kind']}, {run['symbol']}, at {clock_time(moment.at_ms)} UTC"
+    if run["ended_ms"] and moment.is_over:
+        yield f"Ended      {clock_time(run['ended_ms'])}: {run['how'] or 'failed'}"
+    elif moment.is_over:
+        yield "Ended      not recorded: it was killed; below is what was last recorded"
     if tick is None:
         yield "No tick is recorded until then."
     elif moment.is_quoting:
@@ -90,6 +95,29 @@ def _head(moment: Moment) -> Iterator[str]:
         yield f"Strategy   {note}"
 
 
+def _empty_sides(moment: Moment) -> Iterator[str]:
+    """Yield the sides of which the strategy wanted nothing; it may have said why."""
+    for side in Side if moment.decided and not moment.decided.is_beside else ():
+        if not any(quote.level and quote.side is side for quote in moment.quotes):
+            yield f"{side.value:<24} missing            the strategy wanted none"
+
+
+def _word(quote: Quote, moment: Moment) -> str:
+    """Return what became of a quote: missing, open, filled or gone."""
+    row = moment.last.get(quote.client_oid)
+    if quote.is_missing or not (row or quote.order):
+        return "missing"
+    if not row:  # its rows are no longer recorded
+        return "open"
+    if _is_open(quote, moment):
+        return "open"
+    return "filled" if row["filled"] == row["qty"] else "gone"
+
+
+def _level(quote: Quote) -> str:
+    return f"level {quote.level}" if quote.level else ""
+
+
 def _chain(quote: Quote, moment: Moment) -> Iterator[str]:
     yield f"{_name(quote)}" + (f", order {quote.order.order_id}" if quote.order else "")
     for rule, text in quote.steps:
@@ -102,7 +130,8 @@ def _chain(quote: Quote, moment: Moment) -> Iterator[str]:
 
 def _now(quote: Quote, moment: Moment) -> str:
     row = moment.orders.get(quote.client_oid)
-    return f"{row['step']} since {clock_time(row['time_ms'])}" if row else "ended"
+    row = row or moment.last.get(quote.client_oid)
+    return f"{row['step']} since {clock_time(row['time_ms'])}{_filled(row)}" if row else "ended"
 
 
 def _is_open(quote: Quote, moment: Moment) -> bool:

@@ -4,12 +4,13 @@ from market_maker.settings.checks import problem as setting_problem
 from market_maker.settings.example import example_text, own_text
 from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.proposals import Known, completed, proposed
-from market_maker.settings.schema import SettingsBase, defaults, setting
+from market_maker.settings.schema import SECRETS, SettingsBase, defaults, setting
 from market_maker.settings.store import FILE, environment_without_keys, settings
 from market_maker.settings.takeover import take_over
 
 __all__ = [
     "FILE",
+    "SECRETS",
     "Known",
     "SettingsBase",
     "completed",

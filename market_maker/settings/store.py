@@ -82,6 +82,9 @@ class Settings(SettingsBase):
 
         Reads settings.py first where nothing was read. Raises SettingsError with every problem.
         """
+        odd = [name for name, each in own.items() if not isinstance(each, dataclasses.Field)]
+        if odd:
+            raise SettingsError(f"SETTINGS of the strategy: {odd[0]} must be made by setting()")
         if not self.loaded:
             self.load(FILE, is_strict=False)
         sources = dataclasses.replace(self._sources, keys=self._keys(), own=own, is_strict=True)

@@ -111,6 +111,8 @@ def test_enter_alone_writes_a_cautious_ladder_and_shows_its_plan(
     assert "5 buys of 250, 5 sells of 250 contracts" in typed.text
     assert "DOUBTFUL" not in typed.text
     assert "API_KEY" not in typed.text
+    typed.answer("maybe")
+    typed.wait_for(r"maybe\s+Write settings.py\? \[Y/n\] $")
     typed.answer("")
     assert typed.status() == 0
     assert "Wrote settings.py. It is a dry run" in typed.text

@@ -1,12 +1,17 @@
 """Why each quote of a run stands, and why others are missing: from the journal alone."""
 
+import argparse
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from market_maker.app.strategies import load_strategy
+from market_maker.app.why import show
+from market_maker.errors import SettingsError
+from market_maker.journal import files_in
 from market_maker.market_maker import OrderManager
 from market_maker.models import Side
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT
@@ -198,6 +203,96 @@ def test_what_a_strategy_explains_is_short_bounded_and_without_secrets(tmp_path:
     assert 0 < len(decided.notes) <= 50
     assert max(map(len, decided.notes)) <= 300
     assert key.reveal() not in overview(world)
+
+
+def shown(world: World, what: str | None = None, **given: object) -> str:
+    """Return what the command prints about the last run of a world."""
+    (path,) = files_in(world.journals) if world.journals else ()
+    asked = {"run": str(path), "what": what, "at": None, "missing": False} | given
+    return show(argparse.Namespace(**asked))
+
+
+def test_of_an_ended_run_it_is_the_last_tick_and_the_end_is_told(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting()
+    quotes = len(world.orders())
+    assert world.bot
+    world.bot.stop("SIGTERM")
+    world.bot.exit()
+    text = shown(world)
+    assert ": SIGTERM" in text
+    assert text.count(" open ") == quotes
+    assert "not sent" not in text
+    with pytest.raises(SettingsError, match="the last tick of run 1 was at"):
+        shown(world, at=datetime(2031, 1, 1, tzinfo=UTC))
+    with pytest.raises(SettingsError, match="run 1 began at"):
+        shown(world, at=datetime(2011, 1, 1, tzinfo=UTC))
+
+
+def test_an_id_that_the_run_had_not_is_no_price(quoting: Callable[..., World]) -> None:
+    world = quoting()
+    for what in ("1046232872605745152", "mm_gte_nobody", "-5", "NaN"):
+        with pytest.raises(SettingsError, match="had no order"):
+            shown(world, what)
+
+
+def test_a_create_that_has_filled_since_is_no_open_quote(quoting: Callable[..., World]) -> None:
+    world = quoting(ORDER_PAIRS=1, WAKE_ON_FILL=False, LOOP_INTERVAL=30)
+    best = max(order.price for order in world.orders() if order.side.name == "BUY")
+    world.take("sell", str(best), 1_000_000)
+    world.put("buy", "8490", 1000)
+    world.timeline.sleep(1)
+    assert world.bot
+    world.bot.exchange.orders.take_news()
+    world.bot.exchange.records._journal.write()  # type: ignore[union-attr]
+    lines = overview(world).splitlines()
+    assert [line.split()[4] for line in lines if line.startswith("Buy ")] == ["filled"]
+
+
+def test_a_side_that_the_strategy_does_not_want_is_missing_as_a_whole(
+    quoting: Callable[..., World],
+) -> None:
+    world = quoting(CHECK_POSITION_LIMITS=True, MAX_POSITION=0)
+    text = overview(world, only_missing=True)
+    assert "Long position limit reached, no more buys: up to 0, MAX_POSITION 0" in text
+    assert "Buy                      missing            the strategy wanted none" in text
+    assert "Missing: none" not in text
+
+
+def test_what_a_strategy_explains_is_one_line_whatever_it_is(tmp_path: Path) -> None:
+    class Odd(OrderManager):
+        def place_orders(self) -> None:
+            self.explain("a line\nState      HALTED: forged")
+            self.explain(None)
+            self.converge_orders([], [])
+
+    world = recorded(World(), tmp_path)
+    world.start(Odd)
+    world.run(5)
+    lines = overview(world).splitlines()
+    assert "Strategy   a line State HALTED: forged" in lines
+    assert "Strategy   None" in lines
+
+
+def test_orders_placed_beside_a_ladder_that_is_decided_later_are_told_too(tmp_path: Path) -> None:
+    class Late(OrderManager):
+        ticks = 0
+
+        def place_orders(self) -> None:
+            self.ticks += 1
+            if self.ticks == 1:
+                super().place_orders()
+            elif self.ticks == 3:
+                order = {"price": 6800, "orderQty": 7, "side": Side.BUY.value}
+                self.exchange.create_bulk_orders([order])
+
+    world = recorded(World(), tmp_path)
+    world.start(Late)
+    world.run(15)
+    text = overview(world)
+    assert "Buy  7 @ 6800            open               placed beside the ladder" in text
+    assert "Nothing was wanted" not in why.at_price(moment(world), Decimal(6800))
 
 
 def test_orders_that_a_strategy_places_beside_its_ladder_are_told(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from market_maker.outlook import (
     realised,
 )
 from market_maker.outlook.requests import expected
-from market_maker.strategy import Limits, decide
+from market_maker.strategy import Decided, Limits, decide
 
 TICK = Decimal("0.5")
 CONTRACT = Instrument(
@@ -96,8 +96,9 @@ def order(side: Side, qty: object, price: object) -> OrderRequest:
 
 
 def looked(found: Basis, *wanted: OrderRequest, limits: Limits = LIMITS, **rule: object) -> Outlook:
-    decision = decide(wanted, found.snapshot, limits, relist=Decimal("0.002"))
-    return outlook_of([decision], found, rules(**rule), partial(random.Random(1).gauss, 0, 1))
+    inputs = (wanted, found.snapshot, limits, Decimal("0.002"))
+    decided = Decided(*inputs, decide(*inputs[:3], relist=inputs[3]))
+    return outlook_of([decided], found, rules(**rule), partial(random.Random(1).gauss, 0, 1))
 
 
 BUYS = (order(Side.BUY, 100, 8448), order(Side.BUY, 200, 8400))

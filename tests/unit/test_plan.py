@@ -330,12 +330,16 @@ def test_what_is_wrong_is_said_in_a_line(
     ("arguments", "words"),
     [
         (["--change", "ORDER_PAIRS"], "must be NAME=VALUE"),
-        (["--change", "API_KEY=abcdef-secret"], "API_KEY names another venue, account or market"),
+        (["--change", "API_KEY=abcdef-secret"], "API_KEY is secret, and changes no plan"),
         (["--change", "abcdef-secret"], "must be NAME=VALUE"),
         (["--balance", "-1"], "must be 0 or more"),
         (["--leverage", "0.5"], "must be a number from 1 to 1000"),
         (["--move", "100"], "must be a number from 0.01 to 99"),
         (["--position", "nan"], "must be a number below 1e15"),
+        (["--leverage", "nan"], "must be a number from 1 to 1000"),
+        (["--move", "nan"], "must be a number from 0.01 to 99"),
+        (["--hourly-move", "nan"], "must be a number"),
+        (["--change", "NOTIFY_URL=https://hooks.example/abcdef-secret"], "NOTIFY_URL is secret"),
         (["--seed", "3"], "--seed goes with --paper"),
     ],
 )
@@ -359,6 +363,56 @@ def test_a_strategy_that_fails_is_named_with_what_it_raised(
     name = str(tmp_path / "failing_planned.py")
     assert main(["plan", "--settings", str(file), "--strategy", name]) == 1
     assert "the strategy raised KeyError: 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("raise SystemExit(3)\n", "it raised SystemExit: 3"),
+        (MINE.replace("depth = ", "raise SystemExit(7)\n        depth = "), "raised SystemExit: 7"),
+        (MINE + "    def __init__(self):\n        raise ValueError('no')\n", "ValueError: no"),
+        (MINE + "    SETTINGS = {'FAR': 3}\n", "FAR must be made by setting()"),
+    ],
+)
+def test_a_strategy_that_ends_or_cannot_begin_ends_the_plan_with_its_name(
+    text: str,
+    words: str,
+    venue: PaperExchange,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = tmp_path / f"ending_{len(text)}.py"
+    name.write_text(text)
+    file = settings_for(venue, tmp_path, **LADDER)
+    assert main(["plan", "--settings", str(file), "--strategy", str(name)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_side_that_is_not_quoted_is_told_with_the_reason(plan: Plan) -> None:
+    found = plan("--position=229", MAX_POSITION=100, CHECK_POSITION_LIMITS=True)
+    reason = "Long position limit reached, no more buys: up to 229, MAX_POSITION 100"
+    assert reason in found["said"]
+    assert "there are no buys: only one side is quoted" in found["doubts"]
+    low = plan(ORDER_PAIRS=45, INTERVAL=0.5)
+    assert any("buys have no price above zero" in text for text in low["said"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--position=0.5"], "no multiple of the lot"), (["--position=-7.25"], "no multiple")],
+)
+def test_a_position_that_cannot_be_is_refused(
+    arguments: list[str],
+    words: str,
+    venue: PaperExchange,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = settings_for(venue, tmp_path, **LADDER)
+    assert main(["plan", "--settings", str(file), *arguments]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_file_that_runs_a_bot_when_imported_runs_none(
