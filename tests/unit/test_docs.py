@@ -121,6 +121,11 @@ def test_a_page_has_the_same_sections_tables_and_code_in_both(name: str) -> None
         assert firsts[0] == firsts[1], about
 
 
+@pytest.mark.parametrize("path", SITES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_left_to_be_written(path: Path) -> None:
+    assert not re.search("TODO|TBD|FIXME|XXX", path.read_text("utf-8"))
+
+
 def test_the_chinese_pages_are_chinese() -> None:
     for path in PAGES["zh"].values():
         letters = re.findall(r"[一-鿿]", path.read_text("utf-8"))
