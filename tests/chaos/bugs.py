@@ -342,7 +342,7 @@ BUGS = [
             lambda right, *a: [e for e in right(*a) if not e.startswith("loss")],
         ),
         "I27",
-        given=(("MAX_LOSS", 1e-5), *WIDE),
+        given=(("MAX_LOSS", 1e-6), *WIDE),
     ),
     Bug("pauses for nothing", around(safety, "assess", _pauses_now_and_then), "I29"),
     Bug(
