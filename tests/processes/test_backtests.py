@@ -52,6 +52,7 @@ def test_ctrl_c_ends_a_back_test_without_a_verdict(tmp_path: Path, option: list[
     assert journals(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_each_fill_model_begins_with_the_strategy_as_it_is_imported(tmp_path: Path) -> None:
     directory = place(tmp_path, 60)
     both = Bot(directory, "backtest", "made.tape", "--strategy", "counts.py", "--json")

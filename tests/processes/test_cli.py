@@ -75,6 +75,7 @@ def test_under_nohup_a_hangup_is_not_heeded(run: Run, venue: PaperExchange, tmp_
     assert "SIGHUP" not in bot.text
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_start_ends_it(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
     venue.freeze()
     settings_for(venue, tmp_path)
@@ -348,6 +349,7 @@ def test_a_strategy_in_the_directory_of_the_user_runs(
 CANCELLED = r"All own orders cancelled \(confirmed by order query\)\."
 
 
+@pytest.mark.slow
 def test_changed_code_restarts_the_bot_with_no_order_between_and_its_paper_exchange(
     run: Run, tmp_path: Path
 ) -> None:
@@ -408,6 +410,7 @@ def test_a_signal_during_a_restart_ends_it_with_no_order_left(
     assert bot.guards == []
 
 
+@pytest.mark.slow
 def test_settings_by_an_absolute_path_are_reloaded_and_not_taken_for_code(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -525,6 +528,7 @@ def test_where_no_paper_exchange_is_one_is_told_how_to_start_it(
     assert "`python marketmaker paper`" in bot.text
 
 
+@pytest.mark.slow
 def test_paper_serves_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
     exchange = run("paper", "--port", "0")
     exchange.wait_for("Ctrl-C ends it")
@@ -541,6 +545,7 @@ def test_paper_serves_until_it_is_stopped(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in exchange.text
 
 
+@pytest.mark.slow
 def test_a_recorded_market_can_be_played(run: Run, tmp_path: Path) -> None:
     def line(nanoseconds: int, message: dict[str, object]) -> str:
         return f"{nanoseconds} {json.dumps(message)}"
@@ -571,6 +576,7 @@ def test_the_faults_are_listed(run: Run) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
     command = [sys.executable, str(ROOT / "marketmaker"), "paper", "--port", "0", "--json"]
     exchange = subprocess.Popen(
@@ -590,6 +596,7 @@ def test_the_judge_speaks_at_the_end_in_words_and_as_json(run: Run) -> None:
     assert "doubled in one price level: 0, self-trades: 0" in bot.text
 
 
+@pytest.mark.slow
 def test_the_secret_is_another_one_each_time_unless_one_is_given(run: Run) -> None:
     found = []
     for given in ([], [], ["--secret", "mine"]):
@@ -610,6 +617,7 @@ def test_a_paper_exchange_that_does_not_start_in_time_is_told(
         paper_child.PaperChild.start([], ENVIRONMENT)
 
 
+@pytest.mark.slow
 def test_a_schedule_of_faults_is_carried_out(run: Run, tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text(
         '[{"name": "status", "match": "pc/asset/query", "value": "503"}]'
@@ -658,6 +666,7 @@ def asked(directory: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_last_line_of_a_run_names_the_command_that_shows_its_report(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -684,6 +693,7 @@ def test_the_last_line_of_a_run_names_the_command_that_shows_its_report(
     assert len(page) < 200_000
 
 
+@pytest.mark.slow
 def test_status_shows_the_bot_that_runs_and_no_other(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:

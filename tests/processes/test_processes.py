@@ -50,6 +50,7 @@ def test_no_order_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
     assert_clean(kill_bots(tmp_path, kills=8, lanes=8))
 
 
+@pytest.mark.slow
 def test_sixty_orders_go_within_ten_seconds(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
     settings_for(venue, tmp_path, **SIXTY)
     bot = run()
@@ -169,6 +170,7 @@ def kill_with_a_create_on_its_way(run: Run, venue: PaperExchange, tmp_path: Path
     return arrives
 
 
+@pytest.mark.slow
 def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -266,6 +268,7 @@ def sleeps(pid: int) -> bool:
     return about.rpartition(")")[2].split()[0] == "S"
 
 
+@pytest.mark.slow
 def test_a_real_process_that_was_stopped_looks_anew_and_quotes_on(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
@@ -595,6 +598,7 @@ def test_a_way_out_that_fails_does_not_keep_the_orders(
 # --- restart and second instance ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_instance_ends_with_5_and_names_the_first(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:

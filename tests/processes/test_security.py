@@ -122,6 +122,7 @@ TROUBLE = (
 )
 
 
+@pytest.mark.slow
 def test_a_run_through_faults_shows_no_key_in_any_form(
     canary: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def test_the_paper_exchange_is_started_without_the_key(
     assert bot.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_a_restart_hands_the_key_on(
     venue: PaperExchange, run: Callable[..., Bot], tmp_path: Path
 ) -> None:

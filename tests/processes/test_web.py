@@ -154,6 +154,7 @@ def test_it_has_no_buttons_and_loads_nothing_from_elsewhere(web: Bot) -> None:
         assert requests.request(method, url, timeout=5).status_code == 405
 
 
+@pytest.mark.slow
 def test_a_taken_port_and_no_run_are_said_in_one_line(web: Bot, tmp_path: Path) -> None:
     port = url_of(web).rpartition(":")[2].strip("/")
     second = Bot(tmp_path, "web", "--port", port)
@@ -221,6 +222,7 @@ def png_rows(data: bytes) -> list[bytes]:
     return [plain[start : start + size] for start in range(0, len(plain), size)]
 
 
+@pytest.mark.slow
 def test_what_is_hung_or_stopped_costs_the_others_nothing(web: Bot) -> None:
     url = url_of(web)
     hung: list[Any] = [requests.get(url + "events", stream=True, timeout=10) for _ in range(20)]
@@ -248,6 +250,7 @@ for line in response.iter_lines(): pass
 """
 
 
+@pytest.mark.slow
 def test_readers_of_a_run_that_has_ended_make_room_when_they_go(
     web: Bot, state: Path, tmp_path: Path
 ) -> None:

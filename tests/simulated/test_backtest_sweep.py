@@ -167,6 +167,7 @@ def test_results_are_canonical_and_hold_nothing_of_this_machine(
     assert list((place / "plan" / "claims").glob("[0-9a-f]*")) == []
 
 
+@pytest.mark.slow
 def test_two_workers_leave_the_same_bytes(
     expected: tuple[dict[str, bytes], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -687,6 +687,7 @@ def flood(world: World, seconds: int, rows: list[dict[str, Any]], table: str, ac
         world.run(1)
 
 
+@pytest.mark.slow
 def test_a_flood_fills_no_memory_and_displaces_no_order() -> None:
     with quoting() as world:
         assert world.bot

@@ -275,6 +275,7 @@ def test_an_atomic_rename_is_one_reload(
     assert len(world.orders()) == 4
 
 
+@pytest.mark.slow
 def test_a_reload_is_not_kept_waiting_by_plans_that_are_never_done(
     make: Make, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def test_creates_that_a_firewall_answers_leave_nothing_behind(world: World) -> N
     assert world.bot.loop.left_clean
 
 
+@pytest.mark.slow
 def test_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:
     world.fault("status", value="403", for_ms=660_000)
     world.run(630)

@@ -282,6 +282,7 @@ def test_no_funding_and_nothing_unexplained_is_found_in_a_quiet_run() -> None:
     assert (found.change, found.funding, found.unexplained, found.residual) == (0, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["net", "hedge"])
 def test_a_position_of_an_earlier_run_is_flipped_through_zero_and_explained(mode: str) -> None:
     limits = {"CHECK_POSITION_LIMITS": True, "MIN_POSITION": -600, "MAX_POSITION": 600}

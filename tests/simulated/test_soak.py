@@ -75,7 +75,11 @@ def test_the_same_seed_gives_the_same_run() -> None:
 UNSEEN = {"does not page"}
 """What a soak no longer sees: lists of orders are bounded by number now, and few orders are live.
 `unit/test_gte.py` does."""
-LONG = {"always healthy", "batches of sixty", "books fills twice"} | {"loses more than it may"}
+LONG = {
+    *("always healthy", "batches of sixty", "books fills twice", "loses more than it may"),
+    *("ends part-filled orders", "does not list what it leaves", "mixes up the legs"),
+    *("does not count unseen fills", "never connects again"),
+}
 """What takes a soak many simulated minutes to find."""
 
 

@@ -368,7 +368,7 @@ def _closing(orders: list[Order]) -> list[Order]:
 
 
 BotAndExchange.TestCase.settings = hypothesis_settings(
-    max_examples=int(os.environ.get("GTE_STATEFUL_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("GTE_STATEFUL_EXAMPLES", "10")),
     stateful_step_count=int(os.environ.get("GTE_STATEFUL_STEPS", "30")),
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -90,6 +90,7 @@ def test_without_a_yes_nothing_is_sent(venue: PaperExchange) -> None:
     assert venue.position() == (200, 50)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_legs")
 @pytest.mark.parametrize("collar", [0.001, 0.02])
 def test_no_order_is_beyond_the_collar_and_what_it_keeps_open_is_said(
@@ -131,6 +132,7 @@ def test_bids_that_come_back_are_taken_by_the_next_order(venue: PaperExchange) -
     assert venue.position() == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_legs")
 @pytest.mark.parametrize("done", [True, False])
 def test_an_order_whose_answer_is_lost_neither_opens_the_other_leg_nor_stays(
@@ -142,6 +144,7 @@ def test_an_order_whose_answer_is_lost_neither_opens_the_other_leg_nor_stays(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_legs")
 def test_quantities_that_other_orders_bind_are_not_closed_twice(
     venue: PaperExchange, log: pytest.LogCaptureFixture
@@ -176,6 +179,7 @@ def test_more_than_the_largest_order_goes_in_parts(venue: PaperExchange) -> None
     assert venue.position() == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_legs")
 def test_what_has_come_since_the_question_stays(venue: PaperExchange) -> None:
     client = client_of(venue, prefix="other_")
@@ -224,6 +228,7 @@ def test_a_signal_ends_it_with_no_order_left_wherever_it_comes(
     assert venue.open_orders() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_legs")
 def test_an_order_of_another_prefix_is_not_traded_with(
     venue: PaperExchange, log: pytest.LogCaptureFixture

@@ -109,6 +109,7 @@ def test_depths_are_those_that_are_asked_for(made: Path, capsys: Capture) -> Non
     assert "from 5 to 9 ticks" in estimated(capsys, made, "--depths", "5,9")
 
 
+@pytest.mark.slow
 def test_neither_tick_nor_lot_nor_face_changes_what_is_pasted(
     made: Path, capsys: Capture, tmp_path: Path
 ) -> None:

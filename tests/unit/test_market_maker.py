@@ -458,6 +458,7 @@ def test_a_venue_that_forgets_client_oids_is_left_clean_all_the_same(
     assert forgetful.open_orders() == []
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_venue_only_half_applies_is_finished(
     start: Start, venue: PaperExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

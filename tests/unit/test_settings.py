@@ -797,6 +797,7 @@ def test_a_live_file_cut_anywhere_is_dry_or_has_all_its_limits(file: Path) -> No
             assert all(getattr(loaded, name) == getattr(whole, name) for name in LIMITS)
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(COMPACT) - 1), st.integers(0, 255))
 @hypothesis_settings(
     max_examples=1000, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -808,6 +809,7 @@ def test_no_changed_byte_makes_a_dry_file_live(file: Path, place: int, byte: int
     assert loaded is None or loaded.DRY_RUN is True
 
 
+@pytest.mark.slow
 def test_every_changed_byte_of_the_line_that_matters_leaves_it_dry(file: Path) -> None:
     line = b"API_KEY = 'paper-k'\nAPI_SECRET = 's'\n", b"DRY_RUN = True", b"\nTIMEOUT = 5\n"
     for place in range(len(line[1])):

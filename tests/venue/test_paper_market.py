@@ -46,6 +46,7 @@ def test_the_same_seed_is_the_same_market_and_another_another() -> None:
     assert life(1, 100) != life(2, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fair_value_swings_and_comes_back(seed: int) -> None:
     path = prices(life(seed, 20 * MINUTE, volatility=15))
@@ -65,6 +66,7 @@ def test_volatility_1_moves_as_a_real_perpetual_does() -> None:
     assert 0.0003 < statistics.fmean(move**2 for move in moves) ** 0.5 < 0.0004
 
 
+@pytest.mark.slow
 def test_the_example_settings_trade_on_the_default_market_and_are_not_halted() -> None:
     """Three minutes of those of the table of settings, the liveliest that it shows."""
     page = (docs.ROOT / "en/settings.md").read_text("utf-8")
