@@ -388,7 +388,7 @@ def test_a_restart_that_fails_leaves_no_order(
     assert bot.end() == 2
     assert re.search(f"(?s){CANCELLED}.*no_such_module", bot.text)
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 @pytest.mark.slow
@@ -407,7 +407,7 @@ def test_a_signal_during_a_restart_ends_it_with_no_order_left(
     assert bot.end(signal.SIGTERM) == 0
     assert "Traceback" not in bot.text
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 @pytest.mark.slow

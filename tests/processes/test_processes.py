@@ -226,7 +226,7 @@ def test_a_strategy_that_forgets_to_cancel_on_its_way_out_leaves_nothing(
     assert bot.end(signal.SIGTERM) == 0
     assert "Shutdown failed: it has proven nothing." in bot.text
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
@@ -258,7 +258,7 @@ def test_a_bot_that_stands_still_has_its_orders_pulled_and_goes_on_later(
     wait_until(lambda: len(venue.open_orders()) == 6, 20)
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
     assert "The loop hangs" not in bot.text  # it was stopped, and is well
 
 
@@ -372,7 +372,7 @@ def test_sigterm_stops_creates_at_once_and_leaves_nothing(
     assert time.monotonic() - begun < 20
     assert venue.judge().accepted == accepted
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 @pytest.mark.slow
@@ -592,7 +592,7 @@ def test_a_way_out_that_fails_does_not_keep_the_orders(
     assert "ValueError: no way out" in bot.text
     assert "All own orders cancelled (confirmed by order query)." in bot.text
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 # --- restart and second instance ----------------------------------------------------------------
@@ -704,7 +704,7 @@ def test_a_restart_without_a_program_to_start_leaves_no_order(
     code.write_text("A = 2\n")
     assert bot.end() == 1
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 @pytest.mark.slow

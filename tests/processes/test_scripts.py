@@ -52,7 +52,7 @@ def test_a_script_of_the_users_own_is_guarded_and_stops_cleanly(
     assert bot.end(signal.SIGTERM) == 0
     assert re.search(CLEAN, bot.text)
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_a_run_loop_of_the_strategys_own_goes_on_with_ours_or_is_refused(
     bot = run("--strategy", "mine.py", "--loops", "2")
     status = bot.end()
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
     assert status == (2 if own == "is its own" else 0), bot.text
     assert re.search(CLEAN, bot.text)
     if own == "is its own":
@@ -138,7 +138,7 @@ def test_an_exit_or_reset_of_the_family_leaves_no_order(
     bot = run("--strategy", "mine.py", "--loops", "2")
     assert bot.end() == 0, bot.text
     assert venue.open_orders() == []
-    assert bot.guards == []
+    wait_until(lambda: bot.guards == [])
     assert re.search(CLEAN, bot.text)
     assert venue.judge().accepted >= 6
     assert "Traceback" not in bot.text
