@@ -4,16 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from market_maker.account import Account
-from market_maker.errors import (
-    BadParameter,
-    MetadataFault,
-    SettingsError,
-    Temporary,
-    VenueUnreachable,
-)
+from market_maker.errors import VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import RunFiles
-from market_maker.trading import unknown_to
+from market_maker.trading import reach
 
 FEED_SECONDS = 10.0
 EMPTY_SECONDS = 2.0
@@ -40,13 +34,7 @@ def connected(account: Account) -> Iterator[GTE]:
 def _connect(gte: GTE) -> None:
     feed = gte.ws
     assert feed
-    try:
-        gte.instrument_query()  # also learns the venue's time for the login
-    except (BadParameter, MetadataFault) as error:
-        raise SettingsError(unknown_to(gte) or str(error)) from None
-    except Temporary as error:
-        raise VenueUnreachable(str(error)) from None
-    feed.start()
+    reach(gte, feed)
     with suppress(VenueUnreachable):
         return feed.wait_for_tables(feed.needed, EMPTY_SECONDS)
     missing, epoch = feed.missing(), feed.epoch

@@ -22,7 +22,7 @@ from market_maker.trading.loop import Loop
 from market_maker.trading.records import MakesJournal
 from market_maker.trading.run import Run, within_session
 from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
-from market_maker.trading.startup import PairDoubts, check_sizes, unknown_to
+from market_maker.trading.startup import PairDoubts, check_sizes, reach
 from market_maker.trading.status import Status, log_start
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "Status",
     "check_sizes",
     "log_start",
+    "reach",
     "sender_to",
-    "unknown_to",
     "within_session",
 ]

@@ -36,6 +36,21 @@ def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> Non
     Raises VenueUnreachable when one is missing, AuthError for a rejected key, SettingsError for an
     area or symbol that the venue does not have.
     """
+    reach(gte, feed)
+    deadline = clock.monotonic() + START_SECONDS
+    while clock.monotonic() < deadline:
+        with suppress(VenueUnreachable):
+            return feed.wait_for_tables(feed.needed, EMPTY_AFTER)
+        monitor.query_missing_tables()
+    feed.wait_for_tables(feed.needed, 0)
+
+
+def reach(gte: GTE, feed: GTEWebsocket) -> None:
+    """Check REST, and start the feed.
+
+    Raises VenueUnreachable, AuthError for a rejected key, SettingsError for an area or symbol that
+    the venue does not have.
+    """
     try:
         gte.instrument_query()  # also learns the venue's time for the login
     except (BadParameter, MetadataFault) as error:
@@ -43,12 +58,6 @@ def connect(gte: GTE, feed: GTEWebsocket, monitor: Monitor, clock: Clock) -> Non
     except Temporary as error:
         raise VenueUnreachable(str(error)) from None
     feed.start()
-    deadline = clock.monotonic() + START_SECONDS
-    while clock.monotonic() < deadline:
-        with suppress(VenueUnreachable):
-            return feed.wait_for_tables(feed.needed, EMPTY_AFTER)
-        monitor.query_missing_tables()
-    feed.wait_for_tables(feed.needed, 0)
 
 
 def check_sizes(lot: Decimal) -> None:
