@@ -83,7 +83,8 @@ class Quoting(OrderManager):
         measures = step, returns = settings.VOLATILITY_STEP, settings.VOLATILITY_RETURNS
         if measures != self._measures:
             self._measures = measures
-            window = max(step * returns, 2 * settings.LOOP_INTERVAL)
+            longest = step + 2 * settings.LOOP_INTERVAL  # of a return: ticks come when they do
+            window = max(step * returns, longest)
             self._realised = RollingVolatility(step, window) if returns else None
         found = None
         if self._realised:

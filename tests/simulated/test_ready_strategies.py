@@ -173,6 +173,10 @@ def test_the_micro_price_is_read_from_a_table(still: World, tmp_path: Path) -> N
             '{"symbol": "ETH_USD", "tick": 1, "buckets": 1, "spreads": [1], "adjustment": [[0]]}',
             "table.json is of ETH_USD, not of BTC_USD",
         ),
+        (
+            '{"symbol": "BTC_USD", "tick": 1, "buckets": 1, "spreads": [1], "adjustment": [[0]]}',
+            "table.json is of a tick of 1, the market's is 0.5",
+        ),
         (None, "table.json: .*No such file"),
     ],
 )
@@ -208,3 +212,15 @@ def test_the_volatility_is_measured_once_enough_has_been_seen(
     assert not said(caplog, "Volatility measured")
     still.run(40)
     assert said(caplog, "Volatility measured: 0.00014") == 1
+
+
+@pytest.mark.parametrize(("step", "returns"), [(1.0, 1), (0.05, 3), (10.0, 1)])
+def test_the_volatility_is_measured_however_short_its_window(
+    step: float, returns: int, still: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    still.start(
+        load_strategy("glft"), LOOP_INTERVAL=5, VOLATILITY_STEP=step, VOLATILITY_RETURNS=returns
+    )
+    still.run(60)
+    assert said(caplog, "Volatility measured") >= 1

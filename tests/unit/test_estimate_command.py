@@ -106,6 +106,7 @@ def test_depths_are_those_that_are_asked_for(made: Path, capsys: Capture) -> Non
     found = json.loads(estimated(capsys, made, "--json", "--depths", "5,9"))
     assert found["depths"] == [5.0, 9.0]
     assert found["rows"][0]["ticks"] == 5
+    assert max(row["ticks"] for row in found["rows"]) <= 9
     assert "from 5 to 9 ticks" in estimated(capsys, made, "--depths", "5,9")
 
 
