@@ -125,12 +125,12 @@ class GTE:
     # --- accounts -------------------------------------------------------------------------------
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the funding account: one entry, for `asset` or for the settlement currency."""
+        """Return the funding account: of `asset`, of the settlement currency, or of all (empty)."""
         return self._rest.margins(endpoints.FUND_QUERY, asset)
 
-    def account_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the trading account of this instrument type: contracts (`pc`) or spot (`bb`)."""
-        return self._rest.margins(endpoints.ACCOUNT_QUERY, asset)
+    def account_query(self, asset: str | None = None, *, other: bool = False) -> list[Margin]:
+        """Return the account of this instrument type (`pc` or `bb`), or the `other`; as above."""
+        return self._rest.margins(endpoints.account_query(self.account, other=other), asset)
 
     def transfer(
         self, *, volume: Decimal, source: int, target: int, asset: str | None = None

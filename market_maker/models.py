@@ -204,8 +204,8 @@ class Leg:
     available: Decimal = ZERO  # not reserved by resting close orders
     entry_price: Decimal = ZERO
     liquidation_price: Decimal | None = None
-    value: Decimal | None = None
-    """Its value in the settlement currency by the venue's count; None where rows do not tell."""
+    pnl: Decimal | None = None  # unrealised, as the row prints it
+    value: Decimal | None = None  # in the settlement currency by the venue's count, where told
     arrival: int = 0
     """The number of the frame that showed it (see `ws_thread.GTEWebsocket.arrivals`)."""
     at: float = 0.0

@@ -6,7 +6,7 @@ never step back. `run` is the number of the run.
 """
 
 SUFFIX = ".journal"
-VERSION = 5
+VERSION = 6
 """The version of the tables, in the file as `user_version`."""
 MARK = 0x47544D4D
 """`application_id`: the file is a journal of ours."""
@@ -86,10 +86,11 @@ TABLES = {
         fee TEXT, fee_currency TEXT,   -- paid; below zero: received
         level INTEGER,                 -- 1: nearest to the market on its side
         bid TEXT, ask TEXT,            -- of the whole book before its first row arrived
-        model TEXT NOT NULL DEFAULT '' -- of a dry run: touch or through""",
+        model TEXT NOT NULL DEFAULT '' -- of a dry run: touch or through; by hand: of an order that
+        -- is not of this run; liquidation, unexplained: the position has changed without a fill""",
     "payments": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
-        kind TEXT NOT NULL,            -- funding or unexplained
+        kind TEXT NOT NULL,            -- funding, liquidation, transfer or unexplained
         amount TEXT NOT NULL,          -- received; below zero: paid
         detail TEXT NOT NULL,
         currency TEXT NOT NULL DEFAULT '' -- empty: of the area""",
@@ -100,8 +101,12 @@ TABLES = {
         fees TEXT NOT NULL,            -- below zero: paid
         funding TEXT NOT NULL,         -- received; below zero: paid
         unexplained TEXT NOT NULL,     -- all since the balance of the opening
-        residual TEXT NOT NULL,        -- what they leave of its change
-        currency TEXT NOT NULL DEFAULT '' -- empty: of the area; of a pair its base, too""",
+        residual TEXT NOT NULL,        -- what all of them leave of its change
+        currency TEXT NOT NULL DEFAULT '', -- empty: of the area; else the base of a pair
+        by_hand TEXT NOT NULL DEFAULT '0', -- after fees: by orders that are not of this run
+        liquidation TEXT NOT NULL DEFAULT '0',
+        transfers TEXT NOT NULL DEFAULT '0',
+        unrealised TEXT                -- of both legs at the mark, by our costs""",
 }
 
 
@@ -154,6 +159,13 @@ UPGRADES = {
     4: tuple(
         f"ALTER TABLE {table} ADD COLUMN currency TEXT NOT NULL DEFAULT ''"
         for table in ("payments", "balances")
+    ),
+    5: (
+        *(
+            f"ALTER TABLE balances ADD COLUMN {name} TEXT NOT NULL DEFAULT '0'"
+            for name in ("by_hand", "liquidation", "transfers")
+        ),
+        "ALTER TABLE balances ADD COLUMN unrealised TEXT",
     ),
 }
 """What makes tables of a version those of the next one, as that was: later columns are added by

@@ -1,6 +1,6 @@
 """Pure: valuation, position, profit, fees, margin and the balance audited."""
 
-from market_maker.money.balance import Step
+from market_maker.money.balance import Step, StepKind
 from market_maker.money.fees import Rates
 from market_maker.money.margin import (
     Leverage,
@@ -10,12 +10,14 @@ from market_maker.money.margin import (
     margin_left,
     order_margin,
 )
-from market_maker.money.money import Booked, Money
+from market_maker.money.money import PRICE_DECIMALS, Booked, Money
 from market_maker.money.position import Jump, PositionLedger
+from market_maker.money.realised import Unseen
 from market_maker.money.valuation import value
 from market_maker.money.virtual import VirtualLedger
 
 __all__ = [
+    "PRICE_DECIMALS",
     "Booked",
     "Jump",
     "Leverage",
@@ -24,6 +26,8 @@ __all__ = [
     "Rates",
     "Stake",
     "Step",
+    "StepKind",
+    "Unseen",
     "VirtualLedger",
     "bound",
     "liquidation_price",

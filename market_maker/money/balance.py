@@ -1,15 +1,16 @@
-"""The balance audited: what own fills, fees and funding explain of its changes, and what not.
+"""The balance audited: what explains its changes, and what not.
 
-    change of balance = realised + fees + funding + unexplained + residual
+    change = realised + fees + by hand + funding + liquidation + transfer + unexplained + residual
 
 The venue prints balances cut to 1e-6, so the residual of a sound account is below that.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
 
-from market_maker.models import ZERO, Fill, Instrument, Position
-from market_maker.money.valuation import value
+from market_maker.models import ZERO
 
 PRINTED = Decimal("0.000001")
 """The step of printed balances."""
@@ -21,104 +22,119 @@ LASTING_SECONDS = 4.0
 """A step is booked when it has lasted so long: rows of fills and balances arrive apart."""
 FUNDING_SECONDS = 10.0
 """A funding that the balance has not shown so long after it was due was not paid."""
+WALLETS_SECONDS = 30.0
+"""So long a step waits for what the user's other wallets hold, to tell a transfer."""
 NEAR = Decimal("0.05")
 """How far a step may be from the predicted funding: the mark at settlement is not shown."""
 
 
-class Realised:
-    """The profit that closed contracts have realised, before fees, by the average cost of each leg.
+class StepKind(StrEnum):
+    """What a change of the balance is that is no fill and no fee."""
 
-    Legs that an earlier run or a person has opened come with the entry price that the venue shows.
-    """
-
-    def __init__(self) -> None:
-        self.total = ZERO
-        self._legs: dict[bool, tuple[Decimal, Decimal]] = {}
-        """Of the long leg (True) and the short one: contracts, and their worth when opened."""
-
-    @property
-    def net(self) -> Decimal:
-        """Contracts held long less those held short."""
-        return self._leg(True)[0] - self._leg(False)[0]
-
-    def book(self, fill: Fill, worth: Decimal) -> None:
-        """Book an own fill, once."""
-        qty, cost = self._leg(fill.is_long)
-        if not fill.order.close:
-            self._legs[fill.is_long] = qty + fill.qty, cost + worth
-        elif qty:
-            closed = min(fill.qty, qty)
-            cost_closed, paid = cost * closed / qty, worth * closed / fill.qty
-            self.total += cost_closed - paid if fill.is_long else paid - cost_closed
-            self._legs[fill.is_long] = qty - closed, cost - cost_closed
-
-    def see(self, shown: Position, instrument: Instrument) -> None:
-        """Take a leg as shown where own fills do not explain it: call it while nothing is late."""
-        for is_long, leg in ((True, shown.long), (False, shown.short)):
-            if self._leg(is_long)[0] != leg.qty:
-                cost = value(instrument, leg.qty, leg.entry_price) if leg.entry_price else ZERO
-                self._legs[is_long] = leg.qty, cost
-
-    def _leg(self, is_long: bool) -> tuple[Decimal, Decimal]:
-        return self._legs.get(is_long, (ZERO, ZERO))
+    FUNDING = "funding"
+    LIQUIDATION = "liquidation"
+    """What a liquidated leg has cost beyond what it had lost at the mark: its margin."""
+    TRANSFERRED = "transfer"
+    """Another wallet of the user has moved the opposite way."""
+    UNEXPLAINED = "unexplained"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """A change of the balance that is no fill and no fee; below zero it was paid."""
 
-    kind: str
-    """`funding` or `unexplained`."""
+    kind: StepKind
     amount: Decimal
     detail: str = ""
     currency: str = ""
     """That of the balance."""
 
 
+class Explained(NamedTuple):
+    """What fills explain of a balance, in its currency."""
+
+    realised: Decimal = ZERO
+    """By own fills, before fees."""
+    fees: Decimal = ZERO
+    """Paid on own fills; below zero: received."""
+    by_hand: Decimal = ZERO
+    """Realised less fees by orders in this symbol that are not of this run."""
+
+    @property
+    def total(self) -> Decimal:
+        """Return by how much it has changed the balance."""
+        return self.realised - self.fees + self.by_hand
+
+
 class BalanceLedger:
-    """Compares the balance that the venue shows with what own fills and fees explain."""
+    """Compares the balance that the venue shows with what explains it."""
 
     def __init__(self) -> None:
         self.total: Decimal | None = None
         """The balance when it was last compared; None before the first. All else is as of then."""
-        self.change = self.realised = self.fees = ZERO
-        """Since the balance was first shown: its change, profit realised, and fees paid."""
-        self.funding = self.unexplained = self.residual = ZERO
-        self._first = (ZERO, ZERO, ZERO)
-        self._booked = (ZERO, ZERO)
+        self.change = ZERO
+        """Of the balance, since it was first shown."""
+        self.fills = Explained()
+        """What fills explain of that."""
+        self.steps = dict.fromkeys(StepKind, ZERO)
+        """What has changed it beside fills and fees, by kind."""
+        self.residual = ZERO
+        """What all of these leave."""
+        self._first = ZERO, Explained()
+        self._booked = Explained()
         self._booked_at = self._at = 0.0
         self._step: tuple[Decimal, float] | None = None
         """The step that is seen, and since when."""
         self._due: tuple[Decimal, ...] = ()
         self._due_at = 0.0
+        self._liquidated_at: float | None = None
+
+    @property
+    def explained(self) -> Decimal:
+        """All that is known to have changed the balance; with the residual it is the change."""
+        return self.fills.total + sum(self.steps.values())
+
+    @property
+    def step_since(self) -> float | None:
+        """Return since when, in seconds, a step is seen that is not booked yet; None if none is."""
+        return self._step and self._step[1]
 
     def predict(self, amounts: tuple[Decimal, ...], now: float) -> None:
         """Expect one of these amounts of funding (received above zero) from `now`, in seconds."""
         self._due, self._due_at = amounts, now
 
-    def see(self, total: Decimal, at: float, *, realised: Decimal, fees: Decimal) -> Step | None:
-        """Compare a balance shown at `at`, in seconds, with all profit realised and fees paid.
+    def expect_liquidation(self, now: float) -> None:
+        """Expect what a leg has cost that was liquidated shortly before `now`, in seconds."""
+        self._liquidated_at = now
 
-        Returns what was booked, if anything.
+    def see(
+        self, total: Decimal, at: float, fills: Explained, moved: Decimal | None = ZERO
+    ) -> Step | None:
+        """Compare a balance shown at `at`, in seconds, with what all fills explain so far.
+
+        `moved` is by how much the user's other wallets have changed since before the step that is
+        seen; None while that is not known. Returns what was booked, if anything.
         """
         if self.total is None:
-            self._first = (total, realised, fees)
-            self._booked, self._booked_at = (realised, fees), at - LAG_SECONDS
-        if (realised, fees) != self._booked:
-            self._booked, self._booked_at = (realised, fees), max(at, self._at)
+            self._first = total, fills
+            self._booked, self._booked_at = fills, at - LAG_SECONDS
+        if fills != self._booked:
+            self._booked, self._booked_at = fills, max(at, self._at)
         is_old, self._at = at < self._at, max(at, self._at)
         if is_old or at < self._booked_at + LAG_SECONDS:
             return None
-        self.total, self.change = total, total - self._first[0]
-        self.realised, self.fees = realised - self._first[1], fees - self._first[2]
-        explained = self.realised - self.fees + self.funding + self.unexplained
-        self.residual = self.change - explained
+        first_total, first = self._first
+        self.total, self.change = total, total - first_total
+        self.fills = Explained(*(so_far - then for so_far, then in zip(fills, first, strict=True)))
+        self.residual = self.change - self.explained
+        if self._liquidated_at is not None:
+            return self._liquidation(at, self._liquidated_at)
         if self._due:
             return self._funding(at)
         if abs(self.residual) < STEP:
             self._step = None
         elif self._has_lasted(at):
-            return self._book("unexplained", self.residual)
+            return self._other(at, moved)
         return None
 
     def _has_lasted(self, at: float) -> bool:
@@ -126,31 +142,45 @@ class BalanceLedger:
             self._step = self.residual, at
         return at - self._step[1] >= LASTING_SECONDS
 
+    def _has_settled(self, at: float) -> bool:
+        """Return whether the residual has stayed the same for a while."""
+        return self._has_lasted(at) or abs(self.residual) < STEP
+
+    def _liquidation(self, at: float, since: float) -> Step | None:
+        """Book what a liquidated leg has cost once the balance shows it."""
+        if at < since + LASTING_SECONDS or not self._has_settled(at):
+            return None
+        if abs(self.residual) < STEP and at < since + FUNDING_SECONDS:
+            return None
+        self._liquidated_at = None
+        return self._book(StepKind.LIQUIDATION, self.residual)
+
     def _funding(self, at: float) -> Step | None:
         """Book the funding that is due once the balance agrees with it, or its opposite."""
-        if at < self._due_at + LASTING_SECONDS or not self._due_has_settled(at):
+        if at < self._due_at + LASTING_SECONDS or not self._has_settled(at):
             return None
         both = [*self._due, *(-each for each in self._due)]
         nearest = min(both, key=lambda each: abs(self.residual - each))
         detail = "" if nearest in self._due else "paid by the other side than expected"
         if abs(self.residual - nearest) < STEP:
-            return self._book("funding", nearest, detail)
+            return self._book(StepKind.FUNDING, nearest, detail)
         if abs(self.residual - nearest) <= NEAR * abs(nearest):
-            return self._book("funding", self.residual, detail)
+            return self._book(StepKind.FUNDING, self.residual, detail)
         if abs(self.residual) < STEP and at < self._due_at + FUNDING_SECONDS:
             return None
         self._due = ()
         return None
 
-    def _due_has_settled(self, at: float) -> bool:
-        """Return whether the residual has stayed the same for a while."""
-        return self._has_lasted(at) or abs(self.residual) < STEP
+    def _other(self, at: float, moved: Decimal | None) -> Step | None:
+        """Book a step that has lasted: a transfer where another wallet has moved as much."""
+        if moved is None and self._step and at < self._step[1] + WALLETS_SECONDS:
+            return None
+        is_transfer = moved is not None and abs(self.residual + moved) < STEP
+        kind = StepKind.TRANSFERRED if is_transfer else StepKind.UNEXPLAINED
+        return self._book(kind, self.residual)
 
-    def _book(self, kind: str, amount: Decimal, detail: str = "") -> Step:
-        if kind == "funding":
-            self.funding += amount
-        else:
-            self.unexplained += amount
+    def _book(self, kind: StepKind, amount: Decimal, detail: str = "") -> Step:
+        self.steps[kind] += amount
         self._due, self._step = (), None
         self.residual -= amount
         return Step(kind, amount, detail)

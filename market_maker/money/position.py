@@ -105,6 +105,8 @@ class PositionLedger:
         """Own fills that the last shown legs may not include yet."""
         self._proposed: tuple[Decimal, Decimal] | None = None
         """The differences that a new connection has shown once: long, short."""
+        self._jumps: list[Jump] = []
+        """Those that `take_jumps()` has not returned yet."""
 
     def book(self, fill: Fill) -> None:
         """Book an own fill, once."""
@@ -193,6 +195,12 @@ class PositionLedger:
                 jumps.append(Jump(is_long, line.difference, liquidated))
                 line.base = leg.qty - line.own
                 line.difference, line.last_matching = ZERO, leg
+        self._jumps += jumps
+        return jumps
+
+    def take_jumps(self) -> list[Jump]:
+        """Return, once, the changes that no own fill explains for which the base was reset."""
+        jumps, self._jumps = self._jumps, []
         return jumps
 
     def withdraw_proposal(self) -> None:

@@ -17,11 +17,13 @@ class ProfitLedger:
         self.fills = 0
         self.paid = ZERO
         """Value bought less value sold, in the settlement currency."""
+        self.seized = ZERO
+        """Contracts that were liquidated; below zero those of a long leg."""
 
     @property
     def net(self) -> Decimal:
-        """Quantity bought less quantity sold."""
-        return self.bought - self.sold
+        """Quantity bought less quantity sold, and what is left of it after a liquidation."""
+        return self.bought - self.sold + self.seized
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Book an own fill, once."""
@@ -31,6 +33,11 @@ class ProfitLedger:
         else:
             self.sold += fill.qty
         self.paid += fill.side.sign * value_of_fill(fill, instrument)
+
+    def seize(self, qty: Decimal, worth: Decimal) -> None:
+        """Take liquidated contracts (below zero: long ones) out, at this worth."""
+        self.seized += qty
+        self.paid += worth if qty > 0 else -worth
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
         """Return the profit before fees in the settlement currency.
@@ -44,7 +51,8 @@ class ProfitLedger:
 
     def as_text(self) -> dict[str, str]:
         """Return what was traded as text, to resume it after a restart."""
-        return {name: str(getattr(self, name)) for name in ("bought", "sold", "fills", "paid")}
+        names = ("bought", "sold", "fills", "paid", "seized")
+        return {name: str(getattr(self, name)) for name in names}
 
     def resume_from(self, text: Mapping[str, str]) -> None:
         """Resume what was traded from the text of `as_text()`.
@@ -52,7 +60,9 @@ class ProfitLedger:
         Raises ValueError or ArithmeticError for any other text; nothing is changed then.
         """
         bought, sold, paid = (Decimal(text.get(name, "?")) for name in ("bought", "sold", "paid"))
+        seized = Decimal(text.get("seized", "0"))  # an earlier version has none
         fills = int(text.get("fills", "?"))
-        if not all(number.is_finite() for number in (bought, sold, paid)):
+        if not all(number.is_finite() for number in (bought, sold, paid, seized)):
             raise ValueError("not a finite number")
-        self.bought, self.sold, self.paid, self.fills = bought, sold, paid, fills
+        self.bought, self.sold, self.paid, self.seized = bought, sold, paid, seized
+        self.fills = fills

@@ -17,13 +17,14 @@ def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
     return qty * instrument.face_value / price if instrument.is_contract else qty * price
 
 
-def value_of_fill(fill: Fill, instrument: Instrument) -> Decimal:
+def value_of_fill(fill: Fill, instrument: Instrument, near: Decimal | None = None) -> Decimal:
     """Return the value of a fill before fees, in the settlement currency.
 
     The venue shows no price of a fill (design: The wire). The value follows from the average prices
-    of the order before and after it, or from the price of the order where they are not plausible.
+    of the order before and after it; where these are not plausible, from the price that they must
+    be `near`: that of the order, if none is given.
     """
-    plain_value = value(instrument, fill.qty, fill.order.price)
+    plain_value = value(instrument, fill.qty, near or fill.order.price)
     averages = [order.avg_price for order in (fill.before, fill.order) if order.filled]
     if not all(averages):
         return plain_value

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable
 from decimal import Decimal
 
+from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.gte import GTE
-from market_maker.models import ZERO, Fill, OpenOrder, Side
+from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
 from market_maker.orders.dry import DryExecutor
 from market_maker.orders.executor import ACCEPTED, Executor
 from market_maker.orders.reconciler import Reconciler
@@ -111,6 +112,24 @@ class Orders:
     def take_news(self) -> bool:
         """Process the order updates of the feed; return whether they call for a tick now."""
         return not self.is_dry and self.reconciler.take_news()
+
+    def take_fills_of_others(self) -> list[Fill]:
+        """Return, once, what orders of contracts have filled that are not of this run.
+
+        Nothing while an own order waits to be known by its row.
+        """
+        tracker = self.tracker
+        states = {order.state for order in tracker.live()}
+        if self._is_spot or states & {OrderState.SENT, OrderState.UNKNOWN}:
+            return []
+
+        def is_own(row: OpenOrder) -> bool:
+            """Return whether a row is of this run, or of an earlier one."""
+            mine = is_ours(row.client_oid, tracker.prefix)
+            earlier = mine and run_of(row.client_oid, tracker.prefix) in tracker.known_runs
+            return earlier or tracker.find(row) is not None
+
+        return self.reconciler.others.take(is_own)
 
     def take_cut_short(self) -> bool:
         """Return, once, whether the last plan was sent only in part: then tick at once."""

@@ -10,7 +10,9 @@ from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, CreateEvent, Fill, OpenOrder, OrderState, Side
 from market_maker.orders.notes import Notes, claimed
+from market_maker.orders.others import Others
 from market_maker.orders.sweep import ASK_AGAIN, late_until
+from market_maker.orders.taker_reports import TakerReports
 from market_maker.orders.tracker import OrderTracker
 from market_maker.orders.unacknowledged import id_number
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -43,6 +45,8 @@ class Reconciler:
         self._feed = feed
         self._tracker = tracker
         self._on_fill = on_fill
+        self.others = Others()
+        self.taker_reports = TakerReports(clock, tracker.find)
         self._reconciled_epoch = 0
         self.reconciled_at = clock.monotonic()
         """When all own orders were last reconciled, in steady seconds."""
@@ -61,9 +65,11 @@ class Reconciler:
         Own orders are known by their prefix, or by the notes of previous runs on their creates.
         """
         self._reconciled_epoch = self._feed.epoch
-        for row in self._gte.newest_orders():
+        newest = self._gte.newest_orders()
+        for row in newest:
             self._tracker.record_id(row.order_id)
         rows = self._gte.query_orders()
+        self.others.begin(max((id_number(row.order_id) for row in newest + rows), default=0))
         named = {row.order_id for row in rows if is_ours(row.client_oid, self._tracker.prefix)}
         noted, _ = claimed(rows, notes)
         ours = [row for row in rows if row.order_id in named | noted]
@@ -211,7 +217,8 @@ class Reconciler:
     def process(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[Fill]:
         """Process rows, each with the number of frames by then; log the outcomes now known."""
         unknown = self._tracker.unknown()
-        fills = [fill for each in rows if (fill := self._observe_row(*each))]
+        joined = self.taker_reports.join(rows)
+        fills = [fill for each in joined if (fill := self._observe_row(*each))]
         still = {order.client_oid for order in self._tracker.unknown()}
         for order in unknown:
             if order.client_oid not in still:
@@ -226,6 +233,8 @@ class Reconciler:
         before = self._tracker.find(row)
         fill = self._tracker.observe(row, arrival)
         after = self._tracker.find(row)
+        if not after:
+            self.others.see(row, arrival)
         if after and after != before:
             words = after.state.value, plain(after.filled)
             logger.debug("Order %s: %s, %s filled.", after.full, *words)

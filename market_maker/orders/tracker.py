@@ -12,7 +12,6 @@ arrive.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from decimal import Decimal
 
 from market_maker.client_oid import is_ours, run_of
 from market_maker.models import ZERO, Fill, OpenOrder, OrderRequest, OrderState
@@ -37,7 +36,6 @@ class OrderTracker:
         self.prefix = prefix
         self.on_step: Callable[[OpenOrder], None] = lambda _: None
         """Called with an order whose state has changed."""
-        self.taker_fills = 0
         self.ended_by_venue = 0
         """Number of orders that ended without a cancel of ours."""
         self.late_orders: list[OpenOrder] = []
@@ -56,7 +54,6 @@ class OrderTracker:
         self._listed_since: dict[str, float] = {}
         """When the first complete list was queried that shows an ended order as live."""
         self._cancels_asked: set[str] = set()
-        self._taker_filled: dict[str, Decimal] = {}
 
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""
@@ -146,9 +143,6 @@ class OrderTracker:
             self._record_foreign(row)
             return None
         self._oid_of.setdefault(row.order_id, client_oid)
-        if row.is_taker and row.filled > self._taker_filled.get(client_oid, ZERO):
-            self._taker_filled[client_oid] = row.filled
-            self.taker_fills += 1
         filled = max(row.filled, known.filled)
         state = row.state
         if state is OrderState.OPEN and known.state is OrderState.CANCELLING:
@@ -296,4 +290,3 @@ class OrderTracker:
         while len(self._ended) > REMEMBER:
             _, old = self._ended.popitem(last=False)
             self._oid_of.pop(old.order_id, None)
-            self._taker_filled.pop(old.client_oid, None)

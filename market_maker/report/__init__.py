@@ -19,7 +19,8 @@ from market_maker.report.page import in_html
 from market_maker.report.range import range_json, range_text
 from market_maker.report.status import status_json, status_of, status_text
 from market_maker.report.tables import TABLES, csv_of
-from market_maker.report.text import in_json, in_text, line_of, when
+from market_maker.report.text import in_json, in_text, line_of
+from market_maker.report.times import when
 from market_maker.report.totals import totals_json, totals_of, totals_text
 
 __all__ = [

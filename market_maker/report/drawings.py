@@ -17,7 +17,7 @@ from market_maker.report.charts import (
     line,
     strip,
 )
-from market_maker.report.figures import Facts, Report
+from market_maker.report.figures import Facts, Report, beside_of
 from market_maker.report.markouts import HORIZONS
 from market_maker.report.parts import earned_over_time, positions_of
 
@@ -47,7 +47,7 @@ def position(facts: Facts) -> str:
     """Return the position with its limits."""
     if facts.run.row["long"] is None:
         return "<p>not known: that at the start is not</p>"
-    points = positions_of(facts.run.row, facts.fills)
+    points = positions_of(facts.run.row, [*facts.fills, *beside_of(facts.run)])
     limits = []
     if facts.run.settings.get("CHECK_POSITION_LIMITS"):
         limits = [

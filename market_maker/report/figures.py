@@ -16,6 +16,7 @@ from market_maker.report.markouts import (
     times_of,
 )
 from market_maker.report.parts import (
+    BESIDE,
     ZERO,
     Drawdown,
     Inventory,
@@ -53,7 +54,7 @@ class Report:
     bought: Decimal
     sold: Decimal
     net: Decimal | None
-    """The position at the end: that at the start and own fills; None where the start is unknown."""
+    """The position at the end: that at the start and all fills; None where the start is unknown."""
     shown: tuple[Decimal, Decimal] | None
     """Long and short as the venue has shown them last."""
     mark: Decimal | None
@@ -66,6 +67,10 @@ class Report:
     """The last row of `balances`, of the area."""
     base_balance: Row | None
     """The same of the base currency of a pair."""
+    unexplained: list[Row]
+    """The rows of `payments` that nothing explains."""
+    has_unexplained_position: bool
+    """Whether the position has changed without any fill."""
     inventory: Inventory | None
     """None where the position at the start is unknown."""
     uptimes: dict[str, Uptime]
@@ -116,7 +121,7 @@ class Summary:
 def summary_of(run: Run) -> Summary:
     """Return the summary of a run. Raises Unreadable."""
     fills, payments = fills_of(run), run.rows("payments")
-    profit = profit_of(run.row, fills, payments, _last_mark(run))
+    profit = profit_of(run.row, fills, payments, _last_mark(run), beside=beside_of(run))
     return Summary(run.row, end_of(run), run.is_running, len(fills), profit)
 
 
@@ -156,6 +161,8 @@ def report_from(facts: Facts) -> Report:
     facts.step()
     mids = run.mids_at(times_of(fills, end_ms), age_ms=MID_OLD_MS)
     is_known, inverse = row["long"] is not None, run.is_contract
+    beside, payments = beside_of(run), run.rows("payments")
+    positions = positions_of(row, [*fills, *beside]) if is_known else []
     facts.step()
     requests = run.raw("requests", "time_ms", "path", "calls", "seconds", "took_ms", "outcome")
     facts.step()
@@ -166,15 +173,17 @@ def report_from(facts: Facts) -> Report:
         fills=len(fills),
         bought=bought,
         sold=sold,
-        net=row["long"] - row["short"] + bought - sold if is_known else None,
+        net=positions[-1][1] if is_known else None,
         shown=(shown["long"], shown["short"]) if shown else None,
         mark=facts.mark,
-        profit=profit_of(row, fills, run.rows("payments"), facts.mark),
+        profit=profit_of(row, fills, payments, facts.mark, beside=beside),
         through=_through(facts) if row["kind"] == "dry" else None,
         drawdown=drawdown_of(facts.ticks, is_restart=bool(row["is_restart"])),
         balance=run.last("balances", where="coalesce(currency, '') = ''"),
         base_balance=run.last("balances", where="currency != ''"),
-        inventory=inventory_of(positions_of(row, fills), end_ms) if is_known else None,
+        unexplained=[each for each in payments if each["kind"] == "unexplained"],
+        has_unexplained_position=any(each["model"] == "unexplained" for each in beside),
+        inventory=inventory_of(positions, end_ms) if is_known else None,
         uptimes=uptimes_of(facts.quoted, facts.spans, run.mids(LOOK_MS)),
         states=states_of(facts.spans),
         half_spread=half_spread_of(fills, mids, inverse=inverse),
@@ -191,6 +200,11 @@ def fills_of(run: Run, *, since_ms: int = 0) -> list[Row]:
     """
     wanted = (TOUCH,) if run.row["kind"] == "dry" else (None, "")
     return [row for row in run.rows("fills", since_ms=since_ms) if row["model"] in wanted]
+
+
+def beside_of(run: Run) -> list[Row]:
+    """Return the rows of `fills` that are no own fills. Raises Unreadable."""
+    return [row for row in run.rows("fills") if row["model"] in BESIDE]
 
 
 def _through(facts: Facts) -> Through:

@@ -10,10 +10,12 @@ from market_maker.decimals import plain
 from market_maker.journal import MID, Row, Run
 from market_maker.report import drawings
 from market_maker.report.charts import WIDTH, Frame, band, chart, columns_of, fill_marks
+from market_maker.report.earned import profit_lines
 from market_maker.report.figures import Facts, end_of, fills_of, report_from
 from market_maker.report.page import STYLE, title_of
 from market_maker.report.status import HOUR_MS, is_late, lasting_of
-from market_maker.report.text import details_of, duration, profit_lines, request_lines, when
+from market_maker.report.text import details_of, request_lines
+from market_maker.report.times import duration, when
 
 TITLES = {
     "state": "Trading state",

@@ -7,7 +7,7 @@ from market_maker.journal import Row, Run
 from market_maker.models import OrderState, Side
 from market_maker.report.decisions import decided_in
 from market_maker.report.quotes import Quote, quotes_of
-from market_maker.report.text import clock_time
+from market_maker.report.times import clock_time
 from market_maker.strategy import Decided
 
 QUOTING = ("ACTIVE", "REDUCING")

@@ -14,8 +14,8 @@ ZERO = Decimal(0)
 class Profit:
     """The profit of a run in its settlement currency (of a pair: quote currency), and its parts.
 
-    spread + inventory + fees + funding = total, exactly. `inherited` is what the position that was
-    there at the start has gained since; no fill of the run has made it.
+    spread + inventory + fees + funding + liquidation = total, exactly. Beside it stands what no
+    fill of the run has made; with it the change of the account's equity, but for transfers.
     """
 
     spread: Decimal
@@ -24,14 +24,28 @@ class Profit:
     """What the mid has moved since, up to the mark at the end, in favour of what was filled."""
     fees: Decimal
     funding: Decimal
+    liquidation: Decimal
+    """What liquidations have cost beyond what the position had lost at the mark by then."""
     inherited: Decimal
+    """What the position that was there at the start has gained since."""
+    by_hand: Decimal
+    """What fills of orders that are not of the run have earned, after fees."""
+    unexplained: Decimal
+    """Changes of position and balance that nothing explains."""
+    transfers: Decimal
+    """Into the account; in no sum."""
     without_mid: int
     """Fills before which no mid was known: all they earned counts as inventory."""
 
     @property
     def total(self) -> Decimal:
         """Return the profit of the run after fees."""
-        return self.spread + self.inventory + self.fees + self.funding
+        return self.spread + self.inventory + self.fees + self.funding + self.liquidation
+
+    @property
+    def beside(self) -> Decimal:
+        """Return what no fill of the run has made."""
+        return self.inherited + self.by_hand + self.unexplained
 
     def __add__(self, other: "Profit") -> "Profit":
         """Return the sums of each part."""
@@ -39,19 +53,27 @@ class Profit:
 
 
 PARTS = fields(Profit)
+BESIDE = ("by hand", "liquidation", "unexplained")
+"""The models of rows of `fills` that are no own fills."""
 
 
 def profit_of(
-    run: Row, fills: Sequence[Row], payments: Iterable[Row], mark: Decimal | None
+    run: Row,
+    fills: Sequence[Row],
+    payments: Iterable[Row],
+    mark: Decimal | None,
+    *,
+    beside: Iterable[Row] = (),
 ) -> Profit | None:
     """Return the profit with its parts, everything open valued at `mark`; None without a mark.
 
-    Fills without a price (none was known) are left out.
+    `beside` are rows of `fills` whose model is one of BESIDE. Fills without a price (none was
+    known) are left out.
     """
     if not mark:
         return None
     face = None if run["instrument_type"] == "bb" else (run["face"] or Decimal(1))
-    spread = inventory = fees = ZERO
+    spread = inventory = ZERO
     without_mid = 0
     for fill in fills:
         price = fill["price"]
@@ -62,12 +84,37 @@ def profit_of(
         signed = sign_of(fill) * fill["qty"]
         spread += gain(signed, price, mid or price, face)
         inventory += gain(signed, mid or price, mark, face)
-        in_base = fill["fee_currency"] != run["area"]
-        fees -= (fill["fee"] or ZERO) * (mark if in_base else 1)
-    funding = sum((row["amount"] for row in payments if row["kind"] == "funding"), ZERO)
+    sums = dict.fromkeys(("funding", "transfer", *BESIDE), ZERO)
+    for row in payments:
+        sums[row["kind"]] += row["amount"] * _worth(run, row["currency"] or "", mark)
+    for row in beside:
+        gained = gain(sign_of(row) * row["qty"], row["price"], mark, face) if row["price"] else ZERO
+        if row["model"] == "liquidation":  # from then on the position is no longer there
+            inventory += gained
+        else:
+            sums[row["model"]] += gained - _fee(run, row, mark)
     held = (run["long"] or ZERO) - (run["short"] or ZERO)
-    inherited = gain(held, run["mark"] or mark, mark, face) if face else ZERO
-    return Profit(spread, inventory, fees, funding, inherited, without_mid)
+    return Profit(
+        spread=spread,
+        inventory=inventory,
+        fees=-sum((_fee(run, fill, mark) for fill in fills if fill["price"]), ZERO),
+        funding=sums["funding"],
+        liquidation=sums["liquidation"],
+        inherited=gain(held, run["mark"] or mark, mark, face) if face else ZERO,
+        by_hand=sums["by hand"],
+        unexplained=sums["unexplained"],
+        transfers=sums["transfer"],
+        without_mid=without_mid,
+    )
+
+
+def _fee(run: Row, fill: Row, mark: Decimal) -> Decimal:
+    return (fill["fee"] or ZERO) * _worth(run, fill["fee_currency"], mark)
+
+
+def _worth(run: Row, currency: str, mark: Decimal) -> Decimal:
+    """Return what one of a currency is worth: that of the area, or the base currency of a pair."""
+    return mark if currency and currency != run["area"] else Decimal(1)
 
 
 def earned_over_time(
@@ -126,11 +173,16 @@ class Inventory:
 
 
 def positions_of(run: Row, fills: Iterable[Row]) -> list[tuple[int, Decimal]]:
-    """Return the position after each fill, with its time in ms; the first is that at the start."""
+    """Return the position after each fill, with its time in ms; the first is that at the start.
+
+    Of changes without a fill, which come two at a time, what they leave.
+    """
     net = (run["long"] or ZERO) - (run["short"] or ZERO)
     found = [(int(run["begun_ms"]), net)]
-    for fill in fills:
+    for fill in sorted(fills, key=lambda fill: fill["time_ms"]):
         net += sign_of(fill) * fill["qty"]
+        if fill["model"] in BESIDE and found[-1][0] == fill["time_ms"]:
+            found.pop()
         found.append((fill["time_ms"], net))
     return found
 

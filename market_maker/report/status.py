@@ -7,9 +7,11 @@ from decimal import Decimal
 
 from market_maker.decimals import plain
 from market_maker.journal import Row, Run
+from market_maker.report.earned import profit_lines
 from market_maker.report.figures import Summary, fills_of, summary_of
 from market_maker.report.quoting import InState, spans_of, states_of
-from market_maker.report.text import duration, profit_lines, reasons, when
+from market_maker.report.text import reasons
+from market_maker.report.times import duration, when
 
 HOUR_MS = 3_600_000
 LATE_SECONDS = Decimal(10)

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from market_maker.decimals import plain
 from market_maker.journal import Row
+from market_maker.report.earned import balances_of_run, profit_of_run
 from market_maker.report.figures import Report, Summary
 from market_maker.report.markouts import HORIZONS, REALISED, Markout
-from market_maker.report.parts import Profit
 from market_maker.report.quoting import WITHIN, InState
+from market_maker.report.times import duration, when
 
 REASONS = 3
 """So many reasons of a state, and kinds of requests, are named."""
@@ -25,8 +25,8 @@ def in_text(report: Report) -> str:
     lines = [
         *_head(report),
         *_fills(report),
-        *_profit(report),
-        *_balance(report),
+        *profit_of_run(report),
+        *balances_of_run(report),
         *_time(report),
         *request_lines(report),
         *_markouts(report),
@@ -147,46 +147,6 @@ def _fills(report: Report) -> Iterator[str]:
         )
 
 
-def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
-    """Yield a profit with its parts as lines of text."""
-    yield f"Profit     {profit.total:+14.8f} {currency} after fees"
-    for name in ("spread", "inventory", "fees", "funding"):
-        yield f"  {name:<9}{getattr(profit, name):+14.8f}"
-    if profit.inherited:
-        yield f"  beside it{profit.inherited:+14.8f} on the position that was there at the start"
-    if profit.without_mid:
-        yield f"  {profit.without_mid} fills without a known mid before them count as inventory"
-
-
-def _profit(report: Report) -> Iterator[str]:
-    currency = report.run["area"]
-    if not report.profit:
-        yield "Profit     not known: no price was recorded"
-        return
-    yield from profit_lines(report.profit, currency)
-    if through := report.through:
-        earned = f"{through.profit.total:+.8f} {currency} after fees" if through.profit else "-"
-        fills = f"{through.fills} fills: bought {plain(through.bought)}, sold {plain(through.sold)}"
-        yield f"By through    {earned}, {fills}"
-    if report.drawdown and report.drawdown.amount:
-        at = when(report.drawdown.time_ms)
-        yield f"Drawdown   {report.drawdown.amount:.8f} {currency} at worst, at {at}"
-
-
-def _balance(report: Report) -> Iterator[str]:
-    for row in (report.balance, report.base_balance):
-        if not row:
-            continue
-        parts = [row[name] for name in ("realised", "fees", "funding", "unexplained", "residual")]
-        change, at = sum(parts, Decimal(0)), when(row["time_ms"])
-        currency = row["currency"] or report.run["area"]
-        yield f"Balance    {row['total']:f} {currency} at {at}, {change:+.6f} in this run ="
-        yield (
-            f"           realised {parts[0]:+.6f}, fees {parts[1]:+.6f}, funding {parts[2]:+.6f}, "
-            f"unexplained {parts[3]:+.6f}, residual {parts[4]:+.7f}"
-        )
-
-
 def _time(report: Report) -> Iterator[str]:
     up = report.uptimes[""]
     near = ", ".join(f"{points} bp {up.within[points]:.1%}" for points in SHOWN_WITHIN)
@@ -268,21 +228,3 @@ def _cell(markout: Markout) -> str:
     error = "" if markout.error is None else f"+-{markout.error:.1f}"
     mean = "-" if markout.mean is None else f"{markout.mean:+.1f}"
     return f"{f'{mean}{error} ({markout.n})':>19}"
-
-
-def clock_time(time_ms: int) -> str:
-    """Return a time with its milliseconds, UTC."""
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T.%f}"[:-3]
-
-
-def when(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%F %T}"
-
-
-def duration(seconds: Decimal) -> str:
-    whole = max(int(seconds), 0)  # the clock may have been set back
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole // 60 % 60} min"

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
+from market_maker.report.earned import profit_lines
 from market_maker.report.figures import Summary
 from market_maker.report.parts import ZERO, Profit
-from market_maker.report.text import duration, profit_lines, when
+from market_maker.report.times import duration, when
 
-NOTHING = Profit(ZERO, ZERO, ZERO, ZERO, ZERO, 0)
+NOTHING = Profit(ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, without_mid=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

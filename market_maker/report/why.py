@@ -8,7 +8,7 @@ from market_maker.journal import Row, Run
 from market_maker.models import Side
 from market_maker.report.moment import DONE, QUOTING, Moment, created, decision_at, logged
 from market_maker.report.quotes import Quote, why_unwanted
-from market_maker.report.text import clock_time, duration
+from market_maker.report.times import clock_time, duration
 
 
 def overview(moment: Moment, *, only_missing: bool) -> str:

@@ -14,12 +14,13 @@ from market_maker.orders.sweep import LEAVE_SECONDS
 from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import startup
+from market_maker.trading.audit import Audit
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.price_watch import PriceWatch
 from market_maker.trading.quote_time import QuoteTime
 from market_maker.trading.records import Records
 from market_maker.trading.runtime import Runtime
-from market_maker.trading.status import log_end, log_step
+from market_maker.trading.status import log_end
 from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ class Exchange:
         given = self._runtime
         self.records = Records(given.journal, given.kind, self.gte, self.orders, self._clock)
         self.quote_time = QuoteTime(self._clock)
+        self._slow_at = 0.0
+        """From when on a tick has no time for another read, in steady seconds."""
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
@@ -87,6 +90,8 @@ class Exchange:
             self._clock,
         )
         self.prices = PriceWatch(self.gte, self.feed, self._clock)
+        parts = self.gte, self.feed, self.orders, self.money, self.monitor.account
+        self.audit = Audit(*parts, self.records, self._clock)
         self.view = View(
             *(self.feed, self.orders, self.money, self.virtual),
             *(self.monitor.account, self.prices, self._clock),
@@ -138,12 +143,8 @@ class Exchange:
         rates = Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE))
         for money in (self.money, *(ledger.money for ledger in self.virtual)):
             money.fees.rates = rates
-        slow_at = self._clock.monotonic() + SLOW_SECONDS
-
-        def has_time() -> bool:
-            """Return whether this tick has time for another read."""
-            return self._clock.monotonic() < slow_at
-
+        self._slow_at = self._clock.monotonic() + SLOW_SECONDS
+        has_time = self._has_time
         try:
             known = self.orders.refresh()
             had_time = has_time()
@@ -169,21 +170,18 @@ class Exchange:
         )
         self.orders.is_stalled |= had_time and not has_time()  # another read was slow
         if snapshot and not self.dry_run:
-            self._audit(snapshot)
+            self.audit.look(snapshot, lambda: self.on_trade(self.money.as_text()))
         return found
 
-    def _audit(self, snapshot: Snapshot) -> None:
-        """Compare the balance with what explains it, and log what nothing explains."""
-        now = self._clock.monotonic()
-        steps = self.money.audit(snapshot, now, self.monitor.account.shown_at())
-        self.records.balance(self.money, steps)
-        for step in steps:
-            log_step(step)
-            self.on_trade(self.money.as_text())
+    def _has_time(self) -> bool:
+        """Return whether this tick has time for another read."""
+        return self._clock.monotonic() < self._slow_at
 
-    def record_tick(self, health: Health) -> None:
-        """Record the end of a tick in the journal. Never raises."""
+    def finish_tick(self, health: Health) -> None:
+        """Record the end of a tick in the journal, and read what can wait. Never raises."""
         try:
+            if not self.dry_run and self._has_time():
+                self.audit.read()
             self.quote_time.see(self.orders.live())
             self.records.tick(health, self._shown, self.moneys()[0])
         except Exception:

@@ -160,7 +160,7 @@ class Loop:
             self.puller.confirm()
         else:
             self.puller.pull_if_due(begun, self.quote_ttl())
-        self._exchange.record_tick(self.health)
+        self._exchange.finish_tick(self.health)
 
     def assess(self) -> None:
         """Determine the trading state, in each tick before any hook: none can leave it out.

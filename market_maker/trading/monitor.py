@@ -18,7 +18,7 @@ from market_maker.safety import Breakers, Facts, Health
 from market_maker.trading.account_watch import AccountWatch
 from market_maker.trading.book_watch import BookWatch
 from market_maker.trading.position_watch import PositionWatch
-from market_maker.ws.ws_thread import GTEWebsocket
+from market_maker.ws.ws_thread import LOGGED, GTEWebsocket
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Monitor:
 
     def _log_invalid_data(self) -> None:
         """Log each kind of invalid feed data once."""
-        for words in self._feed.unusable():
+        for words in self._feed.counted(LOGGED):
             if words not in self._logged:
                 self._logged.add(words)
                 logger.warning("Dropped invalid feed data: %s.", words)
@@ -222,7 +222,7 @@ class Monitor:
             "late order": len(self._tracker.late_orders),
             "other bot": len(self._tracker.foreign_runs),
             "bad row": self._feed.bad_private_rows(),
-            "taker": self._tracker.taker_fills,
+            "taker": self._reconciler.taker_reports.count,
         }
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):

@@ -12,8 +12,8 @@ from market_maker import __version__, secrecy
 from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.gte import GTE
 from market_maker.journal import Beginning, Journal, Keep, Rows, name_of, opening, plain_row
-from market_maker.models import Fill, OpenOrder, Snapshot
-from market_maker.money import Booked, Money, Step
+from market_maker.models import ZERO, Fill, Instrument, OpenOrder, Side, Snapshot
+from market_maker.money import PRICE_DECIMALS, Booked, Money, Step, StepKind, Unseen
 from market_maker.orders.orders import Orders
 from market_maker.safety import Health
 from market_maker.settings import settings
@@ -153,6 +153,17 @@ class Records:
             now = self._now_ms()
             self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency, model)
 
+    def unseen(self, change: Unseen, kind: StepKind, instrument: Instrument) -> None:
+        """Record a change of the position that no fill explains, as a fill of its kind."""
+        if not self._journal:
+            return
+        side = Side.BUY if change.signed > 0 else Side.SELL
+        qty, face = abs(change.qty), instrument.face_value
+        price = round(qty * face / change.worth, PRICE_DECIMALS) if change.worth else None
+        what = (side.value, int(change.qty < 0), qty, price, ZERO, instrument.settle_currency)
+        row = ("", "", *what, None, None, None, kind.value)
+        self._journal.put("fills", plain_row, self._now_ms(), 0, *row)
+
     def balance(self, money: Money, steps: Iterable[Step]) -> None:
         """Record what was booked beside fills and fees, and a balance that has changed."""
         journal = self._journal
@@ -160,17 +171,20 @@ class Records:
             return
         now = self._now_ms()
         for step in steps:
-            booked = (step.kind, step.amount, step.detail, step.currency)
+            booked = (step.kind.value, step.amount, step.detail, step.currency)
             journal.put("payments", plain_row, now, *booked)
         base = self._gte.symbol.partition("/")[0]
         for name, found in (("", money.balance), (base, money.base)):
+            fills, booked_as = found.fills, found.steps
             amounts = (
-                *(found.total, found.realised, -found.fees),
-                *(found.funding, found.unexplained, found.residual),
+                *(found.total, fills.realised, -fills.fees, booked_as[StepKind.FUNDING]),
+                *(booked_as[StepKind.UNEXPLAINED], found.residual),
             )
-            if found.total is not None and amounts != self._balances.get(name):
-                self._balances[name] = amounts
-                journal.put("balances", plain_row, now, *amounts, name)
+            more = fills.by_hand, booked_as[StepKind.LIQUIDATION], booked_as[StepKind.TRANSFERRED]
+            if found.total is not None and (*amounts, *more) != self._balances.get(name):
+                self._balances[name] = (*amounts, *more)
+                open_now = None if name else money.unrealised
+                journal.put("balances", plain_row, now, *amounts, name, *more, open_now)
 
     # --- inside ---------------------------------------------------------------------------------
 

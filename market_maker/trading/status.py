@@ -8,7 +8,7 @@ from decimal import Decimal
 from market_maker.clock import Clock
 from market_maker.decimals import plain, to_grid
 from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Position, Snapshot
-from market_maker.money import Money, Step, value
+from market_maker.money import Money, StepKind, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 
@@ -136,22 +136,17 @@ def log_balance(money: Money) -> None:
     base = settings.SYMBOL.partition("/")[0]
     for found, currency in ((money.balance, settings.SETTLECURRENCY), (money.base, base)):
         if found.total is not None:
+            fills = found.fills
+            parts = {"realised": fills.realised, "fees": -fills.fees}
+            parts |= {"by hand": fills.by_hand} if fills.by_hand else {}
+            always = (StepKind.FUNDING, StepKind.UNEXPLAINED)
+            parts |= {kind: each for kind, each in found.steps.items() if each or kind in always}
             logger.info(
-                "Balance: %.6f %s, %+.6f = realised %+.6f, fees %+.6f, funding %+.6f, "
-                "unexplained %+.6f, residual %+.7f.",
-                *(found.total, currency, found.change, found.realised, -found.fees, found.funding),
-                *(found.unexplained, found.residual),
+                "Balance: %.6f %s, %+.6f = %s, residual %+.7f.",
+                *(found.total, currency, found.change),
+                ", ".join(f"{name} {amount:+.6f}" for name, amount in parts.items()),
+                found.residual,
             )
-
-
-def log_step(step: Step) -> None:
-    """Log a change of the balance that is no fill and no fee."""
-    if step.kind == "funding":
-        detail = f" ({step.detail})" if step.detail else ""
-        logger.info("Funding: %+.8f %s%s.", step.amount, step.currency, detail)
-    else:
-        words = "The balance has changed by %+.6f %s that no fill, fee or funding explains."
-        logger.warning(words, step.amount, step.currency)
 
 
 class PlanLog:
@@ -251,9 +246,10 @@ def _through(instrument: Instrument, through: Money | None) -> list[str]:
 
 def _profit(money: Money, instrument: Instrument, price: Decimal) -> str:
     fees, currency = money.fees.worth(price), settings.SETTLECURRENCY
+    lost = f", liquidation {money.liquidation:.6f}" if money.liquidation else ""
     return (
         f"Profit of this run after fees: {money.profit(instrument, price):.6f} {currency} "
-        f"(fees {-fees:.6f}, funding {money.funding:.6f})"
+        f"(fees {-fees:.6f}, funding {money.funding:.6f}{lost})"
     )
 
 

@@ -1,6 +1,8 @@
 """The REST calls that GTE documents (design: The wire): method, path and rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from market_maker.account import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,11 @@ ORDER_QUERY = Endpoint("GET", "/v1/api/{type}/order/query", 10)
 LEVERAGE_CHANGE = Endpoint("POST", "/v1/api/{type}/leverage/change", 5)
 MARGIN_INCREASE = Endpoint("POST", "/v1/api/{type}/margin/increase", 5)
 MARGIN_AUTO = Endpoint("POST", "/v1/api/{type}/margin/auto", 2)
+
+
+def account_query(account: Account, *, other: bool) -> Endpoint:
+    """Return the query of the account that trades this type of instrument, or the `other` type."""
+    if not other:
+        return ACCOUNT_QUERY
+    kind = "bb" if account.is_contract else "pc"
+    return replace(ACCOUNT_QUERY, path=ACCOUNT_QUERY.path.format(type=kind))

@@ -185,6 +185,7 @@ def parse_leg(row: Row) -> Leg:
         available=not_negative(row, "avail_qty"),
         entry_price=told(row, "entry_price", not_negative) or Decimal(0),
         liquidation_price=told(row, "liquidation_price"),
+        pnl=told(row, "pnl"),
         value=_leg_value(row),
     )
 

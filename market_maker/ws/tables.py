@@ -38,6 +38,8 @@ SAMPLE = 100
 """So many levels of a new book are read to learn whether its ids follow prices."""
 LOGGED = ("bad frame", "unknown table", "row of ", "field of ")
 """Beginnings of the names of those counts that belong in the log."""
+TRADED_IN = "traded in "
+"""The same of counts of fills in other symbols of the area."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,8 @@ class Tables:
             try:
                 if is_other(row, "symbol", symbol):
                     self.counts["other symbol"] += 1
+                    if table == "execution" and row.get("cum_qty") != "0":
+                        self.counts[TRADED_IN + row["symbol"]] += 1
                 elif is_other(row, "settle_currency", area):
                     self.counts["other area"] += 1
                 else:

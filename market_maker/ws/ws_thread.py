@@ -18,10 +18,11 @@ from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.back_off import BackOff
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
-from market_maker.ws.tables import LOGGED, Tables
+from market_maker.ws.tables import LOGGED, TRADED_IN, Tables
 from market_maker.ws.vitals import News
 
 logger = logging.getLogger(__name__)
+__all__ = ["LOGGED", "TRADED_IN", "GTEWebsocket"]
 
 
 class GTEWebsocket:
@@ -50,8 +51,7 @@ class GTEWebsocket:
         )
         self._session = self._new_session()
         private = ("order", "position") if self._session.is_private else ()
-        self.needed: tuple[str, ...] = ("instrument", "order_book", *private)
-        """The tables that quoting needs."""
+        self.needed: tuple[str, ...] = ("instrument", "order_book", *private)  # for quoting
         self._back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
         self.on_frame: Callable[[bool], None] = lambda _: None  # was it news of own orders?
@@ -147,10 +147,10 @@ class GTEWebsocket:
         """Return why the last connection failed, or empty text."""
         return self._error
 
-    def unusable(self) -> list[str]:
-        """Return what was dropped on this connection and belongs in the log, in words."""
+    def counted(self, beginnings: tuple[str, ...]) -> list[str]:
+        """Return what was counted on this connection under names that begin so."""
         with self._changed:
-            return [words for words in self._tables.counts if words.startswith(LOGGED)]
+            return [words for words in self._tables.counts if words.startswith(beginnings)]
 
     def get_instrument(self) -> Instrument | None:
         """Return the instrument with its prices that are not old, or None while none is known."""

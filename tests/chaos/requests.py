@@ -30,6 +30,7 @@ LIMITS = {
 LOOP_MAY_CALL = {
     *LIMITS,
     *("pc/instrument/query", "account/pc/query", "pc/setting/query"),
+    *("account/fund/query", "account/bb/query"),
 }
 CREATE = "pc/order/create"
 NUMBER = re.compile(r"(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from market_maker.market_maker import OrderManager
-from market_maker.paper.exchange.account import ZERO, Wallet
+from market_maker.paper.exchange.account import ZERO, LegKey, Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT
 from market_maker.paper.market.setup import OWNER
@@ -28,6 +28,9 @@ TAKERS, TAKERS_MS = 5, 130_000
 """So many own orders that took, in the minute that is counted and the one that the alarm holds."""
 WHOLE_VALUE = Decimal("1e-6")
 """By which part of what was traded the bot's figure may be off: rows show rounded averages."""
+PRINTED = Decimal("0.000001")
+UNEXPLAINED_SECONDS = 20.0
+"""How long balance or legs may not be explained: a step counts once it has lasted."""
 SPARE = Decimal("1.2")
 """By how much more than a limit allows a level must fit to be surely wanted: prices move."""
 
@@ -42,6 +45,7 @@ class Uptime:
         self._inactive_since: float | None = None
         self._missing_since: dict[Side, float] = {}
         self._loss_since: float | None = None
+        self._unexplained_since: float | None = None
         self._was_halted = False
 
     def look(self, bot: OrderManager) -> None:
@@ -55,9 +59,10 @@ class Uptime:
         self._soak.outcome.quoted["both sides"] += len(sides) == 2
         self._soak.outcome.quoted[bot.health.reason or bot.health.state.value] += 1
         if self._soak.calm_for() < RECOVERED or self._soak.walk.still or bot.control.halt_reason:
-            self._inactive_since = None
+            self._inactive_since = self._unexplained_since = None
             self._missing_since.clear()
             return
+        self._check_balance(bot)
         self._check_active(bot)
         self._check_sides(bot, sides)
 
@@ -126,19 +131,39 @@ class Uptime:
         """Check that the profit is what the fills at the exchange's own prices make it (I26).
 
         That is the profit of this run before fees, its open quantity valued at a price. Fills that
-        the bot has not seen yet, or that are of an earlier run, show in the totals first.
+        the bot has not seen yet, or that are of an earlier run, show in the totals first. A
+        liquidation is no fill.
         """
         told, truth = bot.exchange.money.trades, self._soak.truth.runs[bot.exchange.gte.run]
         instrument = bot.exchange.view.latest_instrument()
         if instrument is None or self._soak.invariants.has_older_fills(truth):
             return
-        if (told.bought, told.sold) != (truth.bought, truth.sold):
+        if (told.bought, told.sold) != (truth.bought, truth.sold) or told.seized:
             return
         index = self._world.exchange.listings[self._world.key].index
         found = told.profit(instrument, index)
         right = self._soak.truth.profit(bot.exchange.gte.run)
         if abs(found - right) > truth.slack + truth.turnover * WHOLE_VALUE + Decimal("1e-9"):
             self._breach("I26", f"profit {found:.9f}, by the exchange {right:.9f}")
+
+    def _check_balance(self, bot: OrderManager) -> None:
+        """Check that the balance is explained, and that the legs are the exchange's (I33)."""
+        money, key = bot.exchange.money, self._soak.shape.key
+        if key.kind != CONTRACT or self._soak.is_dry() or money.balance.total is None:
+            return
+        account = self._world.exchange.ledger.accounts[OWNER]
+        legs = {side: account.qty(LegKey(key.area, key.symbol, side)) for side in (True, False)}
+        counted = {side: money.realised.qty(side) for side in legs}
+        residual = money.balance.residual
+        truth = self._soak.truth.runs[bot.exchange.gte.run]
+        differs = money.pnl_difference and not truth.slack  # no row told the price of a taker
+        if abs(residual) < 2 * PRINTED and counted == legs and not differs:
+            self._unexplained_since = None
+            return
+        self._unexplained_since = self._unexplained_since or self._now()
+        if self._now() - self._unexplained_since > UNEXPLAINED_SECONDS:
+            words = f"residual {residual}, legs {counted} of {legs}; {money.pnl_difference}"
+            self._breach("I33", words)
 
     def _check_loss(self, bot: OrderManager) -> None:
         """Check that a loss beyond MAX_LOSS ends the run where the bot can see it (I27)."""

@@ -185,8 +185,8 @@ BUGS = (
     Bug(
         "trades are resumed with bought and sold exchanged",
         "money/profit.py",
-        "        self.bought, self.sold, self.paid, self.fills = bought, sold, paid, fills\n",
-        "        self.bought, self.sold, self.paid, self.fills = sold, bought, paid, fills\n",
+        "        self.bought, self.sold, self.paid, self.seized = bought, sold, paid, seized\n",
+        "        self.bought, self.sold, self.paid, self.seized = sold, bought, paid, seized\n",
     ),
     Bug(
         "a fill is valued without its average price",

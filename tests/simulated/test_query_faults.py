@@ -409,7 +409,7 @@ def test_orders_that_keep_taking_are_booked_counted_and_pause_the_bot(
             take_buys(world, 100)
             world.run(4)
         taken = [fill for fill in world.report.fills if not fill.maker]
-        assert world.bot.exchange.orders.tracker.taker_fills == len(taken) >= 5
+        assert world.bot.exchange.orders.reconciler.taker_reports.count == len(taken) >= 5
         world.network.watchers.clear()
         world.run(120)
         assert state(world) is TradingState.ACTIVE

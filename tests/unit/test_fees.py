@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
-from market_maker.money.balance import LASTING_SECONDS, BalanceLedger, Realised, Step
+from market_maker.money.balance import LASTING_SECONDS, BalanceLedger, Explained, Step, StepKind
 from market_maker.money.fees import FeeLedger, Rates
+from market_maker.money.realised import Realised
 from market_maker.paper.api.encoding import cut
 
 D = Decimal
@@ -111,8 +112,7 @@ def settle(
 ) -> list[Step]:
     """Show a balance once a second for 20 seconds; return what was booked."""
     found = [
-        ledger.see(D(total), at + second, realised=D(realised), fees=D(fees))
-        for second in range(20)
+        ledger.see(D(total), at + second, Explained(D(realised), D(fees))) for second in range(20)
     ]
     return [step for step in found if step]
 
@@ -147,7 +147,7 @@ def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(paid_at: i
     booked = []
     for now in range(20, 40):
         total = "10" if now < paid_at else "9.999"
-        if ledger.see(D(total), now, realised=D(0), fees=D(0)):
+        if ledger.see(D(total), now, Explained()):
             booked.append(now)
     assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
 
@@ -157,16 +157,16 @@ def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
     settle(ledger, "10", 0)
     ledger.predict((D("-0.001"),), 20)
     assert settle(ledger, "10", 20) == []
-    assert ledger.funding == 0
+    assert ledger.steps[StepKind.FUNDING] == 0
 
 
 def test_a_balance_that_lags_behind_its_fill_is_no_step() -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
     for second in range(3):
-        assert ledger.see(D(10), 20 + second, realised=D("0.5"), fees=D("0.1")) is None
+        assert ledger.see(D(10), 20 + second, Explained(D("0.5"), D("0.1"))) is None
     assert settle(ledger, "10.4", 23, realised="0.5", fees="0.1") == []
-    assert (ledger.change, ledger.realised, ledger.fees) == (D("0.4"), D("0.5"), D("0.1"))
+    assert (ledger.change, ledger.fills) == (D("0.4"), Explained(D("0.5"), D("0.1")))
     assert ledger.residual == 0
 
 
@@ -182,7 +182,7 @@ def test_a_balance_of_before_is_not_compared_again() -> None:
 def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))
     shown = Position(long=leg) if is_long else Position(short=leg)
-    realised.see(shown, INVERSE)
+    realised.begin(shown, INVERSE)
     side = Side.SELL if is_long else Side.BUY
     realised.book(fill("100", None, side, close=True), 100 / D(8400))
     gained = 100 / D(8000) - 100 / D(8400)

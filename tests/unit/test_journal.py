@@ -247,6 +247,10 @@ def test_what_does_not_fit_into_memory_is_counted(
 
 
 EARLIER = {
+    5: [
+        f"ALTER TABLE balances DROP COLUMN {name}"
+        for name in ("by_hand", "liquidation", "transfers", "unrealised")
+    ],
     4: [f"ALTER TABLE {table} DROP COLUMN currency" for table in ("payments", "balances")],
     3: ["ALTER TABLE runs DROP COLUMN market"],
     2: [

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.client_oid import new_oid
+from market_maker.clock import Clock
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders.taker_reports import WAIT_SECONDS, TakerReports
 from market_maker.orders.tracker import LIST_LAG, SCANS_APART, OrderTracker
 
 REQUEST = OrderRequest(
@@ -174,11 +176,64 @@ def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> No
     assert own.ended_by_venue == 1
 
 
+class Hand(Clock):
+    """A clock that a test moves by hand."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def report(filled: int) -> tuple[OpenOrder, int]:
+    return replace(row(filled=filled, oid=""), is_taker=True), filled
+
+
+def told(filled: int) -> tuple[OpenOrder, int]:
+    return replace(row(filled=filled), avg_price=Decimal(990)), filled + 1
+
+
+def through(own: OrderTracker, clock: Hand) -> TakerReports:
+    own.record_id("17")
+    return TakerReports(clock, own.find)
+
+
 def test_a_fill_that_took_liquidity_is_counted_once_whatever_repeats_it() -> None:
     own = accepted()
+    reports = through(own, Hand())
     for _ in range(3):
-        own.observe(replace(row(filled=40), is_taker=True))
-    assert own.taker_fills == 1
+        reports.join([report(40), told(40), report(40)])
+    assert reports.count == 1
+
+
+def test_the_report_of_an_order_that_its_row_has_ended_counts_too() -> None:
+    own = accepted()
+    reports = through(own, Hand())
+    for each in reports.join([told(100)]):
+        own.observe(*each)
+    assert own.live() == ()
+    reports.join([report(100)])
+    assert reports.count == 1
+
+
+def test_the_report_of_a_fill_that_took_liquidity_waits_for_the_row_that_tells_its_price() -> None:
+    own, clock = accepted(), Hand()
+    reports = through(own, clock)
+    assert reports.join([report(40), report(60)]) == []
+    assert reports.join([told(40)]) == [told(40)], "of an earlier fill"
+    (joined,) = reports.join([told(60)])
+    assert joined == (replace(told(60)[0], is_taker=True), 61)
+    clock.now += WAIT_SECONDS
+    assert reports.join([]) == []
+
+
+def test_a_report_whose_row_does_not_come_counts_alone_after_a_while() -> None:
+    own, clock = accepted(), Hand()
+    reports = through(own, clock)
+    assert reports.join([report(40)]) == []
+    clock.now += WAIT_SECONDS
+    assert reports.join([]) == [report(40)]
+    assert reports.join([]) == []
 
 
 def test_what_a_row_tells_of_an_earlier_fill_is_not_told_of_a_later_one() -> None:

@@ -49,7 +49,7 @@ prices = st.integers(14_000, 20_000).map(lambda ticks: D(ticks) / 2)
 
 def fill(side: str, qty: str, price: str, **about: Any) -> dict[str, Any]:
     found = {"side": side, "qty": D(qty), "price": D(price), "fee": D(0), "fee_currency": "BTC"}
-    return found | {"bid": None, "ask": None, "time_ms": 0, "level": 1} | about
+    return found | {"bid": None, "ask": None, "time_ms": 0, "level": 1, "model": ""} | about
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_parts_of_the_profit_add_up_to_what_the_fills_have_earned(
         fill(side, str(qty), str(price), bid=bid, ask=ask, fee=D("0.01"), fee_currency=run["area"])
         for side, qty, price, bid, ask in traded
     ]
-    found = profit_of(run, fills, [{"kind": "funding", "amount": D("-0.5")}], mark)
+    found = profit_of(run, fills, [{"kind": "funding", "amount": D("-0.5"), "currency": ""}], mark)
     assert found
     face = run["face"] if run is CONTRACT else None
     earned = sum(
@@ -100,7 +100,7 @@ def test_the_parts_of_the_profit_add_up_to_what_the_fills_have_earned(
 
 def test_a_position_of_before_is_beside_the_profit_of_the_run() -> None:
     run = CONTRACT | {"long": D(15_000), "mark": D(750)}
-    found = profit_of(run, [], [{"kind": "funding", "amount": D("-0.05")}], D(800))
+    found = profit_of(run, [], [{"kind": "funding", "amount": D("-0.05"), "currency": ""}], D(800))
     assert found
     assert abs(found.inherited - D("1.25")) < NEAR
     assert abs(found.total + found.inherited - D("1.20")) < NEAR

@@ -12,7 +12,7 @@ from conftest import account_of, client_of, wait_until
 from market_maker.errors import AuthError, VenueUnreachable
 from market_maker.models import Side
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.ws.ws_thread import GTEWebsocket
+from market_maker.ws.ws_thread import LOGGED, GTEWebsocket
 
 Make = Callable[..., GTEWebsocket]
 
@@ -53,7 +53,7 @@ def test_all_needed_tables_come_up(make: Make) -> None:
     assert margin.currency == "BTC"
     assert feed.position().net == 0
     assert feed.market_depth(2)["bids"][0] == ["8490", "1000"]
-    assert feed.unusable() == []
+    assert feed.counted(LOGGED) == []
     assert not feed._tables.counts
 
 

@@ -1,0 +1,104 @@
+"""What the user's other wallets hold, to tell a transfer from a change that nothing explains."""
+
+import logging
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from market_maker.clock import Clock
+from market_maker.errors import Fatal, RequestError
+from market_maker.gte import GTE
+from market_maker.models import Margin
+
+logger = logging.getLogger(__name__)
+
+FIRST_AFTER = 15.0
+"""Seconds after the start until the first look: the first quotes do not wait for it."""
+LOOK_EVERY = 600.0
+"""Seconds between two looks while no balance changes for no reason."""
+LAG_SECONDS = 20.0
+"""So long before a step is seen the wallets may have moved: where balances are read by REST."""
+SEEN_SECONDS = 2.0
+"""So long a step must be seen: most are gone with the next row."""
+AGAIN_SECONDS = 5.0
+"""Seconds until a look that failed is tried again."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at all wallets: when it began, and what they hold of each currency together."""
+
+    begun: float
+    left: list[Callable[[], list[Margin]]]
+    """What is still to be read."""
+    totals: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+
+
+class Wallets:
+    """Reads the funding account, and the account of the other type of instrument. It moves nothing.
+
+    A look is one read at a tick. It decides nothing about quoting: whatever goes wrong is logged.
+    """
+
+    def __init__(self, gte: GTE, clock: Clock) -> None:
+        self._gte = gte
+        self._clock = clock
+        self._looks: deque[_Look] = deque(maxlen=4)
+        """Those that are complete, oldest first."""
+        self._look: _Look | None = None
+        self._due = clock.monotonic() + FIRST_AFTER
+        self._again_at = -math.inf
+        """When a look for a step may be tried again, after one has failed."""
+
+    def read(self, step_since: float | None) -> None:
+        """Read one wallet if a look is due: also when a step is seen, since then in seconds."""
+        now = self._clock.monotonic()
+        if not self._look:
+            is_wanted = step_since is not None and now >= step_since + SEEN_SECONDS
+            is_wanted = is_wanted and now >= self._again_at and not self._after(step_since or now)
+            if now < self._due and not is_wanted:
+                return
+            self._due = now + LOOK_EVERY
+            self._look = _Look(now, [self._funding, self._trading])
+        read = self._look.left.pop()
+        try:
+            rows = read()
+        except RequestError as error:
+            is_final = isinstance(error, Fatal)  # the key may not read them
+            self._look, self._again_at = None, math.inf if is_final else now + AGAIN_SECONDS
+            self._due = math.inf if is_final else self._due
+            logger.info("Could not read the other wallets, so as to tell transfers: %s", error)
+            return
+        for row in rows:
+            self._look.totals[row.currency] += row.total
+        if not self._look.left:
+            self._looks.append(self._look)
+            self._look = None
+
+    def moved(self, step_since: float | None) -> Mapping[str, Decimal] | None:
+        """Return by how much all have changed since before a step, by currency.
+
+        None while that is not known; empty where no look was made before the step.
+        """
+        if step_since is None:
+            return {}
+        after = self._after(step_since)
+        if not after:
+            return None
+        before = [look for look in self._looks if look.begun < step_since - LAG_SECONDS]
+        if not before:
+            return {}
+        names = after.totals | before[-1].totals
+        return {name: after.totals[name] - before[-1].totals[name] for name in names}
+
+    def _after(self, step_since: float) -> _Look | None:
+        """Return the first complete look that began after a step was seen."""
+        return next((look for look in self._looks if look.begun >= step_since), None)
+
+    def _funding(self) -> list[Margin]:
+        return self._gte.fund_query("")
+
+    def _trading(self) -> list[Margin]:
+        return self._gte.account_query("", other=True)
