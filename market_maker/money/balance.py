@@ -175,9 +175,9 @@ class BalanceLedger:
         """Book a step that has lasted: a transfer where another wallet has moved as much."""
         if moved is None and self._step and at < self._step[1] + WALLETS_SECONDS:
             return None
-        is_transfer = moved is not None and abs(self.residual + moved) < STEP
-        kind = StepKind.TRANSFERRED if is_transfer else StepKind.UNEXPLAINED
-        return self._book(kind, self.residual)
+        if moved is not None and abs(self.residual + moved) < STEP:
+            return self._book(StepKind.TRANSFERRED, -moved)
+        return self._book(StepKind.UNEXPLAINED, self.residual)
 
     def _book(self, kind: StepKind, amount: Decimal, detail: str = "") -> Step:
         self.steps[kind] += amount

@@ -10,6 +10,8 @@ from market_maker.report.times import when
 
 ALWAYS = ("realised", "fees", "funding", "unexplained")
 """The parts of the change of a balance that are named though they are zero."""
+A_LINE = 5
+"""So many of them stand in a line."""
 
 
 def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
@@ -33,7 +35,7 @@ def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
         if amount:
             yield f"  {name:<11}{amount:+12.8f} {words}"
     if profit.beside or profit.transfers:
-        left_out = f", transfers of {profit.transfers:+f} left out" if profit.transfers else ""
+        left_out = f"; transfers of {profit.transfers:+.8f} left out" if profit.transfers else ""
         yield f"Equity     {profit.total + profit.beside:+14.8f} {currency}, all of this{left_out}"
     if profit.without_mid:
         yield f"  {profit.without_mid} fills without a known mid before them count as inventory"
@@ -70,7 +72,10 @@ def balances_of_run(report: Report) -> Iterator[str]:
             for name, amount in parts.items()
             if amount or name in ALWAYS
         ]
-        yield f"           {', '.join(shown)}, residual {row['residual']:+.7f}"
+        shown.append(f"residual {row['residual']:+.7f}")
+        for first in range(0, len(shown), A_LINE):
+            comma = "," if first + A_LINE < len(shown) else ""
+            yield f"           {', '.join(shown[first : first + A_LINE])}{comma}"
         if row["unrealised"] is not None:
             yield (
                 f"           with {row['unrealised']:+.6f} unrealised then: equity "

@@ -29,8 +29,9 @@ TAKERS, TAKERS_MS = 5, 130_000
 WHOLE_VALUE = Decimal("1e-6")
 """By which part of what was traded the bot's figure may be off: rows show rounded averages."""
 PRINTED = Decimal("0.000001")
-UNEXPLAINED_SECONDS = 20.0
-"""How long balance or legs may not be explained: a step counts once it has lasted."""
+UNEXPLAINED_SECONDS = 60.0
+"""How long balance or legs may not be explained: a step counts once it is seen again, and the
+balance is compared only a second after the last fill."""
 SPARE = Decimal("1.2")
 """By how much more than a limit allows a level must fit to be surely wanted: prices move."""
 
@@ -147,7 +148,10 @@ class Uptime:
             self._breach("I26", f"profit {found:.9f}, by the exchange {right:.9f}")
 
     def _check_balance(self, bot: OrderManager) -> None:
-        """Check that the balance is explained, and that the legs are the exchange's (I33)."""
+        """Check that the balance is explained, and that the legs are the exchange's (I33).
+
+        Where an own order has taken at a better price than its own, no row may have told it.
+        """
         money, key = bot.exchange.money, self._soak.shape.key
         if key.kind != CONTRACT or self._soak.is_dry() or money.balance.total is None:
             return
@@ -155,9 +159,8 @@ class Uptime:
         legs = {side: account.qty(LegKey(key.area, key.symbol, side)) for side in (True, False)}
         counted = {side: money.realised.qty(side) for side in legs}
         residual = money.balance.residual
-        truth = self._soak.truth.runs[bot.exchange.gte.run]
-        differs = money.pnl_difference and not truth.slack  # no row told the price of a taker
-        if abs(residual) < 2 * PRINTED and counted == legs and not differs:
+        is_sound = abs(residual) < 2 * PRINTED and counted == legs and not money.pnl_difference
+        if is_sound or self._soak.truth.runs[bot.exchange.gte.run].slack:
             self._unexplained_since = None
             return
         self._unexplained_since = self._unexplained_since or self._now()
