@@ -30,16 +30,20 @@ def start_prices(
     """Return the start prices: one tick inside the market, or stepped back to keep `min_spread`.
 
     `bid` and `ask` are the best prices without own orders. Where the own best order is at one of
-    them, that price is the start. No start is at or through the other side, or through the other
-    start.
+    them, it does not step inside. No start is at or through the other side, or through the other
+    start. Orders at their start prices do not change these, whichever of them rest: else a ladder
+    that rests in part would be laid anew at each tick.
     """
-    buy = bid if highest_buy == bid else bid + tick
-    sell = ask if lowest_sell == ask else ask - tick
+    buy, sell = bid + tick, ask - tick
     if buy >= sell:
         buy, sell = bid, ask
     if buy * (1 + min_spread) > sell:
         buy *= 1 - min_spread / 2
         sell *= 1 + min_spread / 2
+    if highest_buy == bid:
+        buy = min(buy, bid)
+    if lowest_sell == ask:
+        sell = max(sell, ask)
     return Start(buy=buy, sell=sell)
 
 

@@ -1,5 +1,12 @@
 """The default ladder, to the tick, as the sample run of 2020-02-01 printed it."""
 
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_maker.decimals import to_grid
 from market_maker.settings import defaults
 from market_maker.strategy import ladder
 
@@ -57,3 +64,24 @@ def test_a_market_too_tight_to_step_inside_is_joined_at_its_best_prices() -> Non
     assert (one_tick.buy, one_tick.sell) == (8490.0, 8490.5)
     two_ticks = start(bid=8490.0, ask=8491.0, min_spread=0.0)
     assert (two_ticks.buy, two_ticks.sell) == (8490.0, 8491.0)
+
+
+def first_prices(bid: float, spread: int, min_spread: float, **own: float | None) -> list[float]:
+    """Return the prices of level 1, on the grid, in a market so many ticks wide."""
+    found = start(bid=bid, ask=bid + spread * TICK, min_spread=min_spread, **own)
+    return [float(to_grid(each, Decimal("0.5"))) for each in (found.buy, found.sell)]
+
+
+@pytest.mark.parametrize("rests", ["highest_buy", "lowest_sell", "both"])
+@given(
+    bid=st.integers(200, 20_000).map(lambda ticks: ticks * TICK),
+    spread=st.integers(1, 12),
+    min_spread=st.floats(0, 0.05),
+)
+def test_a_ladder_of_which_a_part_rests_is_wanted_where_it_rests(
+    rests: str, bid: float, spread: int, min_spread: float
+) -> None:
+    wanted = first_prices(bid, spread, min_spread)
+    own = dict(zip(("highest_buy", "lowest_sell"), wanted, strict=True))
+    resting = own if rests == "both" else {rests: own[rests]}
+    assert first_prices(bid, spread, min_spread, **resting) == wanted
