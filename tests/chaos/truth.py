@@ -58,6 +58,7 @@ class Trades:
     paid: Decimal = ZERO
     """Worth bought less worth sold, before fees."""
     turnover: Decimal = ZERO
+    fees: Decimal = ZERO
     slack: Decimal = ZERO
     """By how much the prices of takers' fills differ from those of their orders."""
     at: deque[tuple[int, bool]] = field(default_factory=lambda: deque(maxlen=6_000))
@@ -122,6 +123,10 @@ class Truth:
             found.append(legs.less(unknown))
         return found
 
+    def profit_after_fees(self, run: str) -> Decimal:
+        """Return the same after fees, those in coins of a pair valued at the price of the fill."""
+        return self.profit(run) - self.runs[run].fees
+
     def profit(self, run: str) -> Decimal:
         """Return the profit of a run before fees at the index price, in the area's coin."""
         return self._profit(self.runs[run])
@@ -153,17 +158,18 @@ class Truth:
             change = -qty if order.close else qty
             self._by_others(Legs(change, ZERO) if is_long else Legs(ZERO, change), now)
         worth, sign = self._shape.worth(qty, price), 1 if order.side is Side.BUY else -1
+        fee = MAKER_FEE if maker else TAKER_FEE
         for trades in sums:
             trades.fills += 1
             trades.paid += sign * worth
             trades.turnover += worth
+            trades.fees += worth * fee
             trades.slack += abs(worth - self._shape.worth(qty, order.price))
             trades.at.append((now, maker))
             if order.side is Side.BUY:
                 trades.bought += qty
             else:
                 trades.sold += qty
-        fee = MAKER_FEE if maker else TAKER_FEE
         if self._shape.key.kind != CONTRACT and order.side is Side.BUY:
             self._fees[order.instrument.base] += qty * fee
         else:

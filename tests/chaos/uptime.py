@@ -173,7 +173,7 @@ class Uptime:
         if self._soak.is_dry():  # it looks at its virtual profit
             return
         limits = self._soak.in_force.lately("MAX_LOSS")
-        profit = self._soak.truth.profit(bot.exchange.gte.run)
+        profit = self._soak.truth.profit_after_fees(bot.exchange.gte.run)
         is_over = all(limits) and profit < -Decimal(str(max(limits))) * SPARE
         if not is_over or bot.control.halt_reason or self._soak.calm_for() < RECOVERED:
             self._loss_since = None
@@ -190,7 +190,7 @@ class Uptime:
             return
         in_force, truth, now = self._soak.in_force, self._soak.truth, self._world.timeline.true_ms()
         fills = sum(now - at < 65_000 for at, _ in truth.own.at)
-        loss = -truth.profit(bot.exchange.gte.run) * SPARE
+        loss = -truth.profit_after_fees(bot.exchange.gte.run) * SPARE
         limits = [value for value in in_force.lately("MAX_LOSS") if value]
         if "MAX_FILLS" in reason and fills > min(in_force.lately("MAX_FILLS")):
             return
