@@ -87,8 +87,7 @@ def balances_of_run(report: Report) -> Iterator[str]:
 
 def _doubt(report: Report) -> str:
     """Return what is not explained, and whether the position is."""
-    details = {row["detail"] for row in report.unexplained if row["detail"]}
-    more = f" ({'; '.join(sorted(details))})" if details else ""
+    more = f" ({'; '.join(report.unexplained)})" if report.unexplained else ""
     symbol = report.run["symbol"]
     if not report.is_contract:
         return f"nothing explains a part{more}"

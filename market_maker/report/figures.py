@@ -67,8 +67,8 @@ class Report:
     """The last row of `balances`, of the area."""
     base_balance: Row | None
     """The same of the base currency of a pair."""
-    unexplained: list[Row]
-    """The rows of `payments` that nothing explains."""
+    unexplained: list[str]
+    """What is known of the changes of the balance that nothing explains."""
     has_unexplained_position: bool
     """Whether the position has changed without any fill."""
     inventory: Inventory | None
@@ -181,7 +181,9 @@ def report_from(facts: Facts) -> Report:
         drawdown=drawdown_of(facts.ticks, is_restart=bool(row["is_restart"])),
         balance=run.last("balances", where="coalesce(currency, '') = ''"),
         base_balance=run.last("balances", where="currency != ''"),
-        unexplained=[each for each in payments if each["kind"] == "unexplained"],
+        unexplained=sorted(
+            {each["detail"] for each in payments if each["kind"] == "unexplained"} - {""}
+        ),
         has_unexplained_position=any(each["model"] == "unexplained" for each in beside),
         inventory=inventory_of(positions, end_ms) if is_known else None,
         uptimes=uptimes_of(facts.quoted, facts.spans, run.mids(LOOK_MS)),
