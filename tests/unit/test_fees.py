@@ -178,6 +178,47 @@ def test_a_balance_of_before_is_not_compared_again() -> None:
     assert (step.amount, ledger.total, ledger.residual) == (1, 11, 0)
 
 
+@pytest.mark.parametrize(
+    ("moved", "kind", "booked_at"),
+    [
+        ("-0.25", "transfer", 24),
+        ("-0.2500009", "transfer", 24),
+        ("-0.25001", "unexplained", 24),
+        ("0.25", "unexplained", 24),
+        ("0", "unexplained", 24),
+        (None, "unexplained", 50),
+    ],
+)
+def test_a_step_is_a_transfer_where_other_wallets_have_moved_as_much_the_other_way(
+    moved: str | None, kind: str, booked_at: int
+) -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    booked = []
+    for now in range(20, 60):
+        others = None if moved is None else D(moved)
+        if step := ledger.see(D("10.25"), now, Explained(), others):
+            booked.append((now, step.kind.value))
+    assert booked == [(booked_at, kind)]
+    assert abs(ledger.residual) < D("0.000002")
+
+
+@pytest.mark.parametrize(("shown_at", "lost"), [(20, "-0.4"), (23, "-0.4"), (20, "0")])
+def test_what_a_liquidation_has_cost_is_booked_once_the_balance_shows_it(
+    shown_at: int, lost: str
+) -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.expect_liquidation(20)
+    steps = [
+        ledger.see(D(10) + (D(lost) if now >= shown_at else 0), now, Explained())
+        for now in range(20, 50)
+    ]
+    (found,) = [step for step in steps if step]
+    assert (found.kind, found.amount) == (StepKind.LIQUIDATION, D(lost))
+    assert ledger.residual == 0
+
+
 @pytest.mark.parametrize("is_long", [True, False])
 def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))
