@@ -33,7 +33,7 @@ class StepKind(StrEnum):
 
     FUNDING = "funding"
     LIQUIDATION = "liquidation"
-    """What a liquidated leg has cost beyond what it had lost at the mark: its margin."""
+    """What a liquidated leg has lost beyond what it had at the mark: its margin. Below zero."""
     TRANSFERRED = "transfer"
     """Another wallet of the user has moved the opposite way."""
     UNEXPLAINED = "unexplained"
@@ -128,7 +128,7 @@ class BalanceLedger:
         self.fills = Explained(*(so_far - then for so_far, then in zip(fills, first, strict=True)))
         self.residual = self.change - self.explained
         if self._liquidated_at is not None:
-            return self._liquidation(at, self._liquidated_at)
+            return self._liquidation(at, self._liquidated_at, moved)
         if self._due:
             return self._funding(at)
         if abs(self.residual) < STEP:
@@ -146,14 +146,22 @@ class BalanceLedger:
         """Return whether the residual has stayed the same for a while."""
         return self._has_lasted(at) or abs(self.residual) < STEP
 
-    def _liquidation(self, at: float, since: float) -> Step | None:
-        """Book what a liquidated leg has cost once the balance shows it."""
+    def _liquidation(self, at: float, since: float, moved: Decimal | None) -> Step | None:
+        """Book what a liquidated leg has lost once the balance shows it; a transfer first.
+
+        Who sees a liquidation coming transfers margin.
+        """
         if at < since + LASTING_SECONDS or not self._has_settled(at):
             return None
         if abs(self.residual) < STEP and at < since + FUNDING_SECONDS:
             return None
+        if moved is None and at < since + WALLETS_SECONDS:
+            return None
+        if moved:
+            return self._book(StepKind.TRANSFERRED, -moved)
         self._liquidated_at = None
-        return self._book(StepKind.LIQUIDATION, self.residual)
+        kind = StepKind.LIQUIDATION if self.residual < STEP else StepKind.UNEXPLAINED
+        return self._book(kind, self.residual)
 
     def _funding(self, at: float) -> Step | None:
         """Book the funding that is due once the balance agrees with it, or its opposite."""

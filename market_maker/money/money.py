@@ -52,7 +52,7 @@ class Money:
         """Of a pair, that of its base currency."""
         self.doubt = ""
         """Why profit and value cannot be trusted; empty while the venue's rows agree with ours."""
-        self.by_hand = FeeLedger()
+        self.fees_by_hand = FeeLedger()
         """The fees of orders in this symbol that are not of this run."""
         self.unrealised: Decimal | None = None
         """Of both legs at the venue's mark, by our costs; None while it is not known."""
@@ -76,7 +76,7 @@ class Money:
 
     @property
     def liquidation(self) -> Decimal:
-        """What liquidations have changed the balance by in this run: below zero."""
+        """What liquidations have changed the balance by in this run; below zero: lost."""
         return self._earlier[StepKind.LIQUIDATION] + self.balance.steps[StepKind.LIQUIDATION]
 
     def book(self, fill: Fill, instrument: Instrument | None) -> Booked | None:
@@ -93,13 +93,13 @@ class Money:
     def book_by_hand(self, fill: Fill, instrument: Instrument) -> Booked:
         """Book a fill of an order in this symbol that is not of this run, once.
 
-        It explains balance and legs, and is no profit of the run. Whoever takes what the book has
-        may ask for any price.
+        It explains balance and legs. It is no profit of the run; but what it closes of the run's
+        own position is closed at its price. Whoever takes what the book has may ask for any price.
         """
         worth = value_of_fill(fill, instrument, near=instrument.mark_price)
-        self.realised.book(fill, worth, by_hand=True)
-        self.by_hand.rates = self.fees.rates
-        fee, currency = self.by_hand.book(fill, worth, instrument)
+        self.trades.seize(*self.realised.book_by_hand(fill, worth).own_part)
+        self.fees_by_hand.rates = self.fees.rates
+        fee, currency = self.fees_by_hand.book(fill, worth, instrument)
         return Booked(_price(instrument, fill.qty, worth), fee, currency)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
@@ -135,7 +135,7 @@ class Money:
             due = (-value(instrument, net, mark) * rate for mark in marks)
             self.balance.predict(tuple(each for each in due if each), now)
         earned = self.realised.total if instrument.is_contract else -self.trades.paid
-        by_hand = self.realised.by_hand - self.by_hand.paid
+        by_hand = self.realised.by_hand - self.fees_by_hand.paid
         balances: list[tuple[BalanceLedger, Margin | Fund, Explained]]
         balances = [(self.balance, snapshot.margin, Explained(earned, self.fees.paid, by_hand))]
         if not instrument.is_contract and (base := snapshot.funds.get(Side.SELL)):
@@ -167,8 +167,8 @@ class Money:
                 found.append(
                     (each, StepKind.LIQUIDATION if is_liquidated else StepKind.UNEXPLAINED)
                 )
+                self.trades.seize(*each.own_part)
                 if is_liquidated:
-                    self.trades.seize(each.signed, each.worth)
                     self.balance.expect_liquidation(now)
         if not self.position.has_mismatch():
             self._mark = instrument.mark_price or self._mark

@@ -18,11 +18,11 @@ class ProfitLedger:
         self.paid = ZERO
         """Value bought less value sold, in the settlement currency."""
         self.seized = ZERO
-        """Contracts that were liquidated; below zero those of a long leg."""
+        """Own contracts that no own fill has closed: by hand, liquidated; below zero long ones."""
 
     @property
     def net(self) -> Decimal:
-        """Quantity bought less quantity sold, and what is left of it after a liquidation."""
+        """Quantity bought less quantity sold, less what has gone without an own fill."""
         return self.bought - self.sold + self.seized
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
@@ -35,7 +35,7 @@ class ProfitLedger:
         self.paid += fill.side.sign * value_of_fill(fill, instrument)
 
     def seize(self, qty: Decimal, worth: Decimal) -> None:
-        """Take liquidated contracts (below zero: long ones) out, at this worth."""
+        """Take own contracts out (below zero: long ones), at this worth above zero."""
         self.seized += qty
         self.paid += worth if qty > 0 else -worth
 

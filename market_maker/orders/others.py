@@ -1,7 +1,7 @@
 """What orders of the account that are not of this run have filled in its symbol."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from market_maker.models import ZERO, Fill, OpenOrder
@@ -23,8 +23,12 @@ class Others:
         self._floor: int | None = None
         """The highest order_id when fills began to count; None before that."""
 
-    def begin(self, highest_id: int) -> None:
-        """Let fills count from now on; an order up to this number may have filled before."""
+    def begin(self, rows: Sequence[OpenOrder], highest_id: int) -> None:
+        """Let fills count from now on: since these rows, or of an order with a higher order_id.
+
+        An older one that is not among the rows may have filled before.
+        """
+        self._known |= {row.order_id: row for row in rows}
         self._floor = highest_id
 
     def see(self, row: OpenOrder, arrival: int) -> None:

@@ -69,7 +69,8 @@ class Reconciler:
         for row in newest:
             self._tracker.record_id(row.order_id)
         rows = self._gte.query_orders()
-        self.others.begin(max((id_number(row.order_id) for row in newest + rows), default=0))
+        highest = max((id_number(row.order_id) for row in newest + rows), default=0)
+        self.others.begin(newest + rows, highest)
         named = {row.order_id for row in rows if is_ours(row.client_oid, self._tracker.prefix)}
         noted, _ = claimed(rows, notes)
         ours = [row for row in rows if row.order_id in named | noted]

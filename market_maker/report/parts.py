@@ -1,6 +1,6 @@
 """How a run's profit divides into parts, and what it held meanwhile."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
@@ -25,11 +25,12 @@ class Profit:
     fees: Decimal
     funding: Decimal
     liquidation: Decimal
-    """What liquidations have cost beyond what the position had lost at the mark by then."""
+    """What liquidations have taken beyond what the position had lost at the mark; below zero."""
     inherited: Decimal
     """What the position that was there at the start has gained since."""
     by_hand: Decimal
-    """What fills of orders that are not of the run have earned, after fees."""
+    """What fills of orders that are not of the run have earned, after fees. What they close of the
+    run's own position is closed at their price, and earns nothing here."""
     unexplained: Decimal
     """Changes of position and balance that nothing explains."""
     transfers: Decimal
@@ -87,25 +88,57 @@ def profit_of(
     sums = dict.fromkeys(("funding", "transfer", *BESIDE), ZERO)
     for row in payments:
         sums[row["kind"]] += row["amount"] * _worth(run, row["currency"] or "", mark)
-    for row in beside:
-        gained = gain(sign_of(row) * row["qty"], row["price"], mark, face) if row["price"] else ZERO
-        if row["model"] == "liquidation":  # from then on the position is no longer there
-            inventory += gained
-        else:
-            sums[row["model"]] += gained - _fee(run, row, mark)
     held = (run["long"] or ZERO) - (run["short"] or ZERO)
+    inherited = gain(held, run["mark"] or mark, mark, face) if face else ZERO
+    for row, own in with_own_parts(run, fills, beside):
+        signed, price = sign_of(row) * row["qty"], row["price"]
+        if price:
+            gone = gain(sign_of(row) * own, price, mark, face)  # no longer in the run's hands
+            inventory += gone
+            rest = gain(signed, price, mark, face) - gone
+            if row["model"] == "liquidation":
+                inherited += rest
+            else:
+                sums[row["model"]] += rest
+        sums["by hand"] -= _fee(run, row, mark)
     return Profit(
         spread=spread,
         inventory=inventory,
         fees=-sum((_fee(run, fill, mark) for fill in fills if fill["price"]), ZERO),
         funding=sums["funding"],
         liquidation=sums["liquidation"],
-        inherited=gain(held, run["mark"] or mark, mark, face) if face else ZERO,
+        inherited=inherited,
         by_hand=sums["by hand"],
         unexplained=sums["unexplained"],
         transfers=sums["transfer"],
         without_mid=without_mid,
     )
+
+
+def with_own_parts(
+    run: Row, fills: Sequence[Row], beside: Iterable[Row]
+) -> Iterator[tuple[Row, Decimal]]:
+    """Yield each row of `beside` with how much it has closed of what own fills had opened.
+
+    As `money.realised` counts: own fills close their own first, all else what is not own.
+    """
+    qty = {"long": run["long"] or ZERO, "short": run["short"] or ZERO}
+    own = {"long": ZERO, "short": ZERO}
+    rows = sorted([*fills, *beside], key=lambda row: row["time_ms"])
+    for row in rows:
+        leg = "long" if (row["side"] == "Buy") is not bool(row["close"]) else "short"
+        is_own, gone = row["model"] not in BESIDE, ZERO
+        if not row["close"]:
+            qty[leg] += row["qty"]
+            own[leg] += row["qty"] if is_own else ZERO
+        else:
+            closed = min(row["qty"], qty[leg])
+            others = ZERO if is_own else qty[leg] - own[leg]
+            gone = min(max(closed - others, ZERO), own[leg])
+            qty[leg] -= closed
+            own[leg] -= gone
+        if not is_own:
+            yield row, gone
 
 
 def _fee(run: Row, fill: Row, mark: Decimal) -> Decimal:

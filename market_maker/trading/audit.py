@@ -51,7 +51,8 @@ class Audit:
     def look(self, snapshot: Snapshot, on_change: Callable[[], None]) -> None:
         """Compare once; `on_change` is called when that has changed the money of the run."""
         money, instrument = self._money, snapshot.instrument
-        for fill in self._orders.take_fills_of_others():
+        by_hand = self._orders.take_fills_of_others()
+        for fill in by_hand:
             booked = money.book_by_hand(fill, instrument)
             _log_by_hand(fill, booked)
             self._records.fill(fill, booked, BY_HAND)
@@ -67,6 +68,9 @@ class Audit:
         self._records.balance(money, steps)
         for step in steps:
             _log_step(step)
+            if step.kind is StepKind.TRANSFERRED:
+                self._wallets.settle()
+        if steps or found.unseen or by_hand:
             on_change()
         if money.pnl_difference and money.pnl_difference != self._shown_difference:
             logger.warning("Unrealised profit is not as the venue's: %s.", money.pnl_difference)

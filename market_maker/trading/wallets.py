@@ -18,7 +18,7 @@ FIRST_AFTER = 15.0
 """Seconds after the start until the first look: the first quotes do not wait for it."""
 LOOK_EVERY = 600.0
 """Seconds between two looks while no balance changes for no reason."""
-LAG_SECONDS = 20.0
+WALLET_LAG_SECONDS = 20.0
 """So long before a step is seen the wallets may have moved: where balances are read by REST."""
 SEEN_SECONDS = 2.0
 """So long a step must be seen: most are gone with the next row."""
@@ -33,6 +33,8 @@ class _Look:
     begun: float
     left: list[Callable[[], list[Margin]]]
     """What is still to be read."""
+    is_settled: bool = False
+    """Whether what had moved by then is booked."""
     totals: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
 
@@ -61,7 +63,7 @@ class Wallets:
             if now < self._due and not is_wanted:
                 return
             self._due = now + LOOK_EVERY
-            self._look = _Look(now, [self._funding, self._trading])
+            self._look = _Look(now, [self._funding_account, self._trading_account])
         read = self._look.left.pop()
         try:
             rows = read()
@@ -87,18 +89,24 @@ class Wallets:
         after = self._after(step_since)
         if not after:
             return None
-        before = [look for look in self._looks if look.begun < step_since - LAG_SECONDS]
+        known = step_since - WALLET_LAG_SECONDS
+        before = [look for look in self._looks if look.is_settled or look.begun < known]
         if not before:
             return {}
         names = after.totals | before[-1].totals
         return {name: after.totals[name] - before[-1].totals[name] for name in names}
 
+    def settle(self) -> None:
+        """Note that what has moved up to the latest look is booked: later steps count from it."""
+        if self._looks:
+            self._looks[-1].is_settled = True
+
     def _after(self, step_since: float) -> _Look | None:
         """Return the first complete look that began after a step was seen."""
         return next((look for look in self._looks if look.begun >= step_since), None)
 
-    def _funding(self) -> list[Margin]:
+    def _funding_account(self) -> list[Margin]:
         return self._gte.fund_query("")
 
-    def _trading(self) -> list[Margin]:
+    def _trading_account(self) -> list[Margin]:
         return self._gte.account_query("", other=True)

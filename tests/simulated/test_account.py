@@ -293,6 +293,95 @@ def test_a_liquidation_is_a_term_of_its_own(side: str, tmp_path: Path) -> None:
     assert "  liquidation" in in_text(report)
 
 
+def sold_out(world: World) -> None:
+    """Let what the run holds short be bought back by hand."""
+    account = world.exchange.ledger.accounts[OWNER]
+    leg = account.leg(LegKey("BTC", "BTC_USD", False))
+    for order in world.orders():
+        if order.close:
+            world.venue_cancels(order)
+    trade(world, "buy", leg.qty, close=True)
+
+
+def test_what_is_closed_by_hand_gains_nothing_any_more(tmp_path: Path) -> None:
+    """Not for MAX_LOSS, and not in the report."""
+    world = recorded(World(ORDER_PAIRS=1, ORDER_START_SIZE=900, LOOP_INTERVAL=1), tmp_path)
+    world.timeline.every(2, lambda: world.index(str(world.exchange.listing(BTC_USD).index)))
+    truth = Truth(world, CONTRACT)
+    bot = world.start()
+    world.run(10)
+    world.take("buy", "8539.5", 50_000)
+    world.run(5)
+    assert world.position() == (0, 900)
+    trade(world, "sell", 100)  # so that the leg is not the run's alone
+    world.run(5)
+    settings.MAX_ORDER_QTY = 1e-12
+    world.run(10)
+    sold_out(world)
+    world.run(60)
+    assert world.position() == (0, 0)
+    profits = []
+    for price in ("8494", "8300"):
+        world.index(price)
+        world.run(5)
+        snapshot = bot.exchange.snapshot()
+        profits.append(money_of(world).profit(snapshot.instrument, Decimal(price)))
+    assert abs(profits[0] - profits[1]) < UNIT / 100
+    bot.control.stop("the test is over")
+    bot.exit()
+    report = report_of(last_run(world))
+    assert report.profit
+    assert abs(report.profit.total - profits[1]) < UNIT
+    equity = report.profit.total + report.profit.beside
+    assert abs(equity - truth.profit(Decimal(8300))) < 3 * UNIT
+    assert report.net == 0
+
+
+def test_margin_that_is_transferred_before_a_liquidation_is_no_gain_of_it() -> None:
+    world = World(ORDER_PAIRS=1, ORDER_START_SIZE=5000, LOOP_INTERVAL=1)
+    world.exchange.change_leverage(
+        OWNER, Contract("BTC", "BTC_USD"), mode=Mode.ISOLATED, long=True, leverage=Decimal(20)
+    )
+    world.timeline.every(2, lambda: world.index(str(world.exchange.listing(BTC_USD).index)))
+    world.start()
+    world.run(60)
+    world.take("sell", "8448", 50_000)
+    world.run(20)
+    assert world.position() == (5000, 0)
+    for price in (8400, 8300, 8200, 8150):
+        world.index(str(price))
+        world.run(2)
+    world.exchange.transfer(
+        OWNER, "BTC", source=Wallet.FUNDING, target=Wallet.CONTRACT, amount=Decimal("0.5")
+    )
+    world.run(1)
+    for price in (8080, 8040, 8000):
+        world.index(str(price))
+        world.run(1)
+    assert world.report.liquidations == 1
+    world.run(120)
+    steps = money_of(world).balance.steps
+    assert steps[StepKind.TRANSFERRED] == Decimal("0.5")
+    assert -Decimal("0.1") < steps[StepKind.LIQUIDATION] < 0
+    assert steps[StepKind.UNEXPLAINED] == 0
+
+
+def test_several_transfers_within_seconds_are_each_named() -> None:
+    world = World(still=False, **MARKETS[CONTRACT])
+    Lively(world, CONTRACT)
+    world.start()
+    world.run(60)
+    for _ in range(4):
+        world.exchange.transfer(
+            OWNER, "BTC", source=Wallet.FUNDING, target=Wallet.CONTRACT, amount=Decimal("0.1")
+        )
+        world.run(17)
+    world.run(60)
+    steps = money_of(world).balance.steps
+    assert steps[StepKind.TRANSFERRED] == Decimal("0.4")
+    assert steps[StepKind.UNEXPLAINED] == 0
+
+
 def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
     log: pytest.LogCaptureFixture,
 ) -> None:

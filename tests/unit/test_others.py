@@ -33,7 +33,7 @@ def told(*rows: OpenOrder, others: Others | None = None) -> list[Decimal]:
 
 def begun() -> Others:
     others = Others()
-    others.begin(BEGUN)
+    others.begin([], BEGUN)
     return others
 
 
@@ -47,10 +47,16 @@ def test_what_an_order_of_before_had_filled_when_it_is_seen_first_does_not_count
     assert told(row(99, 35), others=others) == [15]
 
 
+def test_an_order_that_rested_at_the_start_counts_from_its_row_of_then() -> None:
+    others = Others()
+    others.begin([row(99, 0), row(98, 20)], BEGUN)
+    assert told(row(99, 20), row(98, 50), others=others) == [20, 30]
+
+
 def test_nothing_is_told_before_the_run_has_begun() -> None:
     others = Others()
     assert told(row(101, 20), others=others) == []
-    others.begin(BEGUN)
+    others.begin([], BEGUN)
     assert told(others=others) == [20]
 
 

@@ -49,7 +49,11 @@ prices = st.integers(14_000, 20_000).map(lambda ticks: D(ticks) / 2)
 
 def fill(side: str, qty: str, price: str, **about: Any) -> dict[str, Any]:
     found = {"side": side, "qty": D(qty), "price": D(price), "fee": D(0), "fee_currency": "BTC"}
-    return found | {"bid": None, "ask": None, "time_ms": 0, "level": 1, "model": ""} | about
+    return (
+        found
+        | {"bid": None, "ask": None, "time_ms": 0, "level": 1, "model": "", "close": 0}
+        | about
+    )
 
 
 @pytest.mark.parametrize(
