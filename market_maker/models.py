@@ -178,7 +178,7 @@ class OpenOrder(OrderRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """An increase of the filled quantity of an own order.
+    """An increase of the filled quantity of an order: an own one, but for `orders.others`.
 
     The venue shows no price of a fill, only the average price of its order (design: The wire).
     """

@@ -2,7 +2,8 @@
 
     change = realised + fees + by hand + funding + liquidation + transfer + unexplained + residual
 
-The venue prints balances cut to 1e-6, so the residual of a sound account is below that.
+All are received; below zero: paid. The venue prints balances cut to 1e-6, so two of them together
+are off by less than STEP.
 """
 
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ class BalanceLedger:
     def explained(self) -> Decimal:
         """All that is known to have changed the balance; with the residual it is the change."""
         return self.fills.total + sum(self.steps.values())
+
+    def parts(self) -> dict[str, Decimal]:
+        """Return what explains the change, by name; below zero it was paid or lost."""
+        realised, fees, by_hand = self.fills
+        by_fills = {"realised": realised, "fees": -fees, "by hand": by_hand}
+        return by_fills | {kind.value: amount for kind, amount in self.steps.items()}
 
     @property
     def step_since(self) -> float | None:

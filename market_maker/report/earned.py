@@ -62,8 +62,8 @@ def balances_of_run(report: Report) -> Iterator[str]:
     for row in (report.balance, report.base_balance):
         if not row:
             continue
-        names = (*ALWAYS[:3], "by_hand", "liquidation", "transfers", ALWAYS[3])
-        parts = {name: row[name] or Decimal(0) for name in names}
+        names = ("realised", "fees", "by_hand", "funding", "liquidation", "transfers")
+        parts = {name: row[name] or Decimal(0) for name in (*names, "unexplained")}
         change, at = sum(parts.values()) + row["residual"], when(row["time_ms"])
         currency = row["currency"] or report.run["area"]
         yield f"Balance    {row['total']:f} {currency} at {at}, {change:+.6f} in this run ="

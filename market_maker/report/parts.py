@@ -23,7 +23,9 @@ class Profit:
     inventory: Decimal
     """What the mid has moved since, up to the mark at the end, in favour of what was filled."""
     fees: Decimal
+    """Of own fills; below zero: paid."""
     funding: Decimal
+    """Received; below zero: paid."""
     liquidation: Decimal
     """What liquidations have taken beyond what the position had lost at the mark; below zero."""
     inherited: Decimal

@@ -175,16 +175,15 @@ class Records:
             journal.put("payments", plain_row, now, *booked)
         base = self._gte.symbol.partition("/")[0]
         for name, found in (("", money.balance), (base, money.base)):
-            fills, booked_as = found.fills, found.steps
-            amounts = (
-                *(found.total, fills.realised, -fills.fees, booked_as[StepKind.FUNDING]),
-                *(booked_as[StepKind.UNEXPLAINED], found.residual),
-            )
-            more = fills.by_hand, booked_as[StepKind.LIQUIDATION], booked_as[StepKind.TRANSFERRED]
-            if found.total is not None and (*amounts, *more) != self._balances.get(name):
-                self._balances[name] = (*amounts, *more)
-                open_now = None if name else money.unrealised
-                journal.put("balances", plain_row, now, *amounts, name, *more, open_now)
+            parts = found.parts()
+            amounts = (found.total, found.residual, *parts.values())
+            if found.total is not None and amounts != self._balances.get(name):
+                self._balances[name] = amounts
+                first = [parts[each] for each in ("realised", "fees", "funding", "unexplained")]
+                later = [parts[each] for each in ("by hand", "liquidation", "transfer")]
+                gained = None if name else money.unrealised
+                row = (found.total, *first, found.residual, name, *later, gained)
+                journal.put("balances", plain_row, now, *row)
 
     # --- inside ---------------------------------------------------------------------------------
 

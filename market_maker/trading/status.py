@@ -8,7 +8,7 @@ from decimal import Decimal
 from market_maker.clock import Clock
 from market_maker.decimals import plain, to_grid
 from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Position, Snapshot
-from market_maker.money import Money, StepKind, value
+from market_maker.money import Money, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 
@@ -136,11 +136,8 @@ def log_balance(money: Money) -> None:
     base = settings.SYMBOL.partition("/")[0]
     for found, currency in ((money.balance, settings.SETTLECURRENCY), (money.base, base)):
         if found.total is not None:
-            fills = found.fills
-            parts = {"realised": fills.realised, "fees": -fills.fees}
-            parts |= {"by hand": fills.by_hand} if fills.by_hand else {}
-            always = (StepKind.FUNDING, StepKind.UNEXPLAINED)
-            parts |= {kind: each for kind, each in found.steps.items() if each or kind in always}
+            usual = ("realised", "fees", "funding", "unexplained")
+            parts = {name: each for name, each in found.parts().items() if each or name in usual}
             logger.info(
                 "Balance: %.6f %s, %+.6f = %s, residual %+.7f.",
                 *(found.total, currency, found.change),
