@@ -8,7 +8,7 @@ from market_maker.decimals import plain
 from market_maker.report.figures import Report
 from market_maker.report.text import in_json
 
-PARTS = ("total", "spread", "inventory", "fees", "funding")
+PARTS = ("total", "spread", "inventory", "fees", "funding", "liquidation")
 
 
 def range_text(reports: Sequence[Report]) -> str:
@@ -22,6 +22,8 @@ def range_text(reports: Sequence[Report]) -> str:
         lines.append(_row(name, [getattr(report, name) for report in reports]))
     for part in PARTS:
         amounts = [getattr(report.profit, part, None) for report in reports]
+        if part == "liquidation" and not any(amounts):
+            continue
         lines.append(_row("profit" if part == "total" else f"  {part}", amounts, digits=8))
     currency = reports[0].run["area"]
     words = f"Profit in {currency}. More fills are not more profit: the truth may lie either way."

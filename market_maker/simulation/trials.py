@@ -164,7 +164,7 @@ def _is_of_the_machine(error: Exception) -> bool:
 def _figures(report: Report) -> dict[str, Any]:
     """Return the figures of a result; money and quantities as text of exact decimals."""
     profit, drawdown, both = report.profit, report.drawdown, report.uptimes.get("")
-    parts = ("total", "spread", "inventory", "fees", "funding")
+    parts = ("total", "spread", "inventory", "fees", "funding", "liquidation")
     return {
         "fills": report.fills,
         "bought": plain(report.bought),
