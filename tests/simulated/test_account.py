@@ -95,7 +95,7 @@ def transferred(world: World) -> None:
     ):
         moved = Decimal(amount)
         world.exchange.transfer(OWNER, "BTC", source=source, target=target, amount=moved)
-        world.run(70)
+        world.run(25)
 
 
 def deposited(world: World) -> None:
@@ -127,9 +127,8 @@ def ran(
     bot = world.start()
     world.run(50)
     act(world)
-    world.run(90)
+    world.run(40)
     market_stands_still(world)
-    world.run(30)
     found = money_of(world).balance
     bot.control.stop("the test is over")
     bot.exit()
@@ -150,7 +149,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("mode", ["net", "hedge"])
+@pytest.mark.parametrize("mode", ["net", pytest.param("hedge", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CASES)
 def test_the_parts_of_the_profit_sum_to_the_change_of_the_equity(
     name: str, mode: str, tmp_path: Path
@@ -198,7 +197,7 @@ def test_a_transfer_is_no_profit_and_is_named(
 
 
 @pytest.mark.parametrize("asset", ["BTC", "USDT"])
-@pytest.mark.parametrize("seconds", [40, 700])
+@pytest.mark.parametrize("seconds", [40, pytest.param(700, marks=pytest.mark.slow)])
 def test_a_transfer_of_either_currency_of_a_pair_is_named_in_that_currency(
     asset: str, seconds: int, log: pytest.LogCaptureFixture
 ) -> None:
