@@ -338,6 +338,15 @@ def test_orders_by_hand_that_share_a_client_oid_are_told_apart(tmp_path: Path) -
     lab.start(30)
     for qty in (300, 500, 200):
         lab.hand("buy", qty, client_oid="mine")
+        lab.world.run(45)
+    lab.end_sound()
+
+
+def test_orders_by_hand_twenty_seconds_apart_are_all_counted(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.start(30)
+    for qty in (300, 500, 200):
+        lab.hand("buy", qty)
         lab.world.run(20)
     lab.end_sound()
 
