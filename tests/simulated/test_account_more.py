@@ -280,7 +280,11 @@ def test_what_an_order_by_hand_fills_while_a_start_waits_counts_once(tmp_path: P
     lab = Lab(tmp_path)
     lab.start(30)
     lab.world.kill_bot()
-    lab.world.timeline.after(4, lambda: lab.world.foreign_order("buy", "8500", 5000))
+
+    def act() -> None:
+        lab.world.foreign_order("buy", "8500", 5000)
+
+    lab.world.timeline.after(4, act)
     lab.start(0)
     lab.begin()
     lab.world.run(60)
