@@ -137,7 +137,7 @@ class BalanceLedger:
         if self._liquidated_at is not None:
             return self._liquidation(at, self._liquidated_at, moved)
         if self._due:
-            return self._funding(at)
+            return self._funding(at, moved)
         if abs(self.residual) < STEP:
             self._step = None
         elif self._has_lasted(at):
@@ -170,12 +170,16 @@ class BalanceLedger:
         kind = StepKind.LIQUIDATION if self.residual < STEP else StepKind.UNEXPLAINED
         return self._book(kind, self.residual)
 
-    def _funding(self, at: float) -> Step | None:
-        """Book the funding that is due once the balance agrees with it, or its opposite."""
+    def _funding(self, at: float, moved: Decimal | None) -> Step | None:
+        """Book the funding that is due once the balance agrees with it, or its opposite.
+
+        With a transfer at the same time the balance agrees with both together.
+        """
         if at < self._due_at + LASTING_SECONDS or not self._has_settled(at):
             return None
         both = [*self._due, *(-each for each in self._due)]
-        nearest = min(both, key=lambda each: abs(self.residual - each))
+        alone = self.residual + (moved or ZERO)
+        nearest = min(both, key=lambda each: min(abs(self.residual - each), abs(alone - each)))
         detail = "" if nearest in self._due else "paid by the other side than expected"
         if abs(self.residual - nearest) < STEP:
             return self._book(StepKind.FUNDING, nearest, detail)
@@ -183,6 +187,10 @@ class BalanceLedger:
             return self._book(StepKind.FUNDING, self.residual, detail)
         if abs(self.residual) < STEP and at < self._due_at + FUNDING_SECONDS:
             return None
+        if moved is None and at < self._due_at + WALLETS_SECONDS:
+            return None
+        if moved and abs(self.residual + moved - nearest) <= NEAR * abs(nearest):
+            return self._book(StepKind.TRANSFERRED, -moved)
         self._due = ()
         return None
 
@@ -196,6 +204,8 @@ class BalanceLedger:
 
     def _book(self, kind: StepKind, amount: Decimal, detail: str = "") -> Step:
         self.steps[kind] += amount
-        self._due, self._step = (), None
+        self._step = None
+        if kind is StepKind.FUNDING:
+            self._due = ()
         self.residual -= amount
         return Step(kind, amount, detail)

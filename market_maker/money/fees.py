@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from market_maker.models import ZERO, Fill, Instrument, Side
+from market_maker.money.valuation import value
 
 PRINTED = Decimal("0.000001")
 """The step of the amounts that the venue prints, cut towards zero."""
@@ -50,11 +51,11 @@ class FeeLedger:
         """What is expected."""
         self._orders: OrderedDict[str, _OfOrder] = OrderedDict()
 
-    def book(self, fill: Fill, value: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
-        """Book the fee of a fill of this value; return it with its currency."""
+    def book(self, fill: Fill, worth: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
+        """Book the fee of a fill of this worth; return it with its currency."""
         is_base = not instrument.is_contract and fill.side is Side.BUY
-        so_far = self._orders.setdefault(fill.order.client_oid, _OfOrder())
-        basis = fill.qty if is_base else value
+        so_far = self._orders.setdefault(fill.order.client_oid, _before(fill, instrument))
+        basis = fill.qty if is_base else worth
         so_far.basis += basis
         total = self._total(so_far, basis, fill)
         fee, so_far.fee = total - so_far.fee, total
@@ -90,6 +91,16 @@ class FeeLedger:
                 f"{rate:.6%}; {first:.3%} was expected"
             )
         return printed
+
+
+def _before(fill: Fill, instrument: Instrument) -> _OfOrder:
+    """Return what an order had been charged before its first fill that is booked."""
+    order = fill.before
+    if not order.filled:
+        return _OfOrder()
+    is_base = not instrument.is_contract and fill.side is Side.BUY
+    worth = value(instrument, order.filled, order.avg_price or order.price)
+    return _OfOrder(order.filled if is_base else worth, abs(order.fee or ZERO))
 
 
 def _is_printed(total: Decimal, printed: Decimal) -> bool:

@@ -62,8 +62,8 @@ class Money:
         """Of each leg: its last row that was compared, how many have differed, and the mark."""
         self._earlier = dict.fromkeys((StepKind.FUNDING, StepKind.LIQUIDATION), ZERO)
         """What was booked in this run before its restart."""
-        self._before: Instrument | None = None
-        """The instrument when the balance was last looked at."""
+        self._before: tuple[Instrument, Decimal] | None = None
+        """The instrument, and the net position, when the balance was last compared."""
         self._has_begun = False
         """Whether the position of the beginning is known."""
         self._mark: Decimal | None = None
@@ -124,15 +124,15 @@ class Money:
         seconds of a steady clock.
         """
         instrument, before = snapshot.instrument, self._before
-        self._before = instrument
         unseen = self._see_legs(snapshot, now) if instrument.is_contract else []
         is_settled = not (instrument.is_contract and self.position.has_mismatch())
         if snapshot.margin is None or not is_settled:
             return Audited([], unseen)
-        if before and instrument.is_contract and _has_funded(before, instrument):
-            rate, net = before.funding_rate or ZERO, self.realised.net
-            marks = [each.mark_price for each in (before, instrument) if each.mark_price]
-            due = (-value(instrument, net, mark) * rate for mark in marks)
+        self._before = instrument, self.realised.net
+        if before and instrument.is_contract and _has_funded(before[0], instrument):
+            rate, nets = before[0].funding_rate or ZERO, {before[1], self.realised.net}
+            marks = [each.mark_price for each in (before[0], instrument) if each.mark_price]
+            due = (-value(instrument, net, mark) * rate for mark in marks for net in nets)
             self.balance.predict(tuple(each for each in due if each), now)
         earned = self.realised.total if instrument.is_contract else -self.trades.paid
         by_hand = self.realised.by_hand - self.fees_by_hand.paid
@@ -147,6 +147,11 @@ class Money:
             if step := ledger.see(shown.total, shown_at, explained, changed):
                 steps.append(replace(step, currency=shown.currency))
         return Audited(steps, unseen)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the position of the beginning is known: what filled before is in it."""
+        return self._has_begun
 
     def step_since(self) -> float | None:
         """Return since when a step of a balance is seen that is not booked; None if none is."""

@@ -58,6 +58,8 @@ class _LegLedger:
     """When the difference became nonzero."""
     last_matching: Leg = field(default_factory=Leg)
     """The leg when it last matched own fills."""
+    marks: tuple[Decimal, Decimal] | None = None
+    """The lowest and the highest mark seen since."""
     verified_qty: Decimal = ZERO
     """The quantity for which a missing row was last verified; 0: none, or rows have come since."""
     doubted: int = -1
@@ -136,14 +138,21 @@ class PositionLedger:
             views += [(long, ZERO) for long, _ in views]
         return Exposure.of(*views)
 
-    def see(self, shown: Position, now: float) -> None:
-        """Compare the position of the feed with own fills. The first one shown is the base."""
+    def see(self, shown: Position, now: float, mark: Decimal | None = None) -> None:
+        """Compare the position of the feed with own fills. The first one shown is the base.
+
+        `mark` is the venue's, if known.
+        """
         for line, leg in self._legs(shown):
             if line.base is None:
                 line.base = leg.qty - line.own
             difference = leg.qty - line.expected
+            if mark:
+                low, high = line.marks or (mark, mark)
+                line.marks = min(low, mark), max(high, mark)
             if not difference:
                 line.last_matching = leg
+                line.marks = (mark, mark) if mark else line.marks
             elif not line.difference:
                 line.mismatch_since = now
             if difference != line.difference:
@@ -173,7 +182,7 @@ class PositionLedger:
             for line in self._mismatched()
         )
 
-    def propose_base(self, shown: Position, mark: Decimal | None) -> list[Jump] | None:
+    def propose_base(self, shown: Position) -> list[Jump] | None:
         """Reset the base if the mismatch is the same as in the last proposal.
 
         Call it only for the snapshot of a new connection, after own orders were reconciled on it,
@@ -189,9 +198,7 @@ class PositionLedger:
         for line, leg in self._legs(shown):
             if line.difference:
                 is_long = line is self._long
-                liquidated = leg.qty == 0 and _was_near_liquidation(
-                    line.last_matching, mark, is_long
-                )
+                liquidated = leg.qty == 0 and _was_near_liquidation(line, is_long)
                 jumps.append(Jump(is_long, line.difference, liquidated))
                 line.base = leg.qty - line.own
                 line.difference, line.last_matching = ZERO, leg
@@ -234,13 +241,12 @@ def _change(fill: Fill) -> Decimal:
     return -fill.qty if fill.order.close else fill.qty
 
 
-def _was_near_liquidation(leg: Leg, mark: Decimal | None, is_long: bool) -> bool:
-    """Return whether the mark was near or beyond the liquidation price of a leg."""
-    price = leg.liquidation_price
-    if not price or mark is None:
+def _was_near_liquidation(line: _LegLedger, is_long: bool) -> bool:
+    """Return whether the mark was near or beyond the liquidation price since the leg matched."""
+    price = line.last_matching.liquidation_price
+    if not price or line.marks is None:
         return False
+    low, high = line.marks
     return (
-        mark <= price * (1 + NEAR_LIQUIDATION)
-        if is_long
-        else mark >= price * (1 - NEAR_LIQUIDATION)
+        low <= price * (1 + NEAR_LIQUIDATION) if is_long else high >= price * (1 - NEAR_LIQUIDATION)
     )

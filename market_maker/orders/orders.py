@@ -7,6 +7,7 @@ from decimal import Decimal
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
 from market_maker.control import Control
+from market_maker.errors import Fatal, RequestError
 from market_maker.gte import GTE
 from market_maker.models import ZERO, Fill, OpenOrder, OrderState, Side
 from market_maker.orders.dry import DryExecutor
@@ -50,6 +51,8 @@ class Orders:
         self._feed = feed
         self._clock = clock
         self._on_through = on_through
+        self._asked_epoch, self._asked_id = feed.epoch, ""
+        """The connection for which others' orders were asked for, and the highest id on it."""
         self.is_stalled = False
         """Whether a read has taken so long that this tick places nothing: the next one does."""
         self._is_spot = not gte.account.is_contract
@@ -77,6 +80,7 @@ class Orders:
         )  # a late order of theirs is ours to cancel
         if not self.is_dry:
             self._startup.run(earlier)
+            self._asked_epoch, self._asked_id = self._feed.epoch, self.tracker.highest_id
 
     def go_dry(self) -> None:
         """Cancel all own orders, prove it, and send nothing from now on. Raises OrdersLeft."""
@@ -102,6 +106,8 @@ class Orders:
         self.is_stalled = took > SLOW_SECONDS and self.reconciler.orders_stale_for() > 0
         if self.is_stalled:
             return known
+        if known and not self._is_spot:
+            self._ask_for_others()
         if again := self.reconciler.overdue_cancels():
             logger.warning(
                 "Cancelling %d orders again: not confirmed within %g s.", len(again), ASK_AGAIN
@@ -109,18 +115,37 @@ class Orders:
             self.executor.cancel(again)
         return known
 
+    def _ask_for_others(self) -> None:
+        """Ask for what orders of others have filled while the feed was away: no image tells."""
+        epoch, others = self._feed.epoch, self.reconciler.others
+        if epoch != self._asked_epoch and self.reconciler.is_reconciled():
+            try:
+                rows = self.reconciler.query_gone(others.resting())
+                rows += self._gte.query_orders((), after=self._asked_id)
+            except Fatal:
+                raise
+            except RequestError as error:
+                logger.info("Could not read others' orders over REST: %s", error)
+                return
+            for row in rows:
+                others.see(row, self._feed.arrivals)
+            self._asked_epoch = epoch
+        if epoch == self._asked_epoch and self._feed.is_connected():
+            self._asked_id = self.tracker.highest_id
+
     def take_news(self) -> bool:
         """Process the order updates of the feed; return whether they call for a tick now."""
         return not self.is_dry and self.reconciler.take_news()
 
-    def take_fills_of_others(self) -> list[Fill]:
+    def take_fills_of_others(self, before_own: Fill | None = None) -> list[Fill]:
         """Return, once, what orders of contracts have filled that are not of this run.
 
-        Nothing while an own order waits to be known by its row.
+        Only what came `before_own` fill, if that is given. Nothing while an own order waits to be
+        known by its row.
         """
         tracker = self.tracker
         states = {order.state for order in tracker.live()}
-        if self._is_spot or states & {OrderState.SENT, OrderState.UNKNOWN}:
+        if states & {OrderState.SENT, OrderState.UNKNOWN}:
             return []
 
         def is_own(row: OpenOrder) -> bool:
@@ -129,7 +154,7 @@ class Orders:
             earlier = mine and run_of(row.client_oid, tracker.prefix) in tracker.known_runs
             return earlier or tracker.find(row) is not None
 
-        return self.reconciler.others.take(is_own)
+        return self.reconciler.others.take(is_own, before_own)
 
     def take_cut_short(self) -> bool:
         """Return, once, whether the last plan was sent only in part: then tick at once."""

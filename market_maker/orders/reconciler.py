@@ -70,7 +70,8 @@ class Reconciler:
             self._tracker.record_id(row.order_id)
         rows = self._gte.query_orders()
         highest = max((id_number(row.order_id) for row in newest + rows), default=0)
-        self.others.begin(newest + rows, highest)
+        if self._gte.account.is_contract:  # of a pair no feed tells what they have filled
+            self.others.begin(newest + rows, highest)
         named = {row.order_id for row in rows if is_ours(row.client_oid, self._tracker.prefix)}
         noted, _ = claimed(rows, notes)
         ours = [row for row in rows if row.order_id in named | noted]
@@ -137,7 +138,7 @@ class Reconciler:
             logger.error("Order rests, though its row said that it had ended: %s.", row.full)
             self._observe([row])
         gone = [order for order in known if order.order_id and order.order_id not in rows]
-        ended = {order.order_id: order for order in self._query_gone(gone)}
+        ended = {order.order_id: order for order in self.query_gone(gone)}
         self._observe(ended.values())
         for order in gone:
             if order.order_id not in ended:
@@ -195,7 +196,7 @@ class Reconciler:
         self._repeated_at |= {order.client_oid: now for order in due}
         return tuple(due)
 
-    def _query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
+    def query_gone(self, orders: list[OpenOrder]) -> list[OpenOrder]:
         """Return the rows of orders that are no longer open, as far as the venue knows them.
 
         Each page begins at the oldest one still to be found: no more pages than orders.

@@ -175,6 +175,11 @@ class OrderTracker:
         """Record an order id, own or foreign, to know the highest id so far."""
         self._unacknowledged.record_id(order_id)
 
+    @property
+    def highest_id(self) -> str:
+        """The highest order_id so far, own or foreign."""
+        return self._unacknowledged.highest_id
+
     def id_floor(self) -> str:
         """Return an id below that of every order of unknown outcome."""
         return self._unacknowledged.id_floor()

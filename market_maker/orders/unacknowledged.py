@@ -27,7 +27,8 @@ class Unacknowledged:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._sent: dict[str, _Sent] = {}
-        self._highest_id = ""
+        self.highest_id = ""
+        """The highest order_id that was recorded."""
         self._rows_lack_oid: bool | None = None
         """Whether rows of own orders lack client_oid, as captured contract rows do.
 
@@ -36,11 +37,11 @@ class Unacknowledged:
 
     def record_id(self, order_id: str) -> None:
         """Record an order id, own or foreign, to know the highest id so far."""
-        self._highest_id = max(self._highest_id, order_id, key=id_number)
+        self.highest_id = max(self.highest_id, order_id, key=id_number)
 
     def add(self, client_oid: str) -> None:
         """Record an order before its first byte leaves."""
-        self._sent[client_oid] = _Sent(self._highest_id)
+        self._sent[client_oid] = _Sent(self.highest_id)
 
     def give_up(self, client_oid: str, now: float) -> None:
         """Record that no byte of an order leaves after `now`, and that no answer will come."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from market_maker.clock import Clock
 from market_maker.decimals import plain
 from market_maker.gte import GTE
-from market_maker.models import Fill, Snapshot
+from market_maker.models import Fill, Instrument, Snapshot
 from market_maker.money import Booked, Money, Step, StepKind
 from market_maker.orders.orders import Orders
 from market_maker.trading.account_watch import AccountWatch
@@ -48,14 +48,22 @@ class Audit:
         """Read what tells a transfer, if that is due: at most one call. Never raises."""
         self._wallets.read(self._money.step_since())
 
+    def book_others(self, instrument: Instrument, before_own: Fill | None = None) -> list[Fill]:
+        """Book what orders that are not of the run have filled, or what came `before_own` fill.
+
+        What has filled before the position of the beginning was known is in that position.
+        """
+        fills = self._orders.take_fills_of_others(before_own)
+        for fill in fills if self._money.has_begun else ():
+            booked = self._money.book_by_hand(fill, instrument)
+            _log_by_hand(fill, booked)
+            self._records.fill(fill, booked, BY_HAND)
+        return fills
+
     def look(self, snapshot: Snapshot, on_change: Callable[[], None]) -> None:
         """Compare once; `on_change` is called when that has changed the money of the run."""
         money, instrument = self._money, snapshot.instrument
-        by_hand = self._orders.take_fills_of_others()
-        for fill in by_hand:
-            booked = money.book_by_hand(fill, instrument)
-            _log_by_hand(fill, booked)
-            self._records.fill(fill, booked, BY_HAND)
+        by_hand = self.book_others(instrument)
         moved = self._wallets.moved(money.step_since())
         now = self._clock.monotonic()
         found = money.audit(snapshot, now, self._account.shown_at(), moved)

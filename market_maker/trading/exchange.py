@@ -203,8 +203,10 @@ class Exchange:
         if self.dry_run:
             self._book_virtually(fill, 0, "touch")
         else:
-            doubt = self.money.fees.contradiction
-            booked = self.money.book(fill, self.view.latest_instrument())
+            doubt, instrument = self.money.fees.contradiction, self.view.latest_instrument()
+            if instrument:
+                self.audit.book_others(instrument, fill)
+            booked = self.money.book(fill, instrument)
             if not doubt and (found := self.money.fees.contradiction):
                 words = "Fees are not as expected, and counted as the venue prints: %s."
                 logger.warning(words, found)

@@ -38,7 +38,7 @@ class PositionWatch:
         """Compare once; return the events for the circuit breakers."""
         shown = snapshot.position
         events: list[str] = []
-        self._ledger.see(shown, now)
+        self._ledger.see(shown, now, snapshot.instrument.mark_price)
         if self._asked_epoch is not None and self._feed.epoch > self._asked_epoch:
             events = self._verify_mismatch(snapshot)
         elif self._ledger.needs_new_image(now, self._reconciler.reconciled_at):
@@ -72,7 +72,7 @@ class PositionWatch:
         if looked_at == self._proposed_at:
             return []
         self._proposed_at = looked_at
-        jumps = self._ledger.propose_base(snapshot.position, snapshot.instrument.mark_price)
+        jumps = self._ledger.propose_base(snapshot.position)
         if jumps is None:
             return []
         self._asked_epoch = None

@@ -16,14 +16,16 @@ logger = logging.getLogger(__name__)
 
 FIRST_AFTER = 15.0
 """Seconds after the start until the first look: the first quotes do not wait for it."""
-LOOK_EVERY = 600.0
+LOOK_EVERY = 120.0
 """Seconds between two looks while no balance changes for no reason."""
 WALLET_LAG_SECONDS = 20.0
 """So long before a step is seen the wallets may have moved: where balances are read by REST."""
 SEEN_SECONDS = 2.0
 """So long a step must be seen: most are gone with the next row."""
 AGAIN_SECONDS = 5.0
-"""Seconds until a look that failed is tried again."""
+"""Seconds until a look for a step that failed is tried again; twice as many after each."""
+AGAIN_AT_REST_SECONDS = 60.0
+"""The same while no step is seen."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Wallets:
         self._due = clock.monotonic() + FIRST_AFTER
         self._again_at = -math.inf
         """When a look for a step may be tried again, after one has failed."""
+        self._pause = AGAIN_SECONDS
 
     def read(self, step_since: float | None) -> None:
         """Read one wallet if a look is due: also when a step is seen, since then in seconds."""
@@ -68,15 +71,17 @@ class Wallets:
         try:
             rows = read()
         except RequestError as error:
-            is_final = isinstance(error, Fatal)  # the key may not read them
-            self._look, self._again_at = None, math.inf if is_final else now + AGAIN_SECONDS
-            self._due = math.inf if is_final else self._due
+            now, is_final = self._clock.monotonic(), isinstance(error, Fatal)  # it may not read
+            self._look, self._again_at = None, math.inf if is_final else now + self._pause
+            self._due = math.inf if is_final else now + AGAIN_AT_REST_SECONDS
+            self._pause = min(2 * self._pause, LOOK_EVERY)
             logger.info("Could not read the other wallets, so as to tell transfers: %s", error)
             return
         for row in rows:
             self._look.totals[row.currency] += row.total
         if not self._look.left:
             self._looks.append(self._look)
+            self._pause = AGAIN_SECONDS
             self._look = None
 
     def moved(self, step_since: float | None) -> Mapping[str, Decimal] | None:

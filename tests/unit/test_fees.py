@@ -1,5 +1,6 @@
 """Fees against printed digits, and the balance against what explains it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -40,7 +41,8 @@ def fill(
         fee=fee,
         is_taker=taker,
     )
-    return Fill(side=side, qty=D(qty), before=order, order=order)
+    before = replace(order, filled=D(0), fee=None)
+    return Fill(side=side, qty=D(qty), before=before, order=order)
 
 
 values = st.decimals("0.0001", "50", places=8)

@@ -53,11 +53,11 @@ def test_an_order_that_rested_at_the_start_counts_from_its_row_of_then() -> None
     assert told(row(99, 20), row(98, 50), others=others) == [20, 30]
 
 
-def test_nothing_is_told_before_the_run_has_begun() -> None:
+def test_nothing_is_kept_before_the_run_has_begun() -> None:
     others = Others()
     assert told(row(101, 20), others=others) == []
-    others.begin([], BEGUN)
-    assert told(others=others) == [20]
+    others.begin([], 101)
+    assert told(others=others) == []
 
 
 def test_an_order_of_ours_is_none_of_others_though_its_row_came_first() -> None:
