@@ -230,8 +230,8 @@ BUGS = (
     Bug(
         "liquidation: the sides of the mark are exchanged",
         "money/position.py",
-        "        mark <= price * (1 + NEAR_LIQUIDATION)\n        if is_long\n",
-        "        mark <= price * (1 + NEAR_LIQUIDATION)\n        if not is_long\n",
+        "low <= price * (1 + NEAR_LIQUIDATION) if is_long else",
+        "low <= price * (1 + NEAR_LIQUIDATION) if not is_long else",
     ),
     Bug(
         "a doubt about our valuation never ends",
