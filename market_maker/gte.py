@@ -125,7 +125,7 @@ class GTE:
     # --- accounts -------------------------------------------------------------------------------
 
     def fund_query(self, asset: str | None = None) -> list[Margin]:
-        """Return the funding account: of `asset`, of the settlement currency, or of all (empty)."""
+        """Return the funding account: one entry, for `asset` or for the settlement currency."""
         return self._rest.margins(endpoints.FUND_QUERY, asset)
 
     def account_query(self, asset: str | None = None, *, other: bool = False) -> list[Margin]:

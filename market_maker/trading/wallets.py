@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from market_maker.clock import Clock
-from market_maker.errors import Fatal, RequestError
+from market_maker.errors import Fatal, MetadataFault, RequestError
 from market_maker.gte import GTE
 from market_maker.models import Margin
 
@@ -33,8 +33,8 @@ class _Look:
     """One look at all wallets: when it began, and what they hold of each currency together."""
 
     begun: float
-    left: list[Callable[[], list[Margin]]]
-    """What is still to be read."""
+    left: list[tuple[Callable[[str], list[Margin]], str]]
+    """What is still to be read: a wallet and a currency."""
     is_settled: bool = False
     """Whether what had moved by then is booked."""
     totals: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
@@ -49,6 +49,8 @@ class Wallets:
     def __init__(self, gte: GTE, clock: Clock) -> None:
         self._gte = gte
         self._clock = clock
+        base, is_pair, quote = gte.symbol.partition("/")
+        self._currencies = (quote, base) if is_pair else (gte.account.settle_currency,)
         self._looks: deque[_Look] = deque(maxlen=4)
         """Those that are complete, oldest first."""
         self._look: _Look | None = None
@@ -66,10 +68,11 @@ class Wallets:
             if now < self._due and not is_wanted:
                 return
             self._due = now + LOOK_EVERY
-            self._look = _Look(now, [self._funding_account, self._trading_account])
-        read = self._look.left.pop()
+            wallets = self._gte.fund_query, self._trading_account
+            self._look = _Look(now, [(read, each) for read in wallets for each in self._currencies])
+        read, currency = self._look.left.pop()
         try:
-            rows = read()
+            rows = read(currency)
         except RequestError as error:
             now, is_final = self._clock.monotonic(), isinstance(error, Fatal)  # it may not read
             self._look, self._again_at = None, math.inf if is_final else now + self._pause
@@ -110,8 +113,8 @@ class Wallets:
         """Return the first complete look that began after a step was seen."""
         return next((look for look in self._looks if look.begun >= step_since), None)
 
-    def _funding_account(self) -> list[Margin]:
-        return self._gte.fund_query("")
-
-    def _trading_account(self) -> list[Margin]:
-        return self._gte.account_query("", other=True)
+    def _trading_account(self, currency: str) -> list[Margin]:
+        try:
+            return self._gte.account_query(currency, other=True)
+        except MetadataFault:  # no contract settles in it
+            return []

@@ -69,8 +69,8 @@ class Rest:
         return rows
 
     def margins(self, endpoint: Endpoint, asset: str | None) -> list[Margin]:
-        """Return what an answer shows of an asset; None: that of our own area, empty: all."""
-        params = self.area if asset is None else {"asset": asset} if asset else {}
+        """Return the accounts that an answer shows, of an asset or else of our own area."""
+        params = {"asset": asset} if asset else self.area
         return parsed(protocol.parse_margin, self.rows(endpoint, params))
 
 
