@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from market_maker.account import Account
+from market_maker.app.logs import RateLimited
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
@@ -80,6 +81,15 @@ def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bots of this process be without lock, guard and signals."""
     monkeypatch.setattr(OrderManager, "runtime", Runtime())
     monkeypatch.setattr(OrderManager, "latest", None)
+
+
+@pytest.fixture(autouse=True)
+def log_of_no_command_before() -> Iterator[None]:
+    """Take the log away that a command in this process has set up: it writes to a test's stream."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, RateLimited)]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from tests.benchmarks import backtest, decide, orders, process, receive
+from tests.benchmarks import backtest, decide, journal, orders, process, receive
 from tests.benchmarks.table import HEAD, Figure, shown
 
 PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
         orders.replace,
         orders.fill_to_replacement,
     ),
+    "journal": (journal.hands_over, journal.writes),
     "backtest": (backtest.on_a_real_tape, backtest.grows),
     "process": (process.starts, process.idle, process.stays),
 }
