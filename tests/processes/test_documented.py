@@ -123,7 +123,7 @@ def test_every_printed_command_ends_well(place: Path) -> None:
 def running(place: Path) -> Iterator[None]:
     """Have a bot running meanwhile."""
     bot = Bot(place, "--paper")
-    bot.wait_for(ENDLESS["--paper"], 60)
+    bot.wait_for(r"orders open as wanted|Cancelling|Bought|Sold", 60)  # so it has orders
     yield
     assert bot.end(signal.SIGINT) == 0
 
