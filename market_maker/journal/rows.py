@@ -74,18 +74,18 @@ class Rows:
     def book(
         self,
         time_ms: int,
-        depth: Mapping[str, Sequence[Sequence[str]]],
+        depth: Mapping[str, Sequence[Sequence[Decimal]]],
         orders: tuple[OpenOrder, ...],
         is_dry: bool,
     ) -> Row:
         """Return the row of `book`: the best levels, and the own orders with what is before them.
 
-        `depth` has bids and asks as (price, size) texts. Nobody tells who stands where in a level:
+        `depth` has bids and asks as (price, size). Nobody tells who stands where in a level:
         at most what others had there when the order was first seen in it, and at most what they
         have now. It is null where the levels do not reach. A dry run's orders are in no level.
         """
         sizes: dict[Side, dict[Decimal, Decimal]] = {
-            side: {Decimal(price): Decimal(size) for price, size in depth[name]}
+            side: {price: size for price, size in depth[name]}  # noqa: C416
             for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks"))
         }
         resting = [order for order in orders if order.state is OrderState.OPEN]
@@ -105,7 +105,7 @@ class Rows:
             (o.side.value, plain(o.price), plain(o.remaining), _text(ahead.get(o.client_oid)))
             for o in resting
         ]
-        return (time_ms, json.dumps({**depth, "own": shown}))
+        return (time_ms, json.dumps({**depth, "own": shown}, default=str))
 
     def order(self, time_ms: int, order: OpenOrder) -> Row:
         """Return a row of `orders`: an order has taken a step."""

@@ -31,6 +31,11 @@ PROGRAM = "market_maker"
 """The logger above all of this program."""
 
 
+def as_it_is(number: Decimal) -> Decimal:
+    """Return a number of the book: the writer makes text of it."""
+    return number
+
+
 class Lines(logging.Handler):
     """Passes the lines of the log on, with whatever secrets they hold."""
 
@@ -76,9 +81,10 @@ class Records:
         self._prices: tuple[Decimal | None, ...] = ()
         self._prices_at = 0.0
         self._has_opened = False
-        self._balances: dict[str, tuple[Decimal | None, ...]] = {}
+        self._base = gte.symbol.partition("/")[0]
+        self._balances: dict[str, tuple[object, ...]] = {}
         """Of each currency, as last recorded."""
-        self._depth: Callable[[], Mapping[str, Sequence[Sequence[str]]]] = dict
+        self._depth: Callable[[], Mapping[str, Sequence[Sequence[Decimal]]]] = dict
 
     def begin(self, feed: GTEWebsocket, *, is_restart: bool) -> None:
         """Begin the run in its journal, if it has one."""
@@ -106,7 +112,7 @@ class Records:
         self._journal, self._rows = journal, Rows()
         self._has_opened, self._balances = False, {}
         self._gte.watch_calls(self._call)
-        self._depth = partial(feed.market_depth, LEVELS)
+        self._depth = partial(feed.market_depth, LEVELS, told=as_it_is)
         logging.getLogger(PROGRAM).addHandler(self._lines)
         self._orders.tracker.on_step = self._step
         feed.on_frame = self._watch_prices(feed)
@@ -169,21 +175,20 @@ class Records:
         journal = self._journal
         if not journal:
             return
-        now = self._now_ms()
         for step in steps:
             booked = (step.kind.value, step.amount, step.detail, step.currency)
-            journal.put("payments", plain_row, now, *booked)
-        base = self._gte.symbol.partition("/")[0]
-        for name, found in (("", money.balance), (base, money.base)):
-            parts = found.parts()
-            amounts = (found.total, found.residual, *parts.values())
-            if found.total is not None and amounts != self._balances.get(name):
-                self._balances[name] = amounts
+            journal.put("payments", plain_row, self._now_ms(), *booked)
+        for name, found in (("", money.balance), (self._base, money.base)):
+            if found.total is None:
+                continue
+            amounts = (found.total, found.residual, found.fills, *found.steps.values())
+            if amounts != self._balances.get(name):
+                self._balances[name], parts = amounts, found.parts()
                 first = [parts[each] for each in ("realised", "fees", "funding", "unexplained")]
                 later = [parts[each] for each in ("by hand", "liquidation", "transfer")]
                 gained = None if name else money.unrealised
                 row = (found.total, *first, found.residual, name, *later, gained)
-                journal.put("balances", plain_row, now, *row)
+                journal.put("balances", plain_row, self._now_ms(), *row)
 
     # --- inside ---------------------------------------------------------------------------------
 

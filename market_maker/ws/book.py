@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
 from math import gcd
+from typing import Any
 
 from market_maker.errors import BadData
 from market_maker.models import ZERO, Side
@@ -115,10 +116,13 @@ class Book:
             self._tick = finest * gcd(*map(int, steps)) if is_whole else finest
         return self._tick or finest
 
-    def depth(self, size: int) -> dict[str, list[list[str]]]:
-        """Return the best `size` levels as `{"bids": [[price, size], ...], "asks": ...}`."""
+    def depth(self, size: int, told: Callable[[Decimal], Any] = str) -> dict[str, list[list[Any]]]:
+        """Return the best `size` levels as `{"bids": [[price, size], ...], "asks": ...}`.
+
+        `told` makes what is returned of a number.
+        """
         return {
-            name: [[str(price), str(qty)] for price, qty in islice(self.levels(side), size)]
+            name: [[told(price), told(qty)] for price, qty in islice(self.levels(side), size)]
             for name, side in (("bids", Side.BUY), ("asks", Side.SELL))
         }
 

@@ -179,10 +179,10 @@ class GTEWebsocket:
         with self._changed:
             return self._tables.margin()
 
-    def market_depth(self, size: int = 25) -> dict[str, list[list[str]]]:
+    def market_depth(self, size: int = 25, told: Callable[..., Any] = str) -> dict[str, Any]:
         """Return the best levels as `{"bids": [[price, size], ...], "asks": ...}`, best first."""
         with self._changed:
-            return self._tables.book.depth(size)
+            return self._tables.book.depth(size, told)
 
     def open_orders(self, prefix: str = "") -> tuple[OpenOrder, ...]:
         """Return the open orders; with a `prefix`, only those whose client_oid has it."""
