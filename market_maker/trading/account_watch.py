@@ -151,7 +151,7 @@ class AccountWatch:
             found = [Decimal(self._setting[name]) for name in names]
         except (KeyError, ArithmeticError):
             return None
-        return min((each for each in found if each > 0), default=None)
+        return min((each for each in found if each.is_finite() and each > 0), default=None)
 
     def states(self, *, needs_value: bool) -> list[Health]:
         """Return the states that the account demands; usually none.
