@@ -135,6 +135,7 @@ class Rows:
         fee: Decimal | None,
         currency: str,
         model: str,
+        own: Decimal,
     ) -> Row:
         """Return a row of `fills`."""
         order = fill.order
@@ -142,7 +143,7 @@ class Rows:
         return (
             *(time_ms, fill.arrival, order.client_oid, order.order_id, fill.side.value),
             *(int(order.close), plain(fill.qty), price and plain(price), _text(fee), currency),
-            *(self._level(order), *next(before, (None, None)), model),
+            *(self._level(order), *next(before, (None, None)), model, plain(own)),
         )
 
     def _level(self, order: OpenOrder) -> int | None:

@@ -86,8 +86,10 @@ TABLES = {
         fee TEXT, fee_currency TEXT,   -- paid; below zero: received
         level INTEGER,                 -- 1: nearest to the market on its side
         bid TEXT, ask TEXT,            -- of the whole book before its first row arrived
-        model TEXT NOT NULL DEFAULT '' -- of a dry run: touch or through; by hand: of an order that
-        -- is not of this run; liquidation, unexplained: the position has changed without a fill""",
+        -- of a dry run: touch or through; by hand: an order that is not of this run
+        -- liquidation or unexplained: the position has changed without a fill
+        model TEXT NOT NULL DEFAULT '',
+        own TEXT NOT NULL DEFAULT '0'  -- how much of what own fills had opened this has closed""",
     "payments": """
         run INTEGER NOT NULL, time_ms INTEGER NOT NULL,
         kind TEXT NOT NULL,            -- funding, liquidation, transfer or unexplained
@@ -166,6 +168,7 @@ UPGRADES = {
             for name in ("by_hand", "liquidation", "transfers")
         ),
         "ALTER TABLE balances ADD COLUMN unrealised TEXT",
+        "ALTER TABLE fills ADD COLUMN own TEXT NOT NULL DEFAULT '0'",
     ),
 }
 """What makes tables of a version those of the next one, as that was: later columns are added by

@@ -10,14 +10,13 @@ from market_maker.money.margin import (
     margin_left,
     order_margin,
 )
-from market_maker.money.money import PRICE_DECIMALS, Booked, Money
+from market_maker.money.money import Booked, Money
 from market_maker.money.position import Jump, PositionLedger
 from market_maker.money.realised import Unseen
-from market_maker.money.valuation import value
+from market_maker.money.valuation import price_of, value
 from market_maker.money.virtual import VirtualLedger
 
 __all__ = [
-    "PRICE_DECIMALS",
     "Booked",
     "Jump",
     "Leverage",
@@ -33,5 +32,6 @@ __all__ = [
     "liquidation_price",
     "margin_left",
     "order_margin",
+    "price_of",
     "value",
 ]

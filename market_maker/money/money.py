@@ -10,10 +10,8 @@ from market_maker.money.fees import FeeLedger
 from market_maker.money.position import PositionLedger
 from market_maker.money.profit import ProfitLedger
 from market_maker.money.realised import Realised, Unseen
-from market_maker.money.valuation import value, value_of_fill
+from market_maker.money.valuation import price_of, value, value_of_fill
 
-PRICE_DECIMALS = 8
-"""Of the price of a fill: it follows from average prices, which the venue prints with six."""
 SAME = 2
 """Values that differ by less than this factor are by the same rule, at different moments."""
 ROWS = 3
@@ -27,6 +25,8 @@ class Booked:
     price: Decimal
     fee: Decimal
     fee_currency: str
+    own: Decimal = ZERO
+    """Of a fill by hand: how many of the contracts that it has closed own fills had opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Money:
         """What was booked in this run before its restart."""
         self._before: tuple[Instrument, Decimal] | None = None
         """The instrument, and the net position, when the balance was last compared."""
-        self._has_begun = False
-        """Whether the position of the beginning is known."""
+        self.has_begun = False
+        """Whether the position of the beginning is known: what filled before is in it."""
         self._mark: Decimal | None = None
         """The mark when fills last explained the position."""
 
@@ -88,7 +88,7 @@ class Money:
         worth = value_of_fill(fill, instrument)
         self.realised.book(fill, worth)
         fee, currency = self.fees.book(fill, worth, instrument)
-        return Booked(_price(instrument, fill.qty, worth), fee, currency)
+        return Booked(price_of(instrument, fill.qty, worth), fee, currency)
 
     def book_by_hand(self, fill: Fill, instrument: Instrument) -> Booked:
         """Book a fill of an order in this symbol that is not of this run, once.
@@ -97,10 +97,11 @@ class Money:
         own position is closed at its price. Whoever takes what the book has may ask for any price.
         """
         worth = value_of_fill(fill, instrument, near=instrument.mark_price)
-        self.trades.seize(*self.realised.book_by_hand(fill, worth).own_part)
+        change = self.realised.book_by_hand(fill, worth)
+        self.trades.seize(*change.own_part)
         self.fees_by_hand.rates = self.fees.rates
         fee, currency = self.fees_by_hand.book(fill, worth, instrument)
-        return Booked(_price(instrument, fill.qty, worth), fee, currency)
+        return Booked(price_of(instrument, fill.qty, worth), fee, currency, change.own)
 
     def profit(self, instrument: Instrument, price: Decimal) -> Decimal:
         """Return the profit of this run after fees, funding and liquidations.
@@ -149,10 +150,6 @@ class Money:
         return Audited(steps, unseen)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the position of the beginning is known: what filled before is in it."""
-        return self._has_begun
-
     def step_since(self) -> float | None:
         """Return since when a step of a balance is seen that is not booked; None if none is."""
         found = (self.balance.step_since, self.base.step_since)
@@ -162,9 +159,9 @@ class Money:
         """Take the legs as shown, first and when no fill explains them; return what has changed."""
         instrument, position = snapshot.instrument, snapshot.position
         jumps, found = self.position.take_jumps(), []
-        if not self._has_begun and not self.position.has_mismatch():
+        if not self.has_begun and not self.position.has_mismatch():
             self.realised.begin(position, instrument)
-            self._has_begun = True
+            self.has_begun = True
         elif jumps:
             liquidated = {jump.is_long for jump in jumps if jump.liquidated}
             for each in self.realised.see(position, instrument, self._mark):
@@ -242,12 +239,6 @@ class Money:
         self.trades.resume_from(text)
         self.fees.paid, self.fees.paid_base = found[:2]
         self._earlier = dict(zip(self._earlier, found[2:], strict=True))
-
-
-def _price(instrument: Instrument, qty: Decimal, worth: Decimal) -> Decimal:
-    """Return the price at which a quantity has this worth."""
-    price = qty * instrument.face_value / worth if instrument.is_contract else worth / qty
-    return round(price, PRICE_DECIMALS)
 
 
 def _has_funded(before: Instrument, now: Instrument) -> bool:

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 from market_maker.models import Fill, Instrument
 
+PRICE_DECIMALS = 8
+"""Of the price of a fill: it follows from average prices, which the venue prints with six."""
 BELIEVABLE = Decimal("0.1")
 """Largest plausible deviation of a fill from the price of its order, as a fraction."""
 
@@ -15,6 +17,12 @@ def value(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
     shows another formula (design: The wire). A pair is worth `qty * price` in its quote currency.
     """
     return qty * instrument.face_value / price if instrument.is_contract else qty * price
+
+
+def price_of(instrument: Instrument, qty: Decimal, worth: Decimal) -> Decimal:
+    """Return the price at which a quantity has this worth: the inverse of `value()`."""
+    price = qty * instrument.face_value / worth if instrument.is_contract else worth / qty
+    return round(price, PRICE_DECIMALS)
 
 
 def value_of_fill(fill: Fill, instrument: Instrument, near: Decimal | None = None) -> Decimal:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market_maker.models import ZERO, Fill, Instrument, Leg, Position
-from market_maker.money.money import PRICE_DECIMALS, Money
-from market_maker.money.valuation import value_of_fill
+from market_maker.money.money import Money
+from market_maker.money.valuation import PRICE_DECIMALS, value_of_fill
 
 
 class VirtualLedger:

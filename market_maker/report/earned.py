@@ -27,7 +27,7 @@ def profit_lines(profit: Profit, currency: str) -> Iterator[str]:
     for name in names:
         yield f"  {name:<11}{getattr(profit, name):+12.8f}"
     beside = (
-        ("beside it", profit.inherited, "on the position that was there at the start"),
+        ("inherited", profit.inherited, "on the position that was there at the start"),
         ("by hand", profit.by_hand, "by orders that are not of this run, after fees"),
         ("unexplained", profit.unexplained, "of balance or position: see the log"),
     )

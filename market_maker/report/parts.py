@@ -1,6 +1,6 @@
 """How a run's profit divides into parts, and what it held meanwhile."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
@@ -92,10 +92,10 @@ def profit_of(
         sums[row["kind"]] += row["amount"] * _worth(run, row["currency"] or "", mark)
     held = (run["long"] or ZERO) - (run["short"] or ZERO)
     inherited = gain(held, run["mark"] or mark, mark, face) if face else ZERO
-    for row, own in with_own_parts(run, fills, beside):
+    for row in beside:
         signed, price = sign_of(row) * row["qty"], row["price"]
-        if price:
-            gone = gain(sign_of(row) * own, price, mark, face)  # no longer in the run's hands
+        if price:  # what own fills had opened is no longer in the run's hands
+            gone = gain(sign_of(row) * (row["own"] or ZERO), price, mark, face)
             inventory += gone
             rest = gain(signed, price, mark, face) - gone
             if row["model"] == "liquidation":
@@ -115,32 +115,6 @@ def profit_of(
         transfers=sums["transfer"],
         without_mid=without_mid,
     )
-
-
-def with_own_parts(
-    run: Row, fills: Sequence[Row], beside: Iterable[Row]
-) -> Iterator[tuple[Row, Decimal]]:
-    """Yield each row of `beside` with how much it has closed of what own fills had opened.
-
-    As `money.realised` counts: own fills close their own first, all else what is not own.
-    """
-    qty = {"long": run["long"] or ZERO, "short": run["short"] or ZERO}
-    own = {"long": ZERO, "short": ZERO}
-    rows = sorted([*fills, *beside], key=lambda row: row["time_ms"])
-    for row in rows:
-        leg = "long" if (row["side"] == "Buy") is not bool(row["close"]) else "short"
-        is_own, gone = row["model"] not in BESIDE, ZERO
-        if not row["close"]:
-            qty[leg] += row["qty"]
-            own[leg] += row["qty"] if is_own else ZERO
-        else:
-            closed = min(row["qty"], qty[leg])
-            others = ZERO if is_own else qty[leg] - own[leg]
-            gone = min(max(closed - others, ZERO), own[leg])
-            qty[leg] -= closed
-            own[leg] -= gone
-        if not is_own:
-            yield row, gone
 
 
 def _fee(run: Row, fill: Row, mark: Decimal) -> Decimal:
@@ -208,16 +182,11 @@ class Inventory:
 
 
 def positions_of(run: Row, fills: Iterable[Row]) -> list[tuple[int, Decimal]]:
-    """Return the position after each fill, with its time in ms; the first is that at the start.
-
-    Of changes without a fill, which come two at a time, what they leave.
-    """
+    """Return the position after each fill, with its time in ms; the first is that at the start."""
     net = (run["long"] or ZERO) - (run["short"] or ZERO)
     found = [(int(run["begun_ms"]), net)]
     for fill in sorted(fills, key=lambda fill: fill["time_ms"]):
         net += sign_of(fill) * fill["qty"]
-        if fill["model"] in BESIDE and found[-1][0] == fill["time_ms"]:
-            found.pop()
         found.append((fill["time_ms"], net))
     return found
 

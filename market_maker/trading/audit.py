@@ -46,7 +46,7 @@ class Audit:
 
     def read(self) -> None:
         """Read what tells a transfer, if that is due: at most one call. Never raises."""
-        self._wallets.read(self._money.step_since())
+        self._wallets.read(self._money.step_since)
 
     def book_others(self, instrument: Instrument, before_own: Fill | None = None) -> list[Fill]:
         """Book what orders that are not of the run have filled, or what came `before_own` fill.
@@ -64,7 +64,7 @@ class Audit:
         """Compare once; `on_change` is called when that has changed the money of the run."""
         money, instrument = self._money, snapshot.instrument
         by_hand = self.book_others(instrument)
-        moved = self._wallets.moved(money.step_since())
+        moved = self._wallets.moved(money.step_since)
         now = self._clock.monotonic()
         found = money.audit(snapshot, now, self._account.shown_at(), moved)
         self._elsewhere |= {

@@ -13,7 +13,7 @@ from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.gte import GTE
 from market_maker.journal import Beginning, Journal, Keep, Rows, name_of, opening, plain_row
 from market_maker.models import ZERO, Fill, Instrument, OpenOrder, Side, Snapshot
-from market_maker.money import PRICE_DECIMALS, Booked, Money, Step, StepKind, Unseen
+from market_maker.money import Booked, Money, Step, StepKind, Unseen, price_of
 from market_maker.orders.orders import Orders
 from market_maker.safety import Health
 from market_maker.settings import settings
@@ -29,11 +29,6 @@ LEVELS = 10
 """Levels of the book, on each side, that are recorded."""
 PROGRAM = "market_maker"
 """The logger above all of this program."""
-
-
-def as_it_is(number: Decimal) -> Decimal:
-    """Return a number of the book: the writer makes text of it."""
-    return number
 
 
 class Lines(logging.Handler):
@@ -112,7 +107,9 @@ class Records:
         self._journal, self._rows = journal, Rows()
         self._has_opened, self._balances = False, {}
         self._gte.watch_calls(self._call)
-        self._depth = partial(feed.market_depth, LEVELS, told=as_it_is)
+        self._depth = partial(
+            feed.market_depth, LEVELS, told=Decimal
+        )  # the writer makes text of it
         logging.getLogger(PROGRAM).addHandler(self._lines)
         self._orders.tracker.on_step = self._step
         feed.on_frame = self._watch_prices(feed)
@@ -155,19 +152,19 @@ class Records:
         """Record an own fill; of a dry run, by which model the market would have made it."""
         if self._journal:
             price, fee = (booked.price, booked.fee) if booked else (None, None)
-            currency = booked.fee_currency if booked else ""
-            now = self._now_ms()
-            self._journal.put("fills", self._rows.fill, now, fill, price, fee, currency, model)
+            currency, own = (booked.fee_currency, booked.own) if booked else ("", ZERO)
+            what = fill, price, fee, currency, model, own
+            self._journal.put("fills", self._rows.fill, self._now_ms(), *what)
 
     def unseen(self, change: Unseen, kind: StepKind, instrument: Instrument) -> None:
         """Record a change of the position that no fill explains, as a fill of its kind."""
         if not self._journal:
             return
         side = Side.BUY if change.signed > 0 else Side.SELL
-        qty, face = abs(change.qty), instrument.face_value
-        price = round(qty * face / change.worth, PRICE_DECIMALS) if change.worth else None
+        qty = abs(change.qty)
+        price = price_of(instrument, qty, change.worth) if change.worth else None
         what = (side.value, int(change.qty < 0), qty, price, ZERO, instrument.settle_currency)
-        row = ("", "", *what, None, None, None, kind.value)
+        row = ("", "", *what, None, None, None, kind.value, change.own)
         self._journal.put("fills", plain_row, self._now_ms(), 0, *row)
 
     def balance(self, money: Money, steps: Iterable[Step]) -> None:

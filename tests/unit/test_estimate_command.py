@@ -232,7 +232,7 @@ def journal(directory: Path, *, dropped: int = 0, fills: int = 20) -> Path:
     for number in range(fills):
         for oid, at in (("a", "102"), ("b", "104"))[: 1 + (number % 4 == 0)]:
             ms = begun + 500 + number * 40_000
-            row = (ms, 1, oid, oid, "Sell", 0, "1", at, None, "", 1, "99", "101", "")
+            row = (ms, 1, oid, oid, "Sell", 0, "1", at, None, "", 1, "99", "101", "", "0")
             put("fills", *row)
     written.dropped = dropped
     written.end("stopped", proven=True, ended_ms=begun + 1_000_000)

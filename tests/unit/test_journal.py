@@ -248,8 +248,11 @@ def test_what_does_not_fit_into_memory_is_counted(
 
 EARLIER = {
     5: [
-        f"ALTER TABLE balances DROP COLUMN {name}"
-        for name in ("by_hand", "liquidation", "transfers", "unrealised")
+        "ALTER TABLE fills DROP COLUMN own",
+        *(
+            f"ALTER TABLE balances DROP COLUMN {name}"
+            for name in ("by_hand", "liquidation", "transfers", "unrealised")
+        ),
     ],
     4: [f"ALTER TABLE {table} DROP COLUMN currency" for table in ("payments", "balances")],
     3: ["ALTER TABLE runs DROP COLUMN market"],
@@ -636,7 +639,7 @@ def test_runs_are_added_up_by_kind_and_market_and_the_parts_stay_a_whole(
         opening = (begun_ms, "1", "0", "0", "0", "0", "8000", "10")
         journal.put("opening", plain_row, *opening)
         fill = (begun_ms + 1, 1, "oid", "1", "Buy", 0, "10", "8000", "0.0001", "BTC", 1)
-        journal.put("fills", plain_row, *fill, "7999", "8003", "")
+        journal.put("fills", plain_row, *fill, "7999", "8003", "", "0")
         journal.put("prices", plain_row, begun_ms + 2, 2, "7999", "8003", "8100")
         journal.end("over", proven=True, ended_ms=begun_ms + 1000)
     since = datetime.fromtimestamp(1, UTC)

@@ -51,7 +51,7 @@ def fill(side: str, qty: str, price: str, **about: Any) -> dict[str, Any]:
     found = {"side": side, "qty": D(qty), "price": D(price), "fee": D(0), "fee_currency": "BTC"}
     return (
         found
-        | {"bid": None, "ask": None, "time_ms": 0, "level": 1, "model": "", "close": 0}
+        | {"bid": None, "ask": None, "time_ms": 0, "level": 1, "model": "", "own": D(0)}
         | about
     )
 
