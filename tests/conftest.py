@@ -93,6 +93,22 @@ def log_of_no_command_before() -> Iterator[None]:
 
 
 @pytest.fixture
+def restored() -> Iterator[None]:
+    """Let the settings be afterwards what they were before."""
+    saved = dict(vars(settings))
+    yield
+    vars(settings).clear()
+    vars(settings).update(saved)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log from INFO up; a file may have a fixture of this name of its own."""
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+@pytest.fixture
 def not_under_nohup() -> Iterator[None]:
     """Let SIGHUP end the processes that are started, whatever this one was started by."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)

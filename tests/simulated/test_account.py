@@ -1,7 +1,6 @@
 """What moves the account beside own fills: each is named, and the parts sum to the equity."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,20 +31,6 @@ from tests.world.world import World
 
 UNIT = Decimal("1e-6")
 Act = Callable[[World], None]
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO)
-    return caplog
 
 
 pytestmark = pytest.mark.usefixtures("restored")

@@ -1,7 +1,5 @@
 """What moves an account beside own fills, in orders of events that are rarer."""
 
-import logging
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.report import in_text, report_of
-from market_maker.settings import settings
 from market_maker.simulation.timeline import START_MS
 from tests.simulated.test_run_journal import last_run, recorded
 from tests.simulated.test_run_money import (
@@ -32,20 +29,6 @@ from tests.world.world import World
 
 UNIT = Decimal("1e-6")
 STILL = {"ORDER_PAIRS": 1, "ORDER_START_SIZE": 700, "LOOP_INTERVAL": 1}
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO)
-    return caplog
 
 
 pytestmark = pytest.mark.usefixtures("restored")

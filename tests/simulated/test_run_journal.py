@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,14 +19,6 @@ from tests.world.lively import Lively
 from tests.world.world import World
 
 UNIT = Decimal("1e-6")
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
 
 
 pytestmark = pytest.mark.usefixtures("restored")

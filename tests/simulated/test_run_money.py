@@ -1,7 +1,6 @@
 """Fees, funding and balance of a run, judged by the exchange's own ledger."""
 
 import logging
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -108,12 +107,6 @@ def mark_of(world: World) -> Decimal:
     return price
 
 
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
 def lively(market: str, **options: Any) -> World:
     return World(still=False, **(MARKETS[market] | options))
 
@@ -121,14 +114,6 @@ def lively(market: str, **options: Any) -> World:
 @pytest.fixture(params=[CONTRACT, SPOT])
 def market(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
 
 
 pytestmark = pytest.mark.usefixtures("restored")
