@@ -102,13 +102,6 @@ def restored() -> Iterator[None]:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """The log from INFO up; a file may have a fixture of this name of its own."""
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
-@pytest.fixture
 def not_under_nohup() -> Iterator[None]:
     """Let SIGHUP end the processes that are started, whatever this one was started by."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
