@@ -5,7 +5,6 @@ import math
 import random
 import sqlite3
 import zlib
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -18,7 +17,6 @@ from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.journal import Run, Unreadable, schema
 from market_maker.market_maker import OrderManager
 from market_maker.report import in_text, report_of
-from market_maker.settings import settings
 from market_maker.simulation.backtest import Assumptions, Trial, back_test
 from market_maker.simulation.check import check
 from market_maker.simulation.latency import LEAST, Latency, measured
@@ -55,12 +53,7 @@ def tape_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 def trial(tape: Path, **changed: Any) -> Trial:

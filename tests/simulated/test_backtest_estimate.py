@@ -2,14 +2,12 @@
 
 import argparse
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from market_maker.app.estimate import of_run, of_tape
 from market_maker.market_maker import OrderManager
-from market_maker.settings import settings
 from market_maker.simulation.backtest import Trial, back_test
 from market_maker.tapes import MadeTape, open_tape, write_records
 
@@ -25,12 +23,7 @@ QUOTES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 @pytest.mark.slow

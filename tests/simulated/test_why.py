@@ -1,7 +1,7 @@
 """Why each quote of a run stands, and why others are missing: from the journal alone."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,20 +18,13 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT
 from market_maker.report import why
 from market_maker.report.moment import Moment, moment_of
 from market_maker.secrecy import Secret
-from market_maker.settings import settings
 from market_maker.strategies import READY
 from tests.simulated.test_run_journal import last_run, recorded
 from tests.simulated.test_run_money import MARKETS
 from tests.world.lively import Lively
 from tests.world.world import World
 
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    saved = dict(vars(settings))
-    yield
-    vars(settings).clear()
-    vars(settings).update(saved)
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 @pytest.fixture
