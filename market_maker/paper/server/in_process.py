@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from market_maker.paper.api.auth import check_loopback
 from market_maker.paper.api.judge import Report
-from market_maker.paper.exchange.account import LegKey
-from market_maker.paper.exchange.blotter import Order
+from market_maker.paper.exchange.account import Account, LegKey
+from market_maker.paper.exchange.blotter import Order, Status
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import Key
 from market_maker.paper.exchange.moves import Depth, Take
@@ -155,6 +155,14 @@ class PaperExchange:
             ]
 
         return self._do(look)
+
+    def account(self) -> Account:
+        """Return a copy of the account of the paper key, as the ledger holds it."""
+        return self._do(lambda: deepcopy(self._venue.exchange.ledger.accounts[OWNER]))
+
+    def orders(self) -> list[Order]:
+        """Return copies of all its orders, also of those that have ended."""
+        return self._do(lambda: deepcopy(self._venue.exchange.blotter.all(OWNER, set(Status))))
 
     def judge(self) -> Report:
         """Return a copy of the audit report on the paper key."""
