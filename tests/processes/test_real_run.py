@@ -33,7 +33,7 @@ def test_the_report_of_a_minute_over_sockets_is_what_the_ledger_holds(
     tmp_path: Path, mode: str
 ) -> None:
     seed = int.from_bytes(os.urandom(2))
-    print("seed", seed)  # shown where it fails
+    sys.stderr.write(f"seed {seed}\n")  # shown where it fails
     with PaperExchange(seed=seed) as venue:
         settings_for(
             venue, tmp_path, POSITION_MODE=mode, ORDER_STEP_SIZE=0, LOOP_INTERVAL=1, **NARROW
