@@ -17,6 +17,7 @@ from market_maker.money import Booked, Money, Step, StepKind, Unseen, price_of
 from market_maker.orders.orders import Orders
 from market_maker.safety import Health
 from market_maker.settings import settings
+from market_maker.ws.tables import Tables
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -207,15 +208,14 @@ class Records:
         if self._journal:
             self._journal.put("orders", self._rows.order, self._now_ms(), order)
 
-    def _watch_prices(self, feed: GTEWebsocket) -> Callable[[bool], None]:
+    def _watch_prices(self, feed: GTEWebsocket) -> Callable[[bool, Tables], None]:
         """Return what the feed calls after each frame, in its thread."""
 
-        def look(is_news: bool) -> None:
+        def look(is_news: bool, tables: Tables) -> None:
             journal, now = self._journal, self._clock.monotonic()
             if not journal or (now - self._prices_at < PRICES_EVERY and not is_news):
                 return
-            ticker, instrument = feed.get_ticker(), feed.get_instrument()
-            prices = (ticker.bid, ticker.ask, instrument.mark_price if instrument else None)
+            prices = tables.prices(now)
             if prices == self._prices and now - self._prices_at < REPEAT_SECONDS:
                 return
             self._prices, self._prices_at = prices, now

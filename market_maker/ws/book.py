@@ -84,10 +84,17 @@ class Book:
     def put_levels(self, levels: Levels) -> None:
         """Set the sizes of levels whose values need no check."""
         for side, price, size in levels:
-            self._set(self._levels[side].get(price) or Level(side, price), size)
+            level = self._levels[side].get(price)
+            if level and size:  # as at most
+                level.size = size
+            else:
+                self._set(level or Level(side, price), size)
 
     def best(self, own: OwnQuantity | None = None) -> tuple[Decimal | None, Decimal | None]:
         """Return the best bid and ask that hold more than our `own` quantity, or None."""
+        if not own:  # no level is empty
+            bids, asks = self._prices[Side.BUY], self._prices[Side.SELL]
+            return bids[-1] if bids else None, asks[0] if asks else None
         return (
             next((price for price, _ in self.levels(Side.BUY, own)), None),
             next((price for price, _ in self.levels(Side.SELL, own)), None),

@@ -274,6 +274,13 @@ class Tables:
         instrument = self.instrument(now)
         return Ticker(bid=bid, ask=ask, last=instrument.last_price if instrument else None)
 
+    def prices(self, now: float) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """Return best bid, best ask and mark; None for what is not known or old `now`."""
+        entry = self._rows.get("instrument", {}).get(self._key)
+        mark = entry.value.mark_price if entry else None
+        is_old = now - self._told.get("mark_price", now) > PRICE_OLD
+        return *self.book.best(), None if is_old else mark
+
     def orders(self) -> tuple[OpenOrder, ...]:
         """Return all open orders of the account in this symbol, also those of other bots."""
         return tuple(entry.value for entry in self._rows.get("order", {}).values())

@@ -54,7 +54,7 @@ class GTEWebsocket:
         self.needed: tuple[str, ...] = ("instrument", "order_book", *private)  # for quoting
         self._back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
-        self.on_frame: Callable[[bool], None] = lambda _: None  # was it news of own orders?
+        self.on_frame: Callable[[bool, Tables], None] = lambda *_: None  # was it news of our own?
         self._changed, self._stop = threading.Condition(), threading.Event()
         self._tables = Tables(*self._names)
         self._news = News(clock.monotonic())
@@ -292,7 +292,7 @@ class GTEWebsocket:
     def _apply(self, frame: dict[str, Any]) -> bool:
         self.arrivals += 1
         news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
-        self.on_frame(news)
+        self.on_frame(news, self._tables)
         return news
 
     def _missing(self, tables: Sequence[str]) -> list[str]:

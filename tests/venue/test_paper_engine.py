@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.paper.exchange.engine import Book, Order, Side
+from market_maker.paper.exchange.engine import Book, Changes, Order, Side
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -62,12 +62,25 @@ def test_a_resized_order_keeps_its_place() -> None:
     assert book.size(BUY, 100) == 14
 
 
-def test_changes_are_told_once() -> None:
+def test_changes_are_told_once_with_what_has_become_of_each_level() -> None:
     book = book_of(order(1, BUY, 100, 5), order(2, SELL, 101, 5))
-    assert sorted(book.drain(), key=str) == [(BUY, 100), (SELL, 101)]
-    assert book.drain() == []
+    assert book.drain() == Changes(gone=[], resized=[], new=[(BUY, 100, 5), (SELL, 101, 5)])
+    assert not any(book.drain())
     book.cancel(1)
-    assert book.drain() == [(BUY, 100)]
+    book.resize(2, 7)
+    assert book.drain() == Changes(gone=[(BUY, 100, 0)], resized=[(SELL, 101, 7)], new=[])
+    book.place(order(3, BUY, 102, 9))
+    assert book.drain() == Changes(gone=[(SELL, 101, 0)], resized=[], new=[(BUY, 102, 2)])
+
+
+def test_a_level_that_is_again_what_it_was_has_not_changed() -> None:
+    book = book_of(order(1, BUY, 100, 5))
+    book.drain()
+    book.cancel(1)
+    book.place(order(2, BUY, 100, 5))
+    book.place(order(3, BUY, 99, 5))
+    book.cancel(3)
+    assert not any(book.drain())
 
 
 class Model:

@@ -6,7 +6,7 @@ from typing import Any
 
 from market_maker.paper.api.auth import Auth
 from market_maker.paper.api.encoding import Row, dump, text
-from market_maker.paper.api.levels import book_row, book_rows, book_text, book_value
+from market_maker.paper.api.levels import book_row, book_rows, book_text, book_values
 from market_maker.paper.api.rows import execution_row, place, trade_row
 from market_maker.paper.api.session import Session
 from market_maker.paper.api.tables import Tables
@@ -185,8 +185,7 @@ class Feed:
         if not self._has_subscriber(topic):
             return
         listing = self._exchange.listing(event.key)
-        for action in BOOK_ORDER:
-            levels = [level[1:] for level in event.levels if level[0] is action]
+        for action, levels in zip(BOOK_ORDER, event.changes, strict=True):
             if not levels:
                 continue
             frame = ""
@@ -194,8 +193,7 @@ class Feed:
                 if not session.is_subscribed(topic):
                     continue
                 if session.send_levels:
-                    values = [book_value(listing, *level) for level in levels]
-                    session.send_levels(action.value, values, now)
+                    session.send_levels(action.value, book_values(listing, levels), now)
                     continue
                 if not frame:
                     rows = self._level_rows(listing, action, levels)

@@ -1,5 +1,6 @@
 """Levels of the book as the feed and REST write them, and as values for who needs no text."""
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from market_maker.paper.api.encoding import LevelValue, Row, dump, text
@@ -29,15 +30,28 @@ def book_text(listing: Listing, side: Side, price: int, size: int) -> str:
     return f'{head}{quantity_text(listing, size)}"}}'
 
 
-def book_value(listing: Listing, side: Side, price: int, size: int) -> LevelValue:
-    """Return side, price and size as a reader of the same row takes them: from their text.
+def book_values(listing: Listing, levels: Iterable[tuple[Side, int, int]]) -> list[LevelValue]:
+    """Return side, price and size as a reader of the same rows takes them: from their text.
 
     So a decimal is the same object of digits either way, 8490 and not 8490.0.
     """
-    known = listing.prices.get(price)
-    if known is None:
-        known = listing.prices[price] = Decimal(text(listing.instrument.price(price)))
-    return side is Side.BUY, known, Decimal(quantity_text(listing, size))
+    prices, qty = listing.prices, _quantity_of(listing)
+    return [
+        (side is Side.BUY, prices.get(price) or _price(listing, price), qty(size))
+        for side, price, size in levels
+    ]
+
+
+def _price(listing: Listing, ticks: int) -> Decimal:
+    price = listing.prices[ticks] = Decimal(text(listing.instrument.price(ticks)))
+    return price
+
+
+def _quantity_of(listing: Listing) -> Callable[[int], Decimal]:
+    """Return what makes of lots the quantity that their text says."""
+    if listing.instrument.lot == 1:
+        return Decimal
+    return lambda size: Decimal(quantity_text(listing, size))
 
 
 def quantity_text(listing: Listing, size: int) -> str:

@@ -33,14 +33,15 @@ class BackgroundOrders:
         if self._withdrawn is not None:
             self._withdrawn[side, price] = size
             return []
-        only = self._book.alone(side, price)
-        if only and only.owner == BACKGROUND:  # as at most levels
+        queue = self._book.queue(side, price)
+        if len(queue) == 1 and (only := queue[0]).owner == BACKGROUND:  # as at most levels
             if not size:
                 self._book.cancel(only.order_id)
             elif size != only.left:
                 self._book.resize(only.order_id, size)
             return []
-        queue = self._book.queue(side, price)
+        if not queue:
+            return self._begin(side, price, size) if size else []
         theirs = [order for order in queue if order.owner == BACKGROUND]
         more = size - sum(order.left for order in theirs)
         if more > 0:
@@ -72,19 +73,26 @@ class BackgroundOrders:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _add(self, side: Side, price: int, queue: list[Order], more: int) -> list[Fill]:
-        fills: list[Fill] = []
-        if not queue:
-            best = self._book.best(side.other)
-            if best is not None and _reaches(side, price, best):
-                fills = self._fill_passed(side, price, is_reached=True) if self.model else []
-                self._remove_crossed(side.other, price)
-        if queue and queue[-1].owner == BACKGROUND:
-            self._book.resize(queue[-1].order_id, queue[-1].left + more)
-            return fills
+    def _begin(self, side: Side, price: int, size: int) -> list[Fill]:
+        """Rest at a price where nobody does."""
         self._last_id -= 1
-        fills += self._book.place(Order(self._last_id, BACKGROUND, side, price, more))
-        if queue and self.model and self.model.needs_through:
+        order = Order(self._last_id, BACKGROUND, side, price, size)
+        best = self._book.best(side.other)
+        if best is None or not _reaches(side, price, best):
+            self._book.rest(order)
+            return []
+        fills = self._fill_passed(side, price, is_reached=True) if self.model else []
+        self._remove_crossed(side.other, price)
+        return fills + self._book.place(order)
+
+    def _add(self, side: Side, price: int, queue: list[Order], more: int) -> list[Fill]:
+        """Queue up behind others."""
+        if queue[-1].owner == BACKGROUND:
+            self._book.resize(queue[-1].order_id, queue[-1].left + more)
+            return []
+        self._last_id -= 1
+        fills = self._book.place(Order(self._last_id, BACKGROUND, side, price, more))
+        if self.model and self.model.needs_through:
             self._own_last(side, price)
         return fills
 

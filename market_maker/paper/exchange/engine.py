@@ -43,6 +43,14 @@ class Fill(NamedTuple):
     qty: int
 
 
+class Changes(NamedTuple):
+    """Levels of a book that have changed: side, price and final size, by what happened to them."""
+
+    gone: list[tuple[Side, int, int]]
+    resized: list[tuple[Side, int, int]]
+    new: list[tuple[Side, int, int]]
+
+
 @dataclass(slots=True, eq=False)
 class _Level:
     orders: dict[int, Order]  # by id, in order of arrival
@@ -56,24 +64,29 @@ class _Half:
         self.sign = sign
         self.ranks: list[int] = []
         self.levels: dict[int, _Level] = {}
-        self.changed: set[int] = set()
+        self.before: dict[int, int] = {}
+        """The sizes that changed levels had when they were drained last."""
 
     def add(self, order: Order) -> None:
-        level = self.levels.get(order.price)
+        price = order.price
+        level = self.levels.get(price)
         if level is None:
-            level = self.levels[order.price] = _Level({}, 0)
-            insort(self.ranks, order.price * self.sign)
-        level.orders[order.order_id] = order
-        level.size += order.left
-        self.changed.add(order.price)
+            self.before.setdefault(price, 0)
+            self.levels[price] = _Level({order.order_id: order}, order.left)
+            insort(self.ranks, price * self.sign)
+        else:
+            self.before.setdefault(price, level.size)
+            level.orders[order.order_id] = order
+            level.size += order.left
 
     def remove(self, order: Order) -> None:
-        level = self.levels[order.price]
+        price = order.price
+        level = self.levels[price]
+        self.before.setdefault(price, level.size)
         del level.orders[order.order_id]
         level.size -= order.left
-        self.changed.add(order.price)
         if not level.orders:
-            self.drop(order.price)
+            self.drop(price)
 
     def drop(self, price: int) -> None:
         del self.levels[price]
@@ -121,7 +134,7 @@ class Book:
         level = half.levels.get(price)
         if level is None:
             return fills
-        half.changed.add(price)
+        half.before.setdefault(price, level.size)
         while order.left and level.orders:
             maker = next(iter(level.orders.values()))
             qty = min(order.left, maker.left)
@@ -162,8 +175,9 @@ class Book:
         """Set the open lots of a resting order, above 0; it keeps its place in the queue."""
         order = self._orders[order_id]
         half = self._half[order.side]
-        half.levels[order.price].size += left - order.left
-        half.changed.add(order.price)
+        level = half.levels[order.price]
+        half.before.setdefault(order.price, level.size)
+        level.size += left - order.left
         order.left = left
 
     def best(self, side: Side) -> int | None:
@@ -176,13 +190,6 @@ class Book:
         level = self._half[side].levels.get(price)
         return level.size if level else 0
 
-    def alone(self, side: Side, price: int) -> Order | None:
-        """Return the order at a price where it is the only one."""
-        level = self._half[side].levels.get(price)
-        if level is None or len(level.orders) != 1:
-            return None
-        return next(iter(level.orders.values()))
-
     def queue(self, side: Side, price: int) -> list[Order]:
         """Return the orders at a price in the order in which they trade."""
         level = self._half[side].levels.get(price)
@@ -192,11 +199,19 @@ class Book:
         """Yield the prices of a side, best first."""
         return self._half[side].prices()
 
-    def drain(self) -> list[tuple[Side, int]]:
-        """Return the (side, price) pairs whose size may have changed since the last call."""
-        changed = []
+    def drain(self) -> Changes:
+        """Return what has become of the levels since the last call."""
+        changes = Changes([], [], [])
         for side, half in self._half.items():
-            if half.changed:
-                changed += [(side, price) for price in sorted(half.changed)]
-                half.changed.clear()
-        return changed
+            levels = half.levels
+            for price in sorted(half.before):
+                before, level = half.before[price], levels.get(price)
+                if level is None:
+                    if before:
+                        changes.gone.append((side, price, 0))
+                elif not before:
+                    changes.new.append((side, price, level.size))
+                elif level.size != before:
+                    changes.resized.append((side, price, level.size))
+            half.before.clear()
+        return changes

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from market_maker.paper.exchange.account import LegKey
 from market_maker.paper.exchange.blotter import Order
-from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.engine import Changes
 from market_maker.paper.exchange.history import Trade
 from market_maker.paper.exchange.instrument import Key
 
@@ -88,10 +88,10 @@ class Liquidated(NamedTuple):
 
 
 class BookChanged(NamedTuple):
-    """Levels of a book changed: (action, side, price in ticks, final size in lots)."""
+    """Levels of a book changed."""
 
     key: Key
-    levels: list[tuple[Action, Side, int, int]]
+    changes: Changes
 
 
 class InstrumentChanged(NamedTuple):

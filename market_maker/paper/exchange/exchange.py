@@ -30,7 +30,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger
 from market_maker.paper.exchange.liquidation import Liquidator
 from market_maker.paper.exchange.listing import Listing
-from market_maker.paper.exchange.moves import Depth, Index, Move
+from market_maker.paper.exchange.moves import Depth, Move, Take
 from market_maker.paper.exchange.outbox import Outbox
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.exchange.settlement import Settlement
@@ -272,19 +272,21 @@ class Exchange:
     def play(self, key: Key, moves: Iterable[Move], now: int) -> None:
         """Apply moves of the other participants of an instrument."""
         listing = self.listings[key]
-        background = listing.background
+        rest, trade = listing.background.rest, listing.background.trade
         for move in moves:
-            if isinstance(move, Index):
+            if isinstance(move, Depth):
+                fills = rest(*move)
+            elif isinstance(move, Take):
+                fills = trade(*move)
+            else:
                 listing.index = move.price
                 self.outbox.instrument(listing)
                 if key.kind == CONTRACT:
                     self._liquidator.run(now)
                 continue
-            act = background.rest if isinstance(move, Depth) else background.trade
-            if fills := act(*move):
+            if fills:
                 self.settlement.settle(listing, fills, now)
-            else:
-                self.outbox.book(listing)
+        self.outbox.book(listing)
 
     # Due times
 

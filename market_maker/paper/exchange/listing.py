@@ -20,7 +20,6 @@ class Listing:
         self.background = BackgroundOrders(self.book)
         self.tick = instrument.tick  # a multiple of it while the venue has another tick size
         self.history = History()
-        self.published: dict[tuple[Side, int], int] = {}  # sizes of levels as last published
         self.row_heads: dict[tuple[Side, int], str] = {}
         """What rows of the book repeat for each price; kept by `api.levels`."""
         self.prices: dict[int, Decimal] = {}

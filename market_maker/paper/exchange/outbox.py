@@ -1,9 +1,7 @@
 """The outbox: the changes at the venue that have not been published yet."""
 
 from market_maker.paper.exchange.account import LegKey
-from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.events import (
-    Action,
     BookChanged,
     Event,
     InstrumentChanged,
@@ -53,29 +51,12 @@ class Outbox:
         """Return and remove everything: the events in order, then the changes."""
         events, self._events = self._events, []
         for key, listing in self._books.items():
-            levels = _changed_levels(listing)
-            if levels:
-                events.append(BookChanged(key, levels))
+            changes = listing.book.drain()
+            if any(changes):
+                events.append(BookChanged(key, changes))
         events += [InstrumentChanged(key) for key in self._instruments]
         events += self._legs
         events += self._margins
         for recorded in (self._books, self._instruments, self._legs, self._margins):
             recorded.clear()
         return events
-
-
-def _changed_levels(listing: Listing) -> list[tuple[Action, Side, int, int]]:
-    levels = []
-    for side, price in listing.book.drain():
-        size = listing.book.size(side, price)
-        before = listing.published.get((side, price), 0)
-        if size == before:
-            continue
-        if not size:
-            action = Action.DELETE
-            del listing.published[side, price]
-        else:
-            action = Action.UPDATE if before else Action.INSERT
-            listing.published[side, price] = size
-        levels.append((action, side, price, size))
-    return levels

@@ -114,7 +114,7 @@ class Moves:
 
     def __init__(self, tick: Decimal) -> None:
         self._tick = tick
-        self._resting: set[tuple[Side, int]] = set()
+        self._resting: dict[Side, set[int]] = {side: set() for side in Side}
 
     def __call__(self, record: Record) -> list[Move]:
         """Return the moves of a record; Gaps have none."""
@@ -129,20 +129,29 @@ class Moves:
 
     def _depths(self, levels: list[Level], *, is_whole: bool) -> list[Move]:
         """Return the moves to these levels, and note which ones rest then."""
-        depths = [Depth(SIDES[side], price, size) for side, price, size in levels]
-        resting = self._resting
+        gone: list[Depth] = []
+        rests: list[Depth] = []
+        for tape_side, price, size in levels:
+            side = SIDES[tape_side]
+            (rests if size else gone).append(Depth(side, price, size))
         if is_whole:
-            gone = resting - {depth[:2] for depth in depths}
-            depths += [Depth(side, price, 0) for side, price in gone]
-            resting.clear()
+            gone += self._others(rests)
+        for side, price, _ in gone:
+            self._resting[side].discard(price)
+        for side, price, _ in rests:
+            self._resting[side].add(price)
         # deletes first: within one update a price may move to the other side
-        depths.sort(key=lambda depth: depth.size > 0)
-        for depth in depths:
-            if depth.size:
-                resting.add(depth[:2])
-            else:
-                resting.discard(depth[:2])
-        return [*depths]
+        return [*gone, *rests]
+
+    def _others(self, rests: list[Depth]) -> list[Depth]:
+        """Return the moves that remove whatever rests beside these."""
+        whole = {(side, price) for side, price, _ in rests}
+        return [
+            Depth(side, price, 0)
+            for side, prices in self._resting.items()
+            for price in prices
+            if (side, price) not in whole
+        ]
 
 
 def named(key: Key) -> str:
