@@ -1,6 +1,7 @@
 """Measure what this bot costs and how soon it acts: `python -m tests.benchmarks`.
 
-It takes about six minutes; `--only receive` measures a part, `--json` prints the figures as JSON.
+It takes about six minutes; `--only receive` measures a part, `--json` prints the figures as JSON,
+and `--peers` measures a back-test beside that of another program, which it installs.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import platform
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from tests.benchmarks import backtest, decide, journal, orders, process, receive
+from tests.benchmarks import backtest, decide, journal, orders, peers, process, receive
 from tests.benchmarks.table import HEAD, Figure, shown
 
 PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
@@ -33,22 +34,25 @@ PARTS: dict[str, tuple[Callable[[], Iterator[Figure]], ...]] = {
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
+    parser.add_argument("--only", choices=PARTS, nargs="+")
+    parser.add_argument("--peers", action="store_true", help="alone, or after the parts of --only")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    parts = arguments.only or ([] if arguments.peers else list(PARTS))
+    measures = [measure for part in parts for measure in PARTS[part]]
+    measures += [peers.beside_nautilus] if arguments.peers else []
     logging.basicConfig(level=logging.ERROR)
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     if not arguments.json:
         print(f"{date.today()}, {machine}\n\n{HEAD}", flush=True)
     figures: list[Figure] = []
-    for part in arguments.only:
-        for measure in PARTS[part]:
-            gc.collect()
-            gc.freeze()  # what one measurement leaves behind is not searched in the next
-            for figure in measure():
-                figures.append(figure)
-                if not arguments.json:
-                    print(shown(figure), flush=True)
+    for measure in measures:
+        gc.collect()
+        gc.freeze()  # what one measurement leaves behind is not searched in the next
+        for figure in measure():
+            figures.append(figure)
+            if not arguments.json:
+                print(shown(figure), flush=True)
     if arguments.json:
         found = {"date": str(date.today()), "machine": machine}
         print(json.dumps(found | {"figures": [figure.plain() for figure in figures]}, indent=1))
