@@ -1,11 +1,11 @@
-"""What the dialogue of `setup` says, in both languages."""
+"""What `setup` says, in both languages."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The texts of the dialogue; names of settings and reasons of checks stay as they are."""
+    """The texts of it; names of settings and reasons of checks stay as they are."""
 
     intro: str
     seen: str
@@ -19,6 +19,7 @@ class Words:
     yes: tuple[str, ...]
     no: tuple[str, ...]
     kept_away: str
+    wrote: str
 
 
 ENGLISH = Words(
@@ -44,6 +45,10 @@ ENGLISH = Words(
     yes=("y", "yes"),
     no=("n", "no"),
     kept_away="Nothing was written.",
+    wrote=(
+        "Wrote {file}. It is a dry run until you set DRY_RUN = False, on the paper exchange that "
+        "`{program} paper` starts. Next: {program} check"
+    ),
 )
 CHINESE = Words(
     intro=(
@@ -68,6 +73,10 @@ CHINESE = Words(
     yes=("y", "yes", "是", "好"),
     no=("n", "no", "否", "不"),
     kept_away="什么也没有写。",
+    wrote=(
+        "已写入 {file}。在你设置 DRY_RUN = False 之前是试运行，"
+        "用的是 `{program} paper` 启动的模拟交易所。下一步：{program} check"
+    ),
 )
 IN = {"en": ENGLISH, "zh": CHINESE}
 UNIT = {"en": "contracts", "zh": "张"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any
 
+from market_maker.settings import chinese
 from market_maker.settings.schema import FIELDS
 
 HEAD = """\
@@ -12,16 +13,29 @@ HEAD = """\
 # its default is then the safe one."""
 
 
-def example_text(given: Mapping[str, Any] | None = None) -> str:
-    """Return the text: each setting with its meaning, and the value `given` or of the example."""
-    lines = [HEAD]
+def example_text(given: Mapping[str, Any] | None = None, language: str = "en") -> str:
+    """Return the text: each setting with its meaning, and the value `given` or of the example.
+
+    `language` is that of the comments, "en" or "zh".
+    """
+    is_chinese = language == "zh"
+    lines = [chinese.HEAD if is_chinese else HEAD]
     for name, field in FIELDS.items():
         if section := field.metadata["section"]:
-            lines += ["", f"# --- {section} ".ljust(100, "-")]
-        lines += _lines(name, field)
+            lines += ["", section_line(section, language)]
+        meaning = chinese.MEANINGS[name] if is_chinese else field.metadata["meaning"]
+        lines += _lines(name, field, meaning)
         if given and name in given:
             lines[-1] = f"{name} = {literal(given[name])}"
     return "\n".join(lines) + "\n"
+
+
+def section_line(section: str, language: str) -> str:
+    """Return the line above the settings of a section, which is named in English."""
+    if language == "zh":
+        words = chinese.SECTIONS[section]
+        return f"# --- {words} ".ljust(100 - len(words), "-")  # its characters are two wide
+    return f"# --- {section} ".ljust(100, "-")
 
 
 def own_text(own: Mapping[str, Field[Any]]) -> str:
@@ -29,17 +43,17 @@ def own_text(own: Mapping[str, Field[Any]]) -> str:
     lines = []
     for name, field in own.items():
         low, high, choices = (field.metadata[each] for each in ("low", "high", "choices"))
-        lines += _lines(name, field)
+        lines += _lines(name, field, field.metadata["meaning"])
         if choices or low is not None or high is not None:
             bounds = " or ".join(map(repr, choices)) or f"{low} to {high}".replace("None", "any")
             lines[-1] += f"  # {bounds}"
     return "\n".join(lines).strip()
 
 
-def _lines(name: str, field: Field[Any]) -> list[str]:
-    about = field.metadata
-    meaning = [f"# {line}" for line in about["meaning"].splitlines()]
-    return [*([""] if meaning else []), *meaning, f"{name} = {literal(about['example'])}"]
+def _lines(name: str, field: Field[Any], meaning: str) -> list[str]:
+    about = [f"# {line}" for line in meaning.splitlines()]
+    value = literal(field.metadata["example"])
+    return [*([""] if about else []), *about, f"{name} = {value}"]
 
 
 def literal(value: Any) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.settings.checks import problem
-from market_maker.settings.example import example_text, literal
+from market_maker.settings.example import example_text, literal, section_line
 from market_maker.settings.sample import FAMILY, SYMBOLS
-from market_maker.settings.schema import FIELDS, SECRETS
+from market_maker.settings.schema import FIELDS, SECRETS, defaults
 from market_maker.settings.sources import execute
 
 OURS = {
@@ -18,15 +18,22 @@ OURS = {
 """Settings whose value is not taken from another bot's file, and why."""
 
 
-def take_over(path: Path) -> tuple[str, list[str]]:
+def take_over(path: Path, language: str = "en") -> tuple[str, list[str]]:
     """Execute another bot's settings file; return our text, and a line on each of its settings.
 
-    Raises SettingsError as reading one of ours does.
+    What it does not name has its default, as a missing line of ours has. `language` is that of the
+    comments. Raises SettingsError as reading one of ours does.
     """
-    return _converted(execute(path, may_be_open=False).values)
+    given, own, done = _converted(execute(path, may_be_open=False).values)
+    done.append("What it does not name has its default, as a missing line has.")
+    text = example_text(defaults() | given, language)
+    if own:
+        text += f"\n{section_line('Of your strategy', language)}\n\n"
+    return text + "".join(f"{name} = {literal(value)}\n" for name, value in own.items()), done
 
 
-def _converted(theirs: dict[str, Any]) -> tuple[str, list[str]]:
+def _converted(theirs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Return what of it is set here, what its strategy keeps, and a line on each."""
     given: dict[str, Any] = {"DRY_RUN": True}
     own: dict[str, Any] = {}
     done = []
@@ -46,12 +53,10 @@ def _converted(theirs: dict[str, Any]) -> tuple[str, list[str]]:
             own[name] = value
             done.append(f"{name}: kept for your strategy, in STRATEGY_SETTINGS")
         elif wrong := problem(name, value):
-            done.append(f"{name}: left as in the example; {wrong}")
+            done.append(f"{name}: left at its default; {wrong}")
         else:
             given[name] = value
             done.append(f"{name}: {literal(value)}")
     if own:
         given["STRATEGY_SETTINGS"] = list(own)
-    lines = [f"{name} = {literal(value)}\n" for name, value in own.items()]
-    head = "\n# --- Of your strategy " + "-" * 78 + "\n\n" if own else ""
-    return example_text(given) + head + "".join(lines), done
+    return given, own, done

@@ -17,8 +17,7 @@ from market_maker.money import Booked, Money, Step, StepKind, Unseen, price_of
 from market_maker.orders.orders import Orders
 from market_maker.safety import Health
 from market_maker.settings import settings
-from market_maker.ws.tables import Tables
-from market_maker.ws.ws_thread import GTEWebsocket
+from market_maker.ws.ws_thread import GTEWebsocket, PricesAt
 
 logger = logging.getLogger(__name__)
 
@@ -208,14 +207,14 @@ class Records:
         if self._journal:
             self._journal.put("orders", self._rows.order, self._now_ms(), order)
 
-    def _watch_prices(self, feed: GTEWebsocket) -> Callable[[bool, Tables], None]:
+    def _watch_prices(self, feed: GTEWebsocket) -> Callable[[bool, PricesAt], None]:
         """Return what the feed calls after each frame, in its thread."""
 
-        def look(is_news: bool, tables: Tables) -> None:
+        def look(is_news: bool, prices_at: PricesAt) -> None:
             journal, now = self._journal, self._clock.monotonic()
             if not journal or (now - self._prices_at < PRICES_EVERY and not is_news):
                 return
-            prices = tables.prices(now)
+            prices = prices_at(now)
             if prices == self._prices and now - self._prices_at < REPEAT_SECONDS:
                 return
             self._prices, self._prices_at = prices, now

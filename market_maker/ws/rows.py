@@ -25,3 +25,13 @@ def are_two(known: Row, row: Row) -> bool:
     """Return whether two rows of one order_id name different orders of ours."""
     names = (known.get("client_oid"), row.get("client_oid"))
     return all(name and isinstance(name, str) for name in names) and names[0] != names[1]
+
+
+def trade(row: Row) -> dict[str, str]:
+    """Return a public trade; time in ms UTC, the side is the taker's. Raises BadData."""
+    return {
+        "time": str(fields.millis(row, "trade_time")),
+        "side": fields.text(row, "side"),
+        "price": str(fields.positive(row, "price")),
+        "qty": str(fields.positive(row, "qty")),
+    }

@@ -28,7 +28,7 @@ from market_maker.models import (
 from market_maker.wire import fields, protocol
 from market_maker.wire.fields import Row
 from market_maker.ws.book import Book, Levels, OwnQuantity
-from market_maker.ws.rows import are_two, is_other
+from market_maker.ws.rows import are_two, is_other, trade
 
 TRADES = 1_000
 NEWS = 10_000
@@ -38,6 +38,8 @@ SAMPLE = 100
 """So many levels of a new book are read to learn whether its ids follow prices."""
 LOGGED = ("bad frame", "unknown table", "row of ", "field of ")
 """Beginnings of the names of those counts that belong in the log."""
+PricesAt = Callable[[float], tuple[Decimal | None, ...]]
+"""Returns best bid, best ask and mark as of a time in seconds."""
 TRADED_IN = "traded in "
 """The same of counts of fills in other symbols of the area."""
 
@@ -104,7 +106,7 @@ class Tables:
             return False
         self._arrival, self._at = arrival, at
         if table == "trade":
-            self._each(table, data, self._trade)
+            self._each(table, data, lambda row: self.trades.append(trade(row)))
         elif table not in self._parse and table != "order_book":
             self.counts["unknown table"] += 1
         elif action not in ("partial", "insert", "update", "delete"):
@@ -191,16 +193,6 @@ class Tables:
             return None
         return protocol.id_fits(row, self._id_rule)
 
-    def _trade(self, row: Row) -> None:
-        self.trades.append(
-            {
-                "time": str(fields.millis(row, "trade_time")),
-                "side": fields.text(row, "side"),
-                "price": str(fields.positive(row, "price")),
-                "qty": str(fields.positive(row, "qty")),
-            }
-        )
-
     def _merge(self, table: str, row: Row) -> None:
         rows = self._rows.setdefault(table, {})
         key = protocol.ROW_KEYS[table](row)
@@ -274,7 +266,7 @@ class Tables:
         instrument = self.instrument(now)
         return Ticker(bid=bid, ask=ask, last=instrument.last_price if instrument else None)
 
-    def prices(self, now: float) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    def prices(self, now: float) -> tuple[Decimal | None, ...]:
         """Return best bid, best ask and mark; None for what is not known or old `now`."""
         entry = self._rows.get("instrument", {}).get(self._key)
         mark = entry.value.mark_price if entry else None

@@ -18,11 +18,11 @@ from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.back_off import BackOff
 from market_maker.ws.book import OwnQuantity
 from market_maker.ws.session import Session
-from market_maker.ws.tables import LOGGED, TRADED_IN, Tables
+from market_maker.ws.tables import LOGGED, TRADED_IN, PricesAt, Tables
 from market_maker.ws.vitals import News
 
 logger = logging.getLogger(__name__)
-__all__ = ["LOGGED", "TRADED_IN", "GTEWebsocket"]
+__all__ = ["LOGGED", "TRADED_IN", "GTEWebsocket", "PricesAt"]
 
 
 class GTEWebsocket:
@@ -54,7 +54,7 @@ class GTEWebsocket:
         self.needed: tuple[str, ...] = ("instrument", "order_book", *private)  # for quoting
         self._back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
-        self.on_frame: Callable[[bool, Tables], None] = lambda *_: None  # was it news of our own?
+        self.on_frame: Callable[[bool, PricesAt], None] = lambda *_: None  # was it our own news?
         self._changed, self._stop = threading.Condition(), threading.Event()
         self._tables = Tables(*self._names)
         self._news = News(clock.monotonic())
@@ -292,7 +292,7 @@ class GTEWebsocket:
     def _apply(self, frame: dict[str, Any]) -> bool:
         self.arrivals += 1
         news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
-        self.on_frame(news, self._tables)
+        self.on_frame(news, self._tables.prices)
         return news
 
     def _missing(self, tables: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from market_maker.app.cli import main
 from market_maker.errors import SettingsError
-from market_maker.settings import take_over
+from market_maker.settings import chinese, take_over
+from market_maker.settings.schema import FIELDS
 from market_maker.settings.store import Settings
 
 THEIRS = """
@@ -64,12 +65,51 @@ def test_what_fits_is_taken_over_and_each_line_is_told(
         "BASE_URL: left out; here the addresses are API_URL_BASE and WS_URL",
         "CONTRACTS: left out; a bot trades one contract",
         "API_KEY: not copied",
-        "MAX_POSITION: left as in the example; MAX_POSITION must be a number",
+        "MAX_POSITION: left at its default; MAX_POSITION must be a number",
         "DRY_RUN: True, until you have looked",
         "SKEW_PER_LOT: kept for your strategy, in STRATEGY_SETTINGS",
         "ORDER_PAIRS: 6",
     ):
         assert words in told
+
+
+def test_what_another_bot_does_not_name_has_the_safe_default_and_not_what_the_example_has(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "theirs.py").write_text("ORDER_PAIRS = 6\n")
+    assert main(["setup", "--from", "theirs.py"]) == 0
+    assert "What it does not name has its default" in capsys.readouterr().out
+    loaded = Settings()
+    loaded.load(folder / "settings.py")
+    assert loaded.ORDER_PAIRS == 6
+    for name in FIELDS.keys() - {"ORDER_PAIRS"}:
+        assert getattr(loaded, name) == getattr(Settings(), name)
+
+
+def test_setup_writes_chinese_comments_where_they_are_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    for arguments in (["--plain"], ["--lang", "zh"], ["--lang", "zh", "--from", "theirs.py"]):
+        (folder / "settings.py").unlink(missing_ok=True)
+        assert main(["setup", *arguments]) == 0
+        assert "已写入 settings.py" in capsys.readouterr().out
+        text = (folder / "settings.py").read_text("utf-8")
+        assert "# 每侧的档数。\nORDER_PAIRS = " in text
+        for line in text.splitlines():
+            assert not line.startswith("#") or not line.isascii(), line
+        Settings().load(folder / "settings.py")
+    assert main(["setup", "--lang", "en"]) == 2
+    (folder / "settings.py").unlink()
+    assert main(["setup", "--lang", "en"]) == 0
+    assert (folder / "settings.py").read_text("utf-8").isascii()
+
+
+def test_each_setting_has_a_comment_in_both_languages() -> None:
+    assert list(chinese.MEANINGS) == list(FIELDS)
+    for name, field in FIELDS.items():
+        assert bool(chinese.MEANINGS[name]) == bool(field.metadata["meaning"])
+        assert all(len(line) <= 96 for line in chinese.MEANINGS[name].splitlines())
 
 
 def test_neither_file_is_lost(folder: Path) -> None:

@@ -86,6 +86,7 @@ def test_a_price_that_was_not_told_again_is_old_after_so_many_seconds() -> None:
     def known(now: float) -> list[object]:
         found = made.instrument(now)
         assert found
+        assert made.prices(now) == (None, None, found.mark_price)
         return [found.last_price, found.mark_price, found.index_price]
 
     assert known(0.1 + PRICE_OLD) == [8490, 8493, 8492]
@@ -327,6 +328,10 @@ def test_the_book_equals_a_plain_dictionary_after_any_frames(
         levels = dict(made.book.levels(side, NONE))
         assert levels == {price: size for (on, price), size in model.items() if on == name}
         assert list(levels) == sorted(levels, reverse=side is Side.BUY)
+    ticker = made.ticker(NONE)
+    assert (ticker.bid, ticker.ask) == made.book.best() == made.prices(0.0)[:2]
+    bids, asks = ([p for on, p in model if on == name] for name in ("buy", "sell"))
+    assert (ticker.bid, ticker.ask) == (max(bids, default=None), min(asks, default=None))
 
 
 def test_an_id_that_names_two_orders_of_ours_needs_a_new_image() -> None:

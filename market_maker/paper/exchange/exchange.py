@@ -30,7 +30,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger
 from market_maker.paper.exchange.liquidation import Liquidator
 from market_maker.paper.exchange.listing import Listing
-from market_maker.paper.exchange.moves import Depth, Move, Take
+from market_maker.paper.exchange.moves import Depth, Index, Move
 from market_maker.paper.exchange.outbox import Outbox
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.exchange.settlement import Settlement
@@ -274,17 +274,12 @@ class Exchange:
         listing = self.listings[key]
         rest, trade = listing.background.rest, listing.background.trade
         for move in moves:
-            if isinstance(move, Depth):
-                fills = rest(*move)
-            elif isinstance(move, Take):
-                fills = trade(*move)
-            else:
+            if isinstance(move, Index):
                 listing.index = move.price
                 self.outbox.instrument(listing)
                 if key.kind == CONTRACT:
                     self._liquidator.run(now)
-                continue
-            if fills:
+            elif fills := (rest if isinstance(move, Depth) else trade)(*move):
                 self.settlement.settle(listing, fills, now)
         self.outbox.book(listing)
 
