@@ -81,6 +81,8 @@ class BalanceLedger:
         """What has changed it beside fills and fees, by kind."""
         self.residual = ZERO
         """What all of these leave."""
+        self.is_behind = False
+        """Whether it may lack fills that are booked."""
         self._first = ZERO, Explained()
         self._booked = Explained()
         self._booked_at = self._at = 0.0
@@ -128,7 +130,8 @@ class BalanceLedger:
         if fills != self._booked:
             self._booked, self._booked_at = fills, max(at, self._at)
         is_old, self._at = at < self._at, max(at, self._at)
-        if is_old or at < self._booked_at + LAG_SECONDS:
+        self.is_behind = is_old or at < self._booked_at + LAG_SECONDS
+        if self.is_behind:
             return None
         first_total, first = self._first
         self.total, self.change = total, total - first_total

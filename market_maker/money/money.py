@@ -128,6 +128,7 @@ class Money:
         unseen = self._see_legs(snapshot, now) if instrument.is_contract else []
         is_settled = not (instrument.is_contract and self.position.has_mismatch())
         if snapshot.margin is None or not is_settled:
+            self.balance.is_behind = not is_settled
             return Audited([], unseen)
         self._before = instrument, self.realised.net
         if before and instrument.is_contract and _has_funded(before[0], instrument):
@@ -148,6 +149,11 @@ class Money:
             if step := ledger.see(shown.total, shown_at, explained, changed):
                 steps.append(replace(step, currency=shown.currency))
         return Audited(steps, unseen)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether fills are booked that the latest comparison with a balance lacks."""
+        return self.balance.is_behind or self.base.is_behind
 
     @property
     def step_since(self) -> float | None:

@@ -18,6 +18,8 @@ from market_maker.ws.ws_thread import TRADED_IN, GTEWebsocket
 logger = logging.getLogger(__name__)
 
 BY_HAND = "by hand"
+SETTLE_SECONDS = 3.0
+"""So long the way out waits at most for a balance that shows the last fills."""
 
 
 class Audit:
@@ -43,6 +45,8 @@ class Audit:
         self._elsewhere: set[str] = set()
         """Other symbols in which the account has traded."""
         self._shown_difference = ""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a comparison has changed the money of the run."""
 
     def read(self) -> None:
         """Read what tells a transfer, if that is due: at most one call. Never raises."""
@@ -60,8 +64,22 @@ class Audit:
             self._records.fill(fill, booked, BY_HAND)
         return fills
 
-    def look(self, snapshot: Snapshot, on_change: Callable[[], None]) -> None:
-        """Compare once; `on_change` is called when that has changed the money of the run."""
+    def settle(self, read: Callable[[], Snapshot | None]) -> None:
+        """Wait until the balance shows the last fills, when none can follow; `read` looks once."""
+        until = self._clock.monotonic() + SETTLE_SECONDS
+        while not self._orders.is_dry and self._feed.is_connected():
+            self._account.poll(())
+            if snapshot := read():
+                if snapshot.instrument.is_contract:
+                    mark = snapshot.instrument.mark_price
+                    self._money.position.see(snapshot.position, self._clock.monotonic(), mark)
+                self.look(snapshot)
+            if not self._money.is_behind or self._clock.monotonic() >= until:
+                return
+            self._clock.sleep(0.1)
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Compare once."""
         money, instrument = self._money, snapshot.instrument
         by_hand = self.book_others(instrument)
         moved = self._wallets.moved(money.step_since)
@@ -79,7 +97,7 @@ class Audit:
             if step.kind is StepKind.TRANSFERRED:
                 self._wallets.settle()
         if steps or found.unseen or by_hand:
-            on_change()
+            self.on_change()
         if money.pnl_difference and money.pnl_difference != self._shown_difference:
             logger.warning("Unrealised profit is not as the venue's: %s.", money.pnl_difference)
         self._shown_difference = money.pnl_difference

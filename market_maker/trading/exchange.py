@@ -92,6 +92,7 @@ class Exchange:
         self.prices = PriceWatch(self.gte, self.feed, self._clock)
         parts = self.gte, self.feed, self.orders, self.money, self.monitor.account
         self.audit = Audit(*parts, self.records, self._clock)
+        self.audit.on_change = lambda: self.on_trade(self.money.as_text())
         self.view = View(
             *(self.feed, self.orders, self.money, self.virtual),
             *(self.monitor.account, self.prices, self._clock),
@@ -170,7 +171,7 @@ class Exchange:
         )
         self.orders.is_stalled |= had_time and not has_time()  # another read was slow
         if snapshot and not self.dry_run:
-            self.audit.look(snapshot, lambda: self.on_trade(self.money.as_text()))
+            self.audit.look(snapshot)
         return found
 
     def _has_time(self) -> bool:
@@ -286,10 +287,14 @@ class Exchange:
         self.view.forget()
         self.orders.executor.cancel_all(seconds)
 
-    def log_end(self) -> None:
-        """Log what this run has traded, and the position that it leaves. Never raises."""
+    def log_end(self, health: Health, *, proven: bool) -> None:
+        """Log what this run has traded and leaves; `proven`: no order is left. Never raises."""
         try:
             logger.info("%s", self.quote_time.so_far())
-            log_end(self._look_if_possible(), self.moneys())
+            if proven and not self._control.is_hurried:
+                self.audit.settle(self._look_if_possible)
+            snapshot = self._look_if_possible()
+            log_end(snapshot, self.moneys())
+            self.records.tick(health, snapshot, self.moneys()[0])
         except Exception:
             logger.exception("The position left cannot be shown.")

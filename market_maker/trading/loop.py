@@ -213,7 +213,7 @@ class Loop:
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
         finally:
-            self._exchange.log_end()
+            self._exchange.log_end(self.health, proven=self.left_clean)
             self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:

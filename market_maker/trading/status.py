@@ -139,10 +139,11 @@ def log_balance(money: Money) -> None:
             usual = ("realised", "fees", "funding", "unexplained")
             parts = {name: each for name, each in found.parts().items() if each or name in usual}
             logger.info(
-                "Balance: %.6f %s, %+.6f = %s, residual %+.7f.",
+                "Balance: %.6f %s, %+.6f = %s, residual %+.7f.%s",
                 *(found.total, currency, found.change),
                 ", ".join(f"{name} {amount:+.6f}" for name, amount in parts.items()),
                 found.residual,
+                " It is from before the last fills." if found.is_behind else "",
             )
 
 
