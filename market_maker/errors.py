@@ -1,5 +1,11 @@
 """Errors, one class for each reaction of the operator or the loop."""
 
+import traceback
+from pathlib import Path
+
+OURS = str(Path(__file__).parent)
+"""Where our own code is: what is elsewhere is the user's, or a library's."""
+
 
 class MarketMakerError(Exception):
     """Base of all errors raised on purpose. Its text may be logged."""
@@ -146,3 +152,14 @@ class AuthError(Fatal):
 
 class Liquidated(Fatal):
     """The venue is liquidating or has liquidated the position: check the account."""
+
+
+def in_users_words(error: BaseException) -> str:
+    """Return what the user's code has raised, with file and line of the last of it that ran."""
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(("<", OURS)) and "importlib" not in frame.filename:
+            where = f" ({frame.filename}, line {frame.lineno})"
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}, line {error.lineno})"
+    return f"{type(error).__name__}: {error}{where}"

@@ -23,9 +23,11 @@ from market_maker.trading import (
     Run,
     Runtime,
     Status,
+    check_attribute,
     check_sizes,
+    guard_loop,
     log_start,
-    within_session,
+    made,
 )
 from market_maker.utils import family
 from market_maker.utils.family import *  # noqa: F403
@@ -53,23 +55,21 @@ class OrderManager:
     latest: ClassVar["OrderManager | None"] = None
     """The latest bot of this process."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "run_loop" in vars(cls):
-            cls.run_loop = within_session(vars(cls)["run_loop"])  # type: ignore[method-assign]
-
     @classmethod
     def made_with(cls, runtime: Runtime) -> Self:
         """Return a bot with these dependencies; its constructor takes no arguments."""
-        bot = cls.__new__(cls)
-        bot.runtime = runtime
-        bot.__init__()  # type: ignore[misc]
-        return bot
+        return made(cls, runtime)
 
     def __init__(self) -> None:
+        guard_loop(type(self), OrderManager.run_loop)
         settings.declare(self.SETTINGS)
+        vars(self).setdefault("runtime", self.runtime)
         self.current_run = Run(self.runtime)
         self.current_run.start(self, self._set_up)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        check_attribute(OrderManager, vars(self), name, value)
+        super().__setattr__(name, value)
 
     def _set_up(self) -> None:
         self.clock = self.runtime.clock
@@ -81,26 +81,29 @@ class OrderManager:
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0
         self.start_reason = ""
         """Why the ladder begins there, in words; `marketmaker why` shows it."""
-        self._status = Status(self.clock)
-        self._pair_doubts = PairDoubts(has_spread=self.READS_MIN_SPREAD)
-        self._sizes = LevelSizes(self.runtime.chance.randint)
-        self._reloader = Reloader(self.clock, sources_of(type(self)))
+        self.__status = Status(self.clock)
+        self.__pair_doubts = PairDoubts(has_spread=self.READS_MIN_SPREAD)
+        self.__sizes = LevelSizes(self.runtime.chance.randint)
+        self.__reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, runtime=self.current_run.runtime
         )
-        self.exchange.on_filled = self._sizes.forget
+        self.exchange.on_filled = self.__sizes.forget
         self.loop = Loop(self, self.exchange, self.control, self.clock)
-        self._converger = Converger(self.exchange, self.loop, self.clock)
+        self.__converger = Converger(
+            self.exchange, self.loop, self.clock, lambda: self.current_run.check_place(self)
+        )
         log_start(__version__)
         OrderManager.latest = self
         self.current_run.connect(self)
         self.exchange.start()
         OrderManager.reset(self)
         if type(self).reset is not OrderManager.reset:
+            OrderManager.sanity_check(self)  # it may place orders
             self.reset()
         if self._is_ladder():
             check_sizes(self.exchange.snapshot().instrument.lot)
-            self._pair_doubts.warn(self.instrument)
+            self.__pair_doubts.warn(self.instrument)
 
     # --- the run --------------------------------------------------------------------------------
 
@@ -126,10 +129,7 @@ class OrderManager:
         self.control.stop(reason)
 
     def halt(self, reason: str) -> None:
-        """Halt: pull all own orders at the next tick, and place none until a person restarts.
-
-        May be called from a signal handler.
-        """
+        """Pull all own orders, and place none until a person restarts; signal-safe."""
         self.control.halt(reason)
 
     def restart(self) -> None:
@@ -141,14 +141,15 @@ class OrderManager:
 
         Raises OrdersLeft when that is not proven.
         """
-        self.loop.leave()
+        if "loop" in vars(self):  # else its constructor has failed
+            self.loop.leave()
 
     def check_file_change(self) -> bool:
         """Apply changed settings, and restart for changed code, once the files have settled.
 
         A halted bot does not restart. Returns whether settings have changed.
         """
-        changed, code = self._reloader.look()
+        changed, code = self.__reloader.look()
         if "DRY_RUN" in changed:
             try:
                 self.exchange.go_dry()
@@ -156,7 +157,7 @@ class OrderManager:
                 logger.error("%s", error)
                 self.halt("DRY_RUN was set to True, but own orders may be left")
         if changed and self._is_ladder():
-            self._pair_doubts.warn(self.instrument)
+            self.__pair_doubts.warn(self.instrument)
         if code and self.runtime.can_restart and not self.control.is_halted:
             logger.info("Changed: %s. Restarting.", ", ".join(code))
             self.restart()
@@ -189,7 +190,7 @@ class OrderManager:
             return
         self.instrument = self.exchange.get_instrument()
         self.get_ticker()
-        self._status.log_full(self._converger.full_sides())
+        self.__status.log_full(self.__converger.full_sides())
 
     def get_ticker(self) -> dict[str, float]:
         """Read the ticker, set the start prices of the ladder, and return the ticker.
@@ -225,7 +226,7 @@ class OrderManager:
 
     def prepare_order(self, index: int) -> dict[str, Any]:
         """Return the wanted order of a level: price, orderQty (contracts or base units), side."""
-        qty = self._sizes.of_settings(index, lot=self.instrument["lotSize"])
+        qty = self.__sizes.of_settings(index, lot=self.instrument["lotSize"])
         side = Side.BUY if index < 0 else Side.SELL
         return {"price": self.get_price_offset(index), "orderQty": qty, "side": side.value}
 
@@ -235,14 +236,14 @@ class OrderManager:
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
         possible = [order for order in buy_orders if order["price"] > 0]
-        self._status.log_beyond(beyond := len(buy_orders) - len(possible))
+        self.__status.log_beyond(beyond := len(buy_orders) - len(possible))
         if beyond:
-            self._converger.explain(f"{beyond} buys have no price above zero")
+            self.__converger.explain(f"{beyond} buys have no price above zero")
         buy_orders = [] if self.long_position_limit_exceeded() else possible
         sell_orders = [] if self.short_position_limit_exceeded() else sell_orders
         start = f"{self.start_position_buy:.10g} and {self.start_position_sell:.10g}"
-        self._converger.explain(f"Ladder from {start}: {self.start_reason}")
-        self._converger.explain_sides(is_whole=bool(buy_orders and sell_orders))
+        self.__converger.explain(f"Ladder from {start}: {self.start_reason}")
+        self.__converger.explain_sides(is_whole=bool(buy_orders and sell_orders))
         self.converge_orders(buy_orders, sell_orders)
 
     def converge_orders(
@@ -251,30 +252,29 @@ class OrderManager:
         """Turn the open orders into the wanted ones, within the limits, with the fewest requests.
 
         Orders are mappings with `price`, `orderQty` (or `qty`) and `side`; numbers are floats or
-        decimals. Prices go to the nearest tick, quantities down to the lot. Of several orders at
-        one price the first counts. Raises InvalidOrder, with nothing sent, for an order with an
-        impossible price, quantity or side; Temporary when the strategy took longer than a quote
-        may rest unconfirmed.
+        decimals. Prices go to the nearest tick, quantities down to the lot; of several at one price
+        the first counts. Raises InvalidOrder, with nothing sent, for what makes no order; Temporary
+        when the strategy took longer than a quote may rest unconfirmed.
         """
-        self._converger.converge(buy_orders, sell_orders)
+        self.__converger.converge(buy_orders, sell_orders)
 
     def explain(self, text: object) -> None:
         """Say why the orders of this tick are as they are; `marketmaker why` shows it."""
-        self._converger.explain(secrecy.fit(" ".join(str(text).split())))
+        self.__converger.explain(secrecy.fit(" ".join(str(text).split())))
 
     def print_status(self) -> None:
         """Log market, account and position: when they change, and once a minute."""
         self._read_position()
         start = (self.start_position_buy, self.start_position_sell, self.start_position_mid)
-        self._status.log(self.exchange.snapshot(), self.exchange.moneys(), self.health, start)
+        self.__status.log(self.exchange.snapshot(), self.exchange.moneys(), self.health, start)
 
     def short_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more sells."""
-        return not self._converger.has_room(Side.SELL)
+        return not self.__converger.has_room(Side.SELL)
 
     def long_position_limit_exceeded(self) -> bool:
         """Return whether the position limit allows no more buys."""
-        return not self._converger.has_room(Side.BUY)
+        return not self.__converger.has_room(Side.BUY)
 
     def check_connection(self) -> bool:
         """Return whether the feed is connected. It reconnects by itself."""

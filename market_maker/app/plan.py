@@ -14,10 +14,9 @@ from market_maker.app import look, run
 from market_maker.app.connection import connected
 from market_maker.app.load import load
 from market_maker.app.look import Assumed, Look
-from market_maker.app.strategies import load_anew
+from market_maker.app.strategies import load_anew, refuse_to_run
 from market_maker.decimals import exact
 from market_maker.errors import MarketMakerError, SettingsError
-from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.money import Rates
 from market_maker.outlook import (
@@ -96,7 +95,7 @@ def outlook_with(
 
     `move` is a fraction; `hourly` a volatility in percent of an hour, in place of the one seen.
     """
-    OrderManager.runtime = Runtime(client=_no_client)
+    OrderManager.runtime = Runtime(client=refuse_to_run)
     with redirect_stdout(sys.stderr):  # what a strategy prints
         try:
             kind = load_anew(strategy)
@@ -136,10 +135,3 @@ def outlook_with(
     )
     last = max((n for n, each in enumerate(decided) if not each.is_beside), default=0)
     return outlook_of(decided[last:], basis, rules, partial(chance.gauss, 0.0, 1.0))
-
-
-def _no_client(*_: object, **__: object) -> GTE:
-    raise SettingsError(
-        "the strategy's file runs a bot when it is imported, and a plan runs none: put that below "
-        'if __name__ == "__main__"'
-    )

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from market_maker.guard import container
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.service import Service
 from market_maker.guard.session import Session
-from market_maker.guard.signals import Signals
+from market_maker.guard.signals import STOP_SIGNALS, Signals
 from market_maker.journal import Journal
 from market_maker.settings import environment_without_keys, settings
 
@@ -62,13 +63,17 @@ def run(arguments: argparse.Namespace) -> None:
         if control.is_restarting and not control.stop_reason and not control.is_halted:
             _restart(paper, service)
     except KeyboardInterrupt:
-        logger.info("Stopped before anything was sent.")
+        from market_maker.market_maker import OrderManager
+
+        words = "Stopped." if OrderManager.latest else "Stopped before anything was sent."
+        logger.info("%s", words)
     finally:
         signals.unblock()
         if paper:
             paper.end()
             if settings.loaded:
                 RunFiles(settings.account()).discard()  # nobody needs them again
+        _name_threads()
 
 
 def _run(
@@ -102,10 +107,27 @@ def _run(
         if OrderManager.latest is None and not settings.DRY_RUN:
             begin(settings.account()).end_start(interrupt)  # an earlier run may have left orders
         raise
-    bot = OrderManager.latest or kind()
+    bot = OrderManager.latest or kind.made_with(OrderManager.runtime)
     if not bot.current_run.has_begun:
         bot.run_loop()
     return bot
+
+
+def _name_threads() -> None:
+    """Say which threads of the strategy keep this process from ending, and let signals end it."""
+    names = [
+        each.name
+        for each in threading.enumerate()
+        if not each.daemon and each is not threading.main_thread()
+    ]
+    if names:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        logger.warning(
+            "Threads of the strategy still run: %s. Ctrl-C ends them; Thread(..., daemon=True) does"
+            " not keep the program.",
+            ", ".join(names),
+        )
 
 
 def overrides(arguments: argparse.Namespace, paper: "PaperChild | None") -> dict[str, Any]:

@@ -7,20 +7,20 @@ import importlib
 import importlib.util
 import os
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import market_maker
-from market_maker.errors import MarketMakerError, SettingsError
+from market_maker.errors import MarketMakerError, SettingsError, in_users_words
 from market_maker.settings import own_text
 from market_maker.strategies import READY
 
 if TYPE_CHECKING:
     from market_maker.market_maker import OrderManager
 
-OURS = str(Path(market_maker.__file__).parent)
+TAKEN = sys.stdlib_module_names | {market_maker.__name__}
+"""Names of modules that no strategy's file takes."""
 
 
 def load_strategy(name: str) -> "type[OrderManager]":
@@ -37,7 +37,7 @@ def load_strategy(name: str) -> "type[OrderManager]":
     except MarketMakerError:
         raise
     except Exception as error:
-        raise SettingsError(f"--strategy {name}: {_in_words(error)}") from error
+        raise SettingsError(f"--strategy {name}: {in_users_words(error)}") from error
     if not class_name:
         return _only_strategy(module, name)
     found = getattr(module, class_name, None)
@@ -60,11 +60,23 @@ def load_anew(name: str) -> "type[OrderManager]":
 
 
 def settings_text(name: str) -> str:
-    """Return the settings that a strategy declares, as lines for settings.py."""
+    """Return the settings that a strategy declares, as lines for settings.py; nothing is run."""
+    from market_maker.market_maker import OrderManager
+    from market_maker.trading import Runtime
+
+    OrderManager.runtime = Runtime(client=refuse_to_run)
     own = load_strategy(name).SETTINGS
     if not own:
         return f"{name} declares no settings of its own; settings.py.example has all others."
     return own_text(own)
+
+
+def refuse_to_run(*_: object, **__: object) -> NoReturn:
+    """Raise SettingsError: in place of the client of a bot that is not to run."""
+    raise SettingsError(
+        "the strategy's file runs a bot when it is imported, and this command runs none: put that "
+        'below if __name__ == "__main__"'
+    )
 
 
 def _whole(name: str) -> str:
@@ -85,14 +97,20 @@ def _module(name: str) -> ModuleType:
 
 
 def _module_of_file(path: Path) -> ModuleType:
-    """Import a file under its own name, with its folder on the path."""
+    """Import a file under its own name, with its folder on the path.
+
+    A name that another module has is left to that one: others import it.
+    """
     if not path.is_file():
         raise SettingsError(f"--strategy {path}: no such file")
     sys.path.insert(0, str(path.parent.absolute()))
-    spec = importlib.util.spec_from_file_location(path.stem, path.absolute())
+    known = sys.modules.get(path.stem)
+    is_taken = known is not None and getattr(known, "__file__", None) != str(path.absolute())
+    name = f"strategy_{path.stem}" if is_taken or path.stem in TAKEN else path.stem
+    spec = importlib.util.spec_from_file_location(name, path.absolute())
     assert spec
     assert spec.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -120,17 +138,8 @@ def _only_strategy(module: ModuleType, name: str) -> "type[OrderManager]":
 def _has(module: ModuleType, place: str) -> str:
     names = [each.__name__ for each in _strategies(module)]
     if not names:
-        return f"{place} defines no subclass of OrderManager"
+        return (
+            f"{place} defines no subclass of OrderManager, the one in market_maker.market_maker: "
+            "import it, and write class Mine(OrderManager) with its place_orders()"
+        )
     return f"which one? {place} defines " + ", ".join(f"{place}:{each}" for each in names)
-
-
-def _in_words(error: Exception) -> str:
-    """Return what an import raised, with the last line of the user's own code."""
-    where = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith(("<", OURS)) and "importlib" not in frame.filename:
-            where = f" ({frame.filename}, line {frame.lineno})"
-    if isinstance(error, SyntaxError):
-        where = f" ({error.filename}, line {error.lineno})"
-        return f"SyntaxError: {error.msg}{where}"
-    return f"{type(error).__name__}: {error}{where}"

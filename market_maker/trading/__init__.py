@@ -13,14 +13,16 @@ runtime              dependencies of a run         run              its session,
 hooks                what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
 notifications        what a person is told       audience         who is told of a run
+making               a bot of a strategy's class
 """
 
 from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.level_sizes import LevelSizes
 from market_maker.trading.loop import Loop
+from market_maker.trading.making import check_attribute, made
 from market_maker.trading.records import MakesJournal
-from market_maker.trading.run import Run, within_session
+from market_maker.trading.run import Run, guard_loop
 from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
 from market_maker.trading.startup import PairDoubts, check_sizes, reach
 from market_maker.trading.status import Status, log_start
@@ -36,9 +38,11 @@ __all__ = [
     "Run",
     "Runtime",
     "Status",
+    "check_attribute",
     "check_sizes",
+    "guard_loop",
     "log_start",
+    "made",
     "reach",
     "sender_to",
-    "within_session",
 ]

@@ -1,7 +1,7 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -27,10 +27,17 @@ NOTES, LONGEST_NOTE = 50, 300
 class Converger:
     """Turns the open orders into the wanted ones. It decides once for equal inputs."""
 
-    def __init__(self, exchange: ExchangeInterface, loop: Loop, clock: Clock) -> None:
+    def __init__(
+        self,
+        exchange: ExchangeInterface,
+        loop: Loop,
+        clock: Clock,
+        check_place: Callable[[], None] = lambda: None,
+    ) -> None:
         self._exchange = exchange
         self._loop = loop
         self._clock = clock
+        self._check_place = check_place
         exchange.place, loop.take_returned = self.place, self.take_returned
         self._brake = CreateBrake()
         self._log = PlanLog()
@@ -89,9 +96,9 @@ class Converger:
         if isinstance(returned, str | Mapping) or not isinstance(returned, Iterable):
             raise InvalidOrder(
                 f"place_orders() returned a {type(returned).__name__}: it must call "
-                "converge_orders(), or return a list of orders"
+                "converge_orders(), or return a list of orders, or two: buys and sells"
             )
-        orders = list(returned)
+        orders = [each for some in returned for each in (some if _is_list(some) else [some])]
         sides = [side_of(order) for order in orders]
         self.converge(
             *([o for o, s in zip(orders, sides, strict=True) if s is side] for side in Side)
@@ -155,8 +162,11 @@ class Converger:
     def _check_may_place(self) -> None:
         """Raise Temporary when the trading state allows no orders, or the strategy took too long.
 
-        Too long is longer than a quote may rest unconfirmed.
+        Too long is longer than a quote may rest unconfirmed. Raises as `Run.check_place()` does.
         """
+        self._check_place()
+        if not self._loop.is_ticking:
+            self._loop.assess()
         health = self._loop.health
         if not self._loop.may_quote():
             raise Temporary(f"{health.state.value}, orders not placed: {health.reason}")
@@ -165,6 +175,10 @@ class Converger:
         limit = self._loop.quote_ttl()
         if took > limit:
             raise Temporary(f"strategy took {took:.0f} s, limit {limit:g} s: orders not placed")
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | Mapping)
 
 
 def _given(asked: Sequence[Asked]) -> tuple[tuple[Decimal, Decimal], ...]:

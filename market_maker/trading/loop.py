@@ -105,7 +105,7 @@ class Loop:
         """Run a tick of the bot; what an overridden `tick()` raises costs that tick."""
         begun = self._clock.monotonic()
         try:
-            self._bot.tick()
+            type(self._bot).tick(self._bot)  # some strategies have a number of that name
         except Exception:
             logger.exception("Strategy failed, tick skipped.")
             self.heartbeat()

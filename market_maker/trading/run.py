@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from market_maker.errors import OrdersLeft, SettingsError
+from market_maker.errors import InvalidOrder, OrdersLeft, SettingsError
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
 from market_maker.trading.audience import Audience
@@ -16,6 +16,10 @@ Bot = Any
 """An `OrderManager`: above this room."""
 START_EXIT_SECONDS = 3.0
 """Seconds for the shutdown after a failed start, when only a previous run can have left orders."""
+
+
+class OwnLoop(BaseException):
+    """A strategy's own loop may not go on, whatever exceptions it catches."""
 
 
 class Run:
@@ -34,6 +38,8 @@ class Run:
         self.runtime = runtime.with_session(self._session) if self._session else runtime
         """What the bot is given: with what the session knows of earlier runs."""
         self._is_own_loop = False
+        self._thread = threading.get_ident()
+        self._has_failed = False
         self.has_begun = False
         """Whether the loop has begun."""
 
@@ -52,7 +58,14 @@ class Run:
                 self._fail(bot, error)
                 raise
 
+    def give_up(self, bot: Bot, error: BaseException) -> None:
+        """Let go after a constructor that failed once the bot was set up, as after any other."""
+        if not self._has_failed and not self.has_begun:
+            with self._audience.at_the_end(is_running=False):
+                self._fail(bot, error)
+
     def _fail(self, bot: Bot, error: BaseException) -> None:
+        self._has_failed = True
         loop = getattr(bot, "loop", None)  # it may have come no further
         try:
             if loop and (bot.exchange.orders.live() or isinstance(error, KeyboardInterrupt)):
@@ -73,11 +86,11 @@ class Run:
         """
         if self.has_begun:
             self._is_own_loop = False
+            self._pass_signals(bot)
             loop()
             return
-        self.has_begun = True
-        if self._given.signals:
-            self._given.signals.pass_to(bot.control)
+        self.has_begun, self._thread = True, threading.get_ident()
+        self._pass_signals(bot)
         session = self._session.watch(bot) if self._session else nullcontext()
         with self._audience.at_the_end(is_running=True), session:
             try:
@@ -86,33 +99,60 @@ class Run:
                 if not bot.loop.left_clean and not bot.exchange.is_closed:
                     bot.loop.leave()
 
+    def _pass_signals(self, bot: Bot) -> None:
+        """Let our loop obey signals. Before it, in a loop that does not, they interrupt."""
+        if self._given.signals and not self._is_own_loop:
+            self._given.signals.pass_to(bot.control)
+
     def in_session(self, bot: Bot, own: Callable[[], Any]) -> None:
-        """Let a strategy's own `run_loop()` run in the session; it must go on with ours."""
+        """Let a strategy's own `run_loop()` run in the session; it must go on with ours.
 
-        def loop() -> None:
-            self._is_own_loop = True
-            own()
-
-        self.watch(bot, loop)
+        Raises SettingsError where it does not.
+        """
+        self._is_own_loop = not self.has_begun
+        try:
+            self.watch(bot, own)
+        except OwnLoop as error:
+            raise SettingsError(str(error)) from None
 
     def check_loop(self, bot: object) -> None:
-        """Raise SettingsError in a loop of the strategy's own.
+        """Raise OwnLoop in a loop of the strategy's own.
 
         It would run without heartbeats, and would not see when it must stop or pull.
         """
         if self._is_own_loop:
             name = type(bot).__name__
-            raise SettingsError(
+            raise OwnLoop(
                 f"{name}.run_loop() replaces the loop that guards the orders: end it with "
                 f"super().run_loop(), or override tick(), sanity_check() or place_orders() instead"
             )
 
+    def check_place(self, bot: object) -> None:
+        """Raise InvalidOrder in a thread of the strategy's own, and as `check_loop()` does.
 
-def within_session(run_loop: Callable[..., Any]) -> Callable[..., None]:
+        Two threads that place at once would double orders.
+        """
+        self.check_loop(bot)
+        if self._thread != threading.get_ident():
+            raise InvalidOrder(
+                "only the bot's own thread places orders: let yours keep what it finds, and place "
+                "it in place_orders()"
+            )
+
+
+def guard_loop(kind: type, ours: Callable[..., Any]) -> None:
+    """Let `run_loop()` of a class run in the session of its bot, wherever it has it from."""
+    found = kind.run_loop  # type: ignore[attr-defined]
+    if found is not ours and not hasattr(found, "is_guarded"):
+        kind.run_loop = _within_session(found)  # type: ignore[attr-defined]
+
+
+def _within_session(run_loop: Callable[..., Any]) -> Callable[..., None]:
     """Return a strategy's own `run_loop()`, run in the session of its bot."""
 
     @functools.wraps(run_loop)
     def wrapped(bot: Bot, *args: Any, **kwargs: Any) -> None:
         bot.current_run.in_session(bot, functools.partial(run_loop, bot, *args, **kwargs))
 
+    wrapped.is_guarded = True  # type: ignore[attr-defined]
     return wrapped

@@ -142,3 +142,22 @@ def test_an_exit_or_reset_of_the_family_leaves_no_order(
     assert re.search(CLEAN, bot.text)
     assert venue.judge().accepted >= 6
     assert "Traceback" not in bot.text
+
+
+def test_a_thread_of_the_strategy_that_keeps_the_program_is_named_and_ctrl_c_ends_it(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=False)
+    (tmp_path / "mine.py").write_text(
+        "import threading, time\n"
+        "from market_maker.market_maker import OrderManager\n"
+        "class Mine(OrderManager):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        threading.Thread(target=time.sleep, args=(3600,), name='poll').start()\n"
+    )
+    bot = run("--strategy", "mine.py", "--loops", "1")
+    bot.wait_for("Threads of the strategy still run: poll.")
+    assert bot.end(signal.SIGINT) == -signal.SIGINT
+    assert re.search(CLEAN, bot.text)
+    assert venue.open_orders() == []

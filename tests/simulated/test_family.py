@@ -421,6 +421,8 @@ def test_the_default_class_is_among_what_the_star_import_gives() -> None:
         "return [buy, sell]",
         "return (buy, sell)",
         "yield buy; yield sell",
+        "return [buy], [sell]",
+        "return [[buy], (sell,)]",
     ],
 )
 def test_orders_that_place_orders_returns_are_taken(strategy: Make, body: str) -> None:

@@ -706,7 +706,7 @@ def test_turning_to_a_dry_run_takes_the_real_orders_away(
     bot.tick()
     assert len(venue.open_orders()) == 2
     file.write_text(file.read_text().replace("False", "True"))
-    bot._reloader._watcher._seen[file] = b""
+    bot._OrderManager__reloader._watcher._seen[file] = b""
     bot.check_file_change()
     bot.check_file_change()
     assert settings.DRY_RUN
@@ -750,7 +750,7 @@ def test_changed_code_waits_for_settings_that_a_new_process_takes(
     good = f"WATCHED_FILES = [{str(code)!r}]\nORDERID_PREFIX = 'mm_file_'\n"
     file.write_text(good)
     bot = with_file(file, venue)
-    bot.runtime = Runtime(can_restart=True)
+    vars(bot)["runtime"] = Runtime(can_restart=True)
     file.write_text(good + "ORDER_PAIRS = (\n")
     code.write_text("A = 2\n")
     for _ in range(3):

@@ -47,6 +47,19 @@ def test_a_file_in_another_folder_finds_its_neighbours(folder: Path) -> None:
     assert load_strategy("other/mine_here.py").__name__ == "Own"
 
 
+@pytest.mark.parametrize("name", ["queue", "json", "market_maker", "conftest"])
+def test_a_file_with_the_name_of_another_module_takes_nothing_from_it(
+    folder: Path, name: str
+) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / f"{name}.py").write_text(ONE)
+    before = sys.modules.get(name)
+    for _ in range(2):
+        assert load_strategy(f"mine/{name}.py").__name__ == "Mine"
+    assert sys.modules.get(name) is before
+    assert sources_of(load_strategy(f"mine/{name}.py"))[0] == folder / "mine" / f"{name}.py"
+
+
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
