@@ -4,16 +4,16 @@ import difflib
 import logging
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, Field
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
 from market_maker.account import PAPER, is_loopback, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.sample import FAMILY, hint_of
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
+from market_maker.settings.values import is_a, kind_name, range_missed
 
 DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
 """Where the venue was in 2020, by its documents and the old sample."""
@@ -38,13 +38,13 @@ def problem(name: str, value: Any, own: Own | None = None) -> str:
         return f"{name} holds a space, a line break or another character that cannot be in it"
     shown = "the value" if name in SECRETS else _shown(value)
     kind = _TYPES[name] if name in _TYPES else type(default(fields[name]))
-    if not _is_a(value, kind):
-        return f"{name} must be {_type_name(kind)}, not {shown}"
+    if not is_a(value, kind):
+        return f"{name} must be {kind_name(kind)}, not {shown}"
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
     if name == "NOTIFY_URL" and value:
         return _wrong_address(value)
-    wanted = _range_missed(value, fields[name].metadata)
+    wanted = range_missed(value, fields[name].metadata)
     hint = hint_of(value) if name == "SYMBOL" else ""
     return f"{name} must {wanted}, not {shown}{hint}" if wanted else ""
 
@@ -65,7 +65,11 @@ def unknown(name: str, own: Own | None = None) -> str:
     if name in FAMILY:
         return f"{name} is a setting of the BitMEX sample: {FAMILY[name]}"
     near = near_names(name, own)
-    return f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    hint = f"did you mean {near[0]}? If" if near else "if"
+    return (
+        f"{name} is not a setting; {hint} your strategy reads it, name it in STRATEGY_SETTINGS "
+        "in the settings file, or declare it in the strategy's SETTINGS"
+    )
 
 
 def near_names(name: str, own: Own | None = None) -> list[str]:
@@ -78,10 +82,15 @@ def free_names(values: Mapping[str, Any], own: Own, *, is_strict: bool) -> set[s
 
     While the strategy is not known, that is each that does not look like a setting's.
     """
-    named = values["STRATEGY_SETTINGS"]
-    free = set(named) - set(FIELDS) if isinstance(named, list) else set()
+    free = given_names(values) - set(FIELDS)
     others = {name for name in values if name not in FIELDS and name not in FAMILY}
     return free if is_strict else free | {name for name in others if not near_names(name, own)}
+
+
+def given_names(values: Mapping[str, Any]) -> set[str]:
+    """Return the names in STRATEGY_SETTINGS."""
+    named = values.get("STRATEGY_SETTINGS")
+    return {each for each in named if isinstance(each, str)} if isinstance(named, list) else set()
 
 
 def default(about: Field[Any]) -> Any:
@@ -97,56 +106,32 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__} that cannot be shown"
 
 
-def _is_a(value: Any, kind: Any) -> bool:
-    if isinstance(kind, UnionType):
-        return any(_is_a(value, each) for each in get_args(kind))
-    if kind is float:
-        finite = isinstance(value, int | float) and abs(value) < 1e15
-        return finite and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if get_args(kind):
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return isinstance(value, kind)
-
-
-def _type_name(kind: Any) -> str:
-    if isinstance(kind, UnionType):
-        return " or ".join(_type_name(each) for each in get_args(kind))
-    names = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
-    return names.get(kind, "a list of texts")
-
-
 def _is_unknown_level(value: int | str) -> bool:
     return isinstance(value, str) and value not in logging.getLevelNamesMapping()
 
 
-def _range_missed(value: Any, about: Mapping[str, Any]) -> str:
-    """Return what a value of the right type must be and is not, or empty text."""
-    if about["choices"] and value not in about["choices"]:
-        return f"be one of {', '.join(about['choices'])}"
-    if about["pattern"] and not re.fullmatch(about["pattern"], value, re.ASCII):
-        return f"look like {about['pattern']}"
-    if about["low"] is not None and value < about["low"]:
-        return f"be at least {about['low']}"
-    if about["high"] is not None and value > about["high"]:
-        return f"be at most {about['high']}"
-    return ""
+def contradictions(values: Mapping[str, Any], wrong: Collection[str] = ()) -> list[str]:
+    """Return what is wrong with settings that are each right by themselves.
 
-
-def contradictions(values: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with settings that are each right by themselves."""
+    Nothing is said of those that are `wrong` by themselves.
+    """
     found = []
-    if values["MIN_ORDER_SIZE"] > values["MAX_ORDER_SIZE"]:
+
+    def are_right(*names: str) -> bool:
+        return not set(names) & set(wrong)
+
+    sizes, orders = ("MIN_ORDER_SIZE", "MAX_ORDER_SIZE"), ("ORDER_PAIRS", "MAX_OPEN_ORDERS")
+    if are_right(*sizes) and values["MIN_ORDER_SIZE"] > values["MAX_ORDER_SIZE"]:
         found.append("MIN_ORDER_SIZE is more than MAX_ORDER_SIZE")
-    if 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:
+    if are_right(*orders) and 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:
         found.append(
             f"ORDER_PAIRS = {values['ORDER_PAIRS']} needs MAX_OPEN_ORDERS = "
             f"{2 * values['ORDER_PAIRS']} or more"
         )
-    if bool(values["API_KEY"]) != bool(values["API_SECRET"]):
+    has_key, has_secret = bool(values["API_KEY"]), bool(values["API_SECRET"])
+    if are_right("API_KEY", "API_SECRET") and has_key != has_secret:
         found.append("API_KEY and API_SECRET go together: set both or none")
-    if not values["DRY_RUN"] and not values["API_KEY"]:
+    if are_right("DRY_RUN") and not values["DRY_RUN"] and not has_key:
         found.append(
             "DRY_RUN = False needs a key: set GTE_API_KEY_FILE and GTE_API_SECRET_FILE, or "
             "GTE_API_KEY and GTE_API_SECRET, in the environment"

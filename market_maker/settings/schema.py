@@ -5,6 +5,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from market_maker.settings.values import missed
+
 
 def setting(
     default: Any,
@@ -23,7 +25,8 @@ def setting(
 
     The default is what a missing line means, so it is the safe value; `example` is the value in
     settings.py.example where that is another. A reload refuses a change of what `needs_restart`. A
-    setting with a `secret_tail` is secret but for so many characters at its end.
+    setting with a `secret_tail` is secret but for so many characters at its end. Raises ValueError
+    for a default that a settings file could not have.
     """
     about = {
         "meaning": meaning,
@@ -36,6 +39,8 @@ def setting(
         "needs_restart": needs_restart,
         "secret_tail": secret_tail,
     }
+    if wrong := missed(default, type(default), about):
+        raise ValueError(f"the default of a setting must {wrong}, not {default!r}")
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about)
     return field(default=default, metadata=about)

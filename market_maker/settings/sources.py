@@ -1,34 +1,27 @@
 """Where settings come from: files that are Python, the environment, the command line."""
 
-import ast
 import os
-import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from market_maker.account import is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
+from market_maker.settings.assignments import Assigned, execute
 from market_maker.settings.checks import (
     SCHEMES,
     Own,
     contradictions,
     default,
     free_names,
+    given_names,
     hosts_of_2020,
     misdirected,
     problem,
 )
-from market_maker.settings.files import (
-    KEY_LOG,
-    ignored_variables,
-    logs_tls_keys,
-    read_checked,
-    read_key,
-)
+from market_maker.settings.files import KEY_LOG, ignored_variables, logs_tls_keys, read_key
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase, defaults
 
 ENVIRONMENT = {name: f"GTE_{name}" for name in SECRETS}
@@ -71,35 +64,29 @@ class Found:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class _Assigned:
-    """What files assign in capitals, what is wrong with how they do it, and who may write them."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
-
-    def __add__(self, later: "_Assigned") -> "_Assigned":
-        values = self.values | later.values
-        return _Assigned(values, self.problems + later.problems, self.open + later.open)
-
-
 def find(sources: Sources) -> Found:
     """Read all sources and check what they say. Raises SettingsError with every problem."""
-    assigned = _read_files(sources)
+    return checked(sources, _read_files(sources))
+
+
+def checked(sources: Sources, assigned: Assigned) -> Found:
+    """Check what all sources say, where the files say this. Raises SettingsError as `find()`."""
+    given = _given(sources, assigned)
     keys, unsafe = _read_keys(sources)
-    values = _laid_over(sources, assigned.values, keys)
-    problems = [] if sources.only else assigned.problems + unsafe
+    values = _laid_over(sources, given, keys)
+    problems = [] if sources.only else assigned.problems + _odd(sources, assigned, given) + unsafe
     free = free_names(values, sources.own, is_strict=sources.is_strict)
-    problems += [
-        text
+    wrong = {
+        name: text
         for name, value in values.items()
         if name not in free and (text := problem(name, value, sources.own))
-    ]
-    if not problems:
+    }
+    problems += [*wrong.values(), *contradictions(values, wrong)]
+    old_hosts = []
+    if wrong.keys().isdisjoint({"API_KEY", *SCHEMES}):
         values = _completed(values)
-        problems = contradictions(values) + misdirected(values, filter(sources.has, SCHEMES))
-    old_hosts = [] if problems else hosts_of_2020(values, filter(sources.has, SCHEMES))
+        problems += misdirected(values, filter(sources.has, SCHEMES))
+        old_hosts = hosts_of_2020(values, filter(sources.has, SCHEMES))
     if values["API_KEY"] and not (values["USE_HOSTS_OF_2020"] or sources.only):
         problems += old_hosts
     doubts = assigned.open + (unsafe if sources.only else [])
@@ -109,12 +96,12 @@ def find(sources: Sources) -> Found:
         old_hosts.append("a key is set, but DRY_RUN is True: a run sends no order")
     if _is_live(values):
         problems += doubts
-        doubts = _keys_in_files(sources, set(assigned.values) - set(keys))
+        doubts = _keys_in_files(sources, set(given) - set(keys))
     if problems:
         raise SettingsError(listed(f"{sources.path or 'settings'}", problems))
     if ignored := ignored_variables():
         doubts.append(f"ignored in the environment: {', '.join(ignored)}")
-    return Found(values, set(assigned.values), doubts + old_hosts)
+    return Found(values, set(given), doubts + old_hosts)
 
 
 def overlay(path: Path, symbol: object) -> Path:
@@ -136,7 +123,7 @@ def listed(what: str, problems: list[str]) -> str:
 # --- the steps ----------------------------------------------------------------------------------
 
 
-def _read_files(sources: Sources) -> _Assigned:
+def _read_files(sources: Sources) -> Assigned:
     """Execute the settings file, and the one of the symbol on top of it.
 
     Raises SettingsError for a file that others can write, unless the command line says that no
@@ -144,7 +131,7 @@ def _read_files(sources: Sources) -> _Assigned:
     """
     path = sources.path
     if path is None:
-        return _Assigned()
+        return Assigned()
     may_be_open = bool(sources.only) or not _is_live({**LIVE, **sources.overrides})
     assigned = execute(path, may_be_open=may_be_open)
     wanted = sources.symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
@@ -152,6 +139,19 @@ def _read_files(sources: Sources) -> _Assigned:
     if problem("SYMBOL", wanted) or not of_symbol.exists():
         return assigned
     return assigned + execute(of_symbol, may_be_open=may_be_open)
+
+
+def _given(sources: Sources, assigned: Assigned) -> dict[str, Any]:
+    """Return what files set: names in capitals, and others that are settings of the strategy."""
+    named = given_names({**assigned.values, **sources.overrides}) | set(sources.own)
+    return assigned.values | {name: assigned.others[name] for name in named & set(assigned.others)}
+
+
+def _odd(sources: Sources, assigned: Assigned, given: Mapping[str, Any]) -> list[str]:
+    """Return what to say of names that are those of settings but for capitals."""
+    known = {*FIELDS, *sources.own, *given_names(given)}
+    odd = [name for name in assigned.others if name.upper() in known and name not in given]
+    return [f"{name} is not a setting; did you mean {name.upper()}?" for name in odd]
 
 
 def _read_keys(sources: Sources) -> tuple[dict[str, str], list[str]]:
@@ -203,95 +203,3 @@ def _keys_in_files(sources: Sources, names: Collection[str]) -> list[str]:
         for name in SECRETS
         if name in names and name not in sources.overrides
     ]
-
-
-# --- a file -------------------------------------------------------------------------------------
-
-
-def execute(path: Path, *, may_be_open: bool) -> _Assigned:
-    """Execute a settings file in a namespace of its own; return what it assigns in capitals.
-
-    Raises SettingsError for a file that cannot be read or executed, and unless it `may_be_open`
-    for one that others can write.
-    """
-    source, who = _read(path)
-    if who and not may_be_open:
-        raise SettingsError(f"{path} is not executed: {who}")
-    tree, code = _parsed(path, source)
-    assignments = _assignments(tree)
-    namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
-    try:
-        exec(code, namespace)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        line = _line_of(error, path)
-        text = "" if line in _secret_lines(assignments) else f": {error}"
-        where = f":{line}" if line else ""
-        raise SettingsError(f"{path}{where}: {type(error).__name__}{text}") from None
-    values = {name: value for name, value in namespace.items() if name.isupper()}
-    odd = [name for name in namespace if not name.isupper() and name.upper() in FIELDS]
-    problems = [f"{name} is not a setting; did you mean {name.upper()}?" for name in odd]
-    return _Assigned(values, _set_twice(assignments) + problems, [who] if who else [])
-
-
-def _read(path: Path) -> tuple[bytes, str]:
-    try:
-        return read_checked(path)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _parsed(path: Path, source: bytes) -> tuple[ast.Module, CodeType]:
-    """Compile bytes, so that Python minds a byte order mark and a coding line."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # they would show the line, a key's too
-            tree = ast.parse(source, str(path))
-            return tree, compile(tree, str(path), "exec")
-    except SyntaxError as error:
-        where = f":{error.lineno}" if error.lineno else ""
-        encoding = "; save it as UTF-8" if not where or "codec" in error.msg else ""
-        raise SettingsError(f"{path}{where}: {error.msg}{encoding}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        words = f"{path} cannot be read: {type(error).__name__}; save it as UTF-8"
-        raise SettingsError(words) from None
-
-
-def _assignments(tree: ast.Module) -> list[tuple[str, ast.Assign]]:
-    """Return the names in capitals that a file assigns at its top level, in order."""
-    return [
-        (target.id, node)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name) and target.id.isupper()
-    ]
-
-
-def _set_twice(assignments: Iterable[tuple[str, ast.Assign]]) -> list[str]:
-    seen: set[str] = set()
-    found = []
-    for name, node in assignments:
-        if name in seen:
-            found.append(f"{name} is set twice (line {node.lineno})")
-        seen.add(name)
-    return found
-
-
-def _secret_lines(assignments: Iterable[tuple[str, ast.Assign]]) -> set[int]:
-    return {
-        line
-        for name, node in assignments
-        if name in SECRETS
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-
-
-def _line_of(error: BaseException, path: Path) -> int:
-    """Return the line of a file in which an error was raised; 0 if in none."""
-    step, line = error.__traceback__, 0
-    while step:
-        if step.tb_frame.f_code.co_filename == str(path):
-            line = step.tb_lineno
-        step = step.tb_next
-    return line

@@ -5,12 +5,12 @@ import logging
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
-from market_maker.settings.checks import Own, is_here
+from market_maker.settings.checks import Own, given_names, is_here, unknown
 from market_maker.settings.schema import FIELDS, NEED_RESTART, SECRETS, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
@@ -47,6 +47,18 @@ class Settings(SettingsBase):
         self._environment: dict[str, Secret] = {}
         self.loaded = False
 
+    if not TYPE_CHECKING:  # a misspelt name in this package is to be found by mypy
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say what to do about a name that no setting has. Raises AttributeError."""
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if name in given_names(vars(self)):
+                raise AttributeError(
+                    f"{name} has no value: STRATEGY_SETTINGS names it, but no line sets it"
+                )
+            raise AttributeError(unknown(name))
+
     @property
     def path(self) -> Path | None:
         """The settings file; None without one."""
@@ -71,7 +83,7 @@ class Settings(SettingsBase):
         """
         hidden = {name: covered(name, value) for name, value in (overrides or {}).items()}
         sources = Sources(path, self._keys(), symbol, hidden, only, is_strict=is_strict)
-        found = find(sources)
+        found = _found(sources)
         for text in found.warnings:
             logger.warning("%s", text)
         self._sources = sources
@@ -88,9 +100,11 @@ class Settings(SettingsBase):
         if not self.loaded:
             self.load(FILE, is_strict=False)
         sources = dataclasses.replace(self._sources, keys=self._keys(), own=own, is_strict=True)
-        found = find(sources).values
+        found = _found(sources)
         self._sources = sources
-        self.__dict__.update({name: found[name] for name in found if name not in FIELDS})
+        self._named = found.named
+        values = found.values
+        self.__dict__.update({name: values[name] for name in values if name not in FIELDS})
 
     def reload(self) -> dict[str, tuple[Any, Any]]:
         """Read all again and return what has changed, as name -> (old, new).
@@ -108,7 +122,7 @@ class Settings(SettingsBase):
         Raises SettingsError for a file that is not valid, that has lost a name (half-written), or
         that changes what needs a restart.
         """
-        found = find(dataclasses.replace(self._sources, keys=self._keys(), only=()))
+        found = _found(dataclasses.replace(self._sources, keys=self._keys(), only=()))
         changed = {name for name, new in found.values.items() if getattr(self, name, None) != new}
         problems = [f"{name} is gone from the file" for name in sorted(self._named - found.named)]
         own = self._sources.own.items()
@@ -182,6 +196,21 @@ class Settings(SettingsBase):
 
 
 settings = Settings()
+TAKEN = {*dir(settings)} - FIELDS.keys()
+"""Names that the settings object uses itself, so that no setting can have them."""
+
+
+def _found(sources: Sources) -> Found:
+    """Return what the sources say. Raises SettingsError as `find()`, and for a name of `TAKEN`."""
+    found = find(sources)
+    if taken := sorted(TAKEN & found.values.keys()):
+        problems = [
+            f"{name} cannot be the name of a setting, as `settings.{name}` is something else: "
+            "take another name"
+            for name in taken
+        ]
+        raise SettingsError(listed(f"{sources.path or 'settings'}", problems))
+    return found
 
 
 def environment_without_keys() -> dict[str, str]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from market_maker.settings.assignments import execute
 from market_maker.settings.checks import problem
 from market_maker.settings.example import example_text, literal, section_line
 from market_maker.settings.sample import FAMILY, SYMBOLS
 from market_maker.settings.schema import FIELDS, SECRETS, defaults
-from market_maker.settings.sources import execute
 
 OURS = {
     "API_URL_BASE": "the venue is another one; this is the paper exchange",

@@ -758,8 +758,8 @@ BUGS = (
     Bug(
         "ORDER_PAIRS counts one side only",
         "settings/checks.py",
-        '    if 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:\n',
-        '    if values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:\n',
+        '    if are_right(*orders) and 2 * values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:\n',
+        '    if are_right(*orders) and values["ORDER_PAIRS"] > values["MAX_OPEN_ORDERS"]:\n',
     ),
     Bug(
         "a real key may go to this machine",
@@ -769,7 +769,7 @@ BUGS = (
     ),
     Bug(
         "the highest value of a setting is refused",
-        "settings/checks.py",
+        "settings/values.py",
         '    if about["high"] is not None and value > about["high"]:\n',
         '    if about["high"] is not None and value >= about["high"]:\n',
     ),

@@ -76,7 +76,7 @@ def test_no_name_brings_back_what_turns_data_into_code() -> None:
         for found, node in names_in(tree)
         if found == "exec" and not isinstance(node, ast.Attribute)
     }
-    assert executing == {"market_maker/settings/sources.py"}
+    assert executing == {"market_maker/settings/assignments.py"}
 
 
 def test_code_is_imported_by_name_only_where_the_command_line_names_it() -> None:

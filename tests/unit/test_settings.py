@@ -2,10 +2,14 @@
 
 import ast
 import codecs
+import copy
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -163,6 +167,42 @@ def test_all_problems_are_listed_at_once(file: Path) -> None:
         assert name in str(raised.value)
 
 
+def test_settings_that_contradict_each_other_are_listed_with_the_rest(file: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(
+            file,
+            "ORDER_PAIRS = 60\nMIN_ORDER_SIZE = 600\nINTERVAL = 'x'\nAPI_SECRET = 's'\n"
+            "WS_URL = 'ws://ws.example.org'\nTIMEOUT = 1\nTIMEOUT = 2\nUNKNOWN_NAME = 1",
+        )
+    for words in (
+        "ORDER_PAIRS = 60 needs MAX_OPEN_ORDERS = 120",
+        "MIN_ORDER_SIZE is more than",
+        "INTERVAL must be",
+        "API_KEY and API_SECRET go together",
+        "WS_URL must begin with wss://",
+        "TIMEOUT is set twice",
+        "UNKNOWN_NAME is not a setting",
+    ):
+        assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ORDER_PAIRS = 'x'\nMAX_OPEN_ORDERS = 1", "ORDER_PAIRS must be"),
+        ("MIN_ORDER_SIZE = 600\nMAX_ORDER_SIZE = 'x'", "MAX_ORDER_SIZE must be"),
+        ("API_KEY = 'paper-k'\nAPI_SECRET = 5", "API_SECRET must be"),
+        ("API_KEY = 5\nAPI_SECRET = 's'", "API_KEY must be"),
+        ("DRY_RUN = 0", "DRY_RUN must be"),
+        ("API_URL_BASE = 5\nWS_URL = 'ws.example.org'", "API_URL_BASE must be"),
+    ],
+)
+def test_a_wrong_setting_contradicts_no_other(file: Path, text: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(file, text)
+    assert str(raised.value).startswith(f"{file}: {problem}"), "one problem, so on one line"
+
+
 def test_a_key_is_never_shown_in_an_error(file: Path) -> None:
     with pytest.raises(SettingsError) as raised:
         load(file, "API_SECRET = ['hunter2hunter2']\nAPI_KEY = 77777777")
@@ -252,6 +292,12 @@ def test_a_reload_that_is_not_sound_changes_nothing(file: Path, text: str, probl
     assert vars(loaded) == before
 
 
+def sent(loaded: Settings) -> Settings:
+    """Return settings as another process receives them."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(copy.copy, loaded).result()
+
+
 def lines(values: dict[str, Any]) -> str:
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())
 
@@ -303,6 +349,109 @@ def test_nor_what_a_strategy_has_declared_to_need_one(file: Path) -> None:
     file.write_text("FAR = 2\nNEAR = 2")
     with pytest.raises(SettingsError, match="FAR needs a restart by hand"):
         loaded.reload()
+
+
+WAY = "if your strategy reads it, name it in STRATEGY_SETTINGS in the settings file, or declare it"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BASE_SIZE", f"BASE_SIZE is not a setting; {WAY}"),
+        ("ORDER_PAIR", "ORDER_PAIR is not a setting; did you mean ORDER_PAIRS? If your strategy"),
+        ("CONTRACTS", "CONTRACTS is a setting of the BitMEX sample: a bot trades one contract"),
+        ("BASE_URL", "BASE_URL is a setting of the BitMEX sample: here the addresses are"),
+    ],
+)
+def test_a_name_that_is_no_setting_says_the_way_out_in_the_file_and_when_it_is_read(
+    file: Path, name: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        load(file, f"{name} = 50")
+    with pytest.raises(AttributeError, match=re.escape(words)):
+        getattr(load(file, ""), name)
+
+
+def test_a_name_of_the_strategy_that_no_line_sets_is_told_when_it_is_read(file: Path) -> None:
+    loaded = load(file, "STRATEGY_SETTINGS = ['BASE_SIZE']")
+    with pytest.raises(AttributeError, match="STRATEGY_SETTINGS names it, but no line sets it"):
+        _ = loaded.BASE_SIZE
+
+
+def test_settings_can_be_copied_sent_and_asked_for_names(file: Path) -> None:
+    loaded = load(file, "STRATEGY_SETTINGS = ['FAR']\nFAR = 5")
+    for other in (copy.copy(loaded), copy.deepcopy(loaded), sent(loaded)):
+        assert vars(other) == vars(loaded)
+        assert hasattr(other, "FAR")
+        assert not hasattr(other, "NEAR")
+        assert getattr(other, "NEAR", 3) == 3
+    with pytest.raises(AttributeError):
+        _ = Settings.__new__(Settings).NEAR
+
+
+@pytest.mark.parametrize(
+    ("text", "declared"),
+    [("STRATEGY_SETTINGS = ['skew']\nskew = 5", ""), ("skew = 5", "skew")],
+)
+def test_a_setting_of_a_strategy_may_be_in_small_letters(
+    file: Path, text: str, declared: str
+) -> None:
+    loaded = load(file, f"import os\n_x = other = 3\n{text}", is_strict=False)
+    own = {declared: setting(1, "How far.", low=1)} if declared else {}
+    loaded.declare(own)
+    assert loaded.skew == 5
+    assert not hasattr(loaded, "other")
+    file.write_text(text.replace("5", "6"))
+    assert loaded.reload() == {"skew": (5, 6)}
+    file.write_text(text.replace("skew = 5", ""))
+    with pytest.raises(SettingsError, match="skew is gone from the file"):
+        loaded.reload()
+    if declared:
+        file.write_text("skew = 0")
+        with pytest.raises(SettingsError, match="skew must be at least 1, not 0"):
+            loaded.reload()
+
+
+def test_a_setting_of_the_strategy_in_the_wrong_letters_is_an_error(file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"far is not a setting; did you mean FAR\?"):
+        load(file, "STRATEGY_SETTINGS = ['FAR']\nfar = 5")
+    loaded = load(file, "far = 5", is_strict=False)
+    with pytest.raises(SettingsError, match=r"far is not a setting; did you mean FAR\?"):
+        loaded.declare({"FAR": setting(1, "How far.")})
+
+
+@pytest.mark.parametrize("name", ["load", "path", "loaded", "_sources"])
+def test_no_setting_takes_the_place_of_what_the_settings_have_themselves(
+    file: Path, name: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{name} cannot be the name of a setting"):
+        load(file, f"STRATEGY_SETTINGS = ['{name}']\n{name} = 5")
+    loaded = load(file, f"{name} = 5")
+    with pytest.raises(SettingsError, match=f"{name} cannot be the name of a setting"):
+        loaded.declare({name: setting(1, "")})
+
+
+def test_names_of_a_strategy_that_are_no_texts_are_an_error(file: Path) -> None:
+    with pytest.raises(SettingsError, match="STRATEGY_SETTINGS must be a list of texts"):
+        load(file, "STRATEGY_SETTINGS = [['A'], 5]\nA = 1")
+
+
+@pytest.mark.parametrize(
+    ("default", "limits", "words"),
+    [
+        (0.5, {"low": 1}, "must be at least 1, not 0.5"),
+        (5, {"high": 1}, "must be at most 1, not 5"),
+        ("up", {"choices": ("left", "right")}, "must be one of left, right, not 'up'"),
+        ("up", {"pattern": "[0-9]"}, r"must look like \[0-9\], not 'up'"),
+        (float("nan"), {}, "must be a number, not nan"),
+        (float("inf"), {"low": 1}, "must be a number, not inf"),
+    ],
+)
+def test_a_default_out_of_its_own_range_is_an_error_where_it_is_declared(
+    default: Any, limits: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=f"the default of a setting {words}"):
+        setting(default, "How far.", **limits)
 
 
 def test_a_reload_may_turn_a_live_run_into_a_dry_one(file: Path) -> None:
