@@ -60,4 +60,5 @@ def literal(value: Any) -> str:
     """Return a value as settings.py has it."""
     if value and isinstance(value, list):
         return "[\n" + "".join(f"    {literal(item)},\n" for item in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    is_simple = isinstance(value, str) and '"' not in value and repr(value) == f"'{value}'"
+    return f'"{value}"' if is_simple else repr(value)
