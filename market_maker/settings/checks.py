@@ -131,7 +131,7 @@ def contradictions(values: Mapping[str, Any], wrong: Collection[str] = ()) -> li
     has_key, has_secret = bool(values["API_KEY"]), bool(values["API_SECRET"])
     if are_right("API_KEY", "API_SECRET") and has_key != has_secret:
         found.append("API_KEY and API_SECRET go together: set both or none")
-    if are_right("DRY_RUN") and not values["DRY_RUN"] and not has_key:
+    if are_right("DRY_RUN", "API_KEY") and not values["DRY_RUN"] and not has_key:
         found.append(
             "DRY_RUN = False needs a key: set GTE_API_KEY_FILE and GTE_API_SECRET_FILE, or "
             "GTE_API_KEY and GTE_API_SECRET, in the environment"

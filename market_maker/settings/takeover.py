@@ -78,6 +78,7 @@ def _converted(
     given: dict[str, Any] = {"DRY_RUN": True}
     own: dict[str, Any] = {}
     told = {}
+    keys = {theirs[name] for name in SECRETS if isinstance(theirs.get(name), str)} - {""}
     for name, value in theirs.items():
         if name == "SYMBOL" and isinstance(value, str) and value in SYMBOLS:
             given[name] = SYMBOLS[value]
@@ -88,6 +89,8 @@ def _converted(
             told[name] = OURS[name]
         elif name in FAMILY:
             told[name] = f"left out; {FAMILY[name]}"
+        elif isinstance(value, str) and value in keys:
+            told[name] = "not copied; it is a key"
         elif name in TAKEN or (name not in FIELDS and not _is_plain(value)):
             why = "settings have something else of that name" if name in TAKEN else NOT_PLAIN
             told[name] = f"left out; {why}: put it into the strategy's file"

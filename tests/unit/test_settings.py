@@ -194,6 +194,7 @@ def test_settings_that_contradict_each_other_are_listed_with_the_rest(file: Path
         ("API_KEY = 'paper-k'\nAPI_SECRET = 5", "API_SECRET must be"),
         ("API_KEY = 5\nAPI_SECRET = 's'", "API_KEY must be"),
         ("DRY_RUN = 0", "DRY_RUN must be"),
+        ("DRY_RUN = False\nAPI_KEY = None", "API_KEY must be"),
         ("API_URL_BASE = 5\nWS_URL = 'ws.example.org'", "API_URL_BASE must be"),
     ],
 )

@@ -19,7 +19,8 @@ THEIRS = """
 from os.path import join
 import logging
 BASE_URL = "https://testnet.bitmex.com/api/v1/"
-API_KEY = "their-key"
+key = api_key = "their-key"
+API_KEY = key
 API_SECRET = "their-secret"
 SYMBOL = "XBTUSD"
 ORDER_PAIRS = 6
@@ -69,7 +70,9 @@ def test_what_fits_is_taken_over_and_each_line_is_told(
         "SYMBOL: BTC_USD for XBTUSD",
         "BASE_URL: left out; here the addresses are API_URL_BASE and WS_URL",
         "CONTRACTS: left out; a bot trades one contract",
-        "API_KEY: not copied",
+        "API_KEY: not copied; GTE's own",
+        "\nkey: not copied; it is a key",
+        "\napi_key: not copied; it is a key",
         "MAX_POSITION: left at its default; MAX_POSITION must be a number",
         "DRY_RUN: True, until you have looked",
         "SKEW_PER_LOT: kept for your strategy, in STRATEGY_SETTINGS",
