@@ -69,7 +69,7 @@ def looks_up_before_it_creates(world: World, requests: Requests) -> bool:
 def test_a_feed_that_cannot_be_reached_at_the_start_is_tried_again_and_again(
     empty: World, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # DESIGN: the start gives up after 30 s and says so (exit status 4), and a back-off of more than
+    # The start gives up after 30 s and says so (exit status 4), and a back-off of more than
     # 5 s would be too slow for a feed that is to be back within 8 s.
     tried: list[float] = []
 

@@ -181,7 +181,7 @@ def test_a_venue_that_blocks_us_for_ten_minutes_halts(world: World) -> None:
 def test_an_answer_of_5xx_costs_no_more_than_a_moment(
     world: World, log: Log, status: str, done: bool, endpoint: str
 ) -> None:
-    # DESIGN: nothing is tried again inside the transport; the tick is the retry loop.
+    # Nothing is tried again inside the transport; the tick is the retry loop.
     world.fault("status", value=status, match=endpoint, done=done, times=3)
     move_market(world)
     recover(world, 40)

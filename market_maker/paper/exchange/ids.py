@@ -16,6 +16,6 @@ class Ids:
         return self._last
 
     def next_order(self, now: int, *, grow: bool) -> int:
-        """Return an id for a new order; without `grow` later ids may be smaller (V3)."""
+        """Return an id for a new order; without `grow` later ids may be smaller."""
         number = self.next(now)
         return number if grow else int(f"1{number % 10**17:017d}"[::-1])

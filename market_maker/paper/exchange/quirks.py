@@ -11,24 +11,24 @@ from typing import Literal
 class Quirks:
     """The undocumented behaviour of the venue.
 
-    V1 to V8 are those of faults.md 0.1, without V7: cancel takes both names of the order id.
+    A cancel takes both names of the order id, so that is none of them.
     """
 
     expiry_grace_ms: int = 5_000
-    """V1: for how long after `api-expires` a request is still accepted, in ms."""
+    """For how long after `api-expires` a request is still accepted, in ms."""
     oid_unique: Literal["none", "open", "forever"] = "forever"
-    """V2: when a second order with the same client_oid is an error: never, while the first is
+    """When a second order with the same client_oid is an error: never, while the first is
     live, or as long as the venue remembers the first."""
     ids_grow: bool = True
-    """V3: a later order has the larger id."""
+    """A later order has the larger id."""
     empty_partial: bool = True
-    """V4: the first image of an empty table is sent."""
+    """The first image of an empty table is sent."""
     position_push: Literal["changed", "full"] = "changed"
-    """V5: a change pushes the side that changed, or both sides of the contract."""
+    """A change pushes the side that changed, or both sides of the contract."""
     flat_position: Literal["zero", "vanish"] = "zero"
-    """V6: a closed side is a row with qty 0, or has no row."""
+    """A closed side is a row with qty 0, or has no row."""
     limited_create_placed: bool = False
-    """V8: a create answered with -10053 has been placed all the same."""
+    """A create answered with -10053 has been placed all the same."""
 
     forget_client_oid: bool = False
     """Rows show client_oid as null, as in the capture."""
