@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -23,8 +24,10 @@ from markdown_it.token import Token
 
 from market_maker.app import docs
 from market_maker.app.arguments import parse
+from market_maker.app.dialogue_words import IN, UNIT
 from market_maker.app.strategies import load_strategy
 from market_maker.errors import SettingsError
+from market_maker.guard.runfiles import KILL_SWITCH
 from market_maker.journal import schema
 from market_maker.models import Instrument, Ticker
 from market_maker.paper.exchange.instrument import listed
@@ -46,6 +49,7 @@ PAGES = {
 README = ROOT / "README.md"
 SITES = [README, *PAGES["en"].values(), *PAGES["zh"].values()]
 MARKDOWN = MarkdownIt().enable("table")
+CODE = ("fence", "code_block")
 
 
 def tokens_of(path: Path) -> list[Token]:
@@ -84,8 +88,20 @@ def tables(path: Path) -> list[tuple[str, list[list[str]]]]:
 
 def blocks(path: Path) -> list[str]:
     """Return the code blocks, without comments."""
-    texts = [t.content for t in tokens_of(path) if t.type in ("fence", "code_block")]
+    texts = [t.content for t in tokens_of(path) if t.type in CODE]
     return [re.sub(r" *(?<!\S)#(?= ).*", "", text) for text in texts]
+
+
+def blocks_by_language(path: Path) -> list[str]:
+    """Return the code blocks; of one that is marked as of the page's language, what it shows.
+
+    That is the name before each colon, and what stands in brackets.
+    """
+    marked = [t.info == path.parent.name for t in tokens_of(path) if t.type in CODE]
+    return [
+        "".join(re.findall(r"^(?:\w+:|  \[.*\]\n)", text, re.MULTILINE)) if is_own else text
+        for text, is_own in zip(blocks(path), marked, strict=True)
+    ]
 
 
 def names_in(cell: str) -> list[str]:
@@ -115,10 +131,26 @@ def test_both_languages_have_the_same_pages() -> None:
 def test_a_page_has_the_same_sections_tables_and_code_in_both(name: str) -> None:
     english, chinese = PAGES["en"][name], PAGES["zh"][name]
     assert [level for level, _ in headings(english)] == [level for level, _ in headings(chinese)]
-    assert blocks(english) == blocks(chinese)
+    assert blocks_by_language(english) == blocks_by_language(chinese)
     for (about, ours), (_, theirs) in zip(tables(english), tables(chinese), strict=True):
         firsts = [[names_in(row[0]) for row in rows] for rows in (ours, theirs)]
         assert firsts[0] == firsts[1], about
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_dialogue_shown_is_that_of_setup_in_the_language_of_the_page(language: str) -> None:
+    marked = [
+        (path.name, token.content)
+        for path in PAGES[language].values()
+        for token in tokens_of(path)
+        if token.info in PAGES
+    ]
+    asked = [
+        f"{name}: {words.format(unit=UNIT[language], currency='BTC')}"
+        for name, words in IN[language].about.items()
+    ]
+    assert [name for name, _ in marked] == ["first-hour.md"]
+    assert [line for line in marked[0][1].splitlines() if not line.startswith(" ")] == asked
 
 
 @pytest.mark.parametrize("path", SITES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -205,6 +237,18 @@ def test_the_language_is_that_of_the_locale() -> None:
 
 def test_the_pages_are_part_of_the_package() -> None:
     assert '["docs/*/*.md", "docs/en/*.png"]' in (ROOT / "setup.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_tells_every_option_of_a_run(
+    language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    lines = capsys.readouterr().out
+    known = set(re.findall(r"^ +(--[a-z-]+)", lines, re.MULTILINE))
+    rows = tables(PAGES[language]["operate.md"])[0][1]
+    assert set(re.findall(r"`(--[a-z-]+)", "".join("".join(row) for row in rows))) == known
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -380,7 +424,43 @@ def reasons() -> dict[TradingState, set[str]]:
         found[state] |= given
     for rule in EVENTS.values():
         found[rule.state].add(rule.reason)
+    for state, texts in reasons_from_outside():
+        found[state] |= texts
     return found
+
+
+LATCHED = [("guard/runfiles.py", "halted"), ("guard/runfiles.py", "note_start")]
+"""Where a halt that was found at the start gets its reason."""
+PASSED_ON = {
+    *("self.halt: reason", "control.halt: reason", "self.control.halt: reason"),
+    *("self._control.halt: found.reason", "self.files.halt: reason"),
+    *("control.halt: self._halted", "files.halt: KILL_SWITCH", "control.halt: KILL_SWITCH"),
+    *(
+        "self._control.halt: KILL_SWITCH",
+        "Health: rule.reason + (f': {figures}' if figures else '')",
+    ),
+    *("Health: words", "Health: ''"),
+}
+"""Reasons that are made elsewhere: by rules, breakers, `LATCHED`, or a strategy."""
+
+
+def reasons_from_outside() -> Iterator[tuple[TradingState, set[str]]]:
+    """Yield each state that is demanded beside rules and circuit breakers, and why."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if not isinstance(node, ast.Call) or not re.search(r"\bHealth$|\.halt$", name):
+                continue
+            if len(node.args) < (2 if name == "Health" else 1):
+                continue
+            text = filled(node.args[-1])
+            if not text:
+                assert f"{name}: {ast.unparse(node.args[-1])}" in PASSED_ON
+                continue
+            state = ast.unparse(node.args[0]).rpartition(".")[2] if name == "Health" else "HALTED"
+            yield TradingState[state], {text}
+    yield TradingState.HALTED, {KILL_SWITCH, *(t for place in LATCHED for t in lines_of(place))}
+    yield TradingState.PAUSED, texts_of(("trading/account_watch.py", "states"))
 
 
 def described(language: str) -> dict[TradingState, list[str]]:
@@ -415,51 +495,196 @@ def test_each_reason_has_a_meaning_or_a_way_out(language: str) -> None:
 
 # --- the log --------------------------------------------------------------------------------------
 
+PACKAGE = ROOT / "market_maker"
+LEVELS = ("info", "warning", "error", "critical", "exception", "log")
 TOLD_APART = {
-    *("…", "  …", "……", "…: …", "… … orders: …", "…, not quoting: ….", "guard: …."),
+    *("… … orders: …", "…, not quoting: ….", "guard: ….", "…: … ……."),
     "… … @ … (… of … filled, order …)",
     "… made up from seed …: … times as volatile as a real market, at speed …."
     " An answer takes … ms.",
 }
-"""Texts that are all or nearly all filled in: the page tells one by one what they become."""
+"""Texts that are nearly all filled in: the page tells one by one what they become."""
+REQUEST = [
+    *(("wire/transport.py", name) for name in ("send", "_check_block", "_of_status")),
+    *(("wire/transport.py", name) for name in ("_start", "_classify")),
+    ("wire/codes.py", "error_of"),
+]
+"""Where the errors of requests get their words."""
+FILLED_IN: dict[str, list[tuple[str, str]]] = {
+    "app/cancel.py: error": [],
+    "app/cli.py: error": [],
+    "app/cli.py: order": [],
+    "app/close.py: error": REQUEST,
+    "guard/watch.py: order": [],
+    "market_maker.py: error": [("orders/executor.py", "own orders may be left: …")],
+    "orders/executor.py: error": REQUEST,
+    "orders/executor.py: trouble": REQUEST,
+    "orders/startup.py: error": REQUEST,
+    "paper/server/service.py: market.about": [("paper/market/tape.py", "The tape plays as …")],
+    "settings/store.py: text": [
+        ("settings/sources.py", "find"),
+        ("settings/sources.py", "_keys_in_files"),
+        ("settings/checks.py", "hosts_of_2020"),
+        *(("settings/files.py", name) for name in ("read_checked", "_open_key", "_open_way")),
+        ("settings/files.py", "_trouble"),
+    ],
+    "trading/exchange.py: error": REQUEST,
+    "trading/exchange.py: self.quote_time.so_far()": [("trading/quote_time.py", "__str__")],
+    "trading/loop.py: error": REQUEST,
+    "trading/pull.py: error, left": [("orders/executor.py", "own orders may be left: …")],
+    "trading/status.py: _profit(money, instrument, instrument.valuation_price)": [
+        ("trading/status.py", "_profit")
+    ],
+    "trading/status.py: line": [
+        ("trading/status.py", name) for name in ("_market", "_account", "_trades", "_through")
+    ],
+    "trading/status.py: words, figures": [
+        ("trading/converger.py", "Long position limit reached, no more buys: …"),
+        ("trading/converger.py", "Short position limit reached, no more sells: …"),
+    ],
+    "ws/ws_thread.py: error": [("ws/session.py", "feed …: …")],
+}
+"""Lines of the log that are filled in whole, as file and arguments, and where their words are.
+
+That is a function of a file, or a text whose beginning is in it. The errors of a command need
+none: they say what to do, and the page of the exit statuses tells the rest.
+"""
+SHOWN_AGAIN = ("app/logs.py", "_show_counts"), ("app/logs.py", "emit")
+"""Where lines that repeat get their words."""
 
 
-def log_texts() -> set[str]:
-    """Return the texts of all lines above DEBUG, with … for what differs."""
-    found = set()
-    for path in (ROOT / "market_maker").rglob("*.py"):
+def filled(node: ast.AST) -> str | None:
+    """Return a text, or the words of an f-string, with … for what differs."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.sub(r"%[-+.*0-9]*[a-z]", "…", node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(filled(part) or "…" for part in node.values)
+    return None
+
+
+def texts_in(node: ast.AST) -> Iterator[str]:
+    if (text := filled(node)) is not None:
+        yield text
+        return
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "logger.debug":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from texts_in(child)
+
+
+def function_of(place: tuple[str, str]) -> ast.FunctionDef | None:
+    """Return a function, as file and name."""
+    nodes = ast.walk(ast.parse((PACKAGE / place[0]).read_text("utf-8")))
+    return next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == place[1]), None)
+
+
+def texts_of(place: tuple[str, str]) -> set[str]:
+    """Return the texts of a function but for its docstring; pieces of texts are left out."""
+    function = function_of(place)
+    assert function, place
+    about = ast.get_docstring(function, clean=False)
+    texts = {text for text in texts_in(function) if text != about}
+    return {text for text in texts if re.match("[A-Za-z…]", text) and re.search("[a-zA-Z]", text)}
+
+
+def lines_of(place: tuple[str, str]) -> set[str]:
+    """Return the lines of the log that have their words there."""
+    name, text = place
+    if function_of(place):
+        begin = "…: " if name.startswith("wire/") else "."  # there, the others are pieces
+        return {text for text in texts_of(place) if " " in text and re.match(begin, text)}
+    assert text.partition("…")[0].removesuffix(": ") in (PACKAGE / name).read_text("utf-8"), place
+    return {text}
+
+
+def logged() -> Iterator[tuple[str, ast.expr, list[ast.expr], dict[str, set[str]]]]:
+    """Yield each call that logs above DEBUG: file, text, arguments, and the file's constants."""
+    for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
-        constants = {
-            target.id: node.value.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        named = named_texts(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in LOGS and node.args:
-                given = node.args[0]
-                text = given.value if isinstance(given, ast.Constant) else None
-                text = constants.get(given.id) if isinstance(given, ast.Name) else text
-                if isinstance(text, str):
-                    found.add(re.sub(r"%[-+.*0-9]*[a-z]", "…", text))
-    return found - TOLD_APART
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr in LEVELS and ast.unparse(node.func.value) == "logger":
+                given = node.args[1:] if node.func.attr == "log" else node.args
+                yield str(path.relative_to(PACKAGE)), given[0], given[1:], named
 
 
-LOGS = {f"logger.{level}" for level in ("info", "warning", "error", "critical", "exception")}
+def named_texts(tree: ast.AST) -> dict[str, set[str]]:
+    """Return the texts that each name is set to."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and (text := filled(node.value)) is not None:
+            for target in node.targets:
+                found.setdefault(ast.unparse(target), set()).add(text)
+    return found
 
 
-@pytest.mark.parametrize("language", PAGES)
-def test_every_line_of_the_log_is_told(language: str) -> None:
+def log_texts() -> tuple[set[str], set[str]]:
+    """Return the texts of all lines above DEBUG, with … for what differs, and the calls without.
+
+    Those are filled in whole.
+    """
+    everywhere: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for name, texts in named_texts(ast.parse(path.read_text("utf-8"))).items():
+            everywhere.setdefault(name, set()).update(texts)
+    found, whole = set(), set()
+    for file, given, arguments, named in logged():
+        name = ast.unparse(given).rpartition(".")[2]
+        text = filled(given)
+        texts = {text} if text is not None else named.get(name) or everywhere[name]
+        has_words = {text for text in texts if re.search("[a-zA-Z]", text)}
+        found |= has_words
+        if not has_words and not texts <= TOLD_APART:
+            whole.add(f"{file}: {', '.join(ast.unparse(each) for each in arguments)}")
+    return found - TOLD_APART, whole
+
+
+def patterns_of(language: str) -> list[str]:
+    """Return a pattern for each line that the page of the log tells."""
     told = {
         name
         for _, rows in tables(PAGES[language]["log.md"])
         for row in rows
         for name in names_in(row[0])
     }
-    patterns = [re.escape(each).replace("…", ".*") for each in told]
-    missing = [t for t in log_texts() if not any(re.fullmatch(each, t) for each in patterns)]
-    assert missing == []
+    return [re.escape(each).replace("…", ".*") for each in told]
+
+
+def is_told(text: str, patterns: Iterable[str]) -> bool:
+    return any(re.fullmatch(each, text) for each in patterns)
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_every_line_of_the_log_is_told(language: str) -> None:
+    patterns = patterns_of(language)
+    assert not is_told("…", patterns), "a line of the page matches everything"
+    texts, _ = log_texts()
+    for place in itertools.chain(SHOWN_AGAIN, *FILLED_IN.values()):
+        texts |= lines_of(place)
+    assert sorted(t for t in texts - TOLD_APART if not is_told(t, patterns)) == []
+
+
+def test_it_is_known_what_fills_in_a_line_of_the_log() -> None:
+    assert log_texts()[1] == FILLED_IN.keys()
+
+
+REASONS = [
+    *(("strategy/risk.py", name) for name in ("trim", "conflict", "take", "_beyond_caps")),
+    ("strategy/risk.py", "_fault"),
+    ("strategy/decision.py", "decide_more"),
+]
+"""Where a wanted order gets the reason why it is not placed."""
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_every_reason_why_an_order_is_not_placed_is_told(language: str) -> None:
+    [rows] = [rows for _, rows in tables(PAGES[language]["log.md"]) if len(rows[0]) == 2][:1]
+    told = [re.escape(n).replace("…", ".*") for row in rows for n in names_in(row[0])]
+    reasons = {text for place in REASONS for text in texts_of(place)}
+    assert len(reasons) > 10
+    assert sorted(text for text in reasons if not is_told(text, told)) == []
 
 
 def test_the_way_from_one_page_to_each_other_is_there() -> None:
