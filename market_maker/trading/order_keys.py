@@ -1,7 +1,8 @@
 """Wanted orders, from the mappings of a strategy: exact, and nothing of them dropped silently."""
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +18,15 @@ LARGEST = 10**15
 """Prices and quantities of a strategy must be below this."""
 PLAIN = {"price", "orderQty", "side"}
 """The keys of most orders."""
+NAMING = ("orderID", "clOrdID", "origClOrdID")
+"""The keys that name an order; a new one is named by the bot."""
+HARMLESS = {
+    *NAMING,
+    *("symbol", "text", "account", "currency", "settlCurrency", "exDestination", "cumQty"),
+    *("leavesQty", "simpleLeavesQty", "simpleCumQty", "avgPx", "ordStatus", "ordRejReason"),
+    *("workingIndicator", "triggered", "multiLegReportingType", "transactTime", "timestamp"),
+}
+"""Keys of the sample's orders that change nothing: a row of `get_orders()` has most of them."""
 NOT_HERE = {
     *("stop", "stoppx", "stopprice", "stoploss", "takeprofit", "trigger", "triggerprice"),
     *("trailvalue", "activationprice", "callbackrate", "pegoffsetvalue", "pegpricetype"),
@@ -36,14 +46,20 @@ FLAGS = {
     **dict.fromkeys(("hidden", "ishidden", "iceberg", "ioc", "fok", "gtd"), ""),
 }
 """Keys that are true or false: what of an `OrderRequest` they set; empty for what cannot be had."""
+EXACT = PLAIN | {"qty"}
+"""Keys that are read as they are written here."""
+KNOWN = {
+    *(*EXACT, *HARMLESS, "execInst", "ordType", "timeInForce", "reduceOnly", "postOnly"),
+    *("stopPx", "triggerPrice", "displayQty", "simpleOrderQty", "clOrdLinkID", "pegPriceType"),
+}
+"""What the nearest known key to an unknown one is found among."""
 YES, NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", "none", ""}
 INSTRUCTIONS = {
-    "": {},
     "ParticipateDoNotInitiate": {"post_only": True},
     "ReduceOnly": {"reduce_only": True},
     "Close": {"reduce_only": True},
 }
-"""The values of execInst that are obeyed; several are separated by commas."""
+"""The words of execInst that are obeyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ def asked_of(order: object, side: Side | None, instrument: Instrument) -> Asked:
     assert isinstance(order, Mapping)
     more = {} if order.keys() <= PLAIN else _instructions(order, instrument.symbol)
     price = _positive(order, "price")
+    if "qty" in order and order.get("orderQty", order["qty"]) != order["qty"]:
+        raise InvalidOrder(f"{dict(order)}: qty and orderQty are two quantities: give one of them")
     qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
     asked = _on_grid(side, price, qty, instrument.tick, instrument.lot)
     return replace(asked, request=replace(asked.request, **more)) if more else asked
@@ -93,13 +111,13 @@ def side_of(order: object, wanted: Side | None = None) -> Side:
 def _instructions(order: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     """Return what else an order asks for. Raises InvalidOrder for what GTE does not have.
 
-    Keys are known however they are written: reduceOnly, ReduceOnly, reduce_only. Those of which
-    neither the family nor GTE knows anything are the strategy's own, and change nothing.
+    Keys that ask for something are known however they are written: reduceOnly, reduce_only. One
+    that neither the family nor GTE knows is refused: it may be a misspelt one.
     """
     found: dict[str, Any] = {}
     for key, value in order.items():
         try:
-            found |= _asked(_plain(key), value, symbol)
+            found |= _asked(str(key), value, symbol)
         except ValueError as error:
             raise InvalidOrder(f"{dict(order)}: {key} {value!r} {error}") from None
         except (TypeError, ArithmeticError):  # a value that is neither true nor false
@@ -107,23 +125,42 @@ def _instructions(order: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     return found
 
 
-def _asked(name: str, value: object, symbol: str) -> dict[str, Any]:
+def _asked(key: str, value: object, symbol: str) -> dict[str, Any]:
     """Return what one key asks for. Raises ValueError with the reason for what cannot be had."""
+    name = _plain(key)
     if name in FLAGS:
         return _flag(FLAGS[name], value)
     if name == "execinst":
-        words = [word.strip() for word in str(value or "").split(",")]
-        if not INSTRUCTIONS.keys() >= {*words}:
-            raise ValueError(f"is not one of {', '.join(filter(None, INSTRUCTIONS))}")
-        return {key: asked for word in words for key, asked in INSTRUCTIONS[word].items()}
-    is_limit = name not in TYPES or _plain(value or "limit") == "limit"
-    if not is_limit or (name in NOT_HERE and value is not None):
+        return _instructed(value)
+    if name in TYPES and _plain(value or "limit") == "limit":
+        return {}
+    if name in TYPES or (name in NOT_HERE and value is not None and value != ""):
         raise ValueError("cannot be had: GTE has limit orders only")
     if name in TIMES and _plain(value or "gtc") not in ("goodtillcancel", "gtc"):
         raise ValueError("cannot be had: every order of GTE is good till cancelled")
     if name == "symbol" and (value or symbol) != symbol:
         raise ValueError(f"is not {symbol}, which this bot trades")
+    if key not in EXACT and name not in NOT_HERE | TIMES | {each.lower() for each in HARMLESS}:
+        raise ValueError(f"is not known: {_advice(key)}")
     return {}
+
+
+def _instructed(value: object) -> dict[str, Any]:
+    """Return what execInst asks for: text with commas between words, or words in a collection."""
+    given = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
+    words = {word.strip() for each in given for word in str(each or "").split(",")} - {""}
+    if odd := sorted(words - INSTRUCTIONS.keys()):
+        raise ValueError(f"cannot be had: {odd[0]} is not one of {', '.join(INSTRUCTIONS)}")
+    return {key: asked for word in words for key, asked in INSTRUCTIONS[word].items()}
+
+
+def _advice(key: str) -> str:
+    """Return what to write in place of a key that is not known."""
+    if _plain(key) in ("leverage", "lever"):
+        return "leverage is the symbol's; exchange.bitmex.isolate_margin(symbol, leverage) sets it"
+    names = {_plain(name): name for name in sorted(KNOWN)}
+    near = difflib.get_close_matches(_plain(key), names, 1)
+    return f"did you mean {names[near[0]]}?" if near else "a note of your own goes into text"
 
 
 def _flag(field: str, value: object) -> dict[str, Any]:
@@ -143,13 +180,13 @@ def _plain(word: object) -> str:
 
 
 def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:
-    found = _number(order.get(name))
+    found = number(order.get(name))
     if found is not None and 0 < found < LARGEST:
         return found
     raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero and below 1e15")
 
 
-def _number(given: object) -> Decimal | float | None:
+def number(given: object) -> Decimal | float | None:
     """Return a number of any kind: Decimal, Fraction, numpy's, digits in text; None for another."""
     if type(given) is float or type(given) is int:
         return given
@@ -159,11 +196,11 @@ def _number(given: object) -> Decimal | float | None:
         return given
     item: Callable[[], object] | None = getattr(given, "item", None)
     if callable(item) and getattr(given, "ndim", 0) == 0:
-        return _number(item())  # a scalar of numpy
+        return number(item())  # a scalar of numpy
     if isinstance(given, Rational):
         return Decimal(int(given.numerator)) / Decimal(int(given.denominator))
     try:
-        number = Decimal(given) if isinstance(given, str) else None
+        found = Decimal(given) if isinstance(given, str) else None
     except ArithmeticError:
         return None
-    return None if number is None or number.is_nan() else number
+    return None if found is None or found.is_nan() else found

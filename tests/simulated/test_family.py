@@ -232,7 +232,10 @@ ORDER = """
     [
         ({}, True),
         ({"postOnly": "false", "reduceOnly": False, "hidden": 0, "type": "LIMIT"}, True),
-        ({"level": 1, "text": "mine", "clOrdID": "mine-1"}, True),
+        ({"text": "mine", "clOrdID": "mine-1", "symbol": "BTC_USD"}, True),
+        ({"execInst": ["ParticipateDoNotInitiate", ""]}, False),
+        ({"execInst": {"ParticipateDoNotInitiate"}}, False),
+        ({"execInst": ()}, True),
         ({"execInst": "ParticipateDoNotInitiate"}, False),
         ({"postOnly": True}, False),
         ({"post_only": "true"}, False),
