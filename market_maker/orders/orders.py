@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from market_maker.client_oid import is_ours, run_of
@@ -164,6 +165,18 @@ class Orders:
     def live(self) -> tuple[OpenOrder, ...]:
         """Return every order that rests or may rest at the venue."""
         return self.tracker.live()
+
+    def named(self, name: str) -> OpenOrder | None:
+        """Return the own order, live or ended, with this order_id or client_oid; None of others.
+
+        One that the venue never had is as ended as others.
+        """
+        asked = OpenOrder(side=Side.BUY, price=ZERO, qty=ZERO, order_id=name, client_oid=name)
+        prefix = self.tracker.prefix
+        if found := self.tracker.find(asked):
+            return found
+        is_sent = is_ours(name, prefix) and run_of(name, prefix) == self._gte.run
+        return replace(asked, state=OrderState.DONE) if is_sent else None
 
     def is_unsettled(self) -> bool:
         """Return whether an outcome is unknown or a cancel not confirmed: then tick soon."""

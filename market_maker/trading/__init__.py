@@ -3,6 +3,8 @@
 exchange             snapshot out, plan in         converger        wanted orders into requests
 exchange_interface   what a strategy calls         order_keys       one wanted order, exact
 bitmex               the sample's venue client     bitmex_names     values under its names
+order_rows           own orders under its names    row              a mapping of such values
+amends               what an amend leaves          day_range        prices of 24 hours
 view                 the snapshot of a tick        create_brake     no creates for a while
 startup              connect, then a clean start   pull             cancel all while running
 loop                 ticks, waits, shutdown        status           what a tick logs

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from market_maker.trading.bitmex_names import Row
+from market_maker.decimals import exact
+from market_maker.errors import InvalidOrder
+from market_maker.trading.order_keys import number
+from market_maker.trading.row import Row
+
+Number = float | Decimal | str
+"""A number of any kind that `order_keys.number()` reads."""
 
 if TYPE_CHECKING:
     from market_maker.trading.exchange_interface import ExchangeInterface
@@ -35,43 +42,61 @@ class BitMEX:
         """Return the one instrument that this bot trades."""
         return [self.instrument()]
 
-    def place_order(self, quantity: float, price: float) -> Row | None:
-        """Place an order: a quantity above zero buys, one below sells; None if a limit drops it."""
-        side = "Buy" if quantity > 0 else "Sell"
-        order = {"side": side, "orderQty": abs(quantity), "price": price}
+    def place_order(self, quantity: Number, price: Number) -> Row | None:
+        """Place an order: a quantity above zero buys, one below sells; None if a limit drops it.
+
+        Numbers are of any kind, as in `create_bulk_orders()`. Raises InvalidOrder as that does.
+        """
+        qty = _number(quantity, "quantity")
+        order = {"side": "Buy" if qty > 0 else "Sell", "orderQty": abs(qty), "price": price}
         return next(iter(self.create_bulk_orders([order])), None)
 
-    def buy(self, quantity: float, price: float) -> Row | None:
+    def buy(self, quantity: Number, price: Number) -> Row | None:
         """Place a buy order; None where a limit drops it."""
-        return self.place_order(abs(quantity), price)
+        return self.place_order(abs(_number(quantity, "quantity")), price)
 
-    def sell(self, quantity: float, price: float) -> Row | None:
+    def sell(self, quantity: Number, price: Number) -> Row | None:
         """Place a sell order; None where a limit drops it."""
-        return self.place_order(-abs(quantity), price)
+        return self.place_order(-abs(_number(quantity, "quantity")), price)
 
     def cancel(self, orderID: str | Mapping[str, Any] | Iterable[Any]) -> list[Row]:  # noqa: N803
-        """Cancel own orders by orderID, one or several; return them."""
-        given = [orderID] if isinstance(orderID, str | Mapping) else orderID
-        return self._exchange.cancel_bulk_orders(given)
+        """Cancel own orders by orderID, one or several; return them.
+
+        See `ExchangeInterface.cancel_bulk_orders()`.
+        """
+        is_one = isinstance(orderID, str | Mapping) or not isinstance(orderID, Iterable)
+        return self._exchange.cancel_bulk_orders([orderID] if is_one else orderID)  # type: ignore
 
     def exit(self) -> None:
         """Do nothing: the connections are closed once it is proven that no order is left."""
 
     def isolate_margin(
         self,
-        symbol: str | None = None,  # noqa: ARG002
-        leverage: float = 0,
+        symbol: str | None = None,
+        leverage: Number = 0,
         rethrow_errors: bool = False,  # noqa: ARG002
     ) -> None:
-        """Set isolated margin with this leverage on both legs; GTE refuses while orders rest."""
-        self._exchange.gte.isolate_margin(leverage)
+        """Set isolated margin with this leverage on both legs; GTE refuses while orders rest.
 
-    def withdraw(self, amount: float, fee: float | None, address: str) -> Any:
+        Raises ValueError for another symbol than the one that this bot trades.
+        """
+        self._exchange.check_symbol(symbol)
+        self._exchange.gte.isolate_margin(_number(leverage, "leverage"))
+
+    def withdraw(self, amount: Number, fee: Number | None, address: str) -> Any:
         """See `GTE.withdraw()`. Amounts are in coins."""
-        paid = None if fee is None else Decimal(str(fee))
-        return self._exchange.gte.withdraw(amount=Decimal(str(amount)), address=address, fee=paid)
+        paid = None if fee is None else _number(fee, "fee")
+        sum_ = _number(amount, "amount")
+        return self._exchange.gte.withdraw(amount=sum_, address=address, fee=paid)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
             f"exchange.bitmex has no {name!r} on GTE; exchange.gte is the venue's own client"
         )
+
+
+def _number(given: Number, name: str) -> Decimal:
+    found = number(given)
+    if found is None or isnan(found):
+        raise InvalidOrder(f"{name} {given!r} is not a number")
+    return exact(found)

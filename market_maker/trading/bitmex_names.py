@@ -4,12 +4,12 @@ Prices and quantities are in the venue's units, amounts of money in 1e-8 of the 
 family has them so. A key for which the venue shows no value raises a KeyError that says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from market_maker.decimals import to_grid
+from market_maker.errors import Temporary
 from market_maker.models import (
     ZERO,
     Instrument,
@@ -20,16 +20,24 @@ from market_maker.models import (
     Ticker,
 )
 from market_maker.money import value
+from market_maker.trading.row import Lack, Row, number_of, stamp
 
 COIN = 10**8
 """How many of the smallest units make one coin."""
 
 
-class Row(dict[str, Any]):
-    """A mapping of the family; a key that it lacks is told with those that it has."""
-
-    def __missing__(self, key: str) -> Any:
-        raise KeyError(f"{key}: GTE shows no such value; there are {', '.join(sorted(self))}")
+WITH_LEVERAGE = ("leverage", "initMargin")
+NOT_OF_PAIRS: dict[str, Lack] = dict.fromkeys(
+    (
+        *("markPrice", "fairPrice", "indicativeSettlePrice", "fairBasis"),
+        *("fundingRate", "indicativeFundingRate", "openInterest", "unrealisedPnl"),
+        *WITH_LEVERAGE,
+    ),
+    "GTE has none for a pair",
+)
+NOT_YET: dict[str, Lack] = dict.fromkeys(
+    WITH_LEVERAGE, "not known: GTE has not told the leverage yet; a dry run never reads it"
+)
 
 
 def instrument_of(
@@ -37,16 +45,19 @@ def instrument_of(
     row: Mapping[str, Any],
     ticker: Ticker,
     leverage: Decimal | None = None,
+    day: Callable[[], tuple[Decimal, Decimal]] | None = None,
 ) -> Row:
     """Return the venue's row with the family's keys added.
 
     Prices are None while unknown; midPrice is None while a side of the book is empty. fairPrice is
     the mark, indicativeSettlePrice the index, fairBasis their difference. multiplier is in 1e-8 of
     the settlement currency: above zero to multiply a price (pair), below zero to divide by it
-    (inverse contract). initMargin is a fraction, there once the leverage is known.
+    (inverse contract); over underlyingToSettleMultiplier it is the face value. initMargin is a
+    fraction, there once the leverage is known. highPrice and lowPrice are of 24 hours: of a
+    contract `day()` reads them, once one is asked for.
     """
     mark, index = instrument.mark_price, instrument.index_price
-    multiplier = float((-1 if instrument.is_contract else 1) * instrument.face_value * COIN)
+    unit = float((-1 if instrument.is_contract else 1) * COIN)
     named = {
         "symbol": instrument.symbol,
         "state": "Open",
@@ -61,8 +72,6 @@ def instrument_of(
         "fairPrice": _float(mark),
         "indicativeSettlePrice": _float(index),
         "fairBasis": _float(mark - index) if mark and index else None,
-        "highPrice": _number_of(row, "high_price"),
-        "lowPrice": _number_of(row, "low_price"),
         "volume24h": _number_of(row, "volume_24h"),
         "openInterest": _number_of(row, "volume_pos_hold"),
         "fundingRate": _number_of(row, "funding_rate"),
@@ -70,12 +79,22 @@ def instrument_of(
         "settlCurrency": instrument.settle_currency,
         "isInverse": instrument.is_contract,
         "isQuanto": False,
-        "multiplier": multiplier,
-        "underlyingToSettleMultiplier": multiplier,
+        "multiplier": unit * float(instrument.face_value),
+        "underlyingToSettleMultiplier": unit,
         "quoteToSettleMultiplier": None,
     }
-    margin = {"initMargin": float(1 / leverage)} if leverage else {}
-    return Row({**row, **named, **margin})
+    if not instrument.is_contract:
+        pair = {key: each for key, each in named.items() if key not in NOT_OF_PAIRS}
+        high, low = _number_of(row, "high_price"), _number_of(row, "low_price")
+        return Row({**row, **pair}, highPrice=high, lowPrice=low, lacks=NOT_OF_PAIRS)
+    if leverage:
+        named["initMargin"] = float(1 / leverage)
+    last = [instrument.last_price] if instrument.last_price else []
+    lacks = {**NOT_YET}
+    if day:
+        lacks["highPrice"] = lambda: float(max(day()[1], *last))
+        lacks["lowPrice"] = lambda: float(min(day()[0], *last))
+    return Row({**row, **named}, lacks=lacks)
 
 
 def ticker_of(ticker: Ticker, tick: Decimal) -> Row | None:
@@ -93,34 +112,51 @@ def ticker_of(ticker: Ticker, tick: Decimal) -> Row | None:
     )
 
 
-def position_of(position: Position, instrument: Instrument, orders: Iterable[OpenOrder]) -> Row:
+def position_of(
+    position: Position,
+    instrument: Instrument,
+    orders: Iterable[OpenOrder],
+    leverage: Decimal | None = None,
+) -> Row:
     """Return currentQty (long - short), both legs, and prices of the larger leg.
 
-    openOrderBuyQty and openOrderSellQty are what own open orders may still fill.
+    openOrderBuyQty and openOrderSellQty are what own open orders may still fill. unrealisedPnl is
+    of both legs, in 1e-8 of the settlement currency, as in `margin_of()`; leverage is there once it
+    is known. A pair has neither of them, and no markPrice.
     """
     larger = position.long if position.net >= 0 else position.short
     opened = dict.fromkeys(Side, ZERO)
     for order in orders:
         opened[order.side] += order.remaining
+    of_contract: dict[str, Any] = {}
+    if instrument.is_contract:
+        of_contract["markPrice"] = _float(instrument.mark_price)
+        of_contract["unrealisedPnl"] = int(unrealised(instrument, position) * COIN)
+        of_contract |= {"leverage": float(leverage)} if leverage else {}
     return Row(
+        of_contract,
+        lacks=NOT_YET if instrument.is_contract else NOT_OF_PAIRS,
         symbol=instrument.symbol,
         isOpen=bool(position.long.qty or position.short.qty),
-        currentQty=_number(position.net),
-        longQty=_number(position.long.qty),
-        shortQty=_number(position.short.qty),
+        currentQty=number_of(position.net),
+        longQty=number_of(position.long.qty),
+        shortQty=number_of(position.short.qty),
         longEntryPrice=float(position.long.entry_price),
         shortEntryPrice=float(position.short.entry_price),
         avgEntryPrice=float(larger.entry_price),
         avgCostPrice=float(larger.entry_price),
         liquidationPrice=_float(larger.liquidation_price),
-        markPrice=_float(instrument.mark_price),
-        openOrderBuyQty=_number(opened[Side.BUY]),
-        openOrderSellQty=_number(opened[Side.SELL]),
+        openOrderBuyQty=number_of(opened[Side.BUY]),
+        openOrderSellQty=number_of(opened[Side.SELL]),
     )
 
 
 def portfolio_of(instrument: Instrument, position: Position) -> dict[str, Row]:
-    """Return, by symbol, what `delta_of()` adds up; multiplier is the face value."""
+    """Return, by symbol, what `delta_of()` adds up; multiplier is the face value.
+
+    A contract is Inverse: multiplier * currentQty / price is its delta, in the settlement currency.
+    A pair is Linear: multiplier * currentQty, in the base currency.
+    """
     kind = "Inverse" if instrument.is_contract else "Linear"
     found = Row(
         currentQty=float(position.net),
@@ -133,15 +169,20 @@ def portfolio_of(instrument: Instrument, position: Position) -> dict[str, Row]:
 
 
 def delta_of(instrument: Instrument, position: Position) -> Row:
-    """Return the value of the position in the settlement currency, long above zero.
+    """Return the delta of the position as the sample has it, long above zero.
 
-    spot values it at the index price, mark_price at the mark; basis is the latter less the former.
+    Of a contract, in the settlement currency: spot values it at the index price, mark_price at the
+    mark; basis is the latter less the former. Of a pair, the quantity in the base currency, at any
+    price. Raises Temporary while a position has no price to be valued at.
     """
     mark = instrument.valuation_price
     spot = instrument.index_price or mark
-    at_spot, at_mark = (
-        float(value(instrument, position.net, price)) if price else 0.0 for price in (spot, mark)
-    )
+    if not instrument.is_contract or not position.net:
+        at_spot = at_mark = float(position.net * instrument.face_value)
+    elif spot is None or mark is None:
+        raise Temporary(f"no price of {instrument.symbol} is known that its position is worth")
+    else:
+        at_spot, at_mark = (float(value(instrument, position.net, at)) for at in (spot, mark))
     return Row(spot=at_spot, mark_price=at_mark, basis=at_mark - at_spot)
 
 
@@ -174,30 +215,10 @@ def margin_of(margin: Margin, unrealised: Decimal = ZERO) -> Row:
     )
 
 
-def orders_of(orders: Iterable[OpenOrder], symbol: str) -> list[Row]:
-    """Return orders with orderID, clOrdID, side, price, orderQty, cumQty and leavesQty."""
-    return [
-        Row(
-            orderID=order.order_id,
-            clOrdID=order.client_oid,
-            symbol=symbol,
-            side=order.side.value,
-            price=float(order.price),
-            orderQty=_number(order.qty),
-            cumQty=_number(order.filled),
-            leavesQty=_number(order.remaining),
-            avgPx=float(order.avg_price) or None,
-            ordType="Limit",
-            ordStatus=order.state.value,
-        )
-        for order in orders
-    ]
-
-
 def depth_of(levels: Mapping[str, Iterable[Sequence[str]]], symbol: str) -> list[Row]:
     """Return a book as rows of the family's orderBookL2: the highest price first."""
     rows = [
-        Row(symbol=symbol, side=side, price=float(price), size=_number(Decimal(size)), id=price)
+        Row(symbol=symbol, side=side, price=float(price), size=number_of(Decimal(size)), id=price)
         for side, name in (("Sell", "asks"), ("Buy", "bids"))
         for price, size in levels[name]
     ]
@@ -217,7 +238,7 @@ def top_of(
             price = Decimal(text)
             left = Decimal(size) - own.get((side, price), ZERO)
             if left > 0:
-                found |= {key: float(price), f"{key}Size": _number(left)}
+                found |= {key: float(price), f"{key}Size": number_of(left)}
                 break
     return found if len(found) == 4 else None
 
@@ -232,21 +253,11 @@ def trades_of(rows: Iterable[Mapping[str, str]], symbol: str) -> list[Row]:
             symbol=symbol,
             side=row["side"].capitalize(),
             price=float(row["price"]),
-            size=_number(Decimal(row["qty"])),
-            timestamp=_stamp(int(row["time"])),
+            size=number_of(Decimal(row["qty"])),
+            timestamp=stamp(int(row["time"])),
         )
         for row in rows
     ]
-
-
-def _stamp(time_ms: int) -> str:
-    at = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def _number(value: Decimal) -> float:
-    """Return a quantity: whole numbers as int, others as float."""
-    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _float(value: Decimal | None) -> float | None:

@@ -63,9 +63,11 @@ class Converger:
         """Place orders beside the open ones, within the limits.
 
         Returns those that the venue has accepted, filled at once or not, or may have accepted.
-        Raises as `converge()` does.
+        Raises as `converge()` does, for no order, too.
         """
         self._check_may_place()
+        if not orders:
+            return []
         snapshot = self._exchange.view.read()
         asked = [asked_of(order, None, snapshot.instrument) for order in orders]
         _check_number(len(asked) + len(snapshot.orders))

@@ -1,17 +1,23 @@
 """The exchange as a strategy sees it, under the names of the BitMEX sample and of GTE's own."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 from market_maker.errors import InvalidOrder, MarketClosedError, MarketEmptyError, Temporary
-from market_maker.models import ZERO, OpenOrder, Side
+from market_maker.models import ZERO, OpenOrder, OrderState, Side
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names
+from market_maker.trading.amends import amended, check_change, names_of
 from market_maker.trading.bitmex import BitMEX
-from market_maker.trading.bitmex_names import Row
+from market_maker.trading.day_range import DayRange
 from market_maker.trading.exchange import Exchange
+from market_maker.trading.order_rows import no_order, orders_of
+from market_maker.trading.row import Row
+
+logger = logging.getLogger(__name__)
 
 PRICE = attrgetter("price")
 AMEND_SECONDS = 3.0
@@ -34,6 +40,7 @@ class ExchangeInterface(Exchange):
 
     def __init__(self, dry_run: bool = True, **options: Any) -> None:
         super().__init__(dry_run, **options)
+        self._day = DayRange(self.gte, self._clock)
         self.place: Callable[[Sequence[Mapping[str, Any]]], list[OpenOrder]] = _nobody
         """Places orders within the limits; `Converger` sets it."""
 
@@ -56,17 +63,18 @@ class ExchangeInterface(Exchange):
 
     def get_instrument(self, symbol: str | None = None) -> Row:
         """Return the instrument; see `bitmex_names.instrument_of()`."""
-        self._check_symbol(symbol)
+        self.check_symbol(symbol)
         seen, row = self.snapshot(), self.feed.get_instrument_row()
         leverage = self.monitor.account.leverage()
-        return bitmex_names.instrument_of(seen.instrument, row, seen.ticker, leverage)
+        day = self._day.read
+        return bitmex_names.instrument_of(seen.instrument, row, seen.ticker, leverage, day)
 
     def get_ticker(self, symbol: str | None = None) -> Row:
         """Return best bid and ask without own orders; see `bitmex_names.ticker_of()`.
 
         Raises MarketEmptyError when a side of the book is empty.
         """
-        self._check_symbol(symbol)
+        self.check_symbol(symbol)
         seen = self.snapshot()
         ticker = bitmex_names.ticker_of(seen.ticker, seen.instrument.tick)
         if ticker is None:
@@ -89,14 +97,15 @@ class ExchangeInterface(Exchange):
 
         Each has side, price and size in contracts or base currency.
         """
-        self._check_symbol(symbol)
+        self.check_symbol(symbol)
         return bitmex_names.depth_of(self.gte.market_depth(), self.symbol)
 
     def get_position(self, symbol: str | None = None) -> Row:
         """Return the position; see `bitmex_names.position_of()`."""
-        self._check_symbol(symbol)
+        self.check_symbol(symbol)
         seen = self.snapshot()
-        return bitmex_names.position_of(seen.position, seen.instrument, seen.orders)
+        leverage = self.monitor.account.leverage()
+        return bitmex_names.position_of(seen.position, seen.instrument, seen.orders, leverage)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short in contracts."""
@@ -116,7 +125,7 @@ class ExchangeInterface(Exchange):
         return bitmex_names.portfolio_of(seen.instrument, seen.position)
 
     def calc_delta(self) -> Row:
-        """Return the value of the position; see `bitmex_names.delta_of()`."""
+        """Return the delta of the position; see `bitmex_names.delta_of()`."""
         seen = self.snapshot()
         return bitmex_names.delta_of(seen.instrument, seen.position)
 
@@ -136,28 +145,30 @@ class ExchangeInterface(Exchange):
         return bitmex_names.margin_of(margin, unrealised)
 
     def get_orders(self) -> list[Row]:
-        """Return own open orders; see `bitmex_names.orders_of()`."""
-        return bitmex_names.orders_of(self.view.orders(), self.symbol)
+        """Return own open orders; see `order_rows.orders_of()`."""
+        return orders_of(self.view.orders(), self.symbol)
 
     get_orders_ws = get_orders
 
     def get_orders_http(self) -> list[Row]:
-        """Return own open orders, read over REST."""
-        return bitmex_names.orders_of(self.gte.open_orders_http(), self.symbol)
+        """Return own open orders, read over REST; in a dry run its virtual ones."""
+        if self.dry_run:
+            return self.get_orders()
+        return orders_of(self.gte.open_orders_http(), self.symbol)
 
     def get_highest_buy(self) -> Row:
         """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
         buys = [order for order in self.view.orders() if order.side is Side.BUY]
         if not buys:
-            return Row(price=-(2**32))
-        return bitmex_names.orders_of([max(buys, key=PRICE)], self.symbol)[0]
+            return no_order(Side.BUY)
+        return orders_of([max(buys, key=PRICE)], self.symbol)[0]
 
     def get_lowest_sell(self) -> Row:
         """Return the own sell order with the lowest price; without one, `{"price": 2**32}`."""
         sells = [order for order in self.view.orders() if order.side is Side.SELL]
         if not sells:
-            return Row(price=2**32)
-        return bitmex_names.orders_of([min(sells, key=PRICE)], self.symbol)[0]
+            return no_order(Side.SELL)
+        return orders_of([min(sells, key=PRICE)], self.symbol)[0]
 
     def recent_trades(self) -> list[Row]:
         """Return the latest public trades, oldest first; see `bitmex_names.trades_of()`."""
@@ -179,16 +190,19 @@ class ExchangeInterface(Exchange):
 
         Orders are as for `OrderManager.converge_orders()`. Raises as it does.
         """
-        return bitmex_names.orders_of(self.place(list(orders)), self.symbol)
+        return orders_of(self.place(_listed(orders)), self.symbol)
 
     def amend_bulk_orders(self, orders: Orders) -> list[Row]:
-        """Change own orders, given by orderID or clOrdID, to another price or orderQty.
+        """Change own orders, given by orderID, clOrdID or origClOrdID, to another price or size.
 
         GTE has no amend: they are cancelled, seen to have ended, and placed anew with what orderQty
-        is above the quantity filled, or with leavesQty. One that has not ended after AMEND_SECONDS
-        is not placed. Returns the new orders.
+        (or qty) is above the quantity filled, or with leavesQty. One that has ended by itself, or
+        not yet after AMEND_SECONDS, is not placed. Returns the new orders. Raises InvalidOrder for
+        an id that is not of an own order and for a change that cannot be, and as
+        `create_bulk_orders()` does while no order may be placed: then nothing is cancelled.
         """
-        changes = [(found, order) for order in orders if (found := self._find(order))]
+        changes = self._changes(_listed(orders))
+        self.place(())  # raises where none may be placed
         self._cancel([found for found, _ in changes])
         due = self._clock.monotonic() + AMEND_SECONDS
         while self._clock.monotonic() < due and any(self._is_live(found) for found, _ in changes):
@@ -196,19 +210,31 @@ class ExchangeInterface(Exchange):
             self.orders.executor.heartbeat()
             self.orders.take_news()
             self.orders.refresh()
-        return self.create_bulk_orders(
-            [
-                new
-                for found, order in changes
-                if not self._is_live(found) and (new := self._amended(found, order))
-            ]
-        )
+        wanted = []
+        for found, change in changes:
+            if self._is_live(found):
+                words = "Not amended: %s has not ended %g s after its cancel."
+                logger.warning(words, found.full, AMEND_SECONDS)
+            elif new := amended(found, (self.orders.tracker.find(found) or found).filled, change):
+                wanted.append(new)
+        return self.create_bulk_orders(wanted)
 
     def cancel_bulk_orders(self, orders: Iterable[Mapping[str, Any] | str]) -> list[Row]:
-        """Cancel own orders, given as `get_orders()` returns them or by orderID; return them."""
-        found = [order for given in orders if (order := self._find(given))]
+        """Cancel own orders, given as `get_orders()` returns them or by id; return them.
+
+        They may fill until the venue shows that they have ended. Raises InvalidOrder for an id that
+        is not of an own order, once the others are being cancelled.
+        """
+        found, unknown = [], []
+        for given in [orders] if isinstance(orders, str | Mapping) else orders:
+            try:
+                found += [order] if (order := self._find(given)) else []
+            except InvalidOrder as error:
+                unknown.append(str(error))
         self._cancel(found)
-        return bitmex_names.orders_of(found, self.symbol)
+        if unknown:
+            raise InvalidOrder("; ".join(unknown))
+        return orders_of((self.orders.tracker.find(o) or o for o in found), self.symbol)
 
     def cancel_order(self, order: Mapping[str, Any] | str) -> None:
         """Cancel an own order, given as `get_orders()` returns it or by orderID."""
@@ -217,32 +243,54 @@ class ExchangeInterface(Exchange):
     # --- inside ---------------------------------------------------------------------------------
 
     def _cancel(self, orders: Sequence[OpenOrder]) -> None:
-        if orders:
+        """Cancel open orders; one whose create is not answered cannot be cancelled yet."""
+        for order in orders:
+            if order.state in (OrderState.SENT, OrderState.UNKNOWN):
+                logger.info("Not cancelled: %s, its create is not answered yet.", order)
+        if found := [order for order in orders if order.state is OrderState.OPEN]:
             self.view.forget()
-            self.orders.executor.cancel(orders)
+            self.orders.executor.cancel(found)
 
-    def _find(self, given: Mapping[str, Any] | str) -> OpenOrder | None:
-        """Return the live own order that a strategy means; None when it has ended."""
-        named = {"orderID": given} if isinstance(given, str) else given
-        ids = {str(each) for key in ("orderID", "clOrdID") if (each := named.get(key))}
-        live = self.orders.live()
-        return next((o for o in live if o.order_id in ids or o.client_oid in ids), None)
+    def _changes(
+        self, orders: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[OpenOrder, Mapping[str, Any]]]:
+        """Return the live orders that are to change, each with its change, which can be."""
+        found: dict[str, tuple[OpenOrder, Mapping[str, Any]]] = {}
+        for change in orders:
+            if not isinstance(change, Mapping):
+                raise InvalidOrder(f"{change!r} is not a mapping with orderID and what changes")
+            if (order := self._find(change)) is None:
+                continue
+            check_change(order, change, self.snapshot().instrument)
+            if order.client_oid in found:
+                raise InvalidOrder(f"{dict(change)}: order {order.order_id} is amended twice")
+            found[order.client_oid] = order, change
+        return list(found.values())
+
+    def _find(self, given: object) -> OpenOrder | None:
+        """Return the live own order that a strategy means; None when it has ended.
+
+        Raises InvalidOrder for an id that never was of an order of this run.
+        """
+        names = names_of(given)
+        for name in names:
+            if order := self.orders.named(name):
+                if self._is_live(order):
+                    return order
+                logger.info("Order %s has ended already.", name)
+                return None
+        raise InvalidOrder(f"no order of this run has the id {' or '.join(names)}")
 
     def _is_live(self, order: OpenOrder) -> bool:
         return self.orders.tracker.get(order.client_oid) is not None
 
-    def _amended(self, before: OpenOrder, changed: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return an order as its amend leaves it; None when it has filled so far already."""
-        ended = self.orders.tracker.find(before) or before
-        left = changed.get("leavesQty")
-        if left is None:
-            left = float(changed.get("orderQty", before.qty)) - float(ended.filled)
-        kept = {key: value for key, value in changed.items() if key not in ("leavesQty", "qty")}
-        flags = {"reduceOnly": before.reduce_only, "postOnly": before.post_only}
-        new = {**flags, "price": float(before.price), **kept}
-        new |= {"side": before.side.value, "orderQty": left}
-        return new if left > 0 else None
-
-    def _check_symbol(self, symbol: str | None) -> None:
+    def check_symbol(self, symbol: str | None) -> None:
+        """Raise ValueError for another symbol than the one that this bot trades."""
         if symbol not in (None, settings.SYMBOL):
             raise ValueError(f"this bot trades {settings.SYMBOL}, not {symbol}")
+
+
+def _listed(orders: Orders) -> list[Mapping[str, Any]]:
+    if isinstance(orders, str | Mapping) or not isinstance(orders, Iterable):
+        raise InvalidOrder(f"a list of orders is wanted, not {orders!r}")
+    return list(orders)

@@ -392,9 +392,9 @@ BUGS = (
     ),
     Bug(
         "an amend places the filled quantity again",
-        "trading/exchange_interface.py",
-        'left = float(changed.get("orderQty", before.qty)) - float(ended.filled)',
-        'left = float(changed.get("orderQty", before.qty))',
+        "trading/amends.py",
+        "            return (before.qty if total is None else total) - filled\n",
+        "            return before.qty if total is None else total\n",
     ),
     Bug(
         "a random size is drawn again for the other side",

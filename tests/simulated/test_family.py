@@ -1,9 +1,11 @@
 """Strategies written for the BitMEX sample and for GTE's old one run unchanged."""
 
+import copy
 import logging
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,15 +14,20 @@ from typing import Any
 
 import pytest
 
-from market_maker.errors import SettingsError
+from market_maker.errors import InvalidOrder, SettingsError, Temporary
 from market_maker.market_maker import OrderManager
+from market_maker.models import OpenOrder, OrderState
+from market_maker.models import Side as BookSide
 from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import SPOT, Key
+from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
+from market_maker.trading.order_rows import orders_of
 from market_maker.wire.throttle import Throttle
 from tests.world.feed_scene import hit
 from tests.world.oracle import assert_sound
-from tests.world.scene import said, state
+from tests.world.scene import CREATE, said, state, watch
 from tests.world.world import World
 
 Log = pytest.LogCaptureFixture
@@ -33,10 +40,13 @@ def strategy() -> Iterator[Make]:
     """Start a world with the strategy `Mine` of a module of this text."""
     worlds = []
 
-    def make(text: str, **changed: Any) -> World:
+    def make(text: str, key: Key = BTC_USD, **changed: Any) -> World:
         module: dict[str, Any] = {"__name__": "mine"}
         exec(compile(textwrap.dedent(text), "mine.py", "exec"), module)
-        world = World(**{"ORDER_PAIRS": 2} | changed)
+        world = World(key=key, still=key == BTC_USD, **{"ORDER_PAIRS": 2} | changed)
+        if not world.bids():
+            world.put("buy", "8490", 10_000)
+            world.put("sell", "8497.5", 10_000)
         entered = world.installed()
         entered.__enter__()
         worlds.append(entered)
@@ -442,6 +452,7 @@ def test_orders_that_place_orders_returns_are_taken(strategy: Make, body: str) -
         ("async def", "yield buy", "place_orders() returned a async_generator"),
         ("def", "return 'orders'", "place_orders() returned a str: it must call converge_orders()"),
         ("def", "return [8400]", "8400 is not a mapping with price"),
+        ("def", "return [buy], [sell]", "returned lists within a list: return one list of orders"),
         ("def", "return [{'price': 8400, 'orderQty': 10}]", "side must be Buy or Sell"),
     ],
 )
@@ -531,3 +542,389 @@ def test_settings_that_a_strategy_does_not_declare_are_named_in_the_file(tmp_pat
         assert world.ladder() == ["BUY 10 @ 8409"]
     with World().installed(), pytest.raises(SettingsError, match="FAR is not a setting"):
         start_with(tmp_path, text, "FAR = 0.01\n")
+
+
+# --- own orders -----------------------------------------------------------------------------------
+
+
+def rest(world: World, qty: float = 100, price: float = 8495, side: str = "Buy") -> dict[str, Any]:
+    """Have the bot of ORDER place an order, and return its row."""
+    bot: Any = world.bot
+    bot.orders = [{"side": side, "orderQty": qty, "price": price}]
+    world.run(1)
+    [row] = bot.got
+    return row  # type: ignore[no-any-return]
+
+
+def test_a_strategy_that_counts_its_orders_by_their_status_does_not_pile_them_up(
+    strategy: Make,
+) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            def place_orders(self):
+                waiting = ("New", "PartiallyFilled")
+                mine = [o for o in self.exchange.get_orders() if o["ordStatus"] in waiting]
+                if not mine:
+                    order = {"side": "Buy", "orderQty": 100, "price": 8495}
+                    self.exchange.create_bulk_orders([order])
+        """
+    )
+    bot: Any = world.bot
+    world.run(10)
+    [row] = bot.exchange.get_orders()
+    assert (row["ordStatus"], row["workingIndicator"], row["leavesQty"]) == ("New", True, 100)
+    assert datetime.fromisoformat(row["timestamp"]).timestamp() * 1000 < world.timeline.true_ms()
+    hit(world, 30)
+    world.run(6)
+    [row] = bot.exchange.get_orders()
+    assert row["ordStatus"] == "PartiallyFilled"
+    world.fault("cancel_pending", value="5000", times=1)
+    [asked] = bot.exchange.cancel_bulk_orders([row])
+    assert asked["ordStatus"] == "PartiallyFilled", "it may still fill"
+    world.run(3)
+    assert world.report.accepted == 1, "and is not placed again before it has ended"
+    world.run(8)
+    assert world.report.accepted == 2
+    assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("filled", "state", "word"),
+    [
+        (0, OrderState.SENT, "New"),
+        (0, OrderState.UNKNOWN, "New"),
+        (0, OrderState.OPEN, "New"),
+        (0, OrderState.CANCELLING, "New"),
+        (4, OrderState.CANCELLING, "PartiallyFilled"),
+        (4, OrderState.OPEN, "PartiallyFilled"),
+        (4, OrderState.DONE, "Canceled"),
+        (0, OrderState.DONE, "Canceled"),
+        (10, OrderState.DONE, "Filled"),
+    ],
+)
+def test_the_words_of_an_order_are_the_family_s(filled: int, state: OrderState, word: str) -> None:
+    qty, done = Decimal(10), Decimal(filled)
+    order = OpenOrder(side=BookSide.SELL, price=qty, qty=qty, filled=done, state=state)
+    [row] = orders_of([replace(order, post_only=True, reduce_only=True)], "BTC_USD")
+    assert (row["ordStatus"], row["side"], row["ordType"]) == (word, "Sell", "Limit")
+    assert row["timeInForce"] == "GoodTillCancel"
+    assert row["execInst"] == "ParticipateDoNotInitiate,ReduceOnly"
+    assert row["workingIndicator"] is (state is not OrderState.DONE)
+    assert (row["symbol"], row["ordRejReason"]) == ("BTC_USD", "")
+
+
+def test_a_row_may_be_given_back_with_another_price_or_quantity(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    hit(world, 30)
+    world.run(2)
+    [row] = bot.exchange.get_orders()
+    for key, value, left in (
+        ("price", 8400, "70 @ 8400"),
+        ("orderQty", 90, "90 @ 8400"),
+        ("leavesQty", 20, "20 @ 8400"),
+    ):
+        row[key] = value
+        [row] = bot.exchange.amend_bulk_orders([row])
+        assert world.ladder() == [f"BUY {left}"]
+    bot.exchange.cancel_bulk_orders([row])
+    bot.exchange.create_bulk_orders([row | {"price": 8300}])
+    world.run(2)
+    assert world.ladder() == ["BUY 20 @ 8300"]
+    assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"price": "cheap"}, "price must be a number above zero"),
+        ({"price": None}, "price must be a number above zero"),
+        ({"orderQty": None}, "orderQty must be a number, 0 or above"),
+        ({"qty": -5}, "qty must be a number, 0 or above"),
+        ({"qty": 5, "orderQty": 6}, "two quantities that contradict each other"),
+        ({"orderQty": 60, "leavesQty": 50}, "two quantities that contradict each other"),
+        ({"stopPx": 8500}, "stopPx 8500 cannot be had: GTE has limit orders only"),
+        ({"side": "Sell"}, "is a Buy, and an amend keeps the side"),
+        ({"symbol": "XBTUSD"}, "symbol 'XBTUSD' is not BTC_USD"),
+        ({"prise": 8500}, "prise 8500 is not known: did you mean price?"),
+        ({"orderQty": 0, "price": "cheap"}, "price must be a number above zero"),
+    ],
+)
+def test_a_change_that_cannot_be_cancels_nothing(
+    strategy: Make, change: dict[str, Any], why: str
+) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row, other = rest(world), rest(world, price=8490.5)
+    changes = [
+        {"orderID": other["orderID"], "price": 8300},
+        {"orderID": row["orderID"], **change},
+    ]
+    with pytest.raises(InvalidOrder, match=re.escape(why)):
+        bot.exchange.amend_bulk_orders(changes)
+    world.run(2)
+    assert world.ladder() == ["BUY 100 @ 8495", "BUY 100 @ 8490.5"]
+
+
+def test_nothing_is_cancelled_for_an_amend_while_no_order_may_be_placed(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    bot.loop.health = replace(bot.health, state=TradingState.PAUSED, reason="a test")
+    with pytest.raises(Temporary, match="PAUSED, orders not placed: a test"):
+        bot.exchange.amend_bulk_orders([{"orderID": row["orderID"], "price": 8400}])
+    assert world.ladder() == ["BUY 100 @ 8495"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"orderID": "123", "price": 8400}, "no order of this run has the id 123"),
+        ({"origClOrdID": "mine-1", "price": 8400}, "no order of this run has the id mine-1"),
+        ({"price": 8400, "orderQty": 5, "side": "Buy"}, "names no order: give its orderID"),
+    ],
+)
+def test_an_id_that_is_not_ours_is_refused_and_named(
+    strategy: Make, given: dict[str, Any], why: str
+) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    for act in (bot.exchange.amend_bulk_orders, bot.exchange.cancel_bulk_orders):
+        with pytest.raises(InvalidOrder, match=why):
+            act([given])
+    for one in (given, given.get("orderID")):
+        with pytest.raises(InvalidOrder, match=r"no order of this run|names no order"):
+            bot.exchange.bitmex.cancel(one)
+    assert world.ladder() == ["BUY 100 @ 8495"]
+    with pytest.raises(InvalidOrder, match=why):
+        bot.exchange.cancel_bulk_orders([given, row])
+    world.run(1)
+    assert world.ladder() == [], "what is ours is cancelled all the same"
+
+
+def test_an_id_that_has_just_ended_is_no_error(strategy: Make, log: Log) -> None:
+    log.set_level(logging.INFO)
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    bot.exchange.bitmex.cancel(row["orderID"])
+    world.run(1)
+    assert bot.exchange.bitmex.cancel([row["orderID"]]) == []
+    assert bot.exchange.amend_bulk_orders([{"origClOrdID": row["clOrdID"], "price": 8400}]) == []
+    assert said(log, f"Order {row['orderID']} has ended already.") == 1
+    assert said(log, f"Order {row['clOrdID']} has ended already.") == 1
+
+
+@pytest.mark.parametrize("key", ["clOrdID", "origClOrdID"])
+def test_an_amend_goes_by_each_id_and_by_each_name_of_the_quantity(
+    strategy: Make, key: str
+) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    change = {key: row["clOrdID"], "qty": 77}
+    with pytest.raises(InvalidOrder, match="is amended twice"):
+        bot.exchange.amend_bulk_orders([change, {"orderID": row["orderID"], "qty": 5}])
+    bot.exchange.amend_bulk_orders([change])
+    assert world.ladder() == ["BUY 77 @ 8495"]
+
+
+def test_an_amend_whose_cancel_is_not_seen_to_end_says_so(strategy: Make, log: Log) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    row = rest(world)
+    world.fault("cancel_pending", value="10000", times=1)
+    assert bot.exchange.amend_bulk_orders([{"orderID": row["orderID"], "price": 8400}]) == []
+    assert said(log, "Not amended: Buy 100 @ 8495 client_oid", logging.WARNING) == 1
+    world.run(15)
+    assert world.ladder() == []
+    assert_sound(world)
+
+
+def test_an_order_whose_create_is_not_answered_waits_for_its_cancel(
+    strategy: Make, log: Log
+) -> None:
+    log.set_level(logging.INFO)
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.run(1)
+    world.fault("lost", match=CREATE, times=1)
+    bot.orders = [{"side": "Buy", "orderQty": 10, "price": 8495}]
+    world.run(0.1)
+    [row] = bot.exchange.get_orders()
+    assert (row["orderID"], row["ordStatus"]) == ("", "New")
+    before = world.report.requests["pc/order/cancel"]
+    bot.exchange.cancel_order(row)
+    assert said(log, "Not cancelled: Buy 10 @ 8495, its create is not answered yet.") == 1
+    assert world.report.requests["pc/order/cancel"] == before
+    assert_sound(world)
+
+
+def test_what_is_left_of_an_order_is_exact(strategy: Make) -> None:
+    world = on_spot(strategy, ORDER)
+    bot: Any = world.bot
+    row = rest(world, 0.3, 8495)
+    world.take("sell", "8495", 1000)
+    world.run(2)
+    [row] = bot.exchange.get_orders()
+    assert (row["cumQty"], row["leavesQty"]) == (0.1, 0.2)
+    bot.exchange.amend_bulk_orders([{"orderID": row["orderID"], "price": 8400}])
+    assert world.ladder() == ["BUY 0.2 @ 8400"], "0.3 less 0.1, not 0.1999"
+
+
+@pytest.mark.parametrize("orders", [{"price": 8400, "orderQty": 5, "side": "Buy"}, "123", None])
+def test_one_order_in_place_of_a_list_is_told(strategy: Make, orders: Any) -> None:
+    bot: Any = strategy(ORDER).bot
+    for act in (bot.exchange.create_bulk_orders, bot.exchange.amend_bulk_orders):
+        with pytest.raises(InvalidOrder, match="a list of orders is wanted, not"):
+            act(orders)
+
+
+def test_a_dry_run_has_its_orders_under_the_names_of_rest_too(strategy: Make) -> None:
+    world = strategy(ORDER, DRY_RUN=True)
+    bot: Any = world.bot
+    row = rest(world)
+    assert [each["orderID"] for each in bot.exchange.get_orders_http()] == [row["orderID"]]
+    [ended] = bot.exchange.cancel_bulk_orders([row])
+    assert ended["ordStatus"] == "Canceled"
+
+
+def test_numbers_of_any_kind_go_with_the_client_s_names_too(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.run(1)
+    client = bot.exchange.bitmex
+    client.buy("5", "8400")
+    client.sell(Fraction(6), Decimal(8600))
+    client.place_order("-7", 8610)
+    client.place_order(quantity="8", price=8410)
+    assert world.ladder() == [
+        *("SELL 7 @ 8610", "SELL 6 @ 8600"),
+        *("BUY 8 @ 8410", "BUY 5 @ 8400"),
+    ]
+    for act in (client.buy, client.sell, client.place_order):
+        for qty in ("five", None, True, float("nan")):
+            with pytest.raises(InvalidOrder, match=r"quantity .* is not a number|orderQty must be"):
+                act(qty, 8400)
+    with pytest.raises(InvalidOrder, match="leverage 'ten' is not a number"):
+        client.isolate_margin("BTC_USD", "ten")
+
+
+def test_the_leverage_of_another_symbol_is_not_set_on_ours(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    with pytest.raises(ValueError, match="this bot trades BTC_USD, not XBTUSD"):
+        bot.exchange.bitmex.isolate_margin("XBTUSD", 5)
+    assert world.report.requests["pc/leverage/change"] == 0
+    bot.exchange.bitmex.isolate_margin("BTC_USD", "5")
+    assert sum(n for name, n in world.report.requests.items() if "leverage" in name) == 2
+
+
+# --- what there is to read ------------------------------------------------------------------------
+
+
+def on_spot(strategy: Make, text: str) -> World:
+    """Start a world with the strategy on a pair; the quantities of others are in its lots."""
+    pair = Key(SPOT, "USDT", "BTC/USDT")
+    return strategy(text, pair, ORDER_START_SIZE=0.1, MIN_POSITION=-5, MAX_POSITION=5)
+
+
+def test_the_delta_of_a_pair_is_its_quantity_as_the_portfolio_has_it(strategy: Make) -> None:
+    world = on_spot(strategy, ORDER)
+    bot: Any = world.bot
+    rest(world, 0.3, 8495)
+    world.take("sell", "8495", 1000)
+    world.run(2)
+    exchange = bot.exchange
+    assert exchange.get_delta() == 0.1
+    assert exchange.calc_delta() == {"spot": 0.1, "mark_price": 0.1, "basis": 0}
+    item = exchange.get_portfolio()["BTC/USDT"]
+    assert (item["futureType"], item["multiplier"] * item["currentQty"]) == ("Linear", 0.1)
+    instrument = exchange.get_instrument()
+    assert instrument["multiplier"] / instrument["underlyingToSettleMultiplier"] == 1
+    assert instrument["highPrice"] >= instrument["lowPrice"] > 0
+    for name in ("fairPrice", "initMargin", "openInterest"):
+        with pytest.raises(KeyError, match=f"{name}: GTE has none for a pair"):
+            instrument[name]
+    with pytest.raises(KeyError, match="unrealisedPnl: GTE has none for a pair"):
+        exchange.get_position()["unrealisedPnl"]
+
+
+def test_the_delta_of_a_contract_is_what_the_sample_computes(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.foreign_order("sell", "8490", 200)
+    world.index("8480")
+    world.run(2)
+    item = bot.exchange.get_portfolio()["BTC_USD"]
+    delta = bot.exchange.calc_delta()
+    assert delta["mark_price"] == pytest.approx(
+        item["multiplier"] / item["markPrice"] * item["currentQty"], rel=1e-12
+    )
+    assert delta["spot"] == pytest.approx(-200 / item["spot"], rel=1e-12)
+
+
+def test_the_prices_of_a_day_are_read_from_candles_when_they_are_asked_for(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.take("buy", "8510", 3000)
+    world.take("sell", "8470", 3000)
+    world.run(3)
+    read = watch(world, "pc/candle/query")
+    instrument = bot.exchange.get_instrument()
+    assert "bidPrice" in dict(instrument)
+    assert not read
+    assert instrument["highPrice"] > 8500 > instrument["lowPrice"] > 0
+    assert instrument.get("highPrice") == instrument["highPrice"]
+    again = bot.exchange.get_instrument()
+    assert again["lowPrice"] <= again["lastPrice"] <= again.get("highPrice")
+    assert len(read) == 1
+    world.run(61)
+    assert bot.exchange.get_instrument()["highPrice"] > 8500
+    assert len(read) == 2
+    assert copy.deepcopy(again) == dict(again)
+    assert again.get("vwap", 7) == 7
+    with pytest.raises(KeyError, match=r"vwap: GTE shows no such value; there are .*highPrice"):
+        again["vwap"]
+
+
+def test_prices_of_a_day_without_a_trade_are_not_made_up(strategy: Make) -> None:
+    bot: Any = strategy(ORDER).bot
+    with pytest.raises(Temporary, match="no prices of the last 24 hours"):
+        bot.exchange.get_instrument()["highPrice"]
+
+
+def test_the_position_has_its_unrealised_profit_and_its_leverage(strategy: Make) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    world.foreign_order("sell", "8490", 200)
+    world.index("8600")
+    world.run(3)
+    position, margin = bot.exchange.get_position(), bot.exchange.get_margin()
+    expected = -200 * (1 / 8490 - 1 / position["markPrice"]) * 10**8
+    assert position["unrealisedPnl"] == pytest.approx(expected, abs=2)
+    assert position["unrealisedPnl"] == margin["unrealisedPnl"] < 0
+    assert position["leverage"] == 1 / bot.exchange.get_instrument()["initMargin"]
+
+
+def test_what_is_not_known_yet_says_so(strategy: Make) -> None:
+    bot: Any = strategy(ORDER, DRY_RUN=True).bot
+    for row in (bot.exchange.get_position(), bot.exchange.get_instrument()):
+        with pytest.raises(KeyError, match="leverage: not known: GTE has not told the leverage"):
+            row["leverage"]
+
+
+def test_without_an_order_the_best_one_is_the_family_s(strategy: Make) -> None:
+    bot: Any = strategy(ORDER).bot
+    for row, price, side in (
+        (bot.exchange.get_highest_buy(), -(2**32), "buy"),
+        (bot.exchange.get_lowest_sell(), 2**32, "sell"),
+    ):
+        assert row == {"price": price}
+        with pytest.raises(KeyError, match=f"orderQty: no {side} order of this bot is open"):
+            row["orderQty"]
