@@ -3,14 +3,20 @@
 import hashlib
 import hmac
 import json
+import sys
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+from market_maker import instead
 from market_maker.clock import SYSTEM
 from market_maker.secrecy import Secret, revealed
+
+instead.tell(__name__)
+for _name in ("APIKeyAuthWithExpires", "APIKeyAuth", "AccessTokenAuth"):
+    sys.modules[f"{__name__}.{_name}"] = sys.modules[__name__]  # the sample has a module of each
 
 EXPIRES_AFTER_MS = 5_000
 """Validity of a signed request in ms; it bounds how late an order may arrive (design: The wire)."""

@@ -32,10 +32,11 @@ from market_maker.trading import (
 from market_maker.utils import family
 from market_maker.utils.family import *  # noqa: F403
 
-__all__ = ["ExchangeInterface", "OrderManager", "logger", "run", "settings"]
+__all__ = ["ExchangeInterface", "OrderManager", "logger", "run", "settings", "watched_files_mtimes"]
 __all__ += family.__all__
 
 logger = logging.getLogger(__name__)
+watched_files_mtimes = family.mtimes(settings.WATCHED_FILES)
 
 
 class OrderManager:

@@ -5,22 +5,28 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from os.path import getmtime, join
 from time import sleep
 from typing import Any
 
 import requests
 
+from market_maker import bitmex
 from market_maker.utils import constants, errors, log, math
 
 __all__ = [
     "XBt_to_XBT",
     "atexit",
+    "bitmex",
     "constants",
     "cost",
     "datetime",
     "errors",
+    "getmtime",
+    "join",
     "log",
     "margin",
     "math",
@@ -31,6 +37,15 @@ __all__ = [
     "sleep",
     "sys",
 ]
+
+
+def mtimes(names: Iterable[str]) -> list[tuple[str, float]]:
+    """Return those of these files that there are, each with the time of its last change."""
+    found = []
+    for name in names:
+        with suppress(OSError):
+            found.append((name, getmtime(name)))
+    return found
 
 
 def XBt_to_XBT(XBt: float) -> float:  # noqa: N802, N803  # the family's names

@@ -8,6 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from market_maker import instead
 from market_maker.account import Account
 from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
@@ -22,6 +23,7 @@ from market_maker.ws.tables import LOGGED, TRADED_IN, PricesAt, Tables
 from market_maker.ws.vitals import News
 
 logger = logging.getLogger(__name__)
+instead.tell(__name__)
 __all__ = ["LOGGED", "TRADED_IN", "GTEWebsocket", "PricesAt"]
 
 
@@ -44,8 +46,7 @@ class GTEWebsocket:
     ) -> None:
         self._url = account.ws_url
         self._names = (account.instrument_type, account.settle_currency, account.symbol)
-        self._clock = clock
-        self._connections = connections or Connections()
+        self._clock, self._connections = clock, connections or Connections()
         self._new_session = partial(
             Session, account, connections=self._connections, clock=clock, now=now or clock.now_ms
         )
@@ -56,8 +57,7 @@ class GTEWebsocket:
         self.wake = wake if wake is not None else SimpleQueue()
         self.on_frame: Callable[[bool, PricesAt], None] = lambda *_: None  # was it our own news?
         self._changed, self._stop = threading.Condition(), threading.Event()
-        self._tables = Tables(*self._names)
-        self._news = News(clock.monotonic())
+        self._tables, self._news = Tables(*self._names), News(clock.monotonic())
         self._bad_rows_before = 0
         self._reconnect_reason = self._error = ""
         self._thread: Handle | None = None

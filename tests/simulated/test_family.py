@@ -928,3 +928,52 @@ def test_without_an_order_the_best_one_is_the_family_s(strategy: Make) -> None:
         assert row == {"price": price}
         with pytest.raises(KeyError, match=f"orderQty: no {side} order of this bot is open"):
             row["orderQty"]
+
+
+# --- names that it imports ------------------------------------------------------------------------
+
+TOP_LEVEL = """
+    sleep sys datetime getmtime join random requests atexit signal bitmex settings log constants
+    errors math os watched_files_mtimes logger ExchangeInterface OrderManager XBt_to_XBT cost margin
+    run
+"""
+
+
+def test_the_star_import_gives_every_name_of_the_sample_s_module() -> None:
+    names: dict[str, Any] = {}
+    exec("from market_maker.market_maker import *", names)
+    assert set(TOP_LEVEL.split()) <= names.keys()
+    assert names["watched_files_mtimes"] == [
+        (name, Path(name).stat().st_mtime) for name in settings.WATCHED_FILES if Path(name).exists()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "use"),
+    [
+        ("from market_maker.bitmex import BitMEX", "self.exchange.bitmex in a strategy"),
+        ("from market_maker.market_maker import *; bitmex.BitMEX()", "self.exchange.bitmex"),
+        ("from market_maker.ws.ws_thread import BitMEXWebsocket", "GTEWebsocket"),
+        ("from market_maker.auth import AccessTokenAuth", "APIKeyAuthWithExpires: GTE signs with"),
+        ("from market_maker.auth.AccessTokenAuth import AccessTokenAuth", "APIKeyAuthWithExpires"),
+        ("from market_maker.auth.APIKeyAuth import generate_nonce", "APIKeyAuthWithExpires"),
+        ("from market_maker._settings_base import *", "settings of market_maker.settings"),
+        ("import market_maker._settings_base as base; base.ORDER_PAIRS", "market_maker.settings"),
+    ],
+)
+def test_a_name_of_the_sample_that_is_not_here_says_what_to_use(line: str, use: str) -> None:
+    with pytest.raises(ImportError, match=re.escape(use)):
+        exec(line, {})
+
+
+def test_names_that_are_elsewhere_in_the_sample_are_found() -> None:
+    names: dict[str, Any] = {}
+    exec("from market_maker.auth.APIKeyAuthWithExpires import APIKeyAuthWithExpires", names)
+    exec("from market_maker.utils.dotdict import dotdict", names)
+    assert names["APIKeyAuthWithExpires"].__module__ == "market_maker.auth"
+    found = names["dotdict"](a=1)
+    found.b = 2
+    del found.a
+    assert (found, found.a, found.b) == ({"b": 2}, None, 2)
+    with pytest.raises(AttributeError, match="has no attribute 'other'"):
+        exec("import market_maker.auth; market_maker.auth.other")

@@ -31,8 +31,9 @@ class Room:
 
 
 ROOMS = [
-    Room("ground", files="errors clock secrecy account client_oid decimals models control"),
-    Room("utils", doors="constants errors family log math progress", uses=""),
+    Room("ground", files="instead errors clock secrecy account client_oid decimals models control"),
+    Room("sample", files="bitmex _settings_base", doors="bitmex _settings_base", uses=""),
+    Room("utils", doors="constants errors family log math progress", uses="sample"),
     Room("money", doors=".", pure=True, uses=""),
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),

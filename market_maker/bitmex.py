@@ -1,0 +1,5 @@
+"""The module of the BitMEX sample's venue client; its names say what to use instead."""
+
+from market_maker import instead
+
+instead.tell(__name__)
