@@ -50,8 +50,8 @@ def amended(
     """
     left = _left(before, filled, changed)
     kept = {key: value for key, value in changed.items() if key not in QUANTITIES}
-    flags = {"reduceOnly": before.reduce_only, "postOnly": before.post_only}
-    new = {**flags, "price": before.price, **kept}
+    flags = (("reduceOnly", before.reduce_only), ("postOnly", before.post_only))
+    new = {**{name: True for name, is_set in flags if is_set}, "price": before.price, **kept}
     return {**new, "side": before.side.value, "orderQty": left} if left > 0 else None
 
 
