@@ -65,8 +65,10 @@ def run(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         from market_maker.market_maker import OrderManager
 
-        words = "Stopped." if OrderManager.latest else "Stopped before anything was sent."
-        logger.info("%s", words)
+        if OrderManager.latest:
+            logger.info("Stopped.")
+        else:
+            logger.info("Stopped before anything was sent.")
     finally:
         signals.unblock()
         if paper:

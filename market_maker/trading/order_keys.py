@@ -112,7 +112,7 @@ def _instructions(order: Mapping[str, Any], symbol: str) -> dict[str, Any]:
     """Return what else an order asks for. Raises InvalidOrder for what GTE does not have.
 
     Keys that ask for something are known however they are written: reduceOnly, reduce_only. One
-    that neither the family nor GTE knows is refused: it may be a misspelt one.
+    that looks like a misspelt one is refused; others are the strategy's own and change nothing.
     """
     found: dict[str, Any] = {}
     for key, value in order.items():
@@ -140,8 +140,9 @@ def _asked(key: str, value: object, symbol: str) -> dict[str, Any]:
         raise ValueError("cannot be had: every order of GTE is good till cancelled")
     if name == "symbol" and (value or symbol) != symbol:
         raise ValueError(f"is not {symbol}, which this bot trades")
-    if key not in EXACT and name not in NOT_HERE | TIMES | {each.lower() for each in HARMLESS}:
-        raise ValueError(f"is not known: {_advice(key)}")
+    is_known = key in EXACT or name in NOT_HERE | TIMES | {each.lower() for each in HARMLESS}
+    if not is_known and (advice := _advice(name)):
+        raise ValueError(f"is not known: {advice}")
     return {}
 
 
@@ -154,13 +155,13 @@ def _instructed(value: object) -> dict[str, Any]:
     return {key: asked for word in words for key, asked in INSTRUCTIONS[word].items()}
 
 
-def _advice(key: str) -> str:
-    """Return what to write in place of a key that is not known."""
-    if _plain(key) in ("leverage", "lever"):
+def _advice(name: str) -> str:
+    """Return what a key was probably meant to be; empty for one that is like no other."""
+    if name in ("leverage", "lever"):
         return "leverage is the symbol's; exchange.bitmex.isolate_margin(symbol, leverage) sets it"
-    names = {_plain(name): name for name in sorted(KNOWN)}
-    near = difflib.get_close_matches(_plain(key), names, 1)
-    return f"did you mean {names[near[0]]}?" if near else "a note of your own goes into text"
+    names = {_plain(each): each for each in sorted(KNOWN)}
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.75)
+    return f"did you mean {names[near[0]]}?" if near else ""
 
 
 def _flag(field: str, value: object) -> dict[str, Any]:

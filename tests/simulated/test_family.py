@@ -242,7 +242,7 @@ ORDER = """
     [
         ({}, True),
         ({"postOnly": "false", "reduceOnly": False, "hidden": 0, "type": "LIMIT"}, True),
-        ({"text": "mine", "clOrdID": "mine-1", "symbol": "BTC_USD"}, True),
+        ({"level": 1, "text": "mine", "clOrdID": "mine-1", "symbol": "BTC_USD"}, True),
         ({"execInst": ["ParticipateDoNotInitiate", ""]}, False),
         ({"execInst": {"ParticipateDoNotInitiate"}}, False),
         ({"execInst": ()}, True),
@@ -452,7 +452,6 @@ def test_orders_that_place_orders_returns_are_taken(strategy: Make, body: str) -
         ("async def", "yield buy", "place_orders() returned a async_generator"),
         ("def", "return 'orders'", "place_orders() returned a str: it must call converge_orders()"),
         ("def", "return [8400]", "8400 is not a mapping with price"),
-        ("def", "return [buy], [sell]", "returned lists within a list: return one list of orders"),
         ("def", "return [{'price': 8400, 'orderQty': 10}]", "side must be Buy or Sell"),
     ],
 )
@@ -674,8 +673,8 @@ def test_nothing_is_cancelled_for_an_amend_while_no_order_may_be_placed(strategy
     world = strategy(ORDER)
     bot: Any = world.bot
     row = rest(world)
-    bot.loop.health = replace(bot.health, state=TradingState.PAUSED, reason="a test")
-    with pytest.raises(Temporary, match="PAUSED, orders not placed: a test"):
+    bot.halt("a test")
+    with pytest.raises(Temporary, match="HALTED, orders not placed: a test"):
         bot.exchange.amend_bulk_orders([{"orderID": row["orderID"], "price": 8400}])
     assert world.ladder() == ["BUY 100 @ 8495"]
 

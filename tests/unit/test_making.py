@@ -35,7 +35,7 @@ def made(kind: type[OrderManager]) -> OrderManager:
 # --- names ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*ATTRIBUTES, *(set(PUBLIC) - {*CLASS_ONLY, *ATTRIBUTES})])
+@pytest.mark.parametrize("name", [*ATTRIBUTES, *sorted({*PUBLIC} - {*CLASS_ONLY, *ATTRIBUTES})])
 def test_a_strategy_that_uses_a_name_of_the_bots_own_is_told_which_and_where(
     name: str, venue: PaperExchange
 ) -> None:

@@ -51,7 +51,6 @@ def test_instructions_are_read_from_text_and_from_collections(
         ("Price", 8300, "Price 8300 is not known: did you mean price?"),
         ("order_qty", 5, "did you mean orderQty?"),
         ("reduceOnyl", True, "did you mean reduceOnly?"),
-        ("zzz", 1, "zzz 1 is not known: a note of your own goes into text"),
         ("qty", 11, "qty and orderQty are two quantities"),
         ("symbol", "XBTUSD", "is not BTC_USD, which this bot trades"),
     ],
@@ -67,6 +66,14 @@ def test_what_is_not_understood_is_refused_with_the_way_out(key: str, value: Any
         {"clOrdID": "mine-1", "text": "mine", "symbol": "BTC_USD", "account": 1},
         {"symbol": None, "qty": 10, "ordType": "Limit", "timeInForce": "GoodTillCancel"},
         {"stopPx": None, "pegPriceType": "", "contingencyType": "", "clOrdLinkID": ""},
+        {
+            "level": 3,
+            "zzz": 1,
+            "note": "mine",
+            "reason": "skew",
+            "tag": 7,
+            "index": -1,
+        },
         {"ordStatus": "New", "workingIndicator": True, "transactTime": "2026-01-01T00:00:00Z"},
     ],
 )
