@@ -23,9 +23,9 @@ from market_maker.trading import (
     Run,
     Runtime,
     Status,
+    begin,
     check_attribute,
     check_sizes,
-    guard_loop,
     log_start,
     made,
 )
@@ -62,9 +62,8 @@ class OrderManager:
         return made(cls, runtime)
 
     def __init__(self) -> None:
-        guard_loop(type(self), OrderManager.run_loop)
+        begin(self, OrderManager)
         settings.declare(self.SETTINGS)
-        vars(self).setdefault("runtime", self.runtime)
         self.current_run = Run(self.runtime)
         self.current_run.start(self, self._set_up)
 

@@ -22,9 +22,9 @@ from market_maker.trading.converger import Converger
 from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.level_sizes import LevelSizes
 from market_maker.trading.loop import Loop
-from market_maker.trading.making import check_attribute, made
+from market_maker.trading.making import begin, check_attribute, made
 from market_maker.trading.records import MakesJournal
-from market_maker.trading.run import Run, guard_loop
+from market_maker.trading.run import Run
 from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
 from market_maker.trading.startup import PairDoubts, check_sizes, reach
 from market_maker.trading.status import Status, log_start
@@ -40,9 +40,9 @@ __all__ = [
     "Run",
     "Runtime",
     "Status",
+    "begin",
     "check_attribute",
     "check_sizes",
-    "guard_loop",
     "log_start",
     "made",
     "reach",

@@ -4,11 +4,14 @@ from collections.abc import Container
 from typing import Any, TypeVar
 
 from market_maker.errors import MarketMakerError, SettingsError, in_users_words
+from market_maker.trading.run import guard_loop
 from market_maker.trading.runtime import Runtime
 
 Kind = TypeVar("Kind")
 OWN = frozenset(("clock", "control", "current_run", "exchange", "loop", "runtime"))
 """Attributes of a bot that stay what they are."""
+MADE = "_is_made"
+"""The attribute that tells that our own constructor was called."""
 NUMBERS = frozenset(("tick",))
 """Methods whose name strategies of the family give to a number: the loop calls the class's."""
 
@@ -30,16 +33,23 @@ def made(kind: type[Kind], runtime: Runtime) -> Kind:
         raise
     if failure:
         _give_up(bot, failure)
-    begun = "current_run" in vars(bot)
-    if begun and (failure is None or isinstance(failure, MarketMakerError)):
-        if failure:
-            raise failure
+    begun = MADE in vars(bot)
+    if begun and failure is None:
         return bot  # type: ignore[no-any-return]
+    if begun and isinstance(failure, MarketMakerError):
+        raise failure
     words = f"{kind.__name__}.__init__()"
-    if not begun:
+    if not begun and isinstance(failure, AttributeError | TypeError | MarketMakerError | None):
         words += " must begin with super().__init__(), without arguments"
     why = f": {in_users_words(failure)}" if failure else ""
     raise SettingsError(words + why) from failure
+
+
+def begin(bot: Any, kind: type[Any]) -> None:
+    """Begin a bot of our own class `kind`: note that its constructor was called, guard its loop."""
+    vars(bot)[MADE] = True
+    vars(bot).setdefault("runtime", bot.runtime)
+    guard_loop(type(bot), kind.run_loop)
 
 
 def _give_up(bot: Any, error: BaseException) -> None:

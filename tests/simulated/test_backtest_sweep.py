@@ -323,7 +323,10 @@ def test_a_trial_that_fails_says_why_and_the_others_go_on(
     failed = [each for each in found if "failed" in each]
     assert {each["inputs"]["settings"]["MOOD"] for each in failed} == {"bad"}
     assert len(failed) == len(found) - len(failed) == 4
-    words = "LookupError: <mine.Mine object at 0x...> in mine.py does not feel like it"
+    words = (
+        "SettingsError: Mine.__init__(): LookupError: <mine.Mine object at 0x...> in mine.py does "
+        "not feel like it (mine.py, line 10)"
+    )
     assert {each["failed"] for each in failed} == {words}
     said = capfd.readouterr()
     assert f"FAILED: trials of 1 combinations. MOOD bad: {words}" in said.out

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
+from conftest import part_of
 
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
@@ -201,7 +202,7 @@ def test_a_bot_that_slept_for_long_quotes_again_on_new_prices(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize("block", part_of(BLOCKS))
 def test_so_it_is_with_many_more_troubles(block: int) -> None:
     for seed in range(1_000 + block * BLOCK, 1_000 + (block + 1) * BLOCK):
         live(drawn(seed))

@@ -3,7 +3,6 @@
 import itertools
 import json
 import logging
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
+from conftest import part_of
 
 from market_maker.errors import MarketMakerError
 from market_maker.paper.api.dispatch import RawRequest, endpoint_name
@@ -233,9 +233,6 @@ def start_with(case: Case) -> None:
 
 CASES = collect()
 BLOCKS = 24
-HALF = os.environ.get("GTE_FIELDS_HALF", "")
-BLOCKS_NOW = range(int(HALF) % 2, BLOCKS, 2) if HALF else range(BLOCKS)
-"""All blocks, or the even or odd ones: CI draws which."""
 
 
 def sample(size: int) -> list[Case]:
@@ -253,7 +250,7 @@ def test_nor_does_one_that_is_spoilt_at_the_start(case: Case) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS_NOW)
+@pytest.mark.parametrize("block", part_of(BLOCKS))
 def test_nor_does_any_other_field_in_any_way(block: int) -> None:
     """Two thirds of all cases while the bot quotes, the third at its start.
 
