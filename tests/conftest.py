@@ -76,7 +76,7 @@ def pytest_collection_finish() -> None:
     """Let the collector leave the tests themselves alone: searching them takes a twentieth."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 10, 20)
 
 
 @pytest.fixture(autouse=True)

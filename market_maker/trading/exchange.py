@@ -287,7 +287,7 @@ class Exchange:
         self.view.forget()
         self.orders.executor.cancel_all(seconds)
 
-    def log_end(self, health: Health, *, proven: bool) -> None:
+    def log_end(self, *, proven: bool) -> None:
         """Log what this run has traded and leaves; `proven`: no order is left. Never raises."""
         try:
             logger.info("%s", self.quote_time.so_far())
@@ -295,6 +295,6 @@ class Exchange:
                 self.audit.settle(self._look_if_possible)
             snapshot = self._look_if_possible()
             log_end(snapshot, self.moneys())
-            self.records.tick(health, snapshot, self.moneys()[0])
+            self.records.last_price(snapshot, self.feed.arrivals)
         except Exception:
             logger.exception("The position left cannot be shown.")

@@ -23,3 +23,11 @@ class Hooks(Protocol):
 
     def exit(self) -> None:
         """Cancel all own orders and prove that none is left."""
+
+
+def run_tick(bot: Hooks) -> None:
+    """Call `tick()`; where a strategy has a number of that name, that of its class."""
+    if callable(bot.tick):
+        bot.tick()
+    else:
+        type(bot).tick(bot)

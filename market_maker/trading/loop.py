@@ -11,7 +11,7 @@ from market_maker.orders import sweep
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
 from market_maker.trading.exchange import Exchange
-from market_maker.trading.hooks import Hooks
+from market_maker.trading.hooks import Hooks, run_tick
 from market_maker.trading.pull import Puller
 from market_maker.trading.state_log import HALTED_LINE, StateLog
 
@@ -105,7 +105,7 @@ class Loop:
         """Run a tick of the bot; what an overridden `tick()` raises costs that tick."""
         begun = self._clock.monotonic()
         try:
-            type(self._bot).tick(self._bot)  # some strategies have a number of that name
+            run_tick(self._bot)
         except Exception:
             logger.exception("Strategy failed, tick skipped.")
             self.heartbeat()
@@ -213,7 +213,7 @@ class Loop:
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
         finally:
-            self._exchange.log_end(self.health, proven=self.left_clean)
+            self._exchange.log_end(proven=self.left_clean)
             self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:

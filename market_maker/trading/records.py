@@ -143,6 +143,12 @@ class Records:
             journal.put("book", self._rows.book, now, self._depth(), live, self._orders.is_dry)
         journal.put("ticks", self._rows.tick, now, state, health.reason, seen, live, profit)
 
+    def last_price(self, seen: Snapshot | None, arrival: int) -> None:
+        """Record the price that values what the run leaves, of a pair too."""
+        if self._journal and seen:
+            prices = seen.ticker.bid, seen.ticker.ask, seen.instrument.valuation_price
+            self._journal.put("prices", self._rows.price, self._now_ms(), arrival, *prices)
+
     def decision(self, decided: object) -> None:
         """Record a decision with its inputs: a frozen value, the same object for the same one."""
         if self._journal:

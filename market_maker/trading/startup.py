@@ -89,7 +89,7 @@ class PairDoubts:
         """Log what is new; without a settings file nobody has chosen anything."""
         if settings.path is None:
             return
-        price = instrument["markPrice"] or instrument["lastPrice"] or math.inf
+        price = instrument.get("markPrice") or instrument["lastPrice"] or math.inf
         face = abs(instrument["multiplier"]) / bitmex_names.COIN
         tick = instrument["tickSize"]
         found = doubtful_pairs(

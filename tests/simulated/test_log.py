@@ -231,7 +231,7 @@ def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_redu
     live = {"API_KEY": "a-key-of-the-venue", "API_SECRET": "its-secret"}
     live |= {"API_URL_BASE": "https://api.example.org", "WS_URL": "wss://ws.example.org"}
     settings.load(None, overrides=world.settings | live)
-    bot.exchange.log_end(bot.loop.health, proven=False)
+    bot.exchange.log_end(proven=False)
     limits = "CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and MAX_POSITION = 0"
     way = f"run `marketmaker cancel --close`, or run with {limits}"
     assert said(log, way, logging.WARNING) == 1

@@ -186,7 +186,7 @@ def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
 
 def let_restart(bot: OrderManager) -> None:
     """Let changed code end the loop, as it does where the program can be started anew."""
-    bot.runtime = replace(bot.runtime, can_restart=True)
+    vars(bot)["runtime"] = replace(bot.runtime, can_restart=True)
 
 
 @pytest.fixture

@@ -422,7 +422,7 @@ def test_a_file_that_runs_a_bot_when_imported_runs_none(
     file = settings_for(venue, tmp_path, **LADDER)
     name = str(tmp_path / "running_planned.py")
     assert main(["plan", "--settings", str(file), "--strategy", name]) == 2
-    assert "runs a bot when it is imported, and a plan runs none" in capsys.readouterr().err
+    assert "runs a bot when it is imported, and this command runs none" in capsys.readouterr().err
     assert venue.judge().accepted == 0
 
 
