@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import get_args, get_type_hints
 from urllib.parse import unquote
@@ -447,7 +448,7 @@ PASSED_ON = {
 def reasons_from_outside() -> Iterator[tuple[TradingState, set[str]]]:
     """Yield each state that is demanded beside rules and circuit breakers, and why."""
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path)):
             name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if not isinstance(node, ast.Call) or not re.search(r"\bHealth$|\.halt$", name):
                 continue
@@ -574,7 +575,7 @@ def texts_in(node: ast.AST) -> Iterator[str]:
 
 def function_of(place: tuple[str, str]) -> ast.FunctionDef | None:
     """Return a function, as file and name."""
-    nodes = ast.walk(ast.parse((PACKAGE / place[0]).read_text("utf-8")))
+    nodes = ast.walk(tree_of(PACKAGE / place[0]))
     return next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == place[1]), None)
 
 
@@ -597,10 +598,15 @@ def lines_of(place: tuple[str, str]) -> set[str]:
     return {text}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def logged() -> Iterator[tuple[str, ast.expr, list[ast.expr], dict[str, set[str]]]]:
     """Yield each call that logs above DEBUG: file, text, arguments, and the file's constants."""
     for path in PACKAGE.rglob("*.py"):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = tree_of(path)
         named = named_texts(tree)
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
@@ -620,6 +626,7 @@ def named_texts(tree: ast.AST) -> dict[str, set[str]]:
     return found
 
 
+@cache
 def log_texts() -> tuple[set[str], set[str]]:
     """Return the texts of all lines above DEBUG, with … for what differs, and the calls without.
 
@@ -627,7 +634,7 @@ def log_texts() -> tuple[set[str], set[str]]:
     """
     everywhere: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
-        for name, texts in named_texts(ast.parse(path.read_text("utf-8"))).items():
+        for name, texts in named_texts(tree_of(path)).items():
             everywhere.setdefault(name, set()).update(texts)
     found, whole = set(), set()
     for file, given, arguments, named in logged():
@@ -660,7 +667,7 @@ def is_told(text: str, patterns: Iterable[str]) -> bool:
 def test_every_line_of_the_log_is_told(language: str) -> None:
     patterns = patterns_of(language)
     assert not is_told("…", patterns), "a line of the page matches everything"
-    texts, _ = log_texts()
+    texts = {*log_texts()[0]}
     for place in itertools.chain(SHOWN_AGAIN, *FILLED_IN.values()):
         texts |= lines_of(place)
     assert sorted(t for t in texts - TOLD_APART if not is_told(t, patterns)) == []

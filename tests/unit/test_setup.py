@@ -267,7 +267,7 @@ VALUES = st.one_of(
 
 @given(lines=st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=8))
 @hypothesis_settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_whatever_the_file_holds_ours_can_be_loaded_or_there_is_none(
     folder: Path,
