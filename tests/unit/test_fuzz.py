@@ -1,8 +1,10 @@
 """Frames that were cut or changed on the way: refused or taken, and never the end of anything."""
 
+import gc
 import json
 import random
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +16,14 @@ from tests.world.world import World
 SECONDS_EACH = 0.05
 """Of this thread's own work."""
 BYTES = b'\x00\x1f"\\,:[]{}-.0179eEnNaI \x7f\x80\xc3\xff'
+
+
+@pytest.fixture(autouse=True)
+def no_collection() -> Iterator[None]:
+    """Let what other tests have left be searched before or after: a frame is timed here."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="module")
