@@ -51,9 +51,9 @@ class AlreadyRunning(MarketMakerError):
 
 
 class InvalidOrder(MarketMakerError):
-    """A strategy wants an order with an impossible price, size or side.
+    """A strategy wants what makes no order, or names none, or asks in a thread of its own.
 
-    Correct the strategy.
+    Correct the strategy: the text says what. Nothing was sent.
     """
 
 

@@ -231,7 +231,7 @@ class OrderManager:
         return {"price": self.get_price_offset(index), "orderQty": qty, "side": side.value}
 
     def place_orders(self) -> None:
-        """Determine the wanted orders and converge to them. A strategy overrides this."""
+        """Determine the wanted orders and converge to them, or return them. Override this."""
         levels = range(1, settings.ORDER_PAIRS + 1)
         buy_orders = [self.prepare_order(-index) for index in levels]
         sell_orders = [self.prepare_order(index) for index in levels]
@@ -251,10 +251,10 @@ class OrderManager:
     ) -> None:
         """Turn the open orders into the wanted ones, within the limits, with the fewest requests.
 
-        Orders are mappings with `price`, `orderQty` (or `qty`) and `side`; numbers are floats or
-        decimals. Prices go to the nearest tick, quantities down to the lot; of several at one price
-        the first counts. Raises InvalidOrder, with nothing sent, for what makes no order; Temporary
-        when the strategy took longer than a quote may rest unconfirmed.
+        Orders are mappings with `price`, `orderQty` (or `qty`) and `side`, in numbers of any kind;
+        other keys are as in `trading.order_keys`. Prices go to the nearest tick, quantities down to
+        the lot; of several at one price the first counts. Raises InvalidOrder, with nothing sent,
+        for what makes no order; Temporary when the strategy took longer than a quote may rest.
         """
         self.__converger.converge(buy_orders, sell_orders)
 
@@ -290,7 +290,7 @@ class OrderManager:
         position = self.exchange.get_position()
         self.running_qty = position["currentQty"]
         self.running_qty_long, self.running_qty_short = position["longQty"], position["shortQty"]
-        with suppress(Temporary):
+        with suppress(Temporary, KeyError):
             self.start_XBt = self.exchange.get_margin()["marginBalance"]
 
 

@@ -61,7 +61,9 @@ class SettingsBase:
         "td.gte.io, api.lianhj.com, td.lianhj.com) may belong to others today: ask the venue.",
         section="Connection",
     )
-    WS_URL: str = fixed("ws://127.0.0.1:8420", "WebSocket address.")
+    WS_URL: str = fixed(
+        "ws://127.0.0.1:8420", "WebSocket address; wss:// is added where it has no scheme."
+    )
     USE_HOSTS_OF_2020: bool = fixed(
         False,
         "True: the key may go to those addresses of 2020; False: no run with a key starts there.",
@@ -136,8 +138,12 @@ class SettingsBase:
         section="Limits",
         example=False,
     )
-    MIN_POSITION: float = setting(-10000, "Lowest position in contracts; below 0 is short.", high=0)
-    MAX_POSITION: float = setting(10000, "Highest position in contracts.", low=0)
+    MIN_POSITION: float = setting(
+        -10000,
+        "Lowest position, in contracts (pc) or base currency (bb); below 0 is short.",
+        high=0,
+    )
+    MAX_POSITION: float = setting(10000, "Highest position, in the same.", low=0)
     POSITION_MODE: str = setting(
         "net",
         "net: an order closes the opposite position when all of it can be closed, else it opens,\n"
@@ -176,7 +182,11 @@ class SettingsBase:
         low=0,
     )
     MAX_FILLS: int = setting(
-        100, "The same when more fills than this come within a minute.", low=1, high=100_000
+        100,
+        "When more fills than this come within a minute, all orders are cancelled and the bot\n"
+        "halts until a person clears it.",
+        low=1,
+        high=100_000,
     )
     POST_ONLY: bool = setting(
         False,

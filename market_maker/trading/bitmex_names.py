@@ -38,6 +38,7 @@ NOT_OF_PAIRS: dict[str, Lack] = dict.fromkeys(
 NOT_YET: dict[str, Lack] = dict.fromkeys(
     WITH_LEVERAGE, "not known: GTE has not told the leverage yet; a dry run never reads it"
 )
+NO_PRICE = "not known: GTE has told neither mark nor last price of an open position"
 
 
 def instrument_of(
@@ -131,11 +132,12 @@ def position_of(
     of_contract: dict[str, Any] = {}
     if instrument.is_contract:
         of_contract["markPrice"] = _float(instrument.mark_price)
-        of_contract["unrealisedPnl"] = int(unrealised(instrument, position) * COIN)
+        if (profit := unrealised(instrument, position)) is not None:
+            of_contract["unrealisedPnl"] = int(profit * COIN)
         of_contract |= {"leverage": float(leverage)} if leverage else {}
     return Row(
         of_contract,
-        lacks=NOT_YET if instrument.is_contract else NOT_OF_PAIRS,
+        lacks={**NOT_YET, "unrealisedPnl": NO_PRICE} if instrument.is_contract else NOT_OF_PAIRS,
         symbol=instrument.symbol,
         isOpen=bool(position.long.qty or position.short.qty),
         currentQty=number_of(position.net),
@@ -172,8 +174,8 @@ def delta_of(instrument: Instrument, position: Position) -> Row:
     """Return the delta of the position as the sample has it, long above zero.
 
     Of a contract, in the settlement currency: spot values it at the index price, mark_price at the
-    mark; basis is the latter less the former. Of a pair, the quantity in the base currency, at any
-    price. Raises Temporary while a position has no price to be valued at.
+    mark, else the last price; basis is the latter less the former. Of a pair, the quantity in the
+    base currency, at any price. Raises Temporary while a position has no price to be valued at.
     """
     mark = instrument.valuation_price
     spot = instrument.index_price or mark
@@ -186,30 +188,40 @@ def delta_of(instrument: Instrument, position: Position) -> Row:
     return Row(spot=at_spot, mark_price=at_mark, basis=at_mark - at_spot)
 
 
-def unrealised(instrument: Instrument, position: Position) -> Decimal:
-    """Return the profit of the open legs at the mark price, in the settlement currency."""
-    mark, profit = instrument.valuation_price, ZERO
+def unrealised(instrument: Instrument, position: Position) -> Decimal | None:
+    """Return the profit of the open legs by the venue's entry prices, in the settlement currency.
+
+    It is at the mark, else the last price; None while neither is known and a leg is open.
+    """
+    price, profit = instrument.valuation_price, ZERO
     for leg, sign in ((position.long, 1), (position.short, -1)):
-        if mark and leg.qty and leg.entry_price and instrument.is_contract:
-            paid, worth = (value(instrument, leg.qty, price) for price in (leg.entry_price, mark))
+        if leg.qty and leg.entry_price and instrument.is_contract:
+            if price is None:
+                return None
+            paid, worth = (value(instrument, leg.qty, each) for each in (leg.entry_price, price))
             profit += sign * (paid - worth)  # inverse: the value falls as the price rises
     return profit
 
 
-def margin_of(margin: Margin, unrealised: Decimal = ZERO) -> Row:
+def margin_of(margin: Margin, unrealised: Decimal | None = ZERO) -> Row:
     """Return the account in its currency, and under the family's names in 1e-8 of it.
 
-    walletBalance is without, marginBalance with the `unrealised` profit of open positions.
+    walletBalance is without, marginBalance with the `unrealised` profit of open positions; while
+    that is not known, None, there is neither marginBalance nor unrealisedPnl.
     """
+    of_positions = {}
+    if unrealised is not None:
+        of_positions["unrealisedPnl"] = int(unrealised * COIN)
+        of_positions["marginBalance"] = int((margin.total + unrealised) * COIN)
     return Row(
+        of_positions,
+        lacks={} if of_positions else dict.fromkeys(("unrealisedPnl", "marginBalance"), NO_PRICE),
         currency=margin.currency,
         total=float(margin.total),
         available=float(margin.available),
         order_margin=float(margin.order_margin),
         pos_margin=float(margin.position_margin or ZERO),
         walletBalance=int(margin.total * COIN),
-        unrealisedPnl=int(unrealised * COIN),
-        marginBalance=int((margin.total + unrealised) * COIN),
         availableMargin=int(margin.available * COIN),
         availableFunds=int(margin.available * COIN),
     )

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 from market_maker.errors import InvalidOrder, MarketClosedError, MarketEmptyError, Temporary
-from market_maker.models import ZERO, OpenOrder, OrderState, Side
+from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names
 from market_maker.trading.amends import amended, check_change, names_of
@@ -108,7 +110,7 @@ class ExchangeInterface(Exchange):
         return bitmex_names.position_of(seen.position, seen.instrument, seen.orders, leverage)
 
     def get_delta(self, symbol: str | None = None) -> float:
-        """Return long - short in contracts."""
+        """Return long - short, in contracts or the base currency of a pair."""
         return self.get_position(symbol)["currentQty"]  # type: ignore[no-any-return]
 
     def get_long_delta(self, symbol: str | None = None) -> float:
@@ -137,11 +139,10 @@ class ExchangeInterface(Exchange):
         margin = self.view.margin()
         if margin is None:
             raise Temporary("no account data from the venue yet")
-        try:
+        unrealised: Decimal | None = None
+        with suppress(Temporary):
             seen = self.snapshot()
             unrealised = bitmex_names.unrealised(seen.instrument, seen.position)
-        except Temporary:
-            unrealised = ZERO
         return bitmex_names.margin_of(margin, unrealised)
 
     def get_orders(self) -> list[Row]:

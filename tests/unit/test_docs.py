@@ -523,7 +523,7 @@ FILLED_IN: dict[str, list[tuple[str, str]]] = {
     "orders/startup.py: error": REQUEST,
     "paper/server/service.py: market.about": [("paper/market/tape.py", "The tape plays as …")],
     "settings/store.py: text": [
-        ("settings/sources.py", "find"),
+        ("settings/sources.py", "checked"),
         ("settings/sources.py", "_keys_in_files"),
         ("settings/checks.py", "hosts_of_2020"),
         *(("settings/files.py", name) for name in ("read_checked", "_open_key", "_open_way")),
@@ -593,7 +593,9 @@ def lines_of(place: tuple[str, str]) -> set[str]:
     name, text = place
     if function_of(place):
         begin = "…: " if name.startswith("wire/") else "."  # there, the others are pieces
-        return {text for text in texts_of(place) if " " in text and re.match(begin, text)}
+        found = {text for text in texts_of(place) if " " in text and re.match(begin, text)}
+        assert found, f"{place} has no text any more"
+        return found
     assert text.partition("…")[0].removesuffix(": ") in (PACKAGE / name).read_text("utf-8"), place
     return {text}
 
