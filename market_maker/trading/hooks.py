@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+NUMBERS = frozenset(("tick",))
+"""Hooks whose name strategies of the family give to a number: that of the class is called then."""
+
 
 class Hooks(Protocol):
     """What the loop calls on an `OrderManager`. A strategy may override each method."""
@@ -26,7 +29,7 @@ class Hooks(Protocol):
 
 
 def run_tick(bot: Hooks) -> None:
-    """Call `tick()`; where a strategy has a number of that name, that of its class."""
+    """Call `tick()`, that of the class where a strategy has a number of that name."""
     if callable(bot.tick):
         bot.tick()
     else:

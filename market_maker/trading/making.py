@@ -4,7 +4,8 @@ from collections.abc import Container
 from typing import Any, TypeVar
 
 from market_maker.errors import MarketMakerError, SettingsError, in_users_words
-from market_maker.trading.run import guard_loop
+from market_maker.trading.hooks import NUMBERS
+from market_maker.trading.run import wrap_own_loop
 from market_maker.trading.runtime import Runtime
 
 Kind = TypeVar("Kind")
@@ -12,8 +13,7 @@ OWN = frozenset(("clock", "control", "current_run", "exchange", "loop", "runtime
 """Attributes of a bot that stay what they are."""
 MADE = "_is_made"
 """The attribute that tells that our own constructor was called."""
-NUMBERS = frozenset(("tick",))
-"""Methods whose name strategies of the family give to a number: the loop calls the class's."""
+MUST = "must begin with super().__init__(), without arguments"
 
 
 def made(kind: type[Kind], runtime: Runtime) -> Kind:
@@ -23,38 +23,32 @@ def made(kind: type[Kind], runtime: Runtime) -> Kind:
     """
     bot: Any = kind.__new__(kind)
     bot.runtime = runtime
-    failure: Exception | None = None
     try:
         bot.__init__()
-    except Exception as error:
-        failure = error
     except BaseException as error:
-        _give_up(bot, error)
-        raise
-    if failure:
-        _give_up(bot, failure)
-    begun = MADE in vars(bot)
-    if begun and failure is None:
-        return bot  # type: ignore[no-any-return]
-    if begun and isinstance(failure, MarketMakerError):
-        raise failure
-    words = f"{kind.__name__}.__init__()"
-    if not begun and isinstance(failure, AttributeError | TypeError | MarketMakerError | None):
-        words += " must begin with super().__init__(), without arguments"
-    why = f": {in_users_words(failure)}" if failure else ""
-    raise SettingsError(words + why) from failure
+        if run := vars(bot).get("current_run"):
+            run.give_up(bot, error)
+        begun = MADE in vars(bot)
+        if not isinstance(error, Exception) or (begun and isinstance(error, MarketMakerError)):
+            raise
+        raise SettingsError(_in_words(kind, error, begun=begun)) from error
+    if MADE not in vars(bot):
+        raise SettingsError(f"{kind.__name__}.__init__() {MUST}")
+    return bot  # type: ignore[no-any-return]
+
+
+def _in_words(kind: type, error: Exception, *, begun: bool) -> str:
+    """Return what a constructor has raised; of one that has not begun with ours, that it must."""
+    needs_ours = not begun and isinstance(error, AttributeError | TypeError | MarketMakerError)
+    must = f" {MUST}" if needs_ours else ""
+    return f"{kind.__name__}.__init__(){must}: {in_users_words(error)}"
 
 
 def begin(bot: Any, kind: type[Any]) -> None:
     """Begin a bot of our own class `kind`: note that its constructor was called, guard its loop."""
     vars(bot)[MADE] = True
-    vars(bot).setdefault("runtime", bot.runtime)
-    guard_loop(type(bot), kind.run_loop)
-
-
-def _give_up(bot: Any, error: BaseException) -> None:
-    if run := vars(bot).get("current_run"):
-        run.give_up(bot, error)
+    vars(bot).setdefault("runtime", bot.runtime)  # that of its class, in a script
+    wrap_own_loop(type(bot), kind.run_loop)
 
 
 def check_attribute(kind: type, has: Container[str], name: str, value: object) -> None:

@@ -140,10 +140,10 @@ class Run:
             )
 
 
-def guard_loop(kind: type, ours: Callable[..., Any]) -> None:
+def wrap_own_loop(kind: type, ours: Callable[..., Any]) -> None:
     """Let `run_loop()` of a class run in the session of its bot, wherever it has it from."""
     found = kind.run_loop  # type: ignore[attr-defined]
-    if found is not ours and not hasattr(found, "is_guarded"):
+    if found is not ours and not hasattr(found, "is_wrapped"):
         kind.run_loop = _within_session(found)  # type: ignore[attr-defined]
 
 
@@ -154,5 +154,5 @@ def _within_session(run_loop: Callable[..., Any]) -> Callable[..., None]:
     def wrapped(bot: Bot, *args: Any, **kwargs: Any) -> None:
         bot.current_run.in_session(bot, functools.partial(run_loop, bot, *args, **kwargs))
 
-    wrapped.is_guarded = True  # type: ignore[attr-defined]
+    wrapped.is_wrapped = True  # type: ignore[attr-defined]
     return wrapped
