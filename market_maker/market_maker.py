@@ -136,13 +136,13 @@ class OrderManager:
         """Cancel all own orders and restart the program. A stop overrides a restart."""
         self.control.restart()
 
-    def exit(self) -> None:
-        """Cancel all own orders, prove that none is left, and close the connections.
+    def exit(self, *_: object) -> None:
+        """Cancel all own orders, prove that none is left, and close the connections, once.
 
-        Raises OrdersLeft when that is not proven.
+        May be a handler of signals or of `atexit`. Raises OrdersLeft when that is not proven.
         """
         if "loop" in vars(self):  # else its constructor has failed
-            self.loop.leave()
+            self.current_run.leave(self)
 
     def check_file_change(self) -> bool:
         """Apply changed settings, and restart for changed code, once the files have settled.

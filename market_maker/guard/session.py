@@ -60,6 +60,8 @@ class Session:
         self._guard: Guard | None = None
         self._beat_at = clock.monotonic()
         self._has_ended = threading.Event()
+        self._is_let_go = False
+        """Whether lock and guard are another's, or nobody's."""
         self.files = RunFiles(account, clock=clock)
         self.files.lock.take()
         if clear_halt:
@@ -91,6 +93,8 @@ class Session:
             control.halt(self._halted)
 
         def beat() -> str:
+            if self._is_let_go:
+                return ""
             self._beat_at = self._clock.monotonic()
             if reason := self.files.halted():
                 control.halt(reason)
@@ -186,6 +190,7 @@ class Session:
             return
         if error is None or isinstance(error, NO_CRASH):
             self.files.note_clean_end()
+        self._is_let_go = True
         if self._guard:
             self._guard.goodbye()
         self.files.lock.release()

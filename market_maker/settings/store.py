@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
-from market_maker.settings.checks import Own, given_names, is_here, unknown
+from market_maker.settings.checks import Own, given_names, is_here, near_names, problem, unknown
 from market_maker.settings.schema import FIELDS, NEED_RESTART, SECRETS, SettingsBase
 from market_maker.settings.sources import (
     ENVIRONMENT,
@@ -46,6 +46,27 @@ class Settings(SettingsBase):
         self._named: set[str] = set()
         self._environment: dict[str, Secret] = {}
         self.loaded = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take a value that a strategy sets while it runs, checked as one of a file.
+
+        Raises AttributeError for a setting that is decided before a run begins, and for a name that
+        looks like a misspelt one; ValueError for a wrong value.
+        """
+        if vars(self).get("loaded") and name.isupper() and value != vars(self).get(name):
+            own = self._sources.own
+            fixed = NEED_RESTART | {each for each in own if own[each].metadata["needs_restart"]}
+            if name in fixed | {"DRY_RUN"}:
+                raise AttributeError(
+                    f"{name} is decided before a run begins, by the settings file or the command "
+                    "line: a strategy cannot change it"
+                )
+            if name in FIELDS or name in own:
+                if wrong := problem(name, value, own):
+                    raise ValueError(wrong)
+            elif near_names(name, own):
+                raise AttributeError(unknown(name, own))
+        super().__setattr__(name, value)
 
     if not TYPE_CHECKING:  # a misspelt name in this package is to be found by mypy
 

@@ -51,6 +51,8 @@ class Converger:
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
     ) -> None:
         """See `OrderManager.converge_orders()`."""
+        if not (_is_list(buy_orders) and _is_list(sell_orders)):
+            raise InvalidOrder("converge_orders() takes two lists of orders: buys and sells")
         self._check_may_place()
         seen, snapshot = self._exchange.snapshot(), self._exchange.view.read()
         asked = [asked_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]

@@ -250,6 +250,7 @@ class ExchangeInterface(Exchange):
                 logger.info("Not cancelled: %s, its create is not answered yet.", order)
         if found := [order for order in orders if order.state is OrderState.OPEN]:
             self.view.forget()
+            logger.info("Cancelling %d orders: %s", len(found), ", ".join(map(str, found)))
             self.orders.executor.cancel(found)
 
     def _changes(

@@ -47,6 +47,10 @@ def _in_words(kind: type, error: Exception, *, begun: bool) -> str:
 def begin(bot: Any, kind: type[Any]) -> None:
     """Begin a bot of our own class `kind`: note that its constructor was called, guard its loop."""
     vars(bot)[MADE] = True
+    for each in type(bot).__mro__[: type(bot).__mro__.index(kind)]:
+        for name, value in vars(each).items():
+            if not hasattr(value, "__get__"):  # no function, property or the like
+                check_attribute(kind, (), name, value)
     vars(bot).setdefault("runtime", bot.runtime)  # that of its class, in a script
     wrap_own_loop(type(bot), kind.run_loop)
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from math import isnan
 from numbers import Rational
@@ -32,6 +33,8 @@ NOT_HERE = {
     *("trailvalue", "activationprice", "callbackrate", "pegoffsetvalue", "pegpricetype"),
     *("displayqty", "visibleqty", "icebergqty", "maxshow", "simpleorderqty", "closeposition"),
     *("contingencytype", "clordlinkid", "positionside", "posside", "goodtilldate", "expiretime"),
+    *("positioneffect", "trailingstop", "trail", "ttl", "expireat", "minqty", "hiddensize"),
+    *("maxfloor", "oco", "tp", "sl", "takeprofitprice", "stoplossprice"),
 }
 """Keys that change what an order does, and that GTE has nothing for; as `_plain()` has them."""
 TYPES, TIMES = {"ordtype", "ordertype", "type"}, {"timeinforce", "tif"}
@@ -41,18 +44,22 @@ FLAGS = {
     "close": "reduce_only",
     "closeonly": "reduce_only",
     "closeflag": "reduce_only",
+    **dict.fromkeys(("isreduce", "closing"), "reduce_only"),
+    **dict.fromkeys(("makeronly", "nontaker"), "post_only"),
     "postonly": "post_only",
     "ispostonly": "post_only",
-    **dict.fromkeys(("hidden", "ishidden", "iceberg", "ioc", "fok", "gtd"), ""),
+    **dict.fromkeys(
+        ("hidden", "ishidden", "iceberg", "ioc", "fok", "gtd", "fillorkill", "immediate"), ""
+    ),
 }
 """Keys that are true or false: what of an `OrderRequest` they set; empty for what cannot be had."""
 EXACT = PLAIN | {"qty"}
 """Keys that are read as they are written here."""
-KNOWN = {
-    *(*EXACT, *HARMLESS, "execInst", "ordType", "timeInForce", "reduceOnly", "postOnly"),
+ACTING = {
+    *(*EXACT, "execInst", "ordType", "timeInForce", "reduceOnly", "postOnly"),
     *("stopPx", "triggerPrice", "displayQty", "simpleOrderQty", "clOrdLinkID", "pegPriceType"),
 }
-"""What the nearest known key to an unknown one is found among."""
+"""The keys that a misspelt one may have been meant for: those that do something."""
 YES, NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", "none", ""}
 INSTRUCTIONS = {
     "ParticipateDoNotInitiate": {"post_only": True},
@@ -100,7 +107,8 @@ def side_of(order: object, wanted: Side | None = None) -> Side:
     """Return the side of a strategy's order. Raises InvalidOrder for a missing or another one."""
     if not isinstance(order, Mapping):
         raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
-    named = str(order.get("side") or (wanted.value if wanted else "missing")).capitalize()
+    given = order.get("side") or (wanted.value if wanted else "missing")
+    named = str(given.value if isinstance(given, Enum) else given).capitalize()
     if named not in ("Buy", "Sell"):
         raise InvalidOrder(f"{dict(order)}: side must be Buy or Sell")
     if wanted and named != wanted.value:
@@ -159,8 +167,8 @@ def _advice(name: str) -> str:
     """Return what a key was probably meant to be; empty for one that is like no other."""
     if name in ("leverage", "lever"):
         return "leverage is the symbol's; exchange.bitmex.isolate_margin(symbol, leverage) sets it"
-    names = {_plain(each): each for each in sorted(KNOWN)}
-    near = difflib.get_close_matches(name, names, 1, cutoff=0.75)
+    names = {_plain(each): each for each in sorted(ACTING)}
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)
     return f"did you mean {names[near[0]]}?" if near else ""
 
 

@@ -1,6 +1,7 @@
 """One run of a bot: lock, halt latch, guard and signals, however the bot was started."""
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -99,6 +100,15 @@ class Run:
                 if not bot.loop.left_clean and not bot.exchange.is_closed:
                     bot.loop.leave()
 
+    def leave(self, bot: Bot) -> None:
+        """Leave, once; outside a loop, as in a script of the user's own, this ends the session."""
+        if bot.exchange.is_closed:
+            return
+        if self.has_begun:
+            bot.loop.leave()
+        else:
+            self.watch(bot, lambda: None)
+
     def _pass_signals(self, bot: Bot) -> None:
         """Let our loop obey signals. Before it, in a loop that does not, they interrupt."""
         if self._given.signals and not self._is_own_loop:
@@ -143,6 +153,8 @@ class Run:
 def wrap_own_loop(kind: type, ours: Callable[..., Any]) -> None:
     """Let `run_loop()` of a class run in the session of its bot, wherever it has it from."""
     found = kind.run_loop  # type: ignore[attr-defined]
+    if inspect.iscoroutinefunction(found):
+        raise TypeError(f"{kind.__name__}.run_loop() is async, and nobody awaits it: use def")
     if found is not ours and not hasattr(found, "is_wrapped"):
         kind.run_loop = _within_session(found)  # type: ignore[attr-defined]
 

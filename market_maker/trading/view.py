@@ -1,5 +1,6 @@
 """The snapshot of a tick: read once, and again when it is stale."""
 
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -80,6 +81,8 @@ class View:
         """
         if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
             return self._seen
+        if self._seen:  # a strategy waits for something: what it reads is of one moment again
+            self._orders.take_news()
         return self.read()
 
     def read(self) -> Snapshot:
@@ -115,7 +118,9 @@ class View:
 
     def orders(self) -> tuple[OpenOrder, ...]:
         """Return own orders as in `snapshot()`, also while the feed has shown nothing."""
-        return self._seen.orders if self._seen else self._orders.live()
+        with suppress(Temporary):
+            return self.snapshot().orders
+        return self._orders.live()
 
     def margin(self) -> Margin | None:
         """Return the account; in a dry run a balance of DRY_BTC."""

@@ -225,7 +225,7 @@ def test_a_run_that_becomes_dry_ends_in_its_journal_and_the_dry_run_is_another(
     bot.exchange.go_dry()
     real = world.position()
     fills = bot.exchange.money.trades.fills
-    settings.DRY_RUN = True
+    vars(settings)["DRY_RUN"] = True
     world.run(60)
     bot.exit()
     assert world.journals

@@ -2,7 +2,8 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -68,6 +69,13 @@ def test_names_of_the_strategys_own_stand_in_nobodys_way(venue: PaperExchange) -
     assert bot.tick == 0.5  # type: ignore[comparison-overlap]
     assert venue.judge().accepted == 1
     assert venue.open_orders() == []
+
+
+@pytest.mark.parametrize("name", ["health", "exit", "reset", "run_loop", "check_file_change"])
+def test_so_it_is_with_an_attribute_of_its_class(name: str) -> None:
+    kind = type("Mine", (OrderManager,), {name: 5})
+    with pytest.raises(SettingsError, match=rf"self\.{name} is the bot's own"):
+        made(kind)
 
 
 # --- the constructor ------------------------------------------------------------------------------
@@ -260,6 +268,47 @@ def test_a_signal_interrupts_a_loop_of_the_strategys_own_and_stops_ours() -> Non
     bot = Mine.made_with(Runtime(signals=signals))  # type: ignore[arg-type]
     bot.run_loop(1)
     assert seen == [None, bot.control]
+
+
+def test_a_loop_that_is_async_is_refused(venue: PaperExchange) -> None:
+    class Mine(OrderManager):
+        async def run_loop(self, loops: int | None = None) -> None:  # type: ignore[override]
+            pass
+
+    with pytest.raises(SettingsError, match=r"Mine\.run_loop\(\) is async, and nobody awaits it"):
+        made(Mine)
+
+
+# --- the way out ----------------------------------------------------------------------------------
+
+
+def test_a_second_exit_does_nothing(venue: PaperExchange, log: pytest.LogCaptureFixture) -> None:
+    bot = made(OrderManager)
+    bot.run_loop(1)
+    log.clear()
+    requests = venue.judge().requests.total()
+    bot.exit()
+    bot.exit(15, None)  # as a handler of signals
+    assert log.text == ""
+    assert venue.judge().requests.total() == requests
+
+
+def test_an_exit_without_a_loop_ends_the_session_as_its_loop_does(venue: PaperExchange) -> None:
+    class Watched(Held):
+        has_ended = False
+
+        @contextmanager
+        def watch(self, _: OrderManager) -> Iterator[None]:
+            yield
+            Watched.has_ended = True
+
+    bot = OrderManager.made_with(Runtime(session=Watched))
+    bot.sanity_check()
+    bot.place_orders()
+    assert len(venue.open_orders()) == 2
+    bot.exit()
+    assert Watched.has_ended
+    assert venue.open_orders() == []
 
 
 # --- the thread -----------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 import re
 from decimal import Decimal
+from enum import Enum, StrEnum
 from typing import Any
 
 import pytest
 
 from market_maker.errors import InvalidOrder
-from market_maker.models import Instrument, OrderRequest
+from market_maker.models import Instrument, OrderRequest, Side
 from market_maker.trading.order_keys import asked_of
 
 INSTRUMENT = Instrument(
@@ -61,6 +62,31 @@ def test_what_is_not_understood_is_refused_with_the_way_out(key: str, value: Any
 
 
 @pytest.mark.parametrize(
+    ("keys", "field"),
+    [
+        ({"makerOnly": True}, "post_only"),
+        ({"non_taker": "true"}, "post_only"),
+        ({"is_reduce": True}, "reduce_only"),
+    ],
+)
+def test_other_words_for_a_flag_are_obeyed(keys: dict[str, Any], field: str) -> None:
+    assert getattr(asked(**keys), field)
+
+
+@pytest.mark.parametrize(
+    "key", ["fillOrKill", "trailing_stop", "ttl", "minQty", "oco", "tp", "sl", "hidden_size"]
+)
+def test_what_gte_has_nothing_for_is_refused_by_any_of_its_words(key: str) -> None:
+    with pytest.raises(InvalidOrder, match="cannot be had"):
+        asked(**{key: 1})
+
+
+@pytest.mark.parametrize("kind", [Enum, StrEnum])
+def test_a_side_may_be_an_enum(kind: Any) -> None:
+    assert asked(side=kind("Side", {"BUY": "Buy"}).BUY).side is Side.BUY
+
+
+@pytest.mark.parametrize(
     "keys",
     [
         {"clOrdID": "mine-1", "text": "mine", "symbol": "BTC_USD", "account": 1},
@@ -68,6 +94,7 @@ def test_what_is_not_understood_is_refused_with_the_way_out(key: str, value: Any
         {"stopPx": None, "pegPriceType": "", "contingencyType": "", "clOrdLinkID": ""},
         {
             "level": 3,
+            **{"size": 5, "amount": 7, "status": "mine", "position": 1, "raw_price": 8400.1},
             "zzz": 1,
             "note": "mine",
             "reason": "skew",

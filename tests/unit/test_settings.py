@@ -995,3 +995,38 @@ def test_all_sorts_of_problems_are_listed_at_once(file: Path) -> None:
         load(file, text.replace("ws://127.0.0.1:1", "ws.example.org"))
     for words in ("MIN_ORDER_SIZE", "one is this machine", "API_KEY is not of the paper"):
         assert words in str(raised.value)
+
+
+# --- what a strategy sets while it runs -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DRY_RUN", False, "DRY_RUN is decided before a run begins"),
+        ("SYMBOL", "ETH_USD", "SYMBOL is decided before a run begins"),
+        ("API_KEY", "other", "API_KEY is decided before a run begins"),
+        ("ORDER_PAIRS", -3, "ORDER_PAIRS must be at least 1, not -3"),
+        ("ORDER_PAIRS", "two", "ORDER_PAIRS must be a whole number, not 'two'"),
+        ("MAX_LOSS", -5, "MAX_LOSS must be at least 0, not -5"),
+        ("ORDER_PAIR", 1, "ORDER_PAIR is not a setting; did you mean ORDER_PAIRS"),
+    ],
+)
+def test_what_a_strategy_sets_while_it_runs_is_checked_as_a_file_is(
+    name: str, value: object, words: str
+) -> None:
+    loaded = Settings()
+    loaded.load(None)
+    before = dict(vars(loaded))
+    with pytest.raises((AttributeError, ValueError), match=words):
+        setattr(loaded, name, value)
+    assert vars(loaded) == before
+
+
+def test_a_strategy_may_set_other_settings_and_names_of_its_own() -> None:
+    loaded = Settings()
+    loaded.load(None)
+    loaded.ORDER_PAIRS, loaded.MIN_SPREAD = 2, 0.002
+    loaded.DRY_RUN = loaded.DRY_RUN  # no change
+    loaded.SKEW_NOW = 0.5  # type: ignore[attr-defined]
+    assert (loaded.ORDER_PAIRS, loaded.SKEW_NOW) == (2, 0.5)
