@@ -50,14 +50,14 @@ class Settings(SettingsBase):
     def __setattr__(self, name: str, value: Any) -> None:
         """Take a value that a strategy sets while it runs, checked as one of a file.
 
-        Raises AttributeError for a setting that is decided before a run begins, and for a name that
-        looks like a misspelt one; ValueError for a wrong value.
+        Raises ValueError for a wrong value, for a setting that is decided before a run begins, and
+        for a name that looks like a misspelt one.
         """
         if vars(self).get("loaded") and name.isupper() and value != vars(self).get(name):
             own = self._sources.own
             fixed = NEED_RESTART | {each for each in own if own[each].metadata["needs_restart"]}
             if name in fixed | {"DRY_RUN"}:
-                raise AttributeError(
+                raise ValueError(
                     f"{name} is decided before a run begins, by the settings file or the command "
                     "line: a strategy cannot change it"
                 )
@@ -65,7 +65,7 @@ class Settings(SettingsBase):
                 if wrong := problem(name, value, own):
                     raise ValueError(wrong)
             elif near_names(name, own):
-                raise AttributeError(unknown(name, own))
+                raise ValueError(unknown(name, own))
         super().__setattr__(name, value)
 
     if not TYPE_CHECKING:  # a misspelt name in this package is to be found by mypy
