@@ -101,9 +101,11 @@ class Run:
                     bot.loop.leave()
 
     def leave(self, bot: Bot) -> None:
-        """Leave, once; outside a loop, as in a script of the user's own, this ends the session."""
+        """Leave, once, and end the loop; in a script without one, the session."""
         if bot.exchange.is_closed:
             return
+        if not bot.control.is_stopping:
+            bot.control.stop("exit() was called")
         if self.has_begun:
             bot.loop.leave()
         else:

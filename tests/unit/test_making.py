@@ -293,6 +293,20 @@ def test_a_second_exit_does_nothing(venue: PaperExchange, log: pytest.LogCapture
     assert venue.judge().requests.total() == requests
 
 
+def test_an_exit_in_a_tick_or_a_handler_ends_the_loop(
+    venue: PaperExchange, log: pytest.LogCaptureFixture
+) -> None:
+    class Mine(OrderManager):
+        def place_orders(self) -> None:
+            super().place_orders()
+            self.exit(15, None)
+
+    made(Mine).run_loop()
+    assert "Stopping: exit() was called." in log.text
+    assert log.text.count("Shutting down") == 1
+    assert venue.open_orders() == []
+
+
 def test_an_exit_without_a_loop_ends_the_session_as_its_loop_does(venue: PaperExchange) -> None:
     class Watched(Held):
         has_ended = False
