@@ -147,6 +147,8 @@ class ExchangeInterface(Exchange):
 
     def get_orders(self) -> list[Row]:
         """Return own open orders; see `order_rows.orders_of()`."""
+        if self.view.is_stale():  # the strategy may be waiting for a fill
+            self.orders.take_news()
         return orders_of(self.view.orders(), self.symbol)
 
     get_orders_ws = get_orders

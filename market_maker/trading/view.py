@@ -74,16 +74,16 @@ class View:
         """Whether this tick has a snapshot."""
         return self._seen is not None
 
+    def is_stale(self) -> bool:
+        """Return whether the snapshot of this tick is so old that another is read."""
+        return self._seen is not None and self._clock.monotonic() - self._seen_at >= SEEN_SECONDS
+
     def snapshot(self) -> Snapshot:
         """Return the snapshot of this tick, at most SEEN_SECONDS old; outside a tick a fresh one.
 
         Raises Temporary while the feed has not shown every table.
         """
-        if self._seen and self._clock.monotonic() - self._seen_at < SEEN_SECONDS:
-            return self._seen
-        if self._seen:  # a strategy waits for something: what it reads is of one moment again
-            self._orders.take_news()
-        return self.read()
+        return self.read() if self._seen is None or self.is_stale() else self._seen
 
     def read(self) -> Snapshot:
         """Read a fresh snapshot, which the tick goes on with. Raises as `snapshot()` does."""

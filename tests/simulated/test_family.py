@@ -976,3 +976,28 @@ def test_names_that_are_elsewhere_in_the_sample_are_found() -> None:
     assert (found, found.a, found.b) == ({"b": 2}, None, 2)
     with pytest.raises(AttributeError, match="has no attribute 'other'"):
         exec("import market_maker.auth; market_maker.auth.other")
+
+
+def test_a_strategy_that_waits_in_a_tick_sees_its_order_fill(strategy: Make) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import *
+        class Mine(OrderManager):
+            seen = None
+            def place_orders(self):
+                if self.seen is not None:
+                    return
+                self.seen = []
+                order = {"price": 8495, "orderQty": 100, "side": "Buy"}
+                self.exchange.create_bulk_orders([order])
+                for _ in range(6):
+                    self.clock.sleep(1)
+                    self.seen.append((len(self.exchange.get_orders()), self.exchange.get_delta()))
+        """
+    )
+    world.timeline.after(1.5, lambda: world.take("sell", "8495", 100))
+    world.run(10)
+    assert world.bot
+    seen: list[tuple[int, float]] = world.bot.seen  # type: ignore[attr-defined]
+    assert seen[0] == (1, 0)
+    assert seen[-3:] == [(0, 100)] * 3
