@@ -13,7 +13,7 @@ from market_maker.account import PAPER, is_loopback, is_paper_key
 from market_maker.secrecy import revealed
 from market_maker.settings.sample import FAMILY, hint_of
 from market_maker.settings.schema import FIELDS, SECRETS, SettingsBase
-from market_maker.settings.values import is_a, kind_name, range_missed
+from market_maker.settings.values import missed
 
 DOMAINS_OF_2020 = (".gte.io", ".lianhj.com")
 """Where the venue was in 2020, by its documents and the old sample."""
@@ -38,15 +38,11 @@ def problem(name: str, value: Any, own: Own | None = None) -> str:
         return f"{name} holds a space, a line break or another character that cannot be in it"
     shown = "the value" if name in SECRETS else _shown(value)
     kind = _TYPES[name] if name in _TYPES else type(default(fields[name]))
-    if not is_a(value, kind):
-        return f"{name} must be {kind_name(kind)}, not {shown}"
+    if wanted := missed(value, kind, fields[name].metadata):
+        return f"{name} must {wanted}, not {shown}{hint_of(value) if name == 'SYMBOL' else ''}"
     if name == "LOG_LEVEL" and _is_unknown_level(value):
         return f"{name}: no such level {shown}"
-    if name == "NOTIFY_URL" and value:
-        return _wrong_address(value)
-    wanted = range_missed(value, fields[name].metadata)
-    hint = hint_of(value) if name == "SYMBOL" else ""
-    return f"{name} must {wanted}, not {shown}{hint}" if wanted else ""
+    return _wrong_address(value) if name == "NOTIFY_URL" and value else ""
 
 
 def _wrong_address(url: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 
 def is_a(value: Any, kind: Any) -> bool:
-    """Return whether a value is of a type: a number is finite, and True is none."""
+    """Return whether a value is of a type: a number is below 1e15, and True is none."""
     if isinstance(kind, UnionType):
         return any(is_a(value, each) for each in get_args(kind))
     if kind is float:
