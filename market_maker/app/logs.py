@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from market_maker import secrecy
 from market_maker.account import Account
 from market_maker.clock import SYSTEM
-from market_maker.errors import SettingsError
+from market_maker.errors import OURS, SettingsError
 
 FORMAT = "%(asctime)s - %(levelname)s - %(module)s - %(funcName)s: - %(mark)s%(message)s"
 OF_PARENT = "GTE_MARKETMAKER_LOG_FILE"
@@ -24,10 +24,8 @@ INTERVAL = 10.0
 """Seconds in which one of several similar lines is shown."""
 VARYING = re.compile(r"\w*\d[\w.]*")
 """What similar lines may differ in: numbers, prices and ids."""
-LIMITED = "market_maker."
-"""The loggers that are limited."""
 NOT_LIMITED = ("market_maker.app.cli", "market_maker.paper", "market_maker.custom_strategy")
-"""Loggers below `LIMITED` that are not: their lines were asked for, or are a user's own."""
+"""Our loggers whose lines are all shown: they were asked for, or are a user's own."""
 
 
 def set_up() -> None:
@@ -156,7 +154,8 @@ class RateLimitedHandler(RateLimited, logging.StreamHandler[TextIO]):
 
 def _is_limited(record: logging.LogRecord) -> bool:
     is_loud = logging.WARNING <= record.levelno < logging.CRITICAL
-    return is_loud and record.name.startswith(LIMITED) and not record.name.startswith(NOT_LIMITED)
+    is_ours = record.pathname.startswith(OURS)  # a strategy may log with our logger
+    return is_loud and is_ours and not record.name.startswith(NOT_LIMITED)
 
 
 def _kind(record: logging.LogRecord) -> object:

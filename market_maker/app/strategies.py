@@ -37,7 +37,8 @@ def load_strategy(name: str) -> "type[OrderManager]":
     except MarketMakerError:
         raise
     except Exception as error:
-        raise SettingsError(f"--strategy {name}: {in_users_words(error)}") from error
+        way_out = _way_out(error)
+        raise SettingsError(f"--strategy {name}: {in_users_words(error)}{way_out}") from error
     if not class_name:
         return _only_strategy(module, name)
     found = getattr(module, class_name, None)
@@ -84,7 +85,26 @@ def _whole(name: str) -> str:
     return f"{market_maker.__name__}.strategies.{name}" if name in READY else name
 
 
+def _way_out(error: Exception) -> str:
+    """Return what to do about an import that cannot be as it is written; empty for others."""
+    if isinstance(error, ImportError) and "relative import" in str(error):
+        return "; name a file of a package by its module, from the folder above: PACKAGE.MODULE"
+    name = str(getattr(error, "name", ""))
+    if isinstance(error, ModuleNotFoundError) and name.startswith(f"{market_maker.__name__}."):
+        file = name.rpartition(".")[2]
+        return f"; {market_maker.__name__} is this bot's package: put {file}.py beside the strategy"
+    return ""
+
+
 def _module(name: str) -> ModuleType:
+    ours = Path(market_maker.__file__).parent
+    file = Path(name.replace(".", "/") + ".py")
+    is_same = name.startswith(f"{ours.name}.") and file.is_file()
+    if is_same and ours not in file.resolve().parents:
+        raise SettingsError(
+            f"--strategy {name}: {ours.name} is this bot's package; to run yours, name its file: "
+            f"--strategy {file}"
+        )
     try:
         return importlib.import_module(name)
     except (ValueError, ModuleNotFoundError) as error:
@@ -116,16 +136,18 @@ def _module_of_file(path: Path) -> ModuleType:
 
 
 def _strategies(module: ModuleType) -> "list[type[OrderManager]]":
-    """Return the strategies that a module defines itself, in order."""
+    """Return the strategies that a module defines itself and extends no further, in order."""
     from market_maker.market_maker import OrderManager
 
-    return [
-        found
-        for found in vars(module).values()
-        if isinstance(found, type)
-        and issubclass(found, OrderManager)
-        and found.__module__ == module.__name__
+    found = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type)
+        and issubclass(each, OrderManager)
+        and each.__module__ == module.__name__
     ]
+    extended = {base for each in found for base in each.__mro__[1:]}
+    return [each for each in dict.fromkeys(found) if each not in extended]
 
 
 def _only_strategy(module: ModuleType, name: str) -> "type[OrderManager]":

@@ -83,8 +83,8 @@ class Session:
     def connect(self, bot: Watched) -> None:
         """Connect a bot: its notes, its heartbeats and its halt. Call it before it sends orders."""
         loop, control, exchange = bot.loop, bot.control, bot.exchange
-        self.files.note_run(exchange.gte.run)
-        exchange.gte.on_create = self.files.note_create
+        self.files.note_run(exchange.client.run)
+        exchange.client.on_create = self.files.note_create
         exchange.on_trade = self.files.write_money
         loop.on_halt = self._latch
         if self._guard:

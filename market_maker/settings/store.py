@@ -115,6 +115,8 @@ class Settings(SettingsBase):
 
         Reads settings.py first where nothing was read. Raises SettingsError with every problem.
         """
+        if not isinstance(own, Mapping):
+            raise SettingsError("SETTINGS of the strategy: a dict of names and setting() is wanted")
         odd = [name for name, each in own.items() if not isinstance(each, dataclasses.Field)]
         if odd:
             raise SettingsError(f"SETTINGS of the strategy: {odd[0]} must be made by setting()")

@@ -1,4 +1,4 @@
-"""The names of the BitMEX sample's venue client: what a strategy calls `self.exchange.bitmex`."""
+"""The venue's client as a strategy has it: by the sample's names, and by those of `GTE`."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -17,30 +17,13 @@ if TYPE_CHECKING:
     from market_maker.trading.exchange_interface import ExchangeInterface
 
 
-class BitMEX:
-    """The family's names for reading and for orders; they pass the limits, as all orders do.
-
-    Where GTE has nothing of the kind, the name raises an AttributeError that says so.
-    """
+class OrderNames:
+    """Placing and cancelling by the names of a venue's client: within the limits, as all orders."""
 
     def __init__(self, exchange: "ExchangeInterface") -> None:
         self._exchange = exchange
-        self.symbol = exchange.symbol
-        self.ticker_data = exchange.get_ticker
-        self.instrument = exchange.get_instrument
-        self.market_depth = exchange.get_market_depth
-        self.recent_trades = exchange.recent_trades
-        self.funds = exchange.get_margin
-        self.position = exchange.get_position
-        self.delta = exchange.get_delta
-        self.open_orders = exchange.get_orders
-        self.http_open_orders = exchange.get_orders_http
         self.create_bulk_orders = exchange.create_bulk_orders
-        self.amend_bulk_orders = exchange.amend_bulk_orders
-
-    def instruments(self, filter: object = None) -> list[Row]:  # noqa: ARG002
-        """Return the one instrument that this bot trades."""
-        return [self.instrument()]
+        self.cancel_bulk_orders = exchange.cancel_bulk_orders
 
     def place_order(self, quantity: Number, price: Number) -> Row | None:
         """Place an order: a quantity above zero buys, one below sells; None if a limit drops it.
@@ -70,6 +53,31 @@ class BitMEX:
     def exit(self) -> None:
         """Do nothing: the connections are closed once it is proven that no order is left."""
 
+
+class BitMEX(OrderNames):
+    """The family's names for reading and for orders; they pass the limits, as all orders do.
+
+    Where GTE has nothing of the kind, the name raises an AttributeError that says so.
+    """
+
+    def __init__(self, exchange: "ExchangeInterface") -> None:
+        super().__init__(exchange)
+        self.symbol = exchange.symbol
+        self.ticker_data = exchange.get_ticker
+        self.instrument = exchange.get_instrument
+        self.market_depth = exchange.get_market_depth
+        self.recent_trades = exchange.recent_trades
+        self.funds = exchange.get_margin
+        self.position = exchange.get_position
+        self.delta = exchange.get_delta
+        self.open_orders = exchange.get_orders
+        self.http_open_orders = exchange.get_orders_http
+        self.amend_bulk_orders = exchange.amend_bulk_orders
+
+    def instruments(self, filter: object = None) -> list[Row]:  # noqa: ARG002
+        """Return the one instrument that this bot trades."""
+        return [self.instrument()]
+
     def isolate_margin(
         self,
         symbol: str | None = None,
@@ -81,18 +89,31 @@ class BitMEX:
         Raises ValueError for another symbol than the one that this bot trades.
         """
         self._exchange.check_symbol(symbol)
-        self._exchange.gte.isolate_margin(_number(leverage, "leverage"))
+        self._exchange.client.isolate_margin(_number(leverage, "leverage"))
 
     def withdraw(self, amount: Number, fee: Number | None, address: str) -> Any:
         """See `GTE.withdraw()`. Amounts are in coins."""
         paid = None if fee is None else _number(fee, "fee")
         sum_ = _number(amount, "amount")
-        return self._exchange.gte.withdraw(amount=sum_, address=address, fee=paid)
+        return self._exchange.client.withdraw(amount=sum_, address=address, fee=paid)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"exchange.bitmex has no {name!r} on GTE; exchange.gte is the venue's own client"
+            f"exchange.bitmex has no {name!r} on GTE; exchange.gte has the client's own names"
         )
+
+
+class Client(OrderNames):
+    """The venue's client as a strategy has it: `GTE`, but for the names that place and cancel."""
+
+    def create_order(self, order: Mapping[str, Any]) -> Row | None:
+        """Place an order as `create_bulk_orders()` takes it; None where a limit drops it."""
+        return next(iter(self.create_bulk_orders([order])), None)
+
+    cancel_batch = OrderNames.cancel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange.client, name)
 
 
 def _number(given: Number, name: str) -> Decimal:

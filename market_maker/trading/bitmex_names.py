@@ -31,13 +31,16 @@ NOT_OF_PAIRS: dict[str, Lack] = dict.fromkeys(
     (
         *("markPrice", "fairPrice", "indicativeSettlePrice", "fairBasis"),
         *("fundingRate", "indicativeFundingRate", "openInterest", "unrealisedPnl"),
-        *WITH_LEVERAGE,
+        *("fundingTimestamp", *WITH_LEVERAGE),
     ),
     "GTE has none for a pair",
 )
-NOT_YET: dict[str, Lack] = dict.fromkeys(
-    WITH_LEVERAGE, "not known: GTE has not told the leverage yet; a dry run never reads it"
-)
+NOT_YET: dict[str, Lack] = {
+    **dict.fromkeys(
+        WITH_LEVERAGE, "not known: GTE has not told the leverage yet; a dry run never reads it"
+    ),
+    "fundingTimestamp": "GTE tells the hours until then: funding_rate_time",
+}
 NO_PRICE = "not known: GTE has told neither mark nor last price of an open position"
 
 

@@ -1,6 +1,7 @@
 """From a strategy's wanted orders to requests: exact, within the limits, and the fewest."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -19,6 +20,8 @@ from market_maker.trading.exchange_interface import ExchangeInterface
 from market_maker.trading.loop import Loop
 from market_maker.trading.order_keys import Asked, asked_of, side_of
 from market_maker.trading.status import PlanLog
+
+logger = logging.getLogger(__name__)
 
 NOTES, LONGEST_NOTE = 50, 300
 """Most lines that a strategy may say in a tick, and most characters of one."""
@@ -46,6 +49,8 @@ class Converger:
         self._notes: list[str] = []
         self._noted_in: float | None = None
         """When the tick began that the notes are of."""
+        self._converged_in: float | None = None
+        """When the tick began that has last converged."""
 
     def converge(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -54,6 +59,7 @@ class Converger:
         if not (_is_list(buy_orders) and _is_list(sell_orders)):
             raise InvalidOrder("converge_orders() takes two lists of orders: buys and sells")
         self._check_may_place()
+        self._warn_of_another_call()
         seen, snapshot = self._exchange.snapshot(), self._exchange.view.read()
         asked = [asked_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         asked += [asked_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
@@ -94,8 +100,9 @@ class Converger:
 
     def take_returned(self, returned: object) -> None:
         """Converge to the orders that `place_orders()` has returned, a list or a generator."""
-        if inspect.iscoroutine(returned):
-            returned.close()
+        if inspect.isawaitable(returned) or inspect.isasyncgen(returned):
+            if inspect.iscoroutine(returned):
+                returned.close()  # else Python warns that it was never awaited
             raise InvalidOrder("place_orders() is async, and nobody awaits it: define it with def")
         if isinstance(returned, str | Mapping) or not isinstance(returned, Iterable):
             raise InvalidOrder(
@@ -149,6 +156,16 @@ class Converger:
         if decided != self._recorded:
             self._recorded = decided
         self._exchange.records.decision(self._recorded)
+
+    def _warn_of_another_call(self) -> None:
+        """Warn where a tick converges twice: the second time undoes what the first has done."""
+        asked_at = self._loop.asked_at
+        if asked_at is not None and asked_at == self._converged_in:
+            logger.warning(
+                "converge_orders() was called twice in a tick: the later call replaces all orders "
+                "of the earlier. Give one call all buys and all sells."
+            )
+        self._converged_in = asked_at
 
     def _limits(self) -> strategy.Limits:
         return strategy.Limits(

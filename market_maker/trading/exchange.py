@@ -49,16 +49,16 @@ class Exchange:
         self._clock = self._runtime.clock
         self._control = control = control or Control()
         account = settings.account(with_key=not dry_run)
-        self.gte = self._runtime.client(
+        self.client = self._runtime.client(
             account,
             read_only=dry_run,
             wake=control.wake,
             withdraw_path=settings.WITHDRAW_PATH,
         )
-        assert self.gte.ws
-        self.feed = self.gte.ws
+        assert self.client.ws
+        self.feed = self.client.ws
         self.orders = Orders(
-            self.gte,
+            self.client,
             self.feed,
             control,
             self._clock,
@@ -71,7 +71,7 @@ class Exchange:
         self.virtual = VirtualLedger(Money()), VirtualLedger(Money())
         """What a dry run would have traded, by touch and by through."""
         given = self._runtime
-        self.records = Records(given.journal, given.kind, self.gte, self.orders, self._clock)
+        self.records = Records(given.journal, given.kind, self.client, self.orders, self._clock)
         self.quote_time = QuoteTime(self._clock)
         self._slow_at = 0.0
         """From when on a tick has no time for another read, in steady seconds."""
@@ -82,15 +82,15 @@ class Exchange:
         self.on_filled: Callable[[Fill], None] = lambda _: None
         """Called with each fill once it is booked; the bot sets it."""
         self.monitor = Monitor(
-            self.gte,
+            self.client,
             self.feed,
             self.orders,
             self.money,
             control,
             self._clock,
         )
-        self.prices = PriceWatch(self.gte, self.feed, self._clock)
-        parts = self.gte, self.feed, self.orders, self.money, self.monitor.account
+        self.prices = PriceWatch(self.client, self.feed, self._clock)
+        parts = self.client, self.feed, self.orders, self.money, self.monitor.account
         self.audit = Audit(*parts, self.records, self._clock)
         self.audit.on_change = lambda: self.on_trade(self.money.as_text())
         self.view = View(
@@ -113,7 +113,7 @@ class Exchange:
         previous run cannot be cancelled.
         """
         startup.resume(self.money, self._runtime.trades)
-        startup.connect(self.gte, self.feed, self.monitor, self._clock)
+        startup.connect(self.client, self.feed, self.monitor, self._clock)
         self.records.begin(self.feed, is_restart=self._runtime.is_restart)
         self.orders.start(self._runtime.earlier)
 
@@ -133,7 +133,7 @@ class Exchange:
         `proven` says that none is left.
         """
         self.is_closed = True
-        self.gte.exit()
+        self.client.exit()
         self.records.end(self._control.ended_by(), proven=proven)
 
     # --- keeping up -----------------------------------------------------------------------------
@@ -235,8 +235,8 @@ class Exchange:
     def resync(self, reason: str) -> None:
         """Read the venue's time again and reconnect the feed, so that own orders are reconciled."""
         try:
-            self.gte.instrument_query()  # its answer holds the venue's time
-            self.gte.clock.reset_to_latest()
+            self.client.instrument_query()  # its answer holds the venue's time
+            self.client.clock.reset_to_latest()
         except RequestError as error:
             logger.warning("Could not read the venue's time: %s", error)
         self.feed.reconnect(reason)
@@ -263,7 +263,7 @@ class Exchange:
 
     def is_position_explained(self) -> bool:
         """Return whether own fills explain the position that the feed shows."""
-        is_shown = self.gte.account.is_contract and not self.dry_run
+        is_shown = self.client.account.is_contract and not self.dry_run
         return not is_shown or self.money.position.explains(self.feed.position())
 
     def is_open(self) -> bool:

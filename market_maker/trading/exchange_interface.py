@@ -13,9 +13,10 @@ from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.settings import settings
 from market_maker.trading import bitmex_names
 from market_maker.trading.amends import amended, check_change, names_of
-from market_maker.trading.bitmex import BitMEX
+from market_maker.trading.bitmex import BitMEX, Client
 from market_maker.trading.day_range import DayRange
 from market_maker.trading.exchange import Exchange
+from market_maker.trading.order_keys import Given, listed
 from market_maker.trading.order_rows import no_order, orders_of
 from market_maker.trading.row import Row
 
@@ -26,8 +27,6 @@ AMEND_SECONDS = 3.0
 """Seconds that an amend waits for its cancels to be final."""
 LOOK_EVERY = 0.05
 """Seconds between two looks whether they are."""
-
-Orders = Iterable[Mapping[str, Any]]
 
 
 def _nobody(_orders: Sequence[Mapping[str, Any]]) -> list[OpenOrder]:
@@ -42,7 +41,7 @@ class ExchangeInterface(Exchange):
 
     def __init__(self, dry_run: bool = True, **options: Any) -> None:
         super().__init__(dry_run, **options)
-        self._day = DayRange(self.gte, self._clock)
+        self._day = DayRange(self.client, self._clock)
         self.place: Callable[[Sequence[Mapping[str, Any]]], list[OpenOrder]] = _nobody
         """Places orders within the limits; `Converger` sets it."""
 
@@ -60,6 +59,11 @@ class ExchangeInterface(Exchange):
     def bitmex(self) -> BitMEX:
         """The same under the names of the family's venue client."""
         return BitMEX(self)
+
+    @cached_property
+    def gte(self) -> Client:
+        """The venue's client under its own names; orders pass the limits here, too."""
+        return Client(self)
 
     # --- read -----------------------------------------------------------------------------------
 
@@ -89,7 +93,7 @@ class ExchangeInterface(Exchange):
         See `bitmex_names.top_of()`. Raises MarketEmptyError when a side is empty.
         """
         own = self.orders.own_quantity()
-        top = bitmex_names.top_of(self.gte.market_depth(len(own) + 1), own)
+        top = bitmex_names.top_of(self.client.market_depth(len(own) + 1), own)
         if top is None:
             raise MarketEmptyError("order book empty on one side or both")
         return top
@@ -100,7 +104,7 @@ class ExchangeInterface(Exchange):
         Each has side, price and size in contracts or base currency.
         """
         self.check_symbol(symbol)
-        return bitmex_names.depth_of(self.gte.market_depth(), self.symbol)
+        return bitmex_names.depth_of(self.client.market_depth(), self.symbol)
 
     def get_position(self, symbol: str | None = None) -> Row:
         """Return the position; see `bitmex_names.position_of()`."""
@@ -157,7 +161,7 @@ class ExchangeInterface(Exchange):
         """Return own open orders, read over REST; in a dry run its virtual ones."""
         if self.dry_run:
             return self.get_orders()
-        return orders_of(self.gte.open_orders_http(), self.symbol)
+        return orders_of(self.client.open_orders_http(), self.symbol)
 
     def get_highest_buy(self) -> Row:
         """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
@@ -175,7 +179,7 @@ class ExchangeInterface(Exchange):
 
     def recent_trades(self) -> list[Row]:
         """Return the latest public trades, oldest first; see `bitmex_names.trades_of()`."""
-        return bitmex_names.trades_of(self.gte.recent_trades(), self.symbol)
+        return bitmex_names.trades_of(self.client.recent_trades(), self.symbol)
 
     def check_market_open(self) -> None:
         """Raise MarketClosedError when the feed does not show the market; GTE never closes it."""
@@ -188,14 +192,14 @@ class ExchangeInterface(Exchange):
 
     # --- act ------------------------------------------------------------------------------------
 
-    def create_bulk_orders(self, orders: Orders) -> list[Row]:
+    def create_bulk_orders(self, orders: Given) -> list[Row]:
         """Place orders beside the open ones, within the limits; return those that were accepted.
 
         Orders are as for `OrderManager.converge_orders()`. Raises as it does.
         """
-        return orders_of(self.place(_listed(orders)), self.symbol)
+        return orders_of(self.place(listed(orders)), self.symbol)
 
-    def amend_bulk_orders(self, orders: Orders) -> list[Row]:
+    def amend_bulk_orders(self, orders: Given) -> list[Row]:
         """Change own orders, given by orderID, clOrdID or origClOrdID, to another price or size.
 
         GTE has no amend: they are cancelled, seen to have ended, and placed anew with what orderQty
@@ -204,7 +208,7 @@ class ExchangeInterface(Exchange):
         an id that is not of an own order and for a change that cannot be, and as
         `create_bulk_orders()` does while no order may be placed: then nothing is cancelled.
         """
-        changes = self._changes(_listed(orders))
+        changes = self._changes(listed(orders))
         self.place(())  # raises where none may be placed
         self._cancel([found for found, _ in changes])
         due = self._clock.monotonic() + AMEND_SECONDS
@@ -292,9 +296,3 @@ class ExchangeInterface(Exchange):
         """Raise ValueError for another symbol than the one that this bot trades."""
         if symbol not in (None, settings.SYMBOL):
             raise ValueError(f"this bot trades {settings.SYMBOL}, not {symbol}")
-
-
-def _listed(orders: Orders) -> list[Mapping[str, Any]]:
-    if isinstance(orders, str | Mapping) or not isinstance(orders, Iterable):
-        raise InvalidOrder(f"a list of orders is wanted, not {orders!r}")
-    return list(orders)

@@ -209,7 +209,7 @@ class Loop:
                 self.left_clean = True
                 return
             logger.info("Shutting down. All open orders will be cancelled.")
-            self._exchange.cancel_all_orders(seconds)
+            Exchange.cancel_all_orders(self._exchange, seconds)  # no strategy's own
             self.left_clean = True
             logger.info("All own orders cancelled (confirmed by order query).")
         finally:

@@ -1,5 +1,7 @@
 """How a bot is made of a strategy's class, and which of its attributes are not the strategy's."""
 
+import dataclasses
+import inspect
 from collections.abc import Container
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ def made(kind: type[Kind], runtime: Runtime) -> Kind:
 
     Raises SettingsError, with the user's file and line, where the constructor fails by itself.
     """
+    _check_call(kind)
     bot: Any = kind.__new__(kind)
     bot.runtime = runtime
     try:
@@ -33,7 +36,9 @@ def made(kind: type[Kind], runtime: Runtime) -> Kind:
             raise
         raise SettingsError(_in_words(kind, error, begun=begun)) from error
     if MADE not in vars(bot):
-        raise SettingsError(f"{kind.__name__}.__init__() {MUST}")
+        is_generated = dataclasses.is_dataclass(kind)
+        why = ": a dataclass writes its own, so use plain attributes" if is_generated else ""
+        raise SettingsError(f"{kind.__name__}.__init__() {MUST}{why}")
     return bot  # type: ignore[no-any-return]
 
 
@@ -42,6 +47,18 @@ def _in_words(kind: type, error: Exception, *, begun: bool) -> str:
     needs_ours = not begun and isinstance(error, AttributeError | TypeError | MarketMakerError)
     must = f" {MUST}" if needs_ours else ""
     return f"{kind.__name__}.__init__(){must}: {in_users_words(error)}"
+
+
+def _check_call(kind: type[Any]) -> None:
+    """Raise SettingsError for a constructor that cannot be called without arguments."""
+    try:
+        inspect.signature(kind.__init__).bind(None)
+    except TypeError as error:
+        code = kind.__init__.__code__
+        raise SettingsError(
+            f"{kind.__name__}.__init__() is called without arguments: {error} "
+            f"({code.co_filename}, line {code.co_firstlineno}); read it from settings instead"
+        ) from None
 
 
 def begin(bot: Any, kind: type[Any]) -> None:

@@ -68,6 +68,9 @@ INSTRUCTIONS = {
 }
 """The words of execInst that are obeyed."""
 
+Given = Iterable[Mapping[str, Any]]
+"""Orders as a strategy gives them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -101,6 +104,13 @@ def _on_grid(
     """Return the order exactly. A ladder that stands asks for the same ones every tick."""
     request = OrderRequest(side=side, price=to_grid(price, tick), qty=to_lot(qty, lot))
     return Asked(request, (exact(price), exact(qty)))
+
+
+def listed(orders: Given) -> list[Mapping[str, Any]]:
+    """Return the orders that a strategy has given. Raises InvalidOrder for what is no list."""
+    if isinstance(orders, str | Mapping) or not isinstance(orders, Iterable):
+        raise InvalidOrder(f"a list of orders is wanted, not {orders!r}")
+    return list(orders)
 
 
 def side_of(order: object, wanted: Side | None = None) -> Side:

@@ -68,7 +68,7 @@ class Puller:
             return False
         logger.warning("Cancelling all own orders: %s.", why)
         try:
-            self._exchange.cancel_all_orders(PULL_SECONDS)
+            Exchange.cancel_all_orders(self._exchange, PULL_SECONDS)  # no strategy's own
         except OrdersLeft as error:
             self._due = begun + PULL_AGAIN
             left = "".join(f"\n  {order}" for order in error.orders)

@@ -11,6 +11,7 @@ from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Positi
 from market_maker.money import Money, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
+from market_maker.trading.order_keys import number
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,8 @@ def _market(snapshot: Snapshot, health: Health, start: Sequence[float]) -> list[
         return []
     bid, ask = (f"{price:.{digits}f}" for price in (ticker.bid, ticker.ask))
     lines = [f"{instrument.symbol} Ticker: Buy: {bid}, Sell: {ask}"]
-    if health.state in (TradingState.ACTIVE, TradingState.REDUCING):
+    has_start = all(number(price) is not None for price in start)  # a strategy may set others
+    if has_start and health.state in (TradingState.ACTIVE, TradingState.REDUCING):
         buy, sell = (to_grid(price, instrument.tick) for price in start[:2])
         first_buy, first_sell, mid = (f"{price:.{digits}f}" for price in (buy, sell, start[2]))
         lines.append(f"Start Positions: Buy: {first_buy}, Sell: {first_sell}, Mid: {mid}")

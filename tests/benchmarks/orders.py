@@ -86,7 +86,7 @@ def place_and_cancel() -> Iterator[Figure]:
         )
         exchange.refresh()
         exchange.execute(Plan(create=more))
-        assert until(lambda: exchange.gte._transport.is_free(ORDER_CANCEL_BATCH), 15)
+        assert until(lambda: exchange.client._transport.is_free(ORDER_CANCEL_BATCH), 15)
         assert len(venue.open_orders()) == 60
         begun = time.monotonic()
         exchange.cancel_all_orders()

@@ -28,7 +28,7 @@ from market_maker.strategy import convergence, risk
 from market_maker.trading import order_keys
 from market_maker.trading.account_watch import AccountWatch
 from market_maker.trading.converger import Converger
-from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.exchange import Exchange
 from market_maker.trading.loop import Loop
 from market_maker.trading.pull import Puller
 from market_maker.wire import protocol
@@ -156,7 +156,7 @@ def _tell_signature(right: Any, secret: str, message: str) -> str:
 
 def _transfer(right: Any, self: OrderManager) -> None:
     with suppress(RequestError):
-        self.exchange.gte.transfer(volume=Decimal(1), source=2, target=1)
+        self.exchange.client.transfer(volume=Decimal(1), source=2, target=1)
     right(self)
 
 
@@ -283,7 +283,7 @@ BUGS = [
     ),
     Bug(
         "leaves without cancelling",
-        swap(ExchangeInterface, "cancel_all_orders", lambda *_, **__: None),
+        swap(Exchange, "cancel_all_orders", lambda *_, **__: None),
         "I3",
         ("SIGTERM",),
     ),

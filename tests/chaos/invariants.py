@@ -207,7 +207,10 @@ class Invariants(logging.Handler):
             return
         for order in self._world.orders():
             run = run_of(order.client_oid or "", PREFIX)
-            if run != bot.exchange.gte.run and self._truth.born[order.order_id] < self.started_at:
+            if (
+                run != bot.exchange.client.run
+                and self._truth.born[order.order_id] < self.started_at
+            ):
                 self.breach("I21", f"{order} of an earlier run rests {alive:.0f} s after the start")
 
     def _count_fill(self, order: Order) -> None:
@@ -242,12 +245,12 @@ class Invariants(logging.Handler):
         if bot.exchange.dry_run:
             return
         if error is None:
-            self._left_clean.add(bot.exchange.gte.run)
+            self._left_clean.add(bot.exchange.client.run)
             if resting:
                 self.breach("I3", f"a clean end left {len(resting)} orders")
         told = " ".join(error.orders) if error else ""
         for order in resting:
-            is_of_run = run_of(order.client_oid or "", PREFIX) == bot.exchange.gte.run
+            is_of_run = run_of(order.client_oid or "", PREFIX) == bot.exchange.client.run
             if error and is_of_run and str(order.client_oid) not in told:
                 self.breach("I3", f"{order} is left and not listed")
         if calm > LEAVE_SECONDS and error and not resting:
@@ -277,7 +280,7 @@ class Invariants(logging.Handler):
             return
         for order in self._world.orders():
             oid = order.client_oid or ""
-            is_of_run = run_of(oid, PREFIX) == bot.exchange.gte.run
+            is_of_run = run_of(oid, PREFIX) == bot.exchange.client.run
             if (
                 is_of_run
                 and bot.exchange.orders.tracker.get(oid) is None
@@ -320,7 +323,7 @@ class Invariants(logging.Handler):
         """Check what the bot says it traded in this run against the exchange (I16)."""
         bot = self._world.bot
         assert bot
-        told, run = bot.exchange.money.trades, self._truth.runs[bot.exchange.gte.run]
+        told, run = bot.exchange.money.trades, self._truth.runs[bot.exchange.client.run]
         own, (bought, sold) = self._truth.own, self._before
         for name, booked, least, most in (
             ("bought", told.bought, run.bought, own.bought - bought),

@@ -135,7 +135,7 @@ class Uptime:
         the bot has not seen yet, or that are of an earlier run, show in the totals first. A
         liquidation is no fill.
         """
-        told, truth = bot.exchange.money.trades, self._soak.truth.runs[bot.exchange.gte.run]
+        told, truth = bot.exchange.money.trades, self._soak.truth.runs[bot.exchange.client.run]
         instrument = bot.exchange.view.latest_instrument()
         if instrument is None or self._soak.invariants.has_older_fills(truth):
             return
@@ -143,7 +143,7 @@ class Uptime:
             return
         index = self._world.exchange.listings[self._world.key].index
         found = told.profit(instrument, index)
-        right = self._soak.truth.profit(bot.exchange.gte.run)
+        right = self._soak.truth.profit(bot.exchange.client.run)
         if abs(found - right) > truth.slack + truth.turnover * WHOLE_VALUE + Decimal("1e-9"):
             self._breach("I26", f"profit {found:.9f}, by the exchange {right:.9f}")
 
@@ -160,7 +160,7 @@ class Uptime:
         counted = {side: money.realised.qty(side) for side in legs}
         residual = money.balance.residual
         is_sound = abs(residual) < 2 * PRINTED and counted == legs and not money.pnl_difference
-        if is_sound or self._soak.truth.runs[bot.exchange.gte.run].slack:
+        if is_sound or self._soak.truth.runs[bot.exchange.client.run].slack:
             self._unexplained_since = None
             return
         self._unexplained_since = self._unexplained_since or self._now()
@@ -173,7 +173,7 @@ class Uptime:
         if self._soak.is_dry():  # it looks at its virtual profit
             return
         limits = self._soak.in_force.lately("MAX_LOSS")
-        profit = self._soak.truth.profit_after_fees(bot.exchange.gte.run)
+        profit = self._soak.truth.profit_after_fees(bot.exchange.client.run)
         is_over = all(limits) and profit < -Decimal(str(max(limits))) * SPARE
         if not is_over or bot.control.halt_reason or self._soak.calm_for() < RECOVERED:
             self._loss_since = None
@@ -190,7 +190,7 @@ class Uptime:
             return
         in_force, truth, now = self._soak.in_force, self._soak.truth, self._world.timeline.true_ms()
         fills = sum(now - at < 65_000 for at, _ in truth.own.at)
-        loss = -truth.profit_after_fees(bot.exchange.gte.run) * SPARE
+        loss = -truth.profit_after_fees(bot.exchange.client.run) * SPARE
         limits = [value for value in in_force.lately("MAX_LOSS") if value]
         if "MAX_FILLS" in reason and fills > min(in_force.lately("MAX_FILLS")):
             return
@@ -228,7 +228,7 @@ class Uptime:
             if in_force["POSITION_MODE"] == "hedge":
                 return most - (found.long_high if side is Side.BUY else found.short_high)
             return most - (found.net_high if side is Side.BUY else -found.net_low)
-        legs = self._soak.truth.legs(bot.exchange.gte.run)
+        legs = self._soak.truth.legs(bot.exchange.client.run)
         if in_force["POSITION_MODE"] == "hedge":
             return most - (legs.long if side is Side.BUY else legs.short)
         return most - (legs.net if side is Side.BUY else -legs.net)

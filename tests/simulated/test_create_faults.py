@@ -622,16 +622,16 @@ def test_creates_of_a_plan_that_breaks_off_are_in_doubt_and_found(world: World) 
     bot = world.bot
     assert bot
     free_a_slot(world)
-    noting, told = bot.exchange.gte.on_create, []
+    noting, told = bot.exchange.client.on_create, []
 
     def broken(*create: Any) -> None:
         told.append(create)
         raise RuntimeError("a note that cannot be made")
 
-    bot.exchange.gte.on_create = broken
+    bot.exchange.client.on_create = broken
     world.run_until(lambda: told)
     assert OrderState.SENT not in {order.state for order in bot.exchange.orders.live()}
-    bot.exchange.gte.on_create = noting
+    bot.exchange.client.on_create = noting
     world.run(60)
     assert_well(world)
 

@@ -222,7 +222,7 @@ def test_a_name_that_the_venue_has_nothing_for_says_so(strategy: Make, log: Log)
         """
     )
     world.run(1)
-    assert "exchange.bitmex has no 'chat' on GTE; exchange.gte is" in log.text
+    assert "exchange.bitmex has no 'chat' on GTE; exchange.gte has" in log.text
 
 
 ORDER = """
@@ -449,7 +449,8 @@ def test_orders_that_place_orders_returns_are_taken(strategy: Make, body: str) -
     ("how", "body", "why"),
     [
         ("async def", "return [buy, sell]", "place_orders() is async"),
-        ("async def", "yield buy", "place_orders() returned a async_generator"),
+        ("async def", "yield buy", "place_orders() is async"),
+        ("def", "return type('Task', (), {'__await__': list, '__iter__': list})()", "is async"),
         ("def", "return 'orders'", "place_orders() returned a str: it must call converge_orders()"),
         ("def", "return [8400]", "8400 is not a mapping with price"),
         ("def", "return [{'price': 8400, 'orderQty': 10}]", "side must be Buy or Sell"),
@@ -500,7 +501,7 @@ def start_with(tmp_path: Path, text: str, lines: str) -> World:
     file.chmod(0o600)
     settings.load(file, is_strict=False)
     world.bot = module["Mine"].made_with(world.runtime())
-    world.bot.exchange.gte._transport._throttle = Throttle()
+    world.bot.exchange.client._transport._throttle = Throttle()
     return world
 
 
@@ -812,6 +813,79 @@ def test_numbers_of_any_kind_go_with_the_client_s_names_too(strategy: Make) -> N
                 act(qty, 8400)
     with pytest.raises(InvalidOrder, match="leverage 'ten' is not a number"):
         client.isolate_margin("BTC_USD", "ten")
+
+
+def test_orders_by_the_own_names_of_the_client_pass_the_limits_and_are_the_bot_s(
+    strategy: Make, log: Log
+) -> None:
+    world = strategy(ORDER, **LIMITS)
+    client: Any = world.bot.exchange.gte
+    world.run(1)
+    assert client.buy(1000, "8400") is None
+    assert client.create_bulk_orders([{"side": "Sell", "orderQty": 301, "price": 8600}]) == []
+    assert client.create_order({"side": "Buy", "orderQty": 200, "price": 8400})["price"] == 8400
+    sold = client.place_order(-100, 8600)
+    assert {order.client_oid for order in world.orders()} == {
+        order["clOrdID"] for order in world.bot.exchange.get_orders()
+    }
+    assert "Not placed: 1 orders, " in log.text
+    assert client.order_book_query(1)["bids"], "what only reads is the client's own"
+    client.cancel_batch([sold["orderID"]])
+    world.run(2)
+    assert world.ladder() == ["BUY 200 @ 8400"]
+    with pytest.raises(AttributeError, match="chat"):
+        client.chat()
+    assert_sound(world)
+
+
+def test_two_calls_of_a_tick_that_undo_each_other_are_told(strategy: Make, log: Log) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            calls = 1
+            def place_orders(self):
+                for _ in range(self.calls):
+                    self.converge_orders([{"side": "Buy", "orderQty": 10, "price": 8400}], [])
+        """
+    )
+    world.run(5)
+    assert said(log, "converge_orders() was called twice in a tick") == 0
+    world.bot.calls = 2  # type: ignore[attr-defined]
+    world.run(1)
+    assert said(log, "converge_orders() was called twice in a tick") == 1
+
+
+def test_start_prices_that_are_none_are_left_out_of_the_status(strategy: Make, log: Log) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            def get_ticker(self):
+                self.start_position_buy = None
+                return self.exchange.get_ticker()
+            def place_orders(self):
+                self.converge_orders([{"side": "Buy", "orderQty": 10, "price": 8400}], [])
+        """
+    )
+    world.run(70)
+    assert said(log, "Ticker: ", logging.INFO) >= 2
+    assert "Traceback" not in log.text
+    assert world.ladder() == ["BUY 10 @ 8400"]
+
+
+def test_the_way_out_is_not_the_strategy_s_to_replace(strategy: Make, log: Log) -> None:
+    world = strategy(ORDER)
+    bot: Any = world.bot
+    bot.orders = [{"side": "Buy", "orderQty": 10, "price": 8400}]
+    bot.exchange.cancel_all_orders = lambda *_, **__: None
+    world.run(2)
+    assert len(world.orders()) == 1
+    bot.exit()
+    assert world.orders() == []
+    assert "confirmed by order query" in log.text
 
 
 def test_the_leverage_of_another_symbol_is_not_set_on_ours(strategy: Make) -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from market_maker.app.log_file import OLD_FILES, LogFile, ParentsFile
 from market_maker.app.logs import FORMAT, Line, RateLimitedHandler
 from market_maker.paper.market.setup import still_book
 from market_maker.settings import settings
-from tests.world.scene import Requests, said
+from tests.world.scene import Requests, record_of, said
 from tests.world.world import World
 
 MINUTE = 60.0
@@ -133,8 +134,9 @@ def test_the_time_of_the_log_never_runs_backwards(world: World) -> None:
     handler.setFormatter(Line("%(created).3f %(message)s"))
 
     def fail(text: str) -> None:
-        about = {"name": "market_maker.gte", "levelno": logging.ERROR, "msg": text}
-        handler.handle(logging.makeLogRecord(about | {"created": world.timeline.now_ms() / 1000}))
+        record = record_of(logging.ERROR, text)
+        record.created = world.timeline.now_ms() / 1000
+        handler.handle(record)
 
     for _ in range(100):
         fail("create failed")
@@ -159,14 +161,15 @@ def _fails_elsewhere(error: Exception) -> None:
 def test_tracebacks_are_alike_only_if_error_and_place_are_the_same(
     world: World, shown: io.StringIO
 ) -> None:
-    logger = logging.getLogger("market_maker.trading.loop")
     for _ in range(3):
         for fails in (_fails, _fails_elsewhere):
             for error in (KeyError("a"), ValueError("a"), KeyError("b")):
                 try:
                     fails(error)
                 except Exception:
-                    logger.exception("Tick failed, skipped.")
+                    record = record_of(logging.ERROR, "Tick failed, skipped.")
+                    record.exc_info = sys.exc_info()
+                    logging.getLogger().handle(record)
     assert shown.getvalue().count("Traceback") == 6
 
 

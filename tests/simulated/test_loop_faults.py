@@ -29,6 +29,7 @@ from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.chaos.market import Walk
 from tests.world.oracle import assert_sound, assert_well
+from tests.world.scene import record_of
 from tests.world.world import World
 
 
@@ -725,7 +726,7 @@ def test_the_sight_of_a_twin_halts(world: World, log: pytest.LogCaptureFixture) 
     assert bot.health.state is TradingState.HALTED
     assert "HALTED until a person has looked: another bot uses our ORDERID_PREFIX" in log.text
     assert lines(log, "Another bot uses our ORDERID_PREFIX: run thetwn") == 1
-    assert not [o for o in world.orders() if bot.exchange.gte.run in (o.client_oid or "")]
+    assert not [o for o in world.orders() if bot.exchange.client.run in (o.client_oid or "")]
     accepted = world.report.accepted
     world.run(120)
     assert world.report.accepted == accepted
@@ -858,10 +859,13 @@ def test_a_lasting_trouble_is_said_at_most_every_ten_seconds(
     world.venue.clear_faults(world.timeline.true_ms())
 
 
+def say(level: int, text: str, *values: object) -> None:
+    logging.getLogger().handle(record_of(level, text, *values))
+
+
 def test_lines_that_are_alike_are_shown_at_most_every_ten_seconds(
     world: World, shown: io.StringIO
 ) -> None:
-    logger = logging.getLogger("market_maker.gte")
     chance = random.Random(22)
     said: Counter[str] = Counter()
     times: dict[str, list[float]] = {}
@@ -869,7 +873,7 @@ def test_lines_that_are_alike_are_shown_at_most_every_ten_seconds(
     while world.timeline.monotonic() - begun < 600:
         what = chance.choice(("create", "cancel", "query"))
         before = shown.tell()
-        logger.error("%s %d failed", what, said.total())
+        say(logging.ERROR, "%s %d failed", what, said.total())
         said[what] += 1
         if f"ERROR {what} " in shown.getvalue()[before:]:
             times.setdefault(what, []).append(world.timeline.monotonic())
@@ -885,13 +889,12 @@ def test_lines_that_are_alike_are_shown_at_most_every_ten_seconds(
 
 @pytest.mark.slow
 def test_what_is_held_back_is_counted(world: World, shown: io.StringIO) -> None:
-    logger = logging.getLogger("market_maker.trading.exchange_interface")
     for number in range(100_000):
-        logger.warning("create Buy %d @ %g failed", number, 8000.5)
+        say(logging.WARNING, "create Buy %d @ %g failed", number, 8000.5)
         world.timeline.sleep(0.0001)
     world.timeline.sleep(25)
     for _ in range(2):
-        logger.critical("twice")
+        say(logging.CRITICAL, "twice")
     assert shown.getvalue().splitlines() == [
         "WARNING create Buy 0 @ 8000.5 failed",
         "WARNING 99999 more lines like this one: create Buy 99999 @ 8000.5 failed",
@@ -904,21 +907,16 @@ def test_what_is_held_back_at_the_end_is_counted_then(world: World) -> None:
     stream = io.StringIO()
     handler = RateLimitedHandler(stream)
     for number in range(3):
-        handler.handle(
-            logging.makeLogRecord(
-                {"name": "market_maker.gte", "levelno": logging.ERROR, "msg": f"{number} failed"}
-            )
-        )
+        handler.handle(record_of(logging.ERROR, "%d failed", number))
     handler.close()
     assert stream.getvalue() == "0 failed\n2 more lines like this one: 2 failed\n"
 
 
 def test_other_words_are_another_cause(world: World, shown: io.StringIO) -> None:
-    logger = logging.getLogger("market_maker.gte")
     for text in ("one", "two", "one"):
-        logger.error("%s failed", text)
+        say(logging.ERROR, "%s failed", text)
     world.timeline.sleep(10)
-    logger.error("one failed")
+    say(logging.ERROR, "one failed")
     assert shown.getvalue().splitlines() == [
         "ERROR one failed",
         "ERROR two failed",
@@ -926,7 +924,7 @@ def test_other_words_are_another_cause(world: World, shown: io.StringIO) -> None
     ]
 
 
-@pytest.mark.parametrize("name", ["market_maker.app.cli", "strategies.mine"])
+@pytest.mark.parametrize("name", ["market_maker.app.cli", "strategies.mine", "market_maker.gte"])
 def test_what_a_command_or_a_strategy_says_is_shown_as_often_as_it_is_said(
     world: World, shown: io.StringIO, name: str
 ) -> None:
@@ -1015,7 +1013,7 @@ def test_after_a_standstill_the_venue_s_time_and_all_tables_are_read_anew(
     connection = bot.exchange.feed.epoch
     world.stop_bot(seconds, suspended=suspended)
     bot.loop.wait()
-    drift = bot.exchange.gte.clock.now() - world.venue.time(world.timeline.true_ms())
+    drift = bot.exchange.client.clock.now() - world.venue.time(world.timeline.true_ms())
     assert abs(drift) < 500
     assert bot.exchange.feed.missing(), "what was seen before does not count"
     world.run(5)

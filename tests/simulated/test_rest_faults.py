@@ -93,7 +93,7 @@ def test_only_a_sensible_retry_after_is_heeded(
 
 def test_requests_that_fail_keep_no_place_in_the_budget(world: World) -> None:
     assert world.bot
-    gte, end = world.bot.exchange.gte, world.timeline.monotonic() + 20
+    gte, end = world.bot.exchange.client, world.timeline.monotonic() + 20
     world.network.cut_off = True
     world.network.drop_all()
     for number in range(50):

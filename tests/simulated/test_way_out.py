@@ -139,7 +139,7 @@ def test_an_order_of_ours_that_nobody_knows_of_is_found_by_the_last_list(how: st
         bot = world.start(Idle)
         world.run(2)
         world.fault("mute", match="order", for_ms=60_000)
-        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.gte.run, 999)
+        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.client.run, 999)
         world.foreign_order("buy", "8000", 1, client_oid=oid)
         assert bot.exchange.orders.live() == ()
         if how == "exit":

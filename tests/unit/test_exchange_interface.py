@@ -58,8 +58,8 @@ def test_a_plan_is_carried_out_and_shows_in_the_next_snapshot(exchange: Exchange
 
 def test_the_top_of_the_book_is_that_of_others_with_sizes(exchange: ExchangeInterface) -> None:
     exchange.execute(Plan(create=(buy("8491"), sell("8497.5", 30))))
-    wait_until(lambda: ["8497.5", "1030"] in exchange.gte.market_depth()["asks"])
-    wait_until(lambda: ["8491", "100"] in exchange.gte.market_depth()["bids"])
+    wait_until(lambda: ["8497.5", "1030"] in exchange.client.market_depth()["asks"])
+    wait_until(lambda: ["8491", "100"] in exchange.client.market_depth()["bids"])
     top = exchange.get_top_of_book()
     assert top == {"buy": 8490, "buySize": 1000, "sell": 8497.5, "sellSize": 1000}
 
@@ -215,13 +215,13 @@ def test_leaving_begins_with_the_orders_nearest_to_the_market(
     wanted = [buy("8300"), buy("8480"), buy("8400")]
     exchange.execute(Plan(create=tuple(wanted)))
     asked: list[Decimal] = []
-    cancel_bulk = exchange.gte.cancel_bulk_orders
+    cancel_bulk = exchange.client.cancel_bulk_orders
 
     def noted(orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]) -> list[Outcome]:
         asked.extend(order.price for order in orders)
         return cancel_bulk(orders, still_wanted)
 
-    monkeypatch.setattr(exchange.gte, "cancel_bulk_orders", noted)
+    monkeypatch.setattr(exchange.client, "cancel_bulk_orders", noted)
     exchange.cancel_all_orders()
     assert asked == [Decimal(8480), Decimal(8400), Decimal(8300)]
 

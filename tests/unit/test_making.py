@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -109,7 +110,7 @@ class Faulty(OrderManager):
     [
         (Unmade, r"Unmade\.__init__\(\) must begin with super\(\)\.__init__\(\)"),
         (Early, rf"must begin with super\(\).* no attribute 'instrument' \({HERE}, line \d+\)"),
-        (WithArguments, r"without arguments: TypeError: .*'symbol'"),
+        (WithArguments, rf"without arguments: .* 'symbol' \({HERE}, line \d+\); read it from"),
         (Faulty, rf"Faulty\.__init__\(\): ZeroDivisionError: .* \({HERE}, line \d+\)"),
     ],
 )
@@ -372,3 +373,23 @@ def test_the_settings_of_a_strategy_are_shown_without_running_it(
     with pytest.raises(SettingsError, match="runs a bot when it is imported, and this command"):
         strategies.settings_text("mine.py")
     assert venue.judge().requests.total() == 0
+
+
+# --- constructors that cannot be called -----------------------------------------------------------
+
+
+def test_a_dataclass_is_told_what_to_do(venue: PaperExchange) -> None:
+    @dataclass
+    class Mine(OrderManager):
+        width: float = 0.1
+
+    with pytest.raises(SettingsError, match="a dataclass writes its own, so use plain attributes"):
+        made(Mine)
+
+
+def test_settings_that_are_no_dict_are_told(venue: PaperExchange) -> None:
+    class Mine(OrderManager):
+        SETTINGS = ("FAR",)  # type: ignore[assignment]
+
+    with pytest.raises(SettingsError, match=r"SETTINGS of the strategy: a dict of names"):
+        made(Mine)

@@ -499,7 +499,7 @@ def test_on_spot_a_side_without_balance_is_named_and_the_other_one_is_quoted(
         **{"SYMBOL": "BTC/USDT", "INSTRUMENTTYPE": "bb", "SETTLECURRENCY": "USDT"},
         **{"ORDER_PAIRS": 3, "ORDER_START_SIZE": 0.01, "ORDER_STEP_SIZE": 0},
     )
-    bot.exchange.gte.transfer(volume=Decimal("9.985"), source=3, target=1, asset="BTC")
+    bot.exchange.client.transfer(volume=Decimal("9.985"), source=3, target=1, asset="BTC")
     for _ in range(3):
         bot.tick()
     sides = [order.side.name for order in venue.open_orders()]
@@ -512,7 +512,7 @@ def test_on_spot_a_side_without_balance_is_named_and_the_other_one_is_quoted(
     assert venue.judge().accepted == 4
     assert "Creates refused" not in log.text
     assert bot.health.state is TradingState.ACTIVE
-    bot.exchange.gte.transfer(volume=Decimal("1"), source=1, target=3, asset="BTC")
+    bot.exchange.client.transfer(volume=Decimal("1"), source=1, target=3, asset="BTC")
     bot.exchange.monitor.account._read_due = 0.0
     bot.tick()
     assert len(venue.open_orders()) == 6

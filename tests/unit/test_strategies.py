@@ -38,6 +38,25 @@ def test_a_strategy_is_named_by_module_or_file_and_by_class_where_there_are_seve
     assert load_strategy(name).__name__ == "Mine"
 
 
+def test_of_a_class_and_what_extends_it_the_latter_is_meant(folder: Path) -> None:
+    more = "class Two(Mine): pass\nStrategy, TABLE = Two, {}\n"
+    (folder / "mine_here.py").write_text(ONE + more)
+    assert load_strategy("mine_here.py").__name__ == "Two"
+    assert load_strategy("mine_here:Mine").__name__ == "Mine"
+
+
+def test_a_package_of_the_users_with_our_name_is_told_from_ours(folder: Path) -> None:
+    (folder / "market_maker").mkdir()
+    (folder / "market_maker" / "custom_strategy.py").write_text(ONE)
+    for name in ("market_maker.custom_strategy:CustomOrderManager", "market_maker.custom_strategy"):
+        with pytest.raises(
+            SettingsError, match=r"name its file: --strategy market_maker/custom_strategy\.py$"
+        ):
+            load_strategy(name)
+    assert load_strategy("market_maker/custom_strategy.py").__name__ == "Mine"
+    assert load_strategy("market_maker.strategies.skew").__name__ == "Skew"
+
+
 def test_a_file_in_another_folder_finds_its_neighbours(folder: Path) -> None:
     other = folder / "other"
     other.mkdir()
@@ -67,7 +86,9 @@ def test_a_file_with_the_name_of_another_module_takes_nothing_from_it(
         (ONE + "def (:\n", "mine_here", "SyntaxError: invalid syntax (.*mine_here.py, line 4)"),
         ("import no_such_thing\n", "mine_here:Mine", "No module named 'no_such_thing' (.*line 1)"),
         (HEAD, "mine_here.py", "defines no subclass of OrderManager"),
-        (ONE + "class Two(Mine): pass\n", "mine_here.py", "which one? .*:Mine, .*:Two"),
+        (ONE + ONE.replace("Mine", "Two"), "mine_here.py", "which one? .*:Mine, .*:Two"),
+        ("from . import helper_here\n", "mine_here.py", "from the folder above: PACKAGE.MODULE"),
+        ("import market_maker.signals\n", "mine_here.py", "put signals.py beside the strategy"),
         (ONE, "mine_here:Nine", "which one? .*mine_here:Mine"),
         ("Mine = 1\n", "mine_here:Mine", "Mine is not a subclass of OrderManager"),
         (ONE, "there.py", "no such file"),

@@ -43,7 +43,7 @@ def assert_agrees(world: World) -> None:
     assert known == {(order.order_id, order.filled) for order in world.orders()}
     sums = {Side.BUY: Decimal(0), Side.SELL: Decimal(0)}
     for fill in world.report.fills:
-        if (fill.client_oid or "").startswith(settings.ORDERID_PREFIX + bot.exchange.gte.run):
+        if (fill.client_oid or "").startswith(settings.ORDERID_PREFIX + bot.exchange.client.run):
             sums[fill.side] += fill.qty
     trades = bot.exchange.money.trades
     assert (trades.bought, trades.sold) == (sums[Side.BUY], sums[Side.SELL])

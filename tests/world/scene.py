@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import market_maker
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
@@ -51,6 +52,12 @@ def state(world: World) -> TradingState:
     """Return the bot's trading state."""
     assert world.bot
     return world.bot.health.state
+
+
+def record_of(level: int, text: str, *values: object) -> logging.LogRecord:
+    """Return a line as our own code logs it."""
+    logger = logging.getLogger("market_maker.gte")
+    return logger.makeRecord(logger.name, level, market_maker.__file__, 1, text, values, None)
 
 
 def said(log: pytest.LogCaptureFixture, text: str, level: int = logging.DEBUG) -> int:

@@ -100,11 +100,11 @@ class World(simulation.World):
         if self.journals:
             journal = partial(Journal, directory=self.journals, has_thread=False)
         self.bot = kind.made_with(self.runtime(earlier or self._earlier(), journal))
-        self.runs.append(self.bot.exchange.gte.run)
+        self.runs.append(self.bot.exchange.client.run)
         self.has_crashed = False
-        self.bot.exchange.gte.on_create = lambda *create: self.notes.append(note_of(*create))
+        self.bot.exchange.client.on_create = lambda *create: self.notes.append(note_of(*create))
         if not self._had_bot:  # nobody before it can have used up a budget
-            self.bot.exchange.gte._transport._throttle = Throttle()
+            self.bot.exchange.client._transport._throttle = Throttle()
         self._had_bot = True
         return self.bot
 
