@@ -165,20 +165,26 @@ class SettingsBase:
         90, "Open orders at most, those on their way or being cancelled included.", low=1, high=2000
     )
     MAX_OPEN_VALUE: float = setting(
-        0, "Worth of all open orders at most, in SETTLECURRENCY; 0 is no limit.", low=0
+        0,
+        "Worth of all open orders at most, in SETTLECURRENCY; 0 is no limit. The log names orders\n"
+        "that are beyond it.",
+        low=0,
     )
     MAKER_FEE: float = setting(
         0.00025,
         "Fees as fractions of the value of a fill, for resting orders and for those that take;\n"
-        "below zero the venue pays. A row that prints another fee is counted as it prints.",
+        "below zero the venue pays. They tell the bot what to expect: a row that prints another\n"
+        "fee is counted as it prints, and one outside both rates is said once. The paper exchange\n"
+        "charges its own 0.025 % and 0.075 %.",
         low=-0.01,
         high=0.01,
     )
     TAKER_FEE: float = setting(0.00075, "", low=-0.01, high=0.01)
     MAX_LOSS: float = setting(
         0,
-        "When a run has lost so much, in SETTLECURRENCY and after fees, all orders are cancelled\n"
-        "and the bot halts until a person clears it; 0 is no limit.",
+        "When a run, its restarts for changed code included, has lost so much, in SETTLECURRENCY\n"
+        "after fees and funding, all orders are cancelled and the bot halts until a person clears\n"
+        "it; 0 is no limit.",
         low=0,
     )
     MAX_FILLS: int = setting(
@@ -204,7 +210,10 @@ class SettingsBase:
         5, "Seconds from one look at the market to the next.", low=0.05, high=3600
     )
     WAKE_ON_FILL: bool = setting(
-        True, "True: look again at once on a fill, or when the last cancel is done."
+        True,
+        "True: look again at once when an own order has filled, the venue has ended one, or the\n"
+        "last cancel is done. False is better for a strategy that wants something else at each\n"
+        "look.",
     )
     API_REST_INTERVAL: float = setting(
         1, "Has no effect: requests are paced by the venue's limits for each endpoint.", low=0
@@ -234,10 +243,15 @@ class SettingsBase:
         "may stand here, too.",
     )
     JOURNAL_DAYS: float = fixed(
-        90, "Days that the journal of runs is kept, but for money; 0: without end.", low=0
+        90,
+        "Days that the journal of runs is kept; fills, payments and balances stay. 0: all stays.",
+        low=0,
     )
     JOURNAL_MB: float = fixed(
-        1000, "Size of a journal above which its oldest rows go, but for money; 0: any.", low=0
+        1000,
+        "Size of a journal in MB above which its oldest rows go; fills, payments and balances\n"
+        "stay. 0: any size.",
+        low=0,
     )
     NOTIFY_URL: str = fixed(
         "",

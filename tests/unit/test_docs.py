@@ -41,6 +41,7 @@ from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.schema import FIELDS, NEED_RESTART
 from market_maker.settings.store import Settings
 from market_maker.strategies import READY
+from tests import settings_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -255,52 +256,14 @@ def test_the_page_tells_every_option_of_a_run(
 # --- settings -------------------------------------------------------------------------------------
 
 
-def settings_rows(language: str) -> dict[str, list[str]]:
-    """Return by name of a setting: meaning, default, range, example; each the name's own."""
-    found = {}
-    for _, rows in tables(PAGES[language]["settings.md"]):
-        for row in rows:
-            for place, name in enumerate(names := row[0].split(", ")):
-                found[name] = [own(cell, place, len(names)) for cell in row[1:]]
-    return found
-
-
-def own(cell: str, place: int, count: int) -> str:
-    """Return the part of a cell that is one name's, where several names share a row."""
-    parts = cell.split(", ")
-    return parts[place] if len(parts) == count else cell
-
-
-def limits_of(name: str) -> str:
-    about = FIELDS[name].metadata
-    low, high = about["low"], about["high"]
-    if about["choices"]:
-        return " ".join(f"`{choice}`" for choice in about["choices"])
-    if low is not None and high is not None:
-        return f"`{low:g} .. {high:g}`"
-    return f"`>= {low:g}`" if low is not None else f"`<= {high:g}`" if high is not None else ""
-
-
 @pytest.mark.parametrize("language", PAGES)
-def test_the_table_tells_every_setting_with_its_default_and_range(language: str) -> None:
-    rows = settings_rows(language)
+def test_the_tables_of_the_settings_are_made_of_their_descriptions(language: str) -> None:
+    text = PAGES[language]["settings.md"].read_text("utf-8")
+    assert text == settings_page.with_tables(language), "python -m tests.settings_page writes them"
+    rows = {row[0]: row[1:] for _, rows in tables(PAGES[language]["settings.md"]) for row in rows}
     assert rows.keys() == FIELDS.keys()
-    for name, field in FIELDS.items():
-        _, default, limits, _ = rows[name]
-        assert limits == limits_of(name), name
-        if field.default is not dataclasses.MISSING:
-            assert default.startswith(f"`{shown(field.default)}`"), name
-
-
-def shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-@pytest.mark.parametrize("language", PAGES)
-def test_the_page_tells_which_settings_need_a_restart(language: str) -> None:
-    text = PAGES[language]["settings.md"].read_text("utf-8").replace("\n", " ")
-    lists = [set(re.findall(r"[A-Z_0-9]{3,}", part)) for part in re.split("[.。:：]", text)]
-    assert NEED_RESTART in lists
+    assert {name for name, (_, _, _, restart) in rows.items() if restart} == NEED_RESTART
+    assert all(meaning for meaning, *_ in rows.values())
 
 
 def python_blocks() -> list[tuple[str, str]]:
