@@ -4,7 +4,7 @@ Prices, money and quantities (contracts of `pc`, base currency of `bb`) are `Dec
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import Enum
 
@@ -127,16 +127,8 @@ class OrderRequest:
 
     def accepted(self, order_id: str) -> "OpenOrder":
         """Return the open order of this request, as accepted by the venue."""
-        return OpenOrder(
-            side=self.side,
-            price=self.price,
-            qty=self.qty,
-            close=self.close,
-            reduce_only=self.reduce_only,
-            post_only=self.post_only,
-            client_oid=self.client_oid,
-            order_id=order_id,
-        )
+        given = {each.name: getattr(self, each.name) for each in fields(OrderRequest)}
+        return OpenOrder(**given, order_id=order_id)
 
     def __str__(self) -> str:
         return f"{self.side.value} {plain(self.qty)} @ {plain(self.price)}"
@@ -276,9 +268,16 @@ class Snapshot:
     position: Position
     exposure: Exposure
     """Bounds of the position, from the position as shown and from own fills."""
+    with_fills: Position | None = None
+    """The position with the own fills that no row shows yet; None where all are shown."""
     margin: Margin | None = None
     funds: Mapping[Side, Fund] = field(default_factory=dict)
     """On spot, what the orders of each side are paid from: buys from quote, sells from base."""
+
+    @property
+    def held(self) -> Position:
+        """The position with what has filled of `orders`."""
+        return self.with_fills or self.position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ with none of unknown outcome, and with the same mismatch found twice. Time alone
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from market_maker.models import ZERO, Exposure, Fill, Leg, Position
@@ -121,13 +122,7 @@ class PositionLedger:
 
         A leg whose row has vanished counts as shown and as flat, until a new row verifies it.
         """
-        oldest = min(shown.long.arrival, shown.short.arrival)
-        while self._recent and self._recent[0].arrival < oldest:
-            self._recent.popleft()
-        later = {True: ZERO, False: ZERO}
-        for fill in self._recent:
-            if fill.arrival >= (shown.long if fill.is_long else shown.short).arrival:
-                later[fill.is_long] += _change(fill)
+        later = {is_long: sum(map(_change, fills), ZERO) for is_long, fills in self._later(shown)}
         long, short = shown.long.qty, shown.short.qty
         views = [(long, short), (long + later[True], short + later[False])]
         if self._long.base is not None:
@@ -137,6 +132,29 @@ class PositionLedger:
         if self._short.is_doubtful(shown.short, shown):
             views += [(long, ZERO) for long, _ in views]
         return Exposure.of(*views)
+
+    def with_fills(self, shown: Position) -> Position | None:
+        """Return the position with own fills that its rows do not include yet; None without any.
+
+        A leg that is what all own fills make of its base includes them: its row came first. The
+        entry price of a leg that was flat is that of its latest fill.
+        """
+        legs = [
+            _with(leg, fills if line.base is None or leg.qty != line.expected else ())
+            for (line, leg), (_, fills) in zip(self._legs(shown), self._later(shown), strict=True)
+        ]
+        is_all_shown = legs == [shown.long, shown.short]
+        return None if is_all_shown else replace(shown, long=legs[0], short=legs[1])
+
+    def _later(self, shown: Position) -> list[tuple[bool, list[Fill]]]:
+        """Return, for the long and the short leg, the own fills since the frame of its row."""
+        oldest = min(shown.long.arrival, shown.short.arrival)
+        while self._recent and self._recent[0].arrival < oldest:
+            self._recent.popleft()
+        return [
+            (is_long, [f for f in self._recent if f.is_long is is_long and f.arrival >= at])
+            for is_long, at in ((True, shown.long.arrival), (False, shown.short.arrival))
+        ]
 
     def see(self, shown: Position, now: float, mark: Decimal | None = None) -> None:
         """Compare the position of the feed with own fills. The first one shown is the base.
@@ -239,6 +257,13 @@ class PositionLedger:
 
 def _change(fill: Fill) -> Decimal:
     return -fill.qty if fill.order.close else fill.qty
+
+
+def _with(leg: Leg, fills: Sequence[Fill]) -> Leg:
+    if not fills:
+        return leg
+    qty = max(leg.qty + sum(map(_change, fills), ZERO), ZERO)
+    return replace(leg, qty=qty, entry_price=leg.entry_price or fills[-1].order.avg_price)
 
 
 def _was_near_liquidation(line: _LegLedger, is_long: bool) -> bool:

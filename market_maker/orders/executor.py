@@ -157,6 +157,7 @@ class Executor:
         (see `sweep.run()`).
         """
         begun = self._clock.monotonic()
+        listed: tuple[str, ...] = ()
         while True:
             tried = self._clock.monotonic()
             try:
@@ -164,14 +165,16 @@ class Executor:
             except Fatal as error:
                 self._record_event("liquidation" if isinstance(error, Liquidated) else "auth")
                 problem, seconds = str(error), 0.0
-            except (RequestError, OrdersLeft) as error:
+            except RequestError as error:
                 problem = str(error)
+            except OrdersLeft as error:
+                problem, listed = str(error), error.orders
             if not problem:
                 return
             took = min(self._clock.monotonic() - tried, ANSWER_SECONDS)
             if self._control.is_hurried or self._clock.monotonic() + took >= begun + seconds:
-                left = tuple(order.full for order in self._tracker.live())
-                raise OrdersLeft(f"own orders may be left: {problem}", left)
+                left = dict.fromkeys((*(order.full for order in self._tracker.live()), *listed))
+                raise OrdersLeft(f"own orders may be left: {problem}", tuple(left))
             self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Own orders: tracked, reconciled with the venue, and acted on."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 SLOW_SECONDS = 2.0
 """A failed read of own orders that took longer stalls the tick."""
+LONG_SECONDS = 0.5
+"""A list that took longer is not read anew by a tick that follows at once."""
 
 __all__ = ["ACCEPTED", "EarlierRuns", "Orders"]
 
@@ -54,8 +57,10 @@ class Orders:
         self._on_through = on_through
         self._asked_epoch, self._asked_id = feed.epoch, ""
         """The connection for which others' orders were asked for, and the highest id on it."""
-        self.is_stalled = False
-        """Whether a read has taken so long that this tick places nothing: the next one does."""
+        self.was_slow = False
+        """Whether the latest `refresh()` has taken long over the venue's list of orders."""
+        self._listed_at = -math.inf
+        """When the latest list came that has taken long."""
         self._is_spot = not gte.account.is_contract
         self.tracker = OrderTracker(gte.account.prefix)
         self.tracker.known_runs.add(gte.run)
@@ -96,16 +101,19 @@ class Orders:
         Repeats cancels that are not confirmed. Raises Fatal when the venue rejects the key or
         liquidates the position.
         """
-        self.is_stalled = False
+        self.was_slow = False
         if isinstance(self.executor, DryExecutor):
             for fill in self.executor.fill_virtually():
                 self._on_through(fill)
             return True
         begun = self._clock.monotonic()
-        known = self.reconciler.reconcile_if_needed(always=self._is_spot)
+        is_listed = begun - self._listed_at < LONG_SECONDS  # by the tick that this one follows
+        known = self.reconciler.reconcile_if_needed(always=self._is_spot and not is_listed)
         took = self._clock.monotonic() - begun
-        self.is_stalled = took > SLOW_SECONDS and self.reconciler.orders_stale_for() > 0
-        if self.is_stalled:
+        self.was_slow = took > SLOW_SECONDS and self.reconciler.orders_stale_for() > 0
+        if took > LONG_SECONDS:
+            self._listed_at = self._clock.monotonic()
+        if self.was_slow:
             return known
         if known and not self._is_spot:
             self._ask_for_others()

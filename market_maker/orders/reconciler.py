@@ -96,10 +96,9 @@ class Reconciler:
     def reconcile_if_needed(self, *, always: bool = False) -> bool:
         """Process the updates of the feed, and reconcile over REST where they are not enough.
 
-        It reconciles on a new connection, for an order of unknown outcome, for a lasting mismatch
-        with the feed, and every RECONCILE_EVERY seconds. Returns whether the state of all orders is
-        known; after a failed read it is not, and `orders_stale_for()` returns for how long. Raises
-        Fatal when the venue rejects the key or liquidates the position.
+        That is on a new connection, for an order of unknown outcome, for a lasting mismatch with
+        the feed, and every RECONCILE_EVERY seconds. Returns False only while a new connection is
+        not reconciled; `orders_stale_for()` tells of failed reads. Raises Fatal.
         """
         self.take_news()
         self._record_mismatches()
@@ -263,13 +262,14 @@ class Reconciler:
         return any(order.state is OrderState.CANCELLING for order in self._tracker.live())
 
     def _record_mismatches(self) -> None:
-        """Update `_mismatch_since` from the open orders of the feed."""
+        """Update `_mismatch_since` from the open orders of the feed, which shows none of a pair."""
+        is_shown = "order" in self._feed.needed
         shown = {order.order_id for order in self._feed.open_orders()}
         now = self._clock.monotonic()
         mismatched = {
             order.client_oid
             for order in self._tracker.live()
-            if order.state is not OrderState.OPEN or order.order_id not in shown
+            if order.state is not OrderState.OPEN or (is_shown and order.order_id not in shown)
         }
         self._mismatch_since = {oid: self._mismatch_since.get(oid, now) for oid in mismatched}
 

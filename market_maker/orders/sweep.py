@@ -136,6 +136,8 @@ class Sweep:
         """Whether the last query found no connection: the next one comes before another cancel."""
         self._fewest = math.inf
         self._ambiguous: tuple[OpenOrder, ...] = ()
+        self.nameless = 0
+        """How many open orders of the latest list have no client_oid."""
         self.progress_at = -math.inf
         """When the number of orders left last reached a new low or zero, in steady seconds."""
 
@@ -195,6 +197,7 @@ class Sweep:
 
     def _process(self, found: Sequence[OpenOrder], now: Callable[[], float]) -> None:
         ours, self._ambiguous = claimed(found, self._notes)
+        self.nameless = sum(not order.client_oid for order in found)
         ours |= self._known_ids
         self._orders = [o for o in found if o.order_id in ours or self._is_ours(o)]
         self._orders.sort(key=lambda order: self._urgency.get(order.order_id, len(self._urgency)))
@@ -287,12 +290,11 @@ def prove_none_left(
             heartbeat=heartbeat,
         )
         run(sweep, clock, seconds)
-        nameless = sum(not order.client_oid for order in client.query_orders())
     except (RequestError, OrdersLeft) as error:
         listed = getattr(error, "orders", ())
         raise OrdersLeft(f"own orders may be left: {error}", listed) from None
     account = client.account
     logger.info("Cancelled %d orders.", sweep.cancelled)
     logger.info("No order with prefix %s is left in %s.", account.prefix, account.symbol)
-    if nameless:
-        logger.warning("%d open orders have no client_oid; owner unknown.", nameless)
+    if sweep.nameless:
+        logger.warning("%d open orders have no client_oid; owner unknown.", sweep.nameless)

@@ -98,7 +98,9 @@ MEANINGS = {
     ),
     "STRATEGY_SETTINGS": "你的策略读取而没有声明的设置的名称：这些行也可以写在这里。",
     "JOURNAL_DAYS": "运行记录保留的天数；成交、收支和余额始终保留。0 表示全部保留。",
-    "JOURNAL_MB": "单份运行记录的大小（MB），超过时删除最旧的行；成交、收支和余额始终保留。0 表示不限。",
+    "JOURNAL_MB": (
+        "单份运行记录的大小（MB），超过时删除最旧的行；成交、收支和余额始终保留。\n0 表示不限。"
+    ),
     "NOTIFY_URL": (
         "停机、长时间暂停、可能留下挂单、机器人死亡以及每天的结果通知到哪里：\n"
         "https://HOST/PATH（webhook）、ntfy+https://HOST/TOPIC 或 telegram://TOKEN/CHAT。\n"

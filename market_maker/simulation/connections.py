@@ -14,6 +14,7 @@ from market_maker.paper.api.encoding import LevelValue
 from market_maker.paper.api.session import Session
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.simulation.network import NO_ADDRESS, NO_CONNECTION, Adapter, Network
+from market_maker.simulation.tasks import TaskPool
 from market_maker.wire.tls import Connections
 from market_maker.ws.book import Levels
 from market_maker.ws.ws_thread import GTEWebsocket
@@ -179,8 +180,9 @@ class SimulatedConnections(Connections):
     def adapter(self) -> BaseAdapter:
         return Adapter(self._network)
 
-    def pool(self) -> Pool:  # type: ignore[override]
-        return Pool()
+    def pool(self) -> Pool | TaskPool:  # type: ignore[override]
+        network = self._network
+        return TaskPool(network.timeline) if network.is_side_by_side else Pool()
 
     def open_feed(self, url: str, seconds: float) -> Any:  # noqa: ARG002
         return Socket(self._network), Line()

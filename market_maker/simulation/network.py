@@ -54,6 +54,8 @@ class Network:
         """Seconds that frames pile up on top of the latency."""
         self.senders: list[Callable[[RawRequest], None]] = []
         """Are told of each request when it leaves the bot."""
+        self.is_side_by_side = False
+        """Whether requests leave side by side, as live, or each once the one before is answered."""
         self.is_direct = False
         """Whether changes of the book reach the bot as values, without frames: faster, and the same
         as long as no fault spoils frames."""
@@ -127,7 +129,7 @@ class Rest(BaseAdapter):
             watch(asked)
         self._connect(str(request.url), connect_seconds)
         journey = network.journey(asked.path)
-        timeline.sleep(next(journey))
+        timeline.travel(next(journey))
         for watch in network.watchers:
             watch(asked)
         fault = network.venue.strike(asked.path, timeline.true_ms())

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Condition
+from typing import TYPE_CHECKING
 
 from market_maker.clock import Clock
 
+if TYPE_CHECKING:
+    from market_maker.simulation.tasks import Task
+
 START_MS = 1_577_836_805_000
 MICRO = 1_000_000
+LONGEST_WAIT = 3600
+"""Seconds after which what is waited for cannot come any more."""
 
 Act = Callable[[], None]
 
@@ -36,6 +42,10 @@ class Timeline(Clock):
         self._frozen_until = 0
         self.killed = False
         """Whether the bot's process is dead; whatever it waits for ends it."""
+        self.tasks: set[Task] = set()
+        """What the bot does side by side; each waits until it is resumed."""
+        self.task: Task | None = None
+        """The one that runs now."""
 
     # --- for the world --------------------------------------------------------------------------
 
@@ -59,6 +69,12 @@ class Timeline(Clock):
             act()
 
         self.after(seconds, again)
+
+    def kill(self) -> None:
+        """Let the bot's process be dead."""
+        self.killed = True
+        for task in self.tasks:
+            task.die()
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass while no bot runs."""
@@ -84,6 +100,29 @@ class Timeline(Clock):
     def thawed_at(self) -> float:
         """Return until when the bot's process has stood or will stand still, in steady seconds."""
         return (self._frozen_until - self._asleep) / MICRO
+
+    def is_frozen(self) -> bool:
+        """Return whether the bot's process stands still."""
+        return self._frozen_until > self._now
+
+    def at_thaw(self, act: Act) -> None:
+        """Let something happen once the bot's process goes on."""
+        self.at(self._frozen_until, act)
+
+    def travel(self, seconds: float) -> None:
+        """Let a message of the bot travel: on its way it does not need the bot any more."""
+        if self.task:
+            self.task.sleep_until(self._now + math.ceil(seconds * MICRO), is_sent=True)
+        else:
+            self.sleep(seconds)
+
+    def wait_until(self, is_done: Callable[[], bool]) -> None:
+        """Let time pass until something is done. Raises RuntimeError when it never is."""
+        end = self._now + LONGEST_WAIT * MICRO
+        while not is_done():
+            if self._now >= end:
+                raise RuntimeError(f"not done within {LONGEST_WAIT} s")
+            self._advance(1.0, is_done)
 
     def step_wall_clock(self, ms: int) -> None:
         """Set the bot's wall clock forward or back."""
@@ -125,6 +164,9 @@ class Timeline(Clock):
 
     def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
         end = self._now + max(math.ceil(seconds * MICRO), 0)
+        if self.task:
+            self.task.sleep_until(end)
+            return
         while self._frozen_until > self._now or not enough():
             until = max(end, self._frozen_until)
             if self.killed:

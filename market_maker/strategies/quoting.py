@@ -118,7 +118,7 @@ class Quoting(OrderManager):
 
     def _state(self, ticker: dict[str, float]) -> State:
         seen = self.exchange.snapshot()
-        instrument, net = seen.instrument, float(seen.position.net)
+        instrument, net = seen.instrument, float(seen.held.net)
         lowest, highest = settings.MIN_POSITION, settings.MAX_POSITION
         sizes = [settings.ORDER_START_SIZE]
         if settings.RANDOM_ORDER_SIZE:

@@ -43,13 +43,13 @@ class Exchange:
         control: Control | None = None,
         runtime: Runtime | None = None,
     ) -> None:
-        self._runtime = runtime or Runtime()
+        given = self._runtime = runtime or Runtime()
         self.is_closed = False
         """Whether all connections are closed."""
-        self._clock = self._runtime.clock
+        self._clock = given.clock
         self._control = control = control or Control()
         account = settings.account(with_key=not dry_run)
-        self.client = self._runtime.client(
+        self.client = given.client(
             account,
             read_only=dry_run,
             wake=control.wake,
@@ -70,28 +70,24 @@ class Exchange:
         self.money = Money()
         self.virtual = VirtualLedger(Money()), VirtualLedger(Money())
         """What a dry run would have traded, by touch and by through."""
-        given = self._runtime
         self.records = Records(given.journal, given.kind, self.client, self.orders, self._clock)
         self.quote_time = QuoteTime(self._clock)
         self._slow_at = 0.0
         """From when on a tick has no time for another read, in steady seconds."""
+        self.is_stalled = False
+        """Whether reads took so long that this tick places nothing: the next one does."""
+        self.has_reads_left = False
+        """Whether a slow read has left no time for others: the next tick follows at once."""
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
         """Called with the money of this run when that has changed; `guard.session` sets it."""
         self.on_filled: Callable[[Fill], None] = lambda _: None
         """Called with each fill once it is booked; the bot sets it."""
-        self.monitor = Monitor(
-            self.client,
-            self.feed,
-            self.orders,
-            self.money,
-            control,
-            self._clock,
-        )
+        parts = self.client, self.feed, self.orders, self.money
+        self.monitor = Monitor(*parts, control, self._clock)
         self.prices = PriceWatch(self.client, self.feed, self._clock)
-        parts = self.client, self.feed, self.orders, self.money, self.monitor.account
-        self.audit = Audit(*parts, self.records, self._clock)
+        self.audit = Audit(*parts, self.monitor.account, self.records, self._clock)
         self.audit.on_change = lambda: self.on_trade(self.money.as_text())
         self.view = View(
             *(self.feed, self.orders, self.money, self.virtual),
@@ -144,15 +140,17 @@ class Exchange:
         rates = Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE))
         for money in (self.money, *(ledger.money for ledger in self.virtual)):
             money.fees.rates = rates
-        self._slow_at = self._clock.monotonic() + SLOW_SECONDS
+        reads = [self._read_account, self.prices.poll, self.monitor.audit_book]
+        if self.has_reads_left:  # those that were last go first now
+            reads.reverse()
+        self._slow_at, self.has_reads_left = self._clock.monotonic() + SLOW_SECONDS, False
         has_time = self._has_time
         try:
             known = self.orders.refresh()
             had_time = has_time()
-            if not self.dry_run and had_time:
-                self.monitor.account.poll(self.orders.live())
-            if has_time():
-                self.prices.poll()
+            for read in reads:
+                if has_time():
+                    read()
         except Fatal as error:
             logger.error("%s", error)
             self.monitor.record_fatal(error)
@@ -169,14 +167,20 @@ class Exchange:
             orders_known=known and is_current,
             has_time=has_time,
         )
-        self.orders.is_stalled |= had_time and not has_time()  # another read was slow
+        is_slow = self.orders.was_slow or (had_time and not has_time())
+        self.is_stalled = is_slow and not self.is_stalled
         if snapshot and not self.dry_run:
             self.audit.look(snapshot)
         return found
 
+    def _read_account(self) -> None:
+        if not self.dry_run:
+            self.monitor.account.poll(self.orders.live())
+
     def _has_time(self) -> bool:
-        """Return whether this tick has time for another read."""
-        return self._clock.monotonic() < self._slow_at
+        """Return whether this tick has time for another read; else the next one has."""
+        self.has_reads_left |= self._clock.monotonic() >= self._slow_at
+        return not self.has_reads_left
 
     def finish_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal, and read what can wait. Never raises."""
@@ -240,10 +244,6 @@ class Exchange:
         except RequestError as error:
             logger.warning("Could not read the venue's time: %s", error)
         self.feed.reconnect(reason)
-
-    def has_gone_stale(self, before: bool) -> bool:
-        """Return whether the feed is stale or disconnected now; `before`: whether it was sound."""
-        return before and (self.feed.silent_for() > SILENT_AFTER or not self.is_open())
 
     def unconfirmed_for(self) -> float:
         """Return the seconds since the last frame of the feed, or the confirmation of its book.

@@ -111,7 +111,7 @@ class ExchangeInterface(Exchange):
         self.check_symbol(symbol)
         seen = self.snapshot()
         leverage = self.monitor.account.leverage()
-        return bitmex_names.position_of(seen.position, seen.instrument, seen.orders, leverage)
+        return bitmex_names.position_of(seen.held, seen.instrument, seen.orders, leverage)
 
     def get_delta(self, symbol: str | None = None) -> float:
         """Return long - short, in contracts or the base currency of a pair."""
@@ -128,12 +128,12 @@ class ExchangeInterface(Exchange):
     def get_portfolio(self) -> dict[str, Row]:
         """Return the position by symbol; see `bitmex_names.portfolio_of()`."""
         seen = self.snapshot()
-        return bitmex_names.portfolio_of(seen.instrument, seen.position)
+        return bitmex_names.portfolio_of(seen.instrument, seen.held)
 
     def calc_delta(self) -> Row:
         """Return the delta of the position; see `bitmex_names.delta_of()`."""
         seen = self.snapshot()
-        return bitmex_names.delta_of(seen.instrument, seen.position)
+        return bitmex_names.delta_of(seen.instrument, seen.held)
 
     def get_margin(self) -> Row:
         """Return the account; see `bitmex_names.margin_of()`.

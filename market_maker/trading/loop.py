@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from market_maker.clock import SLEPT_SECONDS, Clock
+from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.errors import Fatal, InvalidOrder, OrdersLeft, RequestError
 from market_maker.orders import sweep
@@ -14,6 +14,7 @@ from market_maker.trading.exchange import Exchange
 from market_maker.trading.hooks import Hooks, run_tick
 from market_maker.trading.pull import Puller
 from market_maker.trading.state_log import HALTED_LINE, StateLog
+from market_maker.trading.wait import Wait
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +24,6 @@ SLOW_SECONDS = 5.0
 """A strategy that takes longer than this is reported."""
 FAILING_SECONDS = 60.0
 """A bot whose every tick fails for so long is halted: its strategy is broken."""
-CHECK_FILES_EVERY = 1.0
-"""Seconds between two checks of the watched files."""
-SETTLE_SECONDS = 1.0
-"""Seconds to the next tick while an outcome is unknown or quoting is not allowed."""
 
 
 class Loop:
@@ -63,12 +60,11 @@ class Loop:
         """Whether a tick is under way: its trading state is determined already."""
         self.puller = Puller(exchange, control, clock)
         self._state_log = StateLog(clock)
+        self._wait = Wait(bot, exchange, control, clock)
+        self._has_ticked = False  # whether the bot's tick() has run ours
         self._failing_since: float | None = None  # since when each tick has failed
         self._halt_logged = False
-        self._was_open = False
         self._heartbeat_at = clock.monotonic()
-        self._check_due = clock.monotonic() + CHECK_FILES_EVERY
-        self._wall_ahead = clock.ahead()
         exchange.orders.set_heartbeat(self.heartbeat)
 
     def run(self, loops: int | None = None) -> None:
@@ -102,22 +98,19 @@ class Loop:
             self.leave()
 
     def _tick_safely(self) -> None:
-        """Run a tick of the bot; what an overridden `tick()` raises costs that tick."""
-        begun = self._clock.monotonic()
+        """Run a tick of the bot; what an overridden `tick()` leaves out is done all the same."""
+        begun, failing = self._clock.monotonic(), self._failing_since
+        self._has_ticked = False
         try:
             run_tick(self._bot)
         except Exception:
             logger.exception("Strategy failed, tick skipped.")
-            self.heartbeat()
-            self.puller.pull_if_due(begun, self.quote_ttl())
-
-    def _has_file_changed(self) -> bool:
-        """Let the bot look at its files; what an overridden hook raises costs that look."""
-        try:
-            return self._bot.check_file_change()
-        except Exception:
-            logger.exception("check_file_change() failed.")
-            return False
+            if not self._has_ticked:
+                self._tick(asks=False)
+            self._record_failure(begun, failing)
+        else:
+            if not self._has_ticked:
+                self._tick(asks=True)
 
     def tick(self) -> None:
         """Run one tick: refresh, report, place orders; pull them if they stay unconfirmed too long.
@@ -125,7 +118,11 @@ class Loop:
         Whatever goes wrong costs this tick only. A fatal answer of the venue is recorded and may
         halt the bot; so do errors of overridden methods at every tick for FAILING_SECONDS.
         """
-        begun = self._clock.monotonic()
+        self._tick(asks=True)
+
+    def _tick(self, *, asks: bool) -> None:
+        """Run a tick; `asks`: let the strategy place orders."""
+        begun, self._has_ticked = self._clock.monotonic(), True
         failing, self._failing_since = self._failing_since, None
         self.heartbeat()
         if self.puller.is_left_over:
@@ -139,8 +136,8 @@ class Loop:
             self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote() or self._exchange.view.is_known:
                 self._bot.print_status()
-            is_stalled = self._exchange.orders.is_stalled
-            confirmed = self.may_quote() and (is_stalled or self._place_orders())
+            may_place = asks and self.may_quote() and not self._exchange.is_stalled
+            confirmed = may_place and self._place_orders()
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.record_fatal(error)
@@ -163,7 +160,7 @@ class Loop:
         self._exchange.finish_tick(self.health)
 
     def assess(self) -> None:
-        """Determine the trading state, in each tick before any hook: none can leave it out.
+        """Determine the trading state, in each tick before other hooks: none can leave it out.
 
         Raises Temporary while orders on an old tick grid are not cancelled.
         """
@@ -217,33 +214,12 @@ class Loop:
             self._exchange.close(proven=self.left_clean)
 
     def wait(self) -> None:
-        """Wait for the next tick: LOOP_INTERVAL, or less after an event."""
-        exchange, clock, control = self._exchange, self._clock, self._control
-        self._was_open = exchange.is_open()
-        interval = settings.LOOP_INTERVAL
-        is_unsettled = exchange.orders.is_unsettled() or exchange.monitor.has_mismatch()
-        if is_unsettled or not self.may_quote():
-            interval = min(interval, SETTLE_SECONDS)
-        if exchange.orders.take_cut_short() or self.puller.is_left_over:
-            interval = 0.0  # the rest of the plan is planned again at once
-        due = planned = clock.monotonic() + interval
-        while not (control.is_stopping or due <= (now := clock.monotonic()) < self._check_due):
-            until = max(now, min(due, self._check_due))  # after a long tick the check is overdue
-            reasons = clock.wait(control.wake, until - now)
-            self.heartbeat()
-            before, self._wall_ahead = self._wall_ahead, clock.ahead()
-            if self._has_stood_still(until, self._wall_ahead - before):
-                return
-            if clock.monotonic() >= self._check_due:
-                self._check_due = clock.monotonic() + CHECK_FILES_EVERY
-                has_changed = self._has_file_changed() or exchange.is_open() != self._was_open
-                if has_changed or exchange.has_gone_stale(self.may_quote()):
-                    return
-            if reasons and self._is_worth_a_tick():
-                return
-            if reasons:  # unexplained: somebody has traded, or a row is late
-                is_explained = exchange.is_position_explained()
-                due = planned if is_explained else min(due, clock.monotonic() + SETTLE_SECONDS)
+        """Wait for the next tick; see `Wait.until_due()`."""
+        self._wait.until_due(
+            may_quote=self.may_quote(),
+            at_once=self.puller.is_left_over or self._exchange.has_reads_left,
+            is_halted=self._halt_logged,
+        )
 
     def heartbeat(self) -> None:
         """Send a heartbeat to the guard, and learn whether there is one."""
@@ -276,25 +252,3 @@ class Loop:
         self._failing_since = now if failing_since is None else failing_since
         if now - self._failing_since >= FAILING_SECONDS:
             self._exchange.monitor.note("strategy")
-
-    def _has_stood_still(self, until: float, stepped: float) -> bool:
-        """Return whether process or machine stood still, or the clock was set; resync if so.
-
-        `until` is when the wait should have ended. `stepped` is by how many seconds the wall clock
-        advanced more than the steady clock, which stops while the machine is suspended.
-        """
-        slept = max(self._clock.monotonic() - until, stepped)
-        if max(slept, -stepped) <= SLEPT_SECONDS:
-            return False
-        if slept > SLEPT_SECONDS:
-            logger.warning("Process or machine stood still for %.0f s: resyncing.", slept)
-        else:
-            logger.warning("This machine's clock was set back by %.0f s: resyncing.", -stepped)
-        self._exchange.resync("process stood still or clock was set")
-        return True
-
-    def _is_worth_a_tick(self) -> bool:
-        """Return whether the updates that arrived call for a tick before LOOP_INTERVAL."""
-        moved = self._exchange.orders.take_news() and settings.WAKE_ON_FILL
-        is_new_halt = self._control.is_halted and not self._halt_logged
-        return bool(moved or is_new_halt or self._exchange.is_open() != self._was_open)

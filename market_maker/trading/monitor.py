@@ -108,12 +108,14 @@ class Monitor:
             self._note_all(self.account.check(snapshot, money, max_loss, now), now)
             self._check_price(snapshot.ticker, now)
             if has_time():
-                self._book.audit(now)
-            if has_time():
                 self.account.check_setting(snapshot.instrument, now)
         self._count_orders(now)
         tripped = [*self._breakers.tripped(now), *self.account.states(needs_value=needs_value)]
         return safety.assess(self._facts(snapshot, position_limit, orders_known, now, tripped))
+
+    def audit_book(self) -> None:
+        """Compare the order book with REST when due."""
+        self._book.audit(self._clock.monotonic())
 
     def _facts(
         self,

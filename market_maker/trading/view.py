@@ -91,6 +91,7 @@ class View:
         instrument, ticker, position = self._feed.view(self._orders.own_quantity())
         if instrument is None:
             raise Temporary("no data yet for instrument")
+        with_fills: Position | None = None
         self._instrument = instrument = self._prices.completed(instrument)
         ticker = replace(ticker, last=instrument.last_price)
         if not instrument.is_contract:
@@ -100,6 +101,7 @@ class View:
             position, exposure = views[0], Exposure.of(*map(_legs, views))
         elif instrument.is_contract:
             exposure = self._money.position.exposure(position)
+            with_fills = self._money.position.with_fills(position)
         else:
             position = _spot_position(self._money)
             exposure = Exposure.of(_legs(position))
@@ -109,6 +111,7 @@ class View:
             orders=orders,
             position=position,
             exposure=exposure,
+            with_fills=with_fills,
             margin=self.margin(),
             funds={} if self._orders.is_dry else self._account.funds,
         )

@@ -89,6 +89,8 @@ class Requests:
         """Look at a request in the moment at which the bot lets it go."""
         bot = self._world.bot
         name = self._named(endpoint_name(asked.path))
+        if "api-signature" in asked.headers:
+            self._check_known_time(name, int(asked.headers["api-expires"]))
         if bot is None or name != CREATE:
             return
         state = bot.health.state
@@ -146,16 +148,22 @@ class Requests:
         """Check that a request is signed by the venue's clock, as far as the bot can know it (I23).
 
         A create that is signed ahead may arrive after the bot has taken it for lost: it is judged
-        by the venue's clock itself where that has been right for a while, and always by what the
-        latest answer that came shows, which the bot must heed at once. A query or a cancel does no
-        harm however late it comes: it is judged by the latest answers, whose median the bot takes.
-        After a step back none may have come yet, as when the venue was away meanwhile.
+        by the venue's clock itself where that has been right for a while.
         """
         if self._world.timeline.has_frozen_since(expires - EXPIRES_AFTER_MS):
             return  # what is late is refused
         left = expires - now
         if name == CREATE and self._soak.clock_is_right() and not 0 < left <= VALID_MS:
             self._breach("I23", f"{name} expires in {left} ms")
+
+    def _check_known_time(self, name: str, expires: int) -> None:
+        """Check how a request that leaves is signed by what has been shown until then (I23).
+
+        A create must heed what the latest answer shows. A query or a cancel does no harm however
+        late it comes: it is judged by the latest answers, whose median the bot takes. After a step
+        back none may have come yet, as when the venue was away meanwhile.
+        """
+        left = expires - self._world.timeline.true_ms()
         if not self._shown:
             return
         by_latest = left - self._shown[-1][1]

@@ -52,6 +52,8 @@ class Shape:
     most_pairs: int
     """Pairs of the largest ladder that a reload may ask for."""
     is_wide: bool = False
+    is_side_by_side: bool = False
+    """Whether requests of a tick leave side by side, as live, and not one after the other."""
     purse: dict[str, Decimal] = field(default_factory=dict)
     """What the account holds of a coin for trading, where that is less than usual."""
 
@@ -177,6 +179,7 @@ def _widen(shape: Shape, chance: random.Random) -> None:
             usual = Decimal(DEPOSITS[shape.wallet][coin])
             least = each * Decimal(str(chance.choice((0.05, 0.4, 1.5, 4.0, 20.0))))
             shape.purse[coin] = min(least.quantize(Decimal("1e-8")), usual)
+    shape.is_side_by_side = chance.random() < 0.7
 
 
 def _base(key: Key) -> str:

@@ -137,6 +137,7 @@ class Soak:
         self.limit = self.shape.given["MAX_POSITION"]
         key = self.shape.key
         self.world = World(seed=seed, key=key, quirks=self.shape.quirks, still=False)
+        self.world.network.is_side_by_side = self.shape.is_side_by_side
         self.in_force = InForce(self.world.settings | self.shape.given, self._true_ms)
         self._fill_purse()
         self.walk = Walk(self.world, random.Random(f"walk {seed}"), refills=self.shape.is_wide)

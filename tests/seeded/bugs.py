@@ -210,8 +210,8 @@ BUGS = (
     Bug(
         "a fill read after the latest position row is not counted",
         "money/position.py",
-        "            if fill.arrival >= (shown.long if fill.is_long else shown.short).arrival:\n",
-        "            if fill.arrival > (shown.long if fill.is_long else shown.short).arrival:\n",
+        "if f.is_long is is_long and f.arrival >= at]",
+        "if f.is_long is is_long and f.arrival > at]",
     ),
     Bug(
         "the position base is reset at the first proposal",
@@ -292,7 +292,7 @@ BUGS = (
     # --- trading --------------------------------------------------------------------------------
     Bug(
         "no resync after a standstill",
-        "trading/loop.py",
+        "trading/wait.py",
         '        self._exchange.resync("process stood still or clock was set")\n',
         "",
     ),

@@ -888,6 +888,34 @@ def test_the_way_out_is_not_the_strategy_s_to_replace(strategy: Make, log: Log) 
     assert "confirmed by order query" in log.text
 
 
+@pytest.mark.parametrize("read", ["get_delta()", 'get_position()["currentQty"]', "running_qty"])
+def test_a_strategy_never_sees_an_order_gone_without_its_fill(strategy: Make, read: str) -> None:
+    who = "self" if read == "running_qty" else "self.exchange"
+    world = strategy(
+        f"""
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            seen = ()
+            def place_orders(self):
+                orders = self.exchange.get_orders()
+                lacks = 300 - {who}.{read}
+                self.seen = *self.seen, (sum(o["cumQty"] for o in orders), lacks)
+                buys = [{{"side": "Buy", "orderQty": lacks, "price": 8490.5}}] if lacks > 0 else []
+                self.converge_orders(buys, [])
+        """,
+        MAX_POSITION=5000,
+        LOOP_INTERVAL=1,
+    )
+    world.run(3)
+    world.fault("frame_late", match="position", value="2500")
+    world.fault("frame_late", match="position", value="2500")
+    for _ in range(3):
+        world.take("sell", "8490.5", 300)
+        world.run(0.4)
+    assert world.position() == (300, 0), "a hedger that saw its order gone bought again"
+
+
 def test_the_leverage_of_another_symbol_is_not_set_on_ours(strategy: Make) -> None:
     world = strategy(ORDER)
     bot: Any = world.bot

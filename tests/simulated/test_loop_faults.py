@@ -23,6 +23,7 @@ from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
 from market_maker.orders.startup import EarlierRuns, runs_at_work
 from market_maker.paper.exchange.engine import Side as Bid
+from market_maker.paper.exchange.instrument import SPOT, Key
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
@@ -44,6 +45,8 @@ GOLDEN = [
     *("BUY 100 @ 8448", "BUY 273 @ 8406", "BUY 446 @ 8364"),
 ]
 Make = Callable[..., World]
+
+PAIR = Key(SPOT, "USDT", "BTC/USDT")
 
 
 @pytest.fixture
@@ -476,6 +479,84 @@ def test_wake_on_fill_decides_whether_a_fill_is_answered_before_the_interval(
         )
     world.run(40)
     assert new == [wakes, True]
+
+
+class Returning(OrderManager):
+    def tick(self) -> None:
+        """Do something else."""
+
+
+class Helping(OrderManager):
+    def tick(self, price: float) -> float:  # type: ignore[override]
+        return price
+
+
+class FailingFirst(OrderManager):
+    def tick(self) -> None:
+        raise KeyError("mine")
+
+
+class FailingLast(OrderManager):
+    def tick(self) -> None:
+        super().tick()
+        raise KeyError("mine")
+
+
+@pytest.mark.parametrize(
+    ("kind", "orders"), [(Returning, 6), (Helping, 0), (FailingFirst, 0), (FailingLast, 6)]
+)
+def test_what_guards_the_orders_hangs_on_no_tick_of_the_strategy_s(
+    world: World, kind: type[OrderManager], orders: int
+) -> None:
+    bot, seen = world.start(kind), []
+
+    def look() -> None:
+        seen.append((len(world.orders()), bot.health.state))
+
+    world.timeline.after(30, look)
+    if kind is Returning:
+        world.timeline.after(31, lambda: world.fault("mute", for_ms=40_000))
+        world.timeline.after(60, look)
+        world.timeline.after(80, lambda: bot.halt("kill switch"))
+    world.timeline.after(120, look)
+    world.timeline.after(121, lambda: bot.stop("end"))
+    bot.run_loop()
+    assert seen[0] == (orders, TradingState.ACTIVE)
+    assert seen[-1] == (0, TradingState.HALTED)
+    if kind is Returning:
+        assert seen[1] == (0, TradingState.PAUSED)
+    else:
+        assert bot.control.halt_reason.startswith("strategy")
+
+
+@pytest.mark.parametrize("key", [BTC_USD, PAIR], ids=["contracts", "spot"])
+@pytest.mark.parametrize(
+    ("match", "took", "interval"),
+    [("instrument", "900", 25), ("instrument", "1300", 25), ("", "1300", 5)],
+)
+def test_a_tick_whose_reads_are_slow_is_followed_at_once_by_one_that_asks_the_strategy(
+    make: Make, key: Key, match: str, took: str, interval: int
+) -> None:
+    sizes = {"ORDER_START_SIZE": 0.1, "ORDER_STEP_SIZE": 0, "MIN_POSITION": -5, "MAX_POSITION": 5}
+    given = {"LOOP_INTERVAL": interval} | (sizes if key is PAIR else {})
+    world = make(key=key, still=key is BTC_USD, **given)
+    for side, price in (("buy", "8490"), ("sell", "8497.5")) if key is PAIR else ():
+        world.put(side, price, 10_000)
+    asked: list[float] = []
+
+    def place(bot: Naughty) -> None:
+        asked.append(world.timeline.monotonic())
+        OrderManager.place_orders(bot)
+
+    bot = world.start(Naughty)
+    assert isinstance(bot, Naughty)
+    bot.act = place
+    world.run(40)
+    world.fault("late", match=match, value=took)
+    world.run(300)
+    assert max(later - before for before, later in pairwise(asked)) <= interval + 6
+    assert bot.health.state is TradingState.ACTIVE
+    assert len(world.orders()) == 6
 
 
 def test_a_slow_strategy_is_said_so_and_quotes_on(

@@ -149,3 +149,17 @@ def test_an_order_of_ours_that_nobody_knows_of_is_found_by_the_last_list(how: st
             bot.halt("kill switch")
             bot.tick()
         assert world.orders() == []
+
+
+def test_an_order_that_only_the_list_shows_is_among_those_left() -> None:
+    world = World()
+    with world.installed():
+        bot = world.start(Idle)
+        world.run(2)
+        world.fault("mute", match="order", for_ms=60_000)
+        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.client.run, 999)
+        order_id = world.foreign_order("buy", "8000", 1, client_oid=oid)
+        world.fault("status", match="pc/order/cancel", value="503", for_ms=120_000)
+        with pytest.raises(OrdersLeft) as left:
+            bot.exit()
+        assert [text.rpartition(" ")[2] for text in left.value.orders] == [str(order_id)]

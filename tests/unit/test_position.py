@@ -257,6 +257,38 @@ def test_each_leg_has_its_own_fills_and_its_own_frame() -> None:
     assert views(ledger.exposure(shown)) == ((80, 80), (30, 40), (40, 50))
 
 
+@pytest.mark.parametrize(
+    ("base", "shown", "booked", "held"),
+    [
+        (legs(300), legs(300, arrival=2), [fill(BUY, 50, arrival=3)], (350, 0)),
+        (legs(300), legs(300, arrival=2), [fill(SELL, 50, close=True, arrival=3)], (250, 0)),
+        (
+            legs(0),
+            legs(0, arrival=2),
+            [fill(SELL, 7, arrival=2), fill(SELL, 5, arrival=3)],
+            (0, 12),
+        ),
+        (legs(300), legs(350, arrival=2), [fill(BUY, 50, arrival=3)], (350, 0)),
+        (legs(300), legs(350, arrival=4), [fill(BUY, 50, arrival=3)], (350, 0)),
+        (legs(300), legs(200, arrival=2), [fill(BUY, 50, arrival=3)], (250, 0)),
+        (legs(300), legs(200, arrival=4), [], (200, 0)),
+        (legs(10), legs(4, arrival=2), [fill(SELL, 10, close=True, arrival=3)], (0, 0)),
+    ],
+    ids=[
+        *("a fill before its row", "a close before its row", "two fills before their row"),
+        *("a row before its fill", "a row after its fill"),
+        *("a fill amid a trade by hand", "a trade by hand", "never below flat"),
+    ],
+)
+def test_the_position_with_fills_has_each_of_them_once_whichever_came_first(
+    base: Position, shown: Position, booked: list[Fill], held: tuple[int, int]
+) -> None:
+    ledger = ledger_of(base, *booked)
+    found = ledger.with_fills(shown) or shown
+    assert (found.long.qty, found.short.qty) == held
+    assert (ledger.with_fills(shown) is None) == ((shown.long.qty, shown.short.qty) == held)
+
+
 def test_what_our_fills_make_of_the_position_counts_whatever_is_shown() -> None:
     ledger = ledger_of(legs(70), fill(BUY, 10, arrival=2))
     assert views(ledger.exposure(legs(20, arrival=9))) == ((20, 80), (0, 0), (20, 80))

@@ -279,6 +279,13 @@ def test_where_none_can_be_late_one_list_is_enough() -> None:
     assert venue.cancelled == []
 
 
+def test_nothing_that_is_read_after_a_proof_can_take_it_back() -> None:
+    venue = Venue(order(1, oid=""))
+    venue.failing[2] = Temporary("HTTP 503")
+    prove_none_left(venue, venue.timeline, 3, notes=Notes(), may_be_late=False)
+    assert len(venue.asked) == 1
+
+
 @pytest.mark.parametrize("second", [0.0, 2.9, 3.1, 6.0, 9.9, 10.2])
 def test_a_list_that_fails_once_is_asked_for_again_at_any_time_of_the_wait(second: float) -> None:
     venue = Venue(order(1))

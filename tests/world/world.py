@@ -130,7 +130,7 @@ class World(simulation.World):
 
     def kill(self) -> None:
         """End the bot's process as `kill -9` does, at its next breath."""
-        self.timeline.killed = True
+        self.timeline.kill()
 
     def bury(self) -> None:
         """Clear away what a killed bot has left on this machine; its orders stay at the venue."""
