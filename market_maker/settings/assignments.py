@@ -1,8 +1,11 @@
 """What a settings file assigns; it is Python and is executed."""
 
 import ast
+import importlib
+import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -45,19 +48,24 @@ def execute(path: Path, *, may_be_open: bool) -> Assigned:
     source, who = _read(path)
     if who and not may_be_open:
         raise SettingsError(f"{path} is not executed: {who}")
-    return executed(source, path) + Assigned(open=[who] if who else [])
+    found = executed(source, path)
+    if found.open and not may_be_open:
+        raise SettingsError(f"{path} is not taken: {found.open[0]}")
+    return found + Assigned(open=[who] if who else [])
 
 
 def executed(source: bytes, path: Path) -> Assigned:
     """Execute what a settings file holds, or is to hold; return what it assigns.
 
-    Raises SettingsError, with the line, where that fails.
+    It may import files beside it. Raises SettingsError, with the line, where that fails.
     """
     tree, code = _parsed(path, source)
     assignments = _assignments(tree)
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
+    beside: list[Path] = []
     try:
-        exec(code, namespace)
+        with _importing(path.parent.absolute(), beside):
+            exec(code, namespace)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -71,7 +79,30 @@ def executed(source: bytes, path: Path) -> Assigned:
         others={name: value for name, value in named.items() if not name.isupper()},
         imported=_imported(tree),
         problems=_set_twice(assignments),
+        open=[who for each in beside if (who := _read(each)[1])],
     )
+
+
+@contextmanager
+def _importing(folder: Path, found: list[Path]) -> Iterator[None]:
+    """Let files of a folder be imported, anew each time; those that were are `found` afterwards.
+
+    Nothing of them is left on the disk: they may hold keys.
+    """
+    known, writes_nothing = set(sys.modules), sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.dont_write_bytecode = writes_nothing
+        for name in sys.modules.keys() - known:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == folder:
+                found.append(Path(file))
+                del sys.modules[name]
 
 
 def _read(path: Path) -> tuple[bytes, str]:

@@ -64,7 +64,8 @@ def unknown(name: str, own: Own | None = None) -> str:
     hint = f"did you mean {near[0]}? If" if near else "if"
     return (
         f"{name} is not a setting; {hint} your strategy reads it, name it in STRATEGY_SETTINGS "
-        "in the settings file, or declare it in the strategy's SETTINGS"
+        "in the settings file, or declare it in the strategy's SETTINGS: it is there from the "
+        "strategy's __init__() on"
     )
 
 

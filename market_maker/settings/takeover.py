@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ WEIGHTY = (
     *("RELIST_INTERVAL", "CHECK_POSITION_LIMITS", "MIN_POSITION", "MAX_POSITION", "MAX_LOSS"),
 )
 """Settings whose default is told where the file names none: sizes, distances and limits."""
+BOUNDS = ("MIN_POSITION", "MAX_POSITION")
+"""Settings whose default may be far wider than what was meant."""
 NOT_PLAIN = "it is no plain value"
 
 
@@ -40,6 +43,8 @@ def take_over(path: Path, language: str = "en") -> tuple[str, list[str]]:
     if misspelt := _misspelt(theirs):
         raise SettingsError(listed(f"{path}", misspelt))
     given, own, told = _converted({**theirs.values, **_kept(theirs)})
+    if not told:  # not even one that is left out
+        raise SettingsError(f"{path} assigns no setting")
     _reconcile(given, told)
     text = example_text(defaults() | given, language)
     if own:
@@ -79,7 +84,7 @@ def _converted(
     own: dict[str, Any] = {}
     told = {}
     keys = {theirs[name] for name in SECRETS if isinstance(theirs.get(name), str)} - {""}
-    for name, value in theirs.items():
+    for name, value in ((name, _as_number(name, value)) for name, value in theirs.items()):
         if name == "SYMBOL" and isinstance(value, str) and value in SYMBOLS:
             given[name] = SYMBOLS[value]
             told[name] = f"{SYMBOLS[value]} for {value}"
@@ -98,7 +103,10 @@ def _converted(
             own[name] = value
             told[name] = "kept for your strategy, in STRATEGY_SETTINGS"
         elif wrong := problem(name, value) or ("" if _is_plain(value) else NOT_PLAIN):
-            told[name] = f"left at its default; {wrong}"
+            told[name] = f"left at its default, {defaults()[name]!r}; {wrong}"
+            if name in BOUNDS:
+                given[name] = 0
+                told[name] = f"0 until you set it, and nothing adds to the position; {wrong}"
         else:
             given[name] = value
             told[name] = repr(value)
@@ -106,6 +114,19 @@ def _converted(
         named = sorted(given_names(given) - own.keys())
         given["STRATEGY_SETTINGS"] = [*named, *own]
     return given, own, told
+
+
+def _as_number(name: str, value: Any) -> Any:
+    """Return the number that a setting wants where a value is one in another form: 4.0, "0.01"."""
+    is_wanted = name in FIELDS and FIELDS[name].type in (int, float)
+    if not is_wanted or isinstance(value, bool) or not isinstance(value, str | float | Decimal):
+        return value
+    try:
+        number = Decimal(str(value).strip())
+    except ArithmeticError:
+        return value
+    is_whole = number.is_finite() and number == number.to_integral_value()
+    return int(number) if is_whole else float(number)
 
 
 def _is_plain(value: Any) -> bool:

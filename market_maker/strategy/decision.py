@@ -45,8 +45,9 @@ def decide_more(more: Sequence[OrderRequest], snapshot: Snapshot, limits: risk.L
         reason = risk.conflict(order, snapshot.orders)
         dropped += [(order, reason)] if reason else []
         kept += [] if reason else [order]
-    plan = risk.gate(Plan(create=tuple(kept)), snapshot, limits)
-    dropped += [(order, "a limit, counting the open orders") for order in plan.deferred]
+    plan, reasons = risk.gated(Plan(create=tuple(kept)), snapshot, limits)
+    late = zip(plan.deferred, reasons, strict=True)
+    dropped += [(order, f"{reason}, counting the open orders") for order, reason in late]
     return Decision(replace(plan, deferred=()), tuple(dropped))
 
 

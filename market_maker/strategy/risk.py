@@ -103,23 +103,31 @@ def gate(plan: Plan, snapshot: Snapshot, limits: Limits) -> Plan:
     The limits are those on the position, on the number of open orders, on their value, and on spot
     the balances. The creates that pass have `close` set where they close a leg.
     """
+    return gated(plan, snapshot, limits)[0]
+
+
+def gated(plan: Plan, snapshot: Snapshot, limits: Limits) -> tuple[Plan, list[str]]:
+    """Return what `gate()` does, and why each of these creates does not fit."""
     rooms = {side: Room(side, snapshot, limits, snapshot.orders) for side in Side}
     places = limits.max_orders - len(snapshot.orders)
     instrument = snapshot.instrument
     worth = limits.max_open_value - sum(
         (value(instrument, o.remaining, o.price) for o in snapshot.orders), ZERO
     )
-    passed, late = [], []
+    passed, late, reasons = [], [], []
     for order in nearest_first(plan.create, snapshot.ticker):
         room = rooms[order.side]
         is_close = room.would_close(order)
         worth -= value(instrument, order.qty, order.price)
         places -= 1
-        if room.take(order) or worth < 0 or places < 0:
+        why = room.take(order) or (worth < 0 and "MAX_OPEN_VALUE")
+        if why := why or (places < 0 and "MAX_OPEN_ORDERS"):
             late.append(order)
+            reasons.append(why)
         else:
             passed.append(replace(order, close=is_close))
-    return replace(plan, create=tuple(passed), deferred=plan.deferred + tuple(late))
+    plan = replace(plan, create=tuple(passed), deferred=plan.deferred + tuple(late))
+    return plan, reasons
 
 
 class Room:
@@ -134,9 +142,11 @@ class Room:
         self, side: Side, snapshot: Snapshot, limits: Limits, resting: Sequence[OpenOrder]
     ) -> None:
         self.room = room_for(side, snapshot, limits, resting)
-        self.closable = ZERO
+        self.closable = self._reducible = ZERO
         if snapshot.instrument.is_contract:
             self.closable = _closable(side, snapshot, resting)
+        else:
+            self._reducible = _reducible(side, snapshot, resting)
         self._is_hedge = limits.hedge
         self._other_room = room_for(side.opposite, snapshot, limits, ())
         self._fund = snapshot.funds.get(side)
@@ -157,8 +167,9 @@ class Room:
     def take(self, order: OrderRequest) -> str:
         """Take the room of an order; return why there is not enough, or an empty text."""
         is_close = self.would_close(order)
-        if order.reduce_only and not is_close:
+        if order.reduce_only and not is_close and order.qty > self._reducible:
             return "reduce only, and not so much is left to close"
+        self._reducible -= order.qty
         if is_close:
             self.closable -= order.qty
         if self.room is not None and not (is_close and self._is_hedge):
@@ -229,6 +240,13 @@ def _closable(side: Side, snapshot: Snapshot, resting: Iterable[OpenOrder]) -> D
     filled = leg.qty - held  # by fills that the leg does not show
     others = sum((o.remaining for o in resting if o.side is side and o.close), ZERO)
     return min(held, leg.available - filled + reserved) - others
+
+
+def _reducible(side: Side, snapshot: Snapshot, resting: Iterable[OpenOrder]) -> Decimal:
+    """Return by how much orders of this side can bring a pair's position to 0 beside others."""
+    exposure = snapshot.exposure
+    held = -exposure.net_high if side is Side.BUY else exposure.net_low
+    return held - sum((o.remaining for o in resting if o.side is side), ZERO)
 
 
 def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[str, Decimal]]:

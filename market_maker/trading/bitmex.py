@@ -1,17 +1,22 @@
 """The venue's client as a strategy has it: by the sample's names, and by those of `GTE`."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from market_maker.decimals import exact
+from market_maker.decimals import exact, plain
 from market_maker.errors import InvalidOrder
 from market_maker.trading.order_keys import number
 from market_maker.trading.row import Row
 
+logger = logging.getLogger(__name__)
+
 Number = float | Decimal | str
 """A number of any kind that `order_keys.number()` reads."""
+
+SET_ELSEWHERE = {"postOnly": ": use the setting POST_ONLY, or the key postOnly of an order"}
 
 if TYPE_CHECKING:
     from market_maker.trading.exchange_interface import ExchangeInterface
@@ -86,16 +91,28 @@ class BitMEX(OrderNames):
     ) -> None:
         """Set isolated margin with this leverage on both legs; GTE refuses while orders rest.
 
-        Raises ValueError for another symbol than the one that this bot trades.
+        A dry run sets nothing, and says so. Raises ValueError for another symbol than the one that
+        this bot trades.
         """
         self._exchange.check_symbol(symbol)
-        self._exchange.client.isolate_margin(_number(leverage, "leverage"))
+        wanted = _number(leverage, "leverage")
+        if self._exchange.dry_run:
+            logger.info("Dry run: leverage %s is not set.", plain(wanted))
+        else:
+            self._exchange.client.isolate_margin(wanted)
 
     def withdraw(self, amount: Number, fee: Number | None, address: str) -> Any:
         """See `GTE.withdraw()`. Amounts are in coins."""
         paid = None if fee is None else _number(fee, "fee")
         sum_ = _number(amount, "amount")
         return self._exchange.client.withdraw(amount=sum_, address=address, fee=paid)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in vars(self) and "amend_bulk_orders" in vars(self):  # once it is made
+            raise AttributeError(
+                f"exchange.bitmex has no {name!r} to set{SET_ELSEWHERE.get(name, '')}"
+            )
+        super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(

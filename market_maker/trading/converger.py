@@ -49,8 +49,8 @@ class Converger:
         self._notes: list[str] = []
         self._noted_in: float | None = None
         """When the tick began that the notes are of."""
-        self._converged_in: float | None = None
-        """When the tick began that has last converged."""
+        self._converged_in = 0
+        """Which time the strategy was asked when it last converged."""
 
     def converge(
         self, buy_orders: Sequence[Mapping[str, Any]], sell_orders: Sequence[Mapping[str, Any]]
@@ -63,7 +63,7 @@ class Converger:
         seen, snapshot = self._exchange.snapshot(), self._exchange.view.read()
         asked = [asked_of(order, Side.BUY, snapshot.instrument) for order in buy_orders]
         asked += [asked_of(order, Side.SELL, snapshot.instrument) for order in sell_orders]
-        _check_number(len(asked))
+        _check_number(len(asked), 0)
         decided = self._decide(asked, snapshot)
         self._execute(replace(decided, seen=None if seen == snapshot else seen), len(asked))
 
@@ -78,7 +78,7 @@ class Converger:
             return []
         snapshot = self._exchange.view.read()
         asked = [asked_of(order, None, snapshot.instrument) for order in orders]
-        _check_number(len(asked) + len(snapshot.orders))
+        _check_number(len(asked), len(snapshot.orders))
         more, limits = tuple([each.request for each in asked]), self._limits()
         decision = strategy.decide_more(more, snapshot, limits)
         inputs = (more, snapshot, limits, exact(settings.RELIST_INTERVAL))
@@ -159,13 +159,12 @@ class Converger:
 
     def _warn_of_another_call(self) -> None:
         """Warn where a tick converges twice: the second time undoes what the first has done."""
-        asked_at = self._loop.asked_at
-        if asked_at is not None and asked_at == self._converged_in:
+        if self._loop.asked_at is not None and self._loop.asks == self._converged_in:
             logger.warning(
                 "converge_orders() was called twice in a tick: the later call replaces all orders "
                 "of the earlier. Give one call all buys and all sells."
             )
-        self._converged_in = asked_at
+        self._converged_in = self._loop.asks
 
     def _limits(self) -> strategy.Limits:
         return strategy.Limits(
@@ -206,8 +205,9 @@ def _given(asked: Sequence[Asked]) -> tuple[tuple[Decimal, Decimal], ...]:
     return tuple([each.given for each in asked])
 
 
-def _check_number(wanted: int) -> None:
-    if wanted > settings.MAX_OPEN_ORDERS:
+def _check_number(wanted: int, beside: int) -> None:
+    if wanted + beside > settings.MAX_OPEN_ORDERS:
+        others = f" beside {beside} open ones" if beside else ""
         raise InvalidOrder(
-            f"{wanted} orders are wanted, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
+            f"{wanted} orders are wanted{others}, MAX_OPEN_ORDERS is {settings.MAX_OPEN_ORDERS}"
         )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 from market_maker.errors import InvalidOrder, MarketClosedError, MarketEmptyError, Temporary
@@ -22,7 +21,6 @@ from market_maker.trading.row import Row
 
 logger = logging.getLogger(__name__)
 
-PRICE = attrgetter("price")
 AMEND_SECONDS = 3.0
 """Seconds that an amend waits for its cancels to be final."""
 LOOK_EVERY = 0.05
@@ -165,17 +163,16 @@ class ExchangeInterface(Exchange):
 
     def get_highest_buy(self) -> Row:
         """Return the own buy order with the highest price; without one, `{"price": -2**32}`."""
-        buys = [order for order in self.view.orders() if order.side is Side.BUY]
-        if not buys:
-            return no_order(Side.BUY)
-        return orders_of([max(buys, key=PRICE)], self.symbol)[0]
+        return self._nearest(Side.BUY)
 
     def get_lowest_sell(self) -> Row:
         """Return the own sell order with the lowest price; without one, `{"price": 2**32}`."""
-        sells = [order for order in self.view.orders() if order.side is Side.SELL]
-        if not sells:
-            return no_order(Side.SELL)
-        return orders_of([min(sells, key=PRICE)], self.symbol)[0]
+        return self._nearest(Side.SELL)
+
+    def _nearest(self, side: Side) -> Row:
+        own = [order for order in self.view.orders() if order.side is side]
+        nearest = max(own, key=lambda order: side.sign * order.price, default=None)
+        return orders_of([nearest], self.symbol)[0] if nearest else no_order(side)
 
     def recent_trades(self) -> list[Row]:
         """Return the latest public trades, oldest first; see `bitmex_names.trades_of()`."""
@@ -288,6 +285,10 @@ class ExchangeInterface(Exchange):
                 logger.info("Order %s has ended already.", name)
                 return None
         raise InvalidOrder(f"no order of this run has the id {' or '.join(names)}")
+
+    def __getattr__(self, name: str) -> Any:
+        what = "`marketmaker docs strategy` lists what it has; exchange.gte is the venue's client"
+        raise AttributeError(f"self.exchange has no {name!r}: {what}")
 
     def _is_live(self, order: OpenOrder) -> bool:
         return self.orders.tracker.get(order.client_oid) is not None

@@ -56,6 +56,8 @@ class Loop:
         self.health = Health(TradingState.PAUSED, "starting")
         self.asked_at: float | None = None
         """When `place_orders()` began, in steady seconds; None outside it."""
+        self.asks = 0
+        """How often the strategy was asked for its orders."""
         self.is_ticking = False
         """Whether a tick is under way: its trading state is determined already."""
         self.puller = Puller(exchange, control, clock)
@@ -89,7 +91,8 @@ class Loop:
         """Let the bot leave; then leave, unless it is proven that no order is left."""
         try:
             with suppress(SystemExit):  # the sample's own way
-                self._bot.exit()
+                if not self._exchange.is_closed:  # else a strategy has called it
+                    self._bot.exit()
         except OrdersLeft:
             raise
         except Exception:
@@ -129,15 +132,16 @@ class Loop:
             self.puller.pull_if_due(begun, self.quote_ttl())
             return
         self._exchange.view.begin_tick()
-        self.is_ticking, confirmed = True, False
+        self.is_ticking, confirmed, is_left = True, False, False
         try:
             self.assess()
             self._bot.sanity_check()
             self.heartbeat()  # a read may have taken as long as an answer may
             if self.may_quote() or self._exchange.view.is_known:
                 self._bot.print_status()
-            may_place = asks and self.may_quote() and not self._exchange.is_stalled
-            confirmed = may_place and self._place_orders()
+            may_place = asks and self.may_quote()
+            is_left = may_place and self._exchange.is_stalled  # to the tick that follows at once
+            confirmed = may_place and not is_left and self._place_orders()
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.record_fatal(error)
@@ -155,7 +159,7 @@ class Loop:
             self._exchange.view.end_tick()
         if confirmed:
             self.puller.confirm()
-        else:
+        elif not is_left:
             self.puller.pull_if_due(begun, self.quote_ttl())
         self._exchange.finish_tick(self.health)
 
@@ -235,6 +239,7 @@ class Loop:
     def _place_orders(self) -> bool:
         """Let the strategy place its orders, and return True."""
         begun = self.asked_at = self._clock.monotonic()
+        self.asks += 1
         try:
             if (returned := self._bot.place_orders()) is not None:
                 self.take_returned(returned)

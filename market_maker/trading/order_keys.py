@@ -28,15 +28,19 @@ HARMLESS = {
     *("workingIndicator", "triggered", "multiLegReportingType", "transactTime", "timestamp"),
 }
 """Keys of the sample's orders that change nothing: a row of `get_orders()` has most of them."""
-NOT_HERE = {
+STOPS = {
     *("stop", "stoppx", "stopprice", "stoploss", "takeprofit", "trigger", "triggerprice"),
     *("trailvalue", "activationprice", "callbackrate", "pegoffsetvalue", "pegpricetype"),
+    *("trailingstop", "trail", "oco", "tp", "sl", "takeprofitprice", "stoplossprice"),
+}
+"""Keys of orders that wait for a price, which GTE does not have; as `_plain()` has them."""
+NOT_HERE = STOPS | {
     *("displayqty", "visibleqty", "icebergqty", "maxshow", "simpleorderqty", "closeposition"),
     *("contingencytype", "clordlinkid", "positionside", "posside", "goodtilldate", "expiretime"),
-    *("positioneffect", "trailingstop", "trail", "ttl", "expireat", "minqty", "hiddensize"),
-    *("maxfloor", "oco", "tp", "sl", "takeprofitprice", "stoplossprice"),
+    *("positioneffect", "ttl", "expireat", "minqty", "hiddensize", "maxfloor"),
 }
-"""Keys that change what an order does, and that GTE has nothing for; as `_plain()` has them."""
+"""Keys that change what an order does, and that GTE has nothing for."""
+NO_STOPS = "cannot be had: GTE has no stop orders; MAX_LOSS or self.halt() ends a run instead"
 TYPES, TIMES = {"ordtype", "ordertype", "type"}, {"timeinforce", "tif"}
 FLAGS = {
     "reduceonly": "reduce_only",
@@ -92,7 +96,7 @@ def asked_of(order: object, side: Side | None, instrument: Instrument) -> Asked:
     price = _positive(order, "price")
     if "qty" in order and order.get("orderQty", order["qty"]) != order["qty"]:
         raise InvalidOrder(f"{dict(order)}: qty and orderQty are two quantities: give one of them")
-    qty = _positive(order, "orderQty" if "orderQty" in order else "qty")
+    qty = _positive(order, "qty" if "qty" in order and "orderQty" not in order else "orderQty")
     asked = _on_grid(side, price, qty, instrument.tick, instrument.lot)
     return replace(asked, request=replace(asked.request, **more)) if more else asked
 
@@ -152,8 +156,11 @@ def _asked(key: str, value: object, symbol: str) -> dict[str, Any]:
         return _instructed(value)
     if name in TYPES and _plain(value or "limit") == "limit":
         return {}
-    if name in TYPES or (name in NOT_HERE and value is not None and value != ""):
-        raise ValueError("cannot be had: GTE has limit orders only")
+    if name in TYPES:
+        is_stop = any(word in _plain(value) for word in ("stop", "touched", "trail"))
+        raise ValueError(NO_STOPS if is_stop else "cannot be had: GTE has limit orders only")
+    if name in NOT_HERE and value is not None and value != "":
+        raise ValueError(NO_STOPS if name in STOPS else "cannot be had: GTE has no such thing")
     if name in TIMES and _plain(value or "gtc") not in ("goodtillcancel", "gtc"):
         raise ValueError("cannot be had: every order of GTE is good till cancelled")
     if name == "symbol" and (value or symbol) != symbol:

@@ -112,8 +112,8 @@ BUGS = (
     Bug(
         "one order more than MAX_OPEN_ORDERS passes",
         "strategy/risk.py",
-        "        if room.take(order) or worth < 0 or places < 0:\n",
-        "        if room.take(order) or worth < 0 or places < -1:\n",
+        "why or (places < 0 and",
+        "why or (places < -1 and",
     ),
     Bug(
         "limits count the better view of the net position",

@@ -647,7 +647,7 @@ def test_a_row_may_be_given_back_with_another_price_or_quantity(strategy: Make) 
         ({"qty": -5}, "qty must be a number, 0 or above"),
         ({"qty": 5, "orderQty": 6}, "two quantities that contradict each other"),
         ({"orderQty": 60, "leavesQty": 50}, "two quantities that contradict each other"),
-        ({"stopPx": 8500}, "stopPx 8500 cannot be had: GTE has limit orders only"),
+        ({"stopPx": 8500}, "stopPx 8500 cannot be had: GTE has no stop orders"),
         ({"side": "Sell"}, "is a Buy, and an amend keeps the side"),
         ({"symbol": "XBTUSD"}, "symbol 'XBTUSD' is not BTC_USD"),
         ({"prise": 8500}, "prise 8500 is not known: did you mean price?"),
@@ -924,6 +924,91 @@ def test_the_leverage_of_another_symbol_is_not_set_on_ours(strategy: Make) -> No
     assert world.report.requests["pc/leverage/change"] == 0
     bot.exchange.bitmex.isolate_margin("BTC_USD", "5")
     assert sum(n for name, n in world.report.requests.items() if "leverage" in name) == 2
+
+
+def test_a_dry_run_sets_no_leverage_and_goes_on(strategy: Make, log: Log) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            def reset(self):
+                super().reset()
+                self.exchange.bitmex.isolate_margin(self.exchange.symbol, 5)
+        """,
+        DRY_RUN=True,
+    )
+    world.run(3)
+    assert said(log, "Dry run: leverage 5 is not set.") == 1
+    assert "Traceback" not in log.text
+    assert len(world.bot.exchange.get_orders()) == 4  # type: ignore[union-attr]
+    assert world.report.requests["pc/leverage/change"] == 0
+
+
+def test_on_a_pair_reduce_only_is_bounded_by_what_the_run_has_traded(strategy: Make) -> None:
+    world = on_spot(strategy, ORDER)
+    bot: Any = world.bot
+    world.run(1)
+    sell = {"side": "Sell", "orderQty": 0.4, "price": 8600, "execInst": "ReduceOnly"}
+    assert bot.exchange.create_bulk_orders([sell]) == []
+    bot.exchange.create_bulk_orders([{"side": "Buy", "orderQty": 0.5, "price": 8490.01}])
+    world.take("sell", "8490.01", 5_000)
+    world.run(6)
+    assert bot.exchange.get_delta() == pytest.approx(0.5)
+    assert len(bot.exchange.create_bulk_orders([sell, {**sell, "price": 8601}])) == 1
+    buy = {"side": "Buy", "orderQty": 0.1, "price": 8400, "execInst": "ReduceOnly"}
+    assert bot.exchange.create_bulk_orders([buy]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("exchange.bitmex.postOnly = True", "no 'postOnly' to set: use the setting POST_ONLY"),
+        ("exchange.bitmex.leverage = 5", "no 'leverage' to set"),
+        ("exchange.get_user_balance()", "self.exchange has no 'get_user_balance': .*docs strategy"),
+    ],
+)
+def test_what_is_not_there_says_where_to_look(strategy: Make, line: str, words: str) -> None:
+    bot: Any = strategy(ORDER).bot
+    with pytest.raises(AttributeError, match=words):
+        exec(line, {"exchange": bot.exchange})
+    assert not hasattr(bot.exchange, "get_user_balance")
+
+
+def test_an_exit_of_the_strategy_s_own_is_called_once(strategy: Make) -> None:
+    world = strategy(
+        """
+        from market_maker.market_maker import OrderManager
+
+        class Mine(OrderManager):
+            calls = ticks = 0
+            def sanity_check(self):
+                super().sanity_check()
+                self.ticks += 1
+                if self.ticks == 3:
+                    self.exit()
+            def exit(self, *args):
+                self.calls += 1
+                super().exit(*args)
+        """
+    )
+    bot: Any = world.bot
+    bot.run_loop(20)
+    assert (bot.calls, world.orders()) == (1, [])
+
+
+def test_what_may_not_be_placed_beside_the_open_orders_names_its_limit(
+    strategy: Make, log: Log
+) -> None:
+    world = strategy(ORDER, **LIMITS, MAX_OPEN_ORDERS=4)
+    bot: Any = world.bot
+    world.run(1)
+    buys = [{"side": "Buy", "orderQty": 100, "price": 8400 - each} for each in range(3)]
+    assert len(bot.exchange.create_bulk_orders(buys)) == 3
+    assert bot.exchange.create_bulk_orders([{**buys[0], "price": 8390}]) == []
+    assert "position limit, counting the open orders" in log.text
+    with pytest.raises(InvalidOrder, match="2 orders are wanted beside 3 open ones, MAX_OPEN"):
+        bot.exchange.create_bulk_orders(buys[:2])
 
 
 # --- what there is to read ------------------------------------------------------------------------

@@ -32,11 +32,13 @@ OF_A_PAIR = FINE | {
     **{"MIN_POSITION": -0.5, "MAX_POSITION": 0.5},
     **{"ORDER_START_SIZE": 0.05, "ORDER_STEP_SIZE": 0},
 }
+ROOM_FOR_LEGS = {"POSITION_MODE": "hedge", "MIN_POSITION": -3000, "MAX_POSITION": 3000}
+"""Each wave adds to both legs, and at a limit only one side may be quoted."""
 CALM = (0, 0, 1, 1, 2, 2, 1, 1, 0, 0, -1, -1)
 PAIR = Key(SPOT, "USDT", "BTC/USDT")
 MARKETS: list[tuple[str, dict[str, Any]]] = [
     ("BTC_USD", OF_CONTRACTS),
-    ("BTC_USD hedged", OF_CONTRACTS | {"POSITION_MODE": "hedge"}),
+    ("BTC_USD hedged", OF_CONTRACTS | ROOM_FOR_LEGS),
     ("BTC/USDT", OF_A_PAIR | {"key": PAIR}),
 ]
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -99,6 +100,32 @@ def test_settings_of_the_family_with_imports_and_constants_work(file: Path) -> N
     )
     assert loaded.log_level() == 10
     assert loaded.WATCHED_FILES == ["market_maker/gte.py"]
+
+
+def test_a_file_beside_the_settings_may_be_imported_and_is_read_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = file.parent / "shared_values.py"
+    monkeypatch.chdir("/")
+    path, modules = list(sys.path), set(sys.modules)
+    for pairs in (4, 5):
+        beside.write_text(f"ORDER_PAIRS = {pairs}\n")
+        beside.chmod(0o600)
+        found = load(file, "from shared_values import *\nINTERVAL = 0.02\n")
+        assert pairs == found.ORDER_PAIRS
+        assert found.INTERVAL == 0.02
+    assert sys.path == path
+    assert "shared_values" not in set(sys.modules) - modules
+    assert not (file.parent / "__pycache__").exists(), "it may hold a key"
+
+
+def test_a_file_beside_the_settings_that_others_can_write_is_not_trusted(file: Path) -> None:
+    beside = file.parent / "shared_values.py"
+    beside.write_text("ORDER_PAIRS = 4\n")
+    beside.chmod(0o666)
+    live = "from shared_values import *\nDRY_RUN = False\nAPI_KEY = API_SECRET = 'k'\n"
+    with pytest.raises(SettingsError, match=r"others can write .*shared_values\.py"):
+        load(file, live)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_what_fits_is_taken_over_and_each_line_is_told(
     assert (loaded.SYMBOL, loaded.ORDER_PAIRS, loaded.INTERVAL) == ("BTC_USD", 6, 0.02)
     assert (loaded.MIN_POSITION, loaded.ORDERID_PREFIX) == (-5000, "mm_bitmex_")
     assert loaded.DRY_RUN is True
-    assert loaded.MAX_POSITION == 10_000
+    assert loaded.MAX_POSITION == 0
     assert loaded.SKEW_PER_LOT == 0.0005
     assert loaded.PAIR_NAMES == ["a", "b"]
     assert "bitmex.com" not in text
@@ -73,7 +73,7 @@ def test_what_fits_is_taken_over_and_each_line_is_told(
         "API_KEY: not copied; GTE's own",
         "\nkey: not copied; it is a key",
         "\napi_key: not copied; it is a key",
-        "MAX_POSITION: left at its default; MAX_POSITION must be a number",
+        "MAX_POSITION: 0 until you set it, and nothing adds to the position; MAX_POSITION must be",
         "DRY_RUN: True, until you have looked",
         "SKEW_PER_LOT: kept for your strategy, in STRATEGY_SETTINGS",
         "ORDER_PAIRS: 6",
@@ -175,11 +175,18 @@ def test_what_is_no_plain_value_is_left_out_with_a_line(
             ["MIN_ORDER_SIZE: left at its default, 50; MIN_ORDER_SIZE = 600 is more than"],
             {"MIN_ORDER_SIZE": 50, "MAX_ORDER_SIZE": 500},
         ),
-        ("SYMBOL = ['XBTUSD']", ["SYMBOL: left at its default; SYMBOL must be text"], {}),
+        ("SYMBOL = ['XBTUSD']", ["SYMBOL: left at its default, 'BTC_USD'; SYMBOL must be"], {}),
         (
             IMPORTS + "LOG_LEVEL = Colour.RED",
-            ["LOG_LEVEL: left at its default; it is no plain value"],
+            ["LOG_LEVEL: left at its default, 'INFO'; it is no plain value"],
             {"LOG_LEVEL": "INFO"},
+        ),
+        (
+            "from decimal import Decimal\n"
+            "ORDER_PAIRS = 4.0\nORDER_STEP_SIZE = Decimal('50')\nMIN_SPREAD = '0.01'\n"
+            "MIN_POSITION = 5",
+            ["ORDER_PAIRS: 4\n", "ORDER_STEP_SIZE: 50\n", "MIN_SPREAD: 0.01\n", "MIN_POSITION: 0 "],
+            {"ORDER_PAIRS": 4, "ORDER_STEP_SIZE": 50, "MIN_SPREAD": 0.01, "MIN_POSITION": 0},
         ),
         ("path = 'x'", ["path: left out; settings have something else of that name"], {}),
         ("def skew(i): pass", ["skew: left out; it is no plain value"], {}),
@@ -204,6 +211,14 @@ def test_what_cannot_be_taken_as_it_is_is_changed_and_told(
         assert each in told
     for name, value in values.items():
         assert getattr(loaded, name) == value
+
+
+@pytest.mark.parametrize("text", ['{"ORDER_PAIRS": 6}', "", "_x = 1", "import os"])
+def test_a_file_without_a_setting_writes_nothing(
+    folder: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set_up_from(folder, text) is None
+    assert "theirs.py assigns no setting" in capsys.readouterr().err
 
 
 def test_a_helper_of_the_file_is_no_setting(
