@@ -15,6 +15,7 @@ from market_maker.app.arguments import PAPER_MARKET
 from market_maker.app.load import load
 from market_maker.app.strategies import load_strategy
 from market_maker.clock import utc_offset
+from market_maker.errors import SettingsError
 from market_maker.guard import container
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.service import Service
@@ -100,6 +101,7 @@ def _run(
         is_restart=is_restart,
         can_restart=True,
     )
+    kind = None
     try:
         kind = load_strategy(arguments.strategy)
     except SystemExit:
@@ -109,10 +111,25 @@ def _run(
         if OrderManager.latest is None and not settings.DRY_RUN:
             begin(settings.account()).end_start(interrupt)  # an earlier run may have left orders
         raise
-    bot = OrderManager.latest or kind.made_with(OrderManager.runtime)
+    bot = OrderManager.latest
+    if bot is None:
+        assert kind
+        bot = kind.made_with(OrderManager.runtime)
     if not bot.current_run.has_begun:
+        _check_kind(bot, kind, arguments.strategy)
         bot.run_loop()
     return bot
+
+
+def _check_kind(bot: "OrderManager", kind: "type[OrderManager] | None", name: str) -> None:
+    """Raise SettingsError where a file has made a bot of another class than was asked for."""
+    if kind and type(bot) is not kind:
+        error = SettingsError(
+            f"--strategy {name}: the file makes a {type(bot).__name__} when it is imported, and "
+            f'{kind.__name__} was to run: put that below if __name__ == "__main__"'
+        )
+        bot.current_run.give_up(bot, error)
+        raise error
 
 
 def _name_threads() -> None:

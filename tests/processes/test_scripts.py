@@ -55,6 +55,19 @@ def test_a_script_of_the_users_own_is_guarded_and_stops_cleanly(
     wait_until(lambda: bot.guards == [])
 
 
+def test_a_file_that_makes_a_bot_of_another_class_than_was_asked_for_is_refused(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=False)
+    text = "class Other(OrderManager):\n    pass\nbot = Mine()\n"
+    (tmp_path / "two.py").write_text(HEAD + text)
+    bot = run("--strategy", "two.py:Other", "--loops", "2")
+    assert bot.process.wait(30) == 2
+    assert "two.py:Other: the file makes a Mine when it is imported" in bot.text
+    assert venue.judge().accepted == 0
+    wait_until(lambda: bot.guards == [])
+
+
 @pytest.mark.slow
 def test_the_orders_of_a_killed_script_are_cancelled_by_its_guard(
     script: Run, venue: PaperExchange
