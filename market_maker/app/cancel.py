@@ -2,9 +2,11 @@
 
 import logging
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 from market_maker.account import Account
-from market_maker.clock import SYSTEM
+from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import KILL_SWITCH, RunFiles
@@ -15,21 +17,29 @@ from market_maker.orders.notes import Notes
 logger = logging.getLogger(__name__)
 
 
-def run(account: Account, *, and_halt: bool) -> None:
+def run(
+    account: Account,
+    *,
+    and_halt: bool,
+    directory: Path | None = None,
+    clock: Clock = SYSTEM,
+    client: Callable[..., GTE] = GTE,
+) -> None:
     """Cancel all own orders and prove that none is left; with a halt, no bot quotes any more.
 
     Files that cannot be written do not stop it. Raises OrdersLeft without a proof, and
-    MarketMakerError when a halt could not be latched.
+    MarketMakerError when a halt could not be latched. `directory` is that of the run files, and
+    `client` makes the venue client.
     """
     try:
-        files = RunFiles(account)
+        files = RunFiles(account, directory=directory, clock=clock)
     except SettingsError as error:
         logger.error("%s", error)
         files = None  # no file is needed to cancel
     is_latched = bool(and_halt and files and files.halt(KILL_SWITCH))
     if and_halt and files:
         _tell_the_bot(files)
-    _cancel(account, files)
+    _cancel(client(account, shared=files.shared() if files else None), files, clock)
     holder = files.lock.holder() if files else None
     if files and holder is None:
         files.note_proven_clean()
@@ -42,12 +52,11 @@ def run(account: Account, *, and_halt: bool) -> None:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
 
 
-def _cancel(account: Account, files: RunFiles | None) -> None:
-    client = GTE(account, shared=files.shared() if files else None)
+def _cancel(client: GTE, files: RunFiles | None, clock: Clock) -> None:
     try:
         sweep.prove_none_left(
             client,
-            SYSTEM,
+            clock,
             sweep.LEAVE_SECONDS,
             notes=files.notes() if files else Notes(),
             may_be_late=files is None or files.may_be_late() is not False,

@@ -6,6 +6,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from market_maker.account import Account
@@ -52,6 +53,7 @@ class Session:
         has_guard: bool = True,
         clear_halt: bool = False,
         keep: tuple[int, ...] = (),
+        directory: Path | None = None,
         clock: Clock = SYSTEM,
         notify_url: Secret = NOWHERE,
     ) -> None:
@@ -62,7 +64,7 @@ class Session:
         self._has_ended = threading.Event()
         self._is_let_go = False
         """Whether lock and guard are another's, or nobody's."""
-        self.files = RunFiles(account, clock=clock)
+        self.files = RunFiles(account, directory=directory, clock=clock)
         self.files.lock.take()
         if clear_halt:
             self.files.clear_halt()

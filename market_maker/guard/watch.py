@@ -102,8 +102,13 @@ class Watch:
                 if is_armed:
                     logger.warning("guard: the bot is back, standing by again.")
         if self._end == DIED:
-            self._files.lock.sign(is_guard=True)
-            self.pull("the bot has died", lambda: False)
+            self.clean_up()
+
+    def clean_up(self) -> None:
+        """Cancel what a dead bot has left, and prove that none of it is left."""
+        self._end = DIED
+        self._files.lock.sign(is_guard=True)
+        self.pull("the bot has died", lambda: False)
 
     def pull(self, why: str, is_over: Callable[[], bool]) -> None:
         """Cancel until the venue shows none of the orders and none can arrive any more.

@@ -12,6 +12,8 @@ from market_maker import auth, gte, safety
 from market_maker import client_oid as oids
 from market_maker.errors import OrdersLeft, OutcomeUnknown, RequestError
 from market_maker.gte import GTE
+from market_maker.guard.lock import InstanceLock
+from market_maker.guard.watch import Watch
 from market_maker.market_maker import OrderManager
 from market_maker.models import Exposure, OrderState, Ticker
 from market_maker.money.profit import ProfitLedger
@@ -61,7 +63,7 @@ class Bug:
     pairs: int | None = None
     given: tuple[tuple[str, Any], ...] = ()
     is_wide: bool = False
-    """Whether it takes what only the wide seeds have: a settings file."""
+    """Whether it takes what only the wide seeds have: a settings file, run files and a guard."""
 
 
 def swap(owner: Any, name: str, wrong: Any) -> Callable[[], AbstractContextManager[Any]]:
@@ -376,5 +378,20 @@ BUGS = [
         ("becomes a dry run",),
         is_wide=True,
     ),
+    Bug(
+        "its guard does nothing",
+        swap(Watch, "pull", lambda *_: None),
+        "I34",
+        ("kill -9",),
+        is_wide=True,
+    ),
+    Bug(
+        "its guard takes its time",
+        swap(sweep, "LOOK_AGAIN", 30.0),
+        "I34",
+        ("kill -9",),
+        is_wide=True,
+    ),
+    Bug("locks nothing", swap(InstanceLock, "_wait_for_lock", lambda _: None), "I35", is_wide=True),
     Bug("always closes", around(risk, "gate", _all_close), "I18"),
 ]

@@ -54,6 +54,8 @@ class Shape:
     is_wide: bool = False
     is_side_by_side: bool = False
     """Whether requests of a tick leave side by side, as live, and not one after the other."""
+    has_machine: bool = False
+    """Whether the bot has real run files, with lock, latch and a guard."""
     purse: dict[str, Decimal] = field(default_factory=dict)
     """What the account holds of a coin for trading, where that is less than usual."""
 
@@ -180,6 +182,7 @@ def _widen(shape: Shape, chance: random.Random) -> None:
             least = each * Decimal(str(chance.choice((0.05, 0.4, 1.5, 4.0, 20.0))))
             shape.purse[coin] = min(least.quantize(Decimal("1e-8")), usual)
     shape.is_side_by_side = chance.random() < 0.7
+    shape.has_machine = chance.random() < 0.5
 
 
 def _base(key: Key) -> str:

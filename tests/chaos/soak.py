@@ -24,6 +24,7 @@ from tests.chaos.digest import Digest
 from tests.chaos.in_force import InForce, written
 from tests.chaos.injections import KINDS, WIDE_KINDS, Injection
 from tests.chaos.invariants import Invariants
+from tests.chaos.machine import Machine
 from tests.chaos.market import Walk
 from tests.chaos.shape import DRAWS, PREFIX, WIDE, shape_of
 from tests.chaos.truth import Truth
@@ -158,6 +159,8 @@ class Soak:
         self._start_at = 0.0
         self._clock_wrong_at = -(10**9)
         self._file: Path | None = None
+        self.machine: Machine | None = None
+        self._guards = random.Random(f"guards {seed}")
         self.outcome.about = f"{'/'.join(key)} {self.shape.given} {self.shape.purse or ''}"
 
     def _fill_purse(self) -> None:
@@ -181,6 +184,8 @@ class Soak:
         try:
             with self.world.installed(), TemporaryDirectory() as folder:
                 self._file = Path(folder) / "settings.py" if self.shape.is_wide else None
+                if self.shape.has_machine:
+                    self.machine = Machine(self, Path(folder) / "state")
                 if self._file:
                     self.change()
                 self._live(seconds)
@@ -208,7 +213,8 @@ class Soak:
             except Killed:
                 self._note("killed")
                 self.world.has_crashed = True
-                self.world.bury()
+                self._bury()
+                self._clean_up()
 
     def _breathe(self) -> None:
         """Let the bot's process do its next thing: start, tick, or end."""
@@ -231,11 +237,12 @@ class Soak:
         self.outcome.starts += 1
         self.invariants.starts()
         given = {} if self._file else self.shape.given
+        runtime = self.machine and self.machine.runtime()
         try:
-            self.world.start(self._strategy, file=self._file, **given)
+            self.world.start(self._strategy, file=self._file, runtime=runtime, **given)
         except MarketMakerError as error:
             self._note(f"start failed: {error}")
-            self.world.bury()
+            self._bury()
             self._start_at = self._now() + START_AGAIN
         else:
             self._unhealthy_since = None
@@ -259,7 +266,25 @@ class Soak:
         else:
             self.invariants.left(None, was_calm, self._now() - begun)
             self.world.notes.clear()
+        is_left = not bot.loop.left_clean
+        self._bury()
+        if is_left:
+            self._clean_up()
+
+    def _bury(self) -> None:
+        """Clear away what a process that has ended held open."""
         self.world.bury()
+        if self.machine:
+            self.machine.bury()
+
+    def _clean_up(self) -> None:
+        """Do what is done about a bot that is gone: its guard, or a person, or nobody does it."""
+        if not self.machine:
+            return
+        act = self._guards.choice((*[self.machine.guard] * 4, self.machine.cancel, None))
+        self._note(f"cleaned up by {getattr(act, '__name__', 'nobody')}")
+        if act:
+            act()
 
     # --- faults ---------------------------------------------------------------------------------
 
@@ -324,6 +349,8 @@ class Soak:
             if self._now() - (self._unhealthy_since or self._now()) > 60:
                 self._stopping = "a person"
                 bot.control.wake.put("look")
+                if self.machine:
+                    self.machine.clears_halt = True
 
     def _look(self) -> None:
         """Check once a second what must hold over time."""

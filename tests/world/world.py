@@ -27,6 +27,7 @@ from market_maker.settings import settings
 from market_maker.simulation import world as simulation
 from market_maker.simulation.timeline import START_MS
 from market_maker.simulation.world import CONNECTION
+from market_maker.trading import Runtime
 from market_maker.wire.throttle import Throttle
 
 _is_ours = lru_cache(10_000)(is_ours)
@@ -92,17 +93,25 @@ class World(simulation.World):
         *,
         file: Path | None = None,
         earlier: EarlierRuns | None = None,
+        runtime: Runtime | None = None,
         **changed: Any,
     ) -> OrderManager:
-        """Start a bot, connected and not yet ticking; its settings may come from a file alone."""
+        """Start a bot, connected and not yet ticking; its settings may come from a file alone.
+
+        Without a `runtime` of its own, with a session, it knows of earlier runs what this world
+        does.
+        """
         settings.load(file, overrides={} if file else self.settings | changed, is_strict=False)
         journal = None
         if self.journals:
             journal = partial(Journal, directory=self.journals, has_thread=False)
-        self.bot = kind.made_with(self.runtime(earlier or self._earlier(), journal))
+        given = runtime or self.runtime(earlier or self._earlier(), journal)
+        self.bot = kind.made_with(given)
         self.runs.append(self.bot.exchange.client.run)
         self.has_crashed = False
-        self.bot.exchange.client.on_create = lambda *create: self.notes.append(note_of(*create))
+        if not given.session:
+            note = lambda *create: self.notes.append(note_of(*create))  # noqa: E731
+            self.bot.exchange.client.on_create = note
         if not self._had_bot:  # nobody before it can have used up a budget
             self.bot.exchange.client._transport._throttle = Throttle()
         self._had_bot = True
