@@ -39,7 +39,8 @@ def run(
     is_latched = bool(and_halt and files and files.halt(KILL_SWITCH))
     if and_halt and files:
         _tell_the_bot(files)
-    _cancel(client(account, shared=files.shared() if files else None), files, clock)
+    gte = client(account, shared=files.shared() if files else None)
+    _cancel(gte, files, clock)
     holder = files.lock.holder() if files else None
     if files and holder is None:
         files.note_proven_clean()

@@ -863,8 +863,9 @@ BUGS = (
     Bug(
         "cancel --halt cancels before it tells the bot",
         "app/cancel.py",
-        "    if and_halt and files:\n        _tell_the_bot(files)\n    _cancel(client(account, shared=files.shared() if files else None), files, clock)\n",
-        "    _cancel(client(account, shared=files.shared() if files else None), files, clock)\n    if and_halt and files:\n        _tell_the_bot(files)\n",
+        "    if and_halt and files:\n        _tell_the_bot(files)\n",
+        "    if and_halt and files:\n        _cancel(client(account), files, clock)\n"
+        "        _tell_the_bot(files)\n",
     ),
     Bug(
         "cancel forgets the notes of a bot that runs",
