@@ -1,4 +1,4 @@
-"""A live run with its instance lock, halt latch, guard and signals."""
+"""A live run with its instance lock, halt latch and guard."""
 
 import logging
 import sys

@@ -10,5 +10,7 @@ slices           how long the requests of a plan may leave
 startup          cancels the orders of previous runs
 words            orders in a line of the log
 notes            creates noted for a process after their run
+others           what orders of others on the account fill
+taker_reports    fills that took liquidity, from execution reports
 sweep            cancels all own orders and proves by query that none is left
 """

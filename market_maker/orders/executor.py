@@ -103,10 +103,10 @@ class Executor:
     def execute(self, plan: Plan, *, post_only: bool) -> int:
         """Send a plan, cancels first; return how many creates the venue has refused.
 
-        Requests leave in the order of the plan, the most urgent first, for one `Slice`. What has
-        not left by then is left to the next tick, which plans again. With `post_only` each create
-        is checked against the book just before it leaves. Raises Fatal when the venue rejects the
-        key or liquidates the position.
+        Requests leave in the order of the plan, the most urgent first, cancels and creates each for
+        one `Slice`; no create after cancels that took RECHECK_AFTER. The rest is left to the next
+        tick, which plans again. With `post_only` each create is checked against the book just
+        before it leaves. Raises Fatal when the venue rejects the key or liquidates the position.
         """
         begun = self._clock.monotonic()
         self._post_only, self.is_cut_short = post_only, False

@@ -60,9 +60,9 @@ class Reconciler:
         self._repeated_at: dict[str, float] = {}
 
     def leftovers(self, notes: Notes) -> list[OpenOrder]:
-        """Return the open orders of previous runs; orders of others are left alone.
+        """Take stock at a start, and return the open orders of previous runs.
 
-        Own orders are known by their prefix, or by the notes of previous runs on their creates.
+        From then on orders of others are followed. Own ones are known by their prefix, or by notes.
         """
         self._reconciled_epoch = self._feed.epoch
         newest = self._gte.newest_orders()

@@ -169,7 +169,7 @@ class OrderTracker:
             self._end(order)
         else:
             self._set(order)
-        return self._book(known, order, arrival)
+        return self._new_fill(known, order, arrival)
 
     def record_id(self, order_id: str) -> None:
         """Record an order id, own or foreign, to know the highest id so far."""
@@ -240,7 +240,7 @@ class OrderTracker:
             return row.client_oid
         return self._oid_of.get(row.order_id) or row.client_oid
 
-    def _book(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
+    def _new_fill(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
         qty = order.filled - known.filled
         if qty <= 0:
             return None

@@ -1,4 +1,13 @@
-"""The settings: one object, `settings`, replaced whole or not at all."""
+"""The settings: one object, `settings`, replaced whole or not at all.
+
+schema       every setting, described         chinese      the descriptions in Chinese
+store        the settings object              sources      where values come from, which wins
+assignments  what a settings file assigns     files        who else can read or write one
+checks       what is wrong with one           values       types and ranges
+pairs        settings against each other      reload       which files have changed
+example      the text of a settings file      sample       names of the BitMEX sample
+takeover     from another bot's file          proposals    what setup proposes
+"""
 
 from market_maker.settings.checks import problem as setting_problem
 from market_maker.settings.example import example_text, own_text

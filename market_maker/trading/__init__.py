@@ -2,7 +2,7 @@
 
 exchange             snapshot out, plan in         converger        wanted orders into requests
 exchange_interface   what a strategy calls         order_keys       one wanted order, exact
-bitmex               the sample's venue client     bitmex_names     values under its names
+bitmex               a strategy's venue client     bitmex_names     values under its names
 order_rows           own orders under its names    row              a mapping of such values
 amends               what an amend leaves          day_range        prices of 24 hours
 view                 the snapshot of a tick        create_brake     no creates for a while
@@ -15,7 +15,9 @@ runtime              dependencies of a run         run              its session,
 hooks                what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
 notifications        what a person is told       audience         who is told of a run
-making               a bot of a strategy's class
+making               a bot of a strategy's class   wait             until the next tick
+audit                balance against fills         wallets          the other wallets, for transfers
+price_watch          prices that REST alone tells
 """
 
 from market_maker.trading.converger import Converger

@@ -45,8 +45,9 @@ class Loop:
         self.on_halt: Callable[[str], None] | None = None
         """Called once with the reason of a halt; `guard.session` sets it."""
         self.on_state: Callable[[Health], None] = lambda _: None
-        """Called with the trading state of each tick; `Audience` sets both."""
+        """Called with the trading state of each tick; `Audience` sets it."""
         self.on_leave: Callable[[], None] = lambda: None
+        """Called when the way out begins; `Audience` sets it."""
         self.may_have_pulled: Callable[[float], bool] = lambda _: False
         """Whether the guard may have pulled after so many seconds without a heartbeat."""
         self.left_clean = False

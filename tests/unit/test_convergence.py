@@ -54,6 +54,13 @@ def test_prices_compare_as_numbers_and_not_as_text() -> None:
     assert len(plan.keep) == 1
 
 
+def test_an_order_far_from_its_wish_stays_where_relist_interval_allows_it() -> None:
+    order = has(BUY, "100.5")
+    plan = converge([want(BUY, "80.5"), want(BUY, "1.5")], [order], relist=Decimal("0.5"))
+    assert plan.keep == (order,)
+    assert [each.price for each in plan.create] == [Decimal("1.5")]
+
+
 def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced() -> None:
     near = converge([want(BUY, 1000)], [has(BUY, 990)])
     assert near.keep

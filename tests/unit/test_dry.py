@@ -138,6 +138,14 @@ def test_virtual_fills_open_and_close_legs_at_their_average_price() -> None:
     assert found.short.entry_price == 150
 
 
+def test_the_average_price_is_the_same_whatever_a_contract_is_worth() -> None:
+    ledger, large = VirtualLedger(Money()), replace(CONTRACT, face_value=D(10))
+    for price in (100, 200):
+        ledger.book(fill(BUY, 10, price), large)
+    price = ledger.position(Position()).long.entry_price
+    assert price == round(D(20) / (D(10) / 100 + D(10) / 200), 8)
+
+
 def test_a_close_of_what_through_has_not_opened_is_none() -> None:
     ledger = ledger_of(fill(BUY, 3, 100))
     closing = fill(SELL, 5, 150, close=True)

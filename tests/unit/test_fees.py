@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
-from market_maker.money.balance import LASTING_SECONDS, BalanceLedger, Explained, Step, StepKind
-from market_maker.money.fees import FeeLedger, Rates
+from market_maker.money.balance import (
+    FUNDING_SECONDS,
+    LASTING_SECONDS,
+    BalanceLedger,
+    Explained,
+    Step,
+    StepKind,
+)
+from market_maker.money.fees import REMEMBER, FeeLedger, Rates
 from market_maker.money.realised import Realised
 from market_maker.paper.api.encoding import cut
 
@@ -98,6 +105,25 @@ def test_fees_of_any_sign_are_booked_as_the_venue_charges_them(
     assert ledger.contradiction == ""
 
 
+def test_a_charge_is_no_rebate_of_the_same_size() -> None:
+    ledger = FeeLedger()
+    ledger.rates = Rates(D("-0.00025"), D("0.00075"))
+    ledger.book(fill("1", D("0.00025")), D(1), INVERSE)
+    assert ledger.paid == D("0.00025")
+
+
+def test_of_more_orders_than_are_remembered_the_latest_goes_on() -> None:
+    ledger = FeeLedger()
+    for number in range(REMEMBER + 1):
+        each = fill("1", D("0.00025"))
+        order = replace(each.order, client_oid=str(number))
+        ledger.book(replace(each, order=order), D(1), INVERSE)
+    paid = ledger.paid
+    more = replace(order, filled=D(2), fee=D("0.0005"))
+    ledger.book(Fill(side=Side.BUY, qty=D(1), before=order, order=more), D(1), INVERSE)
+    assert ledger.paid - paid == D("0.00025")
+
+
 @pytest.mark.parametrize("printed", ["0.01", "0.0001", "0"])
 def test_what_no_rate_explains_is_counted_as_printed(printed: str) -> None:
     ledger = FeeLedger()
@@ -141,15 +167,18 @@ def test_what_changes_the_balance_is_funding_where_it_was_due(
     assert abs(ledger.residual) < D("0.000001")
 
 
+@pytest.mark.parametrize("due", ["-0.001", "-0.000002"])
 @pytest.mark.parametrize("paid_at", [20, 22, 27])
-def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(paid_at: int) -> None:
+def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
+    paid_at: int, due: str
+) -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
-    ledger.predict((D("-0.001"),), 20)
+    ledger.predict((D(due),), 20)
     booked = []
     for now in range(20, 40):
-        total = "10" if now < paid_at else "9.999"
-        if ledger.see(D(total), now, Explained()):
+        total = D(10) if now < paid_at else D(10) + D(due)
+        if ledger.see(total, now, Explained()):
             booked.append(now)
     assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
 
@@ -219,6 +248,8 @@ def test_what_a_liquidation_has_cost_is_booked_once_the_balance_shows_it(
     (found,) = [step for step in steps if step]
     assert (found.kind, found.amount) == (StepKind.LIQUIDATION, D(lost))
     assert ledger.residual == 0
+    after = FUNDING_SECONDS if lost == "0" else 2 * LASTING_SECONDS
+    assert steps.index(found) == after
 
 
 @pytest.mark.parametrize("is_long", [True, False])

@@ -30,6 +30,15 @@ CASES = [
     (PAUSED, {"connected": False, "last_error": "refused"}, "refused"),
     (PAUSED, {"silent_for": 10.1}, "silent for over 10 s"),
     (ACTIVE, {"silent_for": 9.9}, ""),
+    *(
+        (ACTIVE, {name: limit}, "")
+        for name, limit in (("silent_for", 10.0), ("unconfirmed_for", 12.0), ("unknown_for", 30.0))
+    ),
+    (
+        ACTIVE,
+        {"position": Decimal(-1000), "position_limit": Decimal(100), "mismatch_for": 0.1},
+        "",
+    ),
     (PAUSED, {"missing": ("order", "margin")}, "no data yet for order, margin"),
     (PAUSED, {"ticker": None}, "empty"),
     (PAUSED, {"ticker": Ticker(bid=None, ask=Decimal(2))}, "empty"),

@@ -365,6 +365,24 @@ def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_m
     assert own.missed(REQUEST.client_oid, LIST_LAG, never_late)
 
 
+def test_an_order_that_lists_show_as_live_rests_only_when_they_cannot_lag_any_more() -> None:
+    own = accepted()
+    own.observe(row(state=OrderState.DONE))
+    listed = [row()]
+    assert own.listed(listed, 0.0) == []
+    assert own.listed(listed, LIST_LAG) == []
+    assert own.live() == ()
+    assert own.listed(listed, LIST_LAG + 0.1) == listed
+    assert state(own) is OrderState.OPEN
+
+
+def test_an_answer_about_an_order_that_nobody_knows_changes_nothing() -> None:
+    own = OrderTracker("mm_")
+    own.refused(REQUEST.client_oid)
+    own.lost(REQUEST.client_oid, now=0.0)
+    assert own.live() == ()
+
+
 def test_a_filled_order_of_an_earlier_run_is_no_fill_of_this_one() -> None:
     own = OrderTracker("mm_")
     assert own.observe(row(filled=100, state=OrderState.DONE)) is None
