@@ -302,7 +302,11 @@ BUGS = [
         ("kill -9",),
     ),
     Bug("books fills twice", around(ProfitLedger, "book", _book_twice), "I16"),
-    Bug("misses fills in cancels", around(OrderTracker, "_book", _only_open_fills), "I16 I20 I29"),
+    Bug(
+        "misses fills in cancels",
+        around(OrderTracker, "_new_fill", _only_open_fills),
+        "I16 I20 I29",
+    ),
     Bug("ends part-filled orders", around(protocol, "parse_order", _no_ending_status), "I14 I1"),
     Bug("mixes up the legs", around(Tables, "position", _swapped), "I13 I2 I18 I20 I29"),
     Bug("signs for ten minutes", swap(auth, "EXPIRES_AFTER_MS", 600_000), "I23"),
