@@ -183,6 +183,14 @@ def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
     assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
 
 
+def test_what_is_no_funding_though_some_is_due_is_told_once_it_has_lasted() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.predict((D("-0.001"),), 20)
+    booked = [now for now in range(20, 40) if ledger.see(D("10.5"), now, Explained(), D(0))]
+    assert booked == [20 + 2 * LASTING_SECONDS + 1], "a look after the funding was given up"
+
+
 def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
