@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from market_maker.account import Account
 from market_maker.app import cancel
 from market_maker.errors import AlreadyRunning, MarketMakerError
+from market_maker.gte import GTE
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.session import Session
 from market_maker.guard.watch import Watch
 from market_maker.settings import settings
+from market_maker.simulation.connections import SimulatedConnections
 from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
@@ -31,12 +33,22 @@ class Machine:
         self._world = soak.world
         self._directory = directory
         self._session: Session | None = None
+        self._shared: list[Any] = []
         self.clears_halt = False
         """Whether the next start is a person's, with --clear-halt."""
 
     def runtime(self) -> Runtime:
         """Return what a bot is given: with a session of its own."""
-        return replace(self._world.runtime(), session=self._begin)
+        return replace(self._world.runtime(), session=self._begin, client=self._client)
+
+    def _client(self, account: Account, *, shared: Any = None, **given: Any) -> GTE:
+        """Make a client that knows, as a live one does, what others use of the rate limits."""
+        connections = SimulatedConnections(self._world.network)
+        connections.shared = shared
+        if shared:
+            self._shared.append(shared)
+        made = {"clock": self._world.timeline, "chance": self._world.bots_chance}
+        return GTE(account, connections=connections, **made, **given)
 
     def _begin(self, account: Account, **_: Any) -> Session:
         given = {"directory": self._directory, "clock": self._world.timeline}
@@ -57,7 +69,9 @@ class Machine:
         """Close what the system closes when a process ends, in whatever way."""
         if self._session:
             self._session.files.close()
-        self._session = None
+        for each in self._shared:
+            each.close()
+        self._session, self._shared = None, []
 
     def guard(self) -> None:
         """Do what the guard of a dead bot does, and judge it (I34)."""
@@ -70,7 +84,7 @@ class Machine:
         account = settings.account()
         files = RunFiles(account, directory=self._directory, clock=timeline)
         files.lock.take()
-        client = self._world.runtime().client(account, shared=files.shared())
+        client = self._client(account, shared=files.shared())
         Watch(client, files, BytesIO(), timeline).clean_up()
         client.exit()
         files.close()
@@ -89,9 +103,7 @@ class Machine:
             return
         given: dict[str, Any] = {"directory": self._directory, "clock": self._world.timeline}
         try:
-            cancel.run(
-                settings.account(), and_halt=False, client=self._world.runtime().client, **given
-            )
+            cancel.run(settings.account(), and_halt=False, client=self._client, **given)
         except MarketMakerError:
             return
         if self._world.orders():
