@@ -140,15 +140,15 @@ class Exchange:
         rates = Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE))
         for money in (self.money, *(ledger.money for ledger in self.virtual)):
             money.fees.rates = rates
-        reads = [self._read_account, self.prices.poll, self.monitor.audit_book]
-        if self.has_reads_left:  # those that were last go first now
+        reads = [self._read_account, self.monitor.audit_book]
+        if self.has_reads_left:  # what was last goes first now
             reads.reverse()
         self._slow_at, self.has_reads_left = self._clock.monotonic() + SLOW_SECONDS, False
         has_time = self._has_time
         try:
             known = self.orders.refresh()
             had_time = has_time()
-            for read in reads:
+            for read in (*reads, self.prices.poll):  # prices may grow old while others are read
                 if has_time():
                     read()
         except Fatal as error:

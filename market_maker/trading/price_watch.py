@@ -30,8 +30,11 @@ class PriceWatch:
         self._read_at = self._read_due = 0.0
 
     def poll(self) -> None:
-        """Read the instrument over REST when due, where the feed has not told a price of late."""
-        now, instrument = self._clock.monotonic(), self._feed.get_instrument()
+        """Read the instrument over REST when due, where the feed has not told a price of late.
+
+        So early that it is there before the price is too old, whatever else a tick reads.
+        """
+        now, instrument = self._clock.monotonic(), self._feed.get_instrument(ahead=READ_EVERY)
         if instrument is None or not _lacks_price(instrument) or now < self._read_due:
             return
         self._read_due = now + READ_EVERY

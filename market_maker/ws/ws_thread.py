@@ -152,10 +152,10 @@ class GTEWebsocket:
         with self._changed:
             return [words for words in self._tables.counts if words.startswith(beginnings)]
 
-    def get_instrument(self) -> Instrument | None:
-        """Return the instrument with its prices that are not old, or None while none is known."""
+    def get_instrument(self, ahead: float = 0.0) -> Instrument | None:
+        """Return the instrument, without prices that are old in `ahead` s; None before its row."""
         with self._changed:
-            return self._tables.instrument(self._clock.monotonic())
+            return self._tables.instrument(self._clock.monotonic() + ahead)
 
     def get_instrument_row(self) -> dict[str, Any]:
         """Return the instrument's row as the venue sent it."""

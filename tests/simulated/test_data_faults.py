@@ -726,3 +726,16 @@ def test_levels_that_come_and_go_leave_nothing_behind() -> None:
         world.run(2)
         levels = sum(map(len, book._levels.values()))
         assert max(levels, len(book._by_id)) <= 60
+
+
+@pytest.mark.parametrize("away", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("interval", [0.5, 1, 5])
+def test_prices_that_nobody_tells_anew_are_read_before_they_are_too_old(
+    interval: float, away: float, log: pytest.LogCaptureFixture
+) -> None:
+    world = World(LOOP_INTERVAL=interval, CHECK_POSITION_LIMITS=True)
+    world.network.latency = (away, away)
+    with world.installed():
+        world.start()
+        world.run(200)
+    assert "PAUSED" not in log.text
