@@ -124,10 +124,7 @@ class Exchange:
         self.records.begin(self.feed, is_restart=False)
 
     def close(self, *, proven: bool = False) -> None:
-        """Close all connections and the journal. Orders are not cancelled.
-
-        `proven` says that none is left.
-        """
+        """Close connections and journal, and cancel nothing; `proven`: no order is left."""
         self.is_closed = True
         self.client.exit()
         self.records.end(self._control.ended_by(), proven=proven)
@@ -144,7 +141,11 @@ class Exchange:
         if self.has_reads_left:  # what was last goes first now
             reads.reverse()
         self._slow_at, self.has_reads_left = self._clock.monotonic() + SLOW_SECONDS, False
-        has_time = self._has_time
+
+        def has_time() -> bool:
+            self.has_reads_left |= not self._has_time()
+            return not self.has_reads_left
+
         try:
             known = self.orders.refresh()
             had_time = has_time()
@@ -178,9 +179,8 @@ class Exchange:
             self.monitor.account.poll(self.orders.live())
 
     def _has_time(self) -> bool:
-        """Return whether this tick has time for another read; else the next one has."""
-        self.has_reads_left |= self._clock.monotonic() >= self._slow_at
-        return not self.has_reads_left
+        """Return whether this tick has time for another read."""
+        return self._clock.monotonic() < self._slow_at
 
     def finish_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal, and read what can wait. Never raises."""

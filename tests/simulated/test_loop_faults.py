@@ -580,6 +580,21 @@ def test_a_slow_strategy_is_said_so_and_quotes_on(
     assert_sound(world)
 
 
+def test_a_strategy_that_takes_its_time_is_asked_no_more_often_for_it(make: Make) -> None:
+    world = make(LOOP_INTERVAL=5)
+    bot = naughty(world)
+    asked: list[float] = []
+
+    def think(bot: Naughty) -> None:
+        asked.append(world.timeline.monotonic())
+        bot.clock.sleep(2)
+        OrderManager.place_orders(bot)
+
+    bot.act = think
+    world.run(100)
+    assert min(later - before for before, later in pairwise(asked)) >= 7
+
+
 def test_what_a_strategy_wants_after_a_minute_is_not_placed_and_its_quotes_are_pulled(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
