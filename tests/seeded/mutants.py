@@ -34,6 +34,7 @@ EQUIVALENT = {
         "it is never below 0"
     ),
     "orders/tracker.py: REMEMBER = 10_000  ->  REMEMBER = 10001": "any large number will do",
+    "money/fees.py: REMEMBER = 10_000  ->  REMEMBER = 10001": "any large number will do",
     "money/position.py: mismatch_since: float = 0.0  ->  mismatch_since: float = -1.0": (
         "set when a mismatch begins, and read while there is one"
     ),
