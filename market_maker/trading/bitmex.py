@@ -78,6 +78,7 @@ class BitMEX(OrderNames):
         self.open_orders = exchange.get_orders
         self.http_open_orders = exchange.get_orders_http
         self.amend_bulk_orders = exchange.amend_bulk_orders
+        self._is_made = True
 
     def instruments(self, filter: object = None) -> list[Row]:  # noqa: ARG002
         """Return the one instrument that this bot trades."""
@@ -108,7 +109,7 @@ class BitMEX(OrderNames):
         return self._exchange.client.withdraw(amount=sum_, address=address, fee=paid)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in vars(self) and "amend_bulk_orders" in vars(self):  # once it is made
+        if "_is_made" in vars(self) and name not in vars(self):
             raise AttributeError(
                 f"exchange.bitmex has no {name!r} to set{SET_ELSEWHERE.get(name, '')}"
             )

@@ -56,7 +56,8 @@ class Wait:
             if clock.monotonic() >= self._check_due:
                 self._check_due = clock.monotonic() + CHECK_FILES_EVERY
                 has_changed = self._look_at_files() or exchange.is_open() != self._was_open
-                if has_changed or (may_quote and exchange.feed.silent_for() > SILENT_AFTER):
+                is_gone = not exchange.is_open() or exchange.feed.silent_for() > SILENT_AFTER
+                if has_changed or (may_quote and is_gone):
                     return
             if reasons and self._is_worth_a_tick(is_halted=is_halted):
                 return

@@ -580,6 +580,27 @@ def test_a_slow_strategy_is_said_so_and_quotes_on(
     assert_sound(world)
 
 
+def test_a_feed_that_is_lost_late_in_a_tick_is_noticed_by_the_next_look_at_files(
+    make: Make,
+) -> None:
+    world = make(LOOP_INTERVAL=60)
+    bot = naughty(world)
+    world.run(70)
+
+    def lose(bot: Naughty) -> None:
+        OrderManager.place_orders(bot)
+        world.network.drop_all()
+        bot.clock.sleep(0.1)
+        world.network.cut_off = True  # and it cannot be had again
+
+    bot.act = lose
+    bot.tick()
+    assert not bot.exchange.is_open()
+    lost_at = world.timeline.monotonic()
+    bot.loop.wait()
+    assert world.timeline.monotonic() - lost_at <= 2
+
+
 def test_a_strategy_that_takes_its_time_is_asked_no_more_often_for_it(make: Make) -> None:
     world = make(LOOP_INTERVAL=5)
     bot = naughty(world)

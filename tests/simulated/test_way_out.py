@@ -132,16 +132,22 @@ class Idle(OrderManager):
         self.converge_orders([], [])
 
 
+def start_with_an_unknown_order(world: World) -> tuple[OrderManager, int]:
+    """Start a bot of whose order the feed shows nothing; return it and the order's id."""
+    bot = world.start(Idle)
+    world.run(2)
+    world.fault("mute", match="order", for_ms=60_000)
+    oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.client.run, 999)
+    order_id = world.foreign_order("buy", "8000", 1, client_oid=oid)
+    assert bot.exchange.orders.live() == ()
+    return bot, order_id
+
+
 @pytest.mark.parametrize("how", ["exit", "halt"])
 def test_an_order_of_ours_that_nobody_knows_of_is_found_by_the_last_list(how: str) -> None:
     world = World()
     with world.installed():
-        bot = world.start(Idle)
-        world.run(2)
-        world.fault("mute", match="order", for_ms=60_000)
-        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.client.run, 999)
-        world.foreign_order("buy", "8000", 1, client_oid=oid)
-        assert bot.exchange.orders.live() == ()
+        bot, _ = start_with_an_unknown_order(world)
         if how == "exit":
             bot.exit()
             assert bot.loop.left_clean
@@ -154,11 +160,7 @@ def test_an_order_of_ours_that_nobody_knows_of_is_found_by_the_last_list(how: st
 def test_an_order_that_only_the_list_shows_is_among_those_left() -> None:
     world = World()
     with world.installed():
-        bot = world.start(Idle)
-        world.run(2)
-        world.fault("mute", match="order", for_ms=60_000)
-        oid = new_oid(settings.ORDERID_PREFIX, bot.exchange.client.run, 999)
-        order_id = world.foreign_order("buy", "8000", 1, client_oid=oid)
+        bot, order_id = start_with_an_unknown_order(world)
         world.fault("status", match="pc/order/cancel", value="503", for_ms=120_000)
         with pytest.raises(OrdersLeft) as left:
             bot.exit()
