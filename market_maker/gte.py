@@ -3,7 +3,7 @@
 import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from decimal import Decimal
 from queue import SimpleQueue
@@ -359,14 +359,13 @@ class GTE:
 
     def open_orders_http(self) -> list[OpenOrder]:
         """Return own open orders (by prefix), read over REST."""
-        prefix = self.account.prefix
-        return [order for order in self.query_orders() if is_ours(order.client_oid, prefix)]
+        return self._own(self.query_orders())
 
     # --- the feed, under the names of the BitMEX sample -------------------------------------------
 
     def open_orders_ws(self) -> tuple[OpenOrder, ...]:
         """Return own open orders (by prefix) from the feed."""
-        return self._feed.open_orders(self.account.prefix)
+        return tuple(self._own(self._feed.open_orders()))
 
     def funds(self) -> Margin | None:
         """Return the account from the feed; None while it has not shown it."""
@@ -389,6 +388,9 @@ class GTE:
         return self._feed.market_depth(size)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _own(self, orders: Iterable[OpenOrder]) -> list[OpenOrder]:
+        return [order for order in orders if is_ours(order.client_oid, self.account.prefix)]
 
     @property
     def _feed(self) -> GTEWebsocket:

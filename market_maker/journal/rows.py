@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -172,20 +172,30 @@ def plain_row(*values: Any) -> Row:
 
 def _json(value: object) -> str:
     """Return a value as JSON: decimals as text, enums as their values, dataclasses as objects."""
-    if isinstance(value, OrderRequest):
-        return _order_json(value)
-    if isinstance(value, Decimal):
-        return f'"{value}"'
-    if isinstance(value, Enum):
-        return _json(value.value)
-    if isinstance(value, tuple | list | frozenset):
-        return f"[{','.join(map(_json, value))}]"
-    if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(_plain(name))}:{_json(each)}" for name, each in value.items())
-        return f"{{{','.join(pairs)}}}"
-    if is_dataclass(value):
-        return _fields_json(value)
-    return json.dumps(value)
+    return _writer(type(value))(value)  # type: ignore[arg-type]  # a class has a hash
+
+
+@cache
+def _writer(kind: type) -> Callable[[Any], str]:
+    """Return what makes JSON of values of a type."""
+    if issubclass(kind, OrderRequest):
+        return _order_json
+    if issubclass(kind, Decimal):
+        return '"{}"'.format
+    if issubclass(kind, Enum):
+        return lambda value: _json(value.value)
+    if issubclass(kind, tuple | list | frozenset):
+        return lambda value: f"[{','.join([_json(each) for each in value])}]"
+    if issubclass(kind, Mapping):
+        return _mapping_json
+    if is_dataclass(kind):
+        return _fields_json
+    return json.dumps
+
+
+def _mapping_json(value: Mapping[Any, Any]) -> str:
+    pairs = (f"{json.dumps(_plain(name))}:{_json(each)}" for name, each in value.items())
+    return f"{{{','.join(pairs)}}}"
 
 
 def _plain(name: object) -> str:
@@ -200,8 +210,7 @@ def _order_json(order: OrderRequest) -> str:
 
 def _fields_json(value: Any) -> str:
     heads = _heads(type(value))  # type: ignore[arg-type]  # a class has a hash
-    pairs = (f"{head}{_json(getattr(value, name))}" for name, head in heads)
-    return f"{{{','.join(pairs)}}}"
+    return f"{{{','.join([f'{head}{_json(getattr(value, name))}' for name, head in heads])}}}"
 
 
 @cache

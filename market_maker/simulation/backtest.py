@@ -1,13 +1,14 @@
 """A back-test: a bot on a recorded market, on simulated time, with its journal."""
 
+import gc
 import json
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, FillModel, fi
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
 from market_maker.paper.exchange.ledger import Party
 from market_maker.paper.market.setup import OWNER
-from market_maker.paper.market.tape import beginning
+from market_maker.paper.market.tape import Beginning, beginning
 from market_maker.settings import settings
 from market_maker.simulation.latency import Latency
 from market_maker.simulation.recorded_market import NS, RecordedMarket
@@ -34,12 +35,14 @@ KIND = "backtest"
 INTERRUPTED = "interrupted"
 """Why a loop says that it ended by Ctrl-C."""
 LOOK_SECONDS = 0.1
-BEGINNING = 5_000
+FIRST = 5_000
 """Records from which the shift of a tape's receive clock is taken."""
 NO_FUNDING = Decimal(0)
 """Tapes have no rates."""
 SHOWN_GAPS = 5
 MS = 1_000_000
+GARBAGE = 100_000
+"""Objects that are made, and not thrown away, between two looks for garbage in circles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +96,17 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     that cannot be read on, and KeyboardInterrupt.
     """
     random.seed(f"strategy {trial.assumed.seed}")  # for strategies that draw without a seed
-    journal, instrument = journal.absolute(), _instrument(trial.tape)
+    journal, begins = journal.absolute(), beginning(trial.tape)
+    instrument = _instrument(trial.tape, begins)
     _load(trial)
-    world = _world(trial, instrument)
+    world = _world(trial, instrument, begins)
+    tape = trial.tape.watched(shown_as) if shown_as else trial.tape.records()
+    first = list(islice(tape, FIRST))
     market = RecordedMarket(
         world,
         instrument,
-        _records(trial, shown_as),
-        shift_ns=_shift_ns(trial.tape),
+        _until(chain(first, tape), trial.until_ns),
+        shift_ns=_shift_ns(first),
         feed_latency=trial.assumed.feed_latency,
     )
     _warm_up(trial, world, market)
@@ -109,14 +115,26 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     begun_ms = world.timeline.true_ms()
     make = partial(_journal, journal)
     bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
-    market.at_end(lambda: _end(trial, world, bot))
-    with suppress(OrdersLeft, SystemExit):
+    market.at_end(lambda: _end(trial, world, begins, bot))
+    with suppress(OrdersLeft, SystemExit), _rare_collections():
         bot.run_loop()
     if bot.control.stop_reason == INTERRUPTED:
         raise KeyboardInterrupt
     (run,) = runs_in(journal)
     tell_market(journal, run.number, json.dumps(_about(trial, market, begun_ms)))
     return run.again()
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in circles seldom: a book of thousands of levels makes it dear, and a
+    back-test leaves little."""
+    before = gc.get_threshold()
+    gc.set_threshold(GARBAGE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _warm_up(trial: Trial, world: World, market: RecordedMarket) -> None:
@@ -128,12 +146,11 @@ def _warm_up(trial: Trial, world: World, market: RecordedMarket) -> None:
         raise SettingsError("the tape ends before both sides of its book are known")
 
 
-def _end(trial: Trial, world: World, bot: OrderManager) -> None:
+def _end(trial: Trial, world: World, begins: Beginning, bot: OrderManager) -> None:
     """Let the bot end, now that the tape has; it leaves as it does by Ctrl-C."""
     at = 0
     if trial.linger_seconds is not None and trial.until_ns is not None:
-        begins_ns = beginning(trial.tape).time_ns
-        at = (trial.until_ns - begins_ns) // 1000 + round(trial.linger_seconds * 1_000_000)
+        at = (trial.until_ns - begins.time_ns) // 1000 + round(trial.linger_seconds * 1_000_000)
     world.timeline.at(at, lambda: bot.stop("the tape has ended"))
 
 
@@ -151,12 +168,9 @@ def check_fills(name: str, *, is_level_1: bool) -> FillModel:
     return model
 
 
-def _records(trial: Trial, shown_as: str) -> Iterator[Record]:
-    tape = trial.tape
-    for record in tape.watched(shown_as) if shown_as else tape.records():
-        if trial.until_ns is not None and record.time_ns >= trial.until_ns:
-            return
-        yield record
+def _until(records: Iterable[Record], ns: int | None) -> Iterable[Record]:
+    """Return the records before a time; all of them for None."""
+    return records if ns is None else takewhile(lambda record: record.time_ns < ns, records)
 
 
 def _load(trial: Trial) -> None:
@@ -166,18 +180,17 @@ def _load(trial: Trial) -> None:
     settings.load(trial.settings_file, overrides=overrides, is_strict=False)
 
 
-def _instrument(tape: Tape) -> Instrument:
+def _instrument(tape: Tape, begins: Beginning) -> Instrument:
     market = tape.market
-    begun = beginning(tape)
-    if not begun.prices:
+    if not begins.prices:
         raise SettingsError("the tape has no book and no trade in its beginning")
-    start = sum(begun.prices) // len(begun.prices) * market.tick
+    start = sum(begins.prices) // len(begins.prices) * market.tick
     key = Key(market.kind, market.area, market.symbol)
     quote = market.symbol.replace("/", "_").rpartition("_")[2]
     return Instrument(key, 4, market.tick, start, lot=market.lot, face=market.face, quote=quote)
 
 
-def _world(trial: Trial, instrument: Instrument) -> World:
+def _world(trial: Trial, instrument: Instrument, begins: Beginning) -> World:
     exchange, key, assumed = Exchange([instrument]), instrument.key, trial.assumed
     exchange.settlement.fees = exact(settings.MAKER_FEE), exact(settings.TAKER_FEE)
     listing = exchange.listing(key)
@@ -191,7 +204,7 @@ def _world(trial: Trial, instrument: Instrument) -> World:
         ledger.deposit(OWNER, Wallet.SPOT, key.area, assumed.balance)
         base = assumed.balance / instrument.start
         ledger.deposit(OWNER, Wallet.SPOT, instrument.base, base // instrument.lot * instrument.lot)
-    world = World(exchange, seed=assumed.seed, start_ms=beginning(trial.tape).time_ns // MS)
+    world = World(exchange, seed=assumed.seed, start_ms=begins.time_ns // MS)
     world.network.is_direct = trial.is_direct
     world.network.latency = (assumed.latency.seconds, assumed.latency.seconds)
     world.network.journey = assumed.latency.journeys(assumed.seed)
@@ -213,9 +226,8 @@ def _take_position(world: World, instrument: Instrument, qty: int, price: Decima
     ledger.trade(contract, qty=abs(qty), each=each, buyer=buyer, seller=seller)
 
 
-def _shift_ns(tape: Tape) -> int | None:
-    """Return the smallest receive time less venue time of a tape's beginning."""
-    records = islice(tape.records(), BEGINNING)
+def _shift_ns(records: Iterable[Record]) -> int | None:
+    """Return the smallest receive time less venue time; None where no receive time is known."""
     return min(
         (
             record.received_ns - record.time_ns

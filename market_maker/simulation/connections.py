@@ -4,25 +4,27 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from socket import gaierror
-from typing import Any
+from typing import Any, NamedTuple
 
 from requests.adapters import BaseAdapter
 from websocket import ABNF, WebSocketTimeoutException
 
-from market_maker.models import Side
 from market_maker.paper.api.encoding import LevelValue
 from market_maker.paper.api.session import Session
 from market_maker.paper.faults.frames import Cut, FrameFaults
 from market_maker.simulation.network import NO_ADDRESS, NO_CONNECTION, Adapter, Network
 from market_maker.simulation.tasks import TaskPool
 from market_maker.wire.tls import Connections
-from market_maker.ws.book import Levels
 from market_maker.ws.ws_thread import GTEWebsocket
 
 BEAT = 0.5
-SIDES = {True: Side.BUY, False: Side.SELL}
-Values = dict[str, Any]
-"""A frame that has values in place of rows."""
+
+
+class Values(NamedTuple):
+    """In the place of frames of the book: the levels of each, and their time in ms."""
+
+    changes: list[list[LevelValue]]
+    time: int
 
 
 class Pool:
@@ -92,7 +94,7 @@ class Socket:
 
     def take_values(self) -> Values | None:
         """Return the next message if it is one of values."""
-        if self._arrived and isinstance(self._arrived[0], dict):
+        if self._arrived and isinstance(self._arrived[0], Values):
             return self._arrived.popleft()  # type: ignore[return-value]
         return None
 
@@ -134,11 +136,9 @@ class Socket:
         if not self._lost and not network.black_hole and not network.cut_off:
             network.venue.receive(self._session, text, network.timeline.true_ms())
 
-    def _on_levels(self, action: str, levels: list[LevelValue], now: int) -> None:
+    def _on_levels(self, changes: list[list[LevelValue]], now: int) -> None:
         if not self._lost:
-            values = Levels((SIDES[is_bid], price, size) for is_bid, price, size in levels)
-            frame = {"table": "order_book", "action": action, "data": values, "time": str(now)}
-            self._deliver(frame)
+            self._deliver(Values(changes, now))
 
     def _on_frame(self, frame: str, table: str) -> None:
         if self._lost:
@@ -230,8 +230,7 @@ class Driver:
         socket: Any = self._feed._session._socket
         values = socket.take_values()
         if values:
-            self._feed._session.see(values)
-            self._feed.take(values)
+            self._feed.take_levels(*values)
         else:
             self._feed.receive()
 
@@ -246,4 +245,4 @@ class Driver:
 
     def _fail(self, error: Exception) -> None:
         self._feed.lose(error)
-        self._network.timeline.after(self._feed.back_off(), self._open)
+        self._network.timeline.after(self._feed.back_off.pause, self._open)

@@ -58,7 +58,9 @@ class Facts:
             for level in record.levels:
                 self.traded[level.side] += level.size
         else:
-            self.changes.update([level.side for level in record.levels])
+            bids = [level[0] for level in record.levels].count(Side.BUY)
+            self.changes[Side.BUY] += bids
+            self.changes[Side.SELL] += len(record.levels) - bids
 
 
 def examine(tape: Tape) -> Facts:

@@ -139,7 +139,7 @@ class Monitor:
             lag_ms=feed.lag_ms(),
             ticker=snapshot.ticker if snapshot else None,
             instrument=snapshot.instrument if snapshot else None,
-            last_error=feed.last_error(),
+            last_error=feed.last_error,
             orders_stale_for=self._reconciler.orders_stale_for(),
             unknown_for=self._reconciler.longest_in_state(OrderState.UNKNOWN),
             cancelling_for=self._reconciler.longest_in_state(OrderState.CANCELLING),

@@ -19,11 +19,9 @@ OwnQuantity = Mapping[tuple[Side, Decimal], Decimal]
 """Our own resting quantity at each (side, price)."""
 
 
-class Levels(tuple[tuple[Side, Decimal, Decimal], ...]):
-    """Final sizes of levels as (side, price, size): what a simulation hands over in place of rows.
-
-    Zero removes a level.
-    """
+Levels = list[tuple[bool, Decimal, Decimal]]
+"""Whether each is a bid, its price and its size, zero for none: what a simulation tells in place of
+the rows of a frame."""
 
 
 class Level:
@@ -83,12 +81,13 @@ class Book:
 
     def put_levels(self, levels: Levels) -> None:
         """Set the sizes of levels whose values need no check."""
-        for side, price, size in levels:
-            level = self._levels[side].get(price)
+        bids, asks = (self._levels[side] for side in Side)
+        for is_bid, price, size in levels:
+            level = (bids if is_bid else asks).get(price)
             if level and size:  # as at most
                 level.size = size
             else:
-                self._set(level or Level(side, price), size)
+                self._set(level or Level(Side.BUY if is_bid else Side.SELL, price), size)
 
     def best(self, own: OwnQuantity | None = None) -> tuple[Decimal | None, Decimal | None]:
         """Return the best bid and ask that hold more than our `own` quantity, or None."""

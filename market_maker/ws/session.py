@@ -173,11 +173,11 @@ class Session:
         self._see(frame, now)
         return frame
 
-    def see(self, frame: dict[str, Any]) -> None:
-        """Record what a frame shows of the connection that came without a message."""
-        now = self._clock.monotonic()
+    def see_levels(self, time: int, now: float) -> None:
+        """Record what changes of the book show of the connection that come without a message."""
         self.vitals.record_frame(now)
-        self._see(frame, now)
+        self.vitals.record_table("order_book", now)
+        self.vitals.record_lag(self._now() - time)
 
     def _see(self, frame: dict[str, Any], now: float) -> None:
         if "table" not in frame:

@@ -89,18 +89,18 @@ class Tables:
 
     # --- frames in ------------------------------------------------------------------------------
 
-    def apply(self, frame: Row, arrival: int = 0, at: float = 0.0) -> bool:
+    def apply(self, frame: Row | Levels, arrival: int = 0, at: float = 0.0) -> bool:
         """Apply a data frame; return whether it brought news of own orders or another position.
 
         `arrival` is its number, which rises from frame to frame, and `at` when it arrived, in
         seconds of a steady clock; what arrives later is newer. An unknown table and invalid rows
         are counted and dropped; an unknown action makes the tables `broken`.
         """
-        table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
-        if isinstance(data, Levels):
+        if isinstance(frame, list):
             self.heard["order_book"] = at
-            self.book.put_levels(data)
+            self.book.put_levels(frame)
             return False
+        table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
             self.counts["bad frame"] += 1
             return False

@@ -3,21 +3,20 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from market_maker import instead
 from market_maker.account import Account
-from market_maker.client_oid import is_ours
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AuthError, Temporary, VenueUnreachable
 from market_maker.models import Instrument, Margin, OpenOrder, Position, Ticker
 from market_maker.wire import failures, fields, protocol
 from market_maker.wire.tls import Connections, Handle
 from market_maker.ws.back_off import BackOff
-from market_maker.ws.book import OwnQuantity
+from market_maker.ws.book import Levels, OwnQuantity
 from market_maker.ws.session import Session
 from market_maker.ws.tables import LOGGED, TRADED_IN, PricesAt, Tables
 from market_maker.ws.vitals import News
@@ -53,13 +52,15 @@ class GTEWebsocket:
         self._session = self._new_session()
         private = ("order", "position") if self._session.is_private else ()
         self.needed: tuple[str, ...] = ("instrument", "order_book", *private)  # for quoting
-        self._back_off = BackOff(chance or random.SystemRandom())
+        self.back_off = BackOff(chance or random.SystemRandom())
         self.wake = wake if wake is not None else SimpleQueue()
         self.on_frame: Callable[[bool, PricesAt], None] = lambda *_: None  # was it our own news?
         self._changed, self._stop = threading.Condition(), threading.Event()
         self._tables, self._news = Tables(*self._names), News(clock.monotonic())
         self._bad_rows_before = 0
-        self._reconnect_reason = self._error = ""
+        self._reconnect_reason = ""
+        self.last_error = ""
+        """Why the last connection failed, or empty text."""
         self._thread: Handle | None = None
         self.epoch = self.arrivals = 0
         """How many connections, and how many data frames on all of them: the order of all news."""
@@ -88,10 +89,9 @@ class GTEWebsocket:
         with self._changed:
             while missing := self._missing(tables):
                 if self._session.is_refused:
-                    raise AuthError(self._error)
-                left = deadline - self._clock.monotonic()
-                if left <= 0:
-                    why = self._error or "connected, but no data came"
+                    raise AuthError(self.last_error)
+                if (left := deadline - self._clock.monotonic()) <= 0:
+                    why = self.last_error or "connected, but no data came"
                     raise VenueUnreachable(f"no {', '.join(missing)} from {self._url}: {why}")
                 self._clock.wait_on(self._changed, min(left, 1.0))
 
@@ -116,7 +116,7 @@ class GTEWebsocket:
 
     def lost_in_a_row(self) -> int:
         """Return how many connections were lost in a row; 0 once the present one is stable."""
-        return self._back_off.lost_in_a_row(self._session.vitals, self._clock.monotonic())
+        return self.back_off.lost_in_a_row(self._session.vitals, self._clock.monotonic())
 
     def connected_for(self) -> float:
         """Return the seconds since the latest connection began."""
@@ -142,10 +142,6 @@ class GTEWebsocket:
     def auth_refused(self) -> bool:
         """Return whether the venue has refused our login for good."""
         return self._session.is_refused
-
-    def last_error(self) -> str:
-        """Return why the last connection failed, or empty text."""
-        return self._error
 
     def counted(self, beginnings: tuple[str, ...]) -> list[str]:
         """Return what was counted on this connection under names that begin so."""
@@ -184,11 +180,10 @@ class GTEWebsocket:
         with self._changed:
             return self._tables.book.depth(size, told)
 
-    def open_orders(self, prefix: str = "") -> tuple[OpenOrder, ...]:
-        """Return the open orders; with a `prefix`, only those whose client_oid has it."""
+    def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Return all open orders of the account in this symbol."""
         with self._changed:
-            orders = self._tables.orders()
-        return tuple(o for o in orders if not prefix or is_ours(o.client_oid, prefix))
+            return self._tables.orders()
 
     def drain_news(self) -> list[tuple[OpenOrder, int]]:
         """Return the rows of orders since the last call, each with its frame's number."""
@@ -217,7 +212,7 @@ class GTEWebsocket:
                     self.receive()
             except Exception as error:  # whatever it was, the feed comes back
                 self.lose(error)
-            self._stop.wait(self.back_off())
+            self._stop.wait(self.back_off.pause)
 
     def connect(self) -> None:
         """Open a new session with new tables. Raises what the network raises."""
@@ -252,19 +247,15 @@ class GTEWebsocket:
         """Close the connection, and log why: each loss, but a failure to connect once in a row."""
         described = fields.escaped(failures.of_feed(error))
         lost = self._session.vitals if self._session.is_open else None
-        self._back_off.record(lost, self._clock.monotonic(), error, bool(self._reconnect_reason))
-        if (lost or described != self._error) and not self._stop.is_set():
-            logger.warning("Feed lost: %s (%s)", described, self._back_off)
+        self.back_off.record(lost, self._clock.monotonic(), error, bool(self._reconnect_reason))
+        if (lost or described != self.last_error) and not self._stop.is_set():
+            logger.warning("Feed lost: %s (%s)", described, self.back_off)
         self._session.close()
         with self._changed:
-            self._error, self._session.is_open = described, False
+            self.last_error, self._session.is_open = described, False
             self._changed.notify_all()
         if lost:
             self.wake.put("feed lost")
-
-    def back_off(self) -> float:
-        """Return the seconds until the next attempt to connect."""
-        return self._back_off.pause
 
     def take(self, frame: dict[str, Any] | None) -> None:
         """Apply a frame; None: a message that was none. Raises ConnectionError when broken."""
@@ -278,18 +269,27 @@ class GTEWebsocket:
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
-                    self._session.vitals.complete_at, self._error = self._clock.monotonic(), ""
+                    self._session.vitals.complete_at, self.last_error = self._clock.monotonic(), ""
                     self._changed.notify_all()
                     news = True
             elif "status" in frame and (error := self._session.take_status(frame)):
-                self._error = error
+                self.last_error = error
                 logger.error("%s", error)
                 self._changed.notify_all()
             self._news.record(frame, self._clock.monotonic(), good=not self._missing(self.needed))
         if news:
             self.wake.put("news")
 
-    def _apply(self, frame: dict[str, Any]) -> bool:
+    def take_levels(self, changes: Iterable[Levels], time: int) -> None:
+        """Apply changes of the book that come without frames; `time` is the venue's in ms."""
+        now = self._clock.monotonic()
+        self._session.see_levels(time, now)
+        with self._changed:
+            for levels in changes:
+                self._apply(levels)
+            self._news.record({"table": "order_book"}, now, good=not self._missing(self.needed))
+
+    def _apply(self, frame: dict[str, Any] | Levels) -> bool:
         self.arrivals += 1
         news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
         self.on_frame(news, self._tables.prices)

@@ -656,7 +656,7 @@ def test_half_a_frame_is_not_applied_and_the_connection_is_made_anew(
     venue, feed = talk([framed(FRAME)[:-1]], reset=reset)
     wait_until(lambda: venue.connections >= 2)
     assert feed.market_depth()["bids"] == []
-    assert feed.last_error()
+    assert feed.last_error
 
 
 def test_a_whole_frame_is_applied(talk: Talk) -> None:
@@ -680,7 +680,7 @@ def test_pings_of_the_venue_do_not_keep_a_mute_feed_alive(
     monkeypatch.setattr(vitals, "DEAD_AFTER", 1.5)
     venue, feed = talk([framed(b"", 9)], stays=0.05)
     wait_until(lambda: venue.connections >= 2)
-    assert "no frame for" in feed.last_error()
+    assert "no frame for" in feed.last_error
 
 
 # --- the soak -----------------------------------------------------------------------------------

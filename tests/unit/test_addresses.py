@@ -191,7 +191,7 @@ def test_a_connection_that_is_refused_is_said_to_be() -> None:
     with pytest.raises(ConnectionRefusedError) as raised:
         feed.connect()
     feed.lose(raised.value)
-    assert feed.last_error() == "connection refused"
+    assert feed.last_error == "connection refused"
 
 
 @pytest.mark.slow

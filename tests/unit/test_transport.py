@@ -199,7 +199,7 @@ def test_a_feed_that_is_redirected_stays_away(status: int, start: Start, feed: F
     server = start(answering(reply(b"", f"{status} Moved", f"Location: {to}\r\n")))
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
     wait_until(lambda: server.connections >= 2)
-    assert "edirect" in made.last_error()
+    assert "edirect" in made.last_error
     assert elsewhere.connections == 0
 
 
@@ -251,7 +251,7 @@ def test_ca_files_of_the_environment_are_ignored(
     with pytest.raises(NotSent, match="certificate"):
         client(f"https://localhost:{server.port}").query_orders()
     made = feed(f"wss://localhost:{server.port}/ws")
-    wait_until(lambda: "certificate" in made.last_error())
+    wait_until(lambda: "certificate" in made.last_error)
     assert server.received == b""
 
 
@@ -335,8 +335,8 @@ def test_a_venue_that_cannot_prove_itself_gets_no_byte_over_the_feed(
     server = start(answering(reply()), bad_context(how, ca, tmp_path))
     made = feed(f"wss://localhost:{server.port}/ws")
     wait_until(lambda: server.connections >= 2)
-    assert "TLS refused" in made.last_error()
-    assert BAD[how] in made.last_error()
+    assert "TLS refused" in made.last_error
+    assert BAD[how] in made.last_error
     assert server.received == b""
 
 
@@ -458,7 +458,7 @@ def test_a_message_above_4_mib_ends_the_connection_before_it_is_whole(
     sent.clear()
     with HeadServer(websocket_server(then)) as server:
         made = feed(f"ws://127.0.0.1:{server.port}/ws")
-        wait_until(lambda: "too long" in made.last_error())
+        wait_until(lambda: "too long" in made.last_error)
         wait_until(lambda: server.connections >= 2)
         made.exit()
     assert sum(sent) < server.connections * 24 * 1024 * 1024  # what the kernel buffers, too
@@ -503,7 +503,7 @@ def test_a_feed_whose_handshake_has_no_end_is_left(
     monkeypatch.setattr("market_maker.ws.session.CONNECT_TIMEOUT", 60.0)  # its size has to end it
     server = start(LARGE["headers"])
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
-    wait_until(lambda: "too long" in made.last_error(), 60)
+    wait_until(lambda: "too long" in made.last_error, 60)
 
 
 # --- the venue's words --------------------------------------------------------------------------
@@ -529,5 +529,5 @@ def test_words_of_the_venue_are_escaped_in_errors_of_rest(start: Start, client: 
 def test_words_of_the_venue_are_escaped_in_errors_of_the_feed(start: Start, feed: Feed) -> None:
     server = start(answering(reply(EVIL * 100, "403 " + "\x1b[31mno" * 500)))
     made = feed(f"ws://127.0.0.1:{server.port}/ws")
-    wait_until(lambda: made.last_error())
-    assert plain_and_short(made.last_error())
+    wait_until(lambda: made.last_error)
+    assert plain_and_short(made.last_error)

@@ -79,7 +79,7 @@ def test_own_orders_fills_and_both_legs_arrive(make: Make, venue: PaperExchange)
     feed = ready(make(wake=wake))
     client = client_of(venue)
     order = client.buy(50, 8490.5)
-    wait_until(lambda: [o.order_id for o in feed.open_orders("mm_test_")] == [order.order_id])
+    wait_until(lambda: [o.order_id for o in feed.open_orders()] == [order.order_id])
     venue.take("sell", "8490.5", 20)
     wait_until(lambda: feed.position().long.qty == 20)
     venue.take("sell", "8490.5", 30)
@@ -123,7 +123,7 @@ def test_a_connection_that_never_gives_a_needed_table_is_made_anew(
     venue.fault("mute", match="position")
     feed = make()
     wait_until(lambda: feed.epoch >= 2)
-    assert "position" in feed.last_error()
+    assert "position" in feed.last_error
     venue.clear_faults()
     ready(feed)
 

@@ -182,23 +182,18 @@ class Feed:
 
     def _push_book(self, event: BookChanged, now: int) -> None:
         topic = topic_of(event.key, "order_book")
-        if not self._has_subscriber(topic):
-            return
+        sessions = [session for session in self.sessions if session.is_subscribed(topic)]
         listing = self._exchange.listing(event.key)
-        for action, levels in zip(BOOK_ORDER, event.changes, strict=True):
-            if not levels:
-                continue
-            frame = ""
-            for session in list(self.sessions):  # a send may remove one
-                if not session.is_subscribed(topic):
-                    continue
-                if session.send_levels:
-                    session.send_levels(action.value, book_values(listing, levels), now)
-                    continue
-                if not frame:
+        takers = [session.send_levels for session in sessions if session.send_levels]
+        if takers:
+            values = [book_values(listing, levels) for levels in event.changes if levels]
+            for send_levels in takers:
+                send_levels(values, now)
+        if len(sessions) > len(takers):
+            for action, levels in zip(BOOK_ORDER, event.changes, strict=True):
+                if levels:
                     rows = self._level_rows(listing, action, levels)
-                    frame = _frame(topic.table, action.value, rows, now)
-                session.send(frame, topic.table)
+                    self._send(topic, _frame(topic.table, action.value, rows, now))
 
     def _level_rows(
         self, listing: Listing, action: Action, levels: Sequence[tuple[Side, int, int]]

@@ -14,11 +14,12 @@ class Session:
     def __init__(
         self,
         send: Callable[[str, str], None],
-        send_levels: Callable[[str, list[LevelValue], int], None] | None = None,
+        send_levels: Callable[[list[list[LevelValue]], int], None] | None = None,
     ) -> None:
         """`send` takes a frame and the name of its table.
 
-        `send_levels` takes changes of the book in place of frames: action, levels, time in ms.
+        `send_levels` takes changes of the book in place of its frames: the levels of each, and
+        their time in ms.
         """
         self.send = send
         self.send_levels = send_levels
