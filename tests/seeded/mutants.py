@@ -44,7 +44,6 @@ EQUIVALENT = {
     "price  ->  return Decimal(1).scaleb(exponent if isinstance(exponent, int) else -1) / price": (
         "of a finite number the exponent is an int"
     ),
-    "money/realised.py: *,  ->  /,": "it is called with names all the same",
     "money/fees.py: is_rebate = maker < 0 and fill.order.fee < 0  # else its sign tells nothing  "
     "->  is_rebate = maker < 0 and fill.order.fee < 1  # else its sign tells nothing": (
         "a fee of 0 or more is what its size is"
@@ -113,7 +112,10 @@ def named(path: Path, source: str, changed: str) -> Bug:
 
 
 def without_annotations(source: str) -> str:
-    """Return what a source does, whatever its annotations say; empty for what is no Python."""
+    """Return what a source does, whatever its annotations and the signs of its signatures say.
+
+    Empty for what is no Python.
+    """
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -125,6 +127,10 @@ def without_annotations(source: str) -> str:
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
+        elif isinstance(node, ast.arguments):  # its * and / are no operators
+            node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+            node.defaults += [each for each in node.kw_defaults if each]
+            node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
     return ast.dump(tree)
 
 

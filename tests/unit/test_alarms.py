@@ -25,6 +25,42 @@ def test_a_state_comes_with_the_last_event_allowed_and_lasts_its_time(kind: str)
         assert not breakers.tripped(100.0 + rule.hold)
 
 
+COUNTS = [
+    *[(kind, 1, inf, "HALTED", inf) for kind in ("loss", "liquidation", "late order")],
+    *[(kind, 1, inf, "HALTED", inf) for kind in ("other bot", "strategy", "crash")],
+    *[(kind, 3, inf, "HALTED", inf) for kind in ("parameter", "metadata")],
+    ("auth", 2, 60, "HALTED", inf),
+    ("fill", 101, 60, "HALTED", inf),
+    ("taker", 5, 60, "PAUSED", 60),
+    ("ended", 3, 60, "PAUSED", 60),
+    ("bad row", 3, 60, "PAUSED", 10),
+    ("price", 1, inf, "PAUSED", 3),
+    ("funds", 3, 60, "REDUCING", 60),
+    ("margin", 1, inf, "REDUCING", 60),
+    ("jump", 1, inf, "REDUCING", 60),
+]
+
+
+@pytest.mark.parametrize(("kind", "limit", "within", "state", "hold"), COUNTS)
+def test_each_breaker_counts_as_the_page_on_incidents_says(
+    kind: str, limit: int, within: float, state: str, hold: float
+) -> None:
+    in_time, late = Breakers(), Breakers()
+    for breakers in (in_time, late):
+        for _ in range(limit - 1):
+            breakers.note(kind, 0.0)
+        assert breakers.tripped(0.0) == []
+    last = min(within, 1e6)
+    in_time.note(kind, last)
+    assert [each.state.value for each in in_time.tripped(last)] == [state]
+    assert in_time.tripped(last + min(hold - 0.1, 1e6))
+    if hold < inf:
+        assert in_time.tripped(last + hold) == []
+    if within < inf:
+        late.note(kind, within + 0.1)
+        assert late.tripped(within + 0.1) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "times", "is_up"),
     [
@@ -43,6 +79,10 @@ def test_events_count_only_within_their_time(kind: str, times: list[float], is_u
     for time in times:
         breakers.note(kind, time)
     assert bool(breakers.tripped(times[-1])) is is_up
+
+
+def test_no_breaker_is_left_out() -> None:
+    assert sorted(kind for kind, *_ in COUNTS) == sorted(EVENTS)
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:

@@ -55,8 +55,8 @@ CASES = [
     (PAUSED, {"unknown_for": 30.1}, "unknown outcome for over 30 s"),
     (HALTED, {"unknown_for": 120.1}, "unknown outcome for over 120 s"),
     (PAUSED, {"cancelling_for": 30.1}, "cancel"),
-    (PAUSED, {"clock_offset_ms": 30_001}, "clock"),
-    (PAUSED, {"clock_offset_ms": -30_001}, "clock"),
+    (PAUSED, {"clock_offset_ms": 30_001}, "clock is -30 s off the venue's (limit 30 s)"),
+    (PAUSED, {"clock_offset_ms": -30_001}, "clock is 30 s off the venue's (limit 30 s)"),
     (PAUSED, {"blocked_for": 0.0}, "403"),
     (HALTED, {"blocked_for": 600.1}, "403"),
     (
