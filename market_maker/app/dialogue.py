@@ -30,6 +30,7 @@ from market_maker.settings import (
     settings,
 )
 from market_maker.simulation.world import CONNECTION
+from market_maker.symbol import base_of, quote_of
 
 NUMBERS = ("ORDER_PAIRS", "ORDER_START_SIZE", "MIN_SPREAD", "MAX_POSITION", "MAX_LOSS")
 MOVE = Decimal("0.2")
@@ -128,10 +129,10 @@ class _Dialogue:
         """Ask for the symbol, until the venue has it where one can be asked."""
         while True:
             symbol = self._ask("SYMBOL", SettingsBase.SYMBOL, None)
-            base, slash, quote = symbol.partition("/")
-            kind, area = ("bb", quote) if slash else ("pc", base.partition("_")[0])
+            quote = quote_of(symbol)
+            kind, area = ("bb", quote) if quote else ("pc", symbol.partition("_")[0])
             self._given = {"SYMBOL": symbol, "INSTRUMENTTYPE": kind, "SETTLECURRENCY": area}
-            if not slash:
+            if not quote:
                 self._given["SETTLECURRENCY"] = self._ask("SETTLECURRENCY", area, None)
             try:
                 self._look = self._looked()
@@ -174,7 +175,7 @@ class _Dialogue:
 
     def _ask(self, name: str, default: Any, known: Known | None) -> Any:
         """Ask for one setting until its value is valid, and return it."""
-        base = self._given.get("SYMBOL", "").partition("/")[0]
+        base = base_of(self._given.get("SYMBOL", ""))
         unit = self._unit if self._given.get("INSTRUMENTTYPE") == "pc" else base
         about = self._words.about[name].format(
             unit=unit, currency=self._given.get("SETTLECURRENCY", "")

@@ -31,6 +31,7 @@ from market_maker.money import Leverage, bound, value
 from market_maker.outlook import Volatility, realised
 from market_maker.simulation.restage import Seen
 from market_maker.strategy import cost
+from market_maker.symbol import base_of
 
 CANDLES = 100
 DEPTH = 50
@@ -162,7 +163,7 @@ class _Reader:
             rests = [replace(order, qty=order.remaining) for order in self._own]
             free = bound(self._instrument, rests, self.leverage)[gte.asset] if read else ZERO
             return replace(margin, available=margin.available + free), {}
-        base, _, _ = gte.symbol.partition("/")
+        base = base_of(gte.symbol)
         if (assumed.position or ZERO) < 0:
             raise SettingsError(f"--position of {gte.symbol} is what is held of {base}: 0 or more")
         coins = gte.account_query(base) if self._has_key and assumed.position is None else []

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from market_maker.models import ZERO, Fill, Instrument, Side
 from market_maker.money.valuation import value
+from market_maker.symbol import base_of
 
 PRINTED = Decimal("0.000001")
 """The step of the amounts that the venue prints, cut towards zero."""
@@ -63,7 +64,7 @@ class FeeLedger:
             self._orders.popitem(last=False)
         if is_base:
             self.paid_base += fee
-            return fee, instrument.symbol.partition("/")[0]
+            return fee, base_of(instrument.symbol)
         self.paid += fee
         return fee, instrument.settle_currency
 

@@ -10,6 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from market_maker.models import ZERO, Instrument, OrderRequest, Side
 from market_maker.money.valuation import value
+from market_maker.symbol import base_of
 
 FEES = Decimal("0.0015")
 """What an opening order binds for its fees, as a fraction of its value."""
@@ -68,7 +69,7 @@ def bound(
     instrument: Instrument, orders: Iterable[OrderRequest], leverage: Leverage
 ) -> Mapping[str, Decimal]:
     """Return what orders bind together, by currency: on spot of both, else of the settlement's."""
-    found, base = {instrument.settle_currency: ZERO}, instrument.symbol.partition("/")[0]
+    found, base = {instrument.settle_currency: ZERO}, base_of(instrument.symbol)
     found |= {} if instrument.is_contract else {base: ZERO}
     for order in orders:
         is_base = not instrument.is_contract and order.side is Side.SELL

@@ -10,6 +10,7 @@ from market_maker.decimals import plain
 from market_maker.models import Side
 from market_maker.outlook.ends import End
 from market_maker.outlook.outlook import Level, Outlook
+from market_maker.symbol import unit_of
 
 WIDTH = 80
 FIRST, LAST = 3, 2
@@ -73,8 +74,7 @@ def _total(found: Outlook, side: Side) -> str:
 
 
 def _unit(found: Outlook) -> str:
-    instrument = found.basis.snapshot.instrument
-    return "contracts" if instrument.is_contract else instrument.symbol.partition("/")[0]
+    return unit_of(found.basis.snapshot.instrument.symbol)
 
 
 def _table(found: Outlook) -> Iterator[str]:

@@ -13,6 +13,7 @@ from market_maker.models import ZERO, Fund, Instrument, Margin, OpenOrder, Side,
 from market_maker.money import Money
 from market_maker.safety import Health, TradingState
 from market_maker.strategy import cost
+from market_maker.symbol import base_of
 from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class AccountWatch:
         try:
             self._read = next(iter(self._gte.account_query()), None)
             if is_spot and self._read:
-                base = next(iter(self._gte.account_query(self._gte.symbol.split("/")[0])), None)
+                base = next(iter(self._gte.account_query(base_of(self._gte.symbol))), None)
                 sides = {Side.BUY: self._read, Side.SELL: base}
                 self.funds = {side: _fund(side, row, own) for side, row in sides.items() if row}
                 self._fills_read = fills

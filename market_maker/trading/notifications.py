@@ -15,6 +15,7 @@ from market_maker.notify import About, Kind, Message
 from market_maker.safety import LOSS_LIMIT, Health, TradingState
 from market_maker.secrecy import fit
 from market_maker.settings import settings
+from market_maker.symbol import unit_of
 from market_maker.trading.exchange import Exchange
 from market_maker.trading.quote_time import Quoted
 
@@ -156,8 +157,7 @@ class Notifications:
             since += f", since {datetime.fromtimestamp(self._began_ms / 1000, UTC):%H:%M}"
         position = "not known"
         if seen:
-            unit = "contracts" if seen.instrument.is_contract else settings.SYMBOL.split("/")[0]
-            position = f"{plain(seen.position.net)} {unit}"
+            position = f"{plain(seen.position.net)} {unit_of(settings.SYMBOL)}"
         currency = settings.SETTLECURRENCY
         text = summary(since, self._before or now, now, position=position, currency=currency)
         tell(self._to, self._clock, Kind.SUMMARY, text)

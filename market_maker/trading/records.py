@@ -17,6 +17,7 @@ from market_maker.money import Booked, Money, Step, StepKind, Unseen, price_of
 from market_maker.orders.orders import Orders
 from market_maker.safety import Health
 from market_maker.settings import settings
+from market_maker.symbol import base_of
 from market_maker.ws.ws_thread import GTEWebsocket, PricesAt
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Records:
         self._prices: tuple[Decimal | None, ...] = ()
         self._prices_at = 0.0
         self._has_opened = False
-        self._base = gte.symbol.partition("/")[0]
+        self._base = base_of(gte.symbol)
         self._balances: dict[str, tuple[object, ...]] = {}
         """Of each currency, as last recorded."""
         self._depth: Callable[[], Mapping[str, Sequence[Sequence[Decimal]]]] = dict

@@ -11,6 +11,7 @@ from market_maker.models import Exposure, Instrument, OrderRequest, Plan, Positi
 from market_maker.money import Money, value
 from market_maker.safety import Health, TradingState
 from market_maker.settings import settings
+from market_maker.symbol import base_of, quote_of, unit_of
 from market_maker.trading.order_keys import number
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
     """
     money, through = moneys
     trades = money.trades
-    unit = unit_of(snapshot.instrument) if snapshot else "in all"
+    unit = unit_of(snapshot.instrument.symbol) if snapshot else "in all"
     logger.info(
         "This run: %d fills, bought %s, sold %s %s.",
         *(trades.fills, plain(trades.bought), plain(trades.sold), unit),
@@ -134,7 +135,7 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
 
 def log_balance(money: Money) -> None:
     """Log how the balance has changed in this run, and what explains that."""
-    base = settings.SYMBOL.partition("/")[0]
+    base = base_of(settings.SYMBOL)
     for found, currency in ((money.balance, settings.SETTLECURRENCY), (money.base, base)):
         if found.total is not None:
             usual = ("realised", "fees", "funding", "unexplained")
@@ -172,11 +173,6 @@ class PlanLog:
             logger.log(level, "%d orders open as wanted%s.", len(plan.keep), waiting)
 
 
-def unit_of(instrument: Instrument) -> str:
-    """Return what quantities are counted in: contracts, or the base currency of a pair."""
-    return "contracts" if instrument.is_contract else instrument.symbol.partition("/")[0]
-
-
 # --- the lines ----------------------------------------------------------------------------------
 
 
@@ -204,7 +200,9 @@ def _account(snapshot: Snapshot, health: Health) -> list[str]:
     if instrument.is_contract:
         lines.append(f"Current Contract Position: {_legs(position)}")
     else:
-        lines.append(f"Bought less Sold This Run: {plain(position.net)} {unit_of(instrument)}")
+        lines.append(
+            f"Bought less Sold This Run: {plain(position.net)} {unit_of(instrument.symbol)}"
+        )
     if settings.CHECK_POSITION_LIMITS:
         lines.append(f"Position limits: {settings.MIN_POSITION}/{settings.MAX_POSITION}")
     for name, leg in (("long", position.long), ("short", position.short)):
@@ -220,7 +218,7 @@ def _trades(snapshot: Snapshot, money: Money) -> list[str]:
     instrument, trades, currency = snapshot.instrument, money.trades, settings.SETTLECURRENCY
     mark = instrument.valuation_price
     bought, sold = plain(trades.bought), plain(trades.sold)
-    what = "Contracts" if instrument.is_contract else unit_of(instrument)
+    what = "Contracts" if instrument.is_contract else unit_of(instrument.symbol)
     lines = [f"{what} Traded This Run: bought {bought}, sold {sold}"]
     if money.doubt:
         return [*lines, f"Profit and delta not shown: {money.doubt}"]
@@ -267,6 +265,5 @@ def _worth(instrument: Instrument, exposure: Exposure) -> str:
     if not price:
         return ""
     worth, digits = value(instrument, exposure.net_high, price), instrument.price_decimals
-    pair = instrument.symbol.rpartition("/")
-    currency = instrument.settle_currency if instrument.is_contract else pair[2]
+    currency = quote_of(instrument.symbol) or instrument.settle_currency
     return f", worth {worth:.6f} {currency} at {price:.{digits}f}"

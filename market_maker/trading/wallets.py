@@ -11,6 +11,7 @@ from market_maker.clock import Clock
 from market_maker.errors import Fatal, MetadataFault, RequestError
 from market_maker.gte import GTE
 from market_maker.models import Margin
+from market_maker.symbol import base_of, quote_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ class Wallets:
     def __init__(self, gte: GTE, clock: Clock) -> None:
         self._gte = gte
         self._clock = clock
-        base, is_pair, quote = gte.symbol.partition("/")
-        self._currencies = (quote, base) if is_pair else (gte.account.settle_currency,)
+        pair = quote_of(gte.symbol), base_of(gte.symbol)
+        self._currencies = pair if pair[0] else (gte.account.settle_currency,)
         self._looks: deque[_Look] = deque(maxlen=4)
         """Those that are complete, oldest first."""
         self._look: _Look | None = None

@@ -31,7 +31,10 @@ class Room:
 
 
 ROOMS = [
-    Room("ground", files="instead errors clock secrecy account client_oid decimals models control"),
+    Room(
+        "ground",
+        files="instead errors clock secrecy account client_oid decimals symbol models control",
+    ),
     Room("sample", files="bitmex _settings_base", doors="bitmex _settings_base", uses=""),
     Room("utils", doors="constants errors family log math progress", uses="sample"),
     Room("money", doors=".", pure=True, uses=""),
