@@ -23,7 +23,7 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 
-SLOW_SECONDS = 2.0
+SLOW_LIST = 2.0
 """A failed read of own orders that took longer stalls the tick."""
 LONG_SECONDS = 0.5
 """A list that took longer is not read anew by a tick that follows at once."""
@@ -110,7 +110,7 @@ class Orders:
         is_listed = begun - self._listed_at < LONG_SECONDS  # by the tick that this one follows
         known = self.reconciler.reconcile_if_needed(always=self._is_spot and not is_listed)
         took = self._clock.monotonic() - begun
-        self.was_slow = took > SLOW_SECONDS and self.reconciler.orders_stale_for() > 0
+        self.was_slow = took > SLOW_LIST and self.reconciler.orders_stale_for() > 0
         if took > LONG_SECONDS:
             self._listed_at = self._clock.monotonic()
         if self.was_slow:

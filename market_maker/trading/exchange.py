@@ -18,15 +18,13 @@ from market_maker.trading.audit import Audit
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.price_watch import PriceWatch
 from market_maker.trading.quote_time import QuoteTime
+from market_maker.trading.reads import Reads
 from market_maker.trading.records import Records
 from market_maker.trading.runtime import Runtime
 from market_maker.trading.status import log_end
 from market_maker.trading.view import View
 
 logger = logging.getLogger(__name__)
-
-SLOW_SECONDS = 1.0
-"""Seconds of reads after which a tick leaves further reads to the next one."""
 
 
 class Exchange:
@@ -72,12 +70,7 @@ class Exchange:
         """What a dry run would have traded, by touch and by through."""
         self.records = Records(given.journal, given.kind, self.client, self.orders, self._clock)
         self.quote_time = QuoteTime(self._clock)
-        self._slow_at = 0.0
-        """From when on a tick has no time for another read, in steady seconds."""
-        self.is_stalled = False
-        """Whether reads took so long that this tick places nothing: the next one does."""
-        self.has_reads_left = False
-        """Whether a slow read has left no time for others: the next tick follows at once."""
+        self.reads = Reads(self._clock)
         self._shown: Snapshot | None = None
         """What this tick has seen when it began; None where the feed lacks a table."""
         self.on_trade: Callable[[dict[str, str]], None] = lambda _: None
@@ -137,19 +130,12 @@ class Exchange:
         rates = Rates(exact(settings.MAKER_FEE), exact(settings.TAKER_FEE))
         for money in (self.money, *(ledger.money for ledger in self.virtual)):
             money.fees.rates = rates
-        reads = [self._read_account, self.monitor.audit_book]
-        if self.has_reads_left:  # what was last goes first now
-            reads.reverse()
-        self._slow_at, self.has_reads_left = self._clock.monotonic() + SLOW_SECONDS, False
-
-        def has_time() -> bool:
-            self.has_reads_left |= not self._has_time()
-            return not self.has_reads_left
-
+        reads, has_time = [self._read_account, self.monitor.audit_book], self.reads.has_time
+        reads = self.reads.begin(reads, last=self.prices.poll)  # which may grow old meanwhile
         try:
             known = self.orders.refresh()
             had_time = has_time()
-            for read in (*reads, self.prices.poll):  # prices may grow old while others are read
+            for read in reads:
                 if has_time():
                     read()
         except Fatal as error:
@@ -168,8 +154,7 @@ class Exchange:
             orders_known=known and is_current,
             has_time=has_time,
         )
-        is_slow = self.orders.was_slow or (had_time and not has_time())
-        self.is_stalled = is_slow and not self.is_stalled
+        self.reads.settle(is_slow=self.orders.was_slow or (had_time and not has_time()))
         if snapshot and not self.dry_run:
             self.audit.look(snapshot)
         return found
@@ -178,14 +163,10 @@ class Exchange:
         if not self.dry_run:
             self.monitor.account.poll(self.orders.live())
 
-    def _has_time(self) -> bool:
-        """Return whether this tick has time for another read."""
-        return self._clock.monotonic() < self._slow_at
-
     def finish_tick(self, health: Health) -> None:
         """Record the end of a tick in the journal, and read what can wait. Never raises."""
         try:
-            if not self.dry_run and self._has_time():
+            if not self.dry_run and self.reads.may_read():
                 self.audit.read()
             self.quote_time.see(self.orders.live())
             self.records.tick(health, self._shown, self.moneys()[0])

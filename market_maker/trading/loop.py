@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 QUOTE_TTL = 15.0
 """Seconds that a quote may rest unconfirmed; at least three LOOP_INTERVALs."""
-SLOW_SECONDS = 5.0
+SLOW_STRATEGY = 5.0
 """A strategy that takes longer than this is reported."""
 FAILING_SECONDS = 60.0
 """A bot whose every tick fails for so long is halted: its strategy is broken."""
@@ -141,7 +141,9 @@ class Loop:
             if self.may_quote() or self._exchange.view.is_known:
                 self._bot.print_status()
             may_place = asks and self.may_quote()
-            is_left = may_place and self._exchange.is_stalled  # to the tick that follows at once
+            is_left = (
+                may_place and self._exchange.reads.is_stalled
+            )  # to the tick that follows at once
             confirmed = may_place and not is_left and self._place_orders()
         except Fatal as error:
             logger.error("%s", error)
@@ -222,7 +224,7 @@ class Loop:
         """Wait for the next tick; see `Wait.until_due()`."""
         self._wait.until_due(
             may_quote=self.may_quote(),
-            at_once=self.puller.is_left_over or self._exchange.has_reads_left,
+            at_once=self.puller.is_left_over or self._exchange.reads.has_left,
             is_halted=self._halt_logged,
         )
 
@@ -249,9 +251,9 @@ class Loop:
             self.asked_at = None
             busy = self._exchange.orders.executor.take_busy_seconds()
             took = self._clock.monotonic() - begun - busy
-            if took > SLOW_SECONDS:
+            if took > SLOW_STRATEGY:
                 words = "Slow strategy: place_orders() took %.0f s, limit %g s."
-                logger.error(words, took, SLOW_SECONDS)
+                logger.error(words, took, SLOW_STRATEGY)
 
     def _record_failure(self, now: float, failing_since: float | None) -> None:
         """Record a failed tick; `failing_since` is when the first of the failed ones began."""

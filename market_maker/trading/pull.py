@@ -14,7 +14,7 @@ PULL_SECONDS = 1.0
 """Seconds that a pull may take within one tick."""
 PULL_AGAIN = 3.0
 """Seconds from a failed pull to the next: with the wait for a tick, cancels leave every 4 s."""
-SLOW_SECONDS = 2.0
+SLOW_TICK = 2.0
 """A tick that has taken longer leaves a pull to the next one."""
 
 
@@ -46,7 +46,7 @@ class Puller:
         now = self._clock.monotonic()
         if self._unconfirmed_since is None:
             self._unconfirmed_since = begun - self._exchange.unconfirmed_for()
-        self.is_left_over = now - begun > SLOW_SECONDS and not self.is_left_over  # but once
+        self.is_left_over = now - begun > SLOW_TICK and not self.is_left_over  # but once
         if self.is_left_over:
             return
         if self._control.is_halted:
