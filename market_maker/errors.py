@@ -94,6 +94,10 @@ class NotSent(Temporary):
     """
 
 
+class NotNoted(NotSent):
+    """Not tried: the create cannot be noted, and no later process would know the order as ours."""
+
+
 class HeldBack(NotSent):
     """Not tried: the venue has just said "too frequent" or 403."""
 

@@ -19,8 +19,8 @@ DIRECTORY = "gte-marketmaker"
 class PrivateFiles:
     """The files of one name, which differ by their suffix; only we can read or write them.
 
-    It never follows a symbolic link or waits for a pipe. A file that cannot be written is logged,
-    and stops nothing. Raises SettingsError when others could change the directory.
+    It never follows a symbolic link or waits for a pipe. A file that cannot be written whole is
+    logged, and stops nothing here. Raises SettingsError when others could change the directory.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -83,8 +83,11 @@ class PrivateFiles:
             return False
         return True
 
-    def append(self, suffix: str, line: str) -> None:
-        """Write a line at the end of a file; from any thread. It ends a line that was torn."""
+    def append(self, suffix: str, line: str) -> str:
+        """Write a line at the end of a file, after one that may be torn; from any thread.
+
+        Returns why that cannot be done, or empty text; nothing is logged.
+        """
         text = f"\n{line}\n".encode()
         try:
             fd = self.open(suffix, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -94,7 +97,8 @@ class PrivateFiles:
             finally:
                 os.close(fd)
         except OSError as error:
-            self._cannot("written", suffix, error)
+            return f"{self.path(suffix)} cannot be written: {error.strerror}"
+        return ""
 
     def remove(self, suffix: str) -> None:
         """Remove a file, if there is one."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
-from market_maker.errors import SettingsError
+from market_maker.errors import NotNoted, SettingsError
 from market_maker.guard.lock import Holder, InstanceLock
 from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.guard.shared import SUFFIX, SharedFile
@@ -51,6 +51,10 @@ class RunFiles:
         self._files = PrivateFiles(self.directory, self.name)
         self.lock = InstanceLock(self._files, clock)
         self._noted = 0
+        self.must_note = not account.is_contract
+        """Whether no create may leave without a note: the venue's rows show no client_oid."""
+        self._trouble: str | None = None
+        """Why notes cannot be written; empty while they can, None until that was tried."""
 
     def shared(self) -> SharedFile:
         """Return what the processes of this host and key tell each other, whatever they trade."""
@@ -140,17 +144,28 @@ class RunFiles:
         """Record what becomes of a create (see `GTE.on_create`); from any thread, not synced.
 
         Where the venue's rows show no client_oid (spot, and some rows of contracts), only this
-        tells which orders are ours.
+        tells which orders are ours. Raises NotNoted for a create that must not leave without.
         """
-        self._files.append(".notes", note_of(event, order, detail))
+        trouble = self._append(note_of(event, order, detail))
         self._noted += event is CreateEvent.LEAVING
+        if trouble and self.must_note and event is CreateEvent.LEAVING:
+            raise NotNoted(f"the order cannot be noted: {trouble}")
+
+    def check_notes(self) -> str:
+        """Return why no create may leave, as it could not be noted; empty text if one may."""
+        if self._trouble != "":
+            self._append("")
+        return (self._trouble or "") if self.must_note else ""
 
     def notes(self) -> Notes:
         """Return what was recorded since all was last proven clean. A torn line is left out."""
         try:
             text = self._files.read(".notes")
-        except OSError:
+        except FileNotFoundError:
             return Notes()
+        except OSError as error:
+            logger.error("%s cannot be read: %s.", self._files.path(".notes"), error)
+            return Notes(is_whole=False)
         return read_notes(text.splitlines())
 
     def keep_notes(self, live: Iterable[OpenOrder]) -> None:
@@ -215,6 +230,13 @@ class RunFiles:
         PrivateFiles(self.directory, self._who).remove(SUFFIX)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _append(self, line: str) -> str:
+        trouble = self._files.append(".notes", line)
+        if trouble and trouble != self._trouble:
+            logger.error("Creates cannot be noted: %s.", trouble)
+        self._trouble = trouble
+        return trouble
 
     def _list(self, name: str, kind: type) -> list[Any]:
         found = (self._files.read_json(".json") or {}).get(name)

@@ -101,7 +101,11 @@ class Session:
             if reason := self.files.halted():
                 control.halt(reason)
             self.files.keep_notes(exchange.orders.live())
-            return self._guard.beat() if self._guard else ""
+            self.files.must_note |= exchange.orders.tracker.is_nameless
+            if self._guard and (trouble := self._guard.beat()):
+                return f"no guard process: {trouble}"
+            trouble = self.files.check_notes()
+            return f"orders cannot be noted: {trouble}" if trouble else ""
 
         beat()
         loop.on_heartbeat = beat

@@ -24,6 +24,8 @@ class Notes:
     """The order_ids of accepted creates."""
     open_creates: tuple[OpenOrder, ...] = ()
     """Creates that left and have no noted answer; `ctime` is the venue's time of sending in ms."""
+    is_whole: bool = True
+    """Whether all that was noted could be read."""
 
 
 NO_NOTES = Notes()
@@ -34,9 +36,11 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
 
     A row with a noted id is ours. So is a row without client_oid that matches a create without a
     noted answer in side, price and quantity and is not older, as long as such rows do not outnumber
-    such creates. If they do, their owner is unknown.
+    such creates. If they do, or not all notes could be read, their owner is unknown.
     """
     ours = {row.order_id for row in rows if row.order_id in notes.ids}
+    if not notes.is_whole:
+        return ours, tuple(row for row in rows if not row.client_oid and row.order_id not in ours)
     ambiguous: list[OpenOrder] = []
     creates: dict[object, list[OpenOrder]] = defaultdict(list)
     for create in notes.open_creates:

@@ -40,6 +40,8 @@ class OrderTracker:
         """Number of orders that ended without a cancel of ours."""
         self.late_orders: list[OpenOrder] = []
         """Late orders: shown by the venue after a refusal or a proof of absence."""
+        self.is_nameless = False
+        """Whether the venue has shown an order of ours without its client_oid."""
         self.known_runs: set[str] = set()
         self.foreign_runs: set[str] = set()
         """Runs of another bot that uses our prefix."""
@@ -236,9 +238,10 @@ class OrderTracker:
 
         A client_oid of ours has a check digit. An order_id has none, and may be another order's.
         """
-        if is_ours(row.client_oid, self.prefix):
+        if is_ours(row.client_oid, self.prefix) or row.order_id not in self._oid_of:
             return row.client_oid
-        return self._oid_of.get(row.order_id) or row.client_oid
+        self.is_nameless = True
+        return self._oid_of[row.order_id]
 
     def _new_fill(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
         qty = order.filled - known.filled

@@ -235,9 +235,9 @@ class Loop:
             self._exchange.orders.tracker.all_pulled()
         self._heartbeat_at = now
         trouble = self.on_heartbeat() if self.on_heartbeat else ""
-        if trouble and trouble != self._exchange.monitor.guard_trouble:
-            logger.error("No guard process: %s; not quoting.", trouble)
-        self._exchange.monitor.guard_trouble = trouble
+        if trouble and trouble != self._exchange.monitor.unguarded:
+            logger.error("Not guarded: %s; not quoting.", trouble)
+        self._exchange.monitor.unguarded = trouble
 
     def _place_orders(self) -> bool:
         """Let the strategy place its orders, and return True."""

@@ -48,8 +48,8 @@ class Monitor:
         self._reconciler = orders.reconciler
         self._control = control
         self._clock = clock
-        self.guard_trouble = ""
-        """Why no guard process would cancel own orders if this process died; empty if one would."""
+        self.unguarded = ""
+        """Why no other process would cancel own orders if this one died; empty if one would."""
         self._breakers = Breakers()
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
@@ -130,7 +130,7 @@ class Monitor:
             connected=feed.is_connected(),
             lost_in_a_row=feed.lost_in_a_row(),
             halt_reason=self._control.halt_reason,
-            guard_trouble=self.guard_trouble,
+            unguarded=self.unguarded,
             orders_known=orders_known,
             missing=feed.missing(),
             silent_for=feed.silent_for(),

@@ -131,8 +131,8 @@ class Transport:
         """Send one request when the budget allows it, and return the `data` of the answer.
 
         `what` names the request in errors; `still_wanted` is asked until the request leaves, and
-        `leaving` is called just before its first byte does. Raises the RequestError that tells what
-        became of it.
+        `leaving` is called just before its first byte does, and keeps it back by raising NotSent.
+        Raises the RequestError that tells what became of it.
         """
         if self._read_only and endpoint.method != "GET":
             raise NotSent(f"{what}: a dry run sends nothing")
@@ -142,9 +142,10 @@ class Transport:
         place = self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
-        given_up, outcome = False, "done"
+        given_up, outcome = False, "not sent"
         try:
             leaving()
+            outcome = "done"
             reply = self._exchange(endpoint, self._base_url + path, params)
             outcome = f"code {reply['code']}" if reply["code"] else "done"
         except _Status as status:

@@ -529,6 +529,18 @@ def test_without_run_files_the_bot_quotes_and_its_guard_cancels(
     bot.wait_for("guard: clean", 20)
 
 
+@pytest.mark.slow
+def test_a_bot_of_a_pair_without_run_files_places_nothing_and_says_why(
+    run: Run, spot: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(spot, tmp_path, **SPOT)
+    bot = run(XDG_STATE_HOME="/dev/null")
+    bot.wait_for("PAUSED, not quoting: orders cannot be noted: .*notes cannot be written")
+    time.sleep(3)  # some ticks more
+    assert spot.open_orders() == []
+    assert bot.end(signal.SIGTERM) == 0
+
+
 class Mute:
     """A bot whose output nobody reads, with its six orders up."""
 

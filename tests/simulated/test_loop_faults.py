@@ -19,18 +19,20 @@ from market_maker import __version__
 from market_maker.app.logs import VARYING, RateLimitedHandler
 from market_maker.client_oid import new_oid
 from market_maker.errors import OrdersLeft
+from market_maker.guard.session import Session
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
 from market_maker.orders.startup import EarlierRuns, runs_at_work
 from market_maker.paper.exchange.engine import Side as Bid
-from market_maker.paper.exchange.instrument import SPOT, Key
+from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key
+from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.chaos.market import Walk
 from tests.world.oracle import assert_sound, assert_well
-from tests.world.scene import record_of
+from tests.world.scene import Requests, move_market, record_of, state
 from tests.world.world import World
 
 
@@ -459,9 +461,45 @@ def test_without_a_guard_there_are_no_quotes(world: World, log: pytest.LogCaptur
     bot.loop.on_heartbeat = lambda: "it has died"
     world.run_until(lambda: not world.orders(), 17)
     assert bot.health.state is TradingState.PAUSED
-    assert "no guard process: it has died" in bot.health.reason
+    assert bot.health.reason == "it has died"
     bot.loop.on_heartbeat = lambda: ""
     run_well(world)
+
+
+NAMELESS = [(SPOT, Quirks()), (CONTRACT, Quirks(forget_client_oid=True))]
+
+
+@pytest.mark.parametrize(("kind", "quirks"), NAMELESS, ids=["spot", "contracts"])
+def test_where_rows_show_no_client_oid_nothing_is_created_that_cannot_be_noted(
+    kind: str, quirks: Quirks, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    """Guard, `cancel` and next run would take such an order for a stranger's (found 1.2)."""
+    key = Key(SPOT, "USDT", "BTC/USDT") if kind == SPOT else BTC_USD
+    size = {"ORDER_START_SIZE": 0.01, "ORDER_STEP_SIZE": 0} if kind == SPOT else {}
+    world = World(key=key, quirks=quirks, **size)
+    world.put("buy", "8490", 10_000)
+    world.put("sell", "8497.5", 10_000)
+    with world.installed():
+        bot = world.start()
+        given = {"directory": tmp_path / "state", "clock": world.timeline}
+        session = Session(bot.exchange.client.account, has_guard=False, **given)
+        session.connect(bot)
+        world.run_until(lambda: len(world.orders()) == 6)
+        world.run(2)
+        notes = session.files.directory / f"{session.files.name}.notes"
+        notes.rename(tmp_path / "aside")
+        notes.mkdir()
+        requests = Requests(world)
+        move_market(world)
+        world.run_until(lambda: not world.orders(), 20)
+        assert requests.of("order/create") == []
+        assert state(world) is TradingState.PAUSED
+        assert f"orders cannot be noted: {notes} cannot be written" in bot.health.reason
+        notes.rmdir()
+        world.run_until(lambda: len(world.orders()) == 6)
+        assert "Not guarded: orders cannot be noted" in log.text
+        bot.exit()
+        session.files.close()
 
 
 @pytest.mark.parametrize("wakes", [True, False])

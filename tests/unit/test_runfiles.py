@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import threading
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from conftest import account
 
 from market_maker.clock import SYSTEM, Clock
-from market_maker.errors import AlreadyRunning, SettingsError
+from market_maker.errors import AlreadyRunning, NotNoted, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
@@ -325,6 +326,50 @@ def test_a_create_is_open_until_its_answer_is_noted() -> None:
     assert (left.client_oid, left.side, left.price, left.qty, left.ctime) == (
         *("mm_3", Side.BUY, Decimal("8000.5"), Decimal(7), 5),
     )
+
+
+def blocked(mine: RunFiles) -> Path:
+    """Let nobody read or write the notes, root neither; return what stands in the way."""
+    notes = mine.directory / f"{mine.name}.notes"
+    notes.mkdir()
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_nameless", "leaves"),
+    [("pc", False, True), ("pc", True, False), ("bb", False, False)],
+)
+def test_a_create_that_cannot_be_noted_leaves_only_where_rows_show_whose_it_is(
+    kind: str, is_nameless: bool, leaves: bool, log: pytest.LogCaptureFixture
+) -> None:
+    mine = files(instrument_type=kind)
+    mine.must_note |= is_nameless
+    assert mine.check_notes() == ""
+    (mine.directory / f"{mine.name}.notes").unlink()
+    notes = blocked(mine)
+    with nullcontext() if leaves else pytest.raises(NotNoted, match=r"cannot be noted: .*notes"):
+        mine.note_create(CreateEvent.LEAVING, request("mm_1"), "1")
+    mine.note_create(CreateEvent.CREATED, request("mm_2"), "2")
+    assert "Creates cannot be noted: " in log.text
+    assert "notes cannot be written: Is a directory" in log.text
+    assert bool(mine.check_notes()) is not leaves
+    notes.rmdir()
+    assert mine.check_notes() == ""
+    mine.note_create(CreateEvent.LEAVING, request("mm_1"), "1")
+
+
+def test_that_notes_cannot_be_written_is_known_before_the_first_create(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    assert "cannot be written" in files(instrument_type="bb").check_notes()
+
+
+def test_notes_that_cannot_be_read_are_not_taken_for_none() -> None:
+    mine = files()
+    assert mine.notes().is_whole, "nothing was noted"
+    blocked(mine)
+    assert not mine.notes().is_whole
 
 
 @pytest.mark.parametrize("left", [8, 20, 32])

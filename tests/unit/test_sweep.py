@@ -246,6 +246,13 @@ def test_rows_whose_owner_cannot_be_told_are_not_cancelled_and_keep_all_from_bei
     assert venue.orders == []
 
 
+def test_where_notes_cannot_be_read_every_nameless_row_keeps_all_from_being_proven() -> None:
+    venue = Venue(order(1), nameless(11), nameless(12))
+    with pytest.raises(OrdersLeft, match=OWNER_UNKNOWN):
+        sweep.run(Sweep(venue, notes=Notes(frozenset({"11"}), is_whole=False)), venue.timeline, 3)
+    assert [each.order_id for each in venue.orders] == ["12"]
+
+
 # --- orders that may be late --------------------------------------------------------------------
 
 
