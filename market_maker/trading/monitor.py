@@ -51,6 +51,8 @@ class Monitor:
         self.unguarded = ""
         """Why no other process would cancel own orders if this one died; empty if one would."""
         self._breakers = Breakers()
+        self._refusals = 0
+        """How many refusals of the feed were noted."""
         self._money = money
         self._position = PositionWatch(feed, orders, money.position)
         self.account = AccountWatch(gte, feed, money, clock)
@@ -96,7 +98,8 @@ class Monitor:
         """
         now = self._clock.monotonic()
         self._breakers.allow_fills(max_fills)
-        if self._feed.auth_refused():
+        while self._refusals < self._feed.refusals:
+            self._refusals += 1
             self._breakers.note("auth", now)
         self._take_events()
         self._log_invalid_data()

@@ -1,6 +1,7 @@
 """One connection of the feed: its socket, its login, its heartbeat, and what it receives."""
 
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,7 +32,9 @@ MESSAGE_LIMIT = 4 * 1024 * 1024
 LOGIN_ANSWER = 2.0
 """Seconds to wait for the answer to a login, which no document promises."""
 LOGINS = 2
-"""So many logins on one connection, the first included."""
+"""So many logins on one connection, the first included, but for those that had expired."""
+EXPIRED_AGAIN = 1.0
+"""Seconds from the answer that a login had expired to the next: REST learns the venue's clock."""
 
 Credentials = tuple[Secret, Secret]
 
@@ -117,7 +120,7 @@ class Session:
         if now >= self._ping_due:
             self._socket.send(protocol.PING)
             self._ping_due = now + PING_EVERY
-        if self._login.is_due:
+        if self._login.is_due(now):
             self._socket.send(self._login.begin(now, self._now()))
         if self._login.take_subscription_due(now):
             self.subscribe(protocol.PRIVATE_TABLES)
@@ -206,14 +209,18 @@ class Login:
         self._credentials = credentials
         self._sent = 0
         self._subscribe_at: float | None = None
-        self.is_due = credentials is not None
+        self._due_at: float | None = None if credentials is None else -math.inf
         self.is_refused = False
+
+    def is_due(self, now: float) -> bool:
+        """Return whether to log in now."""
+        return self._due_at is not None and now >= self._due_at
 
     def begin(self, now: float, now_ms: int) -> str:
         """Return the text of the login to send now; `now_ms` is the venue's time."""
         assert self._credentials
         self._sent += 1
-        self.is_due = False
+        self._due_at = None
         self._subscribe_at = now + LOGIN_ANSWER
         return auth.websocket_login(*self._credentials, now_ms + auth.EXPIRES_AFTER_MS)
 
@@ -237,10 +244,12 @@ class Login:
                 self._subscribe_at = now
             return ""
         if code == codes.NOT_AUTHENTICATED:
-            is_pending = self.is_due or self._subscribe_at is not None
+            is_pending = self._due_at is not None or self._subscribe_at is not None
             if is_pending or self._sent < LOGINS:
-                self.is_due = self.is_due or not is_pending
+                self._due_at = self._due_at if is_pending else now
                 return ""
+        if code == codes.EXPIRED and "auth" in request:  # of the clock it tells, not of the key
+            self._sent, self._subscribe_at, self._due_at = 0, None, now + EXPIRED_AGAIN
         error = codes.error_of(code, f"feed {request}") if code else None
         self.is_refused = isinstance(error, AuthError)
         return str(error) if error else f"feed {request}: status {fields.printable(status)}"

@@ -64,6 +64,8 @@ class GTEWebsocket:
         self._thread: Handle | None = None
         self.epoch = self.arrivals = 0
         """How many connections, and how many data frames on all of them: the order of all news."""
+        self.refusals = 0
+        """How often the venue has refused our login, or what needs one."""
 
     def start(self) -> None:
         """Start the thread; it connects, and reconnects, until `exit()`."""
@@ -138,10 +140,6 @@ class GTEWebsocket:
     def lag_ms(self) -> int:
         """Return the lag of the latest frame of the book behind the venue's clock, in ms."""
         return self._session.vitals.lag_ms(self._clock.monotonic())
-
-    def auth_refused(self) -> bool:
-        """Return whether the venue has refused our login for good."""
-        return self._session.is_refused
 
     def counted(self, beginnings: tuple[str, ...]) -> list[str]:
         """Return what was counted on this connection under names that begin so."""
@@ -274,6 +272,7 @@ class GTEWebsocket:
                     news = True
             elif "status" in frame and (error := self._session.take_status(frame)):
                 self.last_error = error
+                self.refusals += self._session.is_refused
                 logger.error("%s", error)
                 self._changed.notify_all()
             self._news.record(frame, self._clock.monotonic(), good=not self._missing(self.needed))

@@ -191,6 +191,40 @@ def test_a_clock_that_stays_wrong_by_less_than_its_limit_is_quoted_with(
         assert_sound(world, breaches=True)
 
 
+LIST = {"match": "pc/order/query"}
+BESIDE: dict[str, Callable[[World], None]] = {
+    "a list is lost": lambda world: world.fault("lost", times=1, **LIST),
+    "lists are lost for a minute": lambda world: world.fault("lost", for_ms=60_000, **LIST),
+    "REST answers 503 for a minute": lambda world: world.fault(
+        "status", value="503", for_ms=60_000
+    ),
+    "the process stands still": lambda world: world.stop_bot(12),
+}
+"""What may keep REST from telling how the venue's clock has stepped."""
+
+
+@pytest.mark.parametrize("ms", [11_000, 20_000, -20_000, 3_600_000])
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_login_that_expires_as_the_venues_clock_has_stepped_is_no_refused_key(
+    ms: int, beside: str
+) -> None:
+    world = World(still=False, **GIVEN)
+    Lively(world, CONTRACT, wave=WAVE, takes=2)
+    with world.installed():
+        bot = world.start()
+        world.run(10)
+        begin(world, Trouble("venue", "step", ms, 0.1, 10_000))
+        world.timeline.after(0.2, world.network.drop_all)
+        world.timeline.after(0.2, lambda: BESIDE[beside](world))
+        world.run(70)
+        assert not bot.control.halt_reason, bot.control.halt_reason
+        if abs(ms) > 30_000:  # this machine's clock is off by too much to quote
+            assert bot.health.reason.startswith("this machine's clock is")
+        else:
+            world.run_until(lambda: bot.health.state is TradingState.ACTIVE, BACK_SECONDS)
+        assert_sound(world, breaches=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("clock", ["process", "machine"])
 @pytest.mark.parametrize("seconds", SLEEPS)

@@ -10,7 +10,7 @@ import pytest
 from market_maker import auth
 from market_maker.secrecy import Secret
 from market_maker.ws.back_off import FAILED, SPACING, STABLE, BackOff
-from market_maker.ws.session import LOGIN_ANSWER, PACKED, Login
+from market_maker.ws.session import EXPIRED_AGAIN, LOGIN_ANSWER, PACKED, Login
 from market_maker.ws.vitals import News, Vitals
 
 BEGAN = 100.0
@@ -143,16 +143,16 @@ def begun() -> Login:
 
 def test_without_a_key_nothing_is_due() -> None:
     login = Login(None)
-    assert not login.is_due
+    assert not login.is_due(BEGAN)
     assert not login.take_subscription_due(BEGAN + 99)
 
 
 def test_a_login_is_due_once_and_is_signed_for_a_short_time() -> None:
     login = Login(KEY)
-    assert login.is_due
+    assert login.is_due(BEGAN)
     frame = json.loads(login.begin(BEGAN, 1_000))
     assert frame["args"]["expires"] == str(1_000 + auth.EXPIRES_AFTER_MS)
-    assert not login.is_due
+    assert not login.is_due(BEGAN)
 
 
 def test_an_answer_or_a_while_without_one_lets_subscribe_once() -> None:
@@ -169,15 +169,29 @@ def test_not_authenticated_brings_one_more_login_and_then_an_error() -> None:
     answer = {"status": "-10202", "request": ORDERS}
     login = begun()
     assert login.take_answer(answer, BEGAN) == ""
-    assert not login.is_due  # the first one is still under way
+    assert not login.is_due(BEGAN)  # the first one is still under way
     assert login.take_subscription_due(BEGAN + LOGIN_ANSWER)
     assert login.take_answer(answer, BEGAN + 3) == ""
-    assert login.is_due
+    assert login.is_due(BEGAN + 3)
     login.begin(BEGAN + 3, 4_000)
     assert login.take_subscription_due(BEGAN + 3 + LOGIN_ANSWER)
     assert "not authenticated" in login.take_answer(answer, BEGAN + 6)
     assert login.is_refused
-    assert not login.is_due
+    assert not login.is_due(BEGAN + 99)
+
+
+def test_a_login_that_had_expired_is_sent_again_until_the_clock_is_right() -> None:
+    login, now = Login(KEY), BEGAN
+    for _ in range(10):
+        login.begin(now, 1_000)
+        expired = {"status": "-10052", "request": json.dumps(LOGIN)}
+        assert "expired" in login.take_answer(expired, now)
+        assert login.take_answer({"status": "-10202", "request": ORDERS}, now) == ""
+        assert not login.is_due(now)
+        assert not login.take_subscription_due(now + LOGIN_ANSWER)
+        now += EXPIRED_AGAIN
+        assert login.is_due(now)
+    assert not login.is_refused
 
 
 @pytest.mark.parametrize(
