@@ -24,8 +24,11 @@ INTERVAL = 10.0
 """Seconds in which one of several similar lines is shown."""
 VARYING = re.compile(r"\w*\d[\w.]*")
 """What similar lines may differ in: numbers, prices and ids."""
-NOT_LIMITED = ("market_maker.app.cli", "market_maker.paper", "market_maker.custom_strategy")
-"""Our loggers whose lines are all shown: they were asked for, or are a user's own."""
+NOT_LIMITED = (
+    *("market_maker.app.cli", "market_maker.paper", "market_maker.custom_strategy"),
+    "market_maker.trading.status.ending",
+)
+"""Our loggers whose lines are all shown: they were asked for, or are a user's own or the last."""
 
 
 def set_up() -> None:

@@ -3,7 +3,8 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -191,6 +192,16 @@ class Settings(SettingsBase):
         if self.DRY_RUN:
             return "DRY RUN"
         return "PAPER" if is_paper_key(self.API_KEY) else ""
+
+    @contextmanager
+    def still(self, **values: Any) -> Iterator[None]:
+        """Let settings have these values once more, while what began with them ends."""
+        changed = {name: getattr(self, name) for name in values}
+        vars(self).update(values)
+        try:
+            yield
+        finally:
+            vars(self).update(changed)
 
     def run_in_words(self) -> str:
         """Return where the orders of a run go."""

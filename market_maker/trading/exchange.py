@@ -111,9 +111,11 @@ class Exchange:
 
         For the journal it is another run, with the position of this one. Raises OrdersLeft.
         """
-        self.orders.go_dry()
-        log_end(self._look_if_possible(), (self.money, None))
-        self.records.end("became a dry run", proven=True)
+        with settings.still(DRY_RUN=False):  # what ends here was none
+            self.orders.go_dry()
+            logger.info("DRY_RUN is set: all own orders cancelled (confirmed by order query).")
+            log_end(self._look_if_possible(), (self.money, None))
+            self.records.end("became a dry run", proven=True)
         self.records.begin(self.feed, is_restart=False)
 
     def close(self, *, proven: bool = False) -> None:

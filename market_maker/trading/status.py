@@ -15,6 +15,8 @@ from market_maker.symbol import base_of, quote_of, unit_of
 from market_maker.trading.order_keys import number
 
 logger = logging.getLogger(__name__)
+ending = logging.getLogger(f"{__name__}.ending")
+"""Of the last lines of a run, which are never held back."""
 
 CHANGED_SECONDS, UNCHANGED_SECONDS = 10.0, 60.0
 """A status that has changed is shown once in so many seconds, and one that has not."""
@@ -97,40 +99,40 @@ def log_end(snapshot: Snapshot | None, moneys: tuple[Money, Money | None]) -> No
     money, through = moneys
     trades = money.trades
     unit = unit_of(snapshot.instrument.symbol) if snapshot else "in all"
-    logger.info(
+    ending.info(
         "This run: %d fills, bought %s, sold %s %s.",
         *(trades.fills, plain(trades.bought), plain(trades.sold), unit),
     )
     if snapshot is None:
-        logger.warning("The position left is not known: the feed is down. Look at the venue.")
+        ending.warning("The position left is not known: the feed is down. Look at the venue.")
         return
     exposure, instrument = snapshot.exposure, snapshot.instrument
     if through:  # the exposure of a dry run is the worse of two positions
         exposure = Exposure.of((snapshot.position.long.qty, snapshot.position.short.qty))
     for line in _through(instrument, through):
-        logger.info("%s", line)
+        ending.info("%s", line)
     if instrument.valuation_price and trades.fills and not money.doubt:
-        logger.info("%s", _profit(money, instrument, instrument.valuation_price))
+        ending.info("%s", _profit(money, instrument, instrument.valuation_price))
     log_balance(money)
     if _is_flat(exposure):
-        logger.info("No position is left.")
+        ending.info("No position is left.")
         return
     low, high = plain(exposure.net_low), plain(exposure.net_high)
     left = f"{low if low == high else f'{low} to {high}'} {unit}"
     if exposure.long_high and exposure.short_high:
         left += f" (long {plain(exposure.long_high)}, short {plain(exposure.short_high)})"
     worth = "" if money.doubt else _worth(instrument, exposure)
-    logger.warning("Position left: %s%s.", left, worth)
+    ending.warning("Position left: %s%s.", left, worth)
     if settings.kind_of_run():
         return
     if instrument.is_contract:
-        logger.warning(
+        ending.warning(
             "To close it, %s, or run with CHECK_POSITION_LIMITS = True, MIN_POSITION = 0 and "
             "MAX_POSITION = 0: then only orders that reduce it are placed.",
             "run `marketmaker cancel --close`",
         )
     else:  # the next run begins to count at 0
-        logger.warning("To close it, trade at the venue.")
+        ending.warning("To close it, trade at the venue.")
 
 
 def log_balance(money: Money) -> None:
@@ -140,7 +142,7 @@ def log_balance(money: Money) -> None:
         if found.total is not None:
             usual = ("realised", "fees", "funding", "unexplained")
             parts = {name: each for name, each in found.parts().items() if each or name in usual}
-            logger.info(
+            ending.info(
                 "Balance: %.6f %s, %+.6f = %s, residual %+.7f.%s",
                 *(found.total, currency, found.change),
                 ", ".join(f"{name} {amount:+.6f}" for name, amount in parts.items()),

@@ -259,6 +259,16 @@ def test_the_last_lines_of_a_run_with_both_legs_tell_each(
     assert said(log, "Position left: 0 contracts (long 40, short 40), worth 0.000000 BTC") == 1
 
 
+def test_no_last_line_of_a_run_is_held_back(world: World, shown: io.StringIO) -> None:
+    for _ in range(2):  # a run, and the dry run that it became
+        bot = world.start()
+        world.run(10)
+        world.take("sell", "8448", 31_000)
+        world.run(5)
+        bot.exit()
+    assert shown.getvalue().count("Position left: ") == 2
+
+
 def test_the_last_lines_of_a_flat_run_say_so(world: World, log: pytest.LogCaptureFixture) -> None:
     bot = world.start()
     world.run(10)

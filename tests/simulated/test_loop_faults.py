@@ -173,6 +173,35 @@ def test_a_dry_run_does_not_go_live_by_an_edit(
     assert world.report.accepted == 0
 
 
+def test_what_a_live_run_has_done_is_told_as_such_before_it_becomes_a_dry_run(
+    world: World, file: Path, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(text_of(world))
+    world.start(file=file)
+    world.run(10)
+    world.take("sell", "8440", 60_000)
+    world.run(10)
+    assert world.position() != (0, 0)
+    kinds: list[tuple[str, str]] = []
+    emit = logging.Handler.handle
+
+    def watch(self: logging.Handler, record: logging.LogRecord) -> object:
+        kinds.append((settings.kind_of_run(), record.getMessage()))
+        return emit(self, record)
+
+    monkeypatch.setattr(logging.Handler, "handle", watch)
+    file.write_text(text_of(world, DRY_RUN=True))
+    world.run(20)
+    last = {text.split(":")[0]: kind for kind, text in kinds}
+    for words in ("DRY_RUN is set", "This run", "Position left"):
+        assert last[words] == "PAPER", words
+    assert settings.DRY_RUN
+    assert world.orders() == []
+    held = next(text for _, text in kinds if text.startswith("Position left"))
+    net = world.position()[0] - world.position()[1]
+    assert f"Position left: {net} contracts" in held
+
+
 def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     world: World, file: Path, log: pytest.LogCaptureFixture
 ) -> None:

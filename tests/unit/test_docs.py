@@ -577,7 +577,7 @@ def logged() -> Iterator[tuple[str, ast.expr, list[ast.expr], dict[str, set[str]
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
-            if node.func.attr in LEVELS and ast.unparse(node.func.value) == "logger":
+            if node.func.attr in LEVELS and ast.unparse(node.func.value) in ("logger", "ending"):
                 given = node.args[1:] if node.func.attr == "log" else node.args
                 yield str(path.relative_to(PACKAGE)), given[0], given[1:], named
 
