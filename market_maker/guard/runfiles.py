@@ -51,6 +51,8 @@ class RunFiles:
         self._files = PrivateFiles(self.directory, self.name)
         self.lock = InstanceLock(self._files, clock)
         self._noted = 0
+        self.has_sent = False
+        """Whether a create has left since these files were opened."""
         self.must_note = not account.is_contract
         """Whether no create may leave without a note: the venue's rows show no client_oid."""
         self._trouble: str | None = None
@@ -148,6 +150,7 @@ class RunFiles:
         """
         trouble = self._append(note_of(event, order, detail))
         self._noted += event is CreateEvent.LEAVING
+        self.has_sent |= event is CreateEvent.LEAVING
         if trouble and self.must_note and event is CreateEvent.LEAVING:
             raise NotNoted(f"the order cannot be noted: {trouble}")
 

@@ -117,7 +117,8 @@ class Session:
         """
         if isinstance(error, KeyboardInterrupt):
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
-            self._prove_none_left(START_CANCEL_SECONDS)
+            is_open = self.may_be_late or self.files.has_sent
+            self._prove_none_left(START_CANCEL_SECONDS, may_be_late=is_open)
         self._let_go(error)
 
     @contextmanager
@@ -145,7 +146,8 @@ class Session:
             why = error or "it has proven nothing"
             logger.error("Shutdown failed: %s. Cancelling all orders over REST.", why)
             now = self._clock.monotonic()
-            self._prove_none_left((bot.loop.leave_by or now + sweep.LEAVE_SECONDS) - now)
+            seconds = (bot.loop.leave_by or now + sweep.LEAVE_SECONDS) - now
+            self._prove_none_left(seconds, may_be_late=True)
         if not isinstance(error, OrdersLeft):
             self.files.note_proven_clean()
         self._let_go(error)
@@ -170,9 +172,8 @@ class Session:
             if sys.stderr:
                 sys.stderr.write("The loop hangs (most recent call first):\n" + "".join(stack))
 
-    def _prove_none_left(self, seconds: float) -> None:
+    def _prove_none_left(self, seconds: float, *, may_be_late: bool) -> None:
         client = GTE(self._account, clock=self._clock, shared=self.files.shared())
-        may_be_late = self.files.may_be_late() is not False
         try:
             sweep.prove_none_left(
                 client,

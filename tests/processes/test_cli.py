@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def test_an_interrupted_start_takes_away_what_a_killed_run_has_left(
     bot.wait_for("importing")
     assert bot.end(signal.SIGTERM) == 0
     assert venue.open_orders() == []
+
+
+def test_a_first_start_that_is_stopped_before_any_order_left_ends_at_once(
+    run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path)
+    venue.fault("mute", match="order_book", for_ms=60_000)
+    bot = run()
+    bot.wait_for("Connected to the feed")
+    begun = time.monotonic()
+    assert bot.end(signal.SIGTERM) == 0
+    assert "may be in flight" not in bot.text
+    assert time.monotonic() - begun < 6
+    assert venue.judge().accepted == 0
 
 
 def test_loops_ends_after_so_many_ticks(run: Run, venue: PaperExchange, tmp_path: Path) -> None:
