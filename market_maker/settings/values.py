@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from math import inf
 from types import UnionType
 from typing import Any, get_args
 
@@ -33,7 +34,10 @@ def missed(value: Any, kind: Any, about: Mapping[str, Any]) -> str:
 
     `about` is what `schema.setting()` notes of the setting.
     """
-    return range_missed(value, about) if is_a(value, kind) else f"be {kind_name(kind)}"
+    if is_a(value, kind):
+        return range_missed(value, about)
+    is_large = kind is float and isinstance(value, int | float) and 1e15 <= abs(value) < inf
+    return "be a number between -1e15 and 1e15" if is_large else f"be {kind_name(kind)}"
 
 
 def range_missed(value: Any, about: Mapping[str, Any]) -> str:

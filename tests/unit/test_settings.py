@@ -138,6 +138,11 @@ def test_a_file_beside_the_settings_that_others_can_write_is_not_trusted(file: P
         ("DRY_RUN = 0", "DRY_RUN must be True or False"),
         ("INTERVAL = float('nan')", "INTERVAL must be a number"),
         ("INTERVAL = float('inf')", "INTERVAL must be a number"),
+        (
+            "MIN_POSITION = -1e300",
+            "MIN_POSITION must be a number between -1e15 and 1e15, not -1e+300",
+        ),
+        ("API_ERROR_INTERVAL = 1e308", "API_ERROR_INTERVAL must be a number between -1e15 and"),
         ("INTERVAL = 5", "INTERVAL must be at most 0.5"),
         ("MIN_SPREAD = -0.01", "MIN_SPREAD must be at least 0"),
         ("ODER_PAIRS = 6", "did you mean ORDER_PAIRS?"),
