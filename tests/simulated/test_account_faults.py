@@ -299,6 +299,19 @@ def test_when_the_margin_falls_nothing_is_opened(log: pytest.LogCaptureFixture) 
         assert_well(world)
 
 
+def test_own_orders_that_bind_most_of_the_free_margin_are_no_alarm() -> None:
+    size = {"ORDER_PAIRS": 2, "ORDER_START_SIZE": 1_000_000, "ORDER_STEP_SIZE": 0}
+    world = World(CHECK_POSITION_LIMITS=False, MAX_ORDER_QTY=1_000_000, **size)
+    with world.installed():
+        bot = world.start()
+        world.run_until(lambda: len(world.orders()) == 4)
+        world.run(5)
+        margin = bot.exchange.monitor.account.margin()
+        assert margin
+        assert margin.available < margin.total / 10
+        assert state(world) is ACTIVE
+
+
 @pytest.mark.parametrize("changed", ["leverage", "mode"])
 def test_a_leverage_that_was_changed_outside_pauses_until_it_is_as_it_was(
     changed: str, log: pytest.LogCaptureFixture

@@ -18,7 +18,7 @@ import pytest
 from market_maker import __version__
 from market_maker.app.logs import VARYING, RateLimitedHandler
 from market_maker.client_oid import new_oid
-from market_maker.errors import OrdersLeft
+from market_maker.errors import OrdersLeft, Temporary
 from market_maker.guard.session import Session
 from market_maker.market_maker import OrderManager
 from market_maker.models import OpenOrder, Side
@@ -32,7 +32,7 @@ from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
 from tests.chaos.market import Walk
 from tests.world.oracle import assert_sound, assert_well
-from tests.world.scene import Requests, move_market, record_of, state
+from tests.world.scene import Requests, move_bids, move_market, record_of, state
 from tests.world.world import World
 
 
@@ -436,6 +436,39 @@ def test_a_strategy_that_fails_at_every_tick_halts_after_a_minute_whatever_the_i
     halted = "HALTED until a person has looked: strategy failed at every tick for over a minute."
     assert lines(log, halted) == 1
     assert_sound(world)
+
+
+def test_a_tick_that_the_venue_spoils_does_not_begin_the_minute_of_a_failing_strategy_anew(
+    world: World,
+) -> None:
+    bot = naughty(world, LOOP_INTERVAL=5)
+
+    def act(_: object) -> None:
+        if 28 < world.timeline.monotonic() - begun < 34:
+            raise Temporary("HTTP 503")
+        raise ZeroDivisionError("my strategy")
+
+    begun = world.timeline.monotonic()
+    bot.act = act
+    world.run_until(lambda: bot.health.state is TradingState.HALTED, 75)
+
+
+@pytest.mark.parametrize(("code", "kind"), [("-16001", "faulty symbol"), ("-10013", "parameters")])
+@pytest.mark.parametrize("is_calmed", [True, False])
+def test_refusals_of_creates_count_in_a_row(
+    world: World, code: str, kind: str, is_calmed: bool
+) -> None:
+    bot = naughty(world)
+    for number in range(4):
+        world.fault("code", match="pc/order/create", value=code, times=2 if is_calmed else 100)
+        world.put("sell", "8497.5", 0 if number % 2 else 1000)
+        move_market(world) if number % 2 else move_bids(world)
+        world.run(20)
+        world.venue.clear_faults(world.timeline.true_ms())
+        if is_calmed:
+            world.run(20)
+    assert bool(bot.control.halt_reason) is not is_calmed, bot.control.halt_reason
+    assert is_calmed or kind in bot.control.halt_reason
 
 
 def test_quotes_of_a_failing_strategy_do_not_outlive_their_time(world: World) -> None:

@@ -261,6 +261,20 @@ def test_what_a_liquidation_has_cost_is_booked_once_the_balance_shows_it(
 
 
 @pytest.mark.parametrize("is_long", [True, False])
+def test_of_what_goes_without_a_fill_contracts_of_others_go_first(is_long: bool) -> None:
+    """How much of a liquidation is this run's follows from it."""
+    realised, leg = Realised(), Leg(qty=D(100), entry_price=D(8000))
+    realised.begin(Position(long=leg) if is_long else Position(short=leg), INVERSE)
+    side = Side.BUY if is_long else Side.SELL
+    realised.book(fill("50", None, side), 50 / D(8000))
+    for left, own in ((110, 0), (60, 0), (45, 5), (0, 45)):
+        leg = Leg(qty=D(left), entry_price=D(8000))
+        shown = Position(long=leg) if is_long else Position(short=leg)
+        (change,) = realised.see(shown, INVERSE, D(8000))
+        assert change.own == own
+
+
+@pytest.mark.parametrize("is_long", [True, False])
 def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))
     shown = Position(long=leg) if is_long else Position(short=leg)

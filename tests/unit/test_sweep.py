@@ -63,12 +63,13 @@ class Venue:
     def query_orders(self) -> list[OpenOrder]:
         now = self.timeline.monotonic()
         self.asked.append(now)
+        found = list(self.orders)
         self.timeline.sleep(self.list_takes)
         if error := self.failing.get(len(self.asked)):
             raise error
         if self.down[0] <= now < self.down[1]:
             raise Temporary("HTTP 503")
-        return list(self.orders)
+        return found
 
     def cancel_bulk_orders(
         self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool]
@@ -264,6 +265,15 @@ def test_a_list_is_a_proof_only_when_no_order_can_arrive_any_more() -> None:
     assert venue.timeline.monotonic() >= LATE_SECONDS
     gaps = [later - earlier for earlier, later in pairwise(venue.asked)]
     assert max(gaps) < 1.01, "it looks every second"
+
+
+@pytest.mark.parametrize("takes", [0.5, 2.0, 3.5])
+def test_a_list_proves_what_was_so_when_it_was_asked_for(takes: float) -> None:
+    venue = Venue(order(1))
+    venue.list_takes = takes
+    venue.timeline.after(LATE_SECONDS - 0.1, lambda: venue.orders.append(order(2)))
+    prove_none_left(venue, venue.timeline, 24, notes=Notes(), may_be_late=True)
+    assert venue.orders == []
 
 
 def test_a_step_back_of_the_venue_s_clock_begins_the_wait_anew() -> None:

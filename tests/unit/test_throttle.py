@@ -106,6 +106,21 @@ def test_refusals_of_calls_that_were_under_way_together_are_one_reason_to_rest()
     assert throttle.pause("cancel", now=1.5) == 9
 
 
+def test_after_too_frequent_half_the_calls_are_made_for_a_minute_or_one_in_twice_the_time() -> None:
+    throttle = Throttle()
+    throttle.slow_down("create", calls=20, now=0.0)
+    throttle.slow_down("batch", calls=1, now=0.0)
+    for now, calls, seconds in ((30.0, 10, 20.0), (62.0, 20, 10.0)):
+        call(throttle, now=now, count=calls - 1)
+        assert throttle.wait("create", **CREATES, now=now) == 0
+        call(throttle, now=now)
+        assert throttle.wait("create", **CREATES, now=now) == pytest.approx(1.0 + SLACK)
+        throttle.start("batch")
+        throttle.finish("batch", calls=1, at=now)
+        wait = throttle.wait("batch", calls=1, seconds=10, now=now)
+        assert wait == pytest.approx(seconds + SLACK)
+
+
 def test_the_rest_after_too_frequent_is_never_longer_than_half_a_minute() -> None:
     throttle, now = Throttle(), 0.0
     for _ in range(12):
