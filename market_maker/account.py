@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from market_maker.secrecy import Secret, revealed
 
+ANSWER_SECONDS = 4.0
+"""The longest wait for an answer: short, so that the loop goes on."""
 PAPER = "paper-"
 """How the keys of the paper exchange begin."""
 
@@ -28,7 +30,7 @@ class Account:
     ws_url: str = ""
     """The address of the feed; empty for a client without one."""
     timeout: float = 7.0
-    """Seconds to wait for an answer; more than 4 count as 4 (see `wire.transport`)."""
+    """Seconds to wait for an answer; more than ANSWER_SECONDS count as those."""
 
     @property
     def is_contract(self) -> bool:

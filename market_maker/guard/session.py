@@ -107,7 +107,8 @@ class Session:
             trouble = self.files.check_notes()
             return f"orders cannot be noted: {trouble}" if trouble else ""
 
-        beat()
+        if reason := self.files.halted():  # the first beat, after the start, arms the guard
+            control.halt(reason)
         loop.on_heartbeat = beat
 
     def end_start(self, error: BaseException) -> None:
@@ -119,7 +120,7 @@ class Session:
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
             is_open = self.may_be_late or self.files.has_sent
             self._prove_none_left(START_CANCEL_SECONDS, may_be_late=is_open)
-        self._let_go(error)
+        self._let_go(None if isinstance(error, KeyboardInterrupt) else error)
 
     @contextmanager
     def watch(self, bot: Watched) -> Iterator[None]:

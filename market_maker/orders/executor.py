@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from market_maker.account import ANSWER_SECONDS
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.decimals import plain
@@ -27,7 +28,7 @@ from market_maker.orders import sweep
 from market_maker.orders.last_check import RECHECK_AFTER, LastCheck
 from market_maker.orders.reconciler import Reconciler
 from market_maker.orders.slices import Slice
-from market_maker.orders.sweep import ANSWER_SECONDS, LEAVE_SECONDS, Sweep
+from market_maker.orders.sweep import LEAVE_SECONDS, Sweep
 from market_maker.orders.tracker import OrderTracker
 from market_maker.orders.words import in_words
 from market_maker.ws.ws_thread import GTEWebsocket

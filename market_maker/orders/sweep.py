@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from market_maker.account import Account
+from market_maker.account import ANSWER_SECONDS, Account
 from market_maker.auth import EXPIRES_AFTER_MS
 from market_maker.client_oid import is_ours, run_of
 from market_maker.clock import Clock
@@ -31,8 +31,6 @@ ASK_AGAIN = 5.0
 may have lost the first."""
 LOOK_AGAIN = 0.15
 """Seconds between two order lists while cancels take effect."""
-ANSWER_SECONDS = 4.0
-"""The longest that a call takes, whatever happens."""
 TRY_AGAIN = 0.5
 """Seconds until the next step after a failed read."""
 LATE_LOOK = 1.0
@@ -242,9 +240,10 @@ def run(
 ) -> None:
     """Step until no own order is left. Raises OrdersLeft when that takes more than `seconds`.
 
-    While orders come to their end it goes on, for up to PATIENCE after each. `go_on()` is called
-    before each step. Once it returns False, after the first step, one more query ends the sweep,
-    without a further cancel. Raises Fatal as `Sweep.step()` does.
+    While orders come to their end it goes on, for up to PATIENCE after each; and where only a late
+    one may still arrive, for 2 LATE_SECONDS more: a step back of the venue's clock begins that wait
+    anew. `go_on()` is called before each step. Once it returns False, after the first step, one
+    more query ends the sweep, without a further cancel. Raises Fatal as `Sweep.step()` does.
     """
     begun = clock.monotonic()
     is_first = True
@@ -257,7 +256,8 @@ def run(
             return
         until = max(begun + seconds, sweep.progress_at + min(seconds, PATIENCE))
         took = min(clock.monotonic() - stepped, ANSWER_SECONDS)
-        if is_last or (step.trouble and clock.monotonic() + took >= until):
+        until = until if step.trouble else begun + seconds + 2 * LATE_SECONDS
+        if is_last or clock.monotonic() + took >= until:
             trouble = step.trouble or "an in-flight order may still arrive"
             raise OrdersLeft(trouble, tuple(order.full for order in step.left))
         clock.sleep(step.wait)

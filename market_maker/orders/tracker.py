@@ -40,6 +40,8 @@ class OrderTracker:
         """Number of orders that ended without a cancel of ours."""
         self.late_orders: list[OpenOrder] = []
         """Late orders: shown by the venue after a refusal or a proof of absence."""
+        self.contradictions: list[OpenOrder] = []
+        """Rows that cannot be of the order that they name: of another side, or filled beyond it."""
         self.is_nameless = False
         """Whether the venue has shown an order of ours without its client_oid."""
         self.known_runs: set[str] = set()
@@ -130,20 +132,23 @@ class OrderTracker:
     def observe(self, row: OpenOrder, arrival: int = 0) -> Fill | None:
         """Process a row of the venue, from any source and of any age; return the new fill, if any.
 
-        Rows of others and outdated rows change nothing: the filled quantity never decreases.
+        Rows of others, outdated rows and those that cannot be of their order change nothing.
         `arrival` is the number of feed frames that had arrived by then.
         """
         self.record_id(row.order_id)
         client_oid = self._oid(row)
         if not is_ours(client_oid, self.prefix) or client_oid in self._ended:
             return None
-        late = self._never_seen.pop(client_oid, None)
-        if late:
-            self.late_orders.append(late)
+        late = self._never_seen.get(client_oid)
         known = self._orders.get(client_oid) or late
         if known is None:
             self._record_foreign(row)
             return None
+        if row.side is not known.side or row.filled > known.qty:
+            self.contradictions.append(row)
+            return None
+        if late:
+            self.late_orders.append(self._never_seen.pop(client_oid))
         self._oid_of.setdefault(row.order_id, client_oid)
         filled = max(row.filled, known.filled)
         state = row.state
@@ -199,9 +204,7 @@ class OrderTracker:
         arrive.
         """
         order = self._orders.get(client_oid)
-        if not order:
-            return False
-        if self._unacknowledged.may_arrive(client_oid, may_be_late):
+        if not order or self._unacknowledged.may_arrive(client_oid, may_be_late):
             return False
         since = self._missed_since.setdefault(client_oid, begun)
         apart = SCANS_APART if order.state is OrderState.UNKNOWN else LIST_LAG
@@ -219,14 +222,12 @@ class OrderTracker:
         since, self._listed_since = self._listed_since, {}
         taken_back = []
         for row in rows:
-            ended = self._ended.get(self._oid(row))
+            ended = self._ended.get(oid := self._oid(row))
             if ended is None or row.state is OrderState.DONE:
                 continue
-            first = self._listed_since.setdefault(
-                ended.client_oid, since.get(ended.client_oid, begun)
-            )
+            first = self._listed_since.setdefault(oid, since.get(oid, begun))
             if begun - first > LIST_LAG:
-                del self._ended[ended.client_oid]
+                del self._ended[oid]
                 self._set(replace(ended, state=OrderState.OPEN))
                 taken_back.append(row)
         return taken_back
@@ -244,8 +245,7 @@ class OrderTracker:
         return self._oid_of[row.order_id]
 
     def _new_fill(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
-        qty = order.filled - known.filled
-        if qty <= 0:
+        if (qty := order.filled - known.filled) <= 0:
             return None
         return Fill(side=order.side, qty=qty, before=known, order=order, arrival=arrival)
 

@@ -141,7 +141,9 @@ class Converger:
         self._log.log(plan, decision.dropped)
         if self._exchange.execute(plan):
             self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
-        return self._exchange.orders.executor.take_sent()
+        sent = self._exchange.orders.executor.take_sent()
+        self._brake.record(len(sent), self._clock.monotonic())
+        return sent
 
     def _decide(self, asked: Sequence[Asked], snapshot: Snapshot) -> Decided:
         limits, relist, last = self._limits(), exact(settings.RELIST_INTERVAL), self._decided

@@ -25,6 +25,10 @@ class CreateBrake:
         self._until = now + seconds
         logger.warning("Creates refused: no new orders for %g s.", seconds)
 
+    def record(self, creates: int, now: float) -> None:
+        """Record so many creates that the venue has accepted, or may have."""
+        self._created.extend([now] * creates)
+
     def hold_back(self, plan: Plan, wanted: int, now: float) -> tuple[Plan, str]:
         """Return the plan, with its creates deferred while the brake is on, and then the reason.
 
@@ -49,5 +53,4 @@ class CreateBrake:
                 *(len(self._created), limit),
             )
             return True
-        self._created.extend([now] * creates)
         return False

@@ -127,11 +127,11 @@ class Loop:
     def _tick(self, *, asks: bool) -> None:
         """Run a tick; `asks`: let the strategy place orders."""
         begun, self._has_ticked = self._clock.monotonic(), True
-        failing, self._failing_since = self._failing_since, None
         self.heartbeat()
         if self.puller.is_left_over:
             self.puller.pull_if_due(begun, self.quote_ttl())
             return
+        failing, self._failing_since = self._failing_since, None
         self._exchange.view.begin_tick()
         self.is_ticking, confirmed, is_left = True, False, False
         try:

@@ -51,6 +51,8 @@ class Monitor:
         self.unguarded = ""
         """Why no other process would cancel own orders if this one died; empty if one would."""
         self._breakers = Breakers()
+        self._contradictions = 0
+        """How many rows of the tracker were logged."""
         self._refusals = 0
         """How many refusals of the feed were noted."""
         self._money = money
@@ -226,9 +228,12 @@ class Monitor:
             "ended": self._tracker.ended_by_venue,
             "late order": len(self._tracker.late_orders),
             "other bot": len(self._tracker.foreign_runs),
-            "bad row": self._feed.bad_private_rows(),
+            "bad row": self._feed.bad_private_rows() + len(self._tracker.contradictions),
             "taker": self._reconciler.taker_reports.count,
         }
+        for row in self._tracker.contradictions[self._contradictions :]:
+            self._contradictions += 1
+            logger.warning("Dropped a row that cannot be of its order: %s", row.full)
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)

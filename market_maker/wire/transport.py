@@ -16,7 +16,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from market_maker import __version__, auth
-from market_maker.account import Account
+from market_maker.account import ANSWER_SECONDS, Account
 from market_maker.clock import Clock
 from market_maker.errors import (
     AuthError,
@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 2.0
 LOOK_AGAIN = 0.05
 """Seconds between two checks whether a request that waits for the budget is still wanted."""
-ANSWER_SECONDS = 4.0
-"""The longest wait for an answer, in seconds: short, so that the loop goes on."""
 CHUNK = 65_536
 OnCall = Callable[[str, str, int, float, int, str], None]
 LONGEST_REST = 1.0

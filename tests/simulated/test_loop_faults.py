@@ -438,6 +438,19 @@ def test_a_strategy_that_fails_at_every_tick_halts_after_a_minute_whatever_the_i
     assert_sound(world)
 
 
+@pytest.mark.parametrize("takes", [0.5, 2.5, 4.5])
+def test_so_does_one_that_fails_slowly(world: World, takes: float) -> None:
+    """A tick that had no time to pull leaves that to the next: no success of the strategy."""
+    bot = naughty(world, LOOP_INTERVAL=1)
+
+    def act(_: object) -> None:
+        world.timeline.sleep(takes)
+        raise ZeroDivisionError("my strategy")
+
+    bot.act = act
+    world.run_until(lambda: bot.health.state is TradingState.HALTED, 90)
+
+
 def test_a_tick_that_the_venue_spoils_does_not_begin_the_minute_of_a_failing_strategy_anew(
     world: World,
 ) -> None:

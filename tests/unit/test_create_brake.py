@@ -22,6 +22,7 @@ def created(brake: CreateBrake, creates: int, wanted: int, now: float) -> int:
     assert held.cancel == (OPEN,)
     assert len(held.create) + len(held.deferred) == creates
     assert bool(held.deferred) == bool(reason)
+    brake.record(len(held.create), now)
     return len(held.create)
 
 
@@ -47,6 +48,14 @@ def test_what_was_created_over_a_minute_ago_counts_no_longer(after: float, made:
     assert created(brake, CHURN, 1, 0.0) == CHURN
     assert created(brake, 1, 1, 1.0) == 0
     assert created(brake, 1, 1, after) == made
+
+
+def test_creates_that_never_left_are_no_churn() -> None:
+    brake = CreateBrake()
+    for tick in range(10 * CHURN):
+        held, reason = brake.hold_back(plan(1), 1, tick / 100)
+        assert held.create
+        assert not reason
 
 
 def test_refused_creates_rest_for_a_while() -> None:

@@ -11,11 +11,13 @@ from conftest import account
 from market_maker.account import Account
 from market_maker.control import Control
 from market_maker.errors import OrdersLeft
+from market_maker.gte import GTE
 from market_maker.guard import guard as guarding
 from market_maker.guard.guard import Guard
-from market_maker.guard.runfiles import RunFiles
+from market_maker.guard.runfiles import STARTS, RunFiles
 from market_maker.guard.session import Session
 from market_maker.guard.signals import HALT_SIGNAL, STOP_SIGNALS, Signals
+from market_maker.paper.server.in_process import PaperExchange
 
 
 @pytest.fixture
@@ -59,6 +61,18 @@ def test_a_halt_is_latched_with_its_first_reason(ours: Account) -> None:
         halted.control.halt("loss of this run exceeds MAX_LOSS")
         halted.control.halt("kill switch")
     assert RunFiles(ours).halted().startswith("loss of this run")
+
+
+def test_starts_that_a_person_stops_are_no_crash_loop(venue: PaperExchange, gte: GTE) -> None:
+    for _ in range(3 * STARTS):
+        session = Session(gte.account, has_guard=False)
+        session.end_start(KeyboardInterrupt())
+    session = Session(gte.account, has_guard=False)
+    held = bot()
+    held.exchange = SimpleNamespace(client=SimpleNamespace(run="thisrun"))
+    session.connect(held)
+    assert not held.control.is_halted
+    session.files.close()
 
 
 # --- signals ------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders.taker_reports import WAIT_SECONDS, TakerReports
 from market_maker.orders.tracker import LIST_LAG, SCANS_APART, OrderTracker
 
+D150 = Decimal(150)
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
 )
@@ -50,6 +53,19 @@ def never_late(since: float) -> bool:
 
 def state(own: OrderTracker) -> OrderState:
     return own.live()[0].state
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"side": Side.SELL}, {"filled": Decimal(101)}, {"qty": Decimal(900), "filled": D150}]
+)
+def test_a_row_that_cannot_be_of_its_order_changes_nothing_and_is_kept(wrong: Any) -> None:
+    own = accepted()
+    before = own.live()
+    strange = replace(row(30), **wrong)
+    assert own.observe(strange) is None
+    assert own.live() == before
+    assert own.contradictions == [strange]
+    assert own.observe(row(filled=30)).qty == 30  # type: ignore[union-attr]
 
 
 def test_an_order_counts_from_before_its_first_byte_leaves() -> None:
