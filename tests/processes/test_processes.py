@@ -240,6 +240,7 @@ def test_a_start_waits_for_what_may_still_arrive_of_an_unguarded_run(
     assert venue.judge().accepted == 12, "the five, the late one, and its own"
     assert venue.open_orders() == []
     assert venue.judge().doubled == []
+    assert "hung" not in bot.text, "its guard waits for the end of the start"
 
 
 @pytest.mark.slow
