@@ -12,8 +12,10 @@ from tests.chaos.shape import WIDE
 from tests.chaos.soak import run
 
 HOURS_EACH = 1.0
-MANY_HOURS, MANY_KINDS = 10.0, 120
+MANY_HOURS, MANY_KINDS = 5.0, 120
 """In so many hours at least so many kinds of faults must have been injected."""
+JUDGED = 60
+"""Seconds an hour, at least, in which what holds while nothing is wrong is looked at."""
 DIGEST_SEEDS, DIGEST_HOURS = 20, 0.25
 
 
@@ -64,9 +66,15 @@ def main() -> int:
     )
     share = quoted["both sides"] / max(quoted["running"], 1)
     print(f"quoted         {share:.0%} of the time on both sides")
+    print(
+        f"judged         {quoted['judged']} s in which nothing had been wrong for long (I29, I33)"
+    )
     print(f"violations     {totals['violations']}")
     if arguments.hours >= MANY_HOURS and len(injected) < MANY_KINDS:
         print(f"too few kinds  {len(injected)} of at least {MANY_KINDS}")
+        return 1
+    if first >= WIDE and arguments.hours >= MANY_HOURS and quoted["judged"] < JUDGED * count:
+        print(f"too little     judged, of at least {JUDGED} s an hour")
         return 1
     return 1 if totals["violations"] else 0
 

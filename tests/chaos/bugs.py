@@ -16,6 +16,7 @@ from market_maker.guard.lock import InstanceLock
 from market_maker.guard.watch import Watch
 from market_maker.market_maker import OrderManager
 from market_maker.models import Exposure, OrderState, Ticker
+from market_maker.money.position import PositionLedger
 from market_maker.money.profit import ProfitLedger
 from market_maker.orders import sweep
 from market_maker.orders.executor import Executor
@@ -37,8 +38,8 @@ from market_maker.wire import protocol
 from market_maker.wire.throttle import Throttle
 from market_maker.wire.transport import Transport
 from market_maker.wire.venue_clock import VenueClock
+from market_maker.ws.back_off import BackOff
 from market_maker.ws.tables import Tables
-from market_maker.ws.ws_thread import GTEWebsocket
 
 logger = logging.getLogger("market_maker.bug")
 
@@ -104,8 +105,18 @@ def _trust_the_ack(self: OrderTracker, client_oid: str) -> None:
         self._end(order)
 
 
-def _first_page(right: Any, self: GTE, *args: Any, **options: Any) -> list[Any]:
-    return list(right(self, *args, **(options | {"count": options.get("count") or 2})))
+def _pauses_for_ever(right: Any, self: BackOff, *args: Any) -> None:
+    right(self, *args)
+    self.pause = 1e9
+
+
+def _own_alone(self: PositionLedger, *_: Any) -> Exposure:
+    return Exposure.of((self._long.own, self._short.own))
+
+
+def _blind_pull(_: Any, self: Watch, *__: Any) -> None:
+    self._clock.sleep(26)
+    self._finish(0)
 
 
 def _errors_are_empty(right: Any, self: GTE, *args: Any, **options: Any) -> list[Any]:
@@ -243,7 +254,6 @@ BUGS = [
         "I1 I14",
         CANCELS,
     ),
-    Bug("does not page", around(GTE, "query_orders", _first_page), "I1 I14", DOUBT, given=WIDE),
     Bug(
         "one scan proves absence",
         swap(OrderTracker, "missed", _one_scan),
@@ -325,12 +335,24 @@ BUGS = [
         (*("book empty", "all mute", "feed lags 4 s"),),
     ),
     Bug("never pulls", swap(Puller, "pull", lambda *_: None), "I22", ("all mute",)),
-    Bug(
-        "never connects again", swap(GTEWebsocket, "back_off", lambda _: 1e9), "I20 I13", FEED_GONE
-    ),
+    Bug("never connects again", around(BackOff, "record", _pauses_for_ever), "I20 I13", FEED_GONE),
     Bug("crosses itself", _crossing, "I15 I1", ("price +3 %", "price -3 %", *CANCELS)),
     Bug(
         "crosses the book", swap(Ticker, "would_rest", lambda *_: True), "I10", ("strategy takes",)
+    ),
+    Bug(
+        "does not heed the position as shown",
+        swap(PositionLedger, "exposure", _own_alone),
+        "I2",
+        ("foreign trade",),
+        given=(("MIN_POSITION", -700), ("MAX_POSITION", 700)),
+    ),
+    Bug(
+        "says that all is proven gone without a look",
+        around(Watch, "pull", _blind_pull),
+        "I34 I21 I3",
+        ("kill -9", "venue down"),
+        is_wide=True,
     ),
     Bug("moves funds", around(OrderManager, "place_orders", _transfer), "I25"),
     Bug("has the sign of a profit wrong", around(ProfitLedger, "profit", _negative), "I26"),

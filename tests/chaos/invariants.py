@@ -78,6 +78,10 @@ class Invariants(logging.Handler):
         """Note a breach."""
         self.violations.append(Violation(invariant, self._world.timeline.true_ms(), text))
 
+    def has_left_clean(self, run: str) -> None:
+        """Note a run of which no order rests nor can come any more."""
+        self._left_clean.add(run)
+
     def starts(self) -> None:
         """A process of the bot begins."""
         self.started_at = self._world.timeline.true_ms()
@@ -245,7 +249,7 @@ class Invariants(logging.Handler):
         if bot.exchange.dry_run:
             return
         if error is None:
-            self._left_clean.add(bot.exchange.client.run)
+            self.has_left_clean(bot.exchange.client.run)
             if resting:
                 self.breach("I3", f"a clean end left {len(resting)} orders")
         told = " ".join(error.orders) if error else ""

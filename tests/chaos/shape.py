@@ -56,6 +56,8 @@ class Shape:
     """Whether requests of a tick leave side by side, as live, and not one after the other."""
     has_machine: bool = False
     """Whether the bot has real run files, with lock, latch and a guard."""
+    rest: float = 0.0
+    """Seconds that a quiet time goes on once bot and exchange agree, with a market that moves."""
     purse: dict[str, Decimal] = field(default_factory=dict)
     """What the account holds of a coin for trading, where that is less than usual."""
 
@@ -183,6 +185,7 @@ def _widen(shape: Shape, chance: random.Random) -> None:
             shape.purse[coin] = min(least.quantize(Decimal("1e-8")), usual)
     shape.is_side_by_side = chance.random() < 0.7
     shape.has_machine = chance.random() < 0.5
+    shape.rest = chance.choice((0.0, 0.0, 200.0))
 
 
 def _base(key: Key) -> str:

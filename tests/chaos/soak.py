@@ -2,6 +2,7 @@
 
 import logging
 import random
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Outcome:
     starts: int = 0
     halts: Counter[str] = field(default_factory=Counter)
     quoted: Counter[str] = field(default_factory=Counter)
-    """Seconds in which a bot ran, and in which it quoted on both sides."""
+    """Seconds in which a bot ran, quoted on both sides, and was judged as nothing was wrong."""
     about: str = ""
     """What the seed has drawn."""
     violations: list[Violation] = field(default_factory=list)
@@ -215,6 +216,8 @@ class Soak:
                 self.world.has_crashed = True
                 self._bury()
                 self._clean_up()
+            except Exception:
+                self.invariants.breach("crash", traceback.format_exc())
 
     def _breathe(self) -> None:
         """Let the bot's process do its next thing: start, tick, or end."""
@@ -330,7 +333,7 @@ class Soak:
         self._enders.clear()
         self._strategy.misdeed = ""
         self._clear_halt()
-        self.world.timeline.after(self._agreed_after() + 10, self._end_quiet)
+        self.world.timeline.after(self._agreed_after() + 10 + self.shape.rest, self._end_quiet)
 
     def _end_quiet(self) -> None:
         self._quiet_since = None
@@ -370,7 +373,7 @@ class Soak:
             self.invariants.check_gone(quiet)
         if 40 <= quiet < 41:
             self._clear_halt()
-        self.walk.still = quiet > STILL_AFTER
+        self.walk.still = STILL_AFTER < quiet < self._agreed_after() + 10
         if 0 <= quiet - self._agreed_after() < 1 and not bot.control.halt_reason:
             self.invariants.check_converged()
             self.invariants.check_books()

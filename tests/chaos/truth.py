@@ -115,7 +115,7 @@ class Truth:
         if self._shape.key.kind != CONTRACT:
             return [legs]
         now = self._world.timeline.true_ms()
-        found, unknown = [legs, legs.less(self.others)], Legs()
+        found, unknown = [legs], Legs()
         for at, change in reversed(self._others_at):
             if now - at > UNKNOWN_MS:
                 break

@@ -63,6 +63,7 @@ class Uptime:
             self._inactive_since = self._unexplained_since = None
             self._missing_since.clear()
             return
+        self._soak.outcome.quoted["judged"] += 1
         self._check_balance(bot)
         self._check_active(bot)
         self._check_sides(bot, sides)

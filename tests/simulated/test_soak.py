@@ -72,9 +72,6 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert first.messages > 100
 
 
-UNSEEN = {"does not page"}
-"""What a soak no longer sees: lists of orders are bounded by number now, and few orders are live.
-`unit/test_gte.py` does."""
 LONG = {
     *("always healthy", "batches of sixty", "books fills twice", "loses more than it may"),
     *("ends part-filled orders", "does not list what it leaves", "mixes up the legs"),
@@ -88,7 +85,6 @@ LONG = {
     [
         pytest.param(bug, id=bug.name, marks=[pytest.mark.slow] if bug.name in LONG else [])
         for bug in BUGS
-        if bug.name not in UNSEEN
     ],
 )
 def test_a_seeded_bug_is_caught(bug: Bug) -> None:
