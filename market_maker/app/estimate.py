@@ -25,7 +25,6 @@ LONGER_STEPS = (1, 5, 30)
 part a bounce between bid and ask."""
 DEEPEST = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01)
 """Measured and fitted intensities are shown at the depths that such parts of the orders reach."""
-MILLION = 1_000_000
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Own orders. Entry points: `orders.Orders`, and `orders.sweep` for guard and `cancel`.
 
+orders           what the trading loop does with own orders
 tracker          the state of each own order, from evidence alone
 unacknowledged   orders without a row yet: which rows may be theirs
 reconciler       feeds order updates from the feed and REST into the tracker

@@ -165,7 +165,10 @@ class Room:
         return order.qty <= self.closable and not must_open
 
     def take(self, order: OrderRequest) -> str:
-        """Take the room of an order; return why there is not enough, or an empty text."""
+        """Take the room of an order; return why there is not enough, or an empty text.
+
+        One that does not fit takes it all the same: what is further out waits until it does.
+        """
         is_close = self.would_close(order)
         if order.reduce_only and not is_close and order.qty > self._reducible:
             return "reduce only, and not so much is left to close"

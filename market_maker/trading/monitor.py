@@ -233,7 +233,7 @@ class Monitor:
         }
         for row in self._tracker.contradictions[self._contradictions :]:
             self._contradictions += 1
-            logger.warning("Dropped a row that cannot be of its order: %s", row.full)
+            logger.warning("Dropped a row that cannot be of its order: %s.", row.full)
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)

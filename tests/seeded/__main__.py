@@ -125,8 +125,12 @@ def failing(copy: Path, files: Sequence[str], seconds: float) -> str:
         left_out = [f"--deselect={test}" for test in doubtful]
         status, said = run(copy, [*PYTEST, *left_out, *files], seconds)
         if status is None:
-            begun = re.findall(r"^(tests/\S+)", said, re.MULTILINE)
-            return f"{LIMIT}: {begun[-1] if begun else 'before the first test'}"
+            begun = re.findall(r"^(tests/\S+)", said, re.MULTILINE) or ["before the first test"]
+            without, _ = run(copy, [*PYTEST, begun[-1]], STILL_SECONDS, tree=ROOT)
+            if without == 0 or begun[-1] in doubtful or len(begun) == 1:
+                return f"{LIMIT}: {begun[-1]}"
+            doubtful.append(begun[-1])
+            continue
         failed = re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", said, re.MULTILINE)
         if not status or status == NO_TESTS:
             return ""

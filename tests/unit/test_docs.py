@@ -193,6 +193,13 @@ def test_every_command_is_one_that_the_program_has(path: Path) -> None:
             parse(shlex.split(re.sub(r"2?>.*", "", found[1])))
 
 
+def test_every_test_that_a_promise_names_is_there() -> None:
+    told = re.findall(r"`(\w+/test_\w+\.py)::(\w+)`", (ROOT / "tests/promises.md").read_text())
+    assert len(told) > 300
+    for file, test in told:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     command = "pip install -e '.[test]' && pytest"
     assert README.read_text("utf-8").count(command) == 2
