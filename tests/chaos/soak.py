@@ -230,7 +230,7 @@ class Soak:
             self._end()
             return
         self.in_force.look()
-        world.bot.tick()
+        world.bot.loop._tick_safely()
         self.digest.tick(world.bot)
         self.invariants.check_known()
         world.bot.loop.wait()
