@@ -138,6 +138,12 @@ def test_virtual_fills_open_and_close_legs_at_their_average_price() -> None:
     assert found.short.entry_price == 150
 
 
+def test_what_is_opened_after_a_close_is_averaged_with_what_was_left() -> None:
+    ledger = ledger_of(fill(BUY, 10, 100), fill(SELL, 5, 150, close=True), fill(BUY, 5, 200))
+    found = ledger.position(Position()).long
+    assert (found.qty, found.entry_price) == (10, round(D(10) / (D(5) / 100 + D(5) / 200), 8))
+
+
 def test_the_average_price_is_the_same_whatever_a_contract_is_worth() -> None:
     ledger, large = VirtualLedger(Money()), replace(CONTRACT, face_value=D(10))
     for price in (100, 200):

@@ -168,9 +168,10 @@ def test_what_changes_the_balance_is_funding_where_it_was_due(
 
 
 @pytest.mark.parametrize("due", ["-0.001", "-0.000002"])
-@pytest.mark.parametrize("paid_at", [20, 22, 27])
+@pytest.mark.parametrize("paid_at", [20, 22, 27, 30])
+@pytest.mark.parametrize("moved", [None, D(0)])
 def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
-    paid_at: int, due: str
+    paid_at: int, due: str, moved: Decimal | None
 ) -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
@@ -178,7 +179,7 @@ def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
     booked = []
     for now in range(20, 40):
         total = D(10) if now < paid_at else D(10) + D(due)
-        if ledger.see(total, now, Explained()):
+        if ledger.see(total, now, Explained(), moved):
             booked.append(now)
     assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
 
@@ -272,6 +273,19 @@ def test_of_what_goes_without_a_fill_contracts_of_others_go_first(is_long: bool)
         shown = Position(long=leg) if is_long else Position(short=leg)
         (change,) = realised.see(shown, INVERSE, D(8000))
         assert change.own == own
+
+
+@pytest.mark.parametrize(("entry", "price"), [(8080, 8080), (80000, 8000), (800, 8000)])
+def test_what_came_without_a_fill_is_valued_by_an_entry_price_only_if_that_can_be(
+    entry: int, price: int
+) -> None:
+    """Else at the mark: an entry price ten times off would make a profit of nine tenths."""
+    realised, mark = Realised(), D(8000)
+    shown = Position(long=Leg(qty=D(100), entry_price=D(entry)))
+    (came,) = realised.see(shown, INVERSE, mark)
+    assert came.worth == 100 / D(price)
+    realised.see(Position(), INVERSE, mark)
+    assert realised.total == came.worth - 100 / mark
 
 
 @pytest.mark.parametrize("is_long", [True, False])
