@@ -179,9 +179,10 @@ def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
     booked = []
     for now in range(20, 40):
         total = D(10) if now < paid_at else D(10) + D(due)
-        if ledger.see(total, now, Explained(), moved):
-            booked.append(now)
-    assert booked == [max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS]
+        if step := ledger.see(total, now, Explained(), moved):
+            booked.append((now, step.kind))
+    lasted = max(paid_at, 20 + LASTING_SECONDS) + LASTING_SECONDS
+    assert booked == [(lasted, StepKind.FUNDING)]
 
 
 def test_what_is_no_funding_though_some_is_due_is_told_once_it_has_lasted() -> None:
