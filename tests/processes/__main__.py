@@ -42,7 +42,9 @@ def main() -> int:
             )
 
         print(LINE.format("", "latency", "kills", "left", "up", "none rests", "proven"))
+        died: list[list[Death]] = []
         for (market, ms), deaths in zip(kinds, pool.map(run, kinds), strict=True):
+            died.append(deaths)
             up = [death.up for death in deaths]
             print(
                 LINE.format(
@@ -56,7 +58,8 @@ def main() -> int:
                 ),
                 flush=True,
             )
-            assert_clean(deaths)
+    for deaths in died:
+        assert_clean(deaths)
     return 0
 
 

@@ -34,7 +34,18 @@ EQUIVALENT = {
         "it is never below 0"
     ),
     "orders/tracker.py: REMEMBER = 10_000  ->  REMEMBER = 10001": "any large number will do",
+    "orders/tracker.py: REMEMBER = 10_000  ->  REMEMBER = 9999": "any large number will do",
     "money/fees.py: REMEMBER = 10_000  ->  REMEMBER = 10001": "any large number will do",
+    "money/position.py: for (line, leg), (_, fills) in zip(self._legs(shown), self._later(shown), "
+    "strict=True)  ->  for (line, leg), (_, fills) in zip(self._legs(shown), self._later(shown), "
+    "strict=False)": "both have two legs",
+    "safety/trading_state.py: silent_for: float = 0.0  ->  silent_for: float = 1.0": (
+        "a run gives every fact, and a second is below every limit"
+    ),
+    "safety/trading_state.py: position_stale_for: float = 0.0  ->  "
+    "position_stale_for: float = 1.0": ("the same"),
+    'safety/trading_state.py: f"(limit {CLOCK_MS / 1000:.0f} s): set it"  ->  f"(limit {CLOCK_MS / '
+    '1001:.0f} s): set it"': "it is rounded to whole seconds",
     "money/position.py: mismatch_since: float = 0.0  ->  mismatch_since: float = -1.0": (
         "set when a mismatch begins, and read while there is one"
     ),
