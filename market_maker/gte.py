@@ -87,7 +87,7 @@ class GTE:
         """The part of our client_oids that identifies this process."""
         self._sequence = itertools.count(1)
         self.on_create: OnCreate = lambda *_: None
-        """Called in the sending thread with each event of a create: (event, order, detail)."""
+        """Called in the sending thread with each event of a create; NotSent keeps it back."""
         self.ws: GTEWebsocket | None = None
         if account.ws_url:
             self.ws = GTEWebsocket(

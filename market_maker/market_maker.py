@@ -97,9 +97,10 @@ class OrderManager:
         OrderManager.latest = self
         self.current_run.connect(self)
         self.exchange.start()
+        self.loop.heartbeat()
         OrderManager.reset(self)
         if type(self).reset is not OrderManager.reset:
-            OrderManager.sanity_check(self)  # it may place orders
+            OrderManager.sanity_check(self)
             self.reset()
         if self._is_ladder():
             check_sizes(self.exchange.snapshot().instrument.lot)

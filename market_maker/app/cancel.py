@@ -59,7 +59,7 @@ def _cancel(client: GTE, files: RunFiles | None, clock: Clock) -> None:
             client,
             clock,
             sweep.LEAVE_SECONDS,
-            notes=files.notes() if files else Notes(is_whole=False),
+            notes=files.notes() if files else Notes(is_whole=client.account.is_contract),
             may_be_late=files is None or files.may_be_late() is not False,
         )
     finally:

@@ -130,9 +130,10 @@ class _Dialogue:
         while True:
             symbol = self._ask("SYMBOL", SettingsBase.SYMBOL, None)
             quote = quote_of(symbol)
-            kind, area = ("bb", quote) if quote else ("pc", symbol.partition("_")[0])
+            is_pair = "/" in symbol
+            kind, area = ("bb", quote) if is_pair else ("pc", symbol.partition("_")[0])
             self._given = {"SYMBOL": symbol, "INSTRUMENTTYPE": kind, "SETTLECURRENCY": area}
-            if not quote:
+            if not is_pair:
                 self._given["SETTLECURRENCY"] = self._ask("SETTLECURRENCY", area, None)
             try:
                 self._look = self._looked()

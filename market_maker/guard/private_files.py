@@ -20,7 +20,8 @@ class PrivateFiles:
     """The files of one name, which differ by their suffix; only we can read or write them.
 
     It never follows a symbolic link or waits for a pipe. A file that cannot be written whole is
-    logged, and stops nothing here. Raises SettingsError when others could change the directory.
+    logged, but by `append()`, and stops nothing here. Raises SettingsError when others could change
+    the directory.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -32,6 +33,10 @@ class PrivateFiles:
             self._is_usable = False
             trouble = f"{directory} cannot be used: {error.strerror}"
             logger.error("No run files, so no lock and no halt latch: %s.", trouble)
+
+    def is_there(self) -> bool:
+        """Return whether the directory is there and can be used."""
+        return self._is_usable and os.path.isdir(os.path.dirname(self._base))
 
     def path(self, suffix: str) -> Path:
         """Return where a file is."""

@@ -32,7 +32,8 @@ TEXT_LIMIT = 300
 class RunFiles:
     """The files of one account, market and prefix, in a directory that only we can enter.
 
-    A file that cannot be written is logged, and stops nothing. The key is never written, only a
+    A file that cannot be written is logged, and stops nothing but creates that must be noted. The
+    key is never written, only a
     short hash of host and key in the names. `lock` is the one against a second instance.
     """
 
@@ -53,7 +54,8 @@ class RunFiles:
         self._noted = 0
         self.has_sent = False
         """Whether a create has left since these files were opened."""
-        self.must_note = not account.is_contract
+        found = self._files.read_json(".json") or {}
+        self.must_note = not account.is_contract or found.get("nameless") is True
         """Whether no create may leave without a note: the venue's rows show no client_oid."""
         self._trouble: str | None = None
         """Why notes cannot be written; empty while they can, None until that was tried."""
@@ -154,6 +156,12 @@ class RunFiles:
         if trouble and self.must_note and event is CreateEvent.LEAVING:
             raise NotNoted(f"the order cannot be noted: {trouble}")
 
+    def note_nameless(self) -> None:
+        """Record that the venue's rows show own orders without client_oid."""
+        if not self.must_note:
+            self.must_note = True
+            self._update(nameless=True)
+
     def check_notes(self) -> str:
         """Return why no create may leave, as it could not be noted; empty text if one may."""
         if self._trouble != "":
@@ -161,14 +169,17 @@ class RunFiles:
         return (self._trouble or "") if self.must_note else ""
 
     def notes(self) -> Notes:
-        """Return what was recorded since all was last proven clean. A torn line is left out."""
+        """Return what was recorded since all was last proven clean. A torn line is left out.
+
+        They are not whole where they cannot be read, and orders are known by nothing else.
+        """
         try:
             text = self._files.read(".notes")
         except FileNotFoundError:
-            return Notes()
+            return Notes(is_whole=self._files.is_there() or not self.must_note)
         except OSError as error:
             logger.error("%s cannot be read: %s.", self._files.path(".notes"), error)
-            return Notes(is_whole=False)
+            return Notes(is_whole=not self.must_note)
         return read_notes(text.splitlines())
 
     def keep_notes(self, live: Iterable[OpenOrder]) -> None:

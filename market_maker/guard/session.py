@@ -101,7 +101,8 @@ class Session:
             if reason := self.files.halted():
                 control.halt(reason)
             self.files.keep_notes(exchange.orders.live())
-            self.files.must_note |= exchange.orders.tracker.is_nameless
+            if exchange.orders.tracker.is_nameless:
+                self.files.note_nameless()
             if self._guard and (trouble := self._guard.beat()):
                 return f"no guard process: {trouble}"
             trouble = self.files.check_notes()

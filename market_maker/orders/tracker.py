@@ -40,10 +40,10 @@ class OrderTracker:
         """Number of orders that ended without a cancel of ours."""
         self.late_orders: list[OpenOrder] = []
         """Late orders: shown by the venue after a refusal or a proof of absence."""
-        self.contradictions: list[OpenOrder] = []
-        """Rows that cannot be of the order that they name: of another side, or filled beyond it."""
+        self.overfilled: dict[str, OpenOrder] = {}
+        """By client_oid, the first row that says that more was filled than was ordered."""
         self.is_nameless = False
-        """Whether the venue has shown an order of ours without its client_oid."""
+        """Whether the venue has shown a live order of ours without its client_oid."""
         self.known_runs: set[str] = set()
         self.foreign_runs: set[str] = set()
         """Runs of another bot that uses our prefix."""
@@ -132,7 +132,7 @@ class OrderTracker:
     def observe(self, row: OpenOrder, arrival: int = 0) -> Fill | None:
         """Process a row of the venue, from any source and of any age; return the new fill, if any.
 
-        Rows of others, outdated rows and those that cannot be of their order change nothing.
+        Rows of others and outdated rows change nothing; no order fills beyond its quantity.
         `arrival` is the number of feed frames that had arrived by then.
         """
         self.record_id(row.order_id)
@@ -144,13 +144,13 @@ class OrderTracker:
         if known is None:
             self._record_foreign(row)
             return None
-        if row.side is not known.side or row.filled > known.qty:
-            self.contradictions.append(row)
-            return None
+        if row.filled > known.qty:
+            self.overfilled.setdefault(client_oid, row)
         if late:
             self.late_orders.append(self._never_seen.pop(client_oid))
         self._oid_of.setdefault(row.order_id, client_oid)
-        filled = max(row.filled, known.filled)
+        self.is_nameless |= not row.client_oid
+        filled = min(max(row.filled, known.filled), known.qty)
         state = row.state
         if state is OrderState.OPEN and known.state is OrderState.CANCELLING:
             state = OrderState.CANCELLING
@@ -239,10 +239,9 @@ class OrderTracker:
 
         A client_oid of ours has a check digit. An order_id has none, and may be another order's.
         """
-        if is_ours(row.client_oid, self.prefix) or row.order_id not in self._oid_of:
+        if is_ours(row.client_oid, self.prefix):
             return row.client_oid
-        self.is_nameless = True
-        return self._oid_of[row.order_id]
+        return self._oid_of.get(row.order_id) or row.client_oid
 
     def _new_fill(self, known: OpenOrder, order: OpenOrder, arrival: int) -> Fill | None:
         if (qty := order.filled - known.filled) <= 0:

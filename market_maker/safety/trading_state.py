@@ -65,7 +65,7 @@ class Facts:
     connected: bool
     halt_reason: str = ""
     """Why the bot is halted; empty while it is not."""
-    unguarded: str = ""
+    unprotected: str = ""
     """Why no other process would cancel own orders if this one died; empty if one would."""
     orders_known: bool = True
     """Whether own orders were reconciled since the feed last connected."""
@@ -201,7 +201,7 @@ RULES: Sequence[tuple[TradingState, Callable[[Facts], str]]] = (
     (PAUSED, _implausible),
     (PAUSED, _no_reference),
     (PAUSED, lambda facts: "" if facts.orders_known else "own orders not reconciled yet"),
-    (PAUSED, lambda facts: facts.unguarded),
+    (PAUSED, lambda facts: facts.unprotected),
     (REDUCING, _over(POSITION_REDUCING, "position_stale_for", POSITION)),
     (REDUCING, _over(ORDERS_STALE_REDUCING, "orders_stale_for", ORDERS_STALE)),
     (REDUCING, _over(MISMATCH_REDUCING, "mismatch_for", MISMATCH)),

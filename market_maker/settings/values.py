@@ -36,7 +36,8 @@ def missed(value: Any, kind: Any, about: Mapping[str, Any]) -> str:
     """
     if is_a(value, kind):
         return range_missed(value, about)
-    is_large = kind is float and isinstance(value, int | float) and 1e15 <= abs(value) < inf
+    takes = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    is_large = float in takes and isinstance(value, int | float) and 1e15 <= abs(value) < inf
     return "be a number between -1e15 and 1e15" if is_large else f"be {kind_name(kind)}"
 
 

@@ -139,10 +139,12 @@ class Converger:
         notes = tuple(self._notes) if self._noted_in == self._loop.asked_at else ()
         self._record(replace(decided, notes=notes, held=held))
         self._log.log(plan, decision.dropped)
-        if self._exchange.execute(plan):
-            self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
-        sent = self._exchange.orders.executor.take_sent()
-        self._brake.record(len(sent), self._clock.monotonic())
+        try:
+            if self._exchange.execute(plan):
+                self._brake.rest(self._clock.monotonic(), settings.API_ERROR_INTERVAL)
+        finally:
+            sent = self._exchange.orders.executor.take_sent()
+            self._brake.record(len(sent), self._clock.monotonic())
         return sent
 
     def _decide(self, asked: Sequence[Asked], snapshot: Snapshot) -> Decided:

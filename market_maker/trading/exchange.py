@@ -277,7 +277,8 @@ class Exchange:
             if proven and not self._control.is_hurried:
                 self.audit.settle(self._look_if_possible)
             snapshot = self._look_if_possible()
-            log_end(snapshot, self.moneys())
+            with settings.still(DRY_RUN=self.dry_run):  # it may have failed to become one
+                log_end(snapshot, self.moneys())
             self.records.last_price(snapshot, self.feed.arrivals)
         except Exception:
             logger.exception("The position left cannot be shown.")

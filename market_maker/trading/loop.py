@@ -131,7 +131,6 @@ class Loop:
         if self.puller.is_left_over:
             self.puller.pull_if_due(begun, self.quote_ttl())
             return
-        failing, self._failing_since = self._failing_since, None
         self._exchange.view.begin_tick()
         self.is_ticking, confirmed, is_left = True, False, False
         try:
@@ -141,22 +140,20 @@ class Loop:
             if self.may_quote() or self._exchange.view.is_known:
                 self._bot.print_status()
             may_place = asks and self.may_quote()
-            is_left = (
-                may_place and self._exchange.reads.is_stalled
-            )  # to the tick that follows at once
+            is_left = may_place and self._exchange.reads.is_stalled  # the next follows at once
             confirmed = may_place and not is_left and self._place_orders()
+            self._failing_since = self._failing_since if is_left else None
         except Fatal as error:
             logger.error("%s", error)
             self._exchange.monitor.record_fatal(error)
         except RequestError as error:
             logger.warning("Tick skipped: %s", error)
-            self._failing_since = failing
         except InvalidOrder as error:
             logger.error("Invalid order from the strategy, tick skipped: %s", error)
-            self._record_failure(begun, failing)
+            self._record_failure(begun, self._failing_since)
         except Exception:
             logger.exception("Strategy failed, tick skipped.")
-            self._record_failure(begun, failing)
+            self._record_failure(begun, self._failing_since)
         finally:
             self.is_ticking = False
             self._exchange.view.end_tick()
@@ -235,9 +232,9 @@ class Loop:
             self._exchange.orders.tracker.all_pulled()
         self._heartbeat_at = now
         trouble = self.on_heartbeat() if self.on_heartbeat else ""
-        if trouble and trouble != self._exchange.monitor.unguarded:
-            logger.error("Not guarded: %s; not quoting.", trouble)
-        self._exchange.monitor.unguarded = trouble
+        if trouble and trouble != self._exchange.monitor.unprotected:
+            logger.error("Nobody could cancel if this process died: %s; not quoting.", trouble)
+        self._exchange.monitor.unprotected = trouble
 
     def _place_orders(self) -> bool:
         """Let the strategy place its orders, and return True."""

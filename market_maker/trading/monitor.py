@@ -48,11 +48,11 @@ class Monitor:
         self._reconciler = orders.reconciler
         self._control = control
         self._clock = clock
-        self.unguarded = ""
+        self.unprotected = ""
         """Why no other process would cancel own orders if this one died; empty if one would."""
         self._breakers = Breakers()
-        self._contradictions = 0
-        """How many rows of the tracker were logged."""
+        self._overfilled = 0
+        """How many such rows of the tracker were logged."""
         self._refusals = 0
         """How many refusals of the feed were noted."""
         self._money = money
@@ -135,7 +135,7 @@ class Monitor:
             connected=feed.is_connected(),
             lost_in_a_row=feed.lost_in_a_row(),
             halt_reason=self._control.halt_reason,
-            unguarded=self.unguarded,
+            unprotected=self.unprotected,
             orders_known=orders_known,
             missing=feed.missing(),
             silent_for=feed.silent_for(),
@@ -228,12 +228,12 @@ class Monitor:
             "ended": self._tracker.ended_by_venue,
             "late order": len(self._tracker.late_orders),
             "other bot": len(self._tracker.foreign_runs),
-            "bad row": self._feed.bad_private_rows() + len(self._tracker.contradictions),
+            "bad row": self._feed.bad_private_rows() + len(self._tracker.overfilled),
             "taker": self._reconciler.taker_reports.count,
         }
-        for row in self._tracker.contradictions[self._contradictions :]:
-            self._contradictions += 1
-            logger.warning("Dropped a row that cannot be of its order: %s.", row.full)
+        for row in list(self._tracker.overfilled.values())[self._overfilled :]:
+            self._overfilled += 1
+            logger.warning("A row says that more was filled than was ordered: %s.", row.full)
         for kind, count in counted.items():
             for _ in range(count - self._seen[kind]):
                 self._breakers.note(kind, now)

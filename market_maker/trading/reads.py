@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 from market_maker.clock import Clock
 
-SLOW = 1.0
+SLOW_READS = 1.0
 """Seconds after which a tick begins no other read."""
 
 Read = Callable[[], None]
 
 
 class Reads:
-    """Makes the reads of one tick after another, as far as there is time for them.
+    """Says which reads of a tick go first, and whether there is time for another.
 
-    What had no time goes first at the next tick, which follows at once.
+    Where there was none, the order is turned round at the next tick, which follows at once.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -27,7 +27,7 @@ class Reads:
     def begin(self, reads: Sequence[Read], *, last: Read) -> list[Read]:
         """Begin a tick, and return its reads in their order; `last` always comes last."""
         ordered = [*reads][:: -1 if self.has_left else 1]
-        self._until, self.has_left = self._clock.monotonic() + SLOW, False
+        self._until, self.has_left = self._clock.monotonic() + SLOW_READS, False
         return [*ordered, last]
 
     def has_time(self) -> bool:

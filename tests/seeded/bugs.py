@@ -435,7 +435,7 @@ BUGS = (
     Bug(
         "an old row takes back fills",
         "orders/tracker.py",
-        "        filled = max(row.filled, known.filled)\n",
+        "        filled = min(max(row.filled, known.filled), known.qty)\n",
         "        filled = row.filled\n",
     ),
     Bug(

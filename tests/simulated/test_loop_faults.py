@@ -1,6 +1,7 @@
 """Faults of settings files, strategies, process and machine."""
 
 import io
+import itertools
 import logging
 import os
 import random
@@ -438,9 +439,11 @@ def test_a_strategy_that_fails_at_every_tick_halts_after_a_minute_whatever_the_i
     assert_sound(world)
 
 
-@pytest.mark.parametrize("takes", [0.5, 2.5, 4.5])
-def test_so_does_one_that_fails_slowly(world: World, takes: float) -> None:
-    """A tick that had no time to pull leaves that to the next: no success of the strategy."""
+@pytest.mark.parametrize(("takes", "reads_take"), [(0.5, 0), (2.5, 0), (4.5, 0), (0, 1.3)])
+def test_so_does_one_that_fails_slowly_or_at_a_slow_venue(
+    world: World, takes: float, reads_take: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick that leaves pulling or placing to the next one is no success of the strategy."""
     bot = naughty(world, LOOP_INTERVAL=1)
 
     def act(_: object) -> None:
@@ -448,6 +451,12 @@ def test_so_does_one_that_fails_slowly(world: World, takes: float) -> None:
         raise ZeroDivisionError("my strategy")
 
     bot.act = act
+    reads = itertools.count()
+    monkeypatch.setattr(
+        bot.exchange,
+        "_read_account",
+        lambda: world.timeline.sleep(0 if next(reads) % 4 else reads_take),
+    )
     world.run_until(lambda: bot.health.state is TradingState.HALTED, 90)
 
 
@@ -572,7 +581,7 @@ def test_where_rows_show_no_client_oid_nothing_is_created_that_cannot_be_noted(
         assert f"orders cannot be noted: {notes} cannot be written" in bot.health.reason
         notes.rmdir()
         world.run_until(lambda: len(world.orders()) == 6)
-        assert "Not guarded: orders cannot be noted" in log.text
+        assert "died: orders cannot be noted" in log.text
         bot.exit()
         session.files.close()
 

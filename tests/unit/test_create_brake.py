@@ -50,7 +50,7 @@ def test_what_was_created_over_a_minute_ago_counts_no_longer(after: float, made:
     assert created(brake, 1, 1, after) == made
 
 
-def test_creates_that_never_left_are_no_churn() -> None:
+def test_creates_that_were_not_recorded_are_no_churn() -> None:
     brake = CreateBrake()
     for tick in range(10 * CHURN):
         held, reason = brake.hold_back(plan(1), 1, tick / 100)

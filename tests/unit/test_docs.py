@@ -379,8 +379,8 @@ TROUBLES = [
     {"mismatch_for": 1.0, "position": Decimal(2000), "position_limit": Decimal(100)},
     {"instrument": CONTRACT},
     {"orders_known": False},
-    {"unguarded": "no guard process: 2 guards have died within 60 s"},
-    {"unguarded": "orders cannot be noted: /x.notes cannot be written: No space left on device"},
+    {"unprotected": "no guard process: 2 guards have died within 60 s"},
+    {"unprotected": "orders cannot be noted: /x.notes cannot be written: No space left on device"},
     {"mismatch_for": 3.0},
     {"instrument": dataclasses.replace(CONTRACT, mark_price=Decimal(50))},
 ]

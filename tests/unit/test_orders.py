@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,6 @@ from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders.taker_reports import WAIT_SECONDS, TakerReports
 from market_maker.orders.tracker import LIST_LAG, SCANS_APART, OrderTracker
 
-D150 = Decimal(150)
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
 )
@@ -55,17 +53,23 @@ def state(own: OrderTracker) -> OrderState:
     return own.live()[0].state
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"side": Side.SELL}, {"filled": Decimal(101)}, {"qty": Decimal(900), "filled": D150}]
-)
-def test_a_row_that_cannot_be_of_its_order_changes_nothing_and_is_kept(wrong: Any) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_no_row_fills_an_order_beyond_its_quantity(ended: bool) -> None:
     own = accepted()
-    before = own.live()
-    strange = replace(row(30), **wrong)
-    assert own.observe(strange) is None
-    assert own.live() == before
-    assert own.contradictions == [strange]
-    assert own.observe(row(filled=30)).qty == 30  # type: ignore[union-attr]
+    state = OrderState.DONE if ended else OrderState.OPEN
+    strange = replace(row(30, state), qty=Decimal(900), filled=Decimal(150))
+    for _ in range(3):
+        own.observe(strange)
+    assert own.live() == ()
+    assert own.find(strange).filled == 100  # type: ignore[union-attr]
+    assert list(own.overfilled.values()) == [strange], "told once"
+
+
+def test_a_row_of_the_other_side_decides_nothing_by_it() -> None:
+    own = accepted()
+    fill = own.observe(replace(row(30), side=Side.SELL))
+    assert fill
+    assert (fill.side, own.live()[0].side) == (Side.BUY, Side.BUY)
 
 
 def test_an_order_counts_from_before_its_first_byte_leaves() -> None:

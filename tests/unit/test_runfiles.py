@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import threading
 from contextlib import nullcontext
@@ -365,11 +366,28 @@ def test_that_notes_cannot_be_written_is_known_before_the_first_create(
     assert "cannot be written" in files(instrument_type="bb").check_notes()
 
 
-def test_notes_that_cannot_be_read_are_not_taken_for_none() -> None:
-    mine = files()
-    assert mine.notes().is_whole, "nothing was noted"
-    blocked(mine)
+@pytest.mark.parametrize("how", ["a directory", "no directory", "no place for one"])
+@pytest.mark.parametrize("kind", ["pc", "bb"])
+def test_notes_that_cannot_be_read_are_not_taken_for_none(
+    kind: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On contracts a row tells whose its order is, until one has not."""
+    if how == "no place for one":
+        monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    mine = files(instrument_type=kind)
+    assert mine.notes().is_whole or how == "no place for one", "nothing was noted"
+    if how == "a directory":
+        blocked(mine)
+    elif how == "no directory":
+        shutil.rmtree(mine.directory)
+    assert mine.notes().is_whole is (kind == "pc")
+    mine.note_nameless()
     assert not mine.notes().is_whole
+
+
+def test_that_rows_show_no_client_oid_is_known_to_the_next_run() -> None:
+    files().note_nameless()
+    assert files().must_note
 
 
 @pytest.mark.parametrize("left", [8, 20, 32])

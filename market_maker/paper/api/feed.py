@@ -193,7 +193,10 @@ class Feed:
             for action, levels in zip(BOOK_ORDER, event.changes, strict=True):
                 if levels:
                     rows = self._level_rows(listing, action, levels)
-                    self._send(topic, _frame(topic.table, action.value, rows, now))
+                    frame = _frame(topic.table, action.value, rows, now)
+                    for session in sessions:
+                        if not session.send_levels:
+                            session.send(frame, topic.table)
 
     def _level_rows(
         self, listing: Listing, action: Action, levels: Sequence[tuple[Side, int, int]]
