@@ -17,7 +17,7 @@ records              what goes into the journal    quote_time       how long own
 notifications        what a person is told       audience         who is told of a run
 making               a bot of a strategy's class   wait             until the next tick
 audit                balance against fills         wallets          the other wallets, for transfers
-price_watch          prices that REST alone tells
+price_watch          prices that REST alone tells  reads           which reads of a tick go first
 """
 
 from market_maker.trading.converger import Converger
