@@ -386,6 +386,9 @@ def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
     world.run(11)
     assert "Traceback" not in log.text, "a row may tell no gain"
     assert money.pnl_difference == ""
+    world.fault("frame_field", match="position", value='pnl="0.5"', times=2)
+    world.run(10)
+    assert said(log, "Unrealised profit is not as the venue's") == 0, "two rows may be wrong"
     world.fault("frame_field", match="position", value='pnl="0.5"', times=10_000)
     world.run(30)
     assert money.pnl_difference.startswith("the venue shows 0.5 for the short leg of 900, we count")

@@ -209,7 +209,7 @@ def test_time_alone_never_sets_the_base(seen: list[tuple[int, float]]) -> None:
     ("mark", "after", "liquidated"),
     [
         (7000, legs(0), True),
-        (7034, legs(0), True),
+        (7035, legs(0), True),
         (7036, legs(0), False),
         (7000, legs(10), False),
         (8000, legs(0), False),
@@ -223,6 +223,14 @@ def test_a_leg_that_ends_near_its_liquidation_price_was_liquidated(
     ledger.see(after, 1, None if mark is None else Decimal(mark))
     ledger.see(after, 2, Decimal(8000))  # it may have come back by then
     (jump,) = [ledger.propose_base(after) for _ in range(2)][1] or ()
+    assert jump.liquidated is liquidated
+
+
+@pytest.mark.parametrize(("mark", "liquidated"), [(9000, True), (8955, True), (8954, False)])
+def test_so_was_a_short_one(mark: int, liquidated: bool) -> None:
+    ledger = ledger_of(legs(0, 70))
+    ledger.see(legs(0), 1, Decimal(mark))
+    (jump,) = [ledger.propose_base(legs(0)) for _ in range(2)][1] or ()
     assert jump.liquidated is liquidated
 
 
