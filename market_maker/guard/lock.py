@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 GUARD_SECONDS = 15.0
 """How long a start waits for the guard of an earlier run to finish."""
+UNNAMED_SECONDS = 1.0
+"""How long the holder may be unnamed: one that has just begun, or somebody who looks who it is."""
 LOOK_AGAIN = 0.1
 HOLDER_WIDTH = 32
 SUFFIX = ".lock"
@@ -100,7 +102,7 @@ class InstanceLock:
         return None
 
     def _wait_for_lock(self) -> None:
-        deadline = self._clock.monotonic() + GUARD_SECONDS
+        begun = self._clock.monotonic()
         is_told = False
         while True:
             try:
@@ -108,13 +110,17 @@ class InstanceLock:
                 return
             except BlockingIOError:
                 holder = _named(self.fd)
+            waited = self._clock.monotonic() - begun
+            if not holder.pid and waited < UNNAMED_SECONDS:
+                self._clock.sleep(LOOK_AGAIN)
+                continue
             where = f"process {holder.pid or 'not named'} holds {self._files.path(SUFFIX)}"
             if not holder.is_guard and _is_alive(holder.pid):
                 raise AlreadyRunning(
                     f"another instance is running with this account, symbol and prefix: {where}; "
                     "stop that one first"
                 )
-            if self._clock.monotonic() >= deadline:
+            if waited >= GUARD_SECONDS:
                 raise AlreadyRunning(
                     f"the guard of an earlier run is still cancelling its orders: {where}"
                 )

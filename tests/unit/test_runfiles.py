@@ -211,6 +211,15 @@ def test_a_lock_file_that_holds_nonsense_locks_all_the_same() -> None:
     assert files().lock.holder() == Holder(0)
 
 
+def test_a_start_is_not_refused_as_somebody_looks_who_holds_the_lock() -> None:
+    mine = files()
+    fd = os.open(mine.directory / f"{mine.name}.lock", os.O_RDONLY | os.O_CREAT, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    threading.Timer(0.2, lambda: os.close(fd)).start()
+    mine.lock.take()
+    assert files().lock.holder() == Holder(os.getpid())
+
+
 def test_a_stale_lock_file_locks_nothing() -> None:
     first = files()
     first.lock.take()
