@@ -61,6 +61,12 @@ def test_an_order_far_from_its_wish_stays_where_relist_interval_allows_it() -> N
     assert [each.price for each in plan.create] == [Decimal("1.5")]
 
 
+def test_of_two_orders_as_near_to_a_wish_the_cheaper_stays() -> None:
+    low, high = has(BUY, "9998.5"), has(BUY, "10001.5")
+    plan = converge([want(BUY, "10000")], [low, high], relist=Decimal("0.0003"))
+    assert (plan.keep, plan.cancel, plan.create) == ((low,), (high,), ())
+
+
 def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced() -> None:
     near = converge([want(BUY, 1000)], [has(BUY, 990)])
     assert near.keep

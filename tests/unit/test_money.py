@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import Fill, Instrument, OpenOrder, Side
+from market_maker.models import (
+    Exposure,
+    Fill,
+    Instrument,
+    Leg,
+    Margin,
+    OpenOrder,
+    Position,
+    Side,
+    Snapshot,
+    Ticker,
+)
 from market_maker.money import Money, value
 from market_maker.paper.exchange.account import ATOM, worth
 from market_maker.paper.exchange.instrument import CONTRACT
@@ -181,3 +192,32 @@ def test_text_that_is_no_record_of_trades_is_refused_and_nothing_of_it_taken(
     with pytest.raises((ValueError, ArithmeticError)):
         money.trades.resume_from({name: text for name, text in GOOD.items() if name not in changed})
     assert money.trades.as_text() == Money().trades.as_text()
+
+
+@pytest.mark.parametrize(("begins_anew", "kind"), [(True, "funding"), (False, "unexplained")])
+def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
+    begins_anew: bool, kind: str
+) -> None:
+    money, booked = Money(), []
+    position = Position(long=Leg(qty=Decimal(800), entry_price=Decimal(8000)))
+    for second in range(60):
+        hours = Decimal(8) if begins_anew and second >= 20 else Decimal(60 - second) / 3600
+        rated = replace(
+            INVERSE,
+            mark_price=Decimal(8000),
+            funding_rate=Decimal("0.001"),
+            funding_hours=hours,
+        )
+        total = Decimal(50) - (Decimal("0.0001") if second >= 20 else 0)
+        snapshot = Snapshot(
+            instrument=rated,
+            ticker=Ticker(bid=Decimal(7999), ask=Decimal(8001)),
+            orders=(),
+            position=position,
+            exposure=Exposure.of((Decimal(800), Decimal(0))),
+            margin=Margin(currency="BTC", total=total, available=total),
+        )
+        money.position.see(position, second)
+        found = money.audit(snapshot, second, second, {"BTC": Decimal(0)})
+        booked += [step.kind.value for step in found.steps]
+    assert booked == [kind]
