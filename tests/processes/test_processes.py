@@ -779,7 +779,7 @@ def test_a_dead_guard_is_replaced_and_two_deaths_are_said(
     settings_for(venue, tmp_path)
     bot = run()
     wait_until(lambda: len(venue.open_orders()) == 6)
-    for outcome in (r"(?s)Guarded by.*Guarded by", "No guard process: 2 guards have died"):
+    for outcome in (r"(?s)Guarded by.*Guarded by", "no guard process: 2 guards have died"):
         (guard,) = bot.guards
         os.kill(guard, signal.SIGKILL)
         wait_until(lambda guard=guard: ended(guard))
