@@ -87,13 +87,15 @@ class Machine:
         client = self._client(account, shared=files.shared())
         Watch(client, files, BytesIO(), timeline).clean_up()
         client.exit()
-        if files.may_be_late() is False:
+        is_proven = files.may_be_late() is False
+        if is_proven:
             self._check_proven("the guard")
         files.close()
         took = timeline.monotonic() - begun
         is_calm = min(was_calm, soak.reachable_for() - took) > 0
-        if is_calm and took > PROVEN_AFTER:
-            soak.invariants.breach("I34", f"the guard took {took:.0f} s")
+        if is_calm and (took > PROVEN_AFTER or not is_proven):
+            words = "has proven nothing" if not is_proven else f"took {took:.0f} s"
+            soak.invariants.breach("I34", f"the guard {words}")
         if is_calm and any(gone):
             soak.invariants.breach("I34", f"{gone[0]} orders rest {GONE_AFTER:g} s after a kill")
 
