@@ -1,12 +1,14 @@
 """Clocks that step, drift and stand still, here and at the venue, in a market that binds limits."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
 from conftest import part_of
 
+from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.blotter import Order
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.events import Action, Event, OrderChanged
@@ -174,16 +176,23 @@ def test_whatever_clocks_do_no_limit_breaks_and_no_price_is_old(seed: int) -> No
     live(drawn(seed))
 
 
-@pytest.mark.parametrize("clock", ["venue", "wall"])
-@pytest.mark.parametrize("ms", [300, -300, 1_500, -1_500, 20_000, -20_000])
-def test_a_clock_that_stays_wrong_by_less_than_its_limit_is_quoted_with(
-    clock: str, ms: int
-) -> None:
+@contextmanager
+def quoting() -> Iterator[tuple[World, OrderManager]]:
+    """Have a bot that quotes in a lively market."""
     world = World(still=False, **GIVEN)
     Lively(world, CONTRACT, wave=WAVE, takes=2)
     with world.installed():
         bot = world.start()
         world.run(10)
+        yield world, bot
+
+
+@pytest.mark.parametrize("clock", ["venue", "wall"])
+@pytest.mark.parametrize("ms", [300, -300, 1_500, -1_500, 20_000, -20_000])
+def test_a_clock_that_stays_wrong_by_less_than_its_limit_is_quoted_with(
+    clock: str, ms: int
+) -> None:
+    with quoting() as (world, bot):
         begin(world, Trouble(clock, "step", ms, 0.7, 10_000))
         world.run(BACK_SECONDS)
         assert bot.health.state is TradingState.ACTIVE, bot.health
@@ -208,11 +217,7 @@ BESIDE: dict[str, Callable[[World], None]] = {
 def test_a_login_that_expires_as_the_venues_clock_has_stepped_is_no_refused_key(
     ms: int, beside: str
 ) -> None:
-    world = World(still=False, **GIVEN)
-    Lively(world, CONTRACT, wave=WAVE, takes=2)
-    with world.installed():
-        bot = world.start()
-        world.run(10)
+    with quoting() as (world, bot):
         begin(world, Trouble("venue", "step", ms, 0.1, 10_000))
         world.timeline.after(0.2, world.network.drop_all)
         world.timeline.after(0.2, lambda: BESIDE[beside](world))
