@@ -54,7 +54,7 @@ class FeeLedger:
 
     def book(self, fill: Fill, worth: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
         """Book the fee of a fill of this worth; return it with its currency."""
-        is_base = not instrument.is_contract and fill.side is Side.BUY
+        is_base = _is_paid_in_base(fill, instrument)
         so_far = self._orders.setdefault(fill.order.client_oid, _before(fill, instrument))
         basis = fill.qty if is_base else worth
         so_far.basis += basis
@@ -99,9 +99,13 @@ def _before(fill: Fill, instrument: Instrument) -> _OfOrder:
     order = fill.before
     if not order.filled:
         return _OfOrder()
-    is_base = not instrument.is_contract and fill.side is Side.BUY
     worth = value(instrument, order.filled, order.avg_price or order.price)
-    return _OfOrder(order.filled if is_base else worth, abs(order.fee or ZERO))
+    basis = order.filled if _is_paid_in_base(fill, instrument) else worth
+    return _OfOrder(basis, abs(order.fee or ZERO))
+
+
+def _is_paid_in_base(fill: Fill, instrument: Instrument) -> bool:
+    return not instrument.is_contract and fill.side is Side.BUY
 
 
 def _is_printed(total: Decimal, printed: Decimal) -> bool:

@@ -70,6 +70,14 @@ EQUIVALENT = {
     "  return abs(order.price - request.price) <= relist - request.price": (
         "the quick way is not taken, and the other comes to the same"
     ),
+    "money/profit.py: self.paid += worth if qty > 0 else -worth  ->  self.paid += worth if qty >= "
+    "0 else -worth": "what is 0 contracts is worth 0",
+    "money/position.py: while self._recent and self._recent[0].arrival < oldest:  ->  "
+    "while self._recent and self._recent[ -1].arrival < oldest:": (
+        "what is kept longer is filtered by its arrival, and is bounded"
+    ),
+    "money/money.py: self._earlier = dict(zip(self._earlier, found[2:], strict=True))  ->  "
+    "self._earlier = dict(zip(self._earlier, found[2:], strict=False))": "both have two",
 }
 """Changes that nobody can notice, each with the reason: as they are printed."""
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import Fill, Instrument, Leg, OpenOrder, Position, Side
+from market_maker.models import ZERO, Fill, Instrument, Leg, OpenOrder, Position, Side
 from market_maker.money.balance import (
     FUNDING_SECONDS,
+    LAG_SECONDS,
     LASTING_SECONDS,
+    WALLETS_SECONDS,
     BalanceLedger,
     Explained,
     Step,
@@ -132,6 +134,27 @@ def test_what_no_rate_explains_is_counted_as_printed(printed: str) -> None:
     assert "was expected" in ledger.contradiction
 
 
+@pytest.mark.parametrize(
+    ("instrument", "side", "before", "both"),
+    [
+        (INVERSE, Side.BUY, "80", "0.02"),
+        (INVERSE, Side.SELL, "80", "0.02"),
+        (PAIR, Side.BUY, "3", "5"),
+        (PAIR, Side.SELL, "3", "40000"),
+    ],
+)
+def test_an_order_that_had_filled_before_is_charged_on_all_of_it(
+    instrument: Instrument, side: Side, before: str, both: str
+) -> None:
+    ledger = FeeLedger()
+    each = fill("2", D(50_000), side)
+    worth = D(16_000) if instrument is PAIR else D("0.01")
+    had = replace(each.order, filled=D(before), fee=D("0.0001"))
+    fee, _ = ledger.book(replace(each, before=had), worth, instrument)
+    assert fee == D("49999.9999")
+    assert f"was charged 50000 on {D(both):.8f}, " in ledger.contradiction
+
+
 # --- the balance ----------------------------------------------------------------------------------
 
 
@@ -185,12 +208,15 @@ def test_funding_is_booked_once_the_balance_has_stayed_so_for_a_while(
     assert booked == [(lasted, StepKind.FUNDING)]
 
 
-def test_what_is_no_funding_though_some_is_due_is_told_once_it_has_lasted() -> None:
+@pytest.mark.parametrize("moved", ["0", "0.25"])
+def test_what_is_no_funding_though_some_is_due_is_told_once_it_has_lasted(moved: str) -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
     ledger.predict((D("-0.001"),), 20)
-    booked = [now for now in range(20, 40) if ledger.see(D("10.5"), now, Explained(), D(0))]
-    assert booked == [20 + 2 * LASTING_SECONDS + 1], "a look after the funding was given up"
+    steps = [(now, ledger.see(D("10.5"), now, Explained(), D(moved))) for now in range(20, 40)]
+    ((booked_at, found),) = [(now, step) for now, step in steps if step]
+    assert booked_at == 20 + 2 * LASTING_SECONDS + 1, "a look after the funding was given up"
+    assert (found.kind, found.amount) == (StepKind.UNEXPLAINED, D("0.5"))
 
 
 def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
@@ -201,13 +227,16 @@ def test_funding_that_is_due_and_does_not_come_is_not_booked() -> None:
     assert ledger.steps[StepKind.FUNDING] == 0
 
 
-def test_a_balance_that_lags_behind_its_fill_is_no_step() -> None:
+@pytest.mark.parametrize("realised", ["0.5", "-0.5"])
+def test_a_balance_that_lags_behind_its_fill_is_no_step(realised: str) -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
+    fills = Explained(D(realised), D("0.1"))
     for second in range(3):
-        assert ledger.see(D(10), 20 + second, Explained(D("0.5"), D("0.1"))) is None
-    assert settle(ledger, "10.4", 23, realised="0.5", fees="0.1") == []
-    assert (ledger.change, ledger.fills) == (D("0.4"), Explained(D("0.5"), D("0.1")))
+        assert ledger.see(D(10), 20 + second, fills) is None
+        assert ledger.is_behind is (second < LAG_SECONDS)
+    assert settle(ledger, str(10 + fills.total), 23, realised=realised, fees="0.1") == []
+    assert (ledger.change, ledger.fills) == (fills.total, fills)
     assert ledger.residual == 0
 
 
@@ -244,22 +273,24 @@ def test_a_step_is_a_transfer_where_other_wallets_have_moved_as_much_the_other_w
     assert abs(ledger.residual) < D("0.000002")
 
 
+@pytest.mark.parametrize("are_wallets_known", [True, False])
 @pytest.mark.parametrize(("shown_at", "lost"), [(20, "-0.4"), (23, "-0.4"), (20, "0")])
 def test_what_a_liquidation_has_cost_is_booked_once_the_balance_shows_it(
-    shown_at: int, lost: str
+    shown_at: int, lost: str, *, are_wallets_known: bool
 ) -> None:
     ledger = BalanceLedger()
     settle(ledger, "10", 0)
     ledger.expect_liquidation(20)
+    moved = ZERO if are_wallets_known else None
     steps = [
-        ledger.see(D(10) + (D(lost) if now >= shown_at else 0), now, Explained())
-        for now in range(20, 50)
+        ledger.see(D(10) + (D(lost) if now >= shown_at else 0), now, Explained(), moved)
+        for now in range(20, 60)
     ]
     (found,) = [step for step in steps if step]
     assert (found.kind, found.amount) == (StepKind.LIQUIDATION, D(lost))
     assert ledger.residual == 0
     after = FUNDING_SECONDS if lost == "0" else 2 * LASTING_SECONDS
-    assert steps.index(found) == after
+    assert steps.index(found) == (after if are_wallets_known else max(after, WALLETS_SECONDS))
 
 
 @pytest.mark.parametrize("is_long", [True, False])
@@ -287,6 +318,19 @@ def test_what_came_without_a_fill_is_valued_by_an_entry_price_only_if_that_can_b
     assert came.worth == 100 / D(price)
     realised.see(Position(), INVERSE, mark)
     assert realised.total == came.worth - 100 / mark
+
+
+@pytest.mark.parametrize("qty", [1, 2])
+def test_a_single_contract_that_came_has_been_opened(qty: int) -> None:
+    realised = Realised()
+    (came,) = realised.see(Position(long=Leg(qty=D(qty))), INVERSE, D(8000))
+    assert (came.qty, came.own, realised.net, realised.total) == (qty, 0, qty, 0)
+
+
+def test_a_leg_of_before_without_an_entry_price_may_be_worth_anything() -> None:
+    realised = Realised()
+    realised.begin(Position(long=Leg(qty=D(100))), replace(INVERSE, mark_price=D(8000)))
+    assert realised.unrealised(is_long=True, worth=100 / D(8000)) == (0, 100 / D(8000))
 
 
 @pytest.mark.parametrize("is_long", [True, False])

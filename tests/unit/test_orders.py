@@ -11,7 +11,7 @@ from market_maker.client_oid import new_oid
 from market_maker.clock import Clock
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders.taker_reports import WAIT_SECONDS, TakerReports
-from market_maker.orders.tracker import LIST_LAG, SCANS_APART, OrderTracker
+from market_maker.orders.tracker import LIST_LAG, REMEMBER, SCANS_APART, OrderTracker
 
 REQUEST = OrderRequest(
     side=Side.BUY, price=Decimal(1000), qty=Decimal(100), client_oid=new_oid("mm_", "run000", 1)
@@ -184,6 +184,16 @@ def test_an_order_that_turns_up_after_a_refusal_is_a_ghost_and_is_taken_back() -
     own.refused(REQUEST.client_oid)
     own.observe(row())
     assert len(own.live()) == len(own.late_orders) == 1
+
+
+def test_of_more_refused_orders_than_are_remembered_the_latest_may_still_come() -> None:
+    own = OrderTracker("mm_")
+    for number in range(REMEMBER + 2):
+        order = replace(REQUEST, client_oid=new_oid("mm_", "run001", number))
+        own.sending(order)
+        own.refused(order.client_oid)
+    own.observe(row(oid=order.client_oid))
+    assert [late.client_oid for late in own.late_orders] == [order.client_oid]
 
 
 def test_what_the_venue_itself_ends_is_counted_and_what_we_cancel_is_not() -> None:

@@ -114,6 +114,8 @@ def test_wanted_orders_that_would_trade_with_each_other_are_both_dropped() -> No
 def test_without_limits_everything_legal_passes() -> None:
     wishes = (want(BUY, 1000, 1_000_000), want(SELL, 1001, 1_000_000))
     assert set(risk.trim(wishes, snapshot(), OFF).orders) == set(wishes)
+    ladder = tuple(want(BUY, 1000 - level) for level in range(300))
+    assert risk.gate(Plan(create=ladder), snapshot(), OFF).create == ladder
 
 
 def test_the_ladder_is_cut_from_outside_where_the_limit_is_reached() -> None:
@@ -225,6 +227,19 @@ def test_in_hedge_mode_a_full_leg_is_closed_by_the_other_side() -> None:
     both_full = snapshot(long=300, short=300)
     assert set(risk.trim(ladder, both_full, bounds).orders) == set(ladder)
     assert all(legs_of(ladder, both_full, bounds).values())
+
+
+@pytest.mark.parametrize(
+    ("short", "is_hedge", "is_used_up"),
+    [(0, True, True), (1, True, False), (1, False, True), (0, False, True)],
+)
+def test_a_side_without_room_can_be_quoted_only_where_it_closes_the_other_leg(
+    short: int, *, is_hedge: bool, is_used_up: bool
+) -> None:
+    full = snapshot(long=500 + (0 if is_hedge else short), short=short)
+    room = risk.Room(BUY, full, limits(-500, 500, hedge=is_hedge), ())
+    assert room.room == 0
+    assert room.is_used_up is is_used_up
 
 
 def test_in_hedge_mode_no_more_is_closed_than_the_leg_holds() -> None:
