@@ -66,10 +66,8 @@ EQUIVALENT = {
     "->  is_rebate = maker < 0 and fill.order.fee < 1  # else its sign tells nothing": (
         "a fee of 0 or more is what its size is"
     ),
-    "strategy/convergence.py: return abs(order.price - request.price) <= relist * request.price  ->"
-    "  return abs(order.price - request.price) <= relist - request.price": (
-        "the quick way is not taken, and the other comes to the same"
-    ),
+    'safety/trading_state.py: f"(limit {CLOCK_MS / 1000:.0f} s): set it"  ->  f"(limit {CLOCK_MS / '
+    '999:.0f} s): set it"': "it is rounded to whole seconds",
     "money/profit.py: self.paid += worth if qty > 0 else -worth  ->  self.paid += worth if qty >= "
     "0 else -worth": "what is 0 contracts is worth 0",
     "money/position.py: while self._recent and self._recent[0].arrival < oldest:  ->  "

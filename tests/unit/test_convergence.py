@@ -67,11 +67,13 @@ def test_of_two_orders_as_near_to_a_wish_the_cheaper_stays() -> None:
     assert (plan.keep, plan.cancel, plan.create) == ((low,), (high,), ())
 
 
-def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced() -> None:
-    near = converge([want(BUY, 1000)], [has(BUY, 990)])
+@pytest.mark.parametrize("unit", ["1000", "1", "0.00001"])
+def test_an_order_within_relist_interval_stays_and_one_beyond_is_replaced(unit: str) -> None:
+    wish, inner, outer = (str(Decimal(unit) * Decimal(n)) for n in ("1", "0.99", "0.989"))
+    near = converge([want(BUY, wish)], [has(BUY, inner)])
     assert near.keep
     assert not near.cancel
-    far = converge([want(BUY, 1000)], [has(BUY, 989)])
+    far = converge([want(BUY, wish)], [has(BUY, outer)])
     assert far.cancel
     assert not far.keep
 

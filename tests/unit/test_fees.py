@@ -115,9 +115,10 @@ def test_a_charge_is_no_rebate_of_the_same_size() -> None:
 
 
 def test_of_more_orders_than_are_remembered_the_latest_goes_on() -> None:
+    """What it was charged before, which no row has told, is not charged again."""
     ledger = FeeLedger()
     for number in range(REMEMBER + 1):
-        each = fill("1", D("0.00025"))
+        each = fill("1", None)
         order = replace(each.order, client_oid=str(number))
         ledger.book(replace(each, order=order), D(1), INVERSE)
     paid = ledger.paid
@@ -152,7 +153,8 @@ def test_an_order_that_had_filled_before_is_charged_on_all_of_it(
     had = replace(each.order, filled=D(before), fee=D("0.0001"))
     fee, _ = ledger.book(replace(each, before=had), worth, instrument)
     assert fee == D("49999.9999")
-    assert f"was charged 50000 on {D(both):.8f}, " in ledger.contradiction
+    shown = f"was charged 50000 on {D(both):.8f}, {50_000 / D(both):.6%}; 0.025% was expected"
+    assert ledger.contradiction.endswith(shown)
 
 
 # --- the balance ----------------------------------------------------------------------------------
