@@ -195,13 +195,14 @@ class Settings(SettingsBase):
 
     @contextmanager
     def still(self, **values: Any) -> Iterator[None]:
-        """Let settings have these values once more, while what began with them ends."""
+        """Let settings have these values once more, while what began with them ends.
+
+        Where an exception shows that it has not ended, they keep them.
+        """
         changed = {name: getattr(self, name) for name in values}
         vars(self).update(values)
-        try:
-            yield
-        finally:
-            vars(self).update(changed)
+        yield
+        vars(self).update(changed)
 
     def run_in_words(self) -> str:
         """Return where the orders of a run go."""

@@ -109,7 +109,8 @@ class Exchange:
     def go_dry(self) -> None:
         """Become a dry run: cancel all own orders, prove it, and send nothing from now on.
 
-        For the journal it is another run, with the position of this one. Raises OrdersLeft.
+        For the journal it is another run, with the position of this one. Raises OrdersLeft; it is
+        none then.
         """
         with settings.still(DRY_RUN=False):  # what ends here was none
             self.orders.go_dry()
@@ -277,8 +278,7 @@ class Exchange:
             if proven and not self._control.is_hurried:
                 self.audit.settle(self._look_if_possible)
             snapshot = self._look_if_possible()
-            with settings.still(DRY_RUN=self.dry_run):  # it may have failed to become one
-                log_end(snapshot, self.moneys())
+            log_end(snapshot, self.moneys())
             self.records.last_price(snapshot, self.feed.arrivals)
         except Exception:
             logger.exception("The position left cannot be shown.")

@@ -214,10 +214,14 @@ def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
     world.run(60)
     assert bot.control.halt_reason == "DRY_RUN was set to True, but own orders may be left"
     assert len(world.orders()) == 6
+    assert settings.kind_of_run() == "PAPER", "its lines are those of a run with real orders"
     accepted = world.report.accepted
     world.run(90)
     assert world.orders() == []
     assert world.report.accepted == accepted
+    file.write_text(text_of(world, DRY_RUN=True) + "# once more\n")
+    world.run(20)
+    assert settings.kind_of_run() == "DRY RUN"
 
 
 def let_restart(bot: OrderManager) -> None:
