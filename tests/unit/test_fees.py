@@ -322,6 +322,15 @@ def test_what_came_without_a_fill_is_valued_by_an_entry_price_only_if_that_can_b
     assert realised.total == came.worth - 100 / mark
 
 
+def test_without_a_mark_what_came_is_valued_by_its_entry_price_and_what_went_by_its_cost() -> None:
+    realised = Realised()
+    held = Position(long=Leg(qty=D(100), entry_price=D(8080)))
+    (came,) = realised.see(held, INVERSE, None)
+    assert came.worth == 100 / D(8080)
+    (went,) = realised.see(Position(long=Leg(qty=D(75))), INVERSE, None)
+    assert (went.qty, went.worth, realised.total) == (-25, came.worth / 4, 0)
+
+
 @pytest.mark.parametrize("qty", [1, 2])
 def test_a_single_contract_that_came_has_been_opened(qty: int) -> None:
     realised = Realised()
