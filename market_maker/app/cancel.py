@@ -39,8 +39,10 @@ def run(
     is_latched = bool(and_halt and files and files.halt(KILL_SWITCH))
     if and_halt and files:
         _tell_the_bot(files)
-    gte = client(account, shared=files.shared() if files else None)
-    _cancel(gte, files, clock)
+    runs, proven = _runs(files), None
+    while proven != runs:  # a bot that came meanwhile, and is gone, may have left orders
+        _cancel(client(account, shared=files.shared() if files else None), files, clock)
+        proven, runs = runs, _runs(files)
     holder = files.lock.holder() if files else None
     if files and holder is None:
         files.note_proven_clean()
@@ -51,6 +53,10 @@ def run(
         )
     if and_halt and not is_latched:
         raise MarketMakerError("the halt is not latched: a bot that is started now will quote")
+
+
+def _runs(files: RunFiles | None) -> tuple[str, ...]:
+    return files.runs() if files else ()
 
 
 def _cancel(client: GTE, files: RunFiles | None, clock: Clock) -> None:

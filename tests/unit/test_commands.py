@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bot import settings_for
@@ -87,6 +88,25 @@ def test_the_notes_of_a_bot_that_runs_stay(
     cancel.run(gte.account, and_halt=False)
     assert holder.notes().ids == {"17"}
     assert "may place orders again" in log.text
+
+
+def test_a_bot_that_came_and_went_meanwhile_leaves_nothing_either(
+    venue: PaperExchange, gte: GTE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "LATE_SECONDS", 0.05)
+    prove, proofs = sweep.prove_none_left, count(1)
+
+    def prove_late(*given: Any, **named: Any) -> None:
+        prove(*given, **named)
+        if next(proofs) == 1:
+            RunFiles(gte.account).note_run("meanwhile")
+            gte.buy(10, 8000)
+
+    monkeypatch.setattr(sweep, "prove_none_left", prove_late)
+    cancel.run(gte.account, and_halt=False)
+    assert venue.open_orders() == []
+    assert next(proofs) == 3
+    assert RunFiles(gte.account).may_be_late() is False
 
 
 def test_orders_that_may_be_left_make_the_exit_status_3(
