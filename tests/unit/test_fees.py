@@ -127,6 +127,12 @@ def test_of_more_orders_than_are_remembered_the_latest_goes_on() -> None:
     assert ledger.paid - paid == D("0.00025")
 
 
+def test_where_no_rate_is_a_rebate_the_sign_of_a_fee_tells_nothing() -> None:
+    ledger = FeeLedger()
+    ledger.book(fill("1", D("-0.01")), D(1), INVERSE)
+    assert ledger.paid == D("0.01")
+
+
 @pytest.mark.parametrize("printed", ["0.01", "0.0001", "0"])
 def test_what_no_rate_explains_is_counted_as_printed(printed: str) -> None:
     ledger = FeeLedger()
@@ -240,6 +246,27 @@ def test_a_balance_that_lags_behind_its_fill_is_no_step(realised: str) -> None:
     assert settle(ledger, str(10 + fills.total), 23, realised=realised, fees="0.1") == []
     assert (ledger.change, ledger.fills) == (fills.total, fills)
     assert ledger.residual == 0
+
+
+def test_funding_is_booked_once_and_the_same_step_again_is_none() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.predict((D("-0.001"),), 20)
+    (first,) = settle(ledger, "9.999", 20)
+    (second,) = settle(ledger, "9.998", 40)
+    assert (first.kind, second.kind) == (StepKind.FUNDING, StepKind.UNEXPLAINED)
+
+
+def test_a_transfer_while_funding_is_due_leaves_the_funding_to_be_booked() -> None:
+    ledger = BalanceLedger()
+    settle(ledger, "10", 0)
+    ledger.predict((D("-0.001"),), 20)
+    seen = [
+        ledger.see(D("10.249"), 20 + second, Explained(), moved)
+        for second, moved in enumerate([D("-0.25")] * 9 + [ZERO] * 15)
+    ]
+    kinds = [(step.kind, step.amount) for step in seen if step]
+    assert kinds == [(StepKind.TRANSFERRED, D("0.25")), (StepKind.FUNDING, D("-0.001"))]
 
 
 def test_a_balance_of_before_is_not_compared_again() -> None:

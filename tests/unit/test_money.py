@@ -21,6 +21,7 @@ from market_maker.models import (
     Ticker,
 )
 from market_maker.money import Money, value
+from market_maker.money.valuation import price_of
 from market_maker.paper.exchange.account import ATOM, worth
 from market_maker.paper.exchange.instrument import CONTRACT
 from market_maker.paper.market.setup import set_up
@@ -123,6 +124,14 @@ def test_an_open_position_is_worth_its_mark(
     assert money.trades.profit(instrument, Decimal(mark)) == Decimal(profit)
 
 
+@given(st.integers(1, 10_000), prices, st.sampled_from([INVERSE, PAIR, FOREIGN]))
+def test_the_price_of_a_fill_follows_from_what_it_is_worth(
+    qty: int, price: str, instrument: Instrument
+) -> None:
+    worth = value(instrument, Decimal(qty), Decimal(price))
+    assert price_of(instrument, Decimal(qty), worth) == Decimal(price)
+
+
 @given(st.integers(1, 10_000), prices)
 def test_the_paper_exchange_values_each_of_its_contracts_in_each_area_as_we_do(
     qty: int, price: str
@@ -194,6 +203,16 @@ def test_text_that_is_no_record_of_trades_is_refused_and_nothing_of_it_taken(
     assert money.trades.as_text() == Money().trades.as_text()
 
 
+def test_what_funding_and_liquidations_have_cost_is_counted_on_after_a_restart() -> None:
+    money = Money()
+    money.resume_from(GOOD | {"fees": "1", "fees_base": "2", "funding": "-3", "liquidation": "-4"})
+    assert (money.fees.paid, money.fees.paid_base) == (1, 2)
+    assert (money.funding, money.liquidation) == (-3, -4)
+    again = Money()
+    again.resume_from(money.as_text())
+    assert again.as_text() == money.as_text()
+
+
 @pytest.mark.parametrize(("begins_anew", "kind"), [(True, "funding"), (False, "unexplained")])
 def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
     begins_anew: bool, kind: str
@@ -221,3 +240,24 @@ def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
         found = money.audit(snapshot, second, second, {"BTC": Decimal(0)})
         booked += [step.kind.value for step in found.steps]
     assert booked == [kind]
+
+
+@pytest.mark.parametrize("instrument", [INVERSE, PAIR])
+def test_money_is_behind_until_a_balance_was_shown_after_its_fills(instrument: Instrument) -> None:
+    money = Money()
+    snapshot = Snapshot(
+        instrument=instrument,
+        ticker=Ticker(bid=Decimal(7999), ask=Decimal(8001)),
+        orders=(),
+        position=Position(),
+        exposure=Exposure.of((Decimal(0), Decimal(0))),
+        margin=Margin(currency="BTC", total=Decimal(50), available=Decimal(50)),
+    )
+    money.audit(snapshot, 0, 0)
+    assert not money.is_behind
+    money.trades.book(fill(BUY, 1), instrument)
+    money.fees.book(fill(BUY, 1), Decimal(8000), PAIR)
+    money.fees.book(fill(SELL, 1), Decimal(8000), instrument)
+    for shown_at, is_behind in ((5, True), (5.9, True), (6, False)):
+        money.audit(snapshot, shown_at, shown_at)
+        assert money.is_behind is is_behind
