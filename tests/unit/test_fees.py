@@ -372,6 +372,23 @@ def test_a_leg_of_before_without_an_entry_price_may_be_worth_anything() -> None:
 
 
 @pytest.mark.parametrize("is_long", [True, False])
+def test_what_is_closed_by_hand_takes_contracts_of_others_first(is_long: bool) -> None:
+    realised, leg = Realised(), Leg(qty=D(100), entry_price=D(8000))
+    realised.begin(Position(long=leg) if is_long else Position(short=leg), INVERSE)
+    opening, closing = (Side.BUY, Side.SELL) if is_long else (Side.SELL, Side.BUY)
+    realised.book(fill("50", None, opening), 50 / D(8000))
+    for qty, own, left in (("90", 0, 60), ("20", 10, 40), ("70", 40, 0)):
+        change = realised.book_by_hand(fill(qty, None, closing, close=True), D(qty) / 10_000)
+        signed = -D(qty) if is_long else D(qty)
+        assert (change.own, change.signed) == (own, signed)
+        assert change.own_part == ((-own if is_long else own), own / D(10_000))
+        assert realised.qty(is_long) == left
+    gained = 150 / D(8000) - 150 / D(10_000)
+    assert realised.by_hand == (gained if is_long else -gained)
+    assert realised.total == 0
+
+
+@pytest.mark.parametrize("is_long", [True, False])
 def test_closing_a_part_of_an_earlier_position_realises_by_its_entry_price(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(300), entry_price=D(8000))
     shown = Position(long=leg) if is_long else Position(short=leg)

@@ -261,3 +261,13 @@ def test_money_is_behind_until_a_balance_was_shown_after_its_fills(instrument: I
     for shown_at, is_behind in ((5, True), (5.9, True), (6, False)):
         money.audit(snapshot, shown_at, shown_at)
         assert money.is_behind is is_behind
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_doubtful"),
+    [("0.0501", True), ("0.04999", False), ("0.01251", False), ("0.0125", True)],
+)
+def test_a_value_twice_or_half_of_ours_is_by_another_rule(shown: str, *, is_doubtful: bool) -> None:
+    money, marked = Money(), replace(INVERSE, mark_price=Decimal(8000))
+    money.compare(marked, Position(long=Leg(qty=Decimal(200), value=Decimal(shown))))
+    assert bool(money.doubt) is is_doubtful
