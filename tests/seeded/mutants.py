@@ -68,6 +68,8 @@ EQUIVALENT = {
     ),
     'safety/trading_state.py: f"(limit {CLOCK_MS / 1000:.0f} s): set it"  ->  f"(limit {CLOCK_MS / '
     '999:.0f} s): set it"': "it is rounded to whole seconds",
+    "strategy/convergence.py: return pairs, list(zip(missing, moved, strict=True))  ->  "
+    "return pairs, list(zip(missing, moved, strict=False))": "one is made of the other",
     "money/profit.py: self.paid += worth if qty > 0 else -worth  ->  self.paid += worth if qty >= "
     "0 else -worth": "what is 0 contracts is worth 0",
     "money/position.py: while self._recent and self._recent[0].arrival < oldest:  ->  "

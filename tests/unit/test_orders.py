@@ -398,11 +398,11 @@ def test_an_order_that_was_seen_ends_by_absence_only_when_lists_cannot_lag_any_m
 def test_an_order_that_lists_show_as_live_rests_only_when_they_cannot_lag_any_more() -> None:
     own = accepted()
     own.observe(row(state=OrderState.DONE))
-    listed = [row()]
+    listed = [replace(row(oid="somebody"), order_id="16"), row()]
     assert own.listed(listed, 0.0) == []
     assert own.listed(listed, LIST_LAG) == []
     assert own.live() == ()
-    assert own.listed(listed, LIST_LAG + 0.1) == listed
+    assert own.listed(listed, LIST_LAG + 0.1) == listed[1:]
     assert state(own) is OrderState.OPEN
 
 

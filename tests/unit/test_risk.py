@@ -125,6 +125,12 @@ def test_the_ladder_is_cut_from_outside_where_the_limit_is_reached() -> None:
     assert trimmed.dropped[0] == (ladder[3], "position limit")
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_inside_out_is_from_the_market_outwards_whatever_the_order_given(side: Side) -> None:
+    ladder = [want(side, 1000 - side.sign * level) for level in range(5)]
+    assert risk.inside_out([ladder[n] for n in (3, 0, 4, 2, 1)]) == ladder
+
+
 def test_a_smaller_order_further_out_does_not_slip_past_one_that_did_not_fit() -> None:
     ladder = [want(BUY, 1000, 300), want(BUY, 999, 50)]
     assert risk.trim(ladder, snapshot(), limits(-100, 100)).orders == ()
