@@ -39,18 +39,10 @@ EQUIVALENT = {
     "money/position.py: for (line, leg), (_, fills) in zip(self._legs(shown), self._later(shown), "
     "strict=True)  ->  for (line, leg), (_, fills) in zip(self._legs(shown), self._later(shown), "
     "strict=False)": "both have two legs",
-    "safety/trading_state.py: lost_in_a_row: int = 0  ->  lost_in_a_row: int = -1": (
-        "a run gives every fact"
-    ),
     "strategy/convergence.py: around = [i for i in (at - 1, at) if 0 <= i < len(free)]  ->  "
     "around = [i for i in (at - 1, at) if -1 <= i < len(free)]": (
         "the last one is no nearer than the first where all are above"
     ),
-    "safety/trading_state.py: silent_for: float = 0.0  ->  silent_for: float = 1.0": (
-        "a run gives every fact, and a second is below every limit"
-    ),
-    "safety/trading_state.py: position_stale_for: float = 0.0  ->  "
-    "position_stale_for: float = 1.0": ("the same"),
     'safety/trading_state.py: f"(limit {CLOCK_MS / 1000:.0f} s): set it"  ->  f"(limit {CLOCK_MS / '
     '1001:.0f} s): set it"': "it is rounded to whole seconds",
     "money/position.py: mismatch_since: float = 0.0  ->  mismatch_since: float = -1.0": (

@@ -371,6 +371,16 @@ def test_a_leg_of_before_without_an_entry_price_may_be_worth_anything() -> None:
     assert realised.unrealised(is_long=True, worth=100 / D(8000)) == (0, 100 / D(8000))
 
 
+@pytest.mark.parametrize(("entry", "step"), [("8000", "1"), ("8000.00", "0.01"), ("8E+3", "1000")])
+def test_a_leg_of_before_may_be_off_by_the_last_digit_of_its_entry_price(
+    entry: str, step: str
+) -> None:
+    realised = Realised()
+    realised.begin(Position(long=Leg(qty=D(100), entry_price=D(entry))), INVERSE)
+    cost = 100 / D(8000)
+    assert realised.unrealised(is_long=True, worth=cost) == (0, cost * D(step) / 8000)
+
+
 @pytest.mark.parametrize("is_long", [True, False])
 def test_what_is_closed_by_hand_takes_contracts_of_others_first(is_long: bool) -> None:
     realised, leg = Realised(), Leg(qty=D(100), entry_price=D(8000))

@@ -1,6 +1,6 @@
 """When quoting is allowed, and in which words it is not: a row for each fact."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
@@ -80,6 +80,13 @@ def test_what_each_fact_allows(
     assert health.state is state
     assert reason in health.reason
     assert bool(health.reason) is (state is not ACTIVE)
+
+
+def test_a_fact_that_is_not_given_is_no_trouble_of_any_size() -> None:
+    facts = Facts(connected=True)
+    given = {"connected", "orders_known"}
+    assert facts.orders_known
+    assert not any(getattr(facts, each.name) for each in fields(Facts) if each.name not in given)
 
 
 def test_of_several_troubles_the_most_severe_counts() -> None:
