@@ -50,6 +50,8 @@ EQUIVALENT = {
     ),
     "strategy/ladder.py: price = origin * (1 + interval) ** (steps if index > 0 else -steps)  ->  "
     "price = origin * (1 + interval) ** (steps if index > -1 else -steps)": "no level is 0",
+    "strategy/ladder.py: origin = start.buy if index < 0 else start.sell  ->  "
+    "origin = start.buy if index < 1 else start.sell": "no level is 0",
     "money/realised.py: return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0) / "
     "price  ->  return Decimal(1).scaleb(exponent if isinstance(exponent, int) else -1) / price": (
         "of a finite number the exponent is an int"
