@@ -81,6 +81,17 @@ class Uptime:
             or any(self._funds(side) < self._needed(side, ladder) * SPARE for side in Side)
         )
 
+    def least_levels(self) -> int:
+        """Return how many levels of a side surely differ in price: INTERVAL may be below a tick."""
+        in_force, instrument = self._soak.in_force, self._soak.shape.instrument
+        pairs, interval = in_force["ORDER_PAIRS"], Decimal(str(in_force["INTERVAL"]))
+        index = self._world.exchange.listings[self._world.key].index
+        lowest = index * (1 - SPARE * pairs * interval)
+        step = lowest * interval
+        if step > instrument.tick:
+            return int(pairs)
+        return int(max((pairs - 1) * step / instrument.tick, 1))
+
     def has_excuse(self) -> bool:
         """Return whether an alarm may rest: own orders have taken, or the margin is too small."""
         truth, now = self._soak.truth, self._world.timeline.true_ms()
