@@ -60,6 +60,12 @@ THINNED = {
     "test_a_plan_with_an_impossible_order_in_it_is_refused_whole",
     "test_what_cannot_be_is_refused_before_anything_runs",
     "test_a_strategy_that_uses_a_name_of_the_bots_own_is_told_which_and_where",
+    "test_a_login_that_expires_as_the_venues_clock_has_stepped_is_no_refused_key",
+    "test_prices_that_nobody_tells_anew_are_read_before_they_are_too_old",
+    "test_a_tick_whose_reads_are_slow_is_followed_at_once_by_one_that_asks_the_strategy",
+    "test_a_frame_that_cannot_be_read_is_dropped_and_counted",
+    "test_pages_of_other_sites_get_nothing",
+    "test_a_frame_can_be_spoilt",
 }
 """Tests of many like cases: every third is in `pytest`, the others are slow."""
 Run = Callable[..., "Bot"]
