@@ -174,8 +174,9 @@ class Executor:
                 return
             took = min(self._clock.monotonic() - tried, ANSWER_SECONDS)
             if self._control.is_hurried or self._clock.monotonic() + took >= begun + seconds:
-                left = dict.fromkeys((*(order.full for order in self._tracker.live()), *listed))
-                raise OrdersLeft(f"own orders may be left: {problem}", tuple(left))
+                live = (order.full for order in self._tracker.live())
+                by_id = {line.rpartition(" ")[2] or line: line for line in (*listed, *live)}
+                raise OrdersLeft(f"own orders may be left: {problem}", tuple(by_id.values()))
             self._clock.sleep(LOOK_AGAIN)
 
     # --- inside ---------------------------------------------------------------------------------
@@ -194,7 +195,11 @@ class Executor:
             excluded_runs=self._tracker.foreign_runs,
             heartbeat=self.heartbeat,
         )
-        sweep.run(left, self._clock, seconds, self._may_continue)
+        try:
+            sweep.run(left, self._clock, seconds, self._may_continue)
+        except OrdersLeft:
+            self._reconciler.request_reconcile()  # those that are gone need no second cancel
+            raise
         self._reconciler.take_news()
         self._reconciler.reconcile()
         return "their outcome is unknown" if self._tracker.live() else ""

@@ -219,9 +219,10 @@ class Loop:
 
     def wait(self) -> None:
         """Wait for the next tick; see `Wait.until_due()`."""
+        is_getting_on = self.puller.take_getting_on()
         self._wait.until_due(
             may_quote=self.may_quote(),
-            at_once=self.puller.is_left_over or self._exchange.reads.has_left,
+            at_once=self.puller.is_left_over or is_getting_on or self._exchange.reads.has_left,
             is_halted=self._halt_logged,
         )
 

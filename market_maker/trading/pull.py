@@ -14,6 +14,8 @@ PULL_SECONDS = 1.0
 """Seconds that a pull may take within one tick."""
 PULL_AGAIN = 3.0
 """Seconds from a failed pull to the next: with the wait for a tick, cancels leave every 4 s."""
+LISTED = 20
+"""So many orders that a failed pull leaves are listed."""
 SLOW_TICK = 2.0
 """A tick that has taken longer leaves a pull to the next one."""
 
@@ -28,6 +30,9 @@ class Puller:
         self._unconfirmed_since: float | None = None
         self._halt_pulled = False
         self._due = 0.0
+        self._live: int | None = None
+        """How many orders were live when the latest pull began, if it has failed."""
+        self._is_getting_on = False
         self._grid: tuple[Decimal, Decimal] | None = None
         """Tick and lot size of the instrument at the latest look."""
         self.is_left_over = False
@@ -58,10 +63,13 @@ class Puller:
     def pull(self, why: str, *, surely: bool = False) -> bool:
         """Cancel all known own orders; return whether none is left.
 
-        With `surely` it queries the venue even if no order is known. After a failed pull the next
-        one waits PULL_AGAIN seconds.
+        With `surely` it queries the venue even if no order is known. The venue takes so many
+        cancels a second, so a pull of many orders goes on in the next ticks; but where they do not
+        become fewer, it waits PULL_AGAIN seconds.
         """
-        if not (surely or self._exchange.orders.live()):
+        live = len(self._exchange.orders.live())
+        if not (surely or live):
+            self._live = None
             return True
         begun = self._clock.monotonic()
         if begun < self._due:
@@ -70,11 +78,25 @@ class Puller:
         try:
             Exchange.cancel_all_orders(self._exchange, PULL_SECONDS)  # no strategy's own
         except OrdersLeft as error:
+            before, self._live = self._live, live
+            if before is None or live < before:
+                self._is_getting_on = True
+                logger.info("%d own orders are left to cancel.", len(error.orders))
+                return False
             self._due = begun + PULL_AGAIN
-            left = "".join(f"\n  {order}" for order in error.orders)
+            listed = [*error.orders[:LISTED]]
+            if (more := len(error.orders) - LISTED) > 0:
+                listed.append(f"and {more} more")
+            left = "".join(f"\n  {order}" for order in listed)
             logger.error("%s%s", error, left)
             return False
+        self._live = None
         return True
+
+    def take_getting_on(self) -> bool:
+        """Return, but once, whether a pull is under way: then the next tick follows at once."""
+        is_getting_on, self._is_getting_on = self._is_getting_on, False
+        return is_getting_on
 
     def check_grid(self, tick: Decimal, lot: Decimal) -> None:
         """Cancel all own orders when the venue has changed tick or lot size.

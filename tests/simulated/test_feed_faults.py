@@ -19,8 +19,10 @@ import websocket
 from conftest import account, wait_until
 
 from market_maker.errors import VenueUnreachable
+from market_maker.paper.exchange.instrument import SPOT, Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
+from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety.trading_state import SILENT_AFTER, TradingState
 from market_maker.simulation.connections import SimulatedConnections, Socket
 from market_maker.wire import tls
@@ -155,6 +157,27 @@ def test_quotes_are_gone_15_s_after_a_feed_stopped_meaning_anything(world: World
     world.run(45)
     assert world.orders() == []
     back_to_active(world, 20)
+
+
+@pytest.mark.parametrize("pairs", [30, 61, 150])
+@pytest.mark.parametrize("key", [BTC_USD, Key(SPOT, "USDT", "BTC/USDT")], ids=["contracts", "pair"])
+def test_many_quotes_go_as_fast_as_the_venue_cancels(key: Key, pairs: int, log: Log) -> None:
+    """It takes 20 cancels a second, of contracts after a batch of 50; a look costs time, too."""
+    many = {"ORDER_PAIRS": pairs, "MAX_OPEN_ORDERS": 300, "CHECK_POSITION_LIMITS": False}
+    size = {"ORDER_START_SIZE": 0.001} if key.kind == SPOT else {}
+    world = World(key=key, still=key == BTC_USD, ORDER_STEP_SIZE=0, **size, **many)
+    if key.kind == SPOT:
+        world.put("buy", "8490", 10_000)
+        world.put("sell", "8497.5", 10_000)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 2 * pairs, 60)
+        world.fault("mute", for_ms=60_000)
+        gone, begun = when(world, lambda: not world.orders()), world.timeline.monotonic()
+        world.run(40)
+    at_once = 90 if key == BTC_USD else 50
+    assert gone[0] - begun <= 15.5 + max(0, 2 * pairs - at_once) / 20 * 1.5
+    assert not said(log, "may be left", logging.ERROR)
 
 
 def test_quotes_do_not_stay_behind_a_market_that_a_mute_feed_hides(world: World) -> None:
