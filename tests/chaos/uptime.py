@@ -24,7 +24,7 @@ LOSS_SECONDS = 10.0
 """How long a loss beyond MAX_LOSS may go on."""
 RELOAD_SECONDS = 30.0
 """How long a bot may take to read a valid settings file."""
-TAKERS, TAKERS_MS = 5, 130_000
+TAKERS, HELD_MS = 5, 130_000
 """So many own orders that took, in the minute that is counted and the one that the alarm holds."""
 WHOLE_VALUE = Decimal("1e-6")
 """By which part of what was traded the bot's figure may be off: rows show rounded averages."""
@@ -48,9 +48,13 @@ class Uptime:
         self._loss_since: float | None = None
         self._unexplained_since: float | None = None
         self._was_halted = False
+        self._short_at = -HELD_MS
+        """When the account last could not carry a ladder, in true ms."""
 
     def look(self, bot: OrderManager) -> None:
         """Check what must hold now."""
+        if self._is_short_of_margin():
+            self._short_at = self._world.timeline.true_ms()
         self._check_money(bot)
         self._check_reload()
         self._check_loss(bot)
@@ -93,10 +97,10 @@ class Uptime:
         return int(max((pairs - 1) * step / instrument.tick, 1))
 
     def has_excuse(self) -> bool:
-        """Return whether an alarm may rest: own orders have taken, or the margin is too small."""
+        """Return whether an alarm may hold: own orders have taken, or the margin was too small."""
         truth, now = self._soak.truth, self._world.timeline.true_ms()
-        takers = sum(not maker and now - at < TAKERS_MS for at, maker in truth.own.at)
-        return takers >= TAKERS or self._is_short_of_margin()
+        takers = sum(not maker and now - at < HELD_MS for at, maker in truth.own.at)
+        return takers >= TAKERS or self._is_short_of_margin() or now - self._short_at < HELD_MS
 
     # --- inside ---------------------------------------------------------------------------------
 
