@@ -74,7 +74,8 @@ class Monitor:
 
     def has_mismatch(self) -> bool:
         """Return whether book or position has a mismatch: then tick soon."""
-        return self._book.has_mismatch() or self._mismatch_for(self._clock.monotonic()) > 0
+        is_dry, position = self._orders.is_dry, self._money.position
+        return self._book.has_mismatch() or (not is_dry and position.has_mismatch())
 
     def book_unconfirmed_for(self) -> float:
         """Return the seconds since a frame changed the book or an audit confirmed it."""
