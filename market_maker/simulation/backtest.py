@@ -28,6 +28,7 @@ from market_maker.paper.market.tape import Beginning, beginning
 from market_maker.settings import settings
 from market_maker.simulation.latency import Latency
 from market_maker.simulation.recorded_market import NS, RecordedMarket
+from market_maker.simulation.tasks import interrupted_between_tasks
 from market_maker.simulation.world import CONNECTION, World
 from market_maker.tapes import Gap, Record, Tape
 
@@ -116,7 +117,11 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     make = partial(_journal, journal)
     bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
     market.at_end(lambda: _end(trial, world, begins, bot))
-    with suppress(OrdersLeft, SystemExit), _rare_collections():
+    with (
+        suppress(OrdersLeft, SystemExit),
+        _rare_collections(),
+        interrupted_between_tasks(world.timeline),
+    ):
         bot.run_loop()
     if bot.control.stop_reason == INTERRUPTED:
         raise KeyboardInterrupt
@@ -205,6 +210,7 @@ def _world(trial: Trial, instrument: Instrument, begins: Beginning) -> World:
         base = assumed.balance / instrument.start
         ledger.deposit(OWNER, Wallet.SPOT, instrument.base, base // instrument.lot * instrument.lot)
     world = World(exchange, seed=assumed.seed, start_ms=begins.time_ns // MS)
+    world.network.is_side_by_side = True
     world.network.is_direct = trial.is_direct
     world.network.latency = (assumed.latency.seconds, assumed.latency.seconds)
     world.network.journey = assumed.latency.journeys(assumed.seed)

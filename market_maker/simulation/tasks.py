@@ -1,13 +1,36 @@
 """What a bot does side by side on simulated time: each task runs alone, until it waits."""
 
+import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from threading import Semaphore, Thread
+from contextlib import contextmanager
+from threading import Semaphore, Thread, current_thread, main_thread
 from typing import Any
 
 from market_maker.simulation.timeline import Killed, Timeline
 from market_maker.wire.tls import PARALLEL
+
+
+@contextmanager
+def interrupted_between_tasks(timeline: Timeline) -> Iterator[None]:
+    """Let Ctrl-C wait while a task runs, which would go on beside whom it interrupts."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or current_thread() is not main_thread():
+        yield  # Ctrl-C does not come here
+        return
+
+    def interrupt(number: int, _frame: object) -> None:
+        if timeline.task:
+            timeline.after(0, lambda: signal.default_int_handler(number, None))
+        else:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Task:

@@ -145,6 +145,17 @@ def test_fees_balance_position_and_latency_are_those_asked_for(
     assert min(row["took_ms"] for row in run.raw("requests", "took_ms")) == 400
 
 
+def test_requests_travel_side_by_side_as_those_of_a_live_bot(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    far = trial(tape_file, latency=Latency(0.5))
+    more = replace(far, overrides={**QUOTES, "ORDER_PAIRS": 8})
+    rows = back_test(more, tmp_path / "it.journal").raw("requests", "time_ms", "path")
+    creates = [row["time_ms"] for row in rows if row["path"].endswith("order/create")][:16]
+    assert len(creates) == 16
+    assert creates[-1] - creates[0] < 1000, "one after the other they would take 16 s"
+
+
 def test_a_position_that_the_balance_cannot_hold_is_refused(
     tape_file: Path, tmp_path: Path
 ) -> None:

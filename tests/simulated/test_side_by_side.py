@@ -1,11 +1,14 @@
 """Requests that leave side by side on simulated time, as those of a live bot do."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from market_maker.paper.api.dispatch import RawRequest
-from market_maker.simulation.timeline import Killed
+from market_maker.simulation.tasks import Task, interrupted_between_tasks
+from market_maker.simulation.timeline import Killed, Timeline
 from market_maker.wire.tls import PARALLEL
 from tests.chaos.shape import WIDE
 from tests.chaos.soak import Soak
@@ -61,6 +64,26 @@ def test_what_has_left_arrives_though_its_process_is_killed_and_nothing_else_lea
     world.timeline.pass_by(30)
     assert len(world.orders()) == len(left) == PARALLEL
     assert not world.timeline.tasks
+
+
+def test_ctrl_c_waits_until_a_task_waits() -> None:
+    timeline, done = Timeline(), list[str]()
+
+    def act() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("sent")
+        timeline.travel(1)
+        done.append("arrived")
+
+    before = signal.getsignal(signal.SIGINT)
+    Task(timeline, act)
+    with pytest.raises(KeyboardInterrupt), interrupted_between_tasks(timeline):
+        timeline.sleep(5)
+    assert done == ["sent"]
+    assert timeline.task is None
+    timeline.sleep(5)
+    assert done == ["sent", "arrived"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow
