@@ -48,6 +48,11 @@ class Uptime:
         self._loss_since: float | None = None
         self._unexplained_since: float | None = None
         self._was_halted = False
+        self._both_missing: set[str] = set()
+        """The runs that lacked fills of both sides at the latest look."""
+        self._unordered: set[str] = set()
+        """Those that lacked them for a second: they found them at once, and no row tells which came
+        first, on which average cost depends."""
         self._short_at = -HELD_MS
         """When the account last could not carry a ladder, in true ms."""
 
@@ -151,7 +156,11 @@ class Uptime:
         the bot has not seen yet, or that are of an earlier run, show in the totals first. A
         liquidation is no fill.
         """
-        told, truth = bot.exchange.money.trades, self._soak.truth.runs[bot.exchange.client.run]
+        run = bot.exchange.client.run
+        told, truth = bot.exchange.money.trades, self._soak.truth.runs[run]
+        missing = {run} if told.bought != truth.bought and told.sold != truth.sold else set()
+        self._unordered |= missing & self._both_missing
+        self._both_missing = missing
         instrument = bot.exchange.view.latest_instrument()
         if instrument is None or self._soak.invariants.has_older_fills(truth):
             return
@@ -159,14 +168,15 @@ class Uptime:
             return
         index = self._world.exchange.listings[self._world.key].index
         found = told.profit(instrument, index)
-        right = self._soak.truth.profit(bot.exchange.client.run)
+        right = self._soak.truth.profit(run)
         if abs(found - right) > truth.slack + truth.turnover * WHOLE_VALUE + Decimal("1e-9"):
             self._breach("I26", f"profit {found:.9f}, by the exchange {right:.9f}")
 
     def _check_balance(self, bot: OrderManager) -> None:
         """Check that the balance is explained, and that the legs are the exchange's (I33).
 
-        Where an own order has taken at a better price than its own, no row may have told it.
+        Where an own order has taken at a better price than its own, no row may have told it; nor in
+        which order fills came that the bot was late to find.
         """
         money, key = bot.exchange.money, self._soak.shape.key
         if key.kind != CONTRACT or self._soak.is_dry() or money.balance.total is None:
@@ -176,7 +186,8 @@ class Uptime:
         counted = {side: money.realised.qty(side) for side in legs}
         residual = money.balance.residual
         is_sound = abs(residual) < 2 * PRINTED and counted == legs and not money.pnl_difference
-        if is_sound or self._soak.truth.runs[bot.exchange.client.run].slack:
+        run = bot.exchange.client.run
+        if is_sound or self._soak.truth.runs[run].slack or run in self._unordered:
             self._unexplained_since = None
             return
         self._unexplained_since = self._unexplained_since or self._now()
