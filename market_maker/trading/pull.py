@@ -35,6 +35,8 @@ class Puller:
         self._is_getting_on = False
         self._grid: tuple[Decimal, Decimal] | None = None
         """Tick and lot size of the instrument at the latest look."""
+        self._is_off_grid = False
+        """Whether orders priced on an older grid are not cancelled yet."""
         self.is_left_over = False
         """Whether the last tick had no time to pull what must not rest: then the next begins so."""
 
@@ -108,6 +110,7 @@ class Puller:
             logger.warning(
                 "Venue changed tick and lot size: %s, %s -> %s, %s.", *before, *self._grid
             )
-            if not self.pull("priced on the old tick grid"):
-                self._grid = before
-                raise Temporary("own orders on the old tick grid are not cancelled yet")
+            self._is_off_grid = True
+        if self._is_off_grid and not self.pull("priced on the old tick grid"):
+            raise Temporary("own orders on the old tick grid are not cancelled yet")
+        self._is_off_grid = False

@@ -619,6 +619,23 @@ def test_when_the_tick_changes_all_is_pulled_and_placed_on_the_new_grid(
         assert -10013 not in world.report.refusals
 
 
+def test_a_new_tick_is_said_once_though_no_cancel_gets_through(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with quoting() as world:
+        old = {order.order_id for order in world.orders()}
+        for endpoint in ("pc/order/cancel", "pc/order/cancel_batch"):
+            world.fault("code", match=endpoint, value="-10002", for_ms=12_000)
+        world.fault("tick_change", value="2.5", for_ms=60_000)
+        world.run(10)
+        assert {order.order_id for order in world.orders()} == old
+        assert state(world) is ACTIVE
+        world.run(15)
+        assert not old & {order.order_id for order in world.orders()}
+        assert log.text.count("Venue changed tick and lot size") == 1
+        assert_well(world)
+
+
 def test_a_symbol_that_is_not_in_order_ends_the_trading(log: pytest.LogCaptureFixture) -> None:
     with quoting(API_ERROR_INTERVAL=1) as world:
         world.fault("suspend")
