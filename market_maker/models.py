@@ -202,6 +202,7 @@ class Leg:
     """The number of the frame that showed it (see `ws_thread.GTEWebsocket.arrivals`)."""
     at: float = 0.0
     """When that frame arrived, in steady seconds."""
+    mark: Decimal | None = None  # as known then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

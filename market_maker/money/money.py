@@ -186,7 +186,7 @@ class Money:
     def _compare_unrealised(self, instrument: Instrument, position: Position) -> None:
         """Compare what open legs gain at the mark with what the venue's rows print.
 
-        A row counts where the mark was the same at two looks around it.
+        A row counts where the mark was the same when it came and at two looks around it.
         """
         mark = instrument.mark_price
         self.unrealised = ZERO if mark else None
@@ -198,7 +198,7 @@ class Money:
             assert self.unrealised is not None
             self.unrealised += gain
             arrival, differing, before = self._pnl_rows.get(is_long, (leg.arrival, 0, ZERO))
-            if before == mark and arrival < leg.arrival and leg.pnl is not None:
+            if before == mark == leg.mark and arrival < leg.arrival and leg.pnl is not None:
                 is_same = leg.qty != qty or abs(leg.pnl - gain) < PRINTED + error
                 differing = 0 if is_same else differing + 1
                 self._say_difference(is_long, leg, gain, differing)

@@ -50,10 +50,6 @@ class Entry:
 
     row: dict[str, Any]
     value: Any
-    arrival: int
-    """The number of the frame that brought it."""
-    at: float
-    """When that frame arrived, in seconds of a steady clock."""
 
 
 class Tables:
@@ -213,7 +209,10 @@ class Tables:
             if value.state is OrderState.DONE:
                 rows.pop(key, None)
                 return
-        rows[key] = Entry(merged, value, self._arrival, self._at)
+        elif table == "position":
+            mark = self.prices(0.0)[-1]  # however old: it is told when it changes
+            value = replace(value, arrival=self._arrival, at=self._at, mark=mark)
+        rows[key] = Entry(merged, value)
 
     def _take_prices(self, row: Row) -> Row:
         """Note which prices a row tells; return it without those that cannot be read."""
@@ -278,11 +277,9 @@ class Tables:
         return tuple(entry.value for entry in self._rows.get("order", {}).values())
 
     def position(self) -> Position:
-        """Return both legs, each with the number and the time of the frame that showed it."""
-        legs = {
-            side: replace(entry.value, arrival=entry.arrival, at=entry.at)
-            for (_, _, side), entry in self._rows.get("position", {}).items()
-        }
+        """Return both legs, each with what is known of the frame that showed it."""
+        rows = self._rows.get("position", {})
+        legs = {side: entry.value for (_, _, side), entry in rows.items()}
         at = self.heard.get("position", 0.0)
         none = Leg(arrival=self._position_arrival, at=at)
         long, short = (legs.get(side, none) for side in (Side.BUY, Side.SELL))

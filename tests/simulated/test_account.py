@@ -395,6 +395,24 @@ def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
     assert said(log, "Unrealised profit is not as the venue's") == 1
 
 
+def test_a_row_from_between_two_looks_at_the_same_mark_tells_of_another(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    world = World(ORDER_PAIRS=1, ORDER_START_SIZE=900, LOOP_INTERVAL=5)
+    world.start()
+    world.run(10)
+    world.take("buy", "8539.5", 50_000)
+    world.index("8520")
+    world.run(10)
+    for second in range(60):
+        for after, price in ((0.1, "8530"), (0.6, "8520")):  # a row comes each second
+            world.timeline.after(second + after, lambda price=price: world.index(price))
+    world.run(61)
+    assert money_of(world).unrealised
+    assert said(log, "Unrealised profit is not as the venue's") == 0
+    assert money_of(world).pnl_difference == ""
+
+
 def test_funding_is_in_the_equity(tmp_path: Path) -> None:
     report, truth, found = ran(nothing, tmp_path, start_ms=MINUTE_BEFORE)
     assert report.profit
