@@ -346,6 +346,23 @@ def test_what_is_written_is_not_written_again_whatever_fails_after_it(
     assert len(only_run(journal).rows("payments")) == 1
 
 
+@pytest.mark.usefixtures("impatient")
+def test_the_end_of_a_run_does_not_wait_for_the_next_attempt_after_a_failed_write(
+    directory: Path,
+) -> None:
+    journal = begun(directory, has_thread=False, clock=Standing(0))
+    unlock = lock(journal.path)
+    pay(journal, 1)
+    assert not journal.write()
+    unlock()
+    pay(journal, 2)
+    assert not journal.write(), "not yet due"
+    journal.end("over", proven=True, ended_ms=5)
+    run = only_run(journal)
+    assert run.row["ended_ms"] == 5
+    assert [row["time_ms"] for row in run.rows("payments")] == [1, 2]
+
+
 def test_a_file_that_was_moved_away_gets_a_new_one_with_the_run(directory: Path) -> None:
     begun(directory, has_thread=False).end("", proven=True, ended_ms=1)
     journal = begun(directory, has_thread=False)
@@ -433,6 +450,21 @@ def test_the_oldest_rows_go_while_a_journal_is_too_large(
     assert 1_000 < len(times) < 4_000
     assert times[-1] == 95 * DAY + 3_999 * 60_000
     assert times == [*range(times[0], times[-1] + 1, 60_000)]
+
+
+def test_a_journal_of_less_than_an_hour_loses_no_row_however_large_it_is(directory: Path) -> None:
+    clock = Standing(100 * DAY)
+    journal = Journal("it", directory=directory, clock=clock, has_thread=False)
+    journal.begin(BEGINNING, Keep(mb=0.001))
+    for minutes_ago in (59, 30, 0):
+        look(journal, 100 * DAY - minutes_ago * 60_000)
+    journal.write()
+    for _ in range(5):
+        clock.seconds += thinning.LOOK_EVERY
+        journal.write()
+    assert journal._db
+    assert thinning.used_bytes(journal._db) > 0.001 * thinning.MB
+    assert len(only_run(journal).rows("prices")) == 3
 
 
 def test_nothing_goes_where_nothing_says_so(directory: Path) -> None:
@@ -657,6 +689,20 @@ def test_runs_are_added_up_by_kind_and_market_and_the_parts_stay_a_whole(
     wanted.since = datetime.fromtimestamp(9 * day_ms / 1000, UTC)
     with pytest.raises(SettingsError, match="no run has begun since"):
         report.show_report(wanted)
+
+
+def test_of_runs_added_up_those_that_lack_money_are_incomplete_and_not_those_that_lack_ticks(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "default_directory", lambda: directory)
+    for lost, dropped in ((1, 0), (0, 1), (0, 1)):
+        journal = Journal("it", directory=directory, has_thread=False)
+        journal.begin(replace(BEGINNING, begun_ms=2_000))
+        journal.lost, journal.dropped = lost, dropped
+        journal.end("over", proven=True, ended_ms=3_000)
+    since = datetime.fromtimestamp(1, UTC)
+    wanted = argparse.Namespace(since=since, json=False, run="last", html=None, csv=None)
+    assert "INCOMPLETE 1 of them lack fills or payments" in report.show_report(wanted)
 
 
 def test_a_bot_whose_journal_tells_nothing_is_not_taken_for_none(

@@ -213,10 +213,8 @@ def test_what_funding_and_liquidations_have_cost_is_counted_on_after_a_restart()
     assert again.as_text() == money.as_text()
 
 
-@pytest.mark.parametrize(("begins_anew", "kind"), [(True, "funding"), (False, "unexplained")])
-def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
-    begins_anew: bool, kind: str
-) -> None:
+def booked_for_funding(*, begins_anew: bool, next_rate: str = "0.001") -> list[str]:
+    """Let a funding of 0.0001 BTC leave the balance; return the kinds of steps that are booked."""
     money, booked = Money(), []
     position = Position(long=Leg(qty=Decimal(800), entry_price=Decimal(8000)))
     for second in range(60):
@@ -224,7 +222,7 @@ def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
         rated = replace(
             INVERSE,
             mark_price=Decimal(8000),
-            funding_rate=Decimal("0.001"),
+            funding_rate=Decimal("0.001" if second < 20 else next_rate),
             funding_hours=hours,
         )
         total = Decimal(50) - (Decimal("0.0001") if second >= 20 else 0)
@@ -239,7 +237,19 @@ def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
         money.position.see(position, second)
         found = money.audit(snapshot, second, second, {"BTC": Decimal(0)})
         booked += [step.kind.value for step in found.steps]
-    assert booked == [kind]
+    return booked
+
+
+@pytest.mark.parametrize(("begins_anew", "kind"), [(True, "funding"), (False, "unexplained")])
+def test_funding_is_due_when_its_hours_begin_anew_and_not_as_they_pass(
+    begins_anew: bool, kind: str
+) -> None:
+    assert booked_for_funding(begins_anew=begins_anew) == [kind]
+
+
+@pytest.mark.parametrize("next_rate", ["0.0002", "0.005", "-0.001", "0"])
+def test_funding_is_due_by_the_rate_before_its_hours_begin_anew(next_rate: str) -> None:
+    assert booked_for_funding(begins_anew=True, next_rate=next_rate) == ["funding"]
 
 
 @pytest.mark.parametrize("instrument", [INVERSE, PAIR])

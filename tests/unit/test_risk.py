@@ -309,6 +309,18 @@ def test_on_spot_creates_wait_until_cancels_have_freed_the_balance() -> None:
     assert [order.price for order in gated.deferred] == [1002]
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_on_spot_reduce_only_closes_no_more_than_the_position_holds_by_each_view(
+    side: Side,
+) -> None:
+    views = [(0, qty) if side is BUY else (qty, 0) for qty in (100, 50)]
+    exposure = Exposure.of(*((Decimal(long), Decimal(short)) for long, short in views))
+    now = replace(on_spot(base="1000", quote="1000000"), exposure=exposure)
+    fits, too_large = (replace(want(side, 1000, qty), reduce_only=True) for qty in (50, 51))
+    assert risk.trim([fits], now, OFF).orders == (fits,)
+    assert risk.trim([too_large], now, OFF).orders == ()
+
+
 # --- properties -----------------------------------------------------------------------------------
 
 quantities = st.integers(1, 200)
@@ -505,6 +517,13 @@ def test_number_and_worth_of_open_orders_are_bounded(
     gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 100)), bounds)
     assert gated.create == creates[:placed]
     assert gated.deferred == creates[placed:]
+
+
+def test_a_part_filled_order_counts_towards_the_worth_by_what_is_left_of_it() -> None:
+    bounds = replace(OFF, max_open_value=Decimal("0.31"))
+    creates = tuple(want(BUY, 1000 - n, 100) for n in range(4))
+    gated = risk.gate(Plan(create=creates), snapshot(has(SELL, 300, filled=200)), bounds)
+    assert gated.create == creates[:2]
 
 
 @pytest.mark.parametrize("state", [s for s in OrderState if s is not OrderState.DONE])

@@ -121,6 +121,19 @@ def test_after_too_frequent_half_the_calls_are_made_for_a_minute_or_one_in_twice
         assert wait == pytest.approx(seconds + SLACK)
 
 
+def test_after_a_long_rest_that_was_asked_for_half_the_budget_is_used_for_a_minute_too() -> None:
+    throttle, asked_for = Throttle(), 1.5 * SLOW_FOR
+    throttle.slow_down("create", calls=20, now=0.0, asked_for=asked_for)
+    now = asked_for + SLOW_FOR - 5
+    call(throttle, now=now, count=9)
+    assert throttle.wait("create", **CREATES, now=now) == 0
+    call(throttle, now=now)
+    assert throttle.wait("create", **CREATES, now=now) > 0
+    now = asked_for + SLOW_FOR + 5
+    call(throttle, now=now, count=19)
+    assert throttle.wait("create", **CREATES, now=now) == 0
+
+
 def test_the_rest_after_too_frequent_is_never_longer_than_half_a_minute() -> None:
     throttle, now = Throttle(), 0.0
     for _ in range(12):

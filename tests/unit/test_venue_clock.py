@@ -1,5 +1,6 @@
 """The venue's time, as its answers tell it: never ahead by more than a late order is allowed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,17 @@ def test_a_step_back_is_seen_and_slow_answers_are_none() -> None:
     begun = clock.steady_ms()
     clock.learn(begun, timeline.true_ms() + AHEAD - 400)
     assert clock.stepped_back_at == timeline.monotonic()
+
+
+@pytest.mark.parametrize("ahead_by", [5, -5])
+def test_a_clock_of_this_machine_that_is_off_is_said_once_to_be_ahead_or_behind(
+    ahead_by: int, log: pytest.LogCaptureFixture
+) -> None:
+    timeline = Timeline()
+    clock = VenueClock(timeline)
+    for _ in range(3):
+        clock.learn(clock.steady_ms(), timeline.true_ms() - ahead_by * 1000)
+    assert log.messages == [f"This machine's clock is {ahead_by:.1f} s off the venue's."]
 
 
 @given(st.integers(400, 3_600_000), WAYS)
