@@ -1,12 +1,14 @@
 """Faults of order entry: what becomes of cancels."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from market_maker.errors import AuthError
 from market_maker.models import OrderState
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.exchange.engine import Side
@@ -192,6 +194,8 @@ def test_a_batch_that_cancelled_only_some_is_finished_one_by_one(
     assert said(log, "Cancelling 1 orders again: not confirmed within 5 s.") == 1
 
 
+REJECTED_THEN_BROKEN = (("code", "-10055"), ("status", "502"))
+"""Faults of two cancels: the key is rejected on one, and nothing is known of the other."""
 WIDE = {"ORDER_PAIRS": 35, "ORDER_STEP_SIZE": 0, "INTERVAL": 0.001, "ORDER_START_SIZE": 10} | FINE
 
 
@@ -247,6 +251,24 @@ def test_the_way_out_cancels_all_within_the_limits() -> None:
         world.bot.exit()
         assert world.orders() == []
         assert all(len(ids_of(asked)) <= 50 for _, asked in batches)
+
+
+@pytest.mark.parametrize("faults", [REJECTED_THEN_BROKEN, REJECTED_THEN_BROKEN[::-1]])
+def test_a_key_that_one_of_several_cancels_shows_to_be_rejected_is_told_whatever_the_others_show(
+    faults: Sequence[tuple[str, str]],
+) -> None:
+    with single() as world:
+        assert world.bot
+        orders = world.bot.exchange.orders
+        world.fault("status", match=BATCH, value="502", times=1)
+        orders.executor.cancel(orders.live())  # so that the next ones go one by one
+        cancels = watch(world, CANCEL)
+        for name, value in faults:
+            world.fault(name, match=CANCEL, value=value, times=1)
+        with pytest.raises(AuthError):
+            orders.executor.cancel(orders.live())
+        assert len(cancels) == 2
+        assert {order.state for order in orders.live()} == {OrderState.OPEN}
 
 
 def test_an_order_whose_cancel_has_not_left_is_open_and_cancelled_at_once_later() -> None:

@@ -29,7 +29,7 @@ from market_maker.wire import tls
 from market_maker.ws import session, vitals
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.chaos.market import Walk
-from tests.world.feed_scene import quoting
+from tests.world.feed_scene import hit, quoting
 from tests.world.oracle import assert_agrees, assert_sound, assert_well
 from tests.world.scene import Requests, move_market, said, state, when
 from tests.world.world import World
@@ -574,6 +574,17 @@ def test_every_drop_of_many_is_noticed(world: World) -> None:
         world.network.drop_all()
         world.run_until(lambda epoch=epoch: feed_of(world).epoch == epoch + 1, 8)
         back_to_active(world)
+
+
+def test_rows_that_were_refused_count_on_over_a_new_connection(world: World) -> None:
+    world.fault("frame_field", match="order", value='order_id="0"', times=1)
+    hit(world)
+    world.run(3)
+    assert feed_of(world).bad_private_rows() == 1
+    world.network.drop_all()
+    back_to_active(world)
+    assert feed_of(world).epoch == 2
+    assert feed_of(world).bad_private_rows() == 1
 
 
 def test_a_late_frame_of_the_connection_before_is_not_heard(world: World) -> None:

@@ -223,6 +223,18 @@ def test_the_last_lines_of_a_run_tell_its_position_and_what_it_is_worth(
     assert said(log, "Quoted: a bid 9") == 1
 
 
+def test_the_last_lines_of_a_run_tell_fees_that_were_paid_with_a_minus(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    bot = world.start(ORDER_PAIRS=1, ORDER_START_SIZE=10_000)
+    world.run(10)
+    world.take("buy", "8539.5", 45_000)
+    world.run(10)
+    bot.exit()
+    assert said(log, "This run: 1 fills, bought 0, sold 10000 contracts.") == 1
+    assert said(log, " BTC (fees -0.000293, funding 0.000000)") >= 1
+
+
 def test_the_way_to_close_a_position_that_a_live_run_names_places_only_what_reduces_it(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:

@@ -73,6 +73,18 @@ def test_a_price_that_the_feed_does_not_tell_is_read_over_rest(name: str) -> Non
         assert_well(world)
 
 
+def test_a_price_that_the_feed_tells_goes_before_one_that_rest_told_a_moment_ago() -> None:
+    with moving() as world:
+        lasts = int(PRICE_OLD) + 8
+        world.fault("frame_field", match="instrument", value='mark_price=""', for_ms=lasts * 1000)
+        world.run(lasts)
+        assert marks(world)[1] is not None, "as REST tells it"
+        for _ in range(5):
+            world.run(1.5)
+            _, mark, index = marks(world)
+            assert mark == index
+
+
 def test_a_price_that_rest_has_told_long_ago_is_unknown_again() -> None:
     with moving() as world:
         world.fault("frame_field", match="instrument", value='mark_price=""')

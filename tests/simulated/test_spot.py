@@ -7,6 +7,7 @@ from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import SPOT, Key
 from market_maker.paper.market.setup import DEPOSITS, OWNER
 from market_maker.safety import TradingState
+from market_maker.trading.account_watch import MARGIN_EVERY
 from tests.world.scene import state
 from tests.world.world import World
 
@@ -21,6 +22,12 @@ def pair() -> World:
     world.put("buy", "8490", 10_000)
     world.put("sell", "8497.5", 10_000)
     return world
+
+
+def leave(world: World, currency: str, amount: str) -> None:
+    """Take all but so much of a currency from the account."""
+    more = Decimal(DEPOSITS[Wallet.SPOT][currency]) - Decimal(amount)
+    world.exchange.transfer(OWNER, currency, source=Wallet.SPOT, target=Wallet.FUNDING, amount=more)
 
 
 def bids(world: World) -> list[Decimal]:
@@ -51,8 +58,7 @@ def test_a_fill_counts_once_against_the_limits() -> None:
 def test_a_buy_that_spends_most_of_the_money_is_no_alarm() -> None:
     """Spot has no margin: the money of each side limits what it may spend (see `room`)."""
     world = pair()
-    more = Decimal(DEPOSITS[Wallet.SPOT]["USDT"]) - 900
-    world.exchange.transfer(OWNER, "USDT", source=Wallet.SPOT, target=Wallet.FUNDING, amount=more)
+    leave(world, "USDT", "900")
     with world.installed():
         world.start()
         world.run_until(lambda: bids(world) == [Decimal("0.1")])
@@ -62,3 +68,16 @@ def test_a_buy_that_spends_most_of_the_money_is_no_alarm() -> None:
         assert state(world) is TradingState.ACTIVE
         assert bids(world) == [], "no money is left"
         assert len(world.orders()) == 1
+
+
+def test_orders_that_bind_most_of_the_money_stay() -> None:
+    """What they bind is not available at the venue, but theirs all the same."""
+    world = pair()
+    leave(world, "USDT", "900")
+    leave(world, "BTC", "0.15")
+    with world.installed():
+        world.start()
+        world.run_until(lambda: len(world.orders()) == 2)
+        placed = world.orders()
+        world.run(3 * MARGIN_EVERY)
+        assert world.orders() == placed
