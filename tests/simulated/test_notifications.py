@@ -12,9 +12,10 @@ from market_maker.market_maker import OrderManager
 from market_maker.notify import Kind, Message
 from market_maker.paper.market.setup import still_book
 from market_maker.paper.market.tape import BTC_USD
+from market_maker.safety import Health, TradingState
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
-from market_maker.trading.notifications import LONG_PAUSE
+from market_maker.trading.notifications import LONG_PAUSE, StateNews
 from tests.world.world import World
 
 URL = "https://example.org/c4nary-hook"
@@ -123,6 +124,16 @@ def test_a_pause_is_told_when_it_has_lasted_long_and_when_it_has_ended() -> None
     run.world.run(300)
     assert [each.kind for each in run.told.messages] == [Kind.PAUSED, Kind.RESUMED]
     assert re.match(r"ACTIVE again, after \d+ min\.", run.told.of(Kind.RESUMED)[0])
+
+
+def test_each_long_pause_of_a_run_is_told_and_its_end() -> None:
+    news, told = StateNews(), []
+    for begun in (100.0, 1_000.0):
+        for after in (0.0, LONG_PAUSE - 1, LONG_PAUSE, LONG_PAUSE + 60):
+            told += news.see(Health(TradingState.PAUSED, "feed"), begun + after)
+        told += news.see(Health(TradingState.ACTIVE, ""), begun + LONG_PAUSE + 120)
+    assert [kind for kind, _ in told] == [Kind.PAUSED, Kind.RESUMED] * 2
+    assert {text for kind, text in told if kind is Kind.RESUMED} == {"ACTIVE again, after 7 min."}
 
 
 def test_many_short_pauses_are_not_told() -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
+from conftest import account, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 from listener import Listener, silent
@@ -19,6 +19,7 @@ from raw_server import RawServer, self_signed, server_context
 
 from market_maker import secrecy
 from market_maker.errors import SettingsError
+from market_maker.guard.telling import Telling
 from market_maker.notify import (
     About,
     Flood,
@@ -317,6 +318,24 @@ def test_no_thread_is_started_before_there_is_a_message() -> None:
     made = Sender(Secret("http://127.0.0.1:1/"))
     assert not [each for each in threading.enumerate() if each not in before]
     made.close(1)
+
+
+# --- what a guard tells ---------------------------------------------------------------------------
+
+
+def test_a_guard_tells_once_each_time_that_it_is_stuck_and_each_end_of_it(
+    listener: Listener,
+) -> None:
+    about = account(base_url="http://127.0.0.1:1", settle_currency="BTC", symbol="BTC_USD")
+    telling = Telling(Secret(f"http://{listener.at}/hook"), about)
+    for told in (2, 4):
+        telling.stuck("the bot hangs", "no answer")
+        telling.stuck("the bot hangs", "no answer")
+        telling.finished("the bot hung", 3)
+        wait_until(lambda told=told: len(listener.bodies) >= told)
+    telling.close()
+    kinds = [json.loads(body)["kind"] for body in listener.bodies]
+    assert kinds == [Kind.ORDERS_LEFT.value, Kind.DIED.value] * 2
 
 
 # --- flood control --------------------------------------------------------------------------------

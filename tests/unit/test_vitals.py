@@ -194,6 +194,18 @@ def test_a_login_that_had_expired_is_sent_again_until_the_clock_is_right() -> No
     assert not login.is_refused
 
 
+def test_a_login_after_one_that_had_expired_has_its_second_try_too() -> None:
+    login, now = begun(), BEGAN
+    login.take_answer({"status": "-10052", "request": json.dumps(LOGIN)}, now)
+    now += EXPIRED_AGAIN
+    login.begin(now, 2_000)
+    now += LOGIN_ANSWER
+    assert login.take_subscription_due(now)
+    assert login.take_answer({"status": "-10202", "request": ORDERS}, now) == ""
+    assert not login.is_refused
+    assert login.is_due(now)
+
+
 @pytest.mark.parametrize(
     ("answer", "words", "is_refused"),
     [
