@@ -82,6 +82,27 @@ def test_the_guard_of_a_bot_in_a_container_outlives_it(
     assert ("guard: clean" in said) is (signal_ == signal.SIGKILL)
 
 
+FRONT = """
+import os, sys
+from market_maker.guard import container
+bot = os.fork()
+if bot == 0:
+    {does}
+sys.exit(container._wait_for_all(bot))
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "status"),
+    [("os.kill(os.getpid(), 9)", 137), ("os.kill(os.getpid(), 15)", 143), ("os._exit(3)", 3)],
+)
+def test_what_waits_in_front_ends_with_the_status_of_the_bot_as_a_shell_tells_it(
+    does: str, status: int
+) -> None:
+    command = [sys.executable, "-c", FRONT.format(does=does)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == status
+
+
 def test_elsewhere_nobody_waits_in_front() -> None:
     if not container.is_inside():
         assert container.wait_in_front() is None

@@ -16,7 +16,7 @@ from conftest import account_of
 
 from market_maker.app import cancel, check, cli, run
 from market_maker.clock import Clock
-from market_maker.errors import OrdersLeft
+from market_maker.errors import AuthError, MarketMakerError, OrdersLeft, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import RunFiles
 from market_maker.guard.signals import HALT_SIGNAL, STOP_SIGNALS
@@ -144,6 +144,40 @@ def test_a_clock_that_is_off_fails_on_either_side(
     found = dict(islice(check.run(client), 3))
     client.exit()
     assert isinstance(found["clock"], str) is is_right
+
+
+@pytest.mark.parametrize("by_ms", [900, -900, 10_000, -10_000])
+def test_a_clock_is_shown_as_ahead_with_plus_and_behind_with_minus(
+    venue: PaperExchange, configure: Configure, by_ms: int
+) -> None:
+    configure()
+    client = GTE(account_of(venue), clock=Off(by_ms))
+    found = dict(islice(check.run(client), 3))
+    client.exit()
+    shown, *_ = str(found["clock"]).split(" ms off the venue's")
+    assert int(shown) == pytest.approx(by_ms, abs=500)
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([VenueUnreachable("no connection")], 4),
+        ([VenueUnreachable("no connection"), AuthError("key rejected")], 4),
+        ([AuthError("key rejected"), VenueUnreachable("no connection")], 4),
+        ([AuthError("key rejected")], 1),
+    ],
+)
+def test_what_cannot_be_reached_makes_the_exit_status_4_whatever_else_fails(
+    venue: PaperExchange,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    errors: list[MarketMakerError],
+    status: int,
+) -> None:
+    found = [(f"check {number}", error) for number, error in enumerate(errors)]
+    monkeypatch.setattr(check, "run", lambda *_, **__: iter(found))
+    path = settings_for(venue, tmp_path)
+    assert cli.main(["check", "--settings", str(path)]) == status
 
 
 # --- a restart ----------------------------------------------------------------------------------
