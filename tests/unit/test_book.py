@@ -147,3 +147,15 @@ def test_the_learned_tick_is_the_largest_step_to_every_price(prices: list[str], 
     for price in prices:
         book.put({"side": "sell", "price": price, "size": "1"})
     assert book.learned_tick(Decimal("0.1")) == Decimal(tick)
+
+
+def test_a_learned_tick_stays_as_fine_as_the_finest_price_that_was_ever_shown() -> None:
+    book = Book()
+    for price in range(8490, 8502):
+        book.put({"side": "sell", "price": str(price), "size": "1"})
+    assert book.learned_tick(Decimal("0.1")) == 1
+    fine = {"side": "sell", "price": "8490.5", "size": "1"}
+    book.put(fine)
+    assert book.learned_tick(Decimal("0.1")) == Decimal("0.5")
+    book.delete(fine)
+    assert book.learned_tick(Decimal("0.1")) == Decimal("0.5")

@@ -84,6 +84,15 @@ def test_both_legs_are_closed_and_no_order_is_left(
 
 
 @pytest.mark.usefixtures("both_legs")
+def test_what_was_closed_of_one_leg_leaves_the_other_to_be_closed_whole(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    run()
+    sent = [message for message in log.messages if message.startswith("Sent: ")]
+    assert sorted(sent) == ["Sent: Buy 50 @ 8497.5.", "Sent: Sell 200 @ 8490."]
+
+
+@pytest.mark.usefixtures("both_legs")
 def test_without_a_yes_nothing_is_sent(venue: PaperExchange) -> None:
     with pytest.raises(PositionLeft, match="no closing order was sent"):
         run(answer=False)

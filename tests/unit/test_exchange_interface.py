@@ -272,6 +272,21 @@ def test_what_a_strategy_of_the_family_reads(
     wait_until(lambda: exchange.orders.take_news() or exchange.get_highest_buy()["price"] == 8300)
 
 
+@pytest.mark.parametrize(
+    ("long", "short", "cross", "lowest"), [(20, 50, 0, 20), (50, 20, 0, 20), (20, 50, 30, 30)]
+)
+def test_the_leverage_that_a_strategy_reads_is_the_lowest_in_force(
+    exchange: ExchangeInterface, long: int, short: int, cross: int, lowest: int
+) -> None:
+    for is_long, leverage in ((True, long), (False, short)):
+        exchange.client.change_leverage(Decimal(leverage), long=is_long)
+    if cross:
+        exchange.client.change_leverage(Decimal(cross), mode=1)
+    exchange.monitor.account.check_setting(exchange.snapshot().instrument, now=0.0)
+    assert exchange.get_position()["leverage"] == lowest
+    assert exchange.get_instrument()["initMargin"] == 1 / lowest
+
+
 def test_a_dry_run_holds_virtual_orders_and_sends_nothing(
     dry: ExchangeInterface, venue: PaperExchange
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from market_maker.client_oid import new_oid
 from market_maker.clock import Clock
 from market_maker.models import OpenOrder, OrderRequest, OrderState, Side
+from market_maker.orders.notes import Notes, claimed
 from market_maker.orders.taker_reports import WAIT_SECONDS, TakerReports
 from market_maker.orders.tracker import LIST_LAG, REMEMBER, SCANS_APART, OrderTracker
 
@@ -474,3 +475,16 @@ def test_a_row_is_about_the_order_that_its_client_oid_names_whatever_id_it_shows
     assert fill.side is Side.SELL
     [left] = own.live()
     assert (left.client_oid, left.order_id, left.filled) == (REQUEST.client_oid, "17", 0)
+
+
+@pytest.mark.parametrize(
+    ("older_ms", "is_ours"), [(-1, True), (30_000, True), (60_000, True), (61_000, False)]
+)
+def test_a_row_is_ours_by_its_note_though_the_clock_of_the_venue_was_set_back_by_a_minute(
+    older_ms: int, is_ours: bool
+) -> None:
+    noted = replace(row(state=OrderState.UNKNOWN), order_id="", ctime=1_580_545_105_000)
+    nameless = replace(row(oid=""), ctime=noted.ctime - older_ms)
+    ours, ambiguous = claimed([nameless], Notes(open_creates=(noted,)))
+    assert ours == ({"17"} if is_ours else set())
+    assert ambiguous == ()

@@ -277,6 +277,18 @@ def test_a_clean_end_is_no_crash() -> None:
         files().note_clean_end()
 
 
+def test_a_clean_end_takes_its_own_start_from_the_count_and_no_earlier_one() -> None:
+    """Of four crashes and a run that ended cleanly, nothing counts once the crashes are too old."""
+    time = Timeline()
+    for _ in range(4):
+        files(clock=time).note_start()
+    time.sleep(9 * 60)
+    files(clock=time).note_start()
+    files(clock=time).note_clean_end()
+    time.sleep(2 * 60)
+    assert [files(clock=time).note_start() for _ in range(5)] == [""] * 5
+
+
 def test_the_latest_runs_of_this_machine_are_known() -> None:
     for number in range(120):
         files().note_run(f"{number:06}")
