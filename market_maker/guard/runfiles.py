@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,18 +182,15 @@ class RunFiles:
             return Notes(is_whole=not self.must_note)
         return read_notes(text.splitlines())
 
-    def keep_notes(self, live: Iterable[OpenOrder]) -> None:
+    def keep_notes(self, live: Collection[OpenOrder]) -> None:
         """Drop all notes but those of these orders, once they are many.
 
-        Must not be called while orders are being sent.
+        Not while the outcome of a create is unknown: its note is what tells it. Must not be called
+        while orders are being sent.
         """
-        if self._noted > KEPT_NOTES:
+        if self._noted > KEPT_NOTES and all(order.order_id for order in live):
             self._noted = 0
-            lines = [
-                note_of(CreateEvent.CREATED, order, order.order_id) + "\n"
-                for order in live
-                if order.order_id
-            ]
+            lines = [note_of(CreateEvent.CREATED, order, order.order_id) + "\n" for order in live]
             self._files.write(".notes", "".join(lines))
 
     # --- the run's money ------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from market_maker.models import CreateEvent, OpenOrder, OrderRequest, OrderState
 
 CLOCK_TOLERANCE_MS = 60_000
 """How much older than its note an order may be: the venue's clock may have been set."""
+STEP_MS = 3_600_000 + CLOCK_TOLERANCE_MS
+"""An order that is older by no more than this may be ours yet, if the clock was set by an hour."""
 END = "."
 """Ends each note: without it, a torn id would look like another order's."""
 ID = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -36,7 +38,8 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
 
     A row with a noted id is ours. So is a row without client_oid that matches a create without a
     noted answer in side, price and quantity and is not older, as long as such rows do not outnumber
-    such creates. If they do, or not all notes could be read, their owner is unknown.
+    such creates. If they do, or not all notes could be read, their owner is unknown. If they are
+    fewer, so is that of matching rows whose time cannot be read, or is older by up to STEP_MS.
     """
     ours = {row.order_id for row in rows if row.order_id in notes.ids}
     if not notes.is_whole:
@@ -46,19 +49,22 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
     for create in notes.open_creates:
         creates[create.side, create.price, create.qty].append(create)
     for shape, alike in creates.items():
-        since = min(create.ctime for create in alike) - CLOCK_TOLERANCE_MS
+        first = min(create.ctime for create in alike)
         nameless = [
             row
             for row in rows
             if not row.client_oid
             and row.order_id not in ours
             and (row.side, row.price, row.qty) == shape
-            and row.ctime >= since
         ]
-        if len(nameless) <= len(alike):
-            ours |= {row.order_id for row in nameless}
-        else:
-            ambiguous += nameless
+        fitting = [row for row in nameless if row.ctime >= first - CLOCK_TOLERANCE_MS]
+        doubtful = [row for row in nameless if not row.ctime or 0 < first - row.ctime <= STEP_MS]
+        if len(fitting) > len(alike):
+            ambiguous += fitting
+            continue
+        ours |= {row.order_id for row in fitting}
+        if len(fitting) < len(alike):
+            ambiguous += [row for row in doubtful if row not in fitting]
     return ours, tuple(ambiguous)
 
 

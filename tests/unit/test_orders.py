@@ -478,13 +478,25 @@ def test_a_row_is_about_the_order_that_its_client_oid_names_whatever_id_it_shows
 
 
 @pytest.mark.parametrize(
-    ("older_ms", "is_ours"), [(-1, True), (30_000, True), (60_000, True), (61_000, False)]
+    ("older_ms", "whose"),
+    [
+        *((-1, "ours"), (30_000, "ours"), (60_000, "ours")),
+        *((61_000, "unknown"), (3_660_000, "unknown"), (3_661_000, "another's")),
+        *((1_580_545_105_000, "unknown"),),  # its time could not be read
+    ],
 )
 def test_a_row_is_ours_by_its_note_though_the_clock_of_the_venue_was_set_back_by_a_minute(
-    older_ms: int, is_ours: bool
+    older_ms: int, whose: str
 ) -> None:
     noted = replace(row(state=OrderState.UNKNOWN), order_id="", ctime=1_580_545_105_000)
     nameless = replace(row(oid=""), ctime=noted.ctime - older_ms)
     ours, ambiguous = claimed([nameless], Notes(open_creates=(noted,)))
-    assert ours == ({"17"} if is_ours else set())
-    assert ambiguous == ()
+    assert ours == ({"17"} if whose == "ours" else set())
+    assert ambiguous == ((nameless,) if whose == "unknown" else ())
+
+
+def test_a_row_whose_time_cannot_be_read_is_not_ours_where_another_is() -> None:
+    noted = replace(row(state=OrderState.UNKNOWN), order_id="", ctime=1_580_545_105_000)
+    found = replace(row(oid=""), ctime=noted.ctime)
+    untimed = replace(found, order_id="18", ctime=0)
+    assert claimed([untimed, found], Notes(open_creates=(noted,))) == ({"17"}, ())

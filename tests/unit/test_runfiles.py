@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from market_maker.errors import AlreadyRunning, NotNoted, SettingsError
 from market_maker.guard import lock, runfiles
 from market_maker.guard.lock import Holder
 from market_maker.guard.runfiles import RunFiles
-from market_maker.models import CreateEvent, OrderRequest, Side
+from market_maker.models import CreateEvent, OpenOrder, OrderRequest, OrderState, Side
 from market_maker.orders.notes import Notes
 from market_maker.simulation.timeline import Timeline
 
@@ -336,6 +337,27 @@ def test_notes_of_creates_are_kept_until_all_is_proven_clean(
     assert files().notes().ids == {"17"}, "few are not worth a new file"
     mine.note_proven_clean()
     assert files().notes() == Notes()
+
+
+def test_no_note_goes_while_the_outcome_of_a_create_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runfiles, "KEPT_NOTES", 3)
+    mine, sent = files(), request("mm_3")
+    unknown = OpenOrder(
+        side=sent.side,
+        price=sent.price,
+        qty=sent.qty,
+        client_oid="mm_3",
+        state=OrderState.UNKNOWN,
+    )
+    for number in range(4):
+        mine.note_create(CreateEvent.LEAVING, request(f"mm_{number}"), "1")
+    mine.keep_notes([unknown])
+    assert "mm_3" in {create.client_oid for create in mine.notes().open_creates}
+    mine.note_create(CreateEvent.CREATED, request("mm_3"), "3")
+    mine.keep_notes([replace(unknown, order_id="3", state=OrderState.OPEN)])
+    assert mine.notes() == Notes(ids=frozenset({"3"}))
 
 
 def test_a_create_is_open_until_its_answer_is_noted() -> None:
