@@ -55,7 +55,7 @@ class FeeLedger:
     def book(self, fill: Fill, worth: Decimal, instrument: Instrument) -> tuple[Decimal, str]:
         """Book the fee of a fill of this worth; return it with its currency."""
         is_base = _is_paid_in_base(fill, instrument)
-        so_far = self._orders.setdefault(fill.order.client_oid, _before(fill, instrument))
+        so_far = self._orders.setdefault(fill.order.client_oid, self._before(fill, instrument))
         basis = fill.qty if is_base else worth
         so_far.basis += basis
         total = self._total(so_far, basis, fill)
@@ -72,6 +72,15 @@ class FeeLedger:
         """Return all fees in the settlement currency, base currency valued at `price`."""
         return self.paid + self.paid_base * price
 
+    def _before(self, fill: Fill, instrument: Instrument) -> _OfOrder:
+        """Return what an order had been charged before its first fill that is booked."""
+        order = fill.before
+        if not order.filled:
+            return _OfOrder()
+        worth = value(instrument, order.filled, order.avg_price or order.price)
+        basis = order.filled if _is_paid_in_base(fill, instrument) else worth
+        return _OfOrder(basis, _charged(order.fee or ZERO, self.rates.maker))
+
     def _total(self, so_far: _OfOrder, basis: Decimal, fill: Fill) -> Decimal:
         """Return the fees of an order so far, its latest fill of this basis included."""
         maker, taker = self.rates
@@ -79,8 +88,7 @@ class FeeLedger:
         likely = so_far.fee + basis * first
         if fill.order.fee is None:
             return likely
-        is_rebate = maker < 0 and fill.order.fee < 0  # else its sign tells nothing
-        printed = fill.order.fee if is_rebate else abs(fill.order.fee)
+        printed = _charged(fill.order.fee, maker)
         for total in (likely, so_far.fee + basis * second):
             if _is_printed(total, printed):
                 return total
@@ -94,14 +102,9 @@ class FeeLedger:
         return printed
 
 
-def _before(fill: Fill, instrument: Instrument) -> _OfOrder:
-    """Return what an order had been charged before its first fill that is booked."""
-    order = fill.before
-    if not order.filled:
-        return _OfOrder()
-    worth = value(instrument, order.filled, order.avg_price or order.price)
-    basis = order.filled if _is_paid_in_base(fill, instrument) else worth
-    return _OfOrder(basis, abs(order.fee or ZERO))
+def _charged(printed: Decimal, maker: Decimal) -> Decimal:
+    """Return a printed fee, below zero for a rebate; without one its sign tells nothing."""
+    return printed if maker < 0 and printed < 0 else abs(printed)
 
 
 def _is_paid_in_base(fill: Fill, instrument: Instrument) -> bool:

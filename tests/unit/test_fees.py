@@ -163,6 +163,17 @@ def test_an_order_that_had_filled_before_is_charged_on_all_of_it(
     assert ledger.contradiction.endswith(shown)
 
 
+@pytest.mark.parametrize("rate", ["0.00025", "-0.00025"])
+def test_an_order_that_had_filled_before_is_charged_or_paid_a_rebate_for_the_rest(
+    rate: str,
+) -> None:
+    ledger, each = FeeLedger(), fill("2", D(rate) * 2, Side.BUY)
+    ledger.rates = Rates(D(rate), D("0.00075"))
+    had = replace(each.order, filled=each.qty, fee=D(rate))
+    fee, _ = ledger.book(replace(each, before=had), D(1), INVERSE)
+    assert (fee, ledger.contradiction) == (D(rate), "")
+
+
 # --- the balance ----------------------------------------------------------------------------------
 
 
