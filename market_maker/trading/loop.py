@@ -192,8 +192,11 @@ class Loop:
                 self.on_halt(self._control.halt_reason)
 
     def quote_ttl(self) -> float:
-        """Return the seconds that a quote may rest unconfirmed."""
-        return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL)
+        """Return the seconds that a quote may rest unconfirmed.
+
+        Longer where ticks are rare; but those of a state that allows no order come each second.
+        """
+        return max(QUOTE_TTL, 3 * settings.LOOP_INTERVAL if self.may_quote() else 0.0)
 
     def leave(self, seconds: float | None = None) -> None:
         """Cancel all own orders, prove that none is left, and close the connections.

@@ -205,7 +205,7 @@ class Invariants(logging.Handler):
         """
         world, in_force = self._world, self._soak.in_force
         timeline, last = world.timeline, world.network.last_frame_at
-        allowed = max(QUOTE_TTL, 3 * in_force.most("LOOP_INTERVAL")) + 5
+        allowed = QUOTE_TTL + 5
         allowed += max(0, 2 * in_force.most("ORDER_PAIRS") - FEW_ORDERS) / CANCELS_A_SECOND
         silent = timeline.monotonic() - max(last, self._soak.alive_since, timeline.thawed_at())
         can_cancel = self._soak.reachable_for() > REACHABLE_SECONDS

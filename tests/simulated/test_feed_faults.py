@@ -159,6 +159,19 @@ def test_quotes_are_gone_15_s_after_a_feed_stopped_meaning_anything(world: World
     back_to_active(world, 20)
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("interval", [1, 5, 60, 3600])
+def test_no_quote_rests_longer_on_a_dead_feed_where_ticks_are_rare(
+    interval: float, is_cut: bool
+) -> None:
+    with quoting(LOOP_INTERVAL=interval) as world:
+        world.fault("mute", for_ms=60_000)
+        if is_cut:
+            world.network.drop_all()
+        world.run_until(lambda: not world.orders(), 15)
+        assert state(world) is PAUSED
+
+
 @pytest.mark.parametrize("pairs", [30, 61, 150])
 @pytest.mark.parametrize("key", [BTC_USD, Key(SPOT, "USDT", "BTC/USDT")], ids=["contracts", "pair"])
 def test_many_quotes_go_as_fast_as_the_venue_cancels(key: Key, pairs: int, log: Log) -> None:
