@@ -23,6 +23,8 @@ from market_maker.ws.ws_thread import GTEWebsocket
 logger = logging.getLogger(__name__)
 
 
+DRY_SECONDS = 3.0
+"""Seconds that becoming a dry run may block the loop; after them a bot halts and goes on so."""
 SLOW_LIST = 2.0
 """A failed read of own orders that took longer stalls the tick."""
 LONG_SECONDS = 0.5
@@ -90,7 +92,7 @@ class Orders:
 
     def go_dry(self) -> None:
         """Cancel all own orders, prove it, and send nothing from now on. Raises OrdersLeft."""
-        self.executor.cancel_all()
+        self.executor.cancel_all(DRY_SECONDS)
         self._gte.make_read_only()
         heartbeat, self.executor = self.executor.heartbeat, DryExecutor(*self._parts)
         self.executor.heartbeat = heartbeat

@@ -520,8 +520,8 @@ BUGS = (
     Bug(
         "nameless rows that outnumber our creates are cancelled",
         "orders/notes.py",
-        "        if len(nameless) <= len(alike):\n",
-        "        if alike:\n",
+        "        if len(fitting) > len(alike):\n",
+        "        if not alike:\n",
     ),
     Bug(
         "orders of unknown outcome are looked for above the youngest",

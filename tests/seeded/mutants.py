@@ -56,8 +56,8 @@ EQUIVALENT = {
     "price  ->  return Decimal(1).scaleb(exponent if isinstance(exponent, int) else -1) / price": (
         "of a finite number the exponent is an int"
     ),
-    "money/fees.py: is_rebate = maker < 0 and fill.order.fee < 0  # else its sign tells nothing  "
-    "->  is_rebate = maker < 0 and fill.order.fee < 1  # else its sign tells nothing": (
+    "money/fees.py: return printed if maker < 0 and printed < 0 else abs(printed)  ->  "
+    "return printed if maker < 0 and printed < 1 else abs(printed)": (
         "a fee of 0 or more is what its size is"
     ),
     'safety/trading_state.py: f"(limit {CLOCK_MS / 1000:.0f} s): set it"  ->  f"(limit {CLOCK_MS / '

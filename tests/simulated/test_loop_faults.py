@@ -204,14 +204,23 @@ def test_what_a_live_run_has_done_is_told_as_such_before_it_becomes_a_dry_run(
 
 
 def test_a_dry_run_by_an_edit_leaves_no_order_even_where_that_takes_long(
-    world: World, file: Path, log: pytest.LogCaptureFixture
+    world: World, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text(text_of(world))
     bot = world.start(file=file)
     world.run(10)
     world.fault("status", value="503", for_ms=120_000)
     file.write_text(text_of(world, DRY_RUN=True))
-    world.run(60)
+    ticks, run = list[float](), bot.loop._tick
+
+    def tick(*, asks: bool) -> None:
+        ticks.append(world.timeline.monotonic())
+        run(asks=asks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.loop, "_tick", tick)
+        world.run(60)
+    assert max(later - earlier for earlier, later in pairwise(ticks)) <= 6
     assert bot.control.halt_reason == "DRY_RUN was set to True, but own orders may be left"
     assert len(world.orders()) == 6
     assert settings.kind_of_run() == "PAPER", "its lines are those of a run with real orders"
