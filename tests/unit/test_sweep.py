@@ -14,7 +14,7 @@ from market_maker.errors import AuthError, Fatal, NotSent, OrdersLeft, RequestEr
 from market_maker.gte import Outcome
 from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.orders import sweep
-from market_maker.orders.notes import CLOCK_TOLERANCE_MS, Notes, claimed
+from market_maker.orders.notes import CLOCK_TOLERANCE_MS, STEP_MS, Notes, claimed
 from market_maker.orders.sweep import (
     ASK_AGAIN,
     LATE_SECONDS,
@@ -217,7 +217,8 @@ def noted(like: int = 1, ctime: int = 10**12) -> OpenOrder:
         ([nameless(11, like=2)], [noted()], set(), set()),
         ([replace(nameless(11), client_oid=OTHERS)], [noted()], set(), set()),
         ([nameless(11, ctime=10**12 - CLOCK_TOLERANCE_MS)], [noted()], {"11"}, set()),
-        ([nameless(11, ctime=10**12 - CLOCK_TOLERANCE_MS - 1)], [noted()], set(), set()),
+        ([nameless(11, ctime=10**12 - CLOCK_TOLERANCE_MS - 1)], [noted()], set(), {"11"}),
+        ([nameless(11, ctime=10**12 - STEP_MS - 1)], [noted()], set(), set()),
         ([nameless(11)], [], set(), set()),
         ([nameless(7), nameless(11)], [noted()], {"7", "11"}, set()),  # 7 is a noted id
         (
