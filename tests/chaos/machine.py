@@ -47,6 +47,7 @@ class Machine:
         connections.shared = shared
         if shared:
             self._shared.append(shared)
+        self._soak.invariants.requests.starts()  # no answer has told this process
         made = {"clock": self._world.timeline, "chance": self._world.bots_chance}
         return GTE(account, connections=connections, **made, **given)
 
