@@ -59,7 +59,9 @@ def _status_of(arguments: argparse.Namespace) -> int:
         logger.error("%s", error)
         for order in getattr(error, "orders", ()):
             logger.error("  %s", order)
-        if isinstance(error, VenueUnreachable) and settings.is_on_this_machine():
+        words = str(error).lower()
+        is_refused = isinstance(error, VenueUnreachable) and "connection refused" in words
+        if is_refused and settings.is_on_this_machine():
             words = "Nothing serves %s: start the paper exchange in another terminal, `%s paper`."
             logger.error(words, settings.API_URL_BASE, program())
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)

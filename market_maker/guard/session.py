@@ -121,6 +121,8 @@ class Session:
             logger.warning("Startup interrupted; cancelling orders of the previous run.")
             is_open = self.may_be_late or self.files.has_sent
             self._prove_none_left(START_CANCEL_SECONDS, may_be_late=is_open)
+        elif isinstance(error, VenueUnreachable) and self.may_be_late:
+            logger.error("Orders of the previous run may be left: run cancel once it answers.")
         self._let_go(None if isinstance(error, KeyboardInterrupt) else error)
 
     @contextmanager

@@ -42,7 +42,11 @@ class FileWatcher:
 
     def newly_missing(self) -> list[Path]:
         """Return the files that were missing at the last look, each once while it is missing."""
-        missing = {path for path, seen in self._seen.items() if seen and self._last[path] is None}
+        missing = {
+            path
+            for path, seen in self._seen.items()
+            if seen and self._last[path] is None and not _is_there(path)  # else not to be read
+        }
         found = sorted(missing - self._missing)
         self._missing = missing
         return found
@@ -131,6 +135,16 @@ def _compiles(path: Path) -> bool:
     except (OSError, SyntaxError, ValueError) as error:
         logger.error("Not restarting: %s does not compile: %s", path, error)
         return False
+    return True
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        pass
     return True
 
 

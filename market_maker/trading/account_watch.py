@@ -43,8 +43,8 @@ class AccountWatch:
         self._read_due = self._read_at = 0.0
         self._settled_due = math.inf
         """When the balance is read once more after a fill."""
-        self._fills_read = -1
-        """Number of own fills that the latest read includes."""
+        self._fills_asked = -1
+        """Number of own fills when the account was last asked for."""
         self._free: deque[tuple[float, Decimal]] = deque()
         self._valued_at = clock.monotonic()
         self._setting: dict[str, str] = {}
@@ -69,22 +69,22 @@ class AccountWatch:
         """
         now, fills = self._clock.monotonic(), self._money.trades.fills
         is_spot = not self._gte.account.is_contract
-        has_fills = is_spot and fills != self._fills_read
+        has_fills = is_spot and fills != self._fills_asked
         is_due = has_fills or now >= min(self._read_due, self._settled_due)
         if self._feed.funds() is not None or not is_due:
             return
-        self._read_due, self._read_at = now + MARGIN_EVERY, now
+        self._read_due, self._fills_asked = now + MARGIN_EVERY, fills
         self._settled_due = now + SETTLED if has_fills else math.inf
         try:
-            self._read = next(iter(self._gte.account_query()), None)
+            self._read, self._read_at = next(iter(self._gte.account_query()), None), now
             if is_spot and self._read:
                 base = next(iter(self._gte.account_query(base_of(self._gte.symbol))), None)
                 sides = {Side.BUY: self._read, Side.SELL: base}
                 self.funds = {side: _fund(side, row, own) for side, row in sides.items() if row}
-                self._fills_read = fills
         except Fatal:
             raise
         except RequestError as error:
+            self._settled_due = now + SETTLED
             logger.info("Could not read the account over REST: %s", error)
 
     def check(

@@ -266,6 +266,7 @@ def _worth(instrument: Instrument, exposure: Exposure) -> str:
     price = instrument.valuation_price
     if not price:
         return ""
-    worth, digits = value(instrument, exposure.net_high, price), instrument.price_decimals
+    ends = dict.fromkeys((exposure.net_low, exposure.net_high))
+    worth = " to ".join(f"{value(instrument, qty, price):.6f}" for qty in ends)
     currency = quote_of(instrument.symbol) or instrument.settle_currency
-    return f", worth {worth:.6f} {currency} at {price:.{digits}f}"
+    return f", worth {worth} {currency} at {price:.{instrument.price_decimals}f}"

@@ -44,7 +44,7 @@ class Rest:
         leaving: Callable[[], None] = lambda: None,
     ) -> Any:
         """Return the `data` of the answer; see `Transport.send()` for the rest."""
-        path = endpoint.path.format(type=self._account.instrument_type)
+        path = self._path(endpoint)
         return self._transport.send(
             endpoint,
             params,
@@ -58,20 +58,23 @@ class Rest:
         """Return the data of an answer that must have some; Temporary for one that has none."""
         data = self.send(endpoint, params)
         if not isinstance(data, dict):
-            raise Temporary(f"{endpoint.path}: the answer holds no data")
+            raise Temporary(f"{self._path(endpoint)}: the answer holds no data")
         return data
 
     def rows(self, endpoint: Endpoint, params: Params) -> list[dict[str, Any]]:
         """Return the rows of an answer; Temporary for one that has none."""
         rows = self.data(endpoint, params).get("rows")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise Temporary(f"{endpoint.path}: the answer holds no rows")
+            raise Temporary(f"{self._path(endpoint)}: the answer holds no rows")
         return rows
 
     def margins(self, endpoint: Endpoint, asset: str | None) -> list[Margin]:
         """Return the accounts that an answer shows, of an asset or else of our own area."""
         params = {"asset": asset} if asset else self.area
         return parsed(protocol.parse_margin, self.rows(endpoint, params))
+
+    def _path(self, endpoint: Endpoint) -> str:
+        return endpoint.path.format(type=self._account.instrument_type)
 
 
 def parsed(parse: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:

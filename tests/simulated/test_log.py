@@ -5,6 +5,8 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ import pytest
 from market_maker.app import logs
 from market_maker.app.log_file import OLD_FILES, LogFile, ParentsFile
 from market_maker.app.logs import FORMAT, Line, RateLimitedHandler
+from market_maker.models import ZERO, Exposure
 from market_maker.paper.market.setup import still_book
 from market_maker.settings import settings
+from market_maker.trading import status
 from tests.world.scene import Requests, record_of, said
 from tests.world.world import World
 
@@ -269,6 +273,13 @@ def test_the_last_lines_of_a_run_with_both_legs_tell_each(
         world.run(10)
         bot.exit()
     assert said(log, "Position left: 0 contracts (long 40, short 40), worth 0.000000 BTC") == 1
+
+
+def test_a_position_of_which_a_range_is_known_is_worth_a_range(world: World) -> None:
+    instrument = world.start().exchange.snapshot().instrument
+    instrument = replace(instrument, mark_price=Decimal(8000))
+    exposure = Exposure.of((Decimal(5), ZERO), (ZERO, Decimal(96)))
+    assert status._worth(instrument, exposure) == ", worth -0.012000 to 0.000625 BTC at 8000.0"
 
 
 def test_no_last_line_of_a_run_is_held_back(world: World, shown: io.StringIO) -> None:

@@ -2,6 +2,9 @@
 
 from decimal import Decimal
 
+import pytest
+
+from market_maker.money.balance import StepKind
 from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import SPOT, Key
@@ -81,3 +84,24 @@ def test_orders_that_bind_most_of_the_money_stay() -> None:
         placed = world.orders()
         world.run(3 * MARGIN_EVERY)
         assert world.orders() == placed
+
+
+def test_a_balance_that_could_not_be_read_is_compared_with_nothing(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    world = pair()
+    with world.installed():
+        bot = world.start()
+        world.run(20)
+        asked = world.report.requests["account/bb/query"]
+        world.fault("status", match="account/bb/query", value="503", for_ms=40_000)
+        fill_best_bid(world)
+        world.run(39)
+        assert bot.exchange.money.trades.fills == 1
+        assert world.report.requests["account/bb/query"] - asked < 30
+        world.run(30)
+        assert "that nothing explains" not in log.text
+        balance, base = bot.exchange.money.balance, bot.exchange.money.base
+        assert balance.change
+        assert base.change
+        assert balance.steps[StepKind.UNEXPLAINED] == base.steps[StepKind.UNEXPLAINED] == 0

@@ -44,6 +44,7 @@ from market_maker.orders.sweep import Sweep
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.simulation.timeline import Timeline
 from market_maker.wire import codes, endpoints, protocol
+from market_maker.wire.rest import Rest
 from market_maker.wire.throttle import Throttle
 
 URL = "https://venue.invalid"
@@ -128,6 +129,17 @@ CALLS: dict[str, Callable[[GTE], object]] = {
     "create": lambda gte: gte.buy(1, 8000),
     "cancel": lambda gte: gte.cancel("1"),
 }
+
+
+def test_an_answer_without_rows_is_named_by_the_path_that_was_asked() -> None:
+    class Empty:
+        def send(self, *_: object, **__: object) -> list[Any]:
+            return []
+
+    pair = {"symbol": "BTC/USDT", "instrument_type": "bb", "settle_currency": "USDT"}
+    rest = Rest(account(base_url="http://127.0.0.1:1", **pair), Empty())
+    with pytest.raises(Temporary, match=r"^/v1/api/bb/order/query: the answer holds no data$"):
+        rest.rows(endpoints.ORDER_QUERY, {})
 
 
 @pytest.mark.parametrize("call", CALLS)

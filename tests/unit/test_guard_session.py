@@ -10,7 +10,7 @@ from conftest import account
 
 from market_maker.account import Account
 from market_maker.control import Control
-from market_maker.errors import OrdersLeft
+from market_maker.errors import OrdersLeft, VenueUnreachable
 from market_maker.gte import GTE
 from market_maker.guard import guard as guarding
 from market_maker.guard.guard import Guard
@@ -73,6 +73,18 @@ def test_starts_that_a_person_stops_are_no_crash_loop(venue: PaperExchange, gte:
     session.connect(held)
     assert not held.control.is_halted
     session.files.close()
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_start_that_finds_no_venue_says_that_orders_of_the_run_before_may_be_left(
+    ours: Account, is_clean: bool, log: pytest.LogCaptureFixture
+) -> None:
+    before = RunFiles(ours)
+    before.note_run("before")
+    if is_clean:
+        before.note_proven_clean()
+    Session(ours, has_guard=False).end_start(VenueUnreachable("no instrument"))
+    assert ("Orders of the previous run may be left" in log.text) is not is_clean
 
 
 # --- signals ------------------------------------------------------------------------------------

@@ -453,6 +453,16 @@ def test_a_venue_that_does_not_answer_is_said_with_the_way_out(
     assert f"Nothing serves {venue.rest_url}: start the paper exchange" in said
 
 
+@pytest.mark.slow
+def test_nobody_is_told_to_start_a_venue_that_answers_but_has_nothing_to_show(
+    venue: PaperExchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settings_for(venue, tmp_path, **LADDER)
+    venue.fault("no_partial", match="order_book", for_ms=60_000)
+    assert main(["plan", "--settings", str(file)]) == 4
+    assert "Nothing serves" not in capsys.readouterr().err
+
+
 def test_it_watches_as_long_as_it_is_told_to(plan: Plan, tmp_path: Path) -> None:
     text = MINE.replace("settings.EDGE", "0.001 * len(self.seen)").replace(
         "        depth =", "        self.seen = [*getattr(self, 'seen', []), 1]\n        depth ="

@@ -1,8 +1,12 @@
 """A file has changed when new content has stood still for two looks."""
 
+import errno
 import os
 from pathlib import Path
 
+import pytest
+
+from market_maker.settings import reload
 from market_maker.settings.reload import FileWatcher
 
 
@@ -51,6 +55,22 @@ def test_a_file_that_is_away_for_a_moment_has_not_changed_but_is_missing(tmp_pat
     (tmp_path / "elsewhere").rename(file)
     assert watcher.changed() == []
     assert watcher.newly_missing() == []
+
+
+def test_a_file_that_is_there_but_cannot_be_read_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+
+    def open_none(_path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reload, "read", open_none)
+        assert watcher.changed() == watcher.newly_missing() == []
+    assert watcher.changed() == []
 
 
 def test_a_file_that_appears_is_a_change(tmp_path: Path) -> None:
