@@ -4,8 +4,10 @@ import argparse
 import io
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from market_maker import secrecy
 from market_maker.app import logs, versions
@@ -59,9 +61,7 @@ def _status_of(arguments: argparse.Namespace) -> int:
         logger.error("%s", error)
         for order in getattr(error, "orders", ()):
             logger.error("  %s", order)
-        words = str(error).lower()
-        is_refused = isinstance(error, VenueUnreachable) and "connection refused" in words
-        if is_refused and settings.is_on_this_machine():
+        if isinstance(error, VenueUnreachable) and settings.is_on_this_machine() and _is_refused():
             words = "Nothing serves %s: start the paper exchange in another terminal, `%s paper`."
             logger.error(words, settings.API_URL_BASE, program())
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1)
@@ -74,6 +74,16 @@ def _status_of(arguments: argparse.Namespace) -> int:
         logger.exception("Internal error.")
         return 1
     return 0
+
+
+def _is_refused() -> bool:
+    """Return whether nobody listens at the address of the venue."""
+    address = urlsplit(settings.API_URL_BASE)
+    try:
+        socket.create_connection((address.hostname, address.port or 80), timeout=1.0).close()
+    except OSError as error:
+        return isinstance(error, ConnectionRefusedError)
+    return False
 
 
 def _open_standard_streams() -> None:
