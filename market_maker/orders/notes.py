@@ -57,14 +57,15 @@ def claimed(rows: Sequence[OpenOrder], notes: Notes) -> tuple[set[str], tuple[Op
             and row.order_id not in ours
             and (row.side, row.price, row.qty) == shape
         ]
-        fitting = [row for row in nameless if row.ctime >= first - CLOCK_TOLERANCE_MS]
-        doubtful = [row for row in nameless if not row.ctime or 0 < first - row.ctime <= STEP_MS]
+        since = first - CLOCK_TOLERANCE_MS
+        fitting = [row for row in nameless if row.ctime >= since]
+        doubtful = [r for r in nameless if not r.ctime or first - STEP_MS <= r.ctime < since]
         if len(fitting) > len(alike):
             ambiguous += fitting
             continue
         ours |= {row.order_id for row in fitting}
         if len(fitting) < len(alike):
-            ambiguous += [row for row in doubtful if row not in fitting]
+            ambiguous += doubtful
     return ours, tuple(ambiguous)
 
 

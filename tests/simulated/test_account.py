@@ -1,6 +1,7 @@
 """What moves the account beside own fills: each is named, and the parts sum to the equity."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -366,14 +367,31 @@ def test_several_transfers_within_seconds_are_each_named() -> None:
     assert steps[StepKind.UNEXPLAINED] == 0
 
 
-def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
-    log: pytest.LogCaptureFixture,
-) -> None:
-    world = World(ORDER_PAIRS=1, ORDER_START_SIZE=900, LOOP_INTERVAL=1)
+def test_a_position_that_has_just_begun_to_differ_is_looked_at_again_soon() -> None:
+    world = World(LOOP_INTERVAL=5)
+    exchange = world.start().exchange
+    world.run(10)
+    assert not exchange.monitor.has_mismatch()
+    shown = exchange.feed.position()
+    other = replace(shown, long=replace(shown.long, qty=shown.long.qty + 1))
+    exchange.money.position.see(other, world.timeline.monotonic())
+    assert exchange.monitor.has_mismatch(), "for no time yet, but it does"
+
+
+def short_of_900(interval: float) -> World:
+    """Have a bot that looks each `interval` seconds, is short 900 contracts, and has lost."""
+    world = World(ORDER_PAIRS=1, ORDER_START_SIZE=900, LOOP_INTERVAL=interval)
     world.start()
     world.run(10)
     world.take("buy", "8539.5", 50_000)
     world.index("8520")
+    return world
+
+
+def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    world = short_of_900(interval=1)
     world.run(30)
     money = money_of(world)
     account = world.exchange.ledger.accounts[OWNER]
@@ -398,11 +416,7 @@ def test_what_open_legs_gain_is_compared_with_what_the_venue_prints(
 def test_a_row_from_between_two_looks_at_the_same_mark_tells_of_another(
     log: pytest.LogCaptureFixture,
 ) -> None:
-    world = World(ORDER_PAIRS=1, ORDER_START_SIZE=900, LOOP_INTERVAL=5)
-    world.start()
-    world.run(10)
-    world.take("buy", "8539.5", 50_000)
-    world.index("8520")
+    world = short_of_900(interval=5)
     world.run(10)
     for second in range(60):
         for after, price in ((0.1, "8530"), (0.6, "8520")):  # a row comes each second

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from market_maker.errors import OrdersLeft
 from market_maker.money.balance import StepKind
 from market_maker.paper.exchange.account import Wallet
 from market_maker.paper.exchange.engine import Side
@@ -105,3 +106,15 @@ def test_a_balance_that_could_not_be_read_is_compared_with_nothing(
         assert balance.change
         assert base.change
         assert balance.steps[StepKind.UNEXPLAINED] == base.steps[StepKind.UNEXPLAINED] == 0
+
+
+def test_each_order_that_may_be_left_is_listed_once() -> None:
+    """The rows of a pair show no client_oid, what the bot knows of them does."""
+    world = pair()
+    with world.installed():
+        bot = world.start()
+        world.run_until(lambda: len(world.orders()) == 2)
+        world.fault("code", match="bb/order/cancel", value="-10002", for_ms=60_000)
+        with pytest.raises(OrdersLeft) as left:
+            bot.exchange.cancel_all_orders(1.0)
+    assert len(left.value.orders) == 2
