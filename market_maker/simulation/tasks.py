@@ -14,14 +14,20 @@ from market_maker.wire.tls import PARALLEL
 
 @contextmanager
 def interrupted_between_tasks(timeline: Timeline) -> Iterator[None]:
-    """Let Ctrl-C wait while a task runs, which would go on beside whom it interrupts."""
+    """Let Ctrl-C interrupt where time passes: not amid a task, nor where its error would be lost.
+
+    A second one interrupts at once, but for a task. None is forgotten when the end comes first.
+    """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler or current_thread() is not main_thread():
         yield  # Ctrl-C does not come here
         return
 
+    asked: list[int] = []
+
     def interrupt(number: int, _frame: object) -> None:
-        if timeline.task:
+        asked.append(number)
+        if timeline.task or len(asked) == 1:
             timeline.after(0, lambda: signal.default_int_handler(number, None))
         else:
             raise KeyboardInterrupt
@@ -29,6 +35,8 @@ def interrupted_between_tasks(timeline: Timeline) -> Iterator[None]:
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+        if asked:
+            raise KeyboardInterrupt
     finally:
         signal.signal(signal.SIGINT, before)
 
