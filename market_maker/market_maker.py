@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from market_maker import __version__, secrecy, strategy
+from market_maker.bot import SCRIPT, Run, Runtime, begin, check_attribute, made
 from market_maker.control import Control
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.models import Side
@@ -14,20 +15,14 @@ from market_maker.safety import Health
 from market_maker.settings import settings
 from market_maker.settings.reload import Reloader, sources_of
 from market_maker.trading import (
-    SCRIPT,
     Converger,
     ExchangeInterface,
     LevelSizes,
     Loop,
     PairDoubts,
-    Run,
-    Runtime,
     Status,
-    begin,
-    check_attribute,
     check_sizes,
     log_start,
-    made,
 )
 from market_maker.utils import family
 from market_maker.utils.family import *  # noqa: F403
@@ -86,7 +81,7 @@ class OrderManager:
         self.__sizes = LevelSizes(self.runtime.chance.randint)
         self.__reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
-            settings.DRY_RUN, control=self.control, runtime=self.current_run.runtime
+            settings.DRY_RUN, control=self.control, given=self.current_run.runtime
         )
         self.exchange.on_filled = self.__sizes.forget
         self.loop = Loop(self, self.exchange, self.control, self.clock)

@@ -16,13 +16,13 @@ import pytest
 
 from market_maker.account import Account
 from market_maker.app.logs import RateLimited
+from market_maker.bot import Runtime
 from market_maker.gte import GTE
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.service import serve
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
-from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from bot import Bot

@@ -15,10 +15,10 @@ from market_maker.app.arguments import program
 from market_maker.app.strategies import load_anew, load_strategy
 from market_maker.app.tapes import tape_of
 from market_maker.errors import SettingsError
-from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.journal import SUFFIX, Run, Unreadable
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, RANGE
+from market_maker.private_files import PrivateFiles, default_directory
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE
 from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills

@@ -15,6 +15,7 @@ from market_maker.app.connection import connected
 from market_maker.app.load import load
 from market_maker.app.look import Assumed, Look
 from market_maker.app.strategies import load_anew, refuse_to_run
+from market_maker.bot import Runtime
 from market_maker.decimals import exact
 from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.market_maker import OrderManager
@@ -33,7 +34,6 @@ from market_maker.outlook import (
 from market_maker.settings import doubtful_pairs, settings
 from market_maker.simulation.restage import decide_on
 from market_maker.simulation.world import CONNECTION
-from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from market_maker.app.paper_child import PaperChild

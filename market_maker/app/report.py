@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from market_maker.clock import SYSTEM
 from market_maker.errors import SettingsError
-from market_maker.guard.private_files import default_directory
 from market_maker.guard.runfiles import holders
 from market_maker.journal import SUFFIX, Run, Unreadable, files_in, runs_in
+from market_maker.private_files import default_directory
 from market_maker.report import (
     STEPS,
     csv_of,

@@ -88,8 +88,8 @@ def _run(
     is_restart: bool,
 ) -> "OrderManager":
     """Run the strategy; return its bot. It may have made and run one itself, when imported."""
+    from market_maker.bot import Runtime, sender_to
     from market_maker.market_maker import OrderManager
-    from market_maker.trading import Runtime, sender_to
 
     OrderManager.runtime = Runtime(
         session=begin,

@@ -62,8 +62,8 @@ def load_anew(name: str) -> "type[OrderManager]":
 
 def settings_text(name: str) -> str:
     """Return the settings that a strategy declares, as lines for settings.py; nothing is run."""
+    from market_maker.bot import Runtime
     from market_maker.market_maker import OrderManager
-    from market_maker.trading import Runtime
 
     OrderManager.runtime = Runtime(client=refuse_to_run)
     own = load_strategy(name).SETTINGS

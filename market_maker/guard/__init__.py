@@ -3,7 +3,7 @@
 session   a live run: lock, latch, guard       guard     the bot's side of the guard
 signals   what a person asks of a run          watch     the guard's side
 runfiles  what a bot keeps on this machine     child     a process tied to us by a pipe
-lock      against a second instance            private_files   files that only we can read
-shared    rate limits spent, venue's address   container       the process that waits for the guard
-service   what systemd is told                 telling         what the guard sends to a person
+lock      against a second instance            container the process that waits for the guard
+shared    rate limits spent, venue's address   telling   what the guard sends to a person
+service   what systemd is told
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import AlreadyRunning
-from market_maker.guard.private_files import PrivateFiles
+from market_maker.private_files import PrivateFiles
 
 logger = logging.getLogger(__name__)
 

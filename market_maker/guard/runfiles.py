@@ -13,10 +13,10 @@ from market_maker.account import Account
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import NotNoted, SettingsError
 from market_maker.guard.lock import Holder, InstanceLock
-from market_maker.guard.private_files import PrivateFiles, default_directory
 from market_maker.guard.shared import SUFFIX, SharedFile
 from market_maker.models import CreateEvent, OpenOrder, OrderRequest
 from market_maker.orders.notes import Notes, note_of, read_notes
+from market_maker.private_files import PrivateFiles, default_directory
 
 logger = logging.getLogger(__name__)
 

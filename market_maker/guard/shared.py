@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from secrets import randbits
 
 from market_maker.clock import SYSTEM
-from market_maker.guard.private_files import PrivateFiles
+from market_maker.private_files import PrivateFiles
 
 logger = logging.getLogger(__name__)
 

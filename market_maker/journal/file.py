@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from market_maker.account import Account
 from market_maker.errors import SettingsError
-from market_maker.guard.private_files import PrivateFiles
 from market_maker.journal import schema
 from market_maker.journal.reader import latest_number
+from market_maker.private_files import PrivateFiles
 
 LOCKED_SECONDS = 0.5
 """Seconds to wait for another program that writes to the file."""

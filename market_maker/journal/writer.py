@@ -10,11 +10,11 @@ from typing import Any
 
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
-from market_maker.guard.private_files import default_directory
 from market_maker.journal import schema
 from market_maker.journal.file import Beginning, enter, open_file
 from market_maker.journal.place import others_with, remote_file_system
 from market_maker.journal.thinning import MB, Keep, Thinning
+from market_maker.private_files import default_directory
 
 logger = logging.getLogger(__name__)
 

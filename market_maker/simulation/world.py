@@ -4,6 +4,7 @@ import random
 from functools import partial
 from typing import Any
 
+from market_maker.bot import Runtime
 from market_maker.gte import GTE
 from market_maker.orders.orders import EarlierRuns
 from market_maker.paper.exchange.exchange import Exchange
@@ -11,7 +12,7 @@ from market_maker.paper.server.venue import PAPER_KEY, PAPER_SECRET, Venue
 from market_maker.simulation.connections import SimulatedConnections
 from market_maker.simulation.network import Network
 from market_maker.simulation.timeline import Timeline
-from market_maker.trading import MakesJournal, Runtime
+from market_maker.trading import MakesJournal
 
 VENUE_TICK = 0.25
 CONNECTION: dict[str, Any] = {

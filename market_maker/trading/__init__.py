@@ -11,42 +11,38 @@ loop                 ticks, waits, shutdown        status           what a tick 
 monitor              facts on feed and orders      level_sizes     the size of each level
 account_watch        margin and its settings       book_watch       order book against REST
 position_watch       position against own fills    state_log        the trading state in the log
-runtime              dependencies of a run         run              its session, however started
-hooks                what the loop calls on a bot
+dependencies         what trading is given         hooks            what the loop calls on a bot
 records              what goes into the journal    quote_time       how long own orders rested
-notifications        what a person is told       audience         who is told of a run
-making               a bot of a strategy's class   wait             until the next tick
+wait                 until the next tick           reads            which reads of a tick go first
 audit                balance against fills         wallets          the other wallets, for transfers
-price_watch          prices that REST alone tells  reads           which reads of a tick go first
+price_watch          prices that REST alone tells
 """
 
 from market_maker.trading.converger import Converger
+from market_maker.trading.dependencies import Dependencies
+from market_maker.trading.exchange import Exchange
 from market_maker.trading.exchange_interface import ExchangeInterface
+from market_maker.trading.hooks import NUMBERS
 from market_maker.trading.level_sizes import LevelSizes
 from market_maker.trading.loop import Loop
-from market_maker.trading.making import begin, check_attribute, made
+from market_maker.trading.quote_time import Quoted
 from market_maker.trading.records import MakesJournal
-from market_maker.trading.run import Run
-from market_maker.trading.runtime import SCRIPT, Runtime, sender_to
 from market_maker.trading.startup import PairDoubts, check_sizes, reach
 from market_maker.trading.status import Status, log_start
 
 __all__ = [
-    "SCRIPT",
+    "NUMBERS",
     "Converger",
+    "Dependencies",
+    "Exchange",
     "ExchangeInterface",
     "LevelSizes",
     "Loop",
     "MakesJournal",
     "PairDoubts",
-    "Run",
-    "Runtime",
+    "Quoted",
     "Status",
-    "begin",
-    "check_attribute",
     "check_sizes",
     "log_start",
-    "made",
     "reach",
-    "sender_to",
 ]

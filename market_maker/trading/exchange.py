@@ -15,12 +15,12 @@ from market_maker.safety import SILENT_AFTER, Health
 from market_maker.settings import settings
 from market_maker.trading import startup
 from market_maker.trading.audit import Audit
+from market_maker.trading.dependencies import Dependencies
 from market_maker.trading.monitor import Monitor
 from market_maker.trading.price_watch import PriceWatch
 from market_maker.trading.quote_time import QuoteTime
 from market_maker.trading.reads import Reads
 from market_maker.trading.records import Records
-from market_maker.trading.runtime import Runtime
 from market_maker.trading.status import log_end
 from market_maker.trading.view import View
 
@@ -39,9 +39,9 @@ class Exchange:
         dry_run: bool = True,
         *,
         control: Control | None = None,
-        runtime: Runtime | None = None,
+        given: Dependencies | None = None,
     ) -> None:
-        given = self._runtime = runtime or Runtime()
+        given = self._given = given or Dependencies()
         self.is_closed = False
         """Whether all connections are closed."""
         self._clock = given.clock
@@ -101,10 +101,10 @@ class Exchange:
         AlreadyRunning when another bot trades with our prefix, OrdersLeft when an order of a
         previous run cannot be cancelled.
         """
-        startup.resume(self.money, self._runtime.trades)
+        startup.resume(self.money, self._given.trades)
         startup.connect(self.client, self.feed, self.monitor, self._clock)
-        self.records.begin(self.feed, is_restart=self._runtime.is_restart)
-        self.orders.start(self._runtime.earlier)
+        self.records.begin(self.feed, is_restart=self._given.is_restart)
+        self.orders.start(self._given.earlier)
 
     def go_dry(self) -> None:
         """Become a dry run: cancel all own orders, prove it, and send nothing from now on.

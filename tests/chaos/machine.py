@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_maker.account import Account
 from market_maker.app import cancel
+from market_maker.bot import Runtime
 from market_maker.errors import AlreadyRunning, MarketMakerError
 from market_maker.gte import GTE
 from market_maker.guard.runfiles import RunFiles
@@ -14,7 +15,6 @@ from market_maker.guard.session import Session
 from market_maker.guard.watch import Watch
 from market_maker.settings import settings
 from market_maker.simulation.connections import SimulatedConnections
-from market_maker.trading import Runtime
 
 if TYPE_CHECKING:
     from tests.chaos.soak import Soak

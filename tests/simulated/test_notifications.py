@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from market_maker.bot.notifications import LONG_PAUSE, StateNews
 from market_maker.errors import OrdersLeft, VenueUnreachable
 from market_maker.market_maker import OrderManager
 from market_maker.notify import Kind, Message
@@ -15,7 +16,6 @@ from market_maker.paper.market.tape import BTC_USD
 from market_maker.safety import Health, TradingState
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
-from market_maker.trading.notifications import LONG_PAUSE, StateNews
 from tests.world.world import World
 
 URL = "https://example.org/c4nary-hook"

@@ -15,13 +15,13 @@ import websocket
 from conftest import account, wait_until
 from raw_server import RawServer, self_signed, server_context, signed_by
 
+from market_maker.bot import Runtime
 from market_maker.errors import NotSent, RequestError, Temporary
 from market_maker.gte import GTE
-from market_maker.guard.private_files import PrivateFiles
 from market_maker.guard.shared import SharedFile
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.trading import Runtime
+from market_maker.private_files import PrivateFiles
 from market_maker.wire import tls
 from market_maker.wire.tls import Connections
 from market_maker.ws.ws_thread import GTEWebsocket

@@ -33,7 +33,8 @@ class Room:
 ROOMS = [
     Room(
         "ground",
-        files="instead errors clock secrecy account client_oid decimals symbol models control",
+        files="instead errors clock secrecy account client_oid decimals symbol models control "
+        "private_files auth",
     ),
     Room("sample", files="bitmex _settings_base", doors="bitmex _settings_base", uses=""),
     Room("utils", doors="constants errors family log math progress", uses="sample"),
@@ -41,35 +42,35 @@ ROOMS = [
     Room("strategy", doors=".", pure=True, uses="money"),
     Room("safety", doors=".", pure=True, uses="money"),
     Room("outlook", doors=".", pure=True, uses="money strategy"),
-    Room("auth", files="auth", doors="auth", uses=""),
     Room(
         "wire",
         doors="addresses codes endpoints failures fields protocol rest shared transport tls "
         "venue_clock",
-        uses="auth",
+        uses="",
     ),
-    Room("ws", doors="ws_thread book", uses="auth wire"),
-    Room("gte", files="gte", doors="gte", uses="auth wire ws"),
+    Room("ws", doors="ws_thread book", uses="wire"),
+    Room("gte", files="gte", doors="gte", uses="wire ws"),
     Room("notify", doors=".", uses="wire"),
     Room("settings", doors=". reload", uses="notify"),
-    Room("orders", doors="orders notes sweep", uses="auth ws gte"),
+    Room("orders", doors="orders notes sweep", uses="ws gte"),
     Room(
         "guard",
-        doors="session service signals watch child runfiles container private_files",
+        doors="session service signals watch child runfiles container",
         uses="notify gte orders",
     ),
-    Room("journal", doors=".", uses="guard"),
+    Room("journal", doors=".", uses=""),
     Room("report", doors=". live sweep heat moment why", pure=True, uses="strategy journal"),
     Room(
         "trading",
         doors=".",
-        uses="money strategy safety ws gte notify settings orders guard journal",
+        uses="money strategy safety ws gte settings orders journal",
     ),
+    Room("bot", doors=".", uses="safety notify settings orders guard journal trading"),
     Room(
         "market_maker",
         files="market_maker custom_strategy",
         doors="market_maker",
-        uses="utils strategy safety settings trading",
+        uses="utils strategy safety settings trading bot",
     ),
     Room(
         "strategies.models",
@@ -91,7 +92,7 @@ ROOMS = [
     Room(
         "simulation",
         doors="*",
-        uses="strategy safety ws gte wire settings orders journal report trading market_maker "
+        uses="strategy safety ws gte wire settings orders journal report trading bot market_maker "
         "tapes paper.exchange paper.market paper.faults paper.api paper.server",
     ),
     Room("app"),

@@ -26,7 +26,6 @@ from market_maker.app import report
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError
 from market_maker.guard.lock import InstanceLock
-from market_maker.guard.private_files import PrivateFiles
 from market_maker.journal import (
     Beginning,
     Journal,
@@ -42,6 +41,7 @@ from market_maker.journal import file as opening
 from market_maker.journal import writer as writing
 from market_maker.journal.place import others_with, remote_file_system
 from market_maker.journal.thinning import Keep
+from market_maker.private_files import PrivateFiles
 from market_maker.secrecy import Secret
 
 BEGINNING = Beginning(

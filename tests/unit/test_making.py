@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from market_maker.app import strategies
+from market_maker.bot import Runtime
 from market_maker.control import Control
 from market_maker.errors import InvalidOrder, SettingsError
 from market_maker.market_maker import OrderManager
 from market_maker.orders.notes import Notes
 from market_maker.paper.server.in_process import PaperExchange
-from market_maker.trading import Runtime
 
 HERE = re.escape(__file__)
 BUY = {"price": 8400, "orderQty": 10, "side": "Buy"}

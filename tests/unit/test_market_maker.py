@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import wait_until
 
+from market_maker.bot import Runtime
 from market_maker.custom_strategy import CustomOrderManager
 from market_maker.errors import AuthError, OrdersLeft, SettingsError, VenueUnreachable
 from market_maker.market_maker import OrderManager
@@ -23,7 +24,7 @@ from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.safety.trading_state import TradingState
 from market_maker.settings import settings
-from market_maker.trading import LevelSizes, Runtime
+from market_maker.trading import LevelSizes
 from tests.world.world import World
 
 Configure = Callable[..., None]

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from market_maker.bot import Runtime
+from market_maker.bot.audience import Audience
 from market_maker.clock import Clock
 from market_maker.control import Control
 from market_maker.guard.service import Service
 from market_maker.safety import Health, TradingState
 from market_maker.secrecy import Secret
-from market_maker.trading import Runtime
-from market_maker.trading.audience import Audience
 
 
 class Still(Clock):

@@ -10,10 +10,10 @@ import pytest
 from conftest import account
 
 from market_maker.gte import GTE
-from market_maker.guard.private_files import PrivateFiles
 from market_maker.guard.shared import RECORDS, SharedFile
 from market_maker.models import OrderRequest, Side
 from market_maker.paper.server.in_process import PaperExchange
+from market_maker.private_files import PrivateFiles
 
 
 def shared(directory: Path) -> SharedFile:

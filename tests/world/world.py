@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from market_maker.bot import Runtime
 from market_maker.client_oid import is_ours
 from market_maker.journal import Journal
 from market_maker.market_maker import OrderManager
@@ -27,7 +28,6 @@ from market_maker.settings import settings
 from market_maker.simulation import world as simulation
 from market_maker.simulation.timeline import START_MS
 from market_maker.simulation.world import CONNECTION
-from market_maker.trading import Runtime
 from market_maker.wire.throttle import Throttle
 
 _is_ours = lru_cache(10_000)(is_ours)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+from market_maker.bot.audience import Audience
+from market_maker.bot.runtime import Runtime
 from market_maker.errors import InvalidOrder, OrdersLeft, SettingsError
 from market_maker.secrecy import Secret
 from market_maker.settings import settings
-from market_maker.trading.audience import Audience
-from market_maker.trading.runtime import Runtime
 
 Bot = Any
 """An `OrderManager`: above this room."""

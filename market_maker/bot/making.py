@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Container
 from typing import Any, TypeVar
 
+from market_maker.bot.run import wrap_own_loop
+from market_maker.bot.runtime import Runtime
 from market_maker.errors import MarketMakerError, SettingsError, in_users_words
-from market_maker.trading.hooks import NUMBERS
-from market_maker.trading.run import wrap_own_loop
-from market_maker.trading.runtime import Runtime
+from market_maker.trading import NUMBERS
 
 Kind = TypeVar("Kind")
 OWN = frozenset(("clock", "control", "current_run", "exchange", "loop", "runtime"))

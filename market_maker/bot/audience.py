@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from market_maker.bot.runtime import Runtime
 from market_maker.clock import Clock
 from market_maker.errors import OrdersLeft
 from market_maker.guard.service import Service
 from market_maker.safety import Health
 from market_maker.secrecy import Secret
-from market_maker.trading.runtime import Runtime
 
 Bot = Any
 """An `OrderManager`: above this room."""
@@ -33,7 +33,7 @@ class Audience:
         if self._service:
             _tell_service(bot, self._service)
         if self._sender:
-            from market_maker.trading.notifications import Notifications
+            from market_maker.bot.notifications import Notifications
 
             told = Notifications(bot.exchange, self._sender, self._clock)
             _follow(bot, told.see, told.beat)
@@ -49,7 +49,7 @@ class Audience:
             yield
         except Exception as error:
             if self._sender and (is_running or isinstance(error, OrdersLeft)):
-                from market_maker.trading.notifications import tell_of_end
+                from market_maker.bot.notifications import tell_of_end
 
                 tell_of_end(self._sender, self._clock, error)
             raise

@@ -1,24 +1,21 @@
-"""The dependencies of a run: clock, venue client, random source, session, previous runs."""
+"""The dependencies of a run: those of trading, and session, signals and whom to tell of it."""
 
 import os
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from market_maker.clock import SYSTEM, Clock
-from market_maker.gte import GTE
 from market_maker.guard.service import Service
 from market_maker.guard.session import Session
 from market_maker.guard.signals import Signals
 from market_maker.journal import Journal
 from market_maker.orders.orders import EarlierRuns
 from market_maker.secrecy import Secret
-from market_maker.trading.records import MakesJournal
+from market_maker.trading import Dependencies
 
 if TYPE_CHECKING:
-    from market_maker.trading.notifications import Tells
+    from market_maker.bot.notifications import Tells
 
 
 def sender_to(url: Secret) -> "Tells":
@@ -29,21 +26,9 @@ def sender_to(url: Secret) -> "Tells":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class Runtime(Dependencies):
     """The dependencies of a run. Live, paper and simulated runs differ in nothing else."""
 
-    clock: Clock = SYSTEM
-    client: Callable[..., GTE] = GTE
-    """Makes the venue client."""
-    chance: random.Random = field(default_factory=random.SystemRandom)
-    earlier: EarlierRuns = field(default_factory=EarlierRuns)
-    """What is known of previous runs."""
-    trades: Mapping[str, str] | None = None
-    """Money before a restart for new code (`Money.as_text()`); None after any other end."""
-    journal: MakesJournal | None = None
-    """Makes the journal of the run; None for a run without one."""
-    kind: str = ""
-    """What the journal calls the run: backtest; empty: live, paper or dry, as it is."""
     session: Callable[..., Session] | None = None
     """Begins the session of a live run; None for a run without lock, latch and guard."""
     sender: Callable[[Secret], "Tells"] | None = None
@@ -54,8 +39,6 @@ class Runtime:
     """Passes signals on to the run; None where nobody sends any."""
     loops: int | None = None
     """Number of ticks after which the run ends."""
-    is_restart: bool = False
-    """Whether this program has restarted itself for changed code: the money of the run goes on."""
     can_restart: bool = False
     """Whether this program can restart itself for changed code."""
 

@@ -16,8 +16,7 @@ from market_maker.safety import LOSS_LIMIT, Health, TradingState
 from market_maker.secrecy import fit
 from market_maker.settings import settings
 from market_maker.symbol import unit_of
-from market_maker.trading.exchange import Exchange
-from market_maker.trading.quote_time import Quoted
+from market_maker.trading import Exchange, Quoted
 
 logger = logging.getLogger(__name__)
 
