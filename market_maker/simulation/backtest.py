@@ -18,7 +18,7 @@ from market_maker.errors import OrdersLeft, SettingsError
 from market_maker.journal import Journal, Run, runs_in, tell_market
 from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.account import Wallet, worth
-from market_maker.paper.exchange.background import BACKGROUND
+from market_maker.paper.exchange.engine import BACKGROUND
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, FillModel, fill_model
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import Instrument
-from market_maker.paper.market.tape import Moves
+from market_maker.paper.market.tape import moves_of
 from market_maker.simulation.world import World
 from market_maker.tapes import Facts, Gap, Record
 
@@ -32,7 +32,6 @@ class RecordedMarket:
         self._world = world
         self._instrument = instrument
         self._records = iter(records)
-        self._moves_of = Moves(instrument.tick)
         self.shift_ns = shift_ns
         self._feed_latency = self._latency = feed_latency
         self._on_end: Callable[[], None] = lambda: None
@@ -87,7 +86,7 @@ class RecordedMarket:
             late = max(record.received_ns - record.time_ns - self.shift_ns, 0) / NS
             self.worst_delay = max(self.worst_delay, late)
             self._latency = self._feed_latency + late
-        moves, now = self._moves_of(record), self._world.timeline.true_ms()
+        moves, now = moves_of(record, self._instrument.tick), self._world.timeline.true_ms()
         self._world.venue.play(self._instrument.key, moves, now)
         self._latency = self._feed_latency
         self._schedule()

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.paper.exchange.background import BACKGROUND, BackgroundOrders
-from market_maker.paper.exchange.engine import Book, Fill, Order, Side
+from market_maker.paper.exchange.background import BackgroundOrders
+from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import fill_model
+from market_maker.paper.exchange.moves import Depth
 
 BUY, SELL = Side.BUY, Side.SELL
 MODELS = ("through", "safe", "power:3", "power:2", "power:1", "log", "touch")
@@ -21,7 +22,7 @@ class Recorded:
     def __init__(self, model: str) -> None:
         self.book = Book()
         self.others = BackgroundOrders(self.book)
-        self.others.model = fill_model(model)
+        self.others.model = None if model == "none" else fill_model(model)
         self.filled: Counter[int] = Counter()
         """By id of an own order, how many lots of it were filled."""
 
@@ -181,3 +182,42 @@ def test_the_others_have_what_the_tape_shows(
         assert sum(order.left for order in queue if order.owner == BACKGROUND) == 7
     best = market.book.best(BUY), market.book.best(SELL)
     assert best[0] is None or best[1] is None or best[0] < best[1]
+
+
+images = st.lists(
+    st.tuples(st.sampled_from([BUY]), st.integers(80, 89), st.integers(1, 60))
+    | st.tuples(st.sampled_from([SELL]), st.integers(111, 120), st.integers(1, 60)),
+    max_size=8,
+    unique_by=lambda level: level[:2],
+)
+
+
+@pytest.mark.parametrize("model", ["none", *MODELS])
+@given(tape=st.lists(actions, max_size=60), image=images, is_withdrawn=st.booleans())
+def test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay(
+    model: str,
+    tape: list[tuple[str, Side, int, int]],
+    image: list[tuple[Side, int, int]],
+    is_withdrawn: bool,
+) -> None:
+    market = play(model, [action for action in tape if action[0] != "move"])
+    own = rested(market, OWNER)
+    if is_withdrawn:
+        market.others.withdraw()
+    market.others.replace([Depth(*level) for level in image])
+    if is_withdrawn:
+        assert rested(market, BACKGROUND) == {}
+        market.others.restore()
+    assert rested(market, BACKGROUND) == {(side, price): size for side, price, size in image}
+    assert rested(market, OWNER) == own
+
+
+def rested(market: Recorded, owner: str) -> Counter[tuple[Side, int]]:
+    """Return the lots that an owner has at each price."""
+    sizes: Counter[tuple[Side, int]] = Counter()
+    for side in Side:
+        for price in market.book.prices(side):
+            for order in market.book.queue(side, price):
+                if order.owner == owner:
+                    sizes[side, price] += order.left
+    return sizes

@@ -17,9 +17,8 @@ from market_maker.paper.exchange.account import (
     order_margin,
     worth,
 )
-from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Order
-from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.engine import BACKGROUND, Side
 from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import Filled, Liquidated
 from market_maker.paper.exchange.exchange import Exchange

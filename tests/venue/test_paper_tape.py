@@ -13,10 +13,10 @@ from paper_client import Client
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import listed
-from market_maker.paper.exchange.moves import Depth, Index, Take
+from market_maker.paper.exchange.moves import Depth, Index, Take, Whole
 from market_maker.paper.market.crowd import Step
 from market_maker.paper.market.setup import set_up
-from market_maker.paper.market.tape import BTC_USD, REST, Moves, Survey, play, survey
+from market_maker.paper.market.tape import BTC_USD, REST, Survey, moves_of, play, survey
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.paper.server.service import serve
 from market_maker.tapes import Gap
@@ -114,9 +114,13 @@ def test_a_perpetuals_feed_starts_at_the_image_with_what_reaches_past_it(
         Step(
             0,
             [
-                Depth(Side.BUY, 1001, 5),
-                Depth(Side.BUY, 1002, 6),
-                Depth(Side.SELL, 1004, 3),
+                Whole(
+                    [
+                        Depth(Side.BUY, 1001, 5),
+                        Depth(Side.BUY, 1002, 6),
+                        Depth(Side.SELL, 1004, 3),
+                    ]
+                )
             ],
         ),
         Step(0, [Depth(Side.BUY, 1002, 7)]),
@@ -132,7 +136,7 @@ def test_frames_of_gte_mean_the_same_and_may_name_a_level_by_its_id_alone(
     seen = surveyed(GTE)
     assert (seen.key, seen.tick, seen.start) == (BTC_USD, Decimal("0.5"), Decimal(8490))
     assert steps(GTE) == [
-        Step(0, [Depth(Side.SELL, 16995, 25), Depth(Side.BUY, 16980, 40)]),
+        Step(0, [Whole([Depth(Side.SELL, 16995, 25), Depth(Side.BUY, 16980, 40)])]),
         Step(10, [Take(Side.SELL, 16980, 15), Index(Decimal(8490))]),
         Step(20, [Depth(Side.BUY, 16980, 25)]),
         Step(30, [Depth(Side.BUY, 16981, 7)]),
@@ -142,11 +146,7 @@ def test_frames_of_gte_mean_the_same_and_may_name_a_level_by_its_id_alone(
 
 def test_a_second_image_replaces_the_book(steps: Steps) -> None:
     tape = [image(0, 1, [["5", "1"]], [["7", "1"]]), image(9, 2, [["4", "1"]], [["7", "2"]])]
-    assert steps(tape)[1].moves == [
-        Depth(Side.BUY, 50, 0),
-        Depth(Side.BUY, 40, 1),
-        Depth(Side.SELL, 70, 2),
-    ]
+    assert steps(tape)[1].moves == [Whole([Depth(Side.BUY, 40, 1), Depth(Side.SELL, 70, 2)])]
 
 
 def named(ms: int, **changed: object) -> bytes:
@@ -337,7 +337,9 @@ def test_fractional_quantities_play_as_spot_and_are_refused_as_contracts(
     ]
     seen = surveyed(tape)
     assert (seen.key.kind, seen.lot) == ("bb", Decimal("0.00001"))
-    assert steps(tape)[0].moves == [Depth(Side.BUY, 10001, 25), Depth(Side.SELL, 10100, 200_000)]
+    assert steps(tape)[0].moves == [
+        Whole([Depth(Side.BUY, 10001, 25), Depth(Side.SELL, 10100, 200_000)])
+    ]
     with pytest.raises(ValueError, match="contracts are whole, and 0"):
         surveyed(tape, "pc/BTC/BTC_USD")
 
@@ -355,8 +357,7 @@ def test_a_back_test_makes_the_same_moves_of_the_records_and_none_of_a_gap(
 ) -> None:
     content = [*PERPETUAL, update(1090, 20, [["100.2", "1"]], [])]
     tape = surveyed(content).tape
-    moves_of = Moves(tape.market.tick)
-    found = [(record, moves_of(record)) for record in tape.records()]
+    found = [(record, moves_of(record, tape.market.tick)) for record in tape.records()]
     assert [moves for _, moves in found if moves] == [step.moves for step in steps(content)]
     assert [moves for record, moves in found if isinstance(record, Gap)] == [[]]
 

@@ -2,11 +2,9 @@
 
 from itertools import takewhile
 
-from market_maker.paper.exchange.engine import Book, Fill, Order, Side
+from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import FillModel
-
-BACKGROUND = "background"
-"""The owner of all orders of the other participants."""
+from market_maker.paper.exchange.moves import Depth
 
 
 class BackgroundOrders:
@@ -21,7 +19,6 @@ class BackgroundOrders:
         self.model: FillModel | None = None
         self.crossed = 0
         """How often a new size crossed others on the other side, which then went."""
-        self._last_id = 0  # negative from here on: never that of a user's order
         self._withdrawn: dict[tuple[Side, int], int] | None = None
 
     def rest(self, side: Side, price: int, size: int) -> list[Fill]:
@@ -33,24 +30,31 @@ class BackgroundOrders:
         if self._withdrawn is not None:
             self._withdrawn[side, price] = size
             return []
-        queue = self._book.queue(side, price)
-        if len(queue) == 1 and (only := queue[0]).owner == BACKGROUND:  # as at most levels
-            if not size:
-                self._book.cancel(only.order_id)
-            elif size != only.left:
-                self._book.resize(only.order_id, size)
+        if self._book.set_background(side, price, size):  # as at most levels
             return []
+        queue = self._book.queue(side, price)
         if not queue:
-            return self._begin(side, price, size) if size else []
+            return self._cross(side, price, size)
         theirs = [order for order in queue if order.owner == BACKGROUND]
         more = size - sum(order.left for order in theirs)
         if more > 0:
             return self._add(side, price, queue, more)
+        if not more:
+            return []
         if self.model and len(queue) > len(theirs):
             self._leave(self.model, queue, -more)
         else:
             self._leave_last(theirs, -more)
         return []
+
+    def replace(self, levels: list[Depth]) -> list[Fill]:
+        """Let them rest at these levels alone, and return the fills."""
+        prices = {(side, price) for side, price, _ in levels}
+        rested = [(side, price) for side in Side for price in self._book.prices(side)]
+        for level in rested if self._withdrawn is None else list(self._withdrawn):
+            if level not in prices:
+                self.rest(*level, 0)
+        return [fill for level in levels for fill in self.rest(*level)]
 
     def trade(self, side: Side, price: int, qty: int) -> list[Fill]:
         """Let somebody take up to `qty` at this price, or better; return the fills.
@@ -73,14 +77,9 @@ class BackgroundOrders:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _begin(self, side: Side, price: int, size: int) -> list[Fill]:
-        """Rest at a price where nobody does."""
-        self._last_id -= 1
-        order = Order(self._last_id, BACKGROUND, side, price, size)
-        best = self._book.best(side.other)
-        if best is None or not _reaches(side, price, best):
-            self._book.rest(order)
-            return []
+    def _cross(self, side: Side, price: int, size: int) -> list[Fill]:
+        """Rest at a price where nobody does, and which reaches the other side."""
+        order = self._book.of_background(side, price, size)
         fills = self._fill_passed(side, price, is_reached=True) if self.model else []
         self._remove_crossed(side.other, price)
         return fills + self._book.place(order)
@@ -90,8 +89,7 @@ class BackgroundOrders:
         if queue[-1].owner == BACKGROUND:
             self._book.resize(queue[-1].order_id, queue[-1].left + more)
             return []
-        self._last_id -= 1
-        fills = self._book.place(Order(self._last_id, BACKGROUND, side, price, more))
+        fills = self._book.place(self._book.of_background(side, price, more))
         if self.model and self.model.needs_through:
             self._own_last(side, price)
         return fills
@@ -116,8 +114,7 @@ class BackgroundOrders:
         line, placed = [], 0
         for front, order in [*places, (others, None)]:
             if front > placed:
-                self._last_id -= 1
-                theirs = Order(self._last_id, BACKGROUND, side, price, front - placed)
+                theirs = self._book.of_background(side, price, front - placed)
                 self._book.rest(theirs)
                 line.append(theirs)
                 placed = front

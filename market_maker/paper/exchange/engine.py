@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+BACKGROUND = "background"
+"""The owner of the orders of all other participants together."""
+
 
 class Side(Enum):
     """The side of an order, with the numbers the venue uses."""
@@ -63,9 +66,16 @@ class _Half:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.ranks: list[int] = []
+        self.background: dict[int, int] = {}
+        """The lots at each price where only the background rests: such a level has no orders."""
         self.levels: dict[int, _Level] = {}
+        """The levels at all other prices."""
         self.before: dict[int, int] = {}
         """The sizes that changed levels had when they were drained last."""
+
+    def size(self, price: int) -> int:
+        level = self.levels.get(price)
+        return level.size if level else self.background.get(price, 0)
 
     def add(self, order: Order) -> None:
         price = order.price
@@ -90,6 +100,9 @@ class _Half:
 
     def drop(self, price: int) -> None:
         del self.levels[price]
+        self.forget(price)
+
+    def forget(self, price: int) -> None:
         del self.ranks[bisect_left(self.ranks, price * self.sign)]
 
     def prices(self) -> Iterator[int]:
@@ -99,12 +112,45 @@ class _Half:
 class Book:
     """The resting orders of one instrument. It never looks at the owner of an order.
 
-    Prices are whole ticks, quantities whole lots.
+    Prices are whole ticks, quantities whole lots. Where only the background rests, as at most
+    levels, only its size is kept; it becomes an order once it must queue.
     """
 
     def __init__(self) -> None:
         self._half = {Side.BUY: _Half(1), Side.SELL: _Half(-1)}
         self._orders: dict[int, Order] = {}
+        self._last_of_background = 0
+
+    def of_background(self, side: Side, price: int, size: int) -> Order:
+        """Return a new order of the background; its id is negative, so never that of a user's."""
+        self._last_of_background -= 1
+        return Order(self._last_of_background, BACKGROUND, side, price, size)
+
+    def set_background(self, side: Side, price: int, size: int) -> bool:
+        """Set the lots at a price where only the background rests; return whether that is so.
+
+        If others rest there, or such an order would trade, nothing changes.
+        """
+        half = self._half[side]
+        before = half.background.get(price)
+        if before is None:
+            if price in half.levels:
+                return False
+            if size:
+                rank, other = price * half.sign, self._half[side.other].ranks
+                if other and rank + other[-1] >= 0:  # it reaches the best of the other side
+                    return False
+                insort(half.ranks, rank)
+                half.background[price] = size
+                half.before.setdefault(price, 0)
+        elif size != before:
+            half.before.setdefault(price, before)
+            if size:
+                half.background[price] = size
+            else:
+                del half.background[price]
+                half.forget(price)
+        return True
 
     def place(self, order: Order) -> list[Fill]:
         """Match an order, rest the remainder, and return the fills in order."""
@@ -115,6 +161,7 @@ class Book:
 
     def rest(self, order: Order) -> None:
         """Rest an order without matching it; the caller ensures that the book is not crossed."""
+        self._level(order.side, order.price)
         self._half[order.side].add(order)
         self._orders[order.order_id] = order
 
@@ -131,7 +178,7 @@ class Book:
         """Match an order with those at one price, whatever stands at better ones."""
         fills: list[Fill] = []
         half = self._half[order.side.other]
-        level = half.levels.get(price)
+        level = self._level(order.side.other, price)
         if level is None:
             return fills
         half.before.setdefault(price, level.size)
@@ -151,7 +198,9 @@ class Book:
 
     def requeue(self, side: Side, price: int, orders: list[Order]) -> None:
         """Let the orders at a price trade in this order; they are those that rest there."""
-        self._half[side].levels[price].orders = {order.order_id: order for order in orders}
+        level = self._level(side, price)
+        assert level
+        level.orders = {order.order_id: order for order in orders}
 
     def reach(self, *, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
         """Return the (price, qty) pairs that such an order would trade at once; change nothing."""
@@ -160,7 +209,7 @@ class Book:
         for best in half.prices():
             if not qty or best * half.sign < price * half.sign:
                 break
-            part = min(qty, half.levels[best].size)
+            part = min(qty, half.size(best))
             pairs.append((best, part))
             qty -= part
         return pairs
@@ -187,12 +236,11 @@ class Book:
 
     def size(self, side: Side, price: int) -> int:
         """Return the lots that rest at a price, 0 if none do."""
-        level = self._half[side].levels.get(price)
-        return level.size if level else 0
+        return self._half[side].size(price)
 
     def queue(self, side: Side, price: int) -> list[Order]:
         """Return the orders at a price in the order in which they trade."""
-        level = self._half[side].levels.get(price)
+        level = self._level(side, price)
         return list(level.orders.values()) if level else []
 
     def prices(self, side: Side) -> Iterator[int]:
@@ -203,15 +251,23 @@ class Book:
         """Return what has become of the levels since the last call."""
         changes = Changes([], [], [])
         for side, half in self._half.items():
-            levels = half.levels
             for price in sorted(half.before):
-                before, level = half.before[price], levels.get(price)
-                if level is None:
+                before, size = half.before[price], half.size(price)
+                if not size:
                     if before:
                         changes.gone.append((side, price, 0))
                 elif not before:
-                    changes.new.append((side, price, level.size))
-                elif level.size != before:
-                    changes.resized.append((side, price, level.size))
+                    changes.new.append((side, price, size))
+                elif size != before:
+                    changes.resized.append((side, price, size))
             half.before.clear()
         return changes
+
+    def _level(self, side: Side, price: int) -> _Level | None:
+        """Return a level with its orders, None if nobody rests there."""
+        half = self._half[side]
+        if size := half.background.pop(price, 0):
+            order = self.of_background(side, price, size)
+            half.levels[price] = _Level({order.order_id: order}, size)
+            self._orders[order.order_id] = order
+        return half.levels.get(price)

@@ -18,10 +18,9 @@ from market_maker.paper.exchange.account import (
     Wallet,
     worth,
 )
-from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Blotter, Order, Status
 from market_maker.paper.exchange.clearing import Clearing, ContractClearing, SpotClearing, leg_key
-from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.engine import BACKGROUND, Side
 from market_maker.paper.exchange.errors import ApiError, Code
 from market_maker.paper.exchange.events import ExecType
 from market_maker.paper.exchange.funding import Funding
@@ -30,7 +29,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger
 from market_maker.paper.exchange.liquidation import Liquidator
 from market_maker.paper.exchange.listing import Listing
-from market_maker.paper.exchange.moves import Depth, Index, Move
+from market_maker.paper.exchange.moves import Depth, Index, Move, Take, Whole
 from market_maker.paper.exchange.outbox import Outbox
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.exchange.settlement import Settlement
@@ -272,14 +271,21 @@ class Exchange:
     def play(self, key: Key, moves: Iterable[Move], now: int) -> None:
         """Apply moves of the other participants of an instrument."""
         listing = self.listings[key]
-        rest, trade = listing.background.rest, listing.background.trade
+        background = listing.background
         for move in moves:
-            if isinstance(move, Index):
+            if isinstance(move, Depth):
+                fills = background.rest(*move)
+            elif isinstance(move, Take):
+                fills = background.trade(*move)
+            elif isinstance(move, Whole):
+                fills = background.replace(move.levels)
+            else:
+                fills = []
                 listing.index = move.price
                 self.outbox.instrument(listing)
                 if key.kind == CONTRACT:
                     self._liquidator.run(now)
-            elif fills := (rest if isinstance(move, Depth) else trade)(*move):
+            if fills:
                 self.settlement.settle(listing, fills, now)
         self.outbox.book(listing)
 

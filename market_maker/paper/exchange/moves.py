@@ -14,6 +14,12 @@ class Depth(NamedTuple):
     size: int
 
 
+class Whole(NamedTuple):
+    """The background orders are these, and no others."""
+
+    levels: list[Depth]
+
+
 class Take(NamedTuple):
     """Another participant takes up to `qty` lots at this price, in ticks, or better."""
 
@@ -28,4 +34,4 @@ class Index(NamedTuple):
     price: Decimal
 
 
-Move = Depth | Take | Index
+Move = Depth | Whole | Take | Index

@@ -6,10 +6,9 @@ from decimal import Decimal
 
 from market_maker.paper.exchange import engine
 from market_maker.paper.exchange.account import MAKER_FEE, TAKER_FEE, ZERO
-from market_maker.paper.exchange.background import BACKGROUND
 from market_maker.paper.exchange.blotter import Blotter, Order, Status
 from market_maker.paper.exchange.clearing import Clearing, leg_key
-from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.engine import BACKGROUND, Side
 from market_maker.paper.exchange.events import (
     Action,
     ExecType,

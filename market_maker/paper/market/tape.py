@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
-from market_maker.paper.exchange.moves import Depth, Index, Move, Take
+from market_maker.paper.exchange.moves import Depth, Index, Move, Take, Whole
 from market_maker.paper.market.crowd import Step
 from market_maker.tapes import (
     Gap,
@@ -96,7 +96,7 @@ def play(surveyed: Survey, *, speed: float = 1.0) -> Iterator[Step]:
 
     Raises ValueError at a line that is not valid, or that is off the tick or the lot of the tape.
     """
-    moves_of = Moves(surveyed.tape.market.tick)
+    tick = surveyed.tape.market.tick
     latest = silent = 0
     for record in surveyed.tape.paced():
         if record is None or isinstance(record, Gap):
@@ -106,52 +106,25 @@ def play(surveyed: Survey, *, speed: float = 1.0) -> Iterator[Step]:
             continue
         silent = 0
         latest = round((record.time_ns - surveyed.began) / 1_000_000 / speed)
-        yield Step(latest, moves_of(record))
+        yield Step(latest, moves_of(record, tick))
 
 
-class Moves:
-    """Makes moves of records; it knows which levels rest, so that an image removes the others."""
-
-    def __init__(self, tick: Decimal) -> None:
-        self._tick = tick
-        self._resting: dict[Side, set[int]] = {side: set() for side in Side}
-
-    def __call__(self, record: Record) -> list[Move]:
-        """Return the moves of a record; Gaps have none."""
-        if isinstance(record, Gap):
-            return []
-        if isinstance(record, Trades):
-            return [move for level in record.levels for move in self._trade(level)]
-        return self._depths(record.levels, is_whole=isinstance(record, Image))
-
-    def _trade(self, level: Level) -> tuple[Move, Move]:
-        return Take(SIDES[level.side], level.price, level.size), Index(level.price * self._tick)
-
-    def _depths(self, levels: list[Level], *, is_whole: bool) -> list[Move]:
-        """Return the moves to these levels, and note which ones rest then."""
-        gone: list[Depth] = []
-        rests: list[Depth] = []
-        for tape_side, price, size in levels:
-            side = SIDES[tape_side]
-            (rests if size else gone).append(Depth(side, price, size))
-        if is_whole:
-            gone += self._others(rests)
-        for side, price, _ in gone:
-            self._resting[side].discard(price)
-        for side, price, _ in rests:
-            self._resting[side].add(price)
-        # deletes first: within one update a price may move to the other side
-        return [*gone, *rests]
-
-    def _others(self, rests: list[Depth]) -> list[Depth]:
-        """Return the moves that remove whatever rests beside these."""
-        whole = {(side, price) for side, price, _ in rests}
+def moves_of(record: Record, tick: Decimal) -> list[Move]:
+    """Return the moves of a record of a market with this tick; Gaps have none."""
+    if isinstance(record, Gap):
+        return []
+    if isinstance(record, Trades):
         return [
-            Depth(side, price, 0)
-            for side, prices in self._resting.items()
-            for price in prices
-            if (side, price) not in whole
+            move
+            for side, price, size in record.levels
+            for move in (Take(SIDES[side], price, size), Index(price * tick))
         ]
+    # deletes first: within one update a price may move to the other side
+    levels = [level for level in record.levels if not level[2]]
+    if len(levels) < len(record.levels):
+        levels += [level for level in record.levels if level[2]]
+    depths = [Depth(SIDES[side], price, size) for side, price, size in levels]
+    return [Whole(depths)] if isinstance(record, Image) else [*depths]
 
 
 def named(key: Key) -> str:
