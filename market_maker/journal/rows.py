@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache, lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from market_maker.decimals import plain
@@ -183,13 +184,15 @@ def _writer(kind: type) -> Callable[[Any], str]:
     if issubclass(kind, Decimal):
         return '"{}"'.format
     if issubclass(kind, Enum):
-        return lambda value: _json(value.value)
+        return cache(lambda value: _json(value.value))
+    if issubclass(kind, str):
+        return encode_basestring_ascii
     if issubclass(kind, tuple | list | frozenset):
         return lambda value: f"[{','.join([_json(each) for each in value])}]"
     if issubclass(kind, Mapping):
         return _mapping_json
     if is_dataclass(kind):
-        return _fields_json
+        return _writer_of_fields(kind)
     return json.dumps
 
 
@@ -205,17 +208,14 @@ def _plain(name: object) -> str:
 @lru_cache(8192)
 def _order_json(order: OrderRequest) -> str:
     """Return an order as JSON. Kept: most orders of a decision are those of the one before."""
-    return _fields_json(order)
-
-
-def _fields_json(value: Any) -> str:
-    heads = _heads(type(value))  # type: ignore[arg-type]  # a class has a hash
-    return f"{{{','.join([f'{head}{_json(getattr(value, name))}' for name, head in heads])}}}"
+    return _writer_of_fields(type(order))(order)  # type: ignore[arg-type]  # a class has a hash
 
 
 @cache
-def _heads(kind: type) -> list[tuple[str, str]]:
-    return [(each.name, f'"{each.name}":') for each in fields(kind)]
+def _writer_of_fields(kind: type) -> Callable[[Any], str]:
+    names = [each.name for each in fields(kind)]
+    form = "{" + ",".join(f'"{name}":%s' for name in names) + "}"
+    return lambda value: form % tuple([_json(getattr(value, name)) for name in names])
 
 
 def _text(number: Decimal | None) -> str | None:

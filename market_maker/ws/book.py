@@ -81,13 +81,14 @@ class Book:
 
     def put_levels(self, levels: Levels) -> None:
         """Set the sizes of levels whose values need no check."""
-        bids, asks = (self._levels[side] for side in Side)
+        buy, sell = Side.BUY, Side.SELL
+        bids, asks = self._levels[buy], self._levels[sell]
         for is_bid, price, size in levels:
-            level = (bids if is_bid else asks).get(price)
+            level = bids.get(price) if is_bid else asks.get(price)
             if level and size:  # as at most
                 level.size = size
             else:
-                self._set(level or Level(Side.BUY if is_bid else Side.SELL, price), size)
+                self._set(level or Level(buy if is_bid else sell, price), size)
 
     def best(self, own: OwnQuantity | None = None) -> tuple[Decimal | None, Decimal | None]:
         """Return the best bid and ask that hold more than our `own` quantity, or None."""

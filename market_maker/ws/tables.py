@@ -85,17 +85,18 @@ class Tables:
 
     # --- frames in ------------------------------------------------------------------------------
 
-    def apply(self, frame: Row | Levels, arrival: int = 0, at: float = 0.0) -> bool:
+    def apply_levels(self, levels: Levels, at: float) -> None:
+        """Apply levels of the book that came without a frame, at a time in steady seconds."""
+        self.heard["order_book"] = at
+        self.book.put_levels(levels)
+
+    def apply(self, frame: Row, arrival: int = 0, at: float = 0.0) -> bool:
         """Apply a data frame; return whether it brought news of own orders or another position.
 
         `arrival` is its number, which rises from frame to frame, and `at` when it arrived, in
         seconds of a steady clock; what arrives later is newer. An unknown table and invalid rows
         are counted and dropped; an unknown action makes the tables `broken`.
         """
-        if isinstance(frame, list):
-            self.heard["order_book"] = at
-            self.book.put_levels(frame)
-            return False
         table, action, data = str(frame.get("table")), str(frame.get("action")), frame.get("data")
         if not isinstance(data, list) or not set(map(type, data)) <= {dict}:
             self.counts["bad frame"] += 1

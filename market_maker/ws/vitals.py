@@ -1,12 +1,12 @@
 """The vital signs of one connection of the feed, and when it must be given up."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from market_maker.models import POSITION_STALE
 from market_maker.wire.protocol import PRIVATE_TABLES, PUBLIC_TABLES
 
+TABLES = PUBLIC_TABLES + PRIVATE_TABLES
 DEAD_AFTER = 15.0
 """Seconds without a frame, pong included, or without a needed table."""
 CROSSED_FOR = 1.0
@@ -125,10 +125,9 @@ class News:
         self._good_at = now
         self._last_of: dict[str, float] = {}
 
-    def record(self, frame: Mapping[str, Any] | None, now: float, *, good: bool) -> None:
-        """Record a frame, None if it cannot be read; `good`: every needed table was shown."""
-        table = frame.get("table") if frame else None
-        if table in PUBLIC_TABLES + PRIVATE_TABLES:
+    def record(self, table: object, now: float, *, good: bool) -> None:
+        """Record a frame of a table, or of none; `good`: every needed table was shown."""
+        if table in TABLES:
             self._last_of[str(table)] = now
         if good:
             self._good_at = now

@@ -218,8 +218,7 @@ class GTEWebsocket:
         session.open()
         with self._changed:
             self._bad_rows_before += self._tables.bad_private_rows()
-            self._tables = Tables(*self._names)
-            self._session = session
+            self._tables, self._session = Tables(*self._names), session
             self._reconnect_reason = ""
             self.epoch += 1
         tell = logger.info if self.lost_in_a_row() <= 1 else logger.debug
@@ -275,20 +274,22 @@ class GTEWebsocket:
                 self.refusals += self._session.is_refused
                 logger.error("%s", error)
                 self._changed.notify_all()
-            self._news.record(frame, self._clock.monotonic(), good=not self._missing(self.needed))
+            table = frame.get("table") if frame else None
+            self._news.record(table, self._clock.monotonic(), good=not self._missing(self.needed))
         if news:
             self.wake.put("news")
 
     def take_levels(self, changes: Iterable[Levels], time: int) -> None:
         """Apply changes of the book that come without frames; `time` is the venue's in ms."""
-        now = self._clock.monotonic()
-        self._session.see_levels(time, now)
+        self._session.see_levels(time, now := self._clock.monotonic())
         with self._changed:
             for levels in changes:
-                self._apply(levels)
-            self._news.record({"table": "order_book"}, now, good=not self._missing(self.needed))
+                self.arrivals += 1
+                self._tables.apply_levels(levels, now)
+                self.on_frame(False, self._tables.prices)
+            self._news.record("order_book", now, good=not self._missing(self.needed))
 
-    def _apply(self, frame: dict[str, Any] | Levels) -> bool:
+    def _apply(self, frame: dict[str, Any]) -> bool:
         self.arrivals += 1
         news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
         self.on_frame(news, self._tables.prices)

@@ -232,11 +232,11 @@ def test_an_answer_is_told_in_words(answer: dict[str, Any], words: str, is_refus
 def test_frames_confirm_nothing_before_every_needed_table_was_shown() -> None:
     news = News(BEGAN)
     for second in (1, 2, 3):
-        news.record({"table": "trade"}, BEGAN + second, good=False)
+        news.record("trade", BEGAN + second, good=False)
     news.record(None, BEGAN + 4, good=False)
     assert news.silent_for(BEGAN + 5, "", BEGAN) == 5
     assert news.silent_for(BEGAN + 5, "trade", BEGAN) == 2
-    news.record({"pong": "1"}, BEGAN + 6, good=True)
+    news.record(None, BEGAN + 6, good=True)
     assert news.silent_for(BEGAN + 7, "", BEGAN) == 1
 
 

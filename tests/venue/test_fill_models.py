@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from market_maker.paper.exchange.background import BackgroundOrders
 from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import fill_model
-from market_maker.paper.exchange.moves import Depth
 
 BUY, SELL = Side.BUY, Side.SELL
 MODELS = ("through", "safe", "power:3", "power:2", "power:1", "log", "touch")
@@ -204,7 +203,7 @@ def test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay(
     own = rested(market, OWNER)
     if is_withdrawn:
         market.others.withdraw()
-    market.others.replace([Depth(*level) for level in image])
+    market.others.rest_all([*image], is_whole=True)
     if is_withdrawn:
         assert rested(market, BACKGROUND) == {}
         market.others.restore()

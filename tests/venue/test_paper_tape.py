@@ -13,7 +13,7 @@ from paper_client import Client
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import listed
-from market_maker.paper.exchange.moves import Depth, Index, Take, Whole
+from market_maker.paper.exchange.moves import Depths, Index, Take
 from market_maker.paper.market.crowd import Step
 from market_maker.paper.market.setup import set_up
 from market_maker.paper.market.tape import BTC_USD, REST, Survey, moves_of, play, survey
@@ -114,18 +114,14 @@ def test_a_perpetuals_feed_starts_at_the_image_with_what_reaches_past_it(
         Step(
             0,
             [
-                Whole(
-                    [
-                        Depth(Side.BUY, 1001, 5),
-                        Depth(Side.BUY, 1002, 6),
-                        Depth(Side.SELL, 1004, 3),
-                    ]
+                Depths(
+                    [(Side.BUY, 1001, 5), (Side.BUY, 1002, 6), (Side.SELL, 1004, 3)], is_whole=True
                 )
             ],
         ),
-        Step(0, [Depth(Side.BUY, 1002, 7)]),
+        Step(0, [Depths([(Side.BUY, 1002, 7)])]),
         Step(57, [Take(Side.BUY, 1004, 2), Index(Decimal("100.4"))]),
-        Step(67, [Depth(Side.SELL, 1004, 0), Depth(Side.SELL, 1005, 8)]),
+        Step(67, [Depths([(Side.SELL, 1004, 0), (Side.SELL, 1005, 8)])]),
         Step(77, [Take(Side.SELL, 1002, 1), Index(Decimal("100.2"))]),
     ]
 
@@ -136,17 +132,17 @@ def test_frames_of_gte_mean_the_same_and_may_name_a_level_by_its_id_alone(
     seen = surveyed(GTE)
     assert (seen.key, seen.tick, seen.start) == (BTC_USD, Decimal("0.5"), Decimal(8490))
     assert steps(GTE) == [
-        Step(0, [Whole([Depth(Side.SELL, 16995, 25), Depth(Side.BUY, 16980, 40)])]),
+        Step(0, [Depths([(Side.SELL, 16995, 25), (Side.BUY, 16980, 40)], is_whole=True)]),
         Step(10, [Take(Side.SELL, 16980, 15), Index(Decimal(8490))]),
-        Step(20, [Depth(Side.BUY, 16980, 25)]),
-        Step(30, [Depth(Side.BUY, 16981, 7)]),
-        Step(40, [Depth(Side.SELL, 16995, 0)]),
+        Step(20, [Depths([(Side.BUY, 16980, 25)])]),
+        Step(30, [Depths([(Side.BUY, 16981, 7)])]),
+        Step(40, [Depths([(Side.SELL, 16995, 0)])]),
     ]
 
 
 def test_a_second_image_replaces_the_book(steps: Steps) -> None:
     tape = [image(0, 1, [["5", "1"]], [["7", "1"]]), image(9, 2, [["4", "1"]], [["7", "2"]])]
-    assert steps(tape)[1].moves == [Whole([Depth(Side.BUY, 40, 1), Depth(Side.SELL, 70, 2)])]
+    assert steps(tape)[1].moves == [Depths([(Side.BUY, 40, 1), (Side.SELL, 70, 2)], is_whole=True)]
 
 
 def named(ms: int, **changed: object) -> bytes:
@@ -280,7 +276,7 @@ def test_a_tape_without_an_image_builds_the_book_from_the_updates_and_says_so(
     second_day = [update(0, 5, [["100.1", "3"]], [["100.4", "2"]]), *PERPETUAL[6:]]
     seen = surveyed(second_day)
     assert "without a full image" in str(seen)
-    assert steps(second_day)[0].moves == [Depth(Side.BUY, 1001, 3), Depth(Side.SELL, 1004, 2)]
+    assert steps(second_day)[0].moves == [Depths([(Side.BUY, 1001, 3), (Side.SELL, 1004, 2)])]
     frames = [
         gte("order_book", "update", 1, {"id": "9", "size": "4"}),  # from before it began
         gte("order_book", "insert", 2, {"id": "3", "side": "buy", "price": "8490.5", "size": "7"}),
@@ -338,7 +334,7 @@ def test_fractional_quantities_play_as_spot_and_are_refused_as_contracts(
     seen = surveyed(tape)
     assert (seen.key.kind, seen.lot) == ("bb", Decimal("0.00001"))
     assert steps(tape)[0].moves == [
-        Whole([Depth(Side.BUY, 10001, 25), Depth(Side.SELL, 10100, 200_000)])
+        Depths([(Side.BUY, 10001, 25), (Side.SELL, 10100, 200_000)], is_whole=True)
     ]
     with pytest.raises(ValueError, match="contracts are whole, and 0"):
         surveyed(tape, "pc/BTC/BTC_USD")

@@ -35,9 +35,9 @@ def book_values(listing: Listing, levels: Iterable[tuple[Side, int, int]]) -> li
 
     So a decimal is the same object of digits either way, 8490 and not 8490.0.
     """
-    prices, qty = listing.prices, _quantity_of(listing)
+    buy, prices, qty = Side.BUY, listing.prices, _quantity_of(listing)
     return [
-        (side is Side.BUY, prices.get(price) or _price(listing, price), qty(size))
+        (side is buy, prices.get(price) or _price(listing, price), qty(size))
         for side, price, size in levels
     ]
 

@@ -4,7 +4,6 @@ from itertools import takewhile
 
 from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import FillModel
-from market_maker.paper.exchange.moves import Depth
 
 
 class BackgroundOrders:
@@ -47,14 +46,18 @@ class BackgroundOrders:
             self._leave_last(theirs, -more)
         return []
 
-    def replace(self, levels: list[Depth]) -> list[Fill]:
-        """Let them rest at these levels alone, and return the fills."""
-        prices = {(side, price) for side, price, _ in levels}
-        rested = [(side, price) for side in Side for price in self._book.prices(side)]
-        for level in rested if self._withdrawn is None else list(self._withdrawn):
-            if level not in prices:
-                self.rest(*level, 0)
-        return [fill for level in levels for fill in self.rest(*level)]
+    def rest_all(self, levels: list[tuple[Side, int, int]], is_whole: bool) -> list[Fill]:
+        """Set the sizes at these prices, and return the fills; `is_whole`: none rest elsewhere."""
+        if is_whole:
+            self._keep(levels)
+        if self._withdrawn is not None:
+            self._withdrawn |= {(side, price): size for side, price, size in levels}
+            return []
+        set_background, fills = self._book.set_background, []
+        for side, price, size in levels:
+            if not set_background(side, price, size):
+                fills += self.rest(side, price, size)
+        return fills
 
     def trade(self, side: Side, price: int, qty: int) -> list[Fill]:
         """Let somebody take up to `qty` at this price, or better; return the fills.
@@ -76,6 +79,14 @@ class BackgroundOrders:
             self._own_first(order.side, order.price)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _keep(self, levels: list[tuple[Side, int, int]]) -> None:
+        """Remove those at all other prices."""
+        prices = {(side, price) for side, price, _ in levels}
+        rested = [(side, price) for side in Side for price in self._book.prices(side)]
+        for level in rested if self._withdrawn is None else list(self._withdrawn):
+            if level not in prices:
+                self.rest(*level, 0)
 
     def _cross(self, side: Side, price: int, size: int) -> list[Fill]:
         """Rest at a price where nobody does, and which reaches the other side."""

@@ -249,17 +249,17 @@ class Book:
 
     def drain(self) -> Changes:
         """Return what has become of the levels since the last call."""
-        changes = Changes([], [], [])
+        gone, resized, new = changes = Changes([], [], [])
         for side, half in self._half.items():
-            for price in sorted(half.before):
-                before, size = half.before[price], half.size(price)
-                if not size:
-                    if before:
-                        changes.gone.append((side, price, 0))
-                elif not before:
-                    changes.new.append((side, price, size))
-                elif size != before:
-                    changes.resized.append((side, price, size))
+            background, levels = half.background, half.levels
+            for price, before in sorted(half.before.items()):
+                size = background.get(price, 0)
+                if not size and price in levels:
+                    size = levels[price].size
+                if size != before:
+                    (resized if size and before else new if size else gone).append(
+                        (side, price, size)
+                    )
             half.before.clear()
         return changes
 

@@ -29,7 +29,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger
 from market_maker.paper.exchange.liquidation import Liquidator
 from market_maker.paper.exchange.listing import Listing
-from market_maker.paper.exchange.moves import Depth, Index, Move, Take, Whole
+from market_maker.paper.exchange.moves import Depth, Depths, Move, Take
 from market_maker.paper.exchange.outbox import Outbox
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.exchange.settlement import Settlement
@@ -277,8 +277,8 @@ class Exchange:
                 fills = background.rest(*move)
             elif isinstance(move, Take):
                 fills = background.trade(*move)
-            elif isinstance(move, Whole):
-                fills = background.replace(move.levels)
+            elif isinstance(move, Depths):
+                fills = background.rest_all(*move)
             else:
                 fills = []
                 listing.index = move.price

@@ -14,10 +14,12 @@ class Depth(NamedTuple):
     size: int
 
 
-class Whole(NamedTuple):
-    """The background orders are these, and no others."""
+class Depths(NamedTuple):
+    """The same of several levels at once."""
 
-    levels: list[Depth]
+    levels: list[tuple[Side, int, int]]
+    is_whole: bool = False
+    """Whether background orders rest at no other price."""
 
 
 class Take(NamedTuple):
@@ -34,4 +36,4 @@ class Index(NamedTuple):
     price: Decimal
 
 
-Move = Depth | Whole | Take | Index
+Move = Depth | Depths | Take | Index

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from market_maker.paper.exchange.engine import Side
 from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
-from market_maker.paper.exchange.moves import Depth, Index, Move, Take, Whole
+from market_maker.paper.exchange.moves import Depths, Index, Move, Take
 from market_maker.paper.market.crowd import Step
 from market_maker.tapes import (
     Gap,
@@ -123,8 +123,8 @@ def moves_of(record: Record, tick: Decimal) -> list[Move]:
     levels = [level for level in record.levels if not level[2]]
     if len(levels) < len(record.levels):
         levels += [level for level in record.levels if level[2]]
-    depths = [Depth(SIDES[side], price, size) for side, price, size in levels]
-    return [Whole(depths)] if isinstance(record, Image) else [*depths]
+    depths = [(SIDES[side], price, size) for side, price, size in levels]
+    return [Depths(depths, isinstance(record, Image))]
 
 
 def named(key: Key) -> str:
