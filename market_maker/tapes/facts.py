@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from market_maker.decimals import plain
 from market_maker.models import Side
@@ -11,6 +12,7 @@ from market_maker.tapes.records import Gap, Image, Record, Trades
 from market_maker.tapes.stamps import iso
 from market_maker.tapes.tape import Tape
 
+SIDE = itemgetter(0)
 SILENCE_NS = 5 * 10**9
 """A silence that is reported is longer."""
 SHOWN = 5
@@ -58,7 +60,7 @@ class Facts:
             for level in record.levels:
                 self.traded[level.side] += level.size
         else:
-            bids = [level[0] for level in record.levels].count(Side.BUY)
+            bids = [*map(SIDE, record.levels)].count(Side.BUY)
             self.changes[Side.BUY] += bids
             self.changes[Side.SELL] += len(record.levels) - bids
 

@@ -252,8 +252,8 @@ class Book:
         gone, resized, new = changes = Changes([], [], [])
         for side, half in self._half.items():
             background, levels = half.background, half.levels
-            for price, before in sorted(half.before.items()):
-                size = background.get(price, 0)
+            for price in sorted(half.before):
+                before, size = half.before[price], background.get(price, 0)
                 if not size and price in levels:
                     size = levels[price].size
                 if size != before:
