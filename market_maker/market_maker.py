@@ -145,6 +145,8 @@ class OrderManager:
 
         A halted bot does not restart. Returns whether settings have changed.
         """
+        if not self.runtime.watches_files:
+            return False
         changed, code = self.__reloader.look()
         if "DRY_RUN" in changed:
             try:

@@ -21,7 +21,13 @@ from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, RANGE
 from market_maker.private_files import PrivateFiles, default_directory
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE
-from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
+from market_maker.simulation.backtest import (
+    Assumptions,
+    Trial,
+    back_test,
+    check_fills,
+    check_same_settings,
+)
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
 from market_maker.tapes import Tape, TapeError
@@ -104,6 +110,7 @@ def _run_each(
         numbered = replace(trial, strategy=anew(), fills=model, one_of=words)
         try:
             found.append(back_test(numbered, journal, shown_as=f"Back-test, fills by {model}"))
+            check_same_settings(found[0], found[-1])
         except BaseException:
             for path in journal.parent.glob(f"{journal.name}*"):
                 path.unlink()

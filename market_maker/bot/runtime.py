@@ -39,6 +39,8 @@ class Runtime(Dependencies):
     """Passes signals on to the run; None where nobody sends any."""
     loops: int | None = None
     """Number of ticks after which the run ends."""
+    watches_files: bool = True
+    """Whether a file that changes changes the run; a back-test stays what it was at its start."""
     can_restart: bool = False
     """Whether this program can restart itself for changed code."""
 

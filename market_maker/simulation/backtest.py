@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from itertools import chain, islice, takewhile
@@ -115,7 +115,8 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
         _take_position(world, instrument, trial.assumed.position, market.mid())
     begun_ms = world.timeline.true_ms()
     make = partial(_journal, journal)
-    bot = trial.strategy.made_with(world.runtime(journal=make, kind=KIND))
+    given = replace(world.runtime(journal=make, kind=KIND), watches_files=False)
+    bot = trial.strategy.made_with(given)
     market.at_end(lambda: _end(trial, world, begins, bot))
     with (
         suppress(OrdersLeft, SystemExit),
@@ -128,6 +129,15 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     (run,) = runs_in(journal)
     tell_market(journal, run.number, json.dumps(_about(trial, market, begun_ms)))
     return run.again()
+
+
+def check_same_settings(first: Run, later: Run) -> None:
+    """Raise SettingsError where two back-tests that are to be compared had other settings."""
+    if first.row["settings"] != later.row["settings"]:
+        raise SettingsError(
+            "the settings were edited while the back-tests ran, so they cannot be compared: "
+            "run them again"
+        )
 
 
 @contextmanager

@@ -154,7 +154,7 @@ class Timeline(Clock):
             changed.acquire()
 
     def wait(self, wake: "SimpleQueue[str]", seconds: float) -> list[str]:
-        self._advance(seconds, lambda: not wake.empty())
+        self._advance(seconds, wake.qsize)
         reasons = []
         while True:
             try:
@@ -162,7 +162,7 @@ class Timeline(Clock):
             except Empty:
                 return reasons
 
-    def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
+    def _advance(self, seconds: float, enough: Callable[[], object]) -> None:
         end = self._now + max(math.ceil(seconds * MICRO), 0)
         if self.task:
             self.task.sleep_until(end)

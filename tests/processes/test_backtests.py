@@ -95,3 +95,23 @@ def test_a_strategy_that_ends_the_program_ends_its_back_test(tmp_path: Path) -> 
     bot = Bot(directory, "backtest", "made.tape", "--strategy", "ends.py", "--fills", "safe")
     assert bot.process.wait(60) == 0
     assert "Fills      0" in bot.text
+
+
+EDITS = """\
+from pathlib import Path
+
+from market_maker.market_maker import OrderManager
+
+class Edits(OrderManager):
+    def place_orders(self):
+        Path("settings.py").write_text("ORDER_PAIRS = 1\\n")
+        super().place_orders()
+"""
+
+
+def test_a_range_whose_settings_were_edited_between_its_models_is_none(tmp_path: Path) -> None:
+    (place(tmp_path, 20) / "edits.py").write_text(EDITS)
+    bot = Bot(tmp_path, "backtest", "made.tape", "--strategy", "edits.py")
+    assert bot.process.wait(60) == 2
+    assert "the settings were edited while the back-tests ran" in bot.text
+    assert "Fill model" not in bot.text

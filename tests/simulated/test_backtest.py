@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -90,6 +90,36 @@ def test_values_and_the_format_of_the_wire_leave_the_same_journal(
         for way in (True, False)
     )
     assert rows_of(direct) == rows_of(over_the_wire)
+
+
+class Edits(OrderManager):
+    """A strategy under which somebody edits the settings file at each tick."""
+
+    FILE: ClassVar[Path]
+
+    def place_orders(self) -> None:
+        self.FILE.write_text("ORDER_START_SIZE = 7\n")
+        super().place_orders()
+
+
+def test_an_edit_while_a_back_test_runs_changes_nothing_of_it(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    Edits.FILE = tmp_path / "settings.py"
+    Edits.FILE.write_text("")
+    asked = replace(trial(tape_file, settings_file=Edits.FILE), strategy=Edits)
+    run = back_test(asked, tmp_path / "edited" / "it.journal")
+    undisturbed = back_test(trial(tape_file), tmp_path / "as it is" / "it.journal")
+    assert rows_of(run)["orders"] == rows_of(undisturbed)["orders"]
+
+
+def test_back_tests_with_settings_that_were_edited_between_them_are_not_compared(
+    tape_file: Path, tmp_path: Path
+) -> None:
+    Edits.FILE = tmp_path / "settings.py"
+    Edits.FILE.write_text("")
+    with pytest.raises(SettingsError, match="edited while the back-tests ran"):
+        check(replace(trial(tape_file, settings_file=Edits.FILE), strategy=Edits))
 
 
 @pytest.mark.slow
