@@ -44,6 +44,8 @@ SHOWN_GAPS = 5
 MS = 1_000_000
 GARBAGE = 100_000
 """Objects that are made, and not thrown away, between two looks for garbage in circles."""
+ROWS_AT_ONCE = 500
+"""Rows that a journal writes in one transaction: nobody reads it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,4 +290,6 @@ def _about(trial: Trial, market: RecordedMarket, begun_ms: int) -> dict[str, Any
 
 
 def _journal(path: Path, _name: str, *, clock: Clock) -> Journal:
-    return Journal(path.stem, directory=path.parent, clock=clock, has_thread=False)
+    return Journal(
+        path.stem, directory=path.parent, clock=clock, has_thread=False, at_once=ROWS_AT_ONCE
+    )
