@@ -215,7 +215,7 @@ class OrderManager:
     def get_price_offset(self, index: int) -> float:
         """Return the price of a level: -1, -2, ... are buys, 1, 2, ... are sells."""
         return strategy.level_price(
-            strategy.Start(buy=self.start_position_buy, sell=self.start_position_sell),
+            self.start_position_buy if index < 0 else self.start_position_sell,
             index,
             interval=settings.INTERVAL,
             maintain_spreads=settings.MAINTAIN_SPREADS,

@@ -5,9 +5,9 @@ tick grid. Index -1 is the first buy level, 1 the first sell level, 2 the next s
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import lru_cache
 
-from market_maker.decimals import to_grid
+from market_maker.decimals import exact, to_grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,19 @@ def start_prices(
 
 
 def level_price(
-    start: Start, index: int, *, interval: float, maintain_spreads: bool, tick: float
+    start: float, index: int, *, interval: float, maintain_spreads: bool, tick: float
 ) -> float:
     """Return the price of a level, on the tick grid: `start * (1 + interval) ** ±k`.
 
-    With `maintain_spreads` the first level is at the start itself, else one interval further out.
+    `start` is the start price of its side. With `maintain_spreads` the first level is there, else
+    one interval further out.
     """
-    origin = start.buy if index < 0 else start.sell
     steps = abs(index) - 1 if maintain_spreads else abs(index)
-    price = origin * (1 + interval) ** (steps if index > 0 else -steps)
-    return float(to_grid(price, Decimal(repr(tick))))
+    price = start * (1 + interval) ** (steps if index > 0 else -steps)
+    return float(to_grid(price, _exact(tick)))
+
+
+_exact = lru_cache(exact)
 
 
 def level_qty(index: int, *, start_size: float, step_size: float) -> float:

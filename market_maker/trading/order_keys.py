@@ -122,6 +122,8 @@ def side_of(order: object, wanted: Side | None = None) -> Side:
     if not isinstance(order, Mapping):
         raise InvalidOrder(f"{order!r} is not a mapping with price, orderQty and side")
     given = order.get("side") or (wanted.value if wanted else "missing")
+    if wanted and given == wanted.value:
+        return wanted
     named = str(given.value if isinstance(given, Enum) else given).capitalize()
     if named not in ("Buy", "Sell"):
         raise InvalidOrder(f"{dict(order)}: side must be Buy or Sell")
@@ -206,7 +208,9 @@ def _plain(word: object) -> str:
 
 
 def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:
-    found = number(order.get(name))
+    found = order.get(name)
+    if type(found) is not float and type(found) is not int:
+        found = number(found)
     if found is not None and 0 < found < LARGEST:
         return found
     raise InvalidOrder(f"{dict(order)}: {name} must be a number above zero and below 1e15")
@@ -214,8 +218,6 @@ def _positive(order: Mapping[str, Any], name: str) -> Decimal | float:
 
 def number(given: object) -> Decimal | float | None:
     """Return a number of any kind: Decimal, Fraction, numpy's, digits in text; None for another."""
-    if type(given) is float or type(given) is int:
-        return given
     if isinstance(given, bool) or (isinstance(given, Decimal) and given.is_nan()):
         return None
     if isinstance(given, int | float | Decimal):

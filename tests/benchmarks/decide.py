@@ -61,7 +61,7 @@ def wanted(
     found: list[dict[str, object]] = []
     for index in (*range(-pairs, 0), *range(1, pairs + 1)):
         price = ladder.level_price(
-            begin,
+            begin.buy if index < 0 else begin.sell,
             index,
             interval=interval,
             maintain_spreads=Defaults.MAINTAIN_SPREADS,

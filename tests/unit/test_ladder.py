@@ -21,7 +21,7 @@ def start(**changed: float | None) -> ladder.Start:
 
 def price(index: int, *, maintain_spreads: bool = True) -> float:
     return ladder.level_price(
-        start(),
+        start().buy if index < 0 else start().sell,
         index,
         interval=EXAMPLE["INTERVAL"],
         maintain_spreads=maintain_spreads,
