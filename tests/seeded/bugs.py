@@ -557,7 +557,7 @@ BUGS = (
     Bug(
         "a new connection goes on with the old tables",
         "ws/ws_thread.py",
-        "            self._tables = Tables(*self._names)\n            self._session = session\n",
+        "            self._tables, self._session = Tables(*self._names), session\n",
         "            self._session = session\n",
     ),
     Bug(

@@ -4,6 +4,7 @@ from itertools import takewhile
 
 from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import FillModel
+from market_maker.paper.exchange.moves import Depth, Depths, Take
 
 
 class BackgroundOrders:
@@ -19,6 +20,12 @@ class BackgroundOrders:
         self.crossed = 0
         """How often a new size crossed others on the other side, which then went."""
         self._withdrawn: dict[tuple[Side, int], int] | None = None
+
+    def play(self, move: Depth | Depths | Take) -> list[Fill]:
+        """Carry out a move of the other participants, and return the fills."""
+        if isinstance(move, Depths):
+            return self.rest_all(*move)
+        return self.rest(*move) if isinstance(move, Depth) else self.trade(*move)
 
     def rest(self, side: Side, price: int, size: int) -> list[Fill]:
         """Set the size at a price, and return the fills.

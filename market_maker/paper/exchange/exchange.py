@@ -29,7 +29,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Instrument, K
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger
 from market_maker.paper.exchange.liquidation import Liquidator
 from market_maker.paper.exchange.listing import Listing
-from market_maker.paper.exchange.moves import Depth, Depths, Move, Take
+from market_maker.paper.exchange.moves import Index, Move
 from market_maker.paper.exchange.outbox import Outbox
 from market_maker.paper.exchange.quirks import DEFAULTS, Quirks
 from market_maker.paper.exchange.settlement import Settlement
@@ -271,21 +271,13 @@ class Exchange:
     def play(self, key: Key, moves: Iterable[Move], now: int) -> None:
         """Apply moves of the other participants of an instrument."""
         listing = self.listings[key]
-        background = listing.background
         for move in moves:
-            if isinstance(move, Depth):
-                fills = background.rest(*move)
-            elif isinstance(move, Take):
-                fills = background.trade(*move)
-            elif isinstance(move, Depths):
-                fills = background.rest_all(*move)
-            else:
-                fills = []
+            if isinstance(move, Index):
                 listing.index = move.price
                 self.outbox.instrument(listing)
                 if key.kind == CONTRACT:
                     self._liquidator.run(now)
-            if fills:
+            elif fills := listing.background.play(move):
                 self.settlement.settle(listing, fills, now)
         self.outbox.book(listing)
 
