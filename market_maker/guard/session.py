@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,10 +55,12 @@ class Session:
         keep: tuple[int, ...] = (),
         directory: Path | None = None,
         clock: Clock = SYSTEM,
+        client: Callable[..., GTE] = GTE,
         notify_url: Secret = NOWHERE,
     ) -> None:
+        """`client` makes what cancels where the bot itself does not."""
         self._account = account
-        self._clock = clock
+        self._clock, self._client = clock, client
         self._guard: Guard | None = None
         self._beat_at = clock.monotonic()
         self._has_ended = threading.Event()
@@ -177,7 +179,7 @@ class Session:
                 sys.stderr.write("The loop hangs (most recent call first):\n" + "".join(stack))
 
     def _prove_none_left(self, seconds: float, *, may_be_late: bool) -> None:
-        client = GTE(self._account, clock=self._clock, shared=self.files.shared())
+        client = self._client(self._account, clock=self._clock, shared=self.files.shared())
         try:
             sweep.prove_none_left(
                 client,

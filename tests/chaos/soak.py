@@ -25,7 +25,7 @@ from tests.chaos.digest import Digest
 from tests.chaos.in_force import InForce, written
 from tests.chaos.injections import KINDS, WIDE_KINDS, Injection
 from tests.chaos.invariants import Invariants
-from tests.chaos.machine import Machine
+from tests.chaos.machine import JudgedMachine
 from tests.chaos.market import Walk
 from tests.chaos.shape import DRAWS, PREFIX, WIDE, shape_of
 from tests.chaos.truth import Truth
@@ -160,7 +160,7 @@ class Soak:
         self._start_at = 0.0
         self._clock_wrong_at = -(10**9)
         self._file: Path | None = None
-        self.machine: Machine | None = None
+        self.machine: JudgedMachine | None = None
         self._guards = random.Random(f"guards {seed}")
         self.outcome.about = f"{'/'.join(key)} {self.shape.given} {self.shape.purse or ''}"
 
@@ -186,7 +186,7 @@ class Soak:
             with self.world.installed(), TemporaryDirectory() as folder:
                 self._file = Path(folder) / "settings.py" if self.shape.is_wide else None
                 if self.shape.has_machine:
-                    self.machine = Machine(self, Path(folder) / "state")
+                    self.machine = JudgedMachine(self, Path(folder) / "state")
                 if self._file:
                     self.change()
                 self._live(seconds)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from bot import ENVIRONMENT, ROOT, Bot, ended, is_guard, settings_for, watched_code
 from conftest import Run, account_of, client_of, wait_until
-from kills import GONE_SECONDS, PAIR, SIXTY, SPOT, assert_clean, gone_after, kill_bots
+from kills import PAIR, SIXTY, SPOT, assert_clean, gone_after, kill_bots
 
 from market_maker.guard.runfiles import RunFiles
 from market_maker.paper.exchange.quirks import Quirks
@@ -65,49 +65,6 @@ def test_sixty_orders_go_within_ten_seconds(run: Run, venue: PaperExchange, tmp_
 
 
 @pytest.fixture
-def forgetful() -> Iterator[PaperExchange]:
-    """A venue whose rows show no client_oid, as those of spot; a stranger has an order there.
-
-    An order is known there by its id alone, so the tests wait until the bot has all its answers.
-    """
-    quirks = Quirks(forget_client_oid=True)
-    with PaperExchange(crowd=False, book=True, quirks=quirks) as exchange:
-        stranger = client_of(exchange, prefix="stranger_")
-        stranger.buy(1, 7000)
-        stranger.exit()
-        yield exchange
-
-
-@pytest.mark.slow
-def test_the_guard_of_a_killed_bot_knows_its_orders_without_client_oid(
-    run: Run, forgetful: PaperExchange, tmp_path: Path
-) -> None:
-    settings_for(forgetful, tmp_path)
-    bot = run()
-    bot.wait_for("6 orders open as wanted")
-    bot.process.kill()
-    wait_until(lambda: len(forgetful.open_orders()) == 1, GONE_SECONDS)
-    bot.wait_for("guard: clean", 20)
-    (left,) = forgetful.open_orders()
-    assert left.price == 7000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", [("cancel",), ("--loops", "1")])
-def test_orders_of_a_killed_run_are_known_without_client_oid(
-    run: Run, forgetful: PaperExchange, tmp_path: Path, command: tuple[str, ...]
-) -> None:
-    settings_for(forgetful, tmp_path)
-    killed = run("--no-guard")
-    killed.wait_for("6 orders open as wanted")
-    killed.end(signal.SIGKILL)
-    assert run(*command).end() == 0
-    (left,) = forgetful.open_orders()
-    assert left.price == 7000
-    assert ".ids" not in run_files(tmp_path)
-
-
-@pytest.fixture
 def spot() -> Iterator[PaperExchange]:
     """A venue whose spot rows show no client_oid, with a still book."""
     with PaperExchange(crowd=False, book=True, quirks=Quirks(forget_client_oid=True)) as exchange:
@@ -132,31 +89,6 @@ def test_no_spot_order_outlives_a_kill_while_the_ladder_is_laid(
     else:
         assert run(*(("cancel",) if who == "cancel" else ("--loops", "1"))).end() == 0
     assert spot.open_orders() == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", [0.1, 1.5, 4.0])
-def test_a_restart_leaves_no_order_of_a_killed_run(
-    run: Run, venue: PaperExchange, tmp_path: Path, moment: float
-) -> None:
-    """As after a power loss: nobody has cancelled, and the next start finds the leftovers."""
-    settings_for(venue, tmp_path, **SIXTY)
-    killed = run("--no-guard")
-    wait_until(venue.open_orders, 30)
-    time.sleep(moment)
-    killed.end(signal.SIGKILL)
-    left = runs_of(venue)
-    assert len(left) == 1
-    begun = time.monotonic()
-    bot = run()
-    bot.wait_for("Order Manager initializing")
-    wait_until(lambda: not left & runs_of(venue), 5 - (time.monotonic() - begun))
-    logger.info("Gone after %.2f s.", time.monotonic() - begun)
-    bot.wait_for("orders open as wanted", 30)
-    wait_until(venue.open_orders)
-    assert bot.end(signal.SIGTERM) == 0
-    assert venue.open_orders() == []
-    assert venue.judge().doubled == []
 
 
 def kill_with_a_create_on_its_way(run: Run, venue: PaperExchange, tmp_path: Path) -> float:
@@ -184,30 +116,6 @@ def test_an_order_that_arrives_after_the_death_of_its_run_is_cancelled_by_hand(
     again = run("cancel")
     assert again.end() == 0
     assert "in flight" not in again.text, "all is proven by now"
-
-
-@pytest.mark.slow
-def test_cancelling_by_hand_elsewhere_waits_for_what_may_still_arrive(
-    run: Run, venue: PaperExchange, tmp_path: Path
-) -> None:
-    arrives = kill_with_a_create_on_its_way(run, venue, tmp_path)
-    elsewhere = run("cancel", XDG_STATE_HOME=str(tmp_path / "elsewhere"))
-    assert elsewhere.end() == 0
-    assert time.monotonic() > arrives
-    assert venue.judge().accepted == 6
-    assert venue.open_orders() == []
-
-
-@pytest.mark.slow
-def test_ctrl_c_while_a_start_waits_for_what_may_arrive_leaves_nothing(
-    run: Run, venue: PaperExchange, tmp_path: Path
-) -> None:
-    kill_with_a_create_on_its_way(run, venue, tmp_path)
-    bot = run("--no-guard")
-    bot.wait_for("Previous run crashed; waiting 10 s for its in-flight orders to expire.")
-    assert bot.end(signal.SIGINT) == 0
-    assert venue.judge().accepted == 6
-    assert venue.open_orders() == []
 
 
 @pytest.mark.slow
