@@ -20,16 +20,17 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, RANGE
 from market_maker.private_files import PrivateFiles, default_directory
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
-from market_maker.settings import FILE
+from market_maker.settings import FILE, files_of
+from market_maker.settings.reload import sources_of
 from market_maker.simulation.backtest import (
     Assumptions,
     Trial,
     back_test,
     check_fills,
-    check_same_settings,
 )
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
+from market_maker.simulation.world import CONNECTION
 from market_maker.tapes import Tape, TapeError
 from market_maker.utils.progress import Progress
 
@@ -40,11 +41,11 @@ def run(arguments: argparse.Namespace) -> str:
     Raises SettingsError for what cannot be run, as for a tape that cannot be read.
     """
     logging.getLogger().setLevel(arguments.log_level)
-    anew = partial(load_anew, arguments.strategy)
     if arguments.html:
         report.check_page(arguments.html)
     try:
         trial = trial_of(arguments)
+        anew = _unedited(trial.strategy, partial(load_anew, arguments.strategy))
         models = models_of(arguments.fills, trial.tape)
         if arguments.check:
             with Progress("Checking", CUTS + 1) as progress:
@@ -70,6 +71,7 @@ def trial_of(arguments: argparse.Namespace) -> Trial:
         strategy=load_strategy(arguments.strategy),
         overrides={},
         settings_file=file,
+        settings_said=files_of(file, CONNECTION),
         assumed=Assumptions(
             latency=_measured() if arguments.latency is None else Latency(arguments.latency),
             feed_latency=arguments.feed_latency,
@@ -89,7 +91,7 @@ def models_of(fills: str, tape: Tape) -> Sequence[str]:
     return (fills,)
 
 
-def tape_key(paths: Sequence[Path]) -> str:
+def files_key(paths: Sequence[Path]) -> str:
     """Return the digest of the contents of these files."""
     whole = sha256()
     for path in paths:
@@ -102,7 +104,7 @@ def _run_each(
     trial: Trial, models: Sequence[str], anew: Callable[[], type[OrderManager]]
 ) -> list[Run]:
     """Run one back-test for each model; a journal of one that does not end is removed."""
-    key = tape_key(trial.tape.paths)[:12]
+    key = files_key(trial.tape.paths)[:12]
     found = []
     for model in models:
         journal, number = _new_journal(key)
@@ -110,12 +112,30 @@ def _run_each(
         numbered = replace(trial, strategy=anew(), fills=model, one_of=words)
         try:
             found.append(back_test(numbered, journal, shown_as=f"Back-test, fills by {model}"))
-            check_same_settings(found[0], found[-1])
         except BaseException:
             for path in journal.parent.glob(f"{journal.name}*"):
                 path.unlink()
             raise
     return found
+
+
+def _unedited(
+    strategy: type[OrderManager], anew: Callable[[], type[OrderManager]]
+) -> Callable[[], type[OrderManager]]:
+    """Return the same, which raises SettingsError once a file of the strategy was edited."""
+    files = sources_of(strategy)
+    before = files_key(files)
+
+    def load() -> type[OrderManager]:
+        found = anew()
+        if files_key(files) != before:
+            raise SettingsError(
+                "the strategy was edited while the back-tests ran, so they cannot be compared: "
+                "run them again"
+            )
+        return found
+
+    return load
 
 
 def _new_journal(key: str) -> tuple[Path, int]:

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from market_maker.app.backtest import tape_key, trial_of
+from market_maker.app.backtest import files_key, trial_of
 from market_maker.app.report import write_page
 from market_maker.app.tapes import options_of
 from market_maker.app.workers import Worker, digest_of, executor, opened, quiet
@@ -69,7 +69,7 @@ def _set_out(arguments: argparse.Namespace) -> tuple[Plan, tuple[Part, ...], tup
             format=arguments.format,
             about=about,
             market=tape.market,
-            digest=tape_key(tape.paths),
+            digest=files_key(tape.paths),
         )
         for tape in tapes
     ]

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from market_maker.app.backtest import tape_key
+from market_maker.app.backtest import files_key
 from market_maker.app.strategies import load_strategy
 from market_maker.errors import SettingsError
 from market_maker.market_maker import OrderManager
@@ -177,7 +177,7 @@ def _tape_of(source: Source) -> Tape:
     """Open a tape, once for the trials on it. Raises SweepEnds for one that is not the same."""
     try:
         tape = opened(source.path, source.format, source.about)
-        if tape_key(tape.paths) == source.digest:
+        if files_key(tape.paths) == source.digest:
             return tape
     except (TapeError, OSError) as error:
         raise SweepEnds(f"{error}") from None

@@ -57,9 +57,8 @@ class Journal:
         directory: Path | None = None,
         clock: Clock = SYSTEM,
         has_thread: bool = True,
-        at_once: int = 1,
     ) -> None:
-        """`name` is that of the file. Without a thread a tick writes, once so many rows wait."""
+        """`name` is that of the file; without a thread each `put()` of a tick writes at once."""
         self._directory = directory or default_directory()
         self._name = name
         self._clock = clock
@@ -81,7 +80,7 @@ class Journal:
         """Whether a reader keeps the write-ahead log from being emptied."""
         self._thinning = Thinning(Keep())
         self._has_ended = threading.Event()
-        self._has_thread, self._at_once = has_thread, at_once
+        self._has_thread = has_thread
         self._thread: threading.Thread | None = None
 
     def begin(self, beginning: Beginning, keep: Keep = Keep()) -> None:  # noqa: B008
@@ -113,7 +112,7 @@ class Journal:
             self._count(lost=1)
             return
         self._queue.append((table, make, values))
-        if not self._has_thread and table == "ticks" and len(self._queue) >= self._at_once:
+        if not self._has_thread and table == "ticks":
             self.write()
 
     def end(self, how: str, *, proven: bool, ended_ms: int) -> None:

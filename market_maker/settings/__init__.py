@@ -9,17 +9,20 @@ example      the text of a settings file      sample       names of the BitMEX s
 takeover     from another bot's file          proposals    what setup proposes
 """
 
+from market_maker.settings.assignments import Assigned
 from market_maker.settings.checks import problem as setting_problem
 from market_maker.settings.example import example_text, own_text
 from market_maker.settings.pairs import doubtful_pairs
 from market_maker.settings.proposals import Known, completed, proposed
 from market_maker.settings.schema import SECRETS, SettingsBase, defaults, setting
+from market_maker.settings.sources import files_of
 from market_maker.settings.store import FILE, environment_without_keys, settings
 from market_maker.settings.takeover import take_over
 
 __all__ = [
     "FILE",
     "SECRETS",
+    "Assigned",
     "Known",
     "SettingsBase",
     "completed",
@@ -27,6 +30,7 @@ __all__ = [
     "doubtful_pairs",
     "environment_without_keys",
     "example_text",
+    "files_of",
     "own_text",
     "proposed",
     "setting",

@@ -6,7 +6,8 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -29,6 +30,10 @@ class Assigned:
     problems: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
 
+    def copy(self) -> "Assigned":
+        """Return the same with values of its own, where they can be copied."""
+        return replace(self, values={name: _copy(each) for name, each in self.values.items()})
+
     def __add__(self, later: "Assigned") -> "Assigned":
         return Assigned(
             values=self.values | later.values,
@@ -37,6 +42,13 @@ class Assigned:
             problems=self.problems + later.problems,
             open=self.open + later.open,
         )
+
+
+def _copy(value: Any) -> Any:
+    try:
+        return deepcopy(value)
+    except Exception:  # what a file of the user makes may be anything
+        return value
 
 
 def execute(path: Path, *, may_be_open: bool) -> Assigned:

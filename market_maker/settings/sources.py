@@ -49,6 +49,8 @@ class Sources:
     """What the strategy declares."""
     is_strict: bool = True
     """Whether a name that nobody has declared is an error; not before the strategy is known."""
+    files: Assigned | None = None
+    """What the files said when they were read; None: they are read now."""
 
     def has(self, name: str) -> bool:
         """Return whether a name is read at all."""
@@ -66,7 +68,7 @@ class Found:
 
 def find(sources: Sources) -> Found:
     """Read all sources and check what they say. Raises SettingsError with every problem."""
-    return checked(sources, _read_files(sources))
+    return checked(sources, read_files(sources) if sources.files is None else sources.files.copy())
 
 
 def checked(sources: Sources, assigned: Assigned) -> Found:
@@ -104,6 +106,29 @@ def checked(sources: Sources, assigned: Assigned) -> Found:
     return Found(values, set(given), doubts + old_hosts)
 
 
+def read_files(sources: Sources) -> Assigned:
+    """Execute the settings file, and the one of the symbol on top of it.
+
+    Raises SettingsError for a file that others can write, unless the command line says that no
+    order goes to the venue: what such a file says itself is no reason to execute it.
+    """
+    path = sources.path
+    if path is None:
+        return Assigned()
+    may_be_open = bool(sources.only) or not _is_live({**LIVE, **sources.overrides})
+    assigned = execute(path, may_be_open=may_be_open)
+    wanted = sources.symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
+    of_symbol = overlay(path, wanted)
+    if problem("SYMBOL", wanted) or not of_symbol.exists():
+        return assigned
+    return assigned + execute(of_symbol, may_be_open=may_be_open)
+
+
+def files_of(path: Path | None, overrides: Mapping[str, Any]) -> Assigned:
+    """Return what the files of these settings say now, for `Settings.load()`."""
+    return read_files(Sources(path, overrides=overrides))
+
+
 def overlay(path: Path, symbol: object) -> Path:
     """Return the settings-SYMBOL.py beside a settings file."""
     return path.with_name(f"settings-{str(symbol).replace('/', '_')}.py")
@@ -121,24 +146,6 @@ def listed(what: str, problems: list[str]) -> str:
 
 
 # --- the steps ----------------------------------------------------------------------------------
-
-
-def _read_files(sources: Sources) -> Assigned:
-    """Execute the settings file, and the one of the symbol on top of it.
-
-    Raises SettingsError for a file that others can write, unless the command line says that no
-    order goes to the venue: what such a file says itself is no reason to execute it.
-    """
-    path = sources.path
-    if path is None:
-        return Assigned()
-    may_be_open = bool(sources.only) or not _is_live({**LIVE, **sources.overrides})
-    assigned = execute(path, may_be_open=may_be_open)
-    wanted = sources.symbol or assigned.values.get("SYMBOL", SettingsBase.SYMBOL)
-    of_symbol = overlay(path, wanted)
-    if problem("SYMBOL", wanted) or not of_symbol.exists():
-        return assigned
-    return assigned + execute(of_symbol, may_be_open=may_be_open)
 
 
 def _given(sources: Sources, assigned: Assigned) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from market_maker.account import Account, is_paper_key
 from market_maker.errors import SettingsError
 from market_maker.secrecy import Secret
+from market_maker.settings.assignments import Assigned
 from market_maker.settings.checks import Own, given_names, is_here, near_names, problem, unknown
 from market_maker.settings.schema import FIELDS, NEED_RESTART, SECRETS, SettingsBase
 from market_maker.settings.sources import (
@@ -94,17 +95,20 @@ class Settings(SettingsBase):
         overrides: Mapping[str, Any] | None = None,
         only: Collection[str] = (),
         is_strict: bool = True,
+        files: Assigned | None = None,
     ) -> None:
         """Read the settings: defaults, then the file, its settings-SYMBOL.py, the environment.
 
         `path` None means that there is no file. `overrides` (of the command line) win over all.
         With `only`, all other names have their defaults, whatever the files say of them, and a
         file that others can read or write is no obstacle. With `is_strict` False, names that no
-        setting has are kept until `declare()`. Raises SettingsError with every problem found. The
+        setting has are kept until `declare()`. `files` is what the files said earlier, in place of
+        what they say now. Raises SettingsError with every problem found. The
         key pair is taken out of `os.environ`, and kept for later loads.
         """
         hidden = {name: covered(name, value) for name, value in (overrides or {}).items()}
-        sources = Sources(path, self._keys(), symbol, hidden, only, is_strict=is_strict)
+        keys = self._keys()
+        sources = Sources(path, keys, symbol, hidden, only, is_strict=is_strict, files=files)
         found = _found(sources)
         for text in found.warnings:
             logger.warning("%s", text)

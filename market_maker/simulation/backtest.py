@@ -25,7 +25,7 @@ from market_maker.paper.exchange.instrument import CONTRACT, Instrument, Key
 from market_maker.paper.exchange.ledger import Party
 from market_maker.paper.market.setup import OWNER
 from market_maker.paper.market.tape import Beginning, beginning
-from market_maker.settings import settings
+from market_maker.settings import Assigned, settings
 from market_maker.simulation.latency import Latency
 from market_maker.simulation.recorded_market import NS, RecordedMarket
 from market_maker.simulation.tasks import interrupted_between_tasks
@@ -44,8 +44,6 @@ SHOWN_GAPS = 5
 MS = 1_000_000
 GARBAGE = 100_000
 """Objects that are made, and not thrown away, between two looks for garbage in circles."""
-ROWS_AT_ONCE = 500
-"""Rows that a journal writes in one transaction: nobody reads it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +72,8 @@ class Trial:
     overrides: Mapping[str, Any]
     """Settings that win over those of the file."""
     settings_file: Path | None = None
+    settings_said: Assigned | None = None
+    """What that file says; None: it is read when the back-test begins."""
     fills: str = "safe"
     """The fill model, by name."""
     assumed: Assumptions = field(default_factory=Assumptions)
@@ -133,15 +133,6 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     return run.again()
 
 
-def check_same_settings(first: Run, later: Run) -> None:
-    """Raise SettingsError where two back-tests that are to be compared had other settings."""
-    if first.row["settings"] != later.row["settings"]:
-        raise SettingsError(
-            "the settings were edited while the back-tests ran, so they cannot be compared: "
-            "run them again"
-        )
-
-
 @contextmanager
 def _rare_collections() -> Iterator[None]:
     """Look for garbage in circles seldom: a book of thousands of levels makes it dear, and a
@@ -194,7 +185,8 @@ def _load(trial: Trial) -> None:
     overrides = {**CONNECTION, **trial.overrides, **trial.tape.market.as_settings}
     if trial.assumed.fees:
         overrides["MAKER_FEE"], overrides["TAKER_FEE"] = map(float, trial.assumed.fees)
-    settings.load(trial.settings_file, overrides=overrides, is_strict=False)
+    file, said = trial.settings_file, trial.settings_said
+    settings.load(file, overrides=overrides, is_strict=False, files=said)
 
 
 def _instrument(tape: Tape, begins: Beginning) -> Instrument:
@@ -290,6 +282,4 @@ def _about(trial: Trial, market: RecordedMarket, begun_ms: int) -> dict[str, Any
 
 
 def _journal(path: Path, _name: str, *, clock: Clock) -> Journal:
-    return Journal(
-        path.stem, directory=path.parent, clock=clock, has_thread=False, at_once=ROWS_AT_ONCE
-    )
+    return Journal(path.stem, directory=path.parent, clock=clock, has_thread=False)

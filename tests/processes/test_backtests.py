@@ -101,17 +101,34 @@ EDITS = """\
 from pathlib import Path
 
 from market_maker.market_maker import OrderManager
+from market_maker.settings import setting, settings
 
 class Edits(OrderManager):
+    SETTINGS = {"WIDTH": setting(1.0, "ticks")}
+
     def place_orders(self):
-        Path("settings.py").write_text("ORDER_PAIRS = 1\\n")
+        Path("settings.py").write_text("ORDER_PAIRS = 1\\nWIDTH = 9.0\\n")
+        assert settings.WIDTH == 1.0, "another model has other settings"
         super().place_orders()
 """
 
 
-def test_a_range_whose_settings_were_edited_between_its_models_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [[], ["--check"]], ids=["a range", "--check"])
+def test_all_models_and_cuts_have_the_settings_of_the_beginning(
+    tmp_path: Path, option: list[str]
+) -> None:
     (place(tmp_path, 20) / "edits.py").write_text(EDITS)
+    bot = Bot(tmp_path, "backtest", "made.tape", "--strategy", "edits.py", *option)
+    assert bot.process.wait(60) == 0
+    assert "No quote depends" in bot.text if option else "Fill model" in bot.text
+
+
+def test_a_strategy_that_was_edited_between_two_models_is_not_compared(tmp_path: Path) -> None:
+    edited = "Path(__file__).open('a').write('# edited\\n')"
+    (place(tmp_path, 20) / "edits.py").write_text(
+        EDITS.replace('Path("settings.py")', f'{edited}\n        Path("settings.py")')
+    )
     bot = Bot(tmp_path, "backtest", "made.tape", "--strategy", "edits.py")
     assert bot.process.wait(60) == 2
-    assert "the settings were edited while the back-tests ran" in bot.text
+    assert "the strategy was edited while the back-tests ran" in bot.text
     assert "Fill model" not in bot.text

@@ -17,6 +17,7 @@ from market_maker.errors import MarketMakerError, SettingsError
 from market_maker.journal import Run, Unreadable, schema
 from market_maker.market_maker import OrderManager
 from market_maker.report import in_text, report_of
+from market_maker.settings import files_of
 from market_maker.simulation.backtest import Assumptions, Trial, back_test
 from market_maker.simulation.check import check
 from market_maker.simulation.latency import LEAST, Latency, measured
@@ -113,13 +114,16 @@ def test_an_edit_while_a_back_test_runs_changes_nothing_of_it(
     assert rows_of(run)["orders"] == rows_of(undisturbed)["orders"]
 
 
-def test_back_tests_with_settings_that_were_edited_between_them_are_not_compared(
+def test_settings_that_were_read_before_are_those_of_each_back_test(
     tape_file: Path, tmp_path: Path
 ) -> None:
     Edits.FILE = tmp_path / "settings.py"
-    Edits.FILE.write_text("")
-    with pytest.raises(SettingsError, match="edited while the back-tests ran"):
-        check(replace(trial(tape_file, settings_file=Edits.FILE), strategy=Edits))
+    Edits.FILE.write_text("ORDER_START_SIZE = 50\n")
+    asked = trial(tape_file, settings_file=Edits.FILE, settings_said=files_of(Edits.FILE, {}))
+    asked = replace(asked, strategy=Edits)
+    first, second = (back_test(asked, tmp_path / name / "it.journal") for name in ("one", "two"))
+    assert rows_of(first)["orders"] == rows_of(second)["orders"]
+    assert {row["qty"] for row in first.rows("orders")} >= {50}
 
 
 @pytest.mark.slow

@@ -211,6 +211,16 @@ def test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay(
     assert rested(market, OWNER) == own
 
 
+def test_a_book_that_comes_back_trades_its_best_prices_first() -> None:
+    market = Recorded("none")
+    market.others.withdraw()
+    market.depth(BUY, 101, 5)
+    market.depth(BUY, 103, 5)
+    market.own(1, SELL, 101, 6)
+    market.others.restore()
+    assert rested(market, BACKGROUND) == {(BUY, 101): 4}
+
+
 def rested(market: Recorded, owner: str) -> Counter[tuple[Side, int]]:
     """Return the lots that an owner has at each price."""
     sizes: Counter[tuple[Side, int]] = Counter()

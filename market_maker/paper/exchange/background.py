@@ -45,8 +45,6 @@ class BackgroundOrders:
         more = size - sum(order.left for order in theirs)
         if more > 0:
             return self._add(side, price, queue, more)
-        if not more:
-            return []
         if self.model and len(queue) > len(theirs):
             self._leave(self.model, queue, -more)
         else:
@@ -194,9 +192,14 @@ class BackgroundOrders:
             self._withdrawn = {level: self._remove(*level) for level in levels}
 
     def restore(self) -> list[Fill]:
-        """Rest the recorded sizes again, and return the fills."""
+        """Rest the recorded sizes again, the best prices first, and return the fills."""
         sizes, self._withdrawn = self._withdrawn or {}, None
-        return [fill for level, size in sizes.items() for fill in self.rest(*level, size)]
+        fills = []
+        for side in Side:
+            prices = sorted(price for each, price in sizes if each is side)
+            for price in reversed(prices) if side is Side.BUY else prices:
+                fills += self.rest(side, price, sizes[side, price])
+        return fills
 
 
 def _reaches(side: Side, price: int, other: int) -> bool:
