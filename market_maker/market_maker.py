@@ -81,7 +81,7 @@ class OrderManager:
         self.__sizes = LevelSizes(self.runtime.chance.randint)
         self.__reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
-            settings.DRY_RUN, control=self.control, given=self.current_run.runtime
+            settings.DRY_RUN, control=self.control, dependencies=self.current_run.runtime
         )
         self.exchange.on_filled = self.__sizes.forget
         self.loop = Loop(self, self.exchange, self.control, self.clock)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from market_maker.bot.run import wrap_own_loop
 from market_maker.bot.runtime import Runtime
 from market_maker.errors import MarketMakerError, SettingsError, in_users_words
-from market_maker.trading import NUMBERS
+from market_maker.trading import NUMERIC_HOOKS
 
 Kind = TypeVar("Kind")
 OWN = frozenset(("clock", "control", "current_run", "exchange", "loop", "runtime"))
@@ -79,5 +79,5 @@ def check_attribute(kind: type, has: Container[str], name: str, value: object) -
     """
     own = getattr(kind, name, None)
     is_hidden = isinstance(own, property) or (callable(own) and not callable(value))
-    if (name in OWN and name in has) or (is_hidden and name not in NUMBERS):
+    if (name in OWN and name in has) or (is_hidden and name not in NUMERIC_HOOKS):
         raise AttributeError(f"self.{name} is the bot's own: choose another name for yours")

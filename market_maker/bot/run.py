@@ -24,7 +24,7 @@ class OwnLoop(BaseException):
 
 
 class Run:
-    """Begins the session of a live run, and ends it when the bot has ended."""
+    """Begins what a run has around it, such as the session of a live one, and ends it."""
 
     def __init__(self, runtime: Runtime) -> None:
         """Take lock and guard. Raises AlreadyRunning when another bot trades with our prefix."""

@@ -27,7 +27,7 @@ def sender_to(url: Secret) -> "Tells":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Dependencies):
-    """The dependencies of a run. Live, paper and simulated runs differ in nothing else."""
+    """What a run is given beside: a simulated one has nothing of this."""
 
     session: Callable[..., Session] | None = None
     """Begins the session of a live run; None for a run without lock, latch and guard."""

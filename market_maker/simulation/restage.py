@@ -1,7 +1,7 @@
 """A strategy before facts of another time: those of a run again, or those seen just now."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 
@@ -148,7 +148,7 @@ def _on_stage(
     world: World, kind: type[OrderManager], snapshot: Snapshot
 ) -> tuple[OrderManager, Shown]:
     """Return a bot that is shown what it is given, and sends nothing."""
-    bot = kind.made_with(replace(world.runtime(), watches_files=False))
+    bot = kind.made_with(world.runtime())
     stage = Shown(snapshot, snapshot)
     bot.exchange.view = stage  # type: ignore[assignment]
     bot.exchange.execute = _send_nothing  # type: ignore[method-assign]

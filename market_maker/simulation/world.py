@@ -55,7 +55,7 @@ class World:
         *,
         kind: str = "",
     ) -> Runtime:
-        """Return what a bot of this world is given; `kind` is that of `Runtime`."""
+        """Return what a bot of this world is given; `kind` is that of `Dependencies`."""
         return Runtime(
             clock=self.timeline,
             client=partial(

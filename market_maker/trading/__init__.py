@@ -22,7 +22,7 @@ from market_maker.trading.converger import Converger
 from market_maker.trading.dependencies import Dependencies
 from market_maker.trading.exchange import Exchange
 from market_maker.trading.exchange_interface import ExchangeInterface
-from market_maker.trading.hooks import NUMBERS
+from market_maker.trading.hooks import NUMERIC_HOOKS
 from market_maker.trading.level_sizes import LevelSizes
 from market_maker.trading.loop import Loop
 from market_maker.trading.quote_time import Quoted
@@ -31,7 +31,7 @@ from market_maker.trading.startup import PairDoubts, check_sizes, reach
 from market_maker.trading.status import Status, log_start
 
 __all__ = [
-    "NUMBERS",
+    "NUMERIC_HOOKS",
     "Converger",
     "Dependencies",
     "Exchange",

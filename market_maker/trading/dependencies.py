@@ -12,7 +12,7 @@ from market_maker.trading.records import MakesJournal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """What trading is given. Live, paper and simulated trading differ in nothing else."""
+    """What trading is given; all else of it is the same live, on paper and simulated."""
 
     clock: Clock = SYSTEM
     client: Callable[..., GTE] = GTE

@@ -39,9 +39,9 @@ class Exchange:
         dry_run: bool = True,
         *,
         control: Control | None = None,
-        given: Dependencies | None = None,
+        dependencies: Dependencies | None = None,
     ) -> None:
-        given = self._given = given or Dependencies()
+        given = self._given = dependencies or Dependencies()
         self.is_closed = False
         """Whether all connections are closed."""
         self._clock = given.clock

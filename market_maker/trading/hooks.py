@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-NUMBERS = frozenset(("tick",))
+NUMERIC_HOOKS = frozenset(("tick",))
 """Hooks whose name strategies of the family give to a number: that of the class is called then."""
 
 

@@ -84,7 +84,7 @@ def _print_digests(first: int) -> int:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for outcome in pool.map(run, seeds, [DIGEST_HOURS] * DIGEST_SEEDS):
             broken = " ".join(sorted({each.invariant for each in outcome.violations}))
-            print(outcome.seed, outcome.digest, broken)
+            print(f"{outcome.seed} {outcome.digest} {broken}".rstrip())
     return 0
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from market_maker.paper.exchange.background import BackgroundOrders
 from market_maker.paper.exchange.engine import BACKGROUND, Book, Fill, Order, Side
 from market_maker.paper.exchange.fill_models import fill_model
+from market_maker.paper.exchange.moves import Depths
 
 BUY, SELL = Side.BUY, Side.SELL
 MODELS = ("through", "safe", "power:3", "power:2", "power:1", "log", "touch")
@@ -209,6 +210,36 @@ def test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay(
         market.others.restore()
     assert rested(market, BACKGROUND) == {(side, price): size for side, price, size in image}
     assert rested(market, OWNER) == own
+
+
+levels = st.lists(
+    st.tuples(st.sampled_from(Side), st.integers(95, 105), st.integers(0, 40)),
+    max_size=8,
+    unique_by=lambda level: level[:2],
+)
+
+
+@pytest.mark.parametrize("model", ["none", *MODELS])
+@given(tape=st.lists(actions, max_size=40), updates=st.lists(levels, max_size=8))
+def test_levels_that_change_together_fill_what_they_would_one_by_one(
+    model: str, tape: list[tuple[str, Side, int, int]], updates: list[list[tuple[Side, int, int]]]
+) -> None:
+    together, singly = play(model, tape), play(model, tape)
+    for update in updates:
+        together._note(together.others.play(Depths(update)))
+        for level in update:
+            singly.depth(*level)
+    assert together.filled == singly.filled
+    assert queues(together) == queues(singly)
+
+
+def queues(market: Recorded) -> list[tuple[Side, int, list[tuple[str, int]]]]:
+    """Return what rests at each price, in order of arrival: owners and lots."""
+    return [
+        (side, price, [(order.owner, order.left) for order in market.book.queue(side, price)])
+        for side in Side
+        for price in market.book.prices(side)
+    ]
 
 
 def test_a_book_that_comes_back_trades_its_best_prices_first() -> None:

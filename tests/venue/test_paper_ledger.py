@@ -24,7 +24,7 @@ from market_maker.paper.exchange.events import Filled, Liquidated
 from market_maker.paper.exchange.exchange import Exchange
 from market_maker.paper.exchange.instrument import CONTRACT, SPOT, Key, listed
 from market_maker.paper.exchange.ledger import INSURANCE, Ledger, Party
-from market_maker.paper.exchange.moves import Depth, Index, Take
+from market_maker.paper.exchange.moves import Depth, Depths, Index, Take
 
 D = Decimal
 BTC_USD = Key(CONTRACT, "BTC", "BTC_USD")
@@ -155,6 +155,17 @@ def test_a_liquidated_position_costs_its_margin_and_no_more() -> None:
     assert error_of(venue.exchange.cancel, "ann", BTC_USD, rest, 0) is Code.ALREADY_CANCELLED
     assert error_of(venue.sell, 1, close=True) is Code.LIQUIDATED
     assert venue.ledger.imbalance("BTC", venue.marks()) == 0
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_an_order_that_a_change_of_levels_reaches_is_settled(is_whole: bool) -> None:
+    venue = Venue()
+    venue.buy(10, "10000")
+    reaching = [(Side.BUY, 19998, 0), (Side.SELL, 19996, 50), (Side.BUY, 19990, 5)]
+    venue.exchange.play(BTC_USD, [Depths(reaching, is_whole)], 0)
+    assert venue.leg(LONG).qty == 10
+    assert venue.exchange.blotter.live("ann") == []
+    assert venue.exchange.listing(BTC_USD).book.size(Side.SELL, 19996) == 40
 
 
 def test_what_a_gap_costs_beyond_the_margin_the_insurance_fund_pays() -> None:

@@ -54,7 +54,7 @@ class BackgroundOrders:
     def rest_all(self, levels: list[tuple[Side, int, int]], is_whole: bool) -> list[Fill]:
         """Set the sizes at these prices, and return the fills; `is_whole`: none rest elsewhere."""
         if is_whole:
-            self._keep(levels)
+            self._remove_others(levels)
         if self._withdrawn is not None:
             self._withdrawn |= {(side, price): size for side, price, size in levels}
             return []
@@ -85,13 +85,13 @@ class BackgroundOrders:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _keep(self, levels: list[tuple[Side, int, int]]) -> None:
-        """Remove those at all other prices."""
-        prices = {(side, price) for side, price, _ in levels}
+    def _remove_others(self, levels: list[tuple[Side, int, int]]) -> None:
+        """Remove those that rest at none of these levels."""
+        kept = {(side, price) for side, price, _ in levels}
         rested = [(side, price) for side in Side for price in self._book.prices(side)]
-        for level in rested if self._withdrawn is None else list(self._withdrawn):
-            if level not in prices:
-                self.rest(*level, 0)
+        for place in rested if self._withdrawn is None else list(self._withdrawn):
+            if place not in kept:
+                self.rest(*place, 0)
 
     def _cross(self, side: Side, price: int, size: int) -> list[Fill]:
         """Rest at a price where nobody does, and which reaches the other side."""

@@ -110,10 +110,10 @@ class _Half:
 
 
 class Book:
-    """The resting orders of one instrument. It never looks at the owner of an order.
+    """The resting orders of one instrument. Whose an order is changes nothing in its matching.
 
-    Prices are whole ticks, quantities whole lots. Where only the background rests, as at most
-    levels, only its size is kept; it becomes an order once it must queue.
+    Prices are whole ticks, quantities whole lots. Of a level at which nothing but the background
+    has ever rested, as at most, only the size is kept; it becomes an order once it must queue.
     """
 
     def __init__(self) -> None:
@@ -127,9 +127,9 @@ class Book:
         return Order(self._last_of_background, BACKGROUND, side, price, size)
 
     def set_background(self, side: Side, price: int, size: int) -> bool:
-        """Set the lots at a price where only the background rests; return whether that is so.
+        """Set the size of a level of which only that is kept, or of an empty one.
 
-        If others rest there, or such an order would trade, nothing changes.
+        Return False, with nothing changed, for another level, and where such an order would trade.
         """
         half = self._half[side]
         before = half.background.get(price)
@@ -161,7 +161,7 @@ class Book:
 
     def rest(self, order: Order) -> None:
         """Rest an order without matching it; the caller ensures that the book is not crossed."""
-        self._level(order.side, order.price)
+        self._with_orders(order.side, order.price)
         self._half[order.side].add(order)
         self._orders[order.order_id] = order
 
@@ -178,7 +178,7 @@ class Book:
         """Match an order with those at one price, whatever stands at better ones."""
         fills: list[Fill] = []
         half = self._half[order.side.other]
-        level = self._level(order.side.other, price)
+        level = self._with_orders(order.side.other, price)
         if level is None:
             return fills
         half.before.setdefault(price, level.size)
@@ -198,7 +198,7 @@ class Book:
 
     def requeue(self, side: Side, price: int, orders: list[Order]) -> None:
         """Let the orders at a price trade in this order; they are those that rest there."""
-        level = self._level(side, price)
+        level = self._with_orders(side, price)
         assert level
         level.orders = {order.order_id: order for order in orders}
 
@@ -240,7 +240,7 @@ class Book:
 
     def queue(self, side: Side, price: int) -> list[Order]:
         """Return the orders at a price in the order in which they trade."""
-        level = self._level(side, price)
+        level = self._with_orders(side, price)
         return list(level.orders.values()) if level else []
 
     def prices(self, side: Side) -> Iterator[int]:
@@ -263,8 +263,8 @@ class Book:
             half.before.clear()
         return changes
 
-    def _level(self, side: Side, price: int) -> _Level | None:
-        """Return a level with its orders, None if nobody rests there."""
+    def _with_orders(self, side: Side, price: int) -> _Level | None:
+        """Return a level, None for an empty one; if only its size is kept, make an order of it."""
         half = self._half[side]
         if size := half.background.pop(price, 0):
             order = self.of_background(side, price, size)

@@ -15,7 +15,7 @@ class Depth(NamedTuple):
 
 
 class Depths(NamedTuple):
-    """The same of several levels at once."""
+    """The background orders at several prices are of these sizes from now on."""
 
     levels: list[tuple[Side, int, int]]
     is_whole: bool = False
