@@ -188,8 +188,11 @@ def _all_close(right: Any, *args: Any) -> Any:
     return replace(plan, create=tuple(replace(order, close=True) for order in plan.create))
 
 
-def _half_a_tick(right: Any, price: Any, tick: Any) -> Any:
-    return right(price, tick) + (Decimal("0.25") if tick == Decimal("0.5") else 0)
+def _half_a_tick(right: Any, *asked: Any) -> Any:
+    """`right` remembers its results, so it is this that is patched, not what it calls."""
+    found, tick = right(*asked), asked[3]
+    off = Decimal("0.25") if tick == Decimal("0.5") else 0
+    return replace(found, request=replace(found.request, price=found.request.price + off))
 
 
 def _negative(right: Any, *args: Any) -> Decimal:
@@ -286,7 +289,7 @@ BUGS = [
     Bug("logs the secret", around(Transport, "send", _tell), "I7"),
     Bug("logs signatures", around(auth, "sign", _tell_signature), "I7"),
     Bug("writes exponents", around(protocol, "order_params", _exponent), "I17"),
-    Bug("leaves the grid", around(order_keys, "to_grid", _half_a_tick), "I11 I20 I29"),
+    Bug("leaves the grid", around(order_keys, "_on_grid", _half_a_tick), "I11 I20 I29"),
     Bug("uses one id for all", swap(oids, "base36", lambda *_: "0000000"), "I12"),
     Bug(
         "has no prefix",
