@@ -66,6 +66,13 @@ THINNED = {
     "test_a_frame_that_cannot_be_read_is_dropped_and_counted",
     "test_pages_of_other_sites_get_nothing",
     "test_a_frame_can_be_spoilt",
+    "test_many_quotes_go_as_fast_as_the_venue_cancels",
+    "test_levels_that_change_together_fill_what_they_would_one_by_one",
+    "test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay",
+    "test_whatever_clocks_do_no_limit_breaks_and_no_price_is_old",
+    "test_no_quote_rests_longer_on_a_dead_feed_where_ticks_are_rare",
+    "test_an_answer_without_end_is_not_taken_whole",
+    "test_a_block_belongs_to_the_endpoint_that_said_it",
 }
 """Tests of many like cases: every third is in `pytest`, the others are slow."""
 Run = Callable[..., "Bot"]
