@@ -22,12 +22,7 @@ from market_maker.private_files import PrivateFiles, default_directory
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE, files_of
 from market_maker.settings.reload import sources_of
-from market_maker.simulation.backtest import (
-    Assumptions,
-    Trial,
-    back_test,
-    check_fills,
-)
+from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
 from market_maker.simulation.world import CONNECTION

@@ -68,7 +68,7 @@ class Found:
 
 def find(sources: Sources) -> Found:
     """Read all sources and check what they say. Raises SettingsError with every problem."""
-    return checked(sources, read_files(sources) if sources.files is None else sources.files.copy())
+    return checked(sources, _read_files(sources) if sources.files is None else sources.files.copy())
 
 
 def checked(sources: Sources, assigned: Assigned) -> Found:
@@ -106,7 +106,7 @@ def checked(sources: Sources, assigned: Assigned) -> Found:
     return Found(values, set(given), doubts + old_hosts)
 
 
-def read_files(sources: Sources) -> Assigned:
+def _read_files(sources: Sources) -> Assigned:
     """Execute the settings file, and the one of the symbol on top of it.
 
     Raises SettingsError for a file that others can write, unless the command line says that no
@@ -126,7 +126,7 @@ def read_files(sources: Sources) -> Assigned:
 
 def files_of(path: Path | None, overrides: Mapping[str, Any]) -> Assigned:
     """Return what the files of these settings say now, for `Settings.load()`."""
-    return read_files(Sources(path, overrides=overrides))
+    return _read_files(Sources(path, overrides=overrides))
 
 
 def overlay(path: Path, symbol: object) -> Path:

@@ -33,23 +33,7 @@ class BackgroundOrders:
         An increase queues last and may trade with users; a decrease removes the last in the queue,
         or with a fill model those that it says.
         """
-        if self._withdrawn is not None:
-            self._withdrawn[side, price] = size
-            return []
-        if self._book.set_background(side, price, size):  # as at most levels
-            return []
-        queue = self._book.queue(side, price)
-        if not queue:
-            return self._cross(side, price, size)
-        theirs = [order for order in queue if order.owner == BACKGROUND]
-        more = size - sum(order.left for order in theirs)
-        if more > 0:
-            return self._add(side, price, queue, more)
-        if self.model and len(queue) > len(theirs):
-            self._leave(self.model, queue, -more)
-        else:
-            self._leave_last(theirs, -more)
-        return []
+        return self.rest_all([(side, price, size)], is_whole=False)
 
     def rest_all(self, levels: list[tuple[Side, int, int]], is_whole: bool) -> list[Fill]:
         """Set the sizes at these prices, and return the fills; `is_whole`: none rest elsewhere."""
@@ -60,8 +44,8 @@ class BackgroundOrders:
             return []
         set_background, fills = self._book.set_background, []
         for side, price, size in levels:
-            if not set_background(side, price, size):
-                fills += self.rest(side, price, size)
+            if not set_background(side, price, size):  # at few levels
+                fills += self._change_queue(side, price, size)
         return fills
 
     def trade(self, side: Side, price: int, qty: int) -> list[Fill]:
@@ -84,6 +68,21 @@ class BackgroundOrders:
             self._own_first(order.side, order.price)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _change_queue(self, side: Side, price: int, size: int) -> list[Fill]:
+        """Set the size where others rest, too, or where it reaches the other side."""
+        queue = self._book.queue(side, price)
+        if not queue:
+            return self._cross(side, price, size)
+        theirs = [order for order in queue if order.owner == BACKGROUND]
+        more = size - sum(order.left for order in theirs)
+        if more > 0:
+            return self._add(side, price, queue, more)
+        if self.model and len(queue) > len(theirs):
+            self._leave(self.model, queue, -more)
+        else:
+            self._leave_last(theirs, -more)
+        return []
 
     def _remove_others(self, levels: list[tuple[Side, int, int]]) -> None:
         """Remove those that rest at none of these levels."""
