@@ -15,7 +15,8 @@ AHEAD_MS = 200
 """The estimate is ahead of the venue's clock by no more than this, however long an answer took: a
 request that is signed with it is valid so much longer (see `orders.sweep.LATE_MS`)."""
 STOOD_STILL_MS = 10_000
-"""No answer may take so long (see `wire.transport`): this process stood still meanwhile."""
+"""No answer may take so long (see `wire.transport`): this process stood still meanwhile, and what
+such an answer tells counts only until there is a better one."""
 STEP_MS = 300
 """A step back of the venue's clock by more than this is not noise."""
 OFF_MS = 2_000
@@ -78,16 +79,19 @@ class VenueClock:
             if self._lowest is not None and highest < self._lowest - STEP_MS:
                 self.stepped_back_at = self._clock.monotonic()
             self._lowest = lowest
+            ahead = min((lowest + highest) // 2, lowest + AHEAD_MS)
             if done - begun < STOOD_STILL_MS:
-                self._ahead.append(min((lowest + highest) // 2, lowest + AHEAD_MS))
+                self._ahead.append(ahead)
                 self._ahead_by = median_low(self._ahead)
+            elif not self._ahead:
+                self._ahead_by = ahead  # at worst too far behind: our own clock may be ahead
         self._warn()
 
     def reset_to_latest(self) -> None:
         """Drop all samples but the latest: our clock stood still, or theirs was set."""
-        latest = list(self._ahead)[-1:]
-        self._ahead = deque(latest, maxlen=SAMPLES)
-        self._ahead_by = latest[0] if latest else None
+        if self._ahead:
+            self._ahead_by = self._ahead[-1]
+            self._ahead = deque([self._ahead_by], maxlen=SAMPLES)
 
     def _warn(self) -> None:
         """Warn once when this machine's clock is off, and again after it was right."""

@@ -51,7 +51,21 @@ def test_a_request_arrives_before_it_expires_whatever_the_way_takes(
     assert clock.now() + EXPIRES_AFTER_MS - arrives > 1_000
 
 
-def test_an_answer_during_which_this_process_stood_still_tells_nothing() -> None:
+@given(st.integers(10_000, 10**8), st.integers(-(10**7), 10**7))
+def test_an_answer_during_which_this_process_stood_still_counts_until_a_better_one(
+    stood: int, wall_moves: int
+) -> None:
+    timeline = Timeline()
+    clock = VenueClock(timeline)
+    answer(clock, timeline, 20, stood)
+    timeline.step_wall_clock(wall_moves)
+    clock.reset_to_latest()
+    assert error(clock, timeline) <= AHEAD_MS
+    answer(clock, timeline, 20, 20)
+    assert abs(error(clock, timeline)) <= 1
+
+
+def test_an_answer_during_which_this_process_stood_still_moves_no_estimate() -> None:
     timeline = Timeline()
     clock = VenueClock(timeline)
     answer(clock, timeline, 20, 20)
