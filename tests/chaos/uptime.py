@@ -216,7 +216,8 @@ class Uptime:
         if not reason or was_halted or self._soak.calm_for() < RECOVERED or self._soak.is_dry():
             return
         in_force, truth, now = self._soak.in_force, self._soak.truth, self._world.timeline.true_ms()
-        fills = sum(now - at < 65_000 for at, _ in truth.own.at)
+        booked_within = 65_000 + 1000 * in_force["LOOP_INTERVAL"]  # a fill is booked at a tick
+        fills = sum(now - at < booked_within for at, _ in truth.own.at)
         loss = -truth.profit_after_fees(bot.exchange.client.run) * SPARE
         limits = [value for value in in_force.lately("MAX_LOSS") if value]
         if "MAX_FILLS" in reason and fills > min(in_force.lately("MAX_FILLS")):
