@@ -7,10 +7,12 @@ this table, and of another room only its doors.
 
 import ast
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "market_maker"
+from tests.sources import PACKAGE, tree_of
+
 LINES = 300
 LONGER = {"gte": 400}
 """Files that may have more lines, and how many."""
@@ -113,8 +115,12 @@ def name_of(path: Path) -> str:
 
 
 FILES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
-del FILES["__init__"], TREES["__init__"]
+del FILES["__init__"]
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the name of each module with its tree."""
+    yield from ((name, tree_of(path)) for name, path in FILES.items())
 
 
 def room_of(module: str) -> Room | None:
@@ -153,7 +159,7 @@ def arrows() -> set[tuple[str, str]]:
     """Return (module, module that it imports) where that is in another room."""
     return {
         (name, other)
-        for name, tree in TREES.items()
+        for name, tree in trees()
         for other in own_imports(tree)
         if room_of(name) is not room_of(other)
     }
@@ -198,24 +204,24 @@ def test_arrows_between_rooms_end_at_doors() -> None:
 def test_files_of_the_ground_stand_on_those_before_them() -> None:
     order = ROOMS[0].files.split()
     for place, name in enumerate(order):
-        if name in TREES:
-            assert own_imports(TREES[name]) <= set(order[:place])
+        if name in FILES:
+            assert own_imports(tree_of(FILES[name])) <= set(order[:place])
 
 
 def test_pure_rooms_import_no_time_chance_threads_logging_or_files() -> None:
-    for name, tree in TREES.items():
+    for name, tree in trees():
         room = room_of(name)
         if room and room.pure:
             assert not {each.split(".")[0] for each in imported(tree)} & IMPURE, name
 
 
 def test_only_clock_imports_time() -> None:
-    used = {name for name, tree in TREES.items() if "time" in imported(tree)}
+    used = {name for name, tree in trees() if "time" in imported(tree)}
     assert used == {"clock"}
 
 
 def test_only_the_application_ends_the_process_and_sets_up_the_log() -> None:
-    for name, tree in TREES.items():
+    for name, tree in trees():
         if name.startswith("app.") or name == "__main__":
             continue
         called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
@@ -225,7 +231,7 @@ def test_only_the_application_ends_the_process_and_sets_up_the_log() -> None:
 
 
 def test_no_package_beyond_the_declared_ones() -> None:
-    for name, tree in TREES.items():
+    for name, tree in trees():
         allowed = set(sys.stdlib_module_names) | RUN_TIME_PACKAGES | {"market_maker"}
         if name.startswith("paper.") or name == "app.web":
             allowed |= PAPER_PACKAGES
@@ -240,5 +246,5 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
 
 
 def test_importing_the_package_imports_nothing() -> None:
-    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    tree = tree_of(PACKAGE / "__init__.py")
     assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

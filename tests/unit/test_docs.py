@@ -42,8 +42,8 @@ from market_maker.settings.schema import FIELDS, NEED_RESTART
 from market_maker.settings.store import Settings
 from market_maker.strategies import READY
 from tests import settings_page
+from tests.sources import PACKAGE, ROOT, tree_of
 
-ROOT = Path(__file__).parents[2]
 PAGES = {
     language: {path.name: path for path in sorted((docs.ROOT / language).glob("*.md"))}
     for language in ("en", "zh")
@@ -54,6 +54,7 @@ MARKDOWN = MarkdownIt().enable("table")
 CODE = ("fence", "code_block")
 
 
+@cache
 def tokens_of(path: Path) -> list[Token]:
     return MARKDOWN.parse(path.read_text("utf-8"))
 
@@ -467,7 +468,6 @@ def test_each_reason_has_a_meaning_or_a_way_out(language: str) -> None:
 
 # --- the log --------------------------------------------------------------------------------------
 
-PACKAGE = ROOT / "market_maker"
 LEVELS = ("info", "warning", "error", "critical", "exception", "log")
 TOLD_APART = {
     *("… … orders: …", "…, not quoting: ….", "guard: ….", "…: … ……."),
@@ -569,11 +569,6 @@ def lines_of(place: tuple[str, str]) -> set[str]:
         return found
     assert text.partition("…")[0].removesuffix(": ") in (PACKAGE / name).read_text("utf-8"), place
     return {text}
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
 
 
 def logged() -> Iterator[tuple[str, ast.expr, list[ast.expr], dict[str, set[str]]]]:

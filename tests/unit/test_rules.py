@@ -6,7 +6,6 @@ Those that ruff has are in .ruff.toml: `S`, and what TID251 bans. A test here lo
 import ast
 import importlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from conftest import THINNED
@@ -15,11 +14,14 @@ from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
 from market_maker.settings.schema import FIELDS, NEED_RESTART
 from tests.seeded.bugs import BUGS
+from tests.sources import PACKAGE, ROOT, tree_of
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "market_maker"
 SOURCES = [*sorted(PACKAGE.rglob("*.py")), ROOT / "marketmaker", ROOT / "setup.py"]
-TREES = {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in SOURCES}
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the name of each source file with its tree."""
+    yield from ((str(path.relative_to(ROOT)), tree_of(path)) for path in SOURCES)
 
 
 def names_in(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -39,7 +41,7 @@ def uses(words: set[str], *, outside: Callable[[str], bool] = lambda _: False) -
     """Return where these words are used, but for the files that may."""
     return [
         f"{name}:{getattr(node, 'lineno', '')} {found}"
-        for name, tree in TREES.items()
+        for name, tree in trees()
         if not outside(name)
         for found, node in names_in(tree)
         if found in words
@@ -54,7 +56,7 @@ def test_nothing_turns_verifying_off() -> None:
     words = {"CERT_NONE", "CERT_OPTIONAL", "disable_warnings", "_create_unverified_context"}
     words |= {"_create_stdlib_context", "_create_default_https_context", "wrap_ssl"}
     assert uses(words) == []
-    for name, tree in TREES.items():
+    for name, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg in ("verify", "check_hostname"):
                 assert isinstance(node.value, ast.Constant), f"{name}:{node.lineno}"
@@ -73,7 +75,7 @@ def test_no_name_brings_back_what_turns_data_into_code() -> None:
     assert uses(words) == []
     executing = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees()
         for found, node in names_in(tree)
         if found == "exec" and not isinstance(node, ast.Attribute)
     }
@@ -82,7 +84,7 @@ def test_no_name_brings_back_what_turns_data_into_code() -> None:
 
 def test_code_is_imported_by_name_only_where_the_command_line_names_it() -> None:
     importing = {
-        name for name, tree in TREES.items() if "import_module" in {f for f, _ in names_in(tree)}
+        name for name, tree in trees() if "import_module" in {f for f, _ in names_in(tree)}
     }
     assert importing == {"market_maker/app/strategies.py"}
 
@@ -122,7 +124,7 @@ def test_only_the_venue_s_own_methods_move_money_or_leverage() -> None:
 
 def test_inside_the_client_each_of_them_is_used_by_its_own_method_alone() -> None:
     users: dict[str, set[str]] = {}
-    for node in ast.walk(TREES["market_maker/gte.py"]):
+    for node in ast.walk(tree_of(PACKAGE / "gte.py")):
         if isinstance(node, ast.FunctionDef):
             for found, _ in names_in(node):
                 if found in MONEY_MOVERS or found == "_withdraw_path":
@@ -159,7 +161,7 @@ def test_no_setting_that_a_reload_changes_is_read_once_for_all() -> None:
     """In a constructor it would be: the log would say that it has changed, and nothing else."""
     found = {
         (name, node.attr)
-        for name, tree in TREES.items()
+        for name, tree in trees()
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef) and function.name == "__init__"
         for node in ast.walk(function)
