@@ -3,11 +3,11 @@
 import gc
 import logging
 import os
+import random
 import re
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,51 +32,8 @@ if TYPE_CHECKING:
 
 DEADLINE = 10.0
 TAKES_LONG = re.compile(r"tests/processes/|test_(stateful|soak|rest_faults|backtest_sweep)")
-THINNED = {
-    *("test_what_is_no_plain_number_is_refused", "test_odd_numerals_are_refused"),
-    *("test_a_value_of_the_wrong_type_is_refused", "test_so_it_is_in_an_answer_of_rest"),
-    *("test_a_field_without_a_value_is_refused_and_is_not_zero", "test_a_seeded_bug_is_caught"),
-    "test_a_word_of_an_order_that_has_the_wrong_type_is_refused",
-    "test_a_feed_that_accepts_and_drops_is_tried_twenty_times_in_ten_minutes",
-    "test_a_ready_strategy_quotes_both_sides_and_trades",
-    "test_the_parts_of_the_profit_sum_to_the_change_of_the_equity",
-    "test_the_log_tells_the_history_that_the_exchange_has",
-    "test_funding_is_named_while_own_quotes_fill",
-    "test_a_clock_that_stays_wrong_by_less_than_its_limit_is_quoted_with",
-    "test_a_wrong_argument_is_said_so_with_exit_2",
-    "test_as_many_requests_are_expected_as_a_market_by_chance_causes",
-    "test_the_last_lines_of_a_run_and_its_report_agree_whatever_fills_on_the_way_out",
-    "test_an_answer_that_cannot_be_read_is_a_failed_request",
-    "test_a_spoilt_field_decides_nothing_and_ends_nothing",
-    "test_an_answer_of_5xx_costs_no_more_than_a_moment",
-    "test_a_page_in_place_of_an_answer_is_no_answer",
-    "test_an_order_that_makes_no_sense_is_named_and_nothing_is_sent",
-    "test_a_time_that_cannot_be_is_ignored_and_the_rows_are_kept",
-    "test_a_slow_venue_is_no_hang_whatever_timeout_says",
-    "test_no_tick_takes_longer_than_6_s_whatever_the_venue_does",
-    "test_the_way_out_ends_in_time_whatever_the_venue_does",
-    "test_a_code_that_is_no_clear_refusal_leaves_a_create_in_doubt",
-    "test_own_orders_never_meet_while_they_are_repriced",
-    "test_a_plan_with_an_impossible_order_in_it_is_refused_whole",
-    "test_what_cannot_be_is_refused_before_anything_runs",
-    "test_a_strategy_that_uses_a_name_of_the_bots_own_is_told_which_and_where",
-    "test_a_login_that_expires_as_the_venues_clock_has_stepped_is_no_refused_key",
-    "test_prices_that_nobody_tells_anew_are_read_before_they_are_too_old",
-    "test_a_tick_whose_reads_are_slow_is_followed_at_once_by_one_that_asks_the_strategy",
-    "test_a_frame_that_cannot_be_read_is_dropped_and_counted",
-    "test_pages_of_other_sites_get_nothing",
-    "test_a_frame_can_be_spoilt",
-    "test_many_quotes_go_as_fast_as_the_venue_cancels",
-    "test_levels_that_change_together_fill_what_they_would_one_by_one",
-    "test_after_an_image_the_others_rest_where_it_says_and_own_orders_stay",
-    "test_whatever_clocks_do_no_limit_breaks_and_no_price_is_old",
-    "test_no_quote_rests_longer_on_a_dead_feed_where_ticks_are_rare",
-    "test_an_answer_without_end_is_not_taken_whole",
-    "test_a_block_belongs_to_the_endpoint_that_said_it",
-}
-"""Tests of many like cases: every third is in `pytest`, the others are slow."""
+SAMPLED = re.compile(r"tests/(simulated|venue|processes)/")
 Run = Callable[..., "Bot"]
-_cases: Counter[str] = Counter()
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
@@ -100,30 +57,40 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark as slow what `pytest` leaves out of the tests of many like cases."""
-    name = item.name.partition("[")[0]
-    if name in THINNED:
-        if _cases[name] % 3:
-            item.add_marker(pytest.mark.slow)
-        _cases[name] += 1
+def sample(items: list[pytest.Item]) -> None:
+    """Mark as slow what `pytest` leaves out of many like cases: it runs a third, at least two."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if SAMPLED.search(str(item.path)) and not item.get_closest_marker("slow"):
+            item.add_marker("sampled")
+        if item.get_closest_marker("sampled"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for name, cases in tests.items():
+        size = len(cases) - max(2, -(-len(cases) // 3))
+        for item in random.Random(name).sample(cases, max(size, 0)):
+            item.add_marker("slow")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Let each worker begin with its part of what takes long; the others' rest fills the gaps."""
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
     long = [item for item in items if TAKES_LONG.search(str(item.path))]
     short = [item for item in items if not TAKES_LONG.search(str(item.path))]
     length = -(-len(short) // workers)
-    items[:] = [
+    return [
         item
         for worker in range(workers)
-        for item in [
-            *long[worker::workers],
-            *short[worker * length : (worker + 1) * length],
-        ]
+        for item in [*long[worker::workers], *short[worker * length : (worker + 1) * length]]
     ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Mark the cases before pytest chooses by marks, and put what it has chosen in order."""
+    sample(items)
+    yield
+    items[:] = order(items, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 def pytest_collection_finish() -> None:

@@ -142,6 +142,7 @@ def test_an_answer_without_rows_is_named_by_the_path_that_was_asked() -> None:
         rest.rows(endpoints.ORDER_QUERY, {})
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("call", CALLS)
 def test_an_answer_that_cannot_be_read_is_a_failed_request(call: str) -> None:
     text = ""

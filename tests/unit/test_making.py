@@ -37,6 +37,7 @@ def made(kind: type[OrderManager]) -> OrderManager:
 # --- names ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", [*ATTRIBUTES, *sorted({*PUBLIC} - {*CLASS_ONLY, *ATTRIBUTES})])
 def test_a_strategy_that_uses_a_name_of_the_bots_own_is_told_which_and_where(
     name: str, venue: PaperExchange

@@ -279,6 +279,7 @@ def test_the_sample_strategy_quotes_both_sides_and_leans_against_its_position(
     assert ladder(venue) == ["SELL 100 @ 8512", "BUY 100 @ 8478"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "order",
     [

@@ -175,6 +175,7 @@ def ladder(mid: float, *, pairs: int, interval: float, step: int) -> list[OrderR
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("relist", "interval", "step", "looks"),
     [

@@ -8,7 +8,6 @@ import importlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import THINNED
 
 from market_maker.market_maker import OrderManager
 from market_maker.paper.server.in_process import PaperExchange
@@ -187,9 +186,3 @@ def test_each_seeded_bug_has_a_place_in_the_code() -> None:
     """One whose text has moved would be tried by nobody, and thought to be caught."""
     places = {bug.name: (PACKAGE / bug.file).read_text("utf-8").count(bug.old) for bug in BUGS}
     assert [name for name, count in places.items() if count != 1] == []
-
-
-@pytest.mark.parametrize("name", sorted(THINNED))
-def test_a_test_of_which_a_third_runs_is_there(name: str) -> None:
-    texts = (path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert sum(text.count(f"def {name}(") for text in texts) == 1

@@ -146,6 +146,7 @@ def test_an_answer_that_comes_slowly_is_given_up_in_time(
     assert server.received.count(b"POST") == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", LARGE)
 def test_an_answer_without_end_is_not_taken_whole(how: str, start: Start, client: Client) -> None:
     server = start(LARGE[how])
