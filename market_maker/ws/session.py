@@ -163,7 +163,6 @@ class Session:
         Returns None for a message that is no JSON object; raises ConnectionError after too many.
         """
         now = self._clock.monotonic()
-        self.vitals.record_frame(now)
         try:
             frame = fields.parse_json(data.decode())
         except (BadData, UnicodeDecodeError):
@@ -171,6 +170,7 @@ class Session:
         if not isinstance(frame, dict):
             self.vitals.record_bad_frame(now, PACKED if data.startswith(GZIP) else "")
             return None
+        self.vitals.record_frame(now)
         if "table" in frame:  # any other may repeat our login
             logger.debug("Frame: %.300s", data)
         self._see(frame, now)

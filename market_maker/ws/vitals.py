@@ -51,7 +51,7 @@ class Vitals:
             raise ConnectionError(f"feed thread stalled for {now - before:.0f} s")
 
     def record_frame(self, now: float) -> None:
-        """Record a frame of any kind."""
+        """Record a frame of any kind that can be read."""
         self.last_frame = now
 
     def record_table(self, table: str, now: float) -> None:

@@ -256,17 +256,18 @@ class GTEWebsocket:
 
     def take(self, frame: dict[str, Any] | None) -> None:
         """Apply a frame; None: a message that was none. Raises ConnectionError when broken."""
-        news = False
+        news, now = False, self._clock.monotonic()
         with self._changed:
             if frame is None:
                 self._tables.counts["bad frame"] += 1
-            elif "table" in frame:
+                return
+            if "table" in frame:
                 waiting = self._missing(self.needed)
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
                 if waiting and not self._missing(self.needed):
-                    self._session.vitals.complete_at, self.last_error = self._clock.monotonic(), ""
+                    self._session.vitals.complete_at, self.last_error = now, ""
                     self._changed.notify_all()
                     news = True
             elif "status" in frame and (error := self._session.take_status(frame)):
@@ -274,8 +275,7 @@ class GTEWebsocket:
                 self.refusals += self._session.is_refused
                 logger.error("%s", error)
                 self._changed.notify_all()
-            table = frame.get("table") if frame else None
-            self._news.record(table, self._clock.monotonic(), good=not self._missing(self.needed))
+            self._news.record(frame.get("table"), now, good=not self._missing(self.needed))
         if news:
             self.wake.put("news")
 

@@ -539,6 +539,19 @@ def test_many_frames_that_cannot_be_read_end_the_connection(world: World, log: L
     back_to_active(world)
 
 
+def test_a_feed_of_which_nothing_can_be_read_is_as_good_as_mute(world: World) -> None:
+    def spoil_one_and_mute_the_rest() -> None:
+        world.fault("frame_raw", value="not_json", times=1)
+        world.fault("mute", for_ms=6_000)
+
+    epoch = feed_of(world).epoch
+    for seconds in (0, 6, 12):
+        world.timeline.after(seconds, spoil_one_and_mute_the_rest)
+    world.run_until(lambda: not world.orders(), 15.5)
+    assert feed_of(world)._tables.counts["bad frame"] >= 2
+    assert feed_of(world).epoch == epoch
+
+
 @pytest.mark.parametrize("interval", [2, 30])
 def test_when_the_thread_dies_no_quote_outlives_its_time(empty: World, interval: int) -> None:
     # Nothing that a frame can do ends it, so that it is not started again; but it is noticed.
