@@ -79,6 +79,12 @@ class Instrument:
         """The price that values a position: the mark, of a pair the mid, else the last price."""
         return self.mark_price or self.mid_price or self.last_price
 
+    def collars(self, side: Side, far: Decimal) -> list[tuple[str, Decimal]]:
+        """Return the worst price of a side by each reference, a fraction `far` beyond it."""
+        worst = 1 + side.sign * far
+        prices = (("mark", self.mark_price), ("index", self.index_price))
+        return [(name, price * worst) for name, price in prices if price is not None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
@@ -150,13 +156,10 @@ class OpenOrder(OrderRequest):
     order_id: str = ""
     state: OrderState = OrderState.OPEN
     avg_price: Decimal = ZERO
-    ctime: int = 0
-    """The venue's creation time in ms. It never decides which row is newer."""
-    arrival: int = 0
-    """The number of feed frames that had arrived when the venue first acknowledged it."""
+    ctime: int = 0  # the venue's creation time in ms; it never decides which row is newer
+    arrival: int = 0  # number of feed frames that had arrived when the venue first acknowledged it
     is_taker: bool = False  # whether the row shows a fill that took liquidity
-    fee: Decimal | None = None
-    """Fees so far as the row shows them, cut to 1e-6; None where it does not."""
+    fee: Decimal | None = None  # so far as the row shows it, cut to 1e-6; None where it does not
 
     @property
     def remaining(self) -> Decimal:
@@ -179,8 +182,7 @@ class Fill:
     qty: Decimal
     before: OpenOrder
     order: OpenOrder
-    arrival: int = 0
-    """The number of feed frames that had arrived with it."""
+    arrival: int = 0  # number of feed frames that had arrived with it
 
     @property
     def is_long(self) -> bool:
@@ -200,8 +202,7 @@ class Leg:
     value: Decimal | None = None  # in the settlement currency by the venue's count, where told
     arrival: int = 0
     """The number of the frame that showed it (see `ws_thread.GTEWebsocket.arrivals`)."""
-    at: float = 0.0
-    """When that frame arrived, in steady seconds."""
+    at: float = 0.0  # when that frame arrived, in steady seconds
     mark: Decimal | None = None  # as known then
 
 
@@ -211,8 +212,7 @@ class Position:
 
     long: Leg = field(default_factory=Leg)
     short: Leg = field(default_factory=Leg)
-    at: float = 0.0
-    """When the latest frame of the table arrived, for either leg."""
+    at: float = 0.0  # when the latest frame of the table arrived, for either leg
 
     @property
     def net(self) -> Decimal:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from market_maker.account import ANSWER_SECONDS
 from market_maker.clock import Clock
@@ -75,7 +76,7 @@ class Executor:
         self.is_cut_short = False
         """Whether the time slice ended before the whole plan was sent: then tick at once."""
         self._sent: tuple[str, ...] = ()
-        self._post_only = False
+        self._permits: Callable[[OrderRequest], bool] = lambda _: False
         self._order_cap = 0
         self._order_cap_until = 0.0
         self._not_closable: dict[tuple[Side, Decimal], float] = {}
@@ -101,16 +102,18 @@ class Executor:
         busy, self._busy_seconds = self._busy_seconds, 0.0
         return busy
 
-    def execute(self, plan: Plan, *, post_only: bool) -> int:
+    def execute(self, plan: Plan, *, post_only: bool, collar: Decimal) -> int:
         """Send a plan, cancels first; return how many creates the venue has refused.
 
         Requests leave in the order of the plan, the most urgent first, cancels and creates each for
         one `Slice`; no create after cancels that took RECHECK_AFTER. The rest is left to the next
-        tick, which plans again. With `post_only` each create is checked against the book just
-        before it leaves. Raises Fatal when the venue rejects the key or liquidates the position.
+        tick, which plans again. Just before it leaves each create is checked against the `collar`,
+        a fraction beyond mark and index, and with `post_only` against the book. Raises Fatal when
+        the venue rejects the key or liquidates the position.
         """
         begun = self._clock.monotonic()
-        self._post_only, self.is_cut_short = post_only, False
+        self._permits = partial(self._last_check.permits, post_only=post_only, collar=collar)
+        self.is_cut_short = False
         try:
             if plan.cancel:
                 self._log("Cancelling", plan.cancel)
@@ -214,7 +217,7 @@ class Executor:
         part = Slice(self._clock.monotonic)
 
         def still_wanted(request: OrderRequest) -> bool:
-            return part.is_open() and self._last_check.permits(request, post_only=self._post_only)
+            return part.is_open() and self._permits(request)
 
         try:
             outcomes = self._gte.create_bulk_orders(creates, still_wanted)

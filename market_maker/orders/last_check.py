@@ -1,5 +1,7 @@
 """The last check of a create, just before it leaves: whether its decision still holds."""
 
+from decimal import Decimal
+
 from market_maker.clock import SLEPT_SECONDS, Clock
 from market_maker.control import Control
 from market_maker.gte import GTE
@@ -28,12 +30,13 @@ class LastCheck:
         self._epoch, self._ahead = self._feed.epoch, self._clock.ahead()
         self._decided_at = self._clock.monotonic()
 
-    def permits(self, request: OrderRequest, *, post_only: bool) -> bool:
+    def permits(self, request: OrderRequest, *, post_only: bool, collar: Decimal) -> bool:
         """Return whether a create may still leave.
 
         Not once the loop is stopping or halted, the venue's clock is in doubt, or the feed is
-        stale; nor if the feed has reconnected or the machine was suspended since the decision. A
-        create that waited for over RECHECK_AFTER must still rest in the current book.
+        stale; nor if the feed has reconnected or the machine was suspended since the decision, nor
+        at a price beyond the `collar`, a fraction, of mark or index as they are now. A create that
+        waited for over RECHECK_AFTER must still rest in the current book.
         """
         feed, ticker, control = self._feed, self._feed.get_ticker(), self._control
         if control.is_stopping or control.is_halted or self._gte.clock.is_contradicted():
@@ -43,6 +46,10 @@ class LastCheck:
         if not feed.is_connected() or feed.epoch != self._epoch or feed.missing():
             return False
         if feed.silent_for() > self._stale_after or ticker.is_crossed:
+            return False
+        instrument = feed.get_instrument()
+        collars = instrument.collars(request.side, collar) if instrument else ()
+        if any(request.side.better(request.price, worst) for _, worst in collars):
             return False
         is_old = self._clock.monotonic() - self._decided_at > RECHECK_AFTER
         must_rest = is_old or post_only or request.post_only

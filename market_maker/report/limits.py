@@ -55,13 +55,9 @@ def _held(request: OrderRequest, decided: Decided) -> str:
 
 
 def _collar(request: OrderRequest, decided: Decided) -> list[str]:
-    instrument, found = decided.snapshot.instrument, []
-    far = 1 + request.side.sign * decided.limits.collar
     word = "at most" if request.side is Side.BUY else "at least"
-    for name, price in (("mark", instrument.mark_price), ("index", instrument.index_price)):
-        if price is not None:
-            found.append(f"{word} {plain(round(price * far, 8))} by the {name}")
-    return found
+    collars = decided.snapshot.instrument.collars(request.side, decided.limits.collar)
+    return [f"{word} {plain(round(price, 8))} by the {name}" for name, price in collars]
 
 
 def _shown(price: Decimal | None) -> str:

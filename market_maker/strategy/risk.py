@@ -11,7 +11,6 @@ from decimal import Decimal
 from market_maker.decimals import plain
 from market_maker.models import (
     ZERO,
-    Instrument,
     OpenOrder,
     OrderRequest,
     Plan,
@@ -58,7 +57,7 @@ def trim(wanted: Sequence[OrderRequest], snapshot: Snapshot, limits: Limits) -> 
     dropped = []
     legal: list[OrderRequest] = []
     places = set()
-    collars = {side: _collars(side, snapshot.instrument, limits) for side in Side}
+    collars = {side: snapshot.instrument.collars(side, limits.collar) for side in Side}
     for order in wanted:
         place = (order.side, order.price)
         if reason := _fault(order, snapshot) or _beyond_caps(order, limits, collars[order.side]):
@@ -250,13 +249,6 @@ def _reducible(side: Side, snapshot: Snapshot, resting: Iterable[OpenOrder]) -> 
     exposure = snapshot.exposure
     held = -exposure.net_high if side is Side.BUY else exposure.net_low
     return held - sum((o.remaining for o in resting if o.side is side), ZERO)
-
-
-def _collars(side: Side, instrument: Instrument, limits: Limits) -> list[tuple[str, Decimal]]:
-    """Return the price collars of a side, each with the name of its reference price."""
-    prices = (("mark", instrument.mark_price), ("index", instrument.index_price))
-    far = 1 + side.sign * limits.collar
-    return [(name, price * far) for name, price in prices if price is not None]
 
 
 def _beyond_caps(

@@ -261,7 +261,8 @@ class Exchange:
         if not plan.cancel and not plan.create:
             return 0
         self.view.forget()
-        return self.orders.executor.execute(plan, post_only=settings.POST_ONLY)
+        collar = exact(settings.PRICE_COLLAR)
+        return self.orders.executor.execute(plan, post_only=settings.POST_ONLY, collar=collar)
 
     def cancel_all_orders(self, seconds: float = LEAVE_SECONDS) -> None:
         """Cancel all own orders and prove by query that none is left.

@@ -99,15 +99,15 @@ BUGS = (
     ),
     Bug(
         "the index price is missing from the collar",
-        "strategy/risk.py",
-        '    prices = (("mark", instrument.mark_price), ("index", instrument.index_price))\n',
-        '    prices = (("mark", instrument.mark_price),)\n',
+        "models.py",
+        '(("mark", self.mark_price), ("index", self.index_price))',
+        '(("mark", self.mark_price),)',
     ),
     Bug(
         "the collar of sells is above the reference",
-        "strategy/risk.py",
-        "    far = 1 + side.sign * limits.collar\n",
-        "    far = 1 + limits.collar\n",
+        "models.py",
+        "1 + side.sign * far",
+        "1 + far",
     ),
     Bug(
         "one order more than MAX_OPEN_ORDERS passes",
@@ -160,8 +160,8 @@ BUGS = (
     Bug(
         "start prices may be equal",
         "strategy/ladder.py",
-        "    if buy >= sell:\n",
-        "    if buy > sell:\n",
+        "    if buy > sell - tick / 2:",
+        "    if buy > sell + tick / 2:",
     ),
     Bug(
         "only the sell steps back, by the whole spread",
@@ -172,8 +172,8 @@ BUGS = (
     Bug(
         "level sizes grow one step too early",
         "strategy/ladder.py",
-        "    return start_size + (abs(index) - 1) * step_size\n",
-        "    return start_size + abs(index) * step_size\n",
+        "_exact(start_size) + (abs(index) - 1) * _exact(step_size)",
+        "_exact(start_size) + abs(index) * _exact(step_size)",
     ),
     # --- money ----------------------------------------------------------------------------------
     Bug(

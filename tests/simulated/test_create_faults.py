@@ -306,6 +306,21 @@ def test_a_failure_of_tls_leaves_a_create_in_doubt(monkeypatch: pytest.MonkeyPat
         assert len(world.orders()) == 6
 
 
+@pytest.mark.parametrize(("index", "side"), [("6400", "1"), ("10600", "0")])
+def test_a_create_does_not_leave_at_a_price_that_the_mark_has_left_behind_since_the_decision(
+    index: str, side: str
+) -> None:
+    # A buy far above the mark would sweep a thin book, as would a sell far below it.
+    world = World(**LIMITED)
+    creates = watch(world, CREATE)
+    world.network.watchers.append(lambda _: world.index(index) if creates else None)
+    with world.installed():
+        world.start()
+        world.run_until(lambda: creates, 5)
+        world.run(1)
+        assert side not in [dict(asked.query)["side"] for asked in creates[1:]]
+
+
 @pytest.mark.parametrize("late_ms", [0, 1000, 3500])
 def test_a_late_answer_in_time_is_an_answer(late_ms: int) -> None:
     with quoting() as world:
