@@ -35,7 +35,7 @@ def start_prices(
     that rests in part would be laid anew at each tick.
     """
     buy, sell = bid + tick, ask - tick
-    if buy >= sell:
+    if buy > sell - tick / 2:  # not one tick apart, whatever the floats lose
         buy, sell = bid, ask
     if buy * (1 + min_spread) > sell:
         buy *= 1 - min_spread / 2
@@ -65,4 +65,4 @@ _exact = lru_cache(exact)
 
 def level_qty(index: int, *, start_size: float, step_size: float) -> float:
     """Return the size of a level: `start_size`, plus `step_size` for each further level."""
-    return start_size + (abs(index) - 1) * step_size
+    return float(_exact(start_size) + (abs(index) - 1) * _exact(step_size))

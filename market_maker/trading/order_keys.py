@@ -101,11 +101,14 @@ def asked_of(order: object, side: Side | None, instrument: Instrument) -> Asked:
     return replace(asked, request=replace(asked.request, **more)) if more else asked
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _on_grid(
     side: Side, price: Decimal | float, qty: Decimal | float, tick: Decimal, lot: Decimal
 ) -> Asked:
-    """Return the order exactly. A ladder that stands asks for the same ones every tick."""
+    """Return the order exactly. A ladder that stands asks for the same ones every tick.
+
+    It is remembered by type too: 0.3 and Decimal(0.3), which is less, are equal.
+    """
     request = OrderRequest(side=side, price=to_grid(price, tick), qty=to_lot(qty, lot))
     return Asked(request, (exact(price), exact(qty)))
 

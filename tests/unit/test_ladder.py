@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.decimals import to_grid
+from market_maker.decimals import to_grid, to_lot
 from market_maker.settings import defaults
 from market_maker.strategy import ladder
 
@@ -64,6 +64,25 @@ def test_a_market_too_tight_to_step_inside_is_joined_at_its_best_prices() -> Non
     assert (one_tick.buy, one_tick.sell) == (8490.0, 8490.5)
     two_ticks = start(bid=8490.0, ask=8491.0, min_spread=0.0)
     assert (two_ticks.buy, two_ticks.sell) == (8490.0, 8491.0)
+
+
+@given(tick=st.sampled_from([0.01, 0.05, 0.1, 0.5, 1e-8]), ticks=st.integers(10**3, 10**6))
+@pytest.mark.parametrize("wide", [1, 2])
+def test_so_it_is_whatever_floats_lose_of_a_price(wide: int, tick: float, ticks: int) -> None:
+    bid, ask = (float(n * Decimal(str(tick))) for n in (ticks, ticks + wide))
+    found = ladder.start_prices(bid=bid, ask=ask, tick=tick, min_spread=0.0)
+    assert (found.buy, found.sell) == (bid, ask)
+
+
+@given(
+    lot=st.sampled_from(["0.00000001", "0.001", "0.1", "1"]),
+    sizes=st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)),
+    level=st.integers(1, 100),
+)
+def test_the_size_of_a_level_loses_no_lot(lot: str, sizes: tuple[int, int], level: int) -> None:
+    start_size, step_size = (size * Decimal(lot) for size in sizes)
+    found = ladder.level_qty(-level, start_size=float(start_size), step_size=float(step_size))
+    assert to_lot(found, Decimal(lot)) == start_size + (level - 1) * step_size
 
 
 def first_prices(bid: float, spread: int, min_spread: float, **own: float | None) -> list[float]:
