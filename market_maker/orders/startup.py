@@ -84,10 +84,9 @@ class Startup:
                 late_since=begun if earlier.may_be_late else -math.inf,
             )
             sweep.run(left, self._clock, START_SECONDS)
-            self._clock.sleep(
-                WINDOW_SECONDS
-            )  # that run may have used up the rate limit of this second
-            self._feed.drain_news()  # updates on orders that have ended
+            self._clock.sleep(WINDOW_SECONDS)  # that run may have used up this second's rate limit
+            for row, arrival in self._feed.drain_news():  # this run has sent no order yet
+                self._reconciler.others.see(row, arrival)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Retry a read for START_SECONDS while it fails; then raise VenueUnreachable."""

@@ -274,6 +274,24 @@ def test_what_an_order_by_hand_fills_while_a_start_waits_counts_once(tmp_path: P
     lab.end_sound()
 
 
+@pytest.mark.parametrize("after", [0.2, 0.6, 0.8, 1.0, 1.2, 1.5])
+def test_so_does_what_it_fills_while_a_start_takes_orders_away(
+    after: float, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    order_id = lab.world.foreign_order("buy", "8495", 4000)
+    lab.start(30)
+    lab.world.kill_bot()
+    lab.world.has_crashed = False
+    lab.world.timeline.after(after, lambda: lab.world.put("sell", "8495", 300))
+    lab.start(0)
+    lab.begin()
+    lab.world.put("sell", "8495", 200)
+    lab.world.run(60)
+    lab.cancel(order_id)
+    lab.end_sound()
+
+
 @pytest.mark.parametrize("mode", ["net", "hedge"])
 def test_a_close_by_hand_that_takes_an_own_quote_is_counted_in_its_order(
     mode: str, tmp_path: Path
