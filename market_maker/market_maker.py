@@ -59,6 +59,7 @@ class OrderManager:
     def __init__(self) -> None:
         begin(self, OrderManager)
         settings.declare(self.SETTINGS)
+        self.__reloader = Reloader(self.runtime.clock, sources_of(type(self)))  # Run may wait long
         self.current_run = Run(self.runtime)
         self.current_run.start(self, self._set_up)
 
@@ -79,7 +80,6 @@ class OrderManager:
         self.__status = Status(self.clock)
         self.__pair_doubts = PairDoubts(has_spread=self.READS_MIN_SPREAD)
         self.__sizes = LevelSizes(self.runtime.chance.randint)
-        self.__reloader = Reloader(self.clock, sources_of(type(self)))
         self.exchange = ExchangeInterface(
             settings.DRY_RUN, control=self.control, dependencies=self.current_run.runtime
         )

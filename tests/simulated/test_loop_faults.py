@@ -18,6 +18,7 @@ import pytest
 
 from market_maker import __version__
 from market_maker.app.logs import VARYING, RateLimitedHandler
+from market_maker.bot import Run, Runtime
 from market_maker.client_oid import new_oid
 from market_maker.errors import OrdersLeft, Temporary
 from market_maker.guard.session import Session
@@ -307,6 +308,20 @@ def test_a_watched_file_that_is_gone_is_said_once_and_changes_nothing(
     assert world.ladder() == GOLDEN
     assert not bot.control.is_stopping
     file.write_text(text_of(world, WATCHED_FILES=[str(code)], ORDER_PAIRS=2))
+    world.run(10)
+    assert len(world.orders()) == 4
+
+
+def test_what_is_edited_while_a_start_waits_for_its_lock_is_reloaded(
+    world: World, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class WaitingRun(Run):
+        def __init__(self, runtime: Runtime) -> None:
+            file.write_text(text_of(world, ORDER_PAIRS=2))
+            super().__init__(runtime)
+
+    monkeypatch.setattr("market_maker.market_maker.Run", WaitingRun)
+    world.start(file=file)
     world.run(10)
     assert len(world.orders()) == 4
 
