@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from decimal import Decimal
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -45,6 +46,7 @@ MAX_PAGES = 100
 HIGHEST_ID = str(2**63 - 1)
 
 Number = int | float | Decimal
+Wanted = Callable[[], bool]
 OnCreate = Callable[[CreateEvent, OrderRequest | OpenOrder, str], None]
 
 
@@ -226,9 +228,7 @@ class GTE:
 
     # --- orders ---------------------------------------------------------------------------------
 
-    def create_order(
-        self, request: OrderRequest, still_wanted: Callable[[], bool] = lambda: True
-    ) -> str:
+    def create_order(self, request: OrderRequest, still_wanted: Wanted = lambda: True) -> str:
         """Place one limit order and return its order_id; `still_wanted()` is read until it leaves.
 
         Raises OutcomeUnknown when it may or may not have arrived: reconcile, never send it again.
@@ -266,16 +266,17 @@ class GTE:
         """Place a sell order."""
         return self.place_order(-abs(Decimal(str(quantity))), price)
 
-    def cancel(self, order_id: str, still_wanted: Callable[[], bool] = lambda: True) -> str:
+    def cancel(self, order_id: str, still_wanted: Wanted = lambda: True) -> str:
         """Send a cancel and return the order_id; until its row shows it, the order may fill."""
         params = self._rest.symbol | {"order_id": order_id}
         self._rest.send(endpoints.ORDER_CANCEL, params, f"cancel {order_id}", still_wanted)
         return order_id
 
-    def cancel_batch(self, order_ids: Sequence[str]) -> str:
+    def cancel_batch(self, order_ids: Sequence[str], still_wanted: Wanted = lambda: True) -> str:
         """Cancel up to 50 orders; the answer does not tell which ones succeeded. `pc` only."""
         params = self._rest.symbol | protocol.filter_params("order_id", order_ids)
-        self._rest.send(endpoints.ORDER_CANCEL_BATCH, params, f"cancel {len(order_ids)} orders")
+        what = f"cancel {len(order_ids)} orders"
+        self._rest.send(endpoints.ORDER_CANCEL_BATCH, params, what, still_wanted)
         return ""
 
     def create_bulk_orders(
@@ -301,19 +302,19 @@ class GTE:
         return [outcome_of(order, future) for order, future in zip(wanted, sent, strict=True)]
 
     def cancel_bulk_orders(
-        self, orders: Sequence[OpenOrder], still_wanted: Callable[[], bool] = lambda: True
+        self, orders: Sequence[OpenOrder], still_wanted: Wanted = lambda: True
     ) -> list[Outcome]:
         """Cancel many orders, the most urgent first: a batch if one is free, then singles.
 
         An accepted cancel is not yet a cancelled order. `still_wanted()` is checked just before
-        each single cancel leaves. Returns one outcome for each order.
+        each single one leaves; a batch does not wait to be free. Returns one outcome for each.
         """
-        can_batch = self.account.is_contract and len(orders) > 1
-        is_free = can_batch and self._transport.is_free(endpoints.ORDER_CANCEL_BATCH)
-        batch = orders[: protocol.BATCH_IDS] if is_free else ()
+        is_free = partial(self._transport.is_free, endpoints.ORDER_CANCEL_BATCH)
+        can_batch = self.account.is_contract and len(orders) > 1 and is_free()
+        batch = orders[: protocol.BATCH_IDS] if can_batch else ()
         sent: list[tuple[OpenOrder, Future[str]]] = []
-        if batch:
-            future = self._pool.submit(self.cancel_batch, [order.order_id for order in batch])
+        if ids := [order.order_id for order in batch]:
+            future = self._pool.submit(self.cancel_batch, ids, is_free)
             sent += [(order, future) for order in batch]
         for order in orders[len(batch) :]:
             sent.append((order, self._pool.submit(self.cancel, order.order_id, still_wanted)))

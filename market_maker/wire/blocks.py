@@ -20,17 +20,16 @@ class Blocks:
         """The endpoints that have said 403 since any of them last answered."""
 
     def may_leave(self, endpoint: Endpoint, now: float) -> bool:
-        """Return whether a request may leave; if it is a try, none is for the next minute."""
-        if endpoint.is_cancel:
-            return True
-        held_by = self._alike if self._is_venue() else self._since.keys() & {endpoint.path}
-        if not held_by:
-            return True
-        due = max(self._try_at[path] for path in held_by)
-        if now < due or (self._is_venue() and endpoint.method != "GET"):
+        """Return whether a request may leave."""
+        held_by = self._held_by(endpoint)
+        if held_by and self._is_venue() and endpoint.method != "GET":
             return False
-        self._try_at |= dict.fromkeys([endpoint.path, *held_by], now + TRY_EVERY)
-        return True
+        return all(now >= self._try_at[path] for path in held_by)
+
+    def leaves(self, endpoint: Endpoint, now: float) -> None:
+        """Record that a request leaves. If it is a try, none is for the next minute."""
+        if held_by := self._held_by(endpoint):
+            self._try_at |= dict.fromkeys([endpoint.path, *held_by], now + TRY_EVERY)
 
     def refused(self, endpoint: Endpoint, now: float) -> None:
         """Record a 403."""
@@ -53,6 +52,12 @@ class Blocks:
         if endpoint.path not in self._since or now >= self._try_at[endpoint.path]:
             return None
         return now - self._since[endpoint.path]
+
+    def _held_by(self, endpoint: Endpoint) -> set[str]:
+        """Return the paths whose 403 holds an endpoint back."""
+        if endpoint.is_cancel:
+            return set()
+        return self._alike if self._is_venue() else self._since.keys() & {endpoint.path}
 
     def _is_venue(self) -> bool:
         return len(self._alike) > 1

@@ -136,7 +136,6 @@ class Transport:
             raise NotSent(f"{what}: a dry run sends nothing")
         if endpoint.signed and self._auth is None:
             raise NotSent(f"{what}: this needs an API key")
-        self._check_block(endpoint, what)
         place = self._start(endpoint, what, still_wanted)
         theirs = self._venue_clock
         begun = theirs.steady_ms()
@@ -174,12 +173,6 @@ class Transport:
             raise refusal
         return reply.get("data")
 
-    def _check_block(self, endpoint: Endpoint, what: str) -> None:
-        """Raise NotSent while 403 holds the endpoint back (see `Blocks`)."""
-        with self._budget:
-            if not self._blocks.may_leave(endpoint, self._clock.monotonic()):
-                raise HeldBack(f"{what}: not sent: blocked by the venue (403)")
-
     def _of_status(self, status: "_Status", endpoint: Endpoint, what: str) -> RequestError:
         """Map a bare HTTP status to an error."""
         if status.number == HTTPStatus.FORBIDDEN:
@@ -210,14 +203,17 @@ class Transport:
         """Wait for a place in the budget and take it, or raise NotSent; return its record."""
         with self._budget:
             while still_wanted():
+                if not self._blocks.may_leave(endpoint, self._clock.monotonic()):
+                    raise HeldBack(f"{what}: not sent: blocked by the venue (403)")
                 pause = self._throttle.pause(endpoint.path, self._clock.monotonic())
                 if pause > LONGEST_REST:
                     raise HeldBack(f"{what}: not sent: rate-limited for another {pause:.0f} s")
                 with self._shared.alone() if self._shared else nullcontext():
                     wait = self._wait(endpoint)
                     if wait == 0:
-                        self._throttle.start(endpoint.path)
                         now = self._clock.monotonic()
+                        self._throttle.start(endpoint.path)
+                        self._blocks.leaves(endpoint, now)
                         return self._shared.use(endpoint.path, now) if self._shared else 0
                 self._clock.wait_on(self._budget, min(wait, LOOK_AGAIN))
         raise NotSent(f"{what}: not sent: no longer wanted")

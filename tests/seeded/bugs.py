@@ -658,7 +658,7 @@ BUGS = (
     Bug(
         "a 403 holds cancels back",
         "wire/blocks.py",
-        "        if endpoint.is_cancel:\n            return True\n",
+        "        if endpoint.is_cancel:\n            return set()\n",
         "",
     ),
     Bug(

@@ -6,7 +6,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,18 @@ from conftest import account, wait_until
 
 from market_maker.clock import SYSTEM
 from market_maker.errors import NotSent, OrdersLeft, OutcomeUnknown, VenueUnreachable
+from market_maker.gte import GTE
+from market_maker.guard.shared import SharedFile
 from market_maker.market_maker import OrderManager
+from market_maker.models import OrderRequest, Side
+from market_maker.orders.slices import Slice
 from market_maker.paper.api.auth import ApiKey
 from market_maker.paper.api.dispatch import RawRequest
 from market_maker.paper.market.setup import OWNER
+from market_maker.private_files import PrivateFiles
 from market_maker.safety.trading_state import TradingState
+from market_maker.settings import settings
+from market_maker.simulation.connections import SimulatedConnections
 from market_maker.wire import codes, endpoints
 from market_maker.wire.tls import Connections
 from market_maker.wire.transport import Transport
@@ -153,6 +162,47 @@ def test_a_block_belongs_to_the_endpoint_that_said_it(world: World, ends: str) -
         assert world.orders() == [], "what rests is cancelled"
     world.run(70)
     recover(world)
+
+
+def client_of(world: World, shared: SharedFile | None = None) -> GTE:
+    """Return a client of its own beside the bot's, with the bot's key."""
+    connections = SimulatedConnections(world.network)
+    connections.shared = shared
+    return GTE(settings.account(), clock=world.timeline, connections=connections)
+
+
+def test_the_try_that_may_end_a_block_is_not_spent_on_a_request_that_does_not_leave(
+    world: World,
+) -> None:
+    client = client_of(world)
+    order = OrderRequest(side=Side.BUY, price=Decimal(8000), qty=Decimal(1))
+    world.fault("status", value="403", match=CREATE, times=1)
+    with pytest.raises(OutcomeUnknown, match="403"):
+        client.create_order(order)
+    world.timeline.sleep(61)
+    with pytest.raises(NotSent, match="no longer wanted"):
+        client.create_order(order, lambda: False)
+    assert client.create_order(order)
+
+
+def test_orders_are_cancelled_one_by_one_where_another_process_takes_the_batch_just_then(
+    world: World, tmp_path: Path
+) -> None:
+    ours, theirs = (SharedFile(PrivateFiles(tmp_path / "state", "who")) for _ in range(2))
+    client = client_of(world, ours)
+    submit = client._pool.submit
+
+    def submit_late(do: Callable[..., Any], *given: Any) -> Any:
+        theirs.use(endpoints.ORDER_CANCEL_BATCH.path, world.timeline.monotonic())
+        return submit(do, *given)
+
+    client._pool.submit = submit_late  # type: ignore[method-assign]
+    begun, part = world.timeline.monotonic(), Slice(world.timeline.monotonic)
+    client.cancel_bulk_orders(client.query_orders(), part.is_open)
+    assert world.timeline.monotonic() - begun < 2
+    client._pool.submit = submit  # type: ignore[method-assign]
+    client.cancel_bulk_orders(client.query_orders(), part.is_open)
+    assert world.orders() == []
 
 
 def test_creates_that_a_firewall_answers_leave_nothing_behind(world: World) -> None:
