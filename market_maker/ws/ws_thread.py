@@ -262,14 +262,9 @@ class GTEWebsocket:
                 self._tables.counts["bad frame"] += 1
                 return
             if "table" in frame:
-                waiting = self._missing(self.needed)
                 news = self._apply(frame)
                 if self._tables.broken:
                     raise ConnectionError(self._tables.broken)
-                if waiting and not self._missing(self.needed):
-                    self._session.vitals.complete_at, self.last_error = now, ""
-                    self._changed.notify_all()
-                    news = True
             elif "status" in frame and (error := self._session.take_status(frame)):
                 self.last_error = error
                 self.refusals += self._session.is_refused
@@ -290,9 +285,14 @@ class GTEWebsocket:
             self._news.record("order_book", now, good=not self._missing(self.needed))
 
     def _apply(self, frame: dict[str, Any]) -> bool:
+        waiting, now = self._missing(self.needed), self._clock.monotonic()
         self.arrivals += 1
-        news = self._tables.apply(frame, self.arrivals, self._clock.monotonic())
+        news = self._tables.apply(frame, self.arrivals, now)
         self.on_frame(news, self._tables.prices)
+        if waiting and not self._missing(self.needed) and not self._tables.broken:
+            self._session.vitals.complete_at, self.last_error = now, ""
+            self._changed.notify_all()
+            return True
         return news
 
     def _missing(self, tables: Sequence[str]) -> list[str]:

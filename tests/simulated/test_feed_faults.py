@@ -23,10 +23,11 @@ from market_maker.paper.exchange.instrument import SPOT, Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import still_book
 from market_maker.paper.market.tape import BTC_USD
-from market_maker.safety.trading_state import SILENT_AFTER, TradingState
+from market_maker.safety.trading_state import SILENT_AFTER, UNSTABLE_AFTER, TradingState
 from market_maker.simulation.connections import SimulatedConnections, Socket
 from market_maker.wire import tls
 from market_maker.ws import session, vitals
+from market_maker.ws.back_off import STABLE
 from market_maker.ws.ws_thread import GTEWebsocket
 from tests.chaos.market import Walk
 from tests.world.feed_scene import hit, quoting
@@ -434,6 +435,24 @@ def test_a_first_image_that_does_not_come_is_asked_for_anew(
     assert epoch + 2 <= feed_of(world).epoch <= epoch + 4
     assert said(log, f"no {table} in 15 s", logging.WARNING)
     back_to_active(world, 20)
+
+
+def test_a_connection_becomes_stable_though_the_venue_sends_no_first_image_of_an_empty_table(
+    log: Log,
+) -> None:
+    world = World(quirks=Quirks(empty_partial=False, flat_position="vanish"))
+    with world.installed():
+        world.start()
+        world.run(6)
+        for _ in range(UNSTABLE_AFTER):
+            world.network.drop_all()
+            world.run(0.05)
+            world.run(feed_of(world).back_off.pause)
+        assert "not stable yet" in world.bot.health.reason  # type: ignore[union-attr]
+        world.run_until(lambda: world.orders() == [], 20)
+        world.network.drop_all()
+        world.run(55 + STABLE)
+        back_to_active(world, 20)
 
 
 def test_a_venue_that_sends_no_first_image_of_an_empty_table_is_traded_on(
