@@ -1,7 +1,6 @@
 """The dialogue of `setup`: symbol, sizes and limits, with proposals from the market."""
 
 import ast
-import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from market_maker.app import look
 from market_maker.app.arguments import DEFAULT_STRATEGY
 from market_maker.app.connection import connected
 from market_maker.app.dialogue_words import IN, UNIT
+from market_maker.app.logs import quiet
 from market_maker.app.look import Assumed, Look
 from market_maker.app.paper_child import PaperChild
 from market_maker.app.plan import outlook_with
@@ -43,14 +43,11 @@ def ask_settings(language: str, say: Callable[[str], None]) -> dict[str, Any] | 
 
     Raises KeyboardInterrupt for Ctrl-C and for the end of the input.
     """
-    logging.getLogger().setLevel(logging.CRITICAL)
     try:
-        with _place() as (urls, is_paper):
+        with quiet(), _place() as (urls, is_paper):
             return _Dialogue(language, say, urls).run(is_paper=is_paper)
     except EOFError:
         raise KeyboardInterrupt from None
-    finally:
-        logging.getLogger().setLevel(logging.INFO)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import re
 import stat
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any, TextIO
@@ -61,6 +62,18 @@ def write_to(file: Path) -> None:
     root.addHandler(handler)
     secrecy.install()
     os.environ[OF_PARENT] = str(file.absolute())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Log nothing but what is critical meanwhile: a bot's or client's own words, unasked for."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 def goes_unseen() -> bool:

@@ -1,9 +1,9 @@
 """`marketmaker replay`: whether the decisions of a run come out the same today."""
 
 import argparse
-import logging
 from collections.abc import Iterator
 
+from market_maker.app.logs import quiet
 from market_maker.app.report import find_run
 from market_maker.app.strategies import load_strategy
 from market_maker.errors import MarketMakerError, SettingsError
@@ -37,21 +37,23 @@ def run(arguments: argparse.Namespace) -> str:
         number = len(found.differences)
         raise MarketMakerError("\n".join([f"{number} of {about} come out another way:", *lines]))
     text = f"{about}: all come out the same today, bit for bit.\n"
-    return text + (_restaged(recorded, arguments.strategy) if arguments.strategy else "")
+    return text + (_restaged(recorded, arguments.strategy, text) if arguments.strategy else "")
 
 
-def _restaged(recorded: Run, named: str) -> str:
-    """Return in words whether a strategy wants the same orders again; else raise what differs."""
-    strategy = load_strategy(named)
-    logging.getLogger().setLevel(logging.CRITICAL)
-    wishes = restage(recorded, strategy)
+def _restaged(recorded: Run, named: str, text: str) -> str:
+    """Return in words whether a strategy wants the same orders again.
+
+    Raises MarketMakerError with `text` and what differs.
+    """
+    with quiet():
+        wishes = restage(recorded, load_strategy(named))
     other = [wish for wish in wishes if not wish.is_same]
     if not other:
         return f"{named} wants the same orders in all {len(wishes)} of its ticks.\n"
     first = other[0]
     then, now = (", ".join(map(str, orders)) or "nothing" for orders in (first.then, first.now))
     raise MarketMakerError(
-        f"{named} wants other orders in {len(other)} of {len(wishes)} ticks. That is its own "
+        f"{text}{named} wants other orders in {len(other)} of {len(wishes)} ticks. That is its own "
         "doing: it reads the time, files or chance, or knows of more than a tick shows.\n"
         f"  {when(first.time_ms)} UTC\n    then {then}\n    now  {first.error or now}"
     )

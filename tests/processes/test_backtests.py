@@ -132,3 +132,15 @@ def test_a_strategy_that_was_edited_between_two_models_is_not_compared(tmp_path:
     assert bot.process.wait(60) == 2
     assert "the strategy was edited while the back-tests ran" in bot.text
     assert "Fill model" not in bot.text
+
+
+def test_a_replay_says_where_another_strategy_wants_other_orders(tmp_path: Path) -> None:
+    back_test = Bot(place(tmp_path, 20), "backtest", "made.tape", "--fills", "safe")
+    assert back_test.process.wait(60) == 0
+    number = re.search(r"([0-9a-f]{6,}-\d+)", back_test.text)
+    assert number
+    bot = Bot(tmp_path, "replay", number[1], "--strategy", "skew")
+    assert bot.process.wait(60) == 1
+    assert "all come out the same today, bit for bit." in bot.text
+    assert "skew wants other orders in" in bot.text
+    assert re.search(r"then .*\n +now ", bot.text)
