@@ -127,8 +127,12 @@ def _client_oid(value: object) -> str:
     return printable(value, TEXT_CHARS)
 
 
+UNTOLD = "untold"
+"""The client_oid of an execution report, which has none: only in a row of an order it can lack."""
+
+
 def parse_execution(row: Row) -> OpenOrder:
-    """Return the order of an execution report, without client_oid. Raises BadData.
+    """Return the order of an execution report, with UNTOLD as its client_oid. Raises BadData.
 
     Filled is `cum_qty`, because `last_qty` is not reliable (design: The wire). It has no price.
     Whether a fill took liquidity, only the report of a trade tells: that of a cancel has a
@@ -138,7 +142,8 @@ def parse_execution(row: Row) -> OpenOrder:
     order = {name: row.get(source) for name, source in names.items()}
     parsed = parse_order({**row, **order, "filled_qty": row.get("cum_qty"), "client_oid": None})
     is_trade = row.get("exec_type") in TRADE_REPORTS and parsed.filled > 0
-    return replace(parsed, is_taker=is_trade and row.get("maker_flag") == "0")
+    is_taker = is_trade and row.get("maker_flag") == "0"
+    return replace(parsed, client_oid=UNTOLD, is_taker=is_taker)
 
 
 def parse_instrument(row: Row, instrument_type: str) -> Instrument:

@@ -674,3 +674,14 @@ def test_once_an_answer_is_lost_no_further_create_of_its_plan_leaves(empty: Worl
     empty.run(30)
     assert read_notes(empty.notes).open_creates == ()
     assert_well(empty)
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_venue_counts_as_nameless_only_where_its_rows_of_orders_are(forgets: bool) -> None:
+    # An execution report has no client_oid anywhere; nor does it say that orders have none.
+    with quoting(quirks=Quirks(forget_client_oid=forgets)) as world:
+        world.take("buy", "8539.5", 30_640)
+        world.run(15)
+        assert world.bot
+        assert world.bot.exchange.money.trades.fills > 0
+        assert world.bot.exchange.orders.tracker.is_nameless is forgets
