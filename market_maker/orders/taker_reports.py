@@ -22,10 +22,11 @@ class _Held:
 
 
 class TakerReports:
-    """Joins each report with the row that follows it.
+    """Joins each report with the row of its fill, which may come before or after it.
 
     An order that takes liquidity fills at the prices that it finds, which its average price tells.
-    An execution report has none (design: The wire).
+    An execution report has none (design: The wire). What takes, an order takes before it rests:
+    up to the quantity of its latest report of this kind all of it has, and nothing beyond.
     """
 
     def __init__(self, clock: Clock, find: Callable[[OpenOrder], OpenOrder | None]) -> None:
@@ -33,34 +34,37 @@ class TakerReports:
         self._clock = clock
         self._find = find
         self._held: dict[str, _Held] = {}
-        self._counted: OrderedDict[str, Decimal] = OrderedDict()
+        self._taken: OrderedDict[str, Decimal] = OrderedDict()
+        """How much of an order has taken, as its reports tell."""
         self.count = 0
         """Own fills that took liquidity: also of orders whose row had ended them before."""
 
     def join(self, rows: Iterable[tuple[OpenOrder, int]]) -> list[tuple[OpenOrder, int]]:
         """Return the rows to process now, each with its `arrival`, of those that have come."""
-        now, found = self._clock.monotonic(), []
-        for row, arrival in rows:
-            held = self._held.get(row.order_id)
-            known = self._find(row) if row.is_taker else None
-            if known:
+        now, rows, found = self._clock.monotonic(), list(rows), []
+        known = {row.order_id: order for row, _ in rows if (order := self._find(row))}
+        filled = {order_id: order.filled for order_id, order in known.items()}
+        for row, _ in rows:
+            if row.is_taker and row.order_id in known:
                 self._note(row)
-            if known and known.filled < row.filled:
+        for row, arrival in rows:
+            held, before = self._held.get(row.order_id), filled.get(row.order_id, row.filled)
+            if row.is_taker and row.filled > before:
                 self._held[row.order_id] = _Held(row, arrival, held.since if held else now)
                 continue
             if held and row.avg_price and row.filled >= held.row.filled:
                 del self._held[row.order_id]
-                found.append((replace(row, is_taker=True), arrival))
-            else:
-                found.append((row, arrival))
+            has_taken = row.filled > before < self._taken.get(row.order_id, 0)
+            filled[row.order_id] = max(before, row.filled)
+            found.append((replace(row, is_taker=True) if has_taken else row, arrival))
         due = [each for each in self._held.values() if now >= each.since + WAIT_SECONDS]
         for each in due:
             del self._held[each.row.order_id]
         return found + [(each.row, each.arrival) for each in due]
 
     def _note(self, row: OpenOrder) -> None:
-        if row.filled > self._counted.get(row.order_id, 0):
-            self._counted[row.order_id] = row.filled
+        if row.filled > self._taken.get(row.order_id, 0):
+            self._taken[row.order_id] = row.filled
             self.count += 1
-        while len(self._counted) > REMEMBER:
-            self._counted.popitem(last=False)
+        while len(self._taken) > REMEMBER:
+            self._taken.popitem(last=False)

@@ -166,7 +166,7 @@ class OrderTracker:
             fee=known.fee if newest.fee is None and is_same else newest.fee,
             ctime=row.ctime or known.ctime,
             arrival=known.arrival or arrival,
-            is_taker=known.is_taker or row.is_taker,
+            is_taker=row.is_taker,
             state=state,
         )
         self._acknowledge(client_oid)

@@ -251,11 +251,27 @@ def test_the_report_of_a_fill_that_took_liquidity_waits_for_the_row_that_tells_i
     own, clock = accepted(), Hand()
     reports = through(own, clock)
     assert reports.join([report(40), report(60)]) == []
-    assert reports.join([told(40)]) == [told(40)], "of an earlier fill"
+    assert reports.join([told(40)]) == [(replace(told(40)[0], is_taker=True), 41)]
     (joined,) = reports.join([told(60)])
     assert joined == (replace(told(60)[0], is_taker=True), 61)
     clock.now += WAIT_SECONDS
     assert reports.join([]) == []
+
+
+@pytest.mark.parametrize("told_first", [False, True])
+def test_what_took_liquidity_is_told_from_what_rested_then_in_whatever_order_frames_come(
+    told_first: bool,
+) -> None:
+    own = accepted()
+    pairs = [[report(20), told(20)], [report(40), told(40)]]
+    frames = [each for pair in pairs for each in (reversed(pair) if told_first else pair)]
+    joined = through(own, Hand()).join([*frames, told(60)])
+    fills = [fill for each in joined if (fill := own.observe(*each))]
+    assert [(fill.qty, fill.order.is_taker) for fill in fills] == [
+        (20, True),
+        (20, True),
+        (20, False),
+    ]
 
 
 def test_a_report_whose_row_does_not_come_counts_alone_after_a_while() -> None:
