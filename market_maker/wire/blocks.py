@@ -4,13 +4,16 @@ from market_maker.wire.endpoints import Endpoint
 
 TRY_EVERY = 60.0
 """Seconds between two requests that test whether a block is still there."""
+TRY_FIRST = 10.0
+"""Seconds until the first of them where one endpoint alone is blocked: it may be a single 403, and
+without the list of orders no way out can be proven clean."""
 
 
 class Blocks:
     """A 403 blocks the endpoint that said it; said by two with no answer between, the whole venue.
 
-    A blocked endpoint is tried once a minute, a blocked venue by a read. Cancels are never held
-    back. Time is an argument, in seconds of a steady clock.
+    A blocked endpoint is tried after ten seconds and then once a minute, a blocked venue once a
+    minute by a read. Cancels are never held back. Time is in seconds of a steady clock.
     """
 
     def __init__(self) -> None:
@@ -33,9 +36,11 @@ class Blocks:
 
     def refused(self, endpoint: Endpoint, now: float) -> None:
         """Record a 403."""
+        is_first = endpoint.path not in self._since
         self._since.setdefault(endpoint.path, now)
-        self._try_at[endpoint.path] = now + TRY_EVERY
         self._alike.add(endpoint.path)
+        is_alone = is_first and not self._is_venue()
+        self._try_at[endpoint.path] = now + (TRY_FIRST if is_alone else TRY_EVERY)
 
     def answered(self, endpoint: Endpoint) -> None:
         """Record an answer of the venue itself: it is not blocked as a whole."""

@@ -205,6 +205,17 @@ def test_orders_are_cancelled_one_by_one_where_another_process_takes_the_batch_j
     assert world.orders() == []
 
 
+@pytest.mark.parametrize("before", [0, 3, 9, 15])
+def test_a_single_403_does_not_keep_a_way_out_from_its_proof(world: World, before: float) -> None:
+    requests = Requests(world)
+    world.fault("status", value="403", match=QUERY, times=1)
+    world.run_until(lambda: requests.of(QUERY), 15)
+    world.run(before)
+    assert world.bot
+    world.bot.exit()
+    assert world.bot.loop.left_clean
+
+
 def test_creates_that_a_firewall_answers_leave_nothing_behind(world: World) -> None:
     world.fault("status", value="403", match=CREATE)
     move_market(world)

@@ -27,16 +27,21 @@ def free(blocks: Blocks, now: float) -> set[Endpoint]:
 
 
 @pytest.mark.parametrize("said_by", [ORDER_CREATE, ORDER_QUERY, BOOK_QUERY])
-def test_one_endpoint_is_held_back_alone_and_tried_once_a_minute(said_by: Endpoint) -> None:
+def test_one_endpoint_is_held_back_alone_and_tried_after_ten_seconds_then_once_a_minute(
+    said_by: Endpoint,
+) -> None:
     blocks = Blocks()
     blocks.refused(said_by, 0.0)
-    assert free(blocks, 59.9) == {*ALL} - {said_by}
-    assert free(blocks, 60.0) == {*ALL}
-    assert free(blocks, 119.9) == {*ALL} - {said_by}
-    assert blocks.blocked_for(said_by, 119.9) == 119.9
-    assert blocks.blocked_for(said_by, 120.0) is None, "it may be tried"
+    assert free(blocks, 9.9) == {*ALL} - {said_by}
+    assert free(blocks, 10.0) == {*ALL}
+    blocks.refused(said_by, 10.1)
+    assert free(blocks, 70.0) == {*ALL} - {said_by}
+    assert blocks.blocked_for(said_by, 70.0) == 70.0
+    assert blocks.blocked_for(said_by, 70.1) is None, "it may be tried"
+    assert free(blocks, 70.1) == {*ALL}
+    assert free(blocks, 130.0) == {*ALL} - {said_by}
     blocks.answered(said_by)
-    assert free(blocks, 119.9) == {*ALL}
+    assert free(blocks, 130.0) == {*ALL}
 
 
 @pytest.mark.parametrize("said_by", [ORDER_CANCEL, ORDER_CANCEL_BATCH])
