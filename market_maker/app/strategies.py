@@ -5,6 +5,7 @@ CLASS may be left out. A ready one's name means that one, whatever modules the u
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import market_maker
 from market_maker.errors import MarketMakerError, SettingsError, in_users_words
 from market_maker.settings import own_text
+from market_maker.settings.reload import sources_of
 from market_maker.strategies import READY
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 TAKEN = sys.stdlib_module_names | {market_maker.__name__}
 """Names of modules that no strategy's file takes."""
+INSTALLED = {"site-packages", "dist-packages"}
 
 
 def load_strategy(name: str) -> "type[OrderManager]":
@@ -58,6 +61,24 @@ def load_anew(name: str) -> "type[OrderManager]":
     if not place.endswith(".py") and not place.startswith(market_maker.__name__):
         sys.modules.pop(place, None)
     return load_strategy(name)
+
+
+def code_of(strategy: type) -> list[Path]:
+    """Return the files of a strategy's classes, and of the modules beside them that are imported.
+
+    What is installed, and this package, is not among them but for the classes' own files.
+    """
+    own = inspect.getsourcefile(strategy)
+    known = [*sources_of(strategy), *([Path(own).absolute()] if own else [])]
+    files = {file: None for file in known if file.suffix == ".py"}
+    ours = Path(market_maker.__file__).parent
+    places = {file.parent for file in files if ours not in file.parents}
+    for module in list(sys.modules.values()):
+        file = Path(getattr(module, "__file__", None) or "").absolute()
+        is_beside = places & {*file.parents} and not INSTALLED & {*file.parts}
+        if is_beside and file.suffix == ".py" and ours not in file.parents:
+            files[file] = None
+    return sorted(files)
 
 
 def settings_text(name: str) -> str:

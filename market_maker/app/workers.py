@@ -1,6 +1,5 @@
 """What runs the trials of a sweep: processes of this machine, or the workers of a cluster."""
 
-import inspect
 import logging
 import multiprocessing
 import os
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.app.backtest import files_key
-from market_maker.app.strategies import load_strategy
+from market_maker.app.strategies import code_of, load_strategy
 from market_maker.errors import SettingsError
 from market_maker.market_maker import OrderManager
 from market_maker.simulation.results import Directory
 from market_maker.simulation.sweep import attempt
-from market_maker.simulation.trials import Job, Source, SweepEnds, result_of
+from market_maker.simulation.trials import Job, Source, SweepEnds, named_in, result_of
 from market_maker.tapes import Options, Tape, TapeError, open_tape
 
 EXTRA = "pip install gte-market-maker[sweep]"
@@ -38,11 +37,11 @@ def opened(path: Path, form: str, about: Options) -> Tape:
 
 
 def digest_of(strategy: type[OrderManager]) -> str:
-    """Return the SHA-256 of the file that defines a strategy. Raises SettingsError without one."""
-    file = inspect.getsourcefile(strategy)
-    if file is None:
+    """Return the SHA-256 of a strategy's code (see `code_of`). Raises SettingsError without any."""
+    digests = [sha256(file.read_bytes()).hexdigest() for file in code_of(strategy)]
+    if not digests:
         raise SettingsError(f"--strategy {strategy.__name__} has no source file")
-    return sha256(Path(file).read_bytes()).hexdigest()
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
 
 
 @contextmanager
@@ -70,6 +69,8 @@ class Worker:
     def _result(self, job: Job) -> str:
         tape = _tape_of(job.part.source)
         strategy = _strategy_of(job.shared.strategy, job.shared.strategy_digest)
+        if named_in(job.settings) != job.files:
+            raise SweepEnds("a file that a setting names is not what it was when the sweep began")
         keep = self.directory.journal(job.key) if self.keep else None
         with quiet():
             return result_of(job, tape, strategy, keep)

@@ -10,6 +10,8 @@ from market_maker.report.parts import ZERO
 SHOWN = 50
 """Rows of the text at most; the page has all."""
 NOTHING = "-"
+HALTED = "halted: "
+"""How the end of a run begins that halted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Outcome:
     """After fees; None where no price was known, or the trial failed."""
     failed: str = ""
     """Why it failed; empty if it did not."""
+    halted: str = ""
+    """Why the bot halted before the end; empty if it did not."""
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> "Outcome":
@@ -28,8 +32,9 @@ class Outcome:
         if "failed" in result:
             return cls(0, None, str(result["failed"]))
         figures = result["figures"]
-        profit = figures["profit"]
-        return cls(figures["fills"], Decimal(profit["total"]) if profit else None)
+        profit, ended = figures["profit"], str(figures["ended"])
+        halted = ended.removeprefix(HALTED) if ended.startswith(HALTED) else ""
+        return cls(figures["fills"], Decimal(profit["total"]) if profit else None, halted=halted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +143,12 @@ def cells_of(table: Table) -> Iterator[list[str]]:
 
 def earned(table: Table, row: Row, parts: Sequence[int]) -> str:
     """Return what a row earned on parts, from the optimistic to the conservative model."""
-    if any(row.outcomes[part, model].failed for part in parts for model in table.models):
+    outcomes = [row.outcomes[part, model] for part in parts for model in table.models]
+    if any(each.failed for each in outcomes):
         return "failed"
     profits = [row.profit(parts, model) for model in _ends(table)]
-    return " .. ".join(NOTHING if each is None else f"{each:+.8f}" for each in profits)
+    text = " .. ".join(NOTHING if each is None else f"{each:+.8f}" for each in profits)
+    return f"{text} halted" if any(each.halted for each in outcomes) else text
 
 
 def notes_of(table: Table) -> list[str]:
@@ -151,7 +158,9 @@ def notes_of(table: Table) -> list[str]:
         notes += _walk_forward(table)
     if doubt := doubt_of(table):
         notes.append(doubt)
-    if not any(each.fills for row in table.rows for each in row.outcomes.values()):
+    notes += _halted(table)
+    outcomes = [each for row in table.rows for each in row.outcomes.values()]
+    if not any(each.fills or each.halted for each in outcomes):
         notes.append("No trial was filled: it quotes too far off, or the tapes are too short.")
     failed = [row for row in table.ranked(table.inside) if row.failed]
     if failed:
@@ -181,6 +190,19 @@ def doubt_of(table: Table) -> str:
         f"WARNING: the best in sample ({_named(best)}) is not in the upper half out of sample: "
         f"there it is {place}. What it earned in sample may be chance."
     )
+
+
+def _halted(table: Table) -> Iterator[str]:
+    """Yield how many trials halted, and why the first of them."""
+    trials = [each for row in table.rows for each in row.outcomes.values()]
+    count = sum(bool(each.halted) for each in trials)
+    for row in table.ranked(table.inside) if count else ():
+        if words := next((each.halted for each in row.outcomes.values() if each.halted), ""):
+            yield (
+                f"HALTED: {count} of {len(trials)} trials. {_named(row)}: {words}. A halted bot "
+                "quotes no more, and what it holds gains or loses until the end."
+            )
+            return
 
 
 def _walk_forward(table: Table) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -90,6 +90,11 @@ class Job:
     shared: Shared
 
     @cached_property
+    def files(self) -> dict[str, str]:
+        """The SHA-256 of the files that its settings name, as they were when it was set out."""
+        return named_in(self.settings)
+
+    @cached_property
     def inputs(self) -> dict[str, Any]:
         """All that its result depends on, as JSON has it: nothing of this machine."""
         shared, part, market = self.shared, self.part, self.part.source.market
@@ -98,6 +103,7 @@ class Job:
             "balance": plain(assumed.balance),
             "fees": [plain(fee) for fee in assumed.fees] if assumed.fees else None,
             "feed_latency": assumed.feed_latency,
+            "files": self.files,
             "fills": self.fills,
             "latency": _latency(assumed.latency),
             "position": assumed.position,
@@ -119,6 +125,16 @@ class Job:
         """The SHA-256 of its inputs."""
         text = json.dumps(self.inputs, sort_keys=True, separators=(",", ":"))
         return sha256(text.encode()).hexdigest()
+
+
+def named_in(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each file that a setting names, by the setting's name."""
+    found = {}
+    for name, value in settings.items():
+        with suppress(OSError, ValueError):  # too long, or no name that a file can have
+            if isinstance(value, str) and Path(value).is_file():
+                found[name] = sha256(Path(value).read_bytes()).hexdigest()
+    return found
 
 
 def result_of(job: Job, tape: Tape, strategy: type[OrderManager], keep: Path | None = None) -> str:

@@ -147,6 +147,37 @@ def holders(out: Path) -> set[int]:
     return found
 
 
+READS = """\
+from edge import EDGE
+from market_maker.market_maker import OrderManager
+from market_maker.settings import setting
+
+class Reads(OrderManager):
+    SETTINGS = {"TABLE": setting("", "A file.")}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edited", ["edge.py", "table.json"])
+def test_what_a_strategy_imports_or_a_setting_names_is_a_part_of_the_key(
+    edited: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reads.py").write_text(READS)
+    (tmp_path / "edge.py").write_text("EDGE = 1\n")
+    (tmp_path / "table.json").write_text("1")
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f"[grid]\nTABLE = ['{tmp_path / 'table.json'}']\n")
+    command = [sys.executable, str(ROOT / "marketmaker"), "sweep", str(plan), *TAPES[:2]]
+    command += ["--strategy", str(tmp_path / "reads.py"), "--out", str(tmp_path / "out")]
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    statuses = []
+    for text in ("EDGE = 1\n", "EDGE = 1\n", "EDGE = 2\n"):
+        (tmp_path / edited).write_text(text)
+        statuses.append(subprocess.run(command, env=environment, check=False).returncode)
+    assert statuses == [0, 0, 2]
+    assert "another strategy" in capfd.readouterr().err
+
+
 # --- the same results ---------------------------------------------------------------------------
 
 

@@ -477,7 +477,7 @@ TOLD_APART = {
 }
 """Texts that are nearly all filled in: the page tells one by one what they become."""
 REQUEST = [
-    *(("wire/transport.py", name) for name in ("send", "_check_block", "_of_status")),
+    *(("wire/transport.py", name) for name in ("send", "_start", "_of_status")),
     *(("wire/transport.py", name) for name in ("_start", "_classify")),
     ("wire/codes.py", "error_of"),
 ]

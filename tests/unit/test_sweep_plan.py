@@ -513,6 +513,17 @@ def test_a_failed_trial_is_told_and_comes_last() -> None:
     assert "FAILED: trials of 1 combinations. A 1: No!\n" in text
 
 
+def test_trials_whose_bot_halted_are_marked_with_the_reason() -> None:
+    found = {
+        "figures": {"fills": 3, "profit": {"total": "-0.5"}, "ended": "halted: a loss of 0.6 BTC"}
+    }
+    halted = {**row("x", "1", "1").outcomes, (1, "safe"): Outcome.of(found)}
+    text = sweep_text(table(Row("x", {"A": 1}, halted), row("y", "-1", "1")))
+    assert re.search(r" 1 +\+2.0+ .. \+1.0+  \+2.0+ .. -0.50+ halted ", text)
+    assert "HALTED: 1 of 8 trials. A 1: a loss of 0.6 BTC. A halted bot quotes no more" in text
+    assert "HALTED" not in sweep_text(table(row("x", "1", "1")))
+
+
 def test_a_sweep_without_a_fill_says_so() -> None:
     empty = {
         (part, model): Outcome(0, Decimal(0)) for part in (0, 1) for model in ("touch", "safe")
