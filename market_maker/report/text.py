@@ -95,7 +95,7 @@ def _market(report: Report, market: Row) -> Iterator[str]:
         f"{market['levels']} changes of levels; {', '.join(lacks)}"
     )
     for time_ms, what in market["first_gaps"]:
-        yield f"           gap at {when(time_ms)}: {what}"
+        yield f"           at {when(time_ms)}: {what}"
     spread = market["feed_spread_ms"]
     feed = f"{market['feed_ms']} ms" if spread is None else f"{market['feed_ms']} ms and up to "
     feed += "" if spread is None else f"{spread} ms more (receive clock {market['shift_ms']:+} ms)"

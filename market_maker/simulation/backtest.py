@@ -3,12 +3,11 @@
 import gc
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,12 @@ from market_maker.simulation.latency import Latency
 from market_maker.simulation.recorded_market import NS, RecordedMarket
 from market_maker.simulation.tasks import interrupted_between_tasks
 from market_maker.simulation.world import CONNECTION, World
-from market_maker.tapes import Gap, Record, Tape
+from market_maker.tapes import Tape
 
 KIND = "backtest"
 INTERRUPTED = "interrupted"
 """Why a loop says that it ended by Ctrl-C."""
 LOOK_SECONDS = 0.1
-FIRST = 5_000
-"""Records from which the shift of a tape's receive clock is taken."""
 NO_FUNDING = Decimal(0)
 """Tapes have no rates."""
 SHOWN_GAPS = 5
@@ -104,12 +101,11 @@ def back_test(trial: Trial, journal: Path, *, shown_as: str = "") -> Run:
     _load(trial)
     world = _world(trial, instrument, begins)
     tape = trial.tape.watched(shown_as) if shown_as else trial.tape.records()
-    first = list(islice(tape, FIRST))
     market = RecordedMarket(
         world,
         instrument,
-        _until(chain(first, tape), trial.until_ns),
-        shift_ns=_shift_ns(first),
+        tape,
+        until_ns=trial.until_ns,
         feed_latency=trial.assumed.feed_latency,
     )
     _warm_up(trial, world, market)
@@ -176,11 +172,6 @@ def check_fills(name: str, *, is_level_1: bool) -> FillModel:
     return model
 
 
-def _until(records: Iterable[Record], ns: int | None) -> Iterable[Record]:
-    """Return the records before a time; all of them for None."""
-    return records if ns is None else takewhile(lambda record: record.time_ns < ns, records)
-
-
 def _load(trial: Trial) -> None:
     overrides = {**CONNECTION, **trial.overrides, **trial.tape.market.as_settings}
     if trial.assumed.fees:
@@ -234,18 +225,6 @@ def _take_position(world: World, instrument: Instrument, qty: int, price: Decima
     parties = [Party(owner, False, Decimal(0)) for owner in (OWNER, BACKGROUND)]
     buyer, seller = parties if qty > 0 else reversed(parties)
     ledger.trade(contract, qty=abs(qty), each=each, buyer=buyer, seller=seller)
-
-
-def _shift_ns(records: Iterable[Record]) -> int | None:
-    """Return the smallest receive time less venue time; None where no receive time is known."""
-    return min(
-        (
-            record.received_ns - record.time_ns
-            for record in records
-            if not isinstance(record, Gap) and record.received_ns is not None
-        ),
-        default=None,
-    )
 
 
 def _about(trial: Trial, market: RecordedMarket, begun_ms: int) -> dict[str, Any]:

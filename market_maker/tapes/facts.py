@@ -104,7 +104,9 @@ def _lines(tape: Tape, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "levels", f"{bids + asks:,} changes: {bids:,} bids, {asks:,} asks"
     bought, sold = (plain(facts.traded[side] * market.lot) for side in Side)
     yield "traded", f"bought {bought}, sold {sold}, by the takers"
-    yield "gaps", _listed(facts.gaps)
+    yield "gaps", _listed([gap for gap in facts.gaps if not gap.is_clock])
+    if jumps := [gap for gap in facts.gaps if gap.is_clock]:
+        yield "clocks", f"{_listed(jumps)} (a clock has stepped)"
     yield "silences", f"{_listed(facts.silences)} (longer than {SILENCE_NS // 10**9} s)"
     yield "crossed", f"{facts.crossed:,} books" if facts.crossed else "none"
     yield "latency", _latency(facts.latencies)

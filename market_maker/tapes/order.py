@@ -12,6 +12,8 @@ Stream = Iterator[Numbered | None]
 
 WINDOW_NS = 10**9
 """Venue time within which trades and depth of a file are put in order."""
+CLOCK_NS = 5 * 10**9
+"""Change of receive time less venue time from one record to the next that a clock has made."""
 MOST = 4096
 """Records that wait for their place in the order, at most."""
 
@@ -40,21 +42,31 @@ def in_time(found: Iterable[Numbered | None]) -> Stream:
     """Yield the records of a file with times that never go down, trades first at equal times.
 
     Depth keeps its order among itself: a stamp that steps back there counts as the one before.
-    One that steps back by more than the window counts as the newest, and a Gap tells of it.
+    One that steps back by more than the window counts as the newest, and a Gap tells of it, as of a
+    receive time that steps by more than CLOCK_NS.
     """
     waiting: list[tuple[int, bool, int, Numbered]] = []
-    newest = latest_depth = left = 0
+    newest = latest_depth = left = stepped = 0
     is_behind = False
+    latency: int | None = None
     for number, one in enumerate(found):
         if one is None:
             yield None
             continue
         stamp, is_trade = one.record.time_ns, isinstance(one.record, Trades)
         was_behind, is_behind = is_behind, newest - stamp > WINDOW_NS
-        time = newest if is_behind else max(stamp, left, 0 if is_trade else latest_depth)
+        time = max(stamp, left, stepped, 0 if is_trade else latest_depth)
+        time = max(time, newest) if is_behind else time
+        before, latency = latency, _latency(one.record)
+        what = ""
         if is_behind and not was_behind:
             what = f"the stamps step back by {(newest - stamp) / 1e9:.1f} s"
-            heappush(waiting, (time, False, -number, Numbered(Gap(time, what, is_clock=True))))
+        elif before is not None and latency is not None and abs(latency - before) > CLOCK_NS:
+            what = f"receive less venue time steps by {(latency - before) / 1e9:+.1f} s"
+        if what:  # what came before it stays before it
+            gap = Gap(max(time, newest), what, is_clock=True)
+            time = stepped = gap.time_ns + 1
+            heappush(waiting, (time, False, -number, Numbered(gap)))
         newest = max(newest, time)
         latest_depth = latest_depth if is_trade else time
         heappush(waiting, (time, not is_trade, number, at(time, one)))
@@ -67,10 +79,21 @@ def in_time(found: Iterable[Numbered | None]) -> Stream:
 
 
 def at(time_ns: int, one: Numbered) -> Numbered:
-    """Return a record with this time."""
-    if one.record.time_ns == time_ns:
+    """Return a record with this time, received as much later."""
+    record = one.record
+    if record.time_ns == time_ns:
         return one
-    return one._replace(record=one.record._replace(time_ns=time_ns))
+    if isinstance(record, Gap) or record.received_ns is None:
+        return one._replace(record=record._replace(time_ns=time_ns))
+    received_ns = record.received_ns + time_ns - record.time_ns
+    return one._replace(record=record._replace(time_ns=time_ns, received_ns=received_ns))
+
+
+def _latency(record: Record) -> int | None:
+    """Return receive time less venue time; None where one of them is not known."""
+    if isinstance(record, Gap) or record.received_ns is None:
+        return None
+    return record.received_ns - record.time_ns
 
 
 def merged(streams: list[Stream]) -> Stream:

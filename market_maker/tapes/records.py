@@ -54,12 +54,12 @@ class Trades(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Something is missing before this moment, or the venue's clock has stepped back there."""
+    """Something is missing before this moment, or a clock has stepped there."""
 
     time_ns: int
     what: str
     is_clock: bool = False
-    """Whether the stamps have stepped back, and nothing is missing."""
+    """Whether stamps or receive times have stepped, and nothing is missing."""
 
 
 Record = Image | Update | Trades | Gap

@@ -287,6 +287,30 @@ def moved(record: Image | Update | Trades, by_ns: int) -> Image | Update | Trade
     return record._replace(time_ns=record.time_ns + by_ns, received_ns=later)
 
 
+@pytest.mark.parametrize(
+    ("venue_s", "recorder_s"), [(-15, 0), (-15, -15), (0, 20), (0, -20)], ids=str
+)
+def test_where_a_clock_steps_frames_take_no_longer_than_before(
+    venue_s: int, recorder_s: int, tmp_path: Path
+) -> None:
+    made = MadeTape(seed=3, seconds=40)
+    records = []
+    for each in made.records():
+        if not isinstance(each, Gap):
+            is_late = each.time_ns >= made.begins_ns + 20 * 10**9
+            stamps = each.time_ns, each.received_ns or 0
+            moved_by = (venue_s * 10**9, recorder_s * 10**9) if is_late else (0, 0)
+            time_ns, received_ns = map(sum, zip(stamps, moved_by, strict=True))
+            records.append(each._replace(time_ns=time_ns, received_ns=received_ns))
+    write_records(records, made.market, tmp_path / "stepped.tape")
+    market = json.loads(
+        back_test(trial(tmp_path / "stepped.tape"), tmp_path / "a.journal").row["market"]
+    )
+    assert market["clock_jumps"] == 1
+    assert market["gaps"] == 0
+    assert market["feed_spread_ms"] < 100
+
+
 def test_without_a_quote_there_is_nothing_to_check(tape_file: Path) -> None:
     with pytest.raises(MarketMakerError, match="nothing was quoted"):
         check(replace(trial(tape_file), strategy=Never))
