@@ -65,4 +65,5 @@ _exact = lru_cache(exact)
 
 def level_qty(index: int, *, start_size: float, step_size: float) -> float:
     """Return the size of a level: `start_size`, plus `step_size` for each further level."""
-    return float(_exact(start_size) + (abs(index) - 1) * _exact(step_size))
+    size = _exact(start_size) + (abs(index) - 1) * _exact(step_size)
+    return type(start_size + step_size)(size)
