@@ -9,7 +9,8 @@ from market_maker.errors import SettingsError
 from market_maker.journal import Run
 
 LEAST = 200
-"""So many recorded round trips are needed at least."""
+"""So many recorded round trips are needed at least: in all, and of an endpoint that draws from its
+own; the others draw from all."""
 NO_ANSWER = "no answer"
 
 
@@ -26,7 +27,9 @@ class Latency:
         """What a report says of it."""
         if not self.measured:
             return f"{self.seconds * 1000:g} ms each way"
-        return f"drawn from {len(self.measured[''])} measured round trips, half each way"
+        own = ", ".join(path for path in self.measured if path)
+        words = f"drawn from {len(self.measured[''])} measured round trips, half each way"
+        return f"{words} ({own} from their own)" if own else words
 
     def journeys(self, seed: int) -> Callable[[str], Iterator[float]]:
         """Return what tells, for a request to a path, how long it and its answer travel."""
@@ -66,4 +69,4 @@ def measured(runs: Sequence[Run]) -> Latency:
             f"--latency measured needs at least {LEAST} requests that live or dry runs have "
             f"recorded here; there are {answered}"
         )
-    return Latency(measured=found)
+    return Latency(measured={path: each for path, each in found.items() if len(each) >= LEAST})

@@ -331,11 +331,15 @@ def test_answers_that_never_come_are_unknown_outcomes_and_cost_no_report(
 
 def test_latency_is_drawn_from_recorded_round_trips(tape_file: Path, tmp_path: Path) -> None:
     recorded = back_test(trial(tape_file, latency=Latency(0.05)), tmp_path / "one.journal")
-    found = measured([recorded] * 3)
+    found = measured([recorded] * 20)
     assert len(found.measured[""]) >= LEAST
     assert set(found.measured["pc/order/create"]) == {0.1}
     assert list(found.journeys(1)("v1/api/pc/order/create")) == [0.05, 0.05]
     assert "measured round trips" in found.words
+    assert "pc/order/create from their own" in found.words
+    few = measured([recorded] * 3)
+    assert len(few.measured[""]) >= LEAST
+    assert "pc/order/create" not in few.measured, "one that was slow would make all slow"
 
 
 def test_too_few_recorded_round_trips_are_refused(tape_file: Path, tmp_path: Path) -> None:
