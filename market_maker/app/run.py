@@ -117,7 +117,10 @@ def _run(
         bot = kind.made_with(OrderManager.runtime)
     if not bot.current_run.has_begun:
         _check_kind(bot, kind, arguments.strategy)
-        bot.run_loop()
+        try:
+            bot.run_loop()
+        except SystemExit as end:  # the other statuses say what became of the orders
+            raise SystemExit(1 if isinstance(end.code, int) and end.code else end.code) from None
     return bot
 
 

@@ -82,9 +82,12 @@ class Loop:
                     self._control.stop("requested number of loops done")
                 self.wait()
             logger.info("Stopping: %s.", self._control.stop_reason or "restart for new code")
-        except KeyboardInterrupt:
-            self._control.stop("interrupted")
-            logger.info("Stopping: interrupted.")
+        except (KeyboardInterrupt, SystemExit) as error:
+            by_hand = isinstance(error, KeyboardInterrupt)
+            self._control.stop("interrupted" if by_hand else "the strategy called sys.exit()")
+            logger.info("Stopping: %s.", self._control.stop_reason)
+            if not by_hand:
+                raise
         finally:
             self._exit()
 

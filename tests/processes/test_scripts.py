@@ -157,6 +157,25 @@ def test_an_exit_or_reset_of_the_family_leaves_no_order(
     assert "Traceback" not in bot.text
 
 
+@pytest.mark.parametrize(("status", "ours"), [("", 0), ("0", 0), ("3", 1), ("5", 1)])
+def test_a_strategy_that_ends_the_program_stops_the_bot_and_no_status_of_ours_is_taken(
+    status: str, ours: int, run: Run, venue: PaperExchange, tmp_path: Path
+) -> None:
+    settings_for(venue, tmp_path, DRY_RUN=False)
+    ends = f"""
+    def place_orders(self):
+        super().place_orders()
+        if self.exchange.get_orders():
+            sys.exit({status})
+"""
+    (tmp_path / "mine.py").write_text("import sys" + HEAD.replace("    pass", ends))
+    bot = run("--strategy", "mine.py")
+    assert bot.process.wait(30) == ours
+    assert "Stopping: the strategy called sys.exit()." in bot.text
+    assert re.search(CLEAN, bot.text)
+    assert venue.open_orders() == []
+
+
 def test_a_thread_of_the_strategy_that_keeps_the_program_is_named_and_ctrl_c_ends_it(
     run: Run, venue: PaperExchange, tmp_path: Path
 ) -> None:
