@@ -62,13 +62,16 @@ def _add_for_why(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _in_utc(found: datetime) -> datetime:
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _date(text: str) -> datetime:
     """Return a date, in UTC where it names no other time zone."""
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        return _in_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"must be such as 2020-02-01, not {text!r}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _moment(text: str) -> datetime | time:
@@ -78,8 +81,7 @@ def _moment(text: str) -> datetime | time:
     except ValueError:
         pass
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        return _in_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         words = f"must be such as 10:20:30 or 2020-02-01T10:20:30, not {text!r}"
         raise argparse.ArgumentTypeError(words) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -58,8 +58,8 @@ def _at(run: Run, given: datetime | time | None) -> int:
     if given is None:
         return round(end.timestamp() * 1000)
     if isinstance(given, time):
-        at, day_before = (_on(end.toordinal() - days, given) for days in (0, 1))
-        given = day_before if at > end and day_before >= begun else at
+        ats = [_on(end.toordinal() + days, given) for days in (1, 0, -1)]
+        given = next((at for at in ats if begun <= at <= end), ats[1])
     if given < begun:
         raise SettingsError(f"run {run.number} began at {begun:%F %T} UTC, after {given:%F %T}")
     if given > max(end, _utc(run.row["ended_ms"] or 0)) + LATER:
@@ -73,4 +73,4 @@ def _utc(time_ms: int) -> datetime:
 
 
 def _on(day: int, at: time) -> datetime:
-    return datetime.combine(date.fromordinal(day), at, at.tzinfo or UTC)
+    return datetime.combine(date.fromordinal(day), at, at.tzinfo or UTC).astimezone(UTC)

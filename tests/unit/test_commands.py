@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count, islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from bot import settings_for
 from conftest import account_of
 
 from market_maker.app import cancel, check, cli, run
+from market_maker.app.arguments import parse
 from market_maker.clock import Clock
 from market_maker.errors import AuthError, MarketMakerError, OrdersLeft, VenueUnreachable
 from market_maker.gte import GTE
@@ -225,3 +227,14 @@ def test_a_restarted_program_does_not_clear_a_halt_again(
     assert files.halted()
     start("--clear-halt", "--loops", "1")
     assert not files.halted()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(["why", "--at"], "at"), (["runs", "--since"], "since")]
+)
+@pytest.mark.parametrize("text", ["2020-02-01T08:20:30", "2020-02-01T10:20:30+02:00"])
+def test_a_moment_with_a_time_zone_is_taken_to_utc(
+    command: list[str], name: str, text: str
+) -> None:
+    given = getattr(parse([*command, text]), name)
+    assert (given, given.tzinfo) == (datetime(2020, 2, 1, 8, 20, 30, tzinfo=UTC), UTC)
