@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
+import stat
 import sys
 from collections.abc import Iterable
+from os.path import realpath
 from pathlib import Path
 
 from market_maker.clock import Clock
@@ -41,11 +43,11 @@ class FileWatcher:
         return found
 
     def newly_missing(self) -> list[Path]:
-        """Return the files that were missing at the last look, each once while it is missing."""
+        """Return the files that were no files at the last look, each once while it is so."""
         missing = {
             path
             for path, seen in self._seen.items()
-            if seen and self._last[path] is None and not _is_there(path)  # else not to be read
+            if seen and self._last[path] is None and _missing(path)  # else not to be read just then
         }
         found = sorted(missing - self._missing)
         self._missing = missing
@@ -74,9 +76,9 @@ class Reloader:
         """
         changed = set(self._watcher.changed())
         for path in self._watcher.newly_missing():
-            logger.warning("%s is gone; what was read from it stays in force.", path)
-        files = {path.resolve() for path in settings.watched()}
-        code = {path for path in changed if path.resolve() not in files}
+            logger.warning("%s %s; what was read from it stays in force.", path, _missing(path))
+        files = {realpath(path) for path in settings.watched()}
+        code = {path for path in changed if realpath(path) not in files}
         names = self._reload_settings() if changed - code else set()
         self._remind()
         self._waiting |= code
@@ -138,14 +140,14 @@ def _compiles(path: Path) -> bool:
     return True
 
 
-def _is_there(path: Path) -> bool:
+def _missing(path: Path) -> str:
+    """Return what has become of a file, in words; empty where it is one."""
     try:
-        path.stat()
+        return "" if stat.S_ISREG(path.stat().st_mode) else "is no regular file"
     except FileNotFoundError:
-        return False
-    except OSError:
-        pass
-    return True
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
 
 
 def _digest(path: Path) -> bytes | None:

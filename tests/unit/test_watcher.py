@@ -57,6 +57,23 @@ def test_a_file_that_is_away_for_a_moment_has_not_changed_but_is_missing(tmp_pat
     assert watcher.newly_missing() == []
 
 
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link to itself"])
+def test_what_is_no_file_any_more_is_missing(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("A = 1")
+    watcher = FileWatcher([file])
+    file.unlink()
+    if kind == "directory":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(file)
+    assert watcher.changed() == []
+    assert watcher.newly_missing() == [file]
+    assert watcher.newly_missing() == []
+
+
 def test_a_file_that_is_there_but_cannot_be_read_is_not_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
