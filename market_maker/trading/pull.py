@@ -42,7 +42,7 @@ class Puller:
 
     def confirm(self) -> None:
         """Record that a tick has confirmed the resting orders."""
-        self._unconfirmed_since = None
+        self._unconfirmed_since = self._live = None
 
     def pull_if_due(self, begun: float, ttl: float) -> None:
         """Pull the orders that must not rest, after a tick that did not confirm them.

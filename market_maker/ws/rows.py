@@ -29,9 +29,12 @@ def are_two(known: Row, row: Row) -> bool:
 
 def trade(row: Row) -> dict[str, str]:
     """Return a public trade; time in ms UTC, the side is the taker's. Raises BadData."""
+    side = fields.text(row, "side").lower()
+    if side not in ("buy", "sell"):
+        raise BadData(f"side is neither buy nor sell: {fields.printable(side)}")
     return {
         "time": str(fields.millis(row, "trade_time")),
-        "side": fields.text(row, "side"),
+        "side": side,
         "price": str(fields.positive(row, "price")),
         "qty": str(fields.positive(row, "qty")),
     }

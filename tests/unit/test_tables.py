@@ -235,6 +235,16 @@ def test_only_the_report_of_a_trade_tells_that_an_order_took_liquidity(
     assert row.is_taker is took
 
 
+@pytest.mark.parametrize(("side", "kept"), [("sell", "sell"), ("Buy", "buy"), ("none", None)])
+def test_a_trade_whose_taker_has_no_side_is_refused(side: str, kept: str | None) -> None:
+    """A dry run fills by it: what is no sell is not therefore a buy."""
+    trade = PLACE | {"trade_time": "1577836809250", "side": side, "price": "7250.5", "qty": "15"}
+    made = tables()
+    made.apply({"table": "trade", "data": [trade], "time": "1577836809255"})
+    assert [each["side"] for each in made.trades] == ([kept] if kept else [])
+    assert made.counts["row refused: trade"] == (kept is None)
+
+
 def test_a_trade_frame_needs_no_action_and_no_partial() -> None:
     trade = PLACE | {"trade_time": "1577836809250", "side": "sell", "price": "7250.5", "qty": "15"}
     made = tables()

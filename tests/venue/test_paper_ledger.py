@@ -157,6 +157,37 @@ def test_a_liquidated_position_costs_its_margin_and_no_more() -> None:
     assert venue.ledger.imbalance("BTC", venue.marks()) == 0
 
 
+def test_what_one_liquidation_closes_of_another_s_position_is_not_liquidated_again() -> None:
+    """Both are due at one mark; the first is closed against the second's order to close."""
+    venue = Exchange(listed())
+    eth = Key(CONTRACT, "BTC", "ETH_USD")
+    for owner, mode, amount in (("ann", Mode.ISOLATED, "0.2"), ("bob", Mode.CROSS, "0.35")):
+        venue.ledger.open_account(owner, mode)
+        venue.ledger.deposit(owner, Wallet.CONTRACT, "BTC", D(amount))
+
+    def order(owner: str, key: Key, side: Side, price: str, qty: int, close: bool = False) -> None:
+        given = {"side": side, "close": close, "price": D(price), "qty": D(qty)}
+        venue.create(owner, key, **given, client_oid=None, now=0)  # type: ignore[arg-type]
+
+    def rest(key: Key, side: Side, price: str, size: int) -> None:
+        ticks = venue.listings[key].instrument.ticks(D(price))
+        venue.play(key, [Depth(side, ticks, size)], 0)
+
+    for key, bid, ask in ((BTC_USD, "8493", "8494"), (eth, "165", "165.05")):
+        rest(key, Side.BUY, bid, 10**6)
+        rest(key, Side.SELL, ask, 10**6)
+    order("ann", BTC_USD, Side.BUY, "8494", 10_000)
+    order("bob", BTC_USD, Side.SELL, "8493", 500)
+    order("bob", eth, Side.BUY, "165.05", 400)
+    rest(BTC_USD, Side.BUY, "8493", 0)
+    order("bob", BTC_USD, Side.BUY, "7800", 500, close=True)
+    venue.listings[eth].index = D(40)
+    venue.play(BTC_USD, [Index(D(7700))], 0)
+    assert not any(leg.qty for leg in venue.ledger.accounts["bob"].legs.values())
+    assert venue.ledger.accounts["ann"].leg(LONG).qty == 0
+    assert venue.ledger.imbalance("BTC", venue.marks()) == 0
+
+
 @pytest.mark.parametrize("is_whole", [False, True])
 def test_an_order_that_a_change_of_levels_reaches_is_settled(is_whole: bool) -> None:
     venue = Venue()

@@ -46,7 +46,8 @@ class Liquidator:
         """Liquidate every position that is due at the current mark prices; `now` is ms UTC."""
         marks = self._marks()
         self._top_up(marks)
-        for owner, legs in self._due(marks):
+        while due := self._due(marks):  # what one closes, another may have had as well
+            owner, legs = due[0]
             self._cancel_orders(owner, legs, now)
             sizes = {leg: self._ledger.accounts[owner].leg(leg).qty for leg in legs}
             self._take_over(owner, legs, marks)
