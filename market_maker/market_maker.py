@@ -71,7 +71,7 @@ class OrderManager:
         self.clock = self.runtime.clock
         self.control = Control(self.clock)
         """Stop, halt and restart requests; may be set from a signal handler."""
-        self.start_time = datetime.now()
+        self.start_time = datetime.fromtimestamp(self.clock.now_ms() / 1000)
         self.start_XBt = 0
         """The account at the latest status, in 1e-8 of the settlement currency."""
         self.start_position_buy = self.start_position_sell = self.start_position_mid = 0.0

@@ -77,9 +77,11 @@ class Others:
                 fills.append(
                     Fill(side=row.side, qty=qty, before=before, order=named, arrival=arrival)
                 )
-        for kept in (self._known, self._took):
-            while len(kept) > REMEMBER:
-                kept.popitem(last=False)
+        while len(self._known) > REMEMBER:
+            ended = (known for known, row in self._known.items() if row.state is OrderState.DONE)
+            del self._known[next(ended, next(iter(self._known)))]
+        while len(self._took) > REMEMBER:
+            self._took.popitem(last=False)
         return fills
 
 

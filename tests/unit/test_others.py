@@ -1,11 +1,13 @@
 """What orders that are not of the run have filled: told once, and only since it has begun."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_maker.models import OpenOrder, Side
+from market_maker.models import OpenOrder, OrderState, Side
 from market_maker.orders.others import Others
 
 BEGUN = 100
@@ -51,6 +53,17 @@ def test_an_order_that_rested_at_the_start_counts_from_its_row_of_then() -> None
     others = Others()
     others.begin([row(99, 0), row(98, 20)], BEGUN)
     assert told(row(99, 20), row(98, 50), others=others) == [20, 30]
+
+
+def test_an_order_that_rests_is_remembered_longer_than_any_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("market_maker.orders.others.REMEMBER", 3)
+    others = begun()
+    assert told(row(101, 20), others=others) == [20]
+    ended = [replace(row(number, 50), state=OrderState.DONE) for number in range(102, 110)]
+    assert told(*ended, others=others) == [50] * 8
+    assert told(row(101, 35), others=others) == [15]
 
 
 def test_nothing_is_kept_before_the_run_has_begun() -> None:
