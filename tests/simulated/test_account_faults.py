@@ -10,6 +10,7 @@ import pytest
 from market_maker.models import OrderState
 from market_maker.paper.exchange.account import Contract, Mode, Wallet
 from market_maker.paper.exchange.engine import Side
+from market_maker.paper.exchange.instrument import SPOT, Key
 from market_maker.paper.exchange.quirks import Quirks
 from market_maker.paper.market.setup import OWNER, still_book
 from market_maker.safety.trading_state import TradingState
@@ -547,3 +548,22 @@ def test_where_the_venue_values_contracts_by_another_rule_no_profit_is_shown_and
         world.run(20)
         assert state(world) is ACTIVE
         assert "Profit of this run" in log.text
+
+
+def test_a_pair_is_not_quoted_on_balances_that_cannot_be_read_any_more() -> None:
+    pair = Key(SPOT, "USDT", "BTC/USDT")
+    world = World(key=pair, still=False, ORDER_START_SIZE=0.01, ORDER_STEP_SIZE=0)
+    with world.installed():
+        world.put("buy", "8490", 10_000)
+        world.put("sell", "8497.5", 10_000)
+        world.start()
+        world.run(20)
+        assert state(world) is ACTIVE
+        world.fault("status", value="500", match="account/bb/query", for_ms=180_000)
+        world.run(45)
+        assert state(world) is ACTIVE
+        world.run(35)
+        assert reason(world) == "balance not read for over a minute"
+        assert world.orders() == []
+        world.run(120)
+        assert state(world) is ACTIVE
