@@ -101,7 +101,8 @@ def _processes(workers: int) -> Iterator[Executor]:
     with pool, theirs, ours:
         try:
             with _without_interrupts():
-                pool.submit(bool)  # starts the workers
+                for _ in range(workers):  # each starts a worker while none is idle
+                    pool.submit(bool)
             yield pool
             pool.shutdown()
         except BaseException as error:

@@ -116,7 +116,7 @@ def _ended(report: Report | Summary) -> str:
     if run["ended_ms"] is None:
         if report.is_running:
             return "not yet: it runs"
-        return f"not recorded: it was killed after {when(report.end_ms)}"
+        return f"not recorded: killed, or not to be written, after {when(report.end_ms)}"
     left = "no own order left" if run["proven"] else "own orders may be left"
     return f"{run['how'] or 'failed'}; {left}"
 

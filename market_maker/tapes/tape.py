@@ -131,18 +131,21 @@ def _opened(path: Path, wanted: str, subject: Subject) -> File:
     """Read the beginning of a file. Raises TapeError if it is not valid, or holds no record."""
     try:
         file = File(path, format_of(path, wanted, subject))
-        records = _beginning(file, subject)
+        records, is_whole = _beginning(file, subject)
     except OSError as error:
         raise TapeError(f"{path} cannot be read: {error.strerror or error}") from None
     if not records:
-        where = "in it" if file.format.venue else f"in its first {BEGINNING} lines"
+        where = "in it" if is_whole else f"in its first {BEGINNING} lines"
         name = f" of {subject.name}" if subject.name else ""
         raise TapeError(f"{path}: no book and no trade{name} {where}. {file.format.expects}")
     return file
 
 
-def _beginning(file: File, subject: Subject) -> int:
-    """Note what the beginning of a file shows, and return how many records it holds."""
+def _beginning(file: File, subject: Subject) -> tuple[int, bool]:
+    """Note what the beginning of a file shows.
+
+    Returns how many records it holds, and whether it is all of the file.
+    """
     parser = file.format.parser(subject) if file.format.parser else None
     stream = (
         read_lines(file.path, parser, file.format.expects)
@@ -150,8 +153,10 @@ def _beginning(file: File, subject: Subject) -> int:
         else file.format.read(file.path, subject)
     )
     records = steps_back = latest = 0
+    is_whole = True
     for line, one in enumerate(stream):
         if line >= BEGINNING and (records or not file.format.venue):
+            is_whole = False
             break
         if one is None or isinstance(one.record, Gap):
             continue
@@ -165,4 +170,4 @@ def _beginning(file: File, subject: Subject) -> int:
     if steps_back > max(records // 2, 5):
         raise TapeError(f"{file.path}: its lines are newest first: put them in order of time")
     file.unit = parser.unit if parser else "ns"
-    return records
+    return records, is_whole

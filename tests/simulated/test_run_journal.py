@@ -171,7 +171,9 @@ def test_a_killed_run_is_told_from_one_that_has_ended(tmp_path: Path) -> None:
     world.run(20)
     assert "Ended      not yet: it runs" in in_text(report_of(last_run(world)))
     killed = replace(last_run(world), row=dict(last_run(world).row) | {"pid": 0})
-    assert "Ended      not recorded: it was killed after" in in_text(report_of(killed))
+    assert "Ended      not recorded: killed, or not to be written, after" in in_text(
+        report_of(killed)
+    )
 
 
 @pytest.mark.parametrize("market", [CONTRACT, SPOT])
