@@ -3,10 +3,10 @@
 Each step is a stream of records with None for what yields nothing, so that a caller may pause.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
-from market_maker.tapes.records import Gap, Image, Numbered, Record, Trades, Update
+from market_maker.tapes.records import Gap, Image, Numbered, Record, TapeError, Trades, Update
 
 Stream = Iterator[Numbered | None]
 
@@ -14,6 +14,8 @@ WINDOW_NS = 10**9
 """Venue time within which trades and depth of a file are put in order."""
 CLOCK_NS = 5 * 10**9
 """Change of receive time less venue time from one record to the next that a clock has made."""
+OVERLAP_NS = 60 * 10**9
+"""Files in a row may hold the book of the same time for so long."""
 MOST = 4096
 """Records that wait for their place in the order, at most."""
 
@@ -97,12 +99,16 @@ def _latency(record: Record) -> int | None:
 
 
 def merged(streams: list[Stream]) -> Stream:
-    """Yield the records of several files in order of time, trades first at equal times."""
+    """Yield the records of several files in order of time, trades first at equal times.
+
+    Raises TapeError where two of them hold a book of the same time.
+    """
     if len(streams) == 1:
         yield from streams[0]
         return
     heads: list[tuple[int, bool, int, Numbered]] = []
     due = list(range(len(streams)))
+    spans: dict[int, tuple[int, int]] = {}
     while due or heads:
         for number in due:
             for one in streams[number]:
@@ -113,9 +119,24 @@ def merged(streams: list[Stream]) -> Stream:
                 yield None
         if not heads:
             return
-        *_, number, one = heappop(heads)
+        time, is_depth, number, one = heappop(heads)
         due = [number]
+        if is_depth and not isinstance(one.record, Gap):
+            spans[number] = spans.get(number, (time, time))[0], time
+            _check_one_book(spans, number)
         yield one
+
+
+def _check_one_book(spans: Mapping[int, tuple[int, int]], number: int) -> None:
+    """Raise TapeError where a file's book and that of another are of the same time."""
+    begun, ended = spans[number]
+    for other, (since, until) in spans.items():
+        if other != number and min(ended, until) - max(begun, since) > OVERLAP_NS:
+            files = " and ".join(str(1 + each) for each in sorted((number, other)))
+            raise TapeError(
+                f"files {files} both hold a book of the same time: several files are one tape only "
+                "as days in a row, or as a book and its trades"
+            )
 
 
 def counted(found: Iterable[Numbered | None], has_image: bool) -> Iterator[Record | None]:

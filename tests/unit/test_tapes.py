@@ -15,6 +15,7 @@ from market_maker.tapes import (
     Gap,
     Image,
     Level,
+    MadeTape,
     Options,
     Record,
     Tape,
@@ -25,6 +26,7 @@ from market_maker.tapes import (
     info,
     open_tape,
     write,
+    write_records,
 )
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -375,6 +377,15 @@ def test_days_in_a_row_are_one_tape_whatever_their_order(tape_of: Open) -> None:
     later = COLLECTOR.replace("17000000", "17000864").replace("16999999", "17000863")
     one, two = kinds(tape_of(COLLECTOR)), kinds(tape_of(later))
     assert kinds(tape_of(later, COLLECTOR)) == one + two == kinds(tape_of(COLLECTOR, later))
+
+
+def test_two_books_of_the_same_time_are_no_tape(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        made = MadeTape(seed=seed, seconds=90)
+        write_records(made.records(), made.market, tmp_path / f"{seed}.tape")
+    tape = open_tape([tmp_path / "1.tape", tmp_path / "2.tape"])
+    with pytest.raises(TapeError, match="files 1 and 2 both hold a book of the same time"):
+        list(tape.records())
 
 
 def test_a_clock_that_steps_back_is_told_and_time_never_goes_down(tape_of: Open) -> None:
