@@ -1,4 +1,4 @@
-"""Time and waiting. Code that needs them is given a `Clock`; no other module imports `time`."""
+"""Time and waiting. Code that trades is given a `Clock`, and asks nobody else for the time."""
 
 import time
 from queue import Empty, SimpleQueue

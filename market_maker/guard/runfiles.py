@@ -33,8 +33,8 @@ class RunFiles:
     """The files of one account, market and prefix, in a directory that only we can enter.
 
     A file that cannot be written is logged, and stops nothing but creates that must be noted. The
-    key is never written, only a
-    short hash of host and key in the names. `lock` is the one against a second instance.
+    key is never written, only a short hash of host and key in the names. `lock` is the one against
+    a second instance.
     """
 
     def __init__(

@@ -11,9 +11,8 @@ class ProfitLedger:
     """Adds up the payments of own fills, each booked once."""
 
     def __init__(self) -> None:
-        self.bought = ZERO
-        self.sold = ZERO
-        """Quantity in contracts or base currency."""
+        self.bought = self.sold = ZERO
+        """Quantities in contracts or base currency."""
         self.fills = 0
         self.paid = ZERO
         """Value bought less value sold, in the settlement currency."""

@@ -238,7 +238,7 @@ class Trickle(BytesIO):
 
     def read(self, _amount: int | None = -1) -> bytes:
         self._timeline.sleep(1.0)
-        if self._timeline.monotonic() > self._deadline:  # what the socket of `link` does
+        if self._timeline.monotonic() > self._deadline:  # as a real socket (`wire.tls`)
             raise TimeoutError("it comes too slowly")
         return super().read(1)
 

@@ -74,7 +74,7 @@ class Book:
         self._set(level, size)
 
     def delete(self, row: Row) -> None:
-        """Remove a level, if it is there. Raises BadData as `put` does."""
+        """Remove a level, if it is there. Raises BadData where side or price cannot be read."""
         level = self._level(row)
         if level:
             self._set(level, ZERO)

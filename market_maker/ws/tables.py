@@ -68,7 +68,7 @@ class Tables:
         self._id_rule: protocol.IdRule | None = None
         self._ids_fit: bool | None = None
         self.heard: dict[str, float] = {}
-        """When the last frame of each table arrived, in seconds; only tables with a partial."""
+        """When the last frame of each table arrived, in seconds; not before its partial."""
         self._told: dict[str, float] = {}
         """When each price of the instrument was last told, in seconds."""
         self._arrival = 0
