@@ -58,7 +58,7 @@ def pytest_configure() -> None:
 
 
 def sample(items: list[pytest.Item]) -> None:
-    """Mark as slow what `pytest` leaves out of many like cases: it runs a third, at least two."""
+    """Mark as slow what `pytest` leaves out: of the cases of a test it runs a third, rounded up."""
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         if SAMPLED.search(str(item.path)) and not item.get_closest_marker("slow"):
@@ -66,8 +66,7 @@ def sample(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("sampled"):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for name, cases in tests.items():
-        size = len(cases) - max(2, -(-len(cases) // 3))
-        for item in random.Random(name).sample(cases, max(size, 0)):
+        for item in random.Random(name).sample(cases, 2 * len(cases) // 3):
             item.add_marker("slow")
 
 

@@ -174,7 +174,11 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
 
 def _add_market(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--format", default="", choices=("", *NAMES), help="default: what the file looks like"
+        "--format",
+        default="",
+        choices=("", *NAMES),
+        metavar="FORMAT",
+        help=f"{', '.join(NAMES)}; default: what the file looks like",
     )
     parser.add_argument(
         "--symbol", default="", metavar="AREA/SYMBOL", help="what an unknown tape trades as"

@@ -7,6 +7,7 @@ from typing import Any
 from websocket import ABNF, WebSocket
 
 from market_maker.app.load import load
+from market_maker.app.logs import mark_lines
 from market_maker.clock import SYSTEM, Clock
 from market_maker.errors import SettingsError, VenueUnreachable
 from market_maker.settings import settings
@@ -78,6 +79,7 @@ def record(arguments: argparse.Namespace) -> int:
     Raises SettingsError and VenueUnreachable.
     """
     load(arguments, {}, is_strict=False)
+    mark_lines(str)  # it is no run, be it dry or not
     try:
         recorder = Recorder(arguments.out)
     except TapeError as error:

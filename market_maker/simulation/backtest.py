@@ -163,7 +163,7 @@ def check_fills(name: str, *, is_level_1: bool) -> FillModel:
     try:
         model = fill_model(name)
     except ValueError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(f"{error}; range is two of them") from None
     if is_level_1 and name not in LEVEL_1_RANGE:
         raise SettingsError(
             f"this tape has the best prices only, so who stands before us is not known: {name} "

@@ -519,7 +519,7 @@ def test_trials_whose_bot_halted_are_marked_with_the_reason() -> None:
     }
     halted = {**row("x", "1", "1").outcomes, (1, "safe"): Outcome.of(found)}
     text = sweep_text(table(Row("x", {"A": 1}, halted), row("y", "-1", "1")))
-    assert re.search(r" 1 +\+2.0+ .. \+1.0+  \+2.0+ .. -0.50+ halted ", text)
+    assert re.search(r"1 +\+2.0+ .. \+1.0+ +\+2.0+ .. -0.50+ halted ", text)
     assert "HALTED: 1 of 8 trials. A 1: a loss of 0.6 BTC. A halted bot quotes no more" in text
     assert "HALTED" not in sweep_text(table(row("x", "1", "1")))
 
