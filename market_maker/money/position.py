@@ -26,7 +26,8 @@ LEG_STALE = 5.0
 LIVELY = 10.0
 """Seconds of steady rows after which a leg is no longer taken for one whose rows are rare."""
 FLAT_STALE = 1.5
-"""The same for a leg that own fills have closed: the frames of a venue that shows none if flat."""
+"""The same for a leg that own fills have closed: the frames of a venue that shows none if flat. And
+for the bounds of one whose rows had come steadily: it may have been liquidated."""
 RECENT = 10_000
 """Own fills that are kept until the legs show them."""
 NEAR_LIQUIDATION = Decimal("0.005")
@@ -84,6 +85,13 @@ class _LegLedger:
             return False
         return leg.qty != self.verified_qty or leg.arrival == self.doubted
 
+    def may_be_flat(self, leg: Leg, shown: Position) -> bool:
+        """Return whether bounds must count a leg as flat, too: sooner than it is verified."""
+        since = self.lively_since
+        is_lively = since is not None and leg.at - since >= LIVELY
+        is_quiet = bool(leg.qty) and is_lively and shown.at - leg.at >= FLAT_STALE
+        return is_quiet or self.is_doubtful(leg, shown)
+
     def see_pause(self, leg: Leg, shown: Position) -> None:
         """Note whether rows come steadily: then the next pause is verified, whatever was before."""
         if shown.at - leg.at >= LEG_STALE:
@@ -120,16 +128,16 @@ class PositionLedger:
     def exposure(self, shown: Position) -> Exposure:
         """Return the bounds of all views: shown, shown plus later fills, base plus own fills.
 
-        A leg whose row has vanished counts as shown and as flat, until a new row verifies it.
+        A leg whose row may have vanished counts as shown and as flat, until a new row verifies it.
         """
         later = {is_long: sum(map(_change, fills), ZERO) for is_long, fills in self._later(shown)}
         long, short = shown.long.qty, shown.short.qty
         views = [(long, short), (long + later[True], short + later[False])]
         if self._long.base is not None:
             views.append((self._long.expected, self._short.expected))
-        if self._long.is_doubtful(shown.long, shown):
+        if self._long.may_be_flat(shown.long, shown):
             views += [(ZERO, short) for _, short in views]
-        if self._short.is_doubtful(shown.short, shown):
+        if self._short.may_be_flat(shown.short, shown):
             views += [(long, ZERO) for long, _ in views]
         return Exposure.of(*views)
 

@@ -390,3 +390,31 @@ def test_a_leg_that_may_be_flat_counts_as_both_until_a_new_row_verifies_it() -> 
     assert ledger.exposure(quiet) == before, "asking is no answer"
     fresh = replace(quiet, long=replace(quiet.long, arrival=99))
     assert ledger.exposure(fresh).net_low == -130
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_leg_whose_rows_came_steadily_counts_as_flat_too_before_it_is_asked_about(
+    is_long: bool,
+) -> None:
+    """It may have been liquidated, on a venue that shows no flat leg."""
+    ledger = PositionLedger()
+
+    def shown(at: float, frame: float) -> Position:
+        found = legs(70, 200, at=at, frame=frame)
+        other = "short" if is_long else "long"
+        return replace(found, **{other: replace(getattr(found, other), at=frame)})
+
+    for second in range(int(LIVELY) + 2):
+        ledger.has_vanished(shown(second, second))
+    now = LIVELY + 1
+    calm = ledger.exposure(shown(now, now + FLAT_STALE - 0.1))
+    assert (calm.net_low, calm.net_high) == (-130, -130)
+    bounds = ledger.exposure(shown(now, now + FLAT_STALE))
+    assert (bounds.net_low, bounds.net_high) == ((-200, -130) if is_long else (-130, 70))
+    assert not ledger.has_vanished(shown(now, now + FLAT_STALE))
+
+
+def test_a_leg_whose_rows_are_rare_counts_as_shown() -> None:
+    ledger = PositionLedger()
+    quiet = legs(70, 200, at=1.0, frame=1.0 + FLAT_STALE)
+    assert ledger.exposure(quiet).net_low == -130
