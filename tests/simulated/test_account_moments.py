@@ -31,7 +31,7 @@ UNIT = Decimal("1e-6")
 STILL = {"ORDER_PAIRS": 1, "ORDER_START_SIZE": 700, "LOOP_INTERVAL": 1}
 
 
-pytestmark = pytest.mark.usefixtures("restored")
+pytestmark = [pytest.mark.usefixtures("restored"), pytest.mark.slow, pytest.mark.sampled]
 
 
 class Lab:

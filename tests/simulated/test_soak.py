@@ -39,7 +39,8 @@ def test_a_bot_in_trouble_breaks_no_invariant(seed: int) -> None:
     assert outcome.seconds >= HOURS / SEEDS * 3600
 
 
-@pytest.mark.parametrize("seed", slow_but(WIDE_SEEDS, fast=WIDE_SEEDS[:1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", WIDE_SEEDS)
 def test_a_bot_of_any_market_and_settings_breaks_no_invariant(seed: int) -> None:
     outcome = run(seed, 0.2)
     assert not outcome.violations, told(outcome)

@@ -252,6 +252,7 @@ def test_every_client_oid_is_new_and_fits_the_venue() -> None:
 # --- what an answer means -----------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @responses.activate
 @pytest.mark.parametrize(
     ("code", "kind"),

@@ -100,6 +100,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("changed", "account"), CASES)
 def test_the_margin_is_to_the_unit_what_the_exchange_binds(
     venue: PaperExchange, plan: Plan, changed: dict[str, Any], account: dict[str, Any]

@@ -350,6 +350,7 @@ def test_crossed_books_are_counted_until_they_are_sound_again(tmp_path: Path) ->
     assert "crossed     2 books" in info(tape)
 
 
+@pytest.mark.sampled
 @formats
 @pytest.mark.parametrize("suffix", [".tape", ".tape.gz", ".npz"])
 def test_a_tape_of_any_format_is_written_as_our_own_and_as_npz(
