@@ -42,7 +42,7 @@ class AccountWatch:
         self._read: Margin | None = None
         self.funds: Mapping[Side, Fund] = {}
         """What own orders may use on spot; empty where it is not known, and for contracts."""
-        self._read_due = self._read_at = 0.0
+        self._read_due = self._read_at = self._funds_at = 0.0
         self._settled_due = math.inf
         """When the balance is read once more after a fill."""
         self._fills_asked = -1
@@ -83,6 +83,7 @@ class AccountWatch:
                 base = next(iter(self._gte.account_query(base_of(self._gte.symbol))), None)
                 sides = {Side.BUY: self._read, Side.SELL: base}
                 self.funds = {side: _fund(side, row, own) for side, row in sides.items() if row}
+                self._funds_at = now
         except Fatal:
             raise
         except RequestError as error:
@@ -168,7 +169,7 @@ class AccountWatch:
             )
         if self._money.doubt and needs_value:
             found.append(f"MAX_LOSS and MAX_OPEN_VALUE cannot be kept: {self._money.doubt}")
-        if self.funds and self._clock.monotonic() - self._read_at > FUNDS_OLD:
+        if self.funds and self._clock.monotonic() - self._funds_at > FUNDS_OLD:
             found.append("balance not read for over a minute")
         return [Health(TradingState.PAUSED, words) for words in found]
 
