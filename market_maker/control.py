@@ -5,6 +5,9 @@ from queue import SimpleQueue
 from market_maker.clock import SYSTEM, Clock
 from market_maker.secrecy import fit
 
+HALTED = "halted: "
+"""How the words begin that say that a run ended in a halt."""
+
 
 class Control:
     """The stop, halt and restart requests of a run.
@@ -42,7 +45,7 @@ class Control:
     def ended_by(self) -> str:
         """Return how the run ends, in words; empty while nobody has asked for it."""
         if self.halt_reason:
-            return f"halted: {self.halt_reason}"
+            return f"{HALTED}{self.halt_reason}"
         return self.stop_reason or ("restart for new code" if self.is_restarting else "")
 
     def stop(self, reason: str) -> None:

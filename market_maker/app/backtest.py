@@ -12,7 +12,7 @@ from pathlib import Path
 
 from market_maker.app import report
 from market_maker.app.arguments import program
-from market_maker.app.strategies import load_anew, load_strategy
+from market_maker.app.strategies import code_of, load_anew, load_strategy
 from market_maker.app.tapes import tape_of
 from market_maker.errors import SettingsError
 from market_maker.journal import SUFFIX, Run, Unreadable
@@ -21,7 +21,6 @@ from market_maker.paper.exchange.fill_models import LEVEL_1_RANGE, RANGE
 from market_maker.private_files import PrivateFiles, default_directory
 from market_maker.report import in_html, in_text, range_json, range_text, report_of
 from market_maker.settings import FILE, files_of
-from market_maker.settings.reload import sources_of
 from market_maker.simulation.backtest import Assumptions, Trial, back_test, check_fills
 from market_maker.simulation.check import CUTS, check
 from market_maker.simulation.latency import Latency, measured
@@ -118,7 +117,7 @@ def _unedited(
     strategy: type[OrderManager], anew: Callable[[], type[OrderManager]]
 ) -> Callable[[], type[OrderManager]]:
     """Return the same, which raises SettingsError once a file of the strategy was edited."""
-    files = sources_of(strategy)
+    files = code_of(strategy)
     before = files_key(files)
 
     def load() -> type[OrderManager]:

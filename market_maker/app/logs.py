@@ -66,14 +66,13 @@ def write_to(file: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Log nothing but what is critical meanwhile: a bot's or client's own words, unasked for."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.CRITICAL)
+    """Log nothing meanwhile: what a bot or client says by itself was not asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        root.setLevel(before)
+        logging.disable(before)
 
 
 def goes_unseen() -> bool:

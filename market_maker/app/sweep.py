@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from market_maker.app.backtest import files_key, trial_of
+from market_maker.app.logs import quiet
 from market_maker.app.report import write_page
 from market_maker.app.tapes import options_of
-from market_maker.app.workers import Worker, digest_of, executor, opened, quiet
+from market_maker.app.workers import Worker, digest_of, executor, opened
 from market_maker.errors import SettingsError
 from market_maker.report.heat import sweep_html
 from market_maker.report.sweep import Outcome, Row, Table, sweep_text

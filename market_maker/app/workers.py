@@ -1,6 +1,5 @@
 """What runs the trials of a sweep: processes of this machine, or the workers of a cluster."""
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -12,12 +11,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from market_maker.app.backtest import files_key
+from market_maker.app.logs import quiet
 from market_maker.app.strategies import code_of, load_strategy
 from market_maker.errors import SettingsError
 from market_maker.market_maker import OrderManager
@@ -38,21 +37,9 @@ def opened(path: Path, form: str, about: Options) -> Tape:
 
 def digest_of(strategy: type[OrderManager]) -> str:
     """Return the SHA-256 of a strategy's code (see `code_of`). Raises SettingsError without any."""
-    digests = [sha256(file.read_bytes()).hexdigest() for file in code_of(strategy)]
-    if not digests:
-        raise SettingsError(f"--strategy {strategy.__name__} has no source file")
-    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Log nothing: what one back-test may say, hundreds need not."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    if files := code_of(strategy):
+        return files_key(files)
+    raise SettingsError(f"--strategy {strategy.__name__} has no source file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from market_maker.control import HALTED
 from market_maker.report.parts import ZERO
 
 SHOWN = 50
 """Rows of the text at most; the page has all."""
 NOTHING = "-"
-HALTED = "halted: "
-"""How the end of a run begins that halted."""
 
 
 @dataclass(frozen=True, slots=True)

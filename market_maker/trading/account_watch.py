@@ -22,8 +22,6 @@ MARGIN_EVERY = 10.0
 """Seconds between two reads of the account over REST, where the feed does not show it."""
 SETTLED = 2.0
 """Seconds after the last fill at which the balance of a pair is read once more, to be audited."""
-FUNDS_OLD = 60.0
-"""Seconds after which the balances of a pair, which limit each side, are unknown."""
 MINUTE = 60.0
 SETTING = ("margin_mode", "cross_leverage", "bid_leverage", "ask_leverage")
 """Margin settings that must stay as they were at startup."""
@@ -169,7 +167,7 @@ class AccountWatch:
             )
         if self._money.doubt and needs_value:
             found.append(f"MAX_LOSS and MAX_OPEN_VALUE cannot be kept: {self._money.doubt}")
-        if self.funds and self._clock.monotonic() - self._funds_at > FUNDS_OLD:
+        if self.funds and self._clock.monotonic() - self._funds_at > MINUTE:
             found.append("balance not read for over a minute")
         return [Health(TradingState.PAUSED, words) for words in found]
 

@@ -123,10 +123,15 @@ def test_all_models_and_cuts_have_the_settings_of_the_beginning(
     assert "No quote depends" in bot.text if option else "Fill model" in bot.text
 
 
-def test_a_strategy_that_was_edited_between_two_models_is_not_compared(tmp_path: Path) -> None:
-    edited = "Path(__file__).open('a').write('# edited\\n')"
-    (place(tmp_path, 20) / "edits.py").write_text(
-        EDITS.replace('Path("settings.py")', f'{edited}\n        Path("settings.py")')
+@pytest.mark.parametrize("file", ["__file__", "'edge.py'"], ids=["its own", "one beside it"])
+def test_a_strategy_that_was_edited_between_two_models_is_not_compared(
+    file: str, tmp_path: Path
+) -> None:
+    (place(tmp_path, 20) / "edge.py").write_text("EDGE = 1\n")
+    edited = f"Path({file}).open('a').write('# edited\\n')"
+    (tmp_path / "edits.py").write_text(
+        "import edge\n"
+        + EDITS.replace('Path("settings.py")', f'{edited}\n        Path("settings.py")')
     )
     bot = Bot(tmp_path, "backtest", "made.tape", "--strategy", "edits.py")
     assert bot.process.wait(60) == 2
