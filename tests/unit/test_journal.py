@@ -213,7 +213,7 @@ def test_garbage_in_the_file_is_left_there_and_said(
 
 @pytest.mark.usefixtures("impatient")
 def test_a_disk_that_is_full_stops_nothing(directory: Path, caplog: Any) -> None:
-    begun(directory).end("", proven=True, ended_ms=0)
+    begun(directory, has_thread=False).end("", proven=True, ended_ms=0)
     journal = Journal("it", directory=directory, has_thread=False)
     journal.begin(BEGINNING)
     assert journal._db
