@@ -171,7 +171,7 @@ def read_only(path: Path) -> Callable[[], None]:
 def test_money_waits_while_the_file_cannot_be_written_and_ticks_do_not(
     directory: Path, break_it: Callable[[Path], Callable[[], None]], caplog: Any
 ) -> None:
-    begun(directory).end("", proven=True, ended_ms=0)
+    begun(directory, has_thread=False).end("", proven=True, ended_ms=0)
     mend = break_it(directory / "it.journal")
     journal = begun(directory)
     for number in range(20):
